@@ -1,0 +1,75 @@
+# Every target is a command that a user could type; `make` alone prints them.
+DATA      ?= generated
+DATA_DIR  ?=
+CONFIG    ?= demo
+NAME      ?= $(DATA)
+VERSION   ?= 1
+FILE      ?= .cache/data/$(NAME)/gallery.parquet
+IMAGE     ?=
+TITLE     ?=
+K         ?= 5
+ARGS      ?=
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DATA DATA_DIR
+.DEFAULT_GOAL := help
+.PHONY: help setup demo data train evaluate export triton serve index match perf bench protos lint test clean lock
+
+help: ## Print this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo; echo "  Variables: DATA=generated|grocery|fashion|FILE.csv  DATA_DIR=folder of the data set  CONFIG=demo|base|grocery|fashion|FILE.yaml"
+	@echo "             NAME=name of data and run (default: DATA)  VERSION=version in the model repository  FILE=products to index"
+	@echo "             IMAGE=photo  TITLE='...'  K=matches  ARGS='further options of the command'"
+
+.venv/installed: requirements.lock pyproject.toml .ci/setup server/triton_backends/requirements.lock server/triton_backends/tritonserver.lock
+	@.ci/setup
+
+setup: .venv/installed ## Make the virtual environments from the locks (once)
+
+demo: setup ## Run the whole path: data, train, evaluate, export, Triton, serve, index, match
+	@python -m client.demo --data $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ARGS)
+
+data: setup ## Read a data set into .cache/data/NAME
+	@python -m training.prepare --data $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --out .cache/data/$(NAME) $(ARGS)
+
+train: data ## Train the encoder into runs/NAME
+	@python -m training.train --config $(CONFIG) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(ARGS)
+
+evaluate: setup ## Print and save the retrieval metrics of runs/NAME
+	@python -m training.evaluate --run runs/$(NAME) $(ARGS)
+
+export: setup ## Publish runs/NAME as version VERSION of the model repository
+	@python -m export --run runs/$(NAME) --repository model_repository --version $(VERSION) $(ARGS)
+
+triton: setup ## Start Triton with version VERSION of the model repository
+	@python -m server.triton --model-repository model_repository --version $(VERSION) $(ARGS)
+
+serve: setup ## Start the matching service
+	@python -m server $(ARGS)
+
+index: setup ## Store the products of FILE in the catalogue
+	@twinshelf index $(FILE) $(ARGS)
+
+match: setup ## Match IMAGE and TITLE against the catalogue
+	@twinshelf match $(if $(IMAGE),--image '$(IMAGE)') $(if $(TITLE),--title '$(TITLE)') -k $(K) $(ARGS)
+
+perf: setup ## Load Triton with perf_analyzer; prints and saves throughput and latency
+	@python -m tests.benchmarks.perf $(ARGS)
+
+bench: setup ## Run our own benchmarks, side by side
+	@python -m tests.benchmarks.bench $(ARGS)
+
+protos: setup ## Generate the Python code of protos/
+	@python -m grpc_tools.protoc -I . -I .venv/lib/python3*/site-packages --python_out=. --pyi_out=. --grpc_python_out=. protos/twinshelf/v1/*.proto
+
+lint: setup ## Check style, types and imports
+	@ruff check . && ruff format --check . && mypy && lint-imports
+
+test: setup lint ## Check everything (no GPU needed)
+	@python -m pytest -m 'not gpu' $(ARGS)
+
+lock: setup ## Pin the dependencies anew
+	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --quiet -o requirements.lock
+	@cd server/triton_backends && uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --quiet -o requirements.lock
+
+clean: ## Remove what was made here, except the virtual environments
+	@rm -rf .cache runs model_repository/*/[0-9]* model_repository/*/configs *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

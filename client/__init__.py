@@ -1,0 +1,1 @@
+"""Client: the Python client of the matching service, and the command line."""

@@ -1,0 +1,1 @@
+"""Export: towers to ONNX, the parity gate, and publishing into the model repository."""

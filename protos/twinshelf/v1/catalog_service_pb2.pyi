@@ -1,0 +1,105 @@
+from google.rpc import status_pb2 as _status_pb2
+from protos.twinshelf.v1 import product_pb2 as _product_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class UpsertProductsRequest(_message.Message):
+    __slots__ = ("product",)
+    PRODUCT_FIELD_NUMBER: _ClassVar[int]
+    product: _product_pb2.Product
+    def __init__(self, product: _Optional[_Union[_product_pb2.Product, _Mapping]] = ...) -> None: ...
+
+class UpsertProductsResponse(_message.Message):
+    __slots__ = ("product_id", "request_index", "upserted", "error")
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    UPSERTED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    product_id: str
+    request_index: int
+    upserted: UpsertedProduct
+    error: _status_pb2.Status
+    def __init__(self, product_id: _Optional[str] = ..., request_index: _Optional[int] = ..., upserted: _Optional[_Union[UpsertedProduct, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class UpsertedProduct(_message.Message):
+    __slots__ = ("pattern", "replaced", "encoder")
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_FIELD_NUMBER: _ClassVar[int]
+    pattern: _product_pb2.ModalityPattern
+    replaced: bool
+    encoder: _product_pb2.EncoderInfo
+    def __init__(self, pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., replaced: _Optional[bool] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ...) -> None: ...
+
+class GetProductRequest(_message.Message):
+    __slots__ = ("product_id",)
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    product_id: str
+    def __init__(self, product_id: _Optional[str] = ...) -> None: ...
+
+class GetProductResponse(_message.Message):
+    __slots__ = ("product", "encoder_digest")
+    PRODUCT_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    product: _product_pb2.Product
+    encoder_digest: str
+    def __init__(self, product: _Optional[_Union[_product_pb2.Product, _Mapping]] = ..., encoder_digest: _Optional[str] = ...) -> None: ...
+
+class ListProductsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListProductsResponse(_message.Message):
+    __slots__ = ("products", "next_page_token")
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    products: _containers.RepeatedCompositeFieldContainer[_product_pb2.Product]
+    next_page_token: str
+    def __init__(self, products: _Optional[_Iterable[_Union[_product_pb2.Product, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteProductsRequest(_message.Message):
+    __slots__ = ("product_ids",)
+    PRODUCT_IDS_FIELD_NUMBER: _ClassVar[int]
+    product_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, product_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DeleteProductsResponse(_message.Message):
+    __slots__ = ("deleted_count", "missing_product_ids")
+    DELETED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MISSING_PRODUCT_IDS_FIELD_NUMBER: _ClassVar[int]
+    deleted_count: int
+    missing_product_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, deleted_count: _Optional[int] = ..., missing_product_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetCatalogStatsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetCatalogStatsResponse(_message.Message):
+    __slots__ = ("product_count", "image_count", "text_count", "stale_product_count", "indexed_vector_count", "encoder", "embedding_dimension", "change_sequence")
+    PRODUCT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STALE_PRODUCT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    INDEXED_VECTOR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    product_count: int
+    image_count: int
+    text_count: int
+    stale_product_count: int
+    indexed_vector_count: int
+    encoder: _product_pb2.EncoderInfo
+    embedding_dimension: int
+    change_sequence: int
+    def __init__(self, product_count: _Optional[int] = ..., image_count: _Optional[int] = ..., text_count: _Optional[int] = ..., stale_product_count: _Optional[int] = ..., indexed_vector_count: _Optional[int] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., embedding_dimension: _Optional[int] = ..., change_sequence: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,53 @@
+from google.rpc import status_pb2 as _status_pb2
+from protos.twinshelf.v1 import product_pb2 as _product_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class MatchProductRequest(_message.Message):
+    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version")
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    MATCH_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    MIN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    offer: _product_pb2.Offer
+    match_count: int
+    weights: _product_pb2.ModalityWeights
+    min_probability: float
+    encoder_digest: str
+    encoder_version: int
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ...) -> None: ...
+
+class MatchProductResponse(_message.Message):
+    __slots__ = ("matches", "pattern", "encoder")
+    MATCHES_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_FIELD_NUMBER: _ClassVar[int]
+    matches: _containers.RepeatedCompositeFieldContainer[_product_pb2.Match]
+    pattern: _product_pb2.ModalityPattern
+    encoder: _product_pb2.EncoderInfo
+    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ...) -> None: ...
+
+class MatchProductsRequest(_message.Message):
+    __slots__ = ("request_id", "request")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    request: MatchProductRequest
+    def __init__(self, request_id: _Optional[str] = ..., request: _Optional[_Union[MatchProductRequest, _Mapping]] = ...) -> None: ...
+
+class MatchProductsResponse(_message.Message):
+    __slots__ = ("request_id", "response", "error")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    response: MatchProductResponse
+    error: _status_pb2.Status
+    def __init__(self, request_id: _Optional[str] = ..., response: _Optional[_Union[MatchProductResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...

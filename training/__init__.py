@@ -1,0 +1,1 @@
+"""Training: catalogue readers, preprocessing, towers, losses, the loop, metrics and evaluation."""

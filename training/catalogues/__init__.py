@@ -1,0 +1,1 @@
+"""Readers: each maps one data set to products and offers."""

@@ -1,0 +1,78 @@
+"""Settings of preprocessing: saved beside the weights, and published with them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, Self, get_args
+
+Resize = Literal["pad", "crop", "squash"]
+TEXT_FIELDS = ("title", "brand", "category", "description", "attributes")
+
+
+class PreprocessingError(ValueError):
+    """A photo or a text that cannot be turned into tensors; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessingSettings:
+    """How photos and texts become tensors.
+
+    Attributes:
+        image_size_px: Side of the square that the image tower reads.
+        resize: What happens to a photo that is not square: "pad" keeps all of it and fills the
+            rest with white, "crop" takes the middle square, "squash" stretches it.
+        max_pixels: Photos of more pixels are refused before they are decoded.
+        text_fields: Fields that are embedded, in the order in which they are joined.
+        text_separator: What stands between two fields.
+        max_text_characters: A text is cut here before it is tokenised.
+        token_buckets: Token counts that texts are padded to, rising; the last is the maximum.
+        query_prefix: Put before the text of an offer.
+        passage_prefix: Put before the text of a catalogue product.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    image_size_px: int = 224
+    resize: Resize = "pad"
+    max_pixels: int = 40_000_000
+    text_fields: tuple[str, ...] = TEXT_FIELDS
+    text_separator: str = " | "
+    max_text_characters: int = 4096
+    token_buckets: tuple[int, ...] = (16, 32, 64, 128)
+    query_prefix: str = ""
+    passage_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.image_size_px <= 2048:
+            raise ValueError(f"image_size_px must be 8 to 2048, got {self.image_size_px}")
+        if self.resize not in get_args(Resize):
+            raise ValueError(f"resize must be one of {get_args(Resize)}, got {self.resize!r}")
+        if self.max_pixels < 1:
+            raise ValueError(f"max_pixels must be 1 or more, got {self.max_pixels}")
+        if unknown := set(self.text_fields) - set(TEXT_FIELDS):
+            raise ValueError(f"text_fields must be among {TEXT_FIELDS}, got {sorted(unknown)}")
+        if self.max_text_characters < 1:
+            raise ValueError(f"max_text_characters must be 1 or more, got {self.max_text_characters}")
+        buckets = self.token_buckets
+        if not buckets or buckets[0] < 3 or list(buckets) != sorted(set(buckets)):
+            raise ValueError(f"token_buckets must be rising counts of 3 or more, got {buckets}")
+
+    def to_json(self) -> str:
+        """Returns the settings as a JSON object with sorted keys."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: If a key is unknown or a value is out of range.
+        """
+        values = json.loads(text)
+        if unknown := set(values) - {f.name for f in fields(cls)}:
+            raise ValueError(f"unknown preprocessing settings: {sorted(unknown)}")
+        return cls(
+            **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        )
