@@ -1,24 +1,33 @@
 # Every target is a command that a user could type; `make` alone prints them.
-DATA      ?= generated
-DATA_DIR  ?=
-CONFIG    ?= demo
-NAME      ?= $(DATA)
-VERSION   ?= 1
-FILE      ?= .cache/data/$(NAME)/gallery.parquet
-IMAGE     ?=
-TITLE     ?=
-K         ?= 5
-ARGS      ?=
+#? DATA      data set: generated (default), grocery, fashion, or a CSV or Parquet file
+DATA ?= generated
+#? DATA_DIR  folder of the data set
+DATA_DIR ?=
+#? COLUMNS   mapping of columns of your file, such as title=name,images=photo
+COLUMNS ?=
+#? NAME      name of the prepared data and of the run (default: DATA)
+NAME ?= $(basename $(notdir $(DATA)))
+#? CONFIG    preset (demo, base, grocery, fashion) or a YAML file (default: demo)
+CONFIG ?= demo
+#? VERSION   version in the model repository (default: 1)
+VERSION ?= 1
+#? FILE      products to store (default: the gallery of NAME)
+FILE ?= .cache/data/$(NAME)/gallery.parquet
+#? IMAGE     photo to match
+IMAGE ?=
+#? TITLE     title to match
+TITLE ?=
+#? K         matches to print (default: 5)
+K ?= 5
+#? ARGS      further options of the command, such as ARGS='--help'
+ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-export DATA DATA_DIR
 .DEFAULT_GOAL := help
 .PHONY: help setup demo data train evaluate export triton serve index match perf bench protos lint test clean lock
 
 help: ## Print this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo; echo "  Variables: DATA=generated|grocery|fashion|FILE.csv  DATA_DIR=folder of the data set  CONFIG=demo|base|grocery|fashion|FILE.yaml"
-	@echo "             NAME=name of data and run (default: DATA)  VERSION=version in the model repository  FILE=products to index"
-	@echo "             IMAGE=photo  TITLE='...'  K=matches  ARGS='further options of the command'"
+	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo; echo 'Variables:'; sed -n 's/^#? /  /p' $(MAKEFILE_LIST)
 
 .venv/installed: requirements.lock pyproject.toml .ci/setup server/triton_backends/requirements.lock server/triton_backends/tritonserver.lock
 	@.ci/setup
@@ -29,7 +38,7 @@ demo: setup ## Run the whole path: data, train, evaluate, export, Triton, serve,
 	@python -m client.demo --data $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ARGS)
 
 data: setup ## Read a data set into .cache/data/NAME
-	@python -m training.prepare --data $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --out .cache/data/$(NAME) $(ARGS)
+	@python -m training.prepare --data $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(if $(COLUMNS),--columns $(COLUMNS)) --out .cache/data/$(NAME)
 
 train: data ## Train the encoder into runs/NAME
 	@python -m training.train --config $(CONFIG) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(ARGS)
