@@ -1,0 +1,138 @@
+"""A trained encoder in its folder: weights, preprocessing, tokenizer, settings, calibration."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from transformers import PretrainedConfig
+
+from training.calibration import Calibration
+from training.config import TrainConfig, config_from_yaml, config_to_yaml
+from training.model import build_model
+from training.preprocessing.settings import PreprocessingSettings
+from training.preprocessing.tokens import TextTokenizer
+from training.text_encoder import architecture_from_json, architecture_to_json
+from training.towers import FusedEncoder
+
+WEIGHTS = "weights.safetensors"
+CONFIG = "config.yaml"
+PREPROCESSING = "preprocessing.json"
+TOKENIZER = "tokenizer.json"
+ARCHITECTURE = "text_encoder.json"
+CALIBRATION = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedEncoder:
+    """A trained encoder, ready to embed.
+
+    Attributes:
+        model: Both towers and their fusion, in evaluation mode, on the CPU.
+        settings: How photos and texts become its tensors.
+        tokenizer: Texts to token ids.
+        config: What it was trained with.
+        tokenizer_path: File of the tokenizer, to be published.
+        calibration: Scores to probabilities; None until `training.evaluate` has fitted it.
+    """
+
+    model: FusedEncoder
+    settings: PreprocessingSettings
+    tokenizer: TextTokenizer
+    config: TrainConfig
+    tokenizer_path: Path
+    calibration: Calibration | None
+
+
+def save_inputs(
+    folder: Path, *, config: TrainConfig, tokenizer: Tokenizer, architecture: PretrainedConfig
+) -> None:
+    """Writes what a run fixes before its first step, so that it can be resumed.
+
+    Args:
+        folder: Folder of the run; made when missing.
+        config: The resolved configuration.
+        tokenizer: The text encoder's own, or the one learnt for it.
+        architecture: The text encoder's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / CONFIG, config_to_yaml(config))
+    _write(folder / PREPROCESSING, config.preprocessing.to_json() + "\n")
+    _write(folder / ARCHITECTURE, architecture_to_json(architecture))
+    _write(folder / TOKENIZER, tokenizer.to_str(pretty=True))
+
+
+def save_encoder(
+    folder: Path,
+    *,
+    model: FusedEncoder,
+    config: TrainConfig,
+    tokenizer: Tokenizer,
+    architecture: PretrainedConfig,
+    calibration: Calibration | None = None,
+) -> None:
+    """Saves an encoder so that `load_encoder` gives the same embeddings without any other file.
+
+    Args:
+        folder: Folder of the run; made when missing.
+        model: Both towers and their fusion.
+        config: What it was trained with; its preprocessing is saved by itself as well.
+        tokenizer: The text encoder's.
+        architecture: The text encoder's.
+        calibration: Scores to probabilities; None removes an older one, which no longer holds.
+    """
+    save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
+    weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    partial = folder / f"{WEIGHTS}.partial"
+    save_file(weights, partial)
+    os.replace(partial, folder / WEIGHTS)
+    if calibration is None:
+        (folder / CALIBRATION).unlink(missing_ok=True)
+    else:
+        _write(folder / CALIBRATION, calibration.to_json())
+
+
+def load_encoder(folder: Path) -> TrainedEncoder:
+    """Loads what `save_encoder` wrote; nothing is downloaded.
+
+    Raises:
+        FileNotFoundError: If a file of the run is missing.
+        ValueError: If a file does not fit the others.
+    """
+    folder = Path(folder)
+    for name in (CONFIG, PREPROCESSING, ARCHITECTURE, TOKENIZER, WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"no {name} in {folder}: has training finished there?")
+    config = config_from_yaml((folder / CONFIG).read_text())
+    settings = PreprocessingSettings.from_json((folder / PREPROCESSING).read_text())
+    model = build_model(
+        config.model,
+        image_size_px=settings.image_size_px,
+        architecture=architecture_from_json((folder / ARCHITECTURE).read_text()),
+        with_weights=False,
+    )
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{folder / WEIGHTS} does not fit {folder / CONFIG}: {error}") from error
+    calibration = folder / CALIBRATION
+    return TrainedEncoder(
+        model=model.eval(),
+        settings=settings,
+        tokenizer=TextTokenizer(folder / TOKENIZER, settings),
+        config=config,
+        tokenizer_path=folder / TOKENIZER,
+        calibration=Calibration.from_json(calibration.read_text())
+        if calibration.exists()
+        else None,
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

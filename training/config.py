@@ -1,0 +1,127 @@
+"""The configuration of a training run: YAML file and command line, typed and checked.
+
+The parts have no slots: jsonargparse reads the defaults of nested dataclasses through `vars`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
+
+from training.model import ModelConfig
+from training.preprocessing.settings import PreprocessingSettings
+
+PRESETS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """All that a training run is told.
+
+    Attributes:
+        output: Folder of the run: weights, logs, metrics, and this configuration.
+        resume: Whether to go on from the run's last epoch instead of starting anew.
+        seed: Seed of every random choice.
+        model: Encoders, heads and embedding.
+        preprocessing: How photos and texts become tensors; published with the model.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    output: str = "runs/demo"
+    resume: bool = False
+    seed: int = 42
+    model: ModelConfig = field(default_factory=ModelConfig)
+    preprocessing: PreprocessingSettings = field(default_factory=PreprocessingSettings)
+
+
+def build_parser() -> ArgumentParser:
+    """Returns the command line of training: `--config NAME_OR_FILE` and one option per value."""
+    parser = ArgumentParser(
+        prog="python -m training.train",
+        description="Train the two towers on prepared data (see training.prepare).",
+    )
+    parser.add_argument(
+        "--config",
+        action=ActionConfigFile,
+        help=f"a YAML file, or a preset: {', '.join(preset_names())}",
+    )
+    parser.add_class_arguments(TrainConfig, skip={"preprocessing", "resume"})
+    parser.add_argument("--resume", action="store_true", help="go on from the last epoch")
+    parser.add_class_arguments(PreprocessingSettings, "preprocessing")
+    return parser
+
+
+def preset_names() -> list[str]:
+    """Returns the names of the presets, sorted."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def read_config(arguments: Sequence[str]) -> TrainConfig:
+    """Reads the command line, later values over earlier ones.
+
+    Raises:
+        SystemExit: If a key is unknown or a value is of the wrong type or out of range; the
+            message, on standard error, names it.
+    """
+    parser = build_parser()
+    namespace = parser.parse_args(_with_preset_paths(arguments))
+    try:
+        return _instantiated(parser, namespace)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def config_to_yaml(config: TrainConfig) -> str:
+    """Returns the whole configuration as YAML that `--config` reads."""
+    return yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)
+
+
+def config_from_yaml(text: str) -> TrainConfig:
+    """Reads what `config_to_yaml` wrote.
+
+    Raises:
+        ValueError: If a key is unknown or a value is of the wrong type or out of range.
+    """
+    parser = build_parser()
+    parser.exit_on_error = False
+    try:
+        return _instantiated(parser, parser.parse_string(text))
+    except ArgumentError as error:
+        raise ValueError(f"not a configuration of training: {error}") from error
+
+
+def _instantiated(parser: ArgumentParser, namespace: Namespace) -> TrainConfig:
+    values = parser.instantiate_classes(namespace).as_dict()
+    values.pop("config", None)
+    return TrainConfig(**values)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _with_preset_paths(arguments: Sequence[str]) -> list[str]:
+    """Puts the file of a preset where `--config` names one."""
+    presets = {name: str(PRESETS / f"{name}.yaml") for name in preset_names()}
+    resolved: list[str] = []
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if flag == "--config" and equals:
+            argument = f"{flag}={presets.get(value, value)}"
+        elif resolved and resolved[-1] == "--config":
+            argument = presets.get(argument, argument)
+        resolved.append(argument)
+    return resolved
