@@ -1,0 +1,124 @@
+"""Round packages of the generated catalogue: a flat print wrapped around a turned body, and lit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from training.catalogues.generated_vocabulary import Colour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lid:
+    """What is seen of the top of a round package.
+
+    Attributes:
+        colour: Its colour.
+        rim: Colour of its edge.
+    """
+
+    colour: Colour
+    rim: Colour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A turned body.
+
+    Attributes:
+        outline: Points (height, radius) from the top down: height 0 to 1 of the body's height,
+            radius as a share of its width, 0 to 0.5.
+        tilt: How far the camera looks down: minor over major half axis of the top's ellipse.
+        gloss: How strongly it mirrors the light, 0 to 1.
+        lid: Its top; None when the body is closed or too narrow to show one.
+    """
+
+    outline: Sequence[tuple[float, float]]
+    tilt: float = 0.12
+    gloss: float = 0.5
+    lid: Lid | None = None
+
+
+def wrap_print(flat: Image.Image, body: Body, width: int, height: int) -> Image.Image:
+    """Wraps a flat print around a turned body and lights it from the upper left.
+
+    Args:
+        flat: RGB print of the half of the body that faces the camera: its width is half the
+            circumference, its height that of the body.
+        body: The body.
+        width: Width of the picture in pixels: that of the widest place of the body.
+        height: Height of the body in pixels.
+
+    Returns:
+        An RGBA picture, a little higher than `height`, transparent around the body.
+    """
+    heights, radii = zip(*body.outline, strict=True)
+    curve = np.interp(np.arange(height) / (height - 1), heights, radii) * width
+    kernel = np.hanning(max(5, height // 40))
+    half = len(kernel) // 2
+    curve = np.convolve(np.pad(curve, half, "edge"), kernel / kernel.sum(), "same")[half:-half]
+    top_px = int(curve[0] * body.tilt) + 2
+    bottom_px = int(curve[-1] * body.tilt) + 2
+    rows = np.arange(-top_px, height + bottom_px, dtype=np.float32)[:, None]
+    across = (np.arange(width, dtype=np.float32) - (width - 1) / 2)[None, :]
+    bulge = np.sqrt(np.clip(1 - (2 * across / width) ** 2, 0, 1))  # (1, W)
+    nearest = np.clip(rows[:, 0].astype(np.int64), 0, height - 1)
+    radius = np.maximum(curve[nearest], 1.0).astype(np.float32)[:, None]
+    level = rows - body.tilt * radius * bulge  # (H', W): height on the body of each pixel
+    turn = np.clip(across / radius, -1, 1)  # (H', W)
+    pixels = _sample(flat, turn, level / height)
+    pixels = pixels * _shade(turn, body.gloss)
+    pixels += _glint(turn, body.gloss)
+    cover = np.clip(radius - np.abs(across) + 0.5, 0, 1)
+    cover *= np.clip(level + 0.5, 0, 1) * np.clip(height - level + 0.5, 0, 1)
+    if body.lid is not None:
+        _lay_lid(pixels, cover, body.lid, across, rows, float(curve[0]), body.tilt)
+    rgba = np.dstack([np.clip(pixels, 0, 255), cover * 255]).astype(np.uint8)
+    return Image.fromarray(rgba)
+
+
+def _sample(
+    flat: Image.Image, turn: npt.NDArray[np.float32], level: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    texture = np.asarray(flat)
+    columns = (np.arcsin(turn) / np.pi + 0.5) * (flat.width - 1)
+    rows = np.clip(level, 0, 1) * (flat.height - 1)
+    return texture[rows.astype(np.int64), columns.astype(np.int64)].astype(np.float32)
+
+
+def _shade(turn: npt.NDArray[np.float32], gloss: float) -> npt.NDArray[np.float32]:
+    """Returns the light that a place receives, as a factor with a third axis of 1."""
+    facing = np.cos(np.arcsin(turn) + 0.45)
+    edge = 1 - 0.35 * np.abs(turn) ** 6
+    return ((0.62 + 0.43 * np.clip(facing, 0, 1)) * edge * (1 + 0.04 * gloss))[..., None]
+
+
+def _glint(turn: npt.NDArray[np.float32], gloss: float) -> npt.NDArray[np.float32]:
+    """Returns the mirrored lamps, 0 to 255 to be added, with a third axis of 1."""
+    main = np.exp(-(((turn + 0.58) / 0.09) ** 2)) * 95
+    second = np.exp(-(((turn - 0.82) / 0.06) ** 2)) * 45
+    return ((main + second) * gloss)[..., None].astype(np.float32)
+
+
+def _lay_lid(
+    pixels: npt.NDArray[np.float32],
+    cover: npt.NDArray[np.float32],
+    lid: Lid,
+    across: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
+    radius: float,
+    tilt: float,
+) -> None:
+    """Draws the ellipse of the top, its centre at height 0, into `pixels` and `cover`."""
+    distance = np.sqrt((across / radius) ** 2 + (rows / (radius * tilt)) ** 2)
+    slope = (0.9 + 0.12 * across / radius)[..., None]
+    inside = distance <= 1
+    face = np.where(
+        (distance > 0.9)[..., None], np.float32(lid.rim), np.float32(lid.colour) * slope
+    )
+    pixels[inside] = face[inside]
+    np.maximum(cover, np.clip((1 - distance) * radius * tilt + 0.5, 0, 1), out=cover)

@@ -1,0 +1,173 @@
+"""Wording of the generated catalogue: what makers and sellers write about one and the same product."""
+
+from __future__ import annotations
+
+import html
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from training.catalogues.generated_assortment import Item
+from training.catalogues.generated_vocabulary import DEPARTMENTS, PROPERTIES, UNITS
+
+FILLERS = {
+    "en": ("NEW", "best price", "original", "in stock", "fast delivery", "100% genuine"),
+    "ru": ("НОВИНКА", "акция", "оригинал", "в наличии", "скидка", "быстрая доставка"),
+}
+SIZE_NAMES = {"en": "size", "ru": "объём"}
+# Orders in which sellers put the parts of a title.
+ORDERS = ("BLKVS", "KBLVS", "KVBLS", "BKLSV", "BLVKS", "SBLKV")
+VOWELS = "aeiouаеиоуыэюя"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """The texts of one offer.
+
+    Attributes:
+        title: Title.
+        description: Description; may hold HTML; may be empty.
+        category: Category path; may be empty.
+        brand: Brand; empty when the seller left it out.
+        attributes: Name to value, in the seller's language.
+    """
+
+    title: str
+    description: str
+    category: str
+    brand: str
+    attributes: Mapping[str, str]
+
+
+def word_canonically(item: Item) -> Wording:
+    """Words a product as its maker does: complete, in English, with a Russian line below."""
+    kind, variant, size = item.kind, item.variant, item.size.printed("en")
+    return Wording(
+        title=f"{item.brand.name} {item.line} {kind.english} {variant.english}, {size}",
+        description=(
+            f"{item.brand.name} {item.line}: {kind.english}, {variant.english}, {size}. "
+            f"{item.line} {kind.russian}, {variant.russian}, {item.size.printed('ru')}."
+        ),
+        category=_category(item, "en"),
+        brand=item.brand.name,
+        attributes={
+            PROPERTIES[kind.property_name]["en"]: variant.english,
+            SIZE_NAMES["en"]: size,
+        },
+    )
+
+
+def word_offer(item: Item, language: str, rng: random.Random) -> Wording:
+    """Words a product as a seller does: reordered, shortened, misspelt, with fillers.
+
+    Args:
+        item: The product.
+        language: "en" or "ru".
+        rng: Source of the seller's habits.
+    """
+    russian = language == "ru"
+    name = item.brand.russian if russian and rng.random() < 0.3 else item.brand.name
+    attributes = {}
+    if rng.random() < 0.4:
+        value = item.variant.russian if russian else item.variant.english
+        attributes[PROPERTIES[item.kind.property_name][language]] = value
+    if rng.random() < 0.4:
+        attributes[SIZE_NAMES[language]] = _reworded_size(item, language, rng)
+    return Wording(
+        title=_seller_title(item, name, language, rng),
+        description=_seller_description(item, name, language, rng),
+        category=_category(item, language) if rng.random() < 0.7 else "",
+        brand=name if rng.random() < 0.5 else "",
+        attributes=attributes,
+    )
+
+
+def _category(item: Item, language: str) -> str:
+    kind = item.kind.russian if language == "ru" else item.kind.english
+    return f"{DEPARTMENTS[item.kind.department][language]} > {kind.capitalize()}"
+
+
+def _seller_title(item: Item, brand: str, language: str, rng: random.Random) -> str:
+    russian = language == "ru"
+    parts = {
+        "B": brand,
+        "L": item.line if rng.random() > 0.08 else "",
+        "K": item.kind.russian if russian else item.kind.english,
+        "V": item.variant.russian if russian else item.variant.english,
+        "S": _reworded_size(item, language, rng) if rng.random() > 0.06 else "",
+    }
+    if rng.random() < 0.3:
+        parts["K"] = item.kind.short[russian]
+    spoilt = rng.choice("BLKV")
+    if rng.random() < 0.35 and len(parts[spoilt]) > 4:
+        parts[spoilt] = rng.choice((_swap, _drop, _double, _without_vowels))(parts[spoilt], rng)
+    words = [parts[letter] for letter in rng.choice(ORDERS) if parts[letter]]
+    if rng.random() < 0.25:
+        words.insert(rng.choice((0, len(words))), rng.choice(FILLERS[language]))
+    title = rng.choice((" ", " ", " ", ", ", " - ")).join(words)
+    return _recased(title, rng)
+
+
+def _recased(title: str, rng: random.Random) -> str:
+    chance = rng.random()
+    if chance < 0.15:
+        return title.upper()
+    return title.lower() if chance < 0.4 else title
+
+
+def _reworded_size(item: Item, language: str, rng: random.Random) -> str:
+    """Writes an amount in one of the ways in which sellers write it: 1 l, 1L, 1000 ml."""
+    size = item.size
+    small = {"l": "ml", "kg": "g"}.get(size.unit)
+    if small and rng.random() < 0.3:
+        return f"{size.amount * 1000:g} {UNITS[small][language]}"
+    printed = size.printed(language)
+    if rng.random() < 0.4:
+        return printed.replace(" ", "")
+    return printed + "." if rng.random() < 0.1 else printed
+
+
+def _seller_description(item: Item, brand: str, language: str, rng: random.Random) -> str:
+    if rng.random() < 0.35:
+        return ""
+    if language == "ru":
+        kind, variant = item.kind.russian, item.variant.russian
+        sentences = (
+            f"{kind.capitalize()} {brand} — {variant}.",
+            f"Серия {item.line}, упаковка {item.size.printed('ru')}.",
+            "Отправим в день заказа.",
+            "Беречь от детей и солнечных лучей.",
+        )
+    else:
+        kind, variant = item.kind.english, item.variant.english
+        sentences = (
+            f"{kind.capitalize()} by {brand}, {variant}.",
+            f"{item.line} series, pack of {item.size.printed('en')}.",
+            "Ships the same day.",
+            "Keep away from children & sunlight.",
+        )
+    chosen = [sentence for sentence in sentences if rng.random() < 0.6]
+    if rng.random() < 0.3:
+        return "<p>" + "</p><p>".join(html.escape(sentence) for sentence in chosen) + "</p>"
+    return " ".join(chosen)
+
+
+def _swap(word: str, rng: random.Random) -> str:
+    at = rng.randrange(1, len(word) - 2)
+    return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+
+
+def _drop(word: str, rng: random.Random) -> str:
+    at = rng.randrange(1, len(word) - 1)
+    return word[:at] + word[at + 1 :]
+
+
+def _double(word: str, rng: random.Random) -> str:
+    at = rng.randrange(1, len(word))
+    return word[:at] + word[at - 1] + word[at:]
+
+
+def _without_vowels(word: str, rng: random.Random) -> str:
+    """Shortens a word as hurried sellers do: its first letters stay, later vowels go."""
+    keep = rng.randint(2, 3)
+    return word[:keep] + "".join(letter for letter in word[keep:] if letter.lower() not in VOWELS)
