@@ -1,0 +1,40 @@
+"""Triton model `image_preprocess`: photos as bytes in, pixels out.
+
+`export` copies this file into a version folder, next to the preprocessing that the version was
+trained with and its settings. A photo that cannot be read fails its own request and no other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from preprocessing.images import decode_images
+from preprocessing.settings import PreprocessingError, PreprocessingSettings
+
+VERSION_FOLDER = Path(__file__).resolve().parent
+
+
+class TritonPythonModel:
+    """Turns `IMAGE` bytes (B, 1) into `PIXELS` uint8 (B, 3, S, S)."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Reads the settings that this version was trained with."""
+        settings = (VERSION_FOLDER / "settings.json").read_text(encoding="utf-8")
+        self._settings = PreprocessingSettings.from_json(settings)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answers each request by itself, with pixels or with the reason why there are none."""
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: Any) -> Any:
+        photos = pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy().reshape(-1)
+        rows = decode_images([bytes(photo) for photo in photos], self._settings)
+        for number, row in enumerate(rows):
+            if isinstance(row, PreprocessingError):
+                where = f"row {number}: " if len(rows) > 1 else ""
+                error = pb_utils.TritonError(f"{where}{row}", pb_utils.TritonError.INVALID_ARG)
+                return pb_utils.InferenceResponse(error=error)
+        return pb_utils.InferenceResponse([pb_utils.Tensor("PIXELS", np.stack(rows))])

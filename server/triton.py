@@ -1,0 +1,122 @@
+"""Starts Triton with one version of the encoders and keeps it until it is told to stop.
+
+    python -m server.triton --model-repository model_repository --version 1 --grpc-port 8001
+
+Ctrl-C or SIGTERM stops it in order. Code and tests that need a server use `TritonServer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from server.triton_installation import TritonInstallation, TritonNotFoundError, find_triton
+from server.triton_process import TritonServer, TritonSettings, TritonStartError
+from server.triton_repository import ENCODERS, RepositoryError, published_versions
+
+__all__ = [
+    "RepositoryError",
+    "TritonInstallation",
+    "TritonNotFoundError",
+    "TritonServer",
+    "TritonSettings",
+    "TritonStartError",
+    "find_triton",
+    "main",
+    "published_versions",
+]
+
+logger = logging.getLogger(__name__)
+
+
+class _StopRequestedError(Exception):
+    """SIGTERM or Ctrl-C came."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs Triton until a signal comes; returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _request_stop)
+    try:
+        return _serve(options)
+    except _StopRequestedError:
+        logger.info("Triton has stopped")
+        return 0
+    except (RepositoryError, TritonNotFoundError, TritonStartError, ValueError) as error:
+        logger.error("error: %s", error)
+        return 1
+
+
+def _serve(options: argparse.Namespace) -> int:
+    started_at = time.monotonic()
+    server = TritonServer(
+        TritonSettings(
+            model_repository=options.model_repository,
+            version=options.version or _latest(options.model_repository, tuple(options.models)),
+            models=tuple(options.models),
+            host=options.host,
+            grpc_port=options.grpc_port,
+            http_port=options.http_port,
+            metrics_port=options.metrics_port,
+            ready_timeout_s=options.ready_timeout_s,
+            log_path=options.log_file,
+        )
+    )
+    logger.info("Triton is loading %s; its log is %s", ", ".join(options.models), options.log_file)
+    with server:
+        logger.info(
+            "Triton is ready after %.1f s: gRPC %s, HTTP %s, metrics %s; Ctrl-C stops it",
+            time.monotonic() - started_at,
+            server.grpc_address,
+            server.http_address,
+            server.metrics_address,
+        )
+        status = server.wait()
+        logger.error(
+            "error: Triton ended by itself (%s). Its log ends:\n%s", status, server.log_tail()
+        )
+        return 1
+
+
+def _latest(repository: Path, models: tuple[str, ...]) -> int:
+    versions = published_versions(repository, models)
+    if not versions:
+        raise RepositoryError(f"{repository} has no published version: run `python -m export`")
+    return versions[-1]
+
+
+def _request_stop(number: int, frame: FrameType | None) -> None:
+    # Stopping is bounded in time: a second signal must not break it off half-way.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise _StopRequestedError(signal.Signals(number).name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m server.triton",
+        description="Starts Triton with one version of the encoders and keeps it until Ctrl-C.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"))
+    parser.add_argument("--version", type=int, help="encoder version; the latest when left out")
+    parser.add_argument("--models", nargs="+", default=list(ENCODERS), help="models to load")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--grpc-port", type=int, default=8001, help="0 takes a free one")
+    parser.add_argument("--http-port", type=int, default=8000, help="0 takes a free one")
+    parser.add_argument("--metrics-port", type=int, default=8002, help="0 takes a free one")
+    parser.add_argument("--ready-timeout-s", type=float, default=120.0)
+    parser.add_argument("--log-file", type=Path, default=Path(".cache/triton/triton.log"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Which encoder versions a model repository holds, complete enough for Triton to load.
+
+A version N is a folder `<model>/N/` and a configuration `<model>/configs/vN.pbtxt` in each of its
+models. Triton falls back to `config.pbtxt` without a word when the latter is missing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+ENCODERS: Final = ("product_encoder", "image_encoder", "text_encoder")
+
+
+class RepositoryError(ValueError):
+    """A model repository, or a version of it, that cannot be served."""
+
+
+def config_name(version: int) -> str:
+    """Returns the name that a version's configurations have (`--model-config-name`)."""
+    return f"v{version}"
+
+
+def published_versions(repository: Path, models: tuple[str, ...] = ENCODERS) -> tuple[int, ...]:
+    """Returns the versions that every one of the models has, rising.
+
+    Raises:
+        RepositoryError: If the folder or one of the models is not there.
+    """
+    if not repository.is_dir():
+        raise RepositoryError(f"there is no model repository {repository}")
+    found: set[int] | None = None
+    for model in models:
+        if not (repository / model).is_dir():
+            raise RepositoryError(f"the model repository {repository} has no model {model!r}")
+        versions = {
+            int(path.name)
+            for path in (repository / model).iterdir()
+            if path.name.isdecimal() and _config_path(repository, model, int(path.name)).is_file()
+        }
+        found = versions if found is None else found & versions
+    return tuple(sorted(found or ()))
+
+
+def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCODERS) -> None:
+    """Checks that a version of the models, and of all that they are made of, is there.
+
+    Raises:
+        RepositoryError: Says what is missing, and which versions there are.
+    """
+    versions = published_versions(repository, models)
+    if version not in versions:
+        have = ", ".join(map(str, versions)) or "none"
+        raise RepositoryError(
+            f"{repository} has no version {version} of {', '.join(models)}; "
+            f"published versions: {have}. `python -m export` publishes one"
+        )
+    for model in models:
+        for step in read_config(_config_path(repository, model, version)).ensemble_scheduling.step:
+            folder = repository / step.model_name / str(version)
+            for path in (folder, _config_path(repository, step.model_name, version)):
+                if not path.exists():
+                    raise RepositoryError(
+                        f"version {version} of {model} is incomplete, {path} is missing: "
+                        "publish the version again with `python -m export`"
+                    )
+
+
+def read_config(path: Path) -> model_config_pb2.ModelConfig:
+    """Returns a parsed model configuration.
+
+    Raises:
+        RepositoryError: If the file is not a Triton model configuration.
+    """
+    try:
+        return text_format.Parse(path.read_text("utf-8"), model_config_pb2.ModelConfig())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise RepositoryError(f"{path} is not a Triton model configuration: {error}") from error
+
+
+def _config_path(repository: Path, model: str, version: int) -> Path:
+    return repository / model / "configs" / f"{config_name(version)}.pbtxt"
