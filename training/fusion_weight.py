@@ -1,0 +1,196 @@
+"""The fusion weight w, fitted on validation data: the share of the image in a fused score."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from training.embeddings import ModalityWeights, ProductEmbeddings
+from training.metrics import RelevantRanks, accuracy_at, average_precision, mean
+from training.relevance import RelevantPairs, pairs_by_group
+from training.retrieval import rank_items, score_blocks
+
+logger = logging.getLogger(__name__)
+
+SMALLEST_WEIGHT = 0.02
+EVEN_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightScore:
+    """How well a weight retrieves.
+
+    Attributes:
+        weight: w, the share of the image.
+        recall_at_1: Share of queries whose first match is right, 0 to 1; NaN without queries.
+        mean_average_precision: MAP over the whole ranking, 0 to 1; NaN without queries.
+    """
+
+    weight: float
+    recall_at_1: float
+    mean_average_precision: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusionWeightFit:
+    """The fitted weight and how it was found.
+
+    Attributes:
+        weight: w, 0.02 to 0.98; 0.5 when there was nothing to fit on.
+        query_count: Queries with both modalities and a right answer in the gallery.
+        image_only: Score of the image alone (weight 1).
+        text_only: Score of the text alone (weight 0).
+        grid: Score of every weight that was tried, rising by weight.
+    """
+
+    weight: float
+    query_count: int
+    image_only: WeightScore
+    text_only: WeightScore
+    grid: tuple[WeightScore, ...]
+
+    @property
+    def best(self) -> WeightScore:
+        """Score of the fitted weight."""
+        return min(self.grid, key=lambda score: abs(score.weight - self.weight))
+
+    @property
+    def is_worse_than_one_modality(self) -> bool:
+        """Whether no weight of the grid reached the better modality; its ends are not 0 and 1."""
+        alone = max(self.image_only.recall_at_1, self.text_only.recall_at_1)
+        return self.query_count > 0 and self.best.recall_at_1 < alone
+
+
+def fit_fusion_weight(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    query_groups: Sequence[str],
+    gallery_groups: Sequence[str],
+    *,
+    step: float = 0.02,
+    max_query_count: int = 2000,
+    seed: int = 42,
+    device: str = "cpu",
+) -> FusionWeightFit:
+    """Finds the weight with the highest recall@1; among equals the highest MAP, then nearest 0.5.
+
+    Queries that lack a modality are left out, for no weight changes their ranking where the
+    gallery has both; so are queries without a right answer.
+
+    Args:
+        queries: Embeddings of validation queries (Q).
+        gallery: Embeddings of the gallery (G).
+        query_groups: Group of each query.
+        gallery_groups: Group of each gallery product.
+        step: Distance of two weights of the grid, above 0 and at most 0.5.
+        max_query_count: Queries to fit on; more are sampled down.
+        seed: Seed of the sample.
+        device: Where the scores are computed: "cpu" or "cuda".
+
+    Raises:
+        ValueError: If the embeddings or labels do not fit each other.
+    """
+    if not 0 < step <= 0.5:
+        raise ValueError(f"step must be above 0 and at most 0.5, got {step}")
+    for name, rows, groups in (
+        ("query", queries, query_groups),
+        ("gallery", gallery, gallery_groups),
+    ):
+        if len(rows) != len(groups):
+            raise ValueError(f"{len(rows)} {name} embeddings but {len(groups)} {name} groups")
+    labelled = set(gallery_groups) - {""}
+    usable = queries.presence.all(axis=1) & np.array([group in labelled for group in query_groups])
+    chosen = np.flatnonzero(usable)
+    if len(chosen) > max_query_count:
+        generator = np.random.default_rng(seed)
+        chosen = np.sort(generator.choice(chosen, max_query_count, replace=False))
+    weights = _grid(step)
+    relevant = pairs_by_group([query_groups[row] for row in chosen.tolist()], gallery_groups)
+    scores = _score_weights(
+        queries.rows(chosen), gallery, relevant, [0.0, *weights, 1.0], device=device
+    )
+    fit = FusionWeightFit(
+        weight=_best_weight(scores[1:-1]),
+        query_count=len(chosen),
+        image_only=scores[-1],
+        text_only=scores[0],
+        grid=tuple(scores[1:-1]),
+    )
+    if fit.is_worse_than_one_modality:
+        logger.warning(
+            "recall@1 of both modalities on the fitting data is %.4f, image alone %.4f, text %.4f",
+            fit.best.recall_at_1,
+            fit.image_only.recall_at_1,
+            fit.text_only.recall_at_1,
+        )
+    return fit
+
+
+def _grid(step: float) -> list[float]:
+    """Returns the weights to try: even steps from 0.5, and both ends."""
+    reach = EVEN_WEIGHT - SMALLEST_WEIGHT
+    steps = np.arange(1, int(reach / step + 1e-9) + 1) * step
+    weights = {EVEN_WEIGHT, SMALLEST_WEIGHT, 1 - SMALLEST_WEIGHT}
+    weights |= {round(EVEN_WEIGHT + sign * float(s), 6) for s in steps for sign in (-1, 1)}
+    return sorted(weights)
+
+
+def _score_weights(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    relevant: RelevantPairs,
+    weights: Sequence[float],
+    *,
+    device: str,
+) -> list[WeightScore]:
+    ranks = np.zeros((len(weights), len(relevant.items)), dtype=np.int64)
+    alone = [
+        score_blocks(queries, gallery, weights=weight, device=device)
+        for weight in (ModalityWeights(image=1, text=0), ModalityWeights(image=0, text=1))
+    ]
+    for (start, image), (_, text) in zip(*alone, strict=True):
+        first, last = np.searchsorted(relevant.queries, [start, start + len(image)])
+        pairs = relevant.of_queries(start, start + len(image))
+        # A score is -inf where the gallery lacks the modality: there the other one is the whole.
+        lacks_one = torch.isneginf(image) | torch.isneginf(text)
+        only = torch.maximum(image, text)[lacks_one]
+        for row, weight in enumerate(weights):
+            if weight in (0.0, 1.0):
+                fused = image if weight else text
+            else:
+                fused = torch.lerp(text, image, weight)
+                fused[lacks_one] = only
+            ranks[row, first:last] = rank_items(fused, *pairs)
+    return [_summary(weight, relevant, row) for weight, row in zip(weights, ranks, strict=True)]
+
+
+def _summary(weight: float, relevant: RelevantPairs, ranks: npt.NDArray[np.int64]) -> WeightScore:
+    order = np.lexsort((ranks, relevant.queries))
+    found = RelevantRanks(
+        query_count=relevant.query_count, queries=relevant.queries[order], ranks=ranks[order]
+    )
+    return WeightScore(
+        weight=weight,
+        recall_at_1=mean(accuracy_at(found, 1)),
+        mean_average_precision=mean(average_precision(found)),
+    )
+
+
+def _best_weight(grid: Sequence[WeightScore]) -> float:
+    if np.isnan(grid[0].recall_at_1):
+        return EVEN_WEIGHT
+    # Rounded, so that the order of summation decides no tie.
+    best = max(
+        grid,
+        key=lambda score: (
+            round(score.recall_at_1, 9),
+            round(score.mean_average_precision, 9),
+            -abs(score.weight - EVEN_WEIGHT),
+        ),
+    )
+    return best.weight
