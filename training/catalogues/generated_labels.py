@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from training.catalogues.generated_assortment import Item
 from training.catalogues.generated_marks import (
     BLACK,
-    WHITE,
     SIGNS,
+    WHITE,
     Draw,
     ink_on,
     luminance,
@@ -116,8 +116,12 @@ def _draw_picture(draw: Draw, item: Item, x: float, y: float, radius: float) -> 
     """Draws the variant's pictogram on a round white field, smaller on a low label."""
     radius = min(radius, draw.im.size[1] * 0.13)
     colour = item.variant.colour
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=mixed(colour, WHITE, 0.85),
-                 outline=mixed(colour, BLACK, 0.35), width=max(2, int(radius / 10)))  # fmt: skip
+    draw.ellipse(
+        (x - radius, y - radius, x + radius, y + radius),
+        fill=mixed(colour, WHITE, 0.85),
+        outline=mixed(colour, BLACK, 0.35),
+        width=max(2, int(radius / 10)),
+    )
     fill = mixed(colour, BLACK, 0.3) if luminance(colour) > 210 else colour
     SIGNS[item.variant.picture](draw, x, y, radius * 0.68, fill, mixed(colour, WHITE, 0.85))
 
@@ -187,8 +191,10 @@ def _layout_diagonal(draw: Draw, item: Item, box: Box, width: int) -> None:
     draw_ornament(draw, item.design, (0, 0, width, height), item.brand.colour)
     for rise, fill in ((0.03, item.design.accent), (0.0, colour)):
         top = height * (0.5 - rise)
-        draw.polygon([(0, top + height * 0.14), (width, top - height * 0.14), (width, height), (0, height)],
-                     fill=fill)  # fmt: skip
+        draw.polygon(
+            [(0, top + height * 0.14), (width, top - height * 0.14), (width, height), (0, height)],
+            fill=fill,
+        )
     _draw_logo(draw, item, _rows(box, 0.05, 0.33), item.brand.colour)
     _draw_picture(draw, item, box[2] - width * 0.1, height * 0.47, (box[2] - box[0]) * 0.2)
     _draw_names(draw, item, _rows(box, 0.62, 0.86), colour)
@@ -216,8 +222,10 @@ def _layout_ribbon(draw: Draw, item: Item, box: Box, width: int) -> None:
     draw.rectangle((box[0] - reach, 0, box[2] + reach, height), fill=item.design.accent)
     draw.rectangle((box[0], 0, box[2], height), fill=colour)
     plate = _rows(box, 0.08, 0.36)
-    draw.rectangle((plate[0] - reach * 2, plate[1], plate[2] + reach * 2, plate[3]),
-                   fill=mixed(item.brand.colour, WHITE, 0.9))  # fmt: skip
+    draw.rectangle(
+        (plate[0] - reach * 2, plate[1], plate[2] + reach * 2, plate[3]),
+        fill=mixed(item.brand.colour, WHITE, 0.9),
+    )
     _draw_logo(draw, item, _rows(box, 0.09, 0.35), mixed(item.brand.colour, WHITE, 0.9))
     _draw_names(draw, item, _rows(box, 0.4, 0.6), colour)
     _draw_picture(draw, item, width / 2, height * 0.74, (box[2] - box[0]) * 0.24)

@@ -11,6 +11,8 @@ from PIL import Image
 
 from training.catalogues.generated_vocabulary import Colour
 
+Array = npt.NDArray[np.floating]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lid:
@@ -56,11 +58,7 @@ def wrap_print(flat: Image.Image, body: Body, width: int, height: int) -> Image.
     Returns:
         An RGBA picture, a little higher than `height`, transparent around the body.
     """
-    heights, radii = zip(*body.outline, strict=True)
-    curve = np.interp(np.arange(height) / (height - 1), heights, radii) * width
-    kernel = np.hanning(max(5, height // 40))
-    half = len(kernel) // 2
-    curve = np.convolve(np.pad(curve, half, "edge"), kernel / kernel.sum(), "same")[half:-half]
+    curve = _radii(body, height) * width
     top_px = int(curve[0] * body.tilt) + 2
     bottom_px = int(curve[-1] * body.tilt) + 2
     rows = np.arange(-top_px, height + bottom_px, dtype=np.float32)[:, None]
@@ -81,35 +79,45 @@ def wrap_print(flat: Image.Image, body: Body, width: int, height: int) -> Image.
     return Image.fromarray(rgba)
 
 
-def _sample(
-    flat: Image.Image, turn: npt.NDArray[np.float32], level: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def _radii(body: Body, height: int) -> Array:
+    """Returns the radius at each row of the body, its corners rounded, as shares of the width."""
+    heights, radii = zip(*body.outline, strict=True)
+    curve = np.interp(np.arange(height) / (height - 1), heights, radii)
+    kernel = np.hanning(max(5, height // 40))
+    half = len(kernel) // 2
+    padded = np.pad(curve, half, "edge")
+    return np.convolve(padded, kernel / kernel.sum(), "same")[half:-half]
+
+
+def _sample(flat: Image.Image, turn: Array, level: Array) -> Array:
     texture = np.asarray(flat)
     columns = (np.arcsin(turn) / np.pi + 0.5) * (flat.width - 1)
     rows = np.clip(level, 0, 1) * (flat.height - 1)
     return texture[rows.astype(np.int64), columns.astype(np.int64)].astype(np.float32)
 
 
-def _shade(turn: npt.NDArray[np.float32], gloss: float) -> npt.NDArray[np.float32]:
+def _shade(turn: Array, gloss: float) -> Array:
     """Returns the light that a place receives, as a factor with a third axis of 1."""
     facing = np.cos(np.arcsin(turn) + 0.45)
     edge = 1 - 0.35 * np.abs(turn) ** 6
-    return ((0.62 + 0.43 * np.clip(facing, 0, 1)) * edge * (1 + 0.04 * gloss))[..., None]
+    light: Array = (0.62 + 0.43 * np.clip(facing, 0, 1)) * edge * (1 + 0.04 * gloss)
+    return light[..., None]
 
 
-def _glint(turn: npt.NDArray[np.float32], gloss: float) -> npt.NDArray[np.float32]:
+def _glint(turn: Array, gloss: float) -> Array:
     """Returns the mirrored lamps, 0 to 255 to be added, with a third axis of 1."""
     main = np.exp(-(((turn + 0.58) / 0.09) ** 2)) * 95
     second = np.exp(-(((turn - 0.82) / 0.06) ** 2)) * 45
-    return ((main + second) * gloss)[..., None].astype(np.float32)
+    lamps: Array = (main + second) * gloss
+    return lamps[..., None]
 
 
 def _lay_lid(
-    pixels: npt.NDArray[np.float32],
-    cover: npt.NDArray[np.float32],
+    pixels: Array,
+    cover: Array,
     lid: Lid,
-    across: npt.NDArray[np.float32],
-    rows: npt.NDArray[np.float32],
+    across: Array,
+    rows: Array,
     radius: float,
     tilt: float,
 ) -> None:
@@ -117,8 +125,6 @@ def _lay_lid(
     distance = np.sqrt((across / radius) ** 2 + (rows / (radius * tilt)) ** 2)
     slope = (0.9 + 0.12 * across / radius)[..., None]
     inside = distance <= 1
-    face = np.where(
-        (distance > 0.9)[..., None], np.float32(lid.rim), np.float32(lid.colour) * slope
-    )
+    face = np.where((distance > 0.9)[..., None], np.array(lid.rim), np.array(lid.colour) * slope)
     pixels[inside] = face[inside]
     np.maximum(cover, np.clip((1 - distance) * radius * tilt + 0.5, 0, 1), out=cover)

@@ -141,8 +141,8 @@ def _peak(draw: Draw, x: float, y: float, r: float, fill: Colour, back: Colour) 
     draw.polygon(
         [(x - r, y + r * 0.7), (x - r * 0.1, y - r * 0.9), (x + r, y + r * 0.7)], fill=fill
     )
-    draw.polygon([(x - r * 0.42, y - r * 0.3), (x - r * 0.1, y - r * 0.9), (x + r * 0.28, y - r * 0.35),
-                  (x - r * 0.05, y - r * 0.1)], fill=back)  # fmt: skip
+    snow = [(-0.42, -0.3), (-0.1, -0.9), (0.28, -0.35), (-0.05, -0.1)]
+    draw.polygon([(x + r * a, y + r * b) for a, b in snow], fill=back)
 
 
 def _citrus(draw: Draw, x: float, y: float, r: float, fill: Colour, back: Colour) -> None:

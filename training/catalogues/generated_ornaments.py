@@ -71,8 +71,11 @@ def _checks(draw: Draw, box: Box, step: float, shade: Colour) -> None:
 
 def _rings(draw: Draw, box: Box, step: float, shade: Colour) -> None:
     for x, y, _ in _grid(box, step * 1.6):
-        draw.ellipse((x - step * 0.6, y - step * 0.6, x + step * 0.6, y + step * 0.6), outline=shade,
-                     width=max(2, int(step * 0.22)))  # fmt: skip
+        draw.ellipse(
+            (x - step * 0.6, y - step * 0.6, x + step * 0.6, y + step * 0.6),
+            outline=shade,
+            width=max(2, int(step * 0.22)),
+        )
 
 
 def _hills(draw: Draw, box: Box, step: float, shade: Colour) -> None:

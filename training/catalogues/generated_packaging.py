@@ -1,4 +1,4 @@
-"""Packages of the generated catalogue: bottles, cans, jars, boxes, bags, each as a cut-out photo."""
+"""Packages of the generated catalogue, each as a cut-out photo: bottles, cans, boxes, bags."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from training.catalogues.generated_assortment import Item
-from training.catalogues.generated_folding import (
-    draw_bag,
-    draw_box,
-    draw_carton,
-    draw_jug,
-    draw_pouch,
-)
+from training.catalogues.generated_folding import draw_box, draw_carton
 from training.catalogues.generated_labels import draw_label
 from training.catalogues.generated_lathe import Body, Lid, wrap_print
 from training.catalogues.generated_marks import BLACK, WHITE, Draw, mixed
+from training.catalogues.generated_soft import draw_bag, draw_jug, draw_pouch
 from training.catalogues.generated_vocabulary import Colour
 
 METAL: Colour = (188, 192, 198)
@@ -71,15 +66,18 @@ ROUND_FORMS = {
         width=250, height=240, growth=(0.98, 1.28), label=(0.07, 1.0), cap=0.07, top="cap",
         outline=((0, 0.5), (0.065, 0.5), (0.075, 0.47), (1, 0.42)), tilt=0.18, gloss=0.35),
     "jar": RoundForm(
-        width=220, height=260, growth=(1.0, 1.3), label=(0.38, 0.88), cap=0.19, body="glass", top="cap",
-        outline=((0, 0.43), (0.18, 0.43), (0.2, 0.39), (0.23, 0.42), (0.3, 0.5), (0.94, 0.5), (1, 0.44)),
+        width=220, height=260, growth=(1.0, 1.3), label=(0.38, 0.88), cap=0.19, body="glass",
+        top="cap", outline=((0, 0.43), (0.18, 0.43), (0.2, 0.39), (0.23, 0.42), (0.3, 0.5),
+                            (0.94, 0.5), (1, 0.44)),
         tilt=0.16, gloss=0.7),
     "cup": RoundForm(
-        width=240, height=230, growth=(0.95, 1.35), label=(0.07, 0.97), body="accent", top="foil",
-        outline=((0, 0.5), (0.045, 0.5), (0.06, 0.46), (1, 0.35)), tilt=0.18, gloss=0.3),
+        width=240, height=230, growth=(0.95, 1.35), label=(0.07, 0.97), body="accent",
+        top="foil", outline=((0, 0.5), (0.045, 0.5), (0.06, 0.46), (1, 0.35)),
+        tilt=0.18, gloss=0.3),
     "tube": RoundForm(
         width=140, height=370, growth=(1.22, 1.05), label=(0.06, 0.84), cap=0.0, body="accent",
-        outline=((0, 0.5), (0.06, 0.5), (0.83, 0.41), (0.85, 0.3), (1, 0.29)), tilt=0.02, gloss=0.45),
+        outline=((0, 0.5), (0.06, 0.5), (0.83, 0.41), (0.85, 0.3), (1, 0.29)),
+        tilt=0.02, gloss=0.45),
     "flacon": RoundForm(
         width=170, height=360, growth=(1.02, 1.17), label=(0.27, 0.95), cap=0.17, body="accent",
         outline=((0, 0.27), (0.168, 0.28), (0.172, 0.2), (0.19, 0.25), (0.25, 0.46), (0.32, 0.5),
@@ -97,8 +95,17 @@ ROUND_FORMS = {
         outline=((0, 0.5), (0.95, 0.48), (1, 0.44)), tilt=0.2, gloss=0.55),
     "thermos": RoundForm(
         width=130, height=360, growth=(1.22, 1.1), label=(0.24, 0.93), cap=0.2, body="metal",
-        outline=((0, 0.4), (0.02, 0.43), (0.195, 0.43), (0.205, 0.45), (0.24, 0.5), (0.97, 0.5), (1, 0.48)),
+        outline=((0, 0.4), (0.02, 0.43), (0.195, 0.43), (0.205, 0.45), (0.24, 0.5), (0.97, 0.5),
+                 (1, 0.48)),
         tilt=0.1, gloss=0.9),
+}  # fmt: skip
+
+# Outlines of nozzle and trigger: shares of width from the middle, and of height from the top.
+HEADS = {
+    "pump": ((0.05, 0.01), (-0.55, 0.012), (-0.6, 0.055), (-0.52, 0.06), (-0.5, 0.042),
+             (0.05, 0.055)),
+    "spray": ((0.3, 0.0), (-0.5, 0.01), (-0.55, 0.06), (-0.2, 0.085), (-0.4, 0.22), (-0.31, 0.23),
+              (-0.1, 0.11), (0.2, 0.1)),
 }  # fmt: skip
 
 
@@ -187,60 +194,23 @@ def _lid(item: Item, form: RoundForm) -> Lid | None:
 
 def _with_fittings(item: Item, picture: Image.Image) -> Image.Image:
     """Adds nozzle, trigger or handle beside or above the turned body."""
-    form, colour = item.design.form, mixed(item.design.cap, BLACK, 0.12)
     wide, high = picture.size
-    side, above = int(wide * 0.32), int(high * 0.2) if form == "pail" else 0
+    side, above = int(wide * 0.32), int(high * 0.2) if item.design.form == "pail" else 0
     canvas = Image.new("RGBA", (wide + 2 * side, high + above), (0, 0, 0, 0))
     layer = Image.new("RGBA", (canvas.width * 2, canvas.height * 2), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
-    if form == "mug":
+    if item.design.form == "mug":
         box = (side + wide * 0.82, high * 0.25, side + wide * 1.24, high * 0.8)
         handle = mixed(item.brand.colour, BLACK, 0.15)
         draw.ellipse([v * 2 for v in box], outline=handle, width=int(wide * 0.14))
-    elif form == "pail":
+    elif item.design.form == "pail":
         arc = (side + wide * 0.04, 4, side + wide * 0.96, above + high * 0.45)
         draw.arc([v * 2 for v in arc], 180, 360, fill=(120, 124, 130), width=7)
-    elif form == "pump":
-        _polygon(
-            draw,
-            side + wide * 0.5,
-            wide,
-            high,
-            colour,
-            (
-                (0.05, 0.01),
-                (-0.55, 0.012),
-                (-0.6, 0.055),
-                (-0.52, 0.06),
-                (-0.5, 0.042),
-                (0.05, 0.055),
-            ),
-        )
     else:
-        _polygon(
-            draw,
-            side + wide * 0.5,
-            wide,
-            high,
-            colour,
-            (
-                (0.3, 0.0),
-                (-0.5, 0.01),
-                (-0.55, 0.06),
-                (-0.2, 0.085),
-                (-0.4, 0.22),
-                (-0.31, 0.23),
-                (-0.1, 0.11),
-                (0.2, 0.1),
-            ),
-        )
+        middle, outline = side + wide * 0.5, HEADS[item.design.form]
+        corners = [((middle + wide * a) * 2, high * b * 2) for a, b in outline]
+        draw.polygon(corners, fill=mixed(item.design.cap, BLACK, 0.12))
     fittings = layer.resize(canvas.size, Image.Resampling.BOX).filter(ImageFilter.SMOOTH)
     canvas.alpha_composite(fittings)
     canvas.alpha_composite(picture, (side, above))
     return canvas
-
-
-def _polygon(
-    draw: Draw, x: float, wide: int, high: int, fill: Colour, shape: tuple[tuple[float, float], ...]
-) -> None:
-    draw.polygon([((x + wide * a) * 2, high * b * 2) for a, b in shape], fill=fill)

@@ -1,4 +1,4 @@
-"""Photos of the generated catalogue: a package in a studio or at a seller's, as a camera sees it."""
+"""Photos of the generated catalogue: a package in a studio or at a seller's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,25 @@ from training.catalogues.generated_vocabulary import Colour
 
 Size = tuple[int, int]
 FRAMES: tuple[Size, ...] = (
-    (320, 320), (300, 400), (288, 384), (400, 300), (360, 270), (256, 340), (280, 420), (340, 340),
-    (420, 320), (384, 288),
-)  # fmt: skip
+    (320, 320),
+    (300, 400),
+    (288, 384),
+    (400, 300),
+    (360, 270),
+    (256, 340),
+    (280, 420),
+    (340, 340),
+    (420, 320),
+    (384, 288),
+)
 SOFT: tuple[Colour, ...] = (
-    (232, 225, 215), (205, 220, 230), (235, 215, 215), (215, 228, 210), (225, 215, 235), (240, 232, 200),
-)  # fmt: skip
+    (232, 225, 215),
+    (205, 220, 230),
+    (235, 215, 215),
+    (215, 228, 210),
+    (225, 215, 235),
+    (240, 232, 200),
+)
 
 
 def shoot_studio(package: Image.Image) -> Image.Image:
@@ -75,8 +88,8 @@ def _scaled(package: Image.Image, scale: float) -> Image.Image:
 
 
 def _posed(package: Image.Image, frame: Size, rng: random.Random) -> Image.Image:
-    """Scales, leans and rotates a package: it fills 62 to 104 per cent of the frame."""
-    fill = rng.uniform(0.62, 1.04)
+    """Scales, leans and rotates a package: it fills 66 to 104 per cent of the frame."""
+    fill = rng.uniform(0.66, 1.04)
     cutout = _scaled(package, fill * min(frame[0] / package.width, frame[1] / package.height))
     wide, high = cutout.size
     angle = rng.gauss(0, 5) if rng.random() < 0.9 else rng.uniform(-25, 25)
@@ -159,8 +172,10 @@ def _planks(photo: Image.Image, top: int, rng: random.Random) -> None:
         for _ in range(6):
             grain = y + rng.randrange(high)
             start = rng.randrange(photo.width)
-            draw.line((start, grain, start + rng.randint(30, 200), grain + rng.randint(-2, 2)),
-                      fill=mixed(plank, BLACK, 0.12))  # fmt: skip
+            draw.line(
+                (start, grain, start + rng.randint(30, 200), grain + rng.randint(-2, 2)),
+                fill=mixed(plank, BLACK, 0.12),
+            )
         draw.line((0, y, photo.width, y), fill=mixed(wood, BLACK, 0.45), width=2)
 
 
@@ -210,8 +225,16 @@ def _tiles(frame: Size, rng: random.Random) -> Image.Image:
 
 
 BACKGROUNDS: tuple[Callable[[Size, random.Random], Image.Image], ...] = (
-    _white, _white, _gradient, _gradient, _wood, _table, _table, _shelf, _tiles,
-)  # fmt: skip
+    _white,
+    _white,
+    _gradient,
+    _gradient,
+    _wood,
+    _table,
+    _table,
+    _shelf,
+    _tiles,
+)
 
 
 def _unmarked(photo: Image.Image, seller: str, rng: random.Random) -> None:

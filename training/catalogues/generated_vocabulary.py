@@ -1,4 +1,4 @@
-"""Words of the generated catalogue: brands, kinds of goods, variants and sizes, in two languages."""
+"""Words of the generated catalogue: brands, goods, variants and sizes, in two languages."""
 
 from __future__ import annotations
 
@@ -224,26 +224,30 @@ KINDS = (
 # Each with the spelling that Russian sellers write when they do not keep the Latin one.
 BRANDS: dict[Department, tuple[tuple[str, str], ...]] = {
     "food": (
-        ("Solvia", "Солвиа"), ("Marden", "Марден"), ("Bonaro", "Бонаро"), ("Tikka Hill", "Тикка Хилл"),
-        ("Frutelle", "Фрутель"), ("Karvon", "Карвон"), ("Oldmill", "Олдмилл"), ("Pepito", "Пепито"),
-        ("Nordea Farm", "Нордеа Фарм"), ("Zumba", "Зумба"), ("Lakomo", "Лакомо"), ("Dolcira", "Дольчира"),
-        ("Hopper", "Хоппер"), ("Vitalo", "Витало"), ("Brusko", "Бруско"), ("Grandeur", "Грандёр"),
+        ("Solvia", "Солвиа"), ("Marden", "Марден"), ("Bonaro", "Бонаро"),
+        ("Tikka Hill", "Тикка Хилл"), ("Frutelle", "Фрутель"), ("Karvon", "Карвон"),
+        ("Oldmill", "Олдмилл"), ("Pepito", "Пепито"), ("Nordea Farm", "Нордеа Фарм"),
+        ("Zumba", "Зумба"), ("Lakomo", "Лакомо"), ("Dolcira", "Дольчира"),
+        ("Hopper", "Хоппер"), ("Vitalo", "Витало"), ("Brusko", "Бруско"),
+        ("Grandeur", "Грандёр"),
     ),
     "care": (
-        ("Alveta", "Альвета"), ("Lumiq", "Люмик"), ("Nivora", "Нивора"), ("Dr. Hagen", "Доктор Хаген"),
-        ("Seraphine", "Серафин"), ("Botanix", "Ботаникс"), ("Clearo", "Клиаро"), ("Mirelle", "Мирель"),
-        ("Pureline", "Пюрлайн"), ("Velour", "Велюр"), ("Ozone", "Озон"), ("Kameya", "Камея"),
+        ("Alveta", "Альвета"), ("Lumiq", "Люмик"), ("Nivora", "Нивора"),
+        ("Dr. Hagen", "Доктор Хаген"), ("Seraphine", "Серафин"), ("Botanix", "Ботаникс"),
+        ("Clearo", "Клиаро"), ("Mirelle", "Мирель"), ("Pureline", "Пюрлайн"),
+        ("Velour", "Велюр"), ("Ozone", "Озон"), ("Kameya", "Камея"),
     ),
     "home": (
-        ("Hausman", "Хаусман"), ("Brillo", "Брилло"), ("Tekora", "Текора"), ("Fox & Co", "Фокс и Ко"),
-        ("Murzik", "Мурзик"), ("Stelton", "Стелтон"), ("Domos", "Домос"), ("Kraftwell", "Крафтвелл"),
-        ("Polaris Nord", "Поларис Норд"), ("Umbra", "Умбра"), ("Zenit", "Зенит"), ("Ostrov", "Остров"),
+        ("Hausman", "Хаусман"), ("Brillo", "Брилло"), ("Tekora", "Текора"),
+        ("Fox & Co", "Фокс и Ко"), ("Murzik", "Мурзик"), ("Stelton", "Стелтон"),
+        ("Domos", "Домос"), ("Kraftwell", "Крафтвелл"), ("Polaris Nord", "Поларис Норд"),
+        ("Umbra", "Умбра"), ("Zenit", "Зенит"), ("Ostrov", "Остров"),
     ),
 }  # fmt: skip
 LINES = (
-    "Sunrise", "Balance", "Premium", "Nature", "Gold", "Family", "Active", "Royal", "Fresh", "Deluxe",
-    "Harmony", "Express", "Garden", "Magic", "Origin", "Comfort", "Energy", "Grand", "Velvet", "Alpine",
-    "Prestige", "Crystal", "Urban", "Delight",
+    "Sunrise", "Balance", "Premium", "Nature", "Gold", "Family", "Active", "Royal",
+    "Fresh", "Deluxe", "Harmony", "Express", "Garden", "Magic", "Origin", "Comfort",
+    "Energy", "Grand", "Velvet", "Alpine", "Prestige", "Crystal", "Urban", "Delight",
 )  # fmt: skip
 # Name, language it writes in, mark it leaves on photos.
 SELLERS = (

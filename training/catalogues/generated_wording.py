@@ -1,4 +1,4 @@
-"""Wording of the generated catalogue: what makers and sellers write about one and the same product."""
+"""Wording of the generated catalogue: what makers and sellers write of the same product."""
 
 from __future__ import annotations
 
