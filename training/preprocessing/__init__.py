@@ -1,1 +1,1 @@
-"""Preprocessing: what turns photos and texts into tensors, in training and in Triton alike (no torch)."""
+"""Preprocessing: what turns photos and texts into tensors, in training and in Triton alike."""

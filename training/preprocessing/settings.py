@@ -54,7 +54,9 @@ class PreprocessingSettings:
         if unknown := set(self.text_fields) - set(TEXT_FIELDS):
             raise ValueError(f"text_fields must be among {TEXT_FIELDS}, got {sorted(unknown)}")
         if self.max_text_characters < 1:
-            raise ValueError(f"max_text_characters must be 1 or more, got {self.max_text_characters}")
+            raise ValueError(
+                f"max_text_characters must be 1 or more, got {self.max_text_characters}"
+            )
         buckets = self.token_buckets
         if not buckets or buckets[0] < 3 or list(buckets) != sorted(set(buckets)):
             raise ValueError(f"token_buckets must be rising counts of 3 or more, got {buckets}")
@@ -73,6 +75,4 @@ class PreprocessingSettings:
         values = json.loads(text)
         if unknown := set(values) - {f.name for f in fields(cls)}:
             raise ValueError(f"unknown preprocessing settings: {sorted(unknown)}")
-        return cls(
-            **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        )
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})

@@ -1,0 +1,200 @@
+"""Texts as shops write them to texts as the tower reads them: cleaned, and joined from fields.
+
+The markup reader is our own: the standard library's differs between patch releases of Python, and
+a model is trained on one machine and served on another. It is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from .settings import PreprocessingSettings
+
+# No field says more after this many characters; it also bounds the time a hostile text can cost.
+MAX_RAW_CHARACTERS = 65_536
+# Each pass undoes one level of escaping; real texts need two.
+_MAX_PASSES = 8
+# As many combining marks on one letter as Unicode's stream-safe form allows.
+_MAX_MARKS = 30
+# Tags inside a word; every other tag stands between words.
+_INLINE_TAGS = frozenset(
+    "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark nobr q s samp small span strike"
+    " strong sub sup tt u var wbr".split()
+)
+# Group 1 names an opening tag, group 2 a closing one.
+_TAG_START = re.compile(r"<(?:!--|[!?]|([A-Za-z][A-Za-z0-9:-]*)|/([A-Za-z][A-Za-z0-9:-]*))")
+_QUOTE_OR_END = re.compile(r"=\s*[\"']|>")
+_HIDDEN_ENDS = {
+    name: re.compile(rf"</{name}\b[^<>]*>", re.IGNORECASE | re.ASCII)
+    for name in ("script", "style")
+}
+# A chain of "&amp;amp;" is undone at once. Only with the semicolon: "R&notebook" is a title.
+_ENTITY = re.compile(r"&(?:amp;)*(#[0-9]{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def clean_text(text: str) -> str:
+    """Removes markup and noise from a text.
+
+    HTML tags, comments, scripts and styles go, entities are decoded, the characters brought to
+    Unicode's NFKC form, control and zero-width characters and lone surrogates removed, and white
+    space becomes single blanks. Markup that was escaped, even repeatedly, is markup too. Cleaning a
+    clean text changes nothing. What begins as markup and never ends stays as it is (of a script or
+    style without its closing tag only the tag goes), so that a broken field cannot swallow the
+    fields that are joined behind it.
+
+    Args:
+        text: Any text; only the first 65,536 characters are read.
+
+    Returns:
+        The clean text; empty when nothing is left.
+    """
+    for _ in range(_MAX_PASSES):
+        cleaned = _clean_once(text)
+        if cleaned == text:
+            return cleaned
+        text = cleaned
+    # Escaped deeper than any shop does: without these two there is nothing left to undo.
+    text = re.sub("[<&]", " ", text)
+    while (cleaned := _clean_once(text)) != text:
+        text = cleaned
+    return text
+
+
+def join_fields(
+    fields: Mapping[str, str | Mapping[str, str]], settings: PreprocessingSettings
+) -> str:
+    """Joins the fields of a product into the one text that is embedded.
+
+    Args:
+        fields: Field name to text; `attributes` may map names to values. Fields that the settings
+            do not name are left out.
+        settings: Which fields, in which order, and what stands between them.
+
+    Returns:
+        The fields that hold anything, cleaned; attributes as
+            "name: value, name: value", sorted by name.
+    """
+    parts = []
+    for name in settings.text_fields:
+        value = fields.get(name, "")
+        if not isinstance(value, str):
+            # Sorted, because a protobuf map, in which the server gets them, has no order.
+            pairs = ((clean_text(key), clean_text(text)) for key, text in sorted(value.items()))
+            value = ", ".join(f"{key}: {text}" for key, text in pairs if key and text)
+        parts.append(clean_text(value))
+    return settings.text_separator.join(part for part in parts if part)
+
+
+def normalise_text(text: str, settings: PreprocessingSettings) -> str:
+    """Makes a raw or joined text ready for the tokenizer.
+
+    Args:
+        text: A text, or fields joined by `settings.text_separator` before or after cleaning.
+        settings: The separator and the maximum length.
+
+    Returns:
+        The clean text without empty fields, at most `settings.max_text_characters` long.
+    """
+    text = clean_text(text)
+    separator = clean_text(settings.text_separator)
+    if separator and separator in text:
+        # A field that held only markup is found empty here when fields were joined uncleaned.
+        parts = (part.strip() for part in text.split(separator))
+        text = settings.text_separator.join(part for part in parts if part)
+    return text[: settings.max_text_characters].rstrip()
+
+
+def _clean_once(text: str) -> str:
+    text = text[:MAX_RAW_CHARACTERS]
+    if "<" in text:
+        text = _without_markup(text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", _with_few_marks(text))
+    return " ".join(_INVISIBLE.sub("", text).split())[:MAX_RAW_CHARACTERS].rstrip()
+
+
+def _with_few_marks(text: str) -> str:
+    """Cuts long runs of combining marks, which normalising sorts in quadratic time."""
+    kept = []
+    run_length = 0
+    for character in text:
+        run_length = run_length + 1 if unicodedata.combining(character) else 0
+        if run_length <= _MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+class _MarkupEnds:
+    """Finds where markup ends, and remembers what is known to have no end.
+
+    Without that memory a text of nothing but "<!--" would be searched whole from each of them.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._last_tag_end = text.rfind(">")
+        self._last_comment_end = text.rfind("-->")
+        self._obeys_quotes = True
+        self._unclosed: set[str] = set()
+
+    def find(self, start: re.Match[str]) -> int:
+        """Where the tag or comment ends that begins at `start`; -1 when it never does."""
+        if start[0] == "<!--":
+            if start.end() > self._last_comment_end:
+                return -1
+            return self._text.find("-->", start.end()) + 3
+        if start.end() > self._last_tag_end:
+            return -1
+        end = self._find_outside_quotes(start.end()) if self._obeys_quotes else -1
+        if end == -1:  # a quote never closes: from here on read without them
+            self._obeys_quotes = False
+            end = self._text.find(">", start.end()) + 1
+        name = start[1] or ""
+        return self._skip_hidden(name.lower(), end)
+
+    def _find_outside_quotes(self, position: int) -> int:
+        while (mark := _QUOTE_OR_END.search(self._text, position)) is not None:
+            if mark[0] == ">":
+                return mark.end()
+            position = self._text.find(mark[0][-1], mark.end()) + 1
+            if position == 0:
+                return -1
+        return -1
+
+    def _skip_hidden(self, name: str, end: int) -> int:
+        """Moves the end of a script's or style's opening tag to that of its closing tag."""
+        if name not in _HIDDEN_ENDS or name in self._unclosed:
+            return end
+        hidden_end = _HIDDEN_ENDS[name].search(self._text, end)
+        if hidden_end is None:
+            self._unclosed.add(name)
+            return end
+        return hidden_end.end()
+
+
+def _without_markup(text: str) -> str:
+    """Takes tags, comments, scripts and styles out of a text, in one walk from left to right."""
+    ends = _MarkupEnds(text)
+    pieces: list[str] = []
+    kept = 0  # everything before it is in `pieces`
+    position = 0
+    while (start := _TAG_START.search(text, position)) is not None:
+        end = ends.find(start)
+        if end == -1:
+            position = start.end()
+            continue
+        pieces.append(text[kept : start.start()])
+        if (start[1] or start[2] or "").lower() not in _INLINE_TAGS:
+            pieces.append(" ")
+        kept = position = end
+    pieces.append(text[kept:])
+    return "".join(pieces)
