@@ -1,0 +1,278 @@
+"""The client for asyncio: one object, one channel, made inside the running loop.
+
+async with AsyncTwinshelfClient("127.0.0.1:50051") as client:
+    result = await client.match(Offer(title="Arabica coffee beans 1 kg"))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+
+from client import conversions
+from client.async_stream import AsyncStream
+from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, check_timeout
+from client.records import (
+    DEFAULT_MATCH_OPTIONS,
+    CatalogStats,
+    DeleteResult,
+    MatchAnswer,
+    MatchOptions,
+    MatchResult,
+    Offer,
+    Product,
+    ProductPage,
+    StoredProduct,
+    UpsertAnswer,
+)
+from client.retries import CallAttempts, RetryPolicy
+from client.streams import StreamRows, match_method, upsert_method
+from protos.twinshelf.v1 import (
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    matching_service_pb2_grpc,
+)
+
+Response = TypeVar("Response")
+
+
+class AsyncTwinshelfClient:
+    """Speaks to one matching service.
+
+    Every method raises `client.errors.TwinshelfError` or one of its kinds. Each takes `timeout_s`,
+    the seconds for all attempts of the call together; None takes the client's own.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retry_policy: RetryPolicy | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Makes the channel; the service is reached at the first call.
+
+        Args:
+            address: host:port of the service.
+            timeout_s: Default time for a call, seconds, above zero.
+            retry_policy: How to repeat when the service is UNAVAILABLE; None takes the default.
+            credentials: For TLS; None speaks in clear.
+            seed: Makes the jitter of the backoff repeatable; None does not.
+
+        Raises:
+            ValueError: If the timeout is not above zero.
+        """
+        self.address = address
+        self._timeout_s = check_timeout(timeout_s)
+        self._policy = retry_policy or RetryPolicy()
+        self._randomness = random.Random(seed)
+        self._channel = (
+            grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+            if credentials is None
+            else grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+        )
+        self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
+        self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
+
+    async def __aenter__(self) -> AsyncTwinshelfClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the channel; running calls are cancelled."""
+        await self._channel.close()
+
+    async def match(
+        self,
+        offer: Offer,
+        options: MatchOptions = DEFAULT_MATCH_OPTIONS,
+        *,
+        timeout_s: float | None = None,
+    ) -> MatchResult:
+        """Returns the products that an offer may show, best first.
+
+        Args:
+            offer: A photo, a text, or both.
+            options: How many matches, weights, least probability, encoder to insist on.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = conversions.match_request(offer, options)
+        return conversions.match_result(
+            await self._call(self._matching.MatchProduct, request, timeout_s)
+        )
+
+    def match_many(
+        self,
+        offers: Iterable[Offer] | AsyncIterable[Offer],
+        options: MatchOptions = DEFAULT_MATCH_OPTIONS,
+        *,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[MatchAnswer]:
+        """Matches a stream of offers; yields each answer as it comes, in any order.
+
+        Args:
+            offers: Taken lazily, as fast as the service answers.
+            options: How to match; the same for all.
+            timeout_s: Longest silence of the service while it owes answers, seconds.
+
+        Raises:
+            TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
+        """
+        rows = StreamRows(match_method(options), policy=self._policy, randomness=self._randomness)
+        return AsyncStream(
+            lambda: self._matching.MatchProducts(),
+            rows,
+            offers,
+            address=self.address,
+            timeout_s=self._timeout(timeout_s),
+        ).answers()
+
+    def upsert(
+        self,
+        products: Iterable[Product] | AsyncIterable[Product],
+        *,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[UpsertAnswer]:
+        """Stores a stream of products; yields each answer as it comes, in any order.
+
+        A product that exists is replaced. Nothing happens before the answers are asked for.
+
+        Args:
+            products: Taken lazily, as fast as the service answers.
+            timeout_s: Longest silence of the service while it owes answers, seconds.
+
+        Raises:
+            TwinshelfError: If the stream fails as a whole; one failing product is an answer.
+        """
+        rows = StreamRows(upsert_method(), policy=self._policy, randomness=self._randomness)
+        return AsyncStream(
+            lambda: self._catalog.UpsertProducts(),
+            rows,
+            products,
+            address=self.address,
+            timeout_s=self._timeout(timeout_s),
+        ).answers()
+
+    async def get(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:
+        """Returns one product.
+
+        Args:
+            product_id: Its identifier.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            ProductNotFoundError: If the catalogue holds none of this id.
+            TwinshelfError: If the call fails otherwise.
+        """
+        request = catalog_service_pb2.GetProductRequest(product_id=product_id)
+        return conversions.stored_product(
+            await self._call(self._catalog.GetProduct, request, timeout_s)
+        )
+
+    async def list_page(
+        self, *, page_size: int = 0, page_token: str = "", timeout_s: float | None = None
+    ) -> ProductPage:
+        """Returns a page of the catalogue, by rising product_id.
+
+        Args:
+            page_size: Products at most, 1 to 1,000; 0 leaves it to the service (100).
+            page_token: That of the page before; empty for the first.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.ListProductsRequest(
+            page_size=page_size, page_token=page_token
+        )
+        return conversions.product_page(
+            await self._call(self._catalog.ListProducts, request, timeout_s)
+        )
+
+    async def list_all(
+        self, *, page_size: int = 1000, timeout_s: float | None = None
+    ) -> AsyncIterator[Product]:
+        """Yields every product of the catalogue, by rising product_id.
+
+        Args:
+            page_size: Products fetched at a time, 1 to 1,000.
+            timeout_s: Time for each page, seconds.
+
+        Raises:
+            TwinshelfError: If a call fails.
+        """
+        page_token = ""
+        while True:
+            page = await self.list_page(
+                page_size=page_size, page_token=page_token, timeout_s=timeout_s
+            )
+            for product in page.products:
+                yield product
+            if not (page_token := page.next_page_token):
+                return
+
+    async def delete(
+        self, product_ids: Sequence[str], *, timeout_s: float | None = None
+    ) -> DeleteResult:
+        """Removes products for good; unknown ids are reported, not refused.
+
+        Args:
+            product_ids: 1 to 10,000 identifiers.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.DeleteProductsRequest(product_ids=product_ids)
+        return conversions.delete_result(
+            await self._call(self._catalog.DeleteProducts, request, timeout_s)
+        )
+
+    async def stats(self, *, timeout_s: float | None = None) -> CatalogStats:
+        """Counts what is stored and names the encoder.
+
+        Args:
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.GetCatalogStatsRequest()
+        return conversions.catalog_stats(
+            await self._call(self._catalog.GetCatalogStats, request, timeout_s)
+        )
+
+    def _timeout(self, timeout_s: float | None) -> float:
+        return self._timeout_s if timeout_s is None else check_timeout(timeout_s)
+
+    async def _call(
+        self, method: Callable[..., Awaitable[Response]], request: Any, timeout_s: float | None
+    ) -> Response:
+        attempts = CallAttempts(
+            address=self.address,
+            timeout_s=self._timeout(timeout_s),
+            policy=self._policy,
+            randomness=self._randomness,
+        )
+        while True:
+            try:
+                return await method(request, timeout=attempts.remaining_s)
+            except grpc.RpcError as error:
+                await asyncio.sleep(attempts.failed(error))

@@ -1,0 +1,160 @@
+"""Drives one two-way stream for the asyncio client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Any, Generic
+
+import grpc
+
+from client.errors import error_from_call
+from client.streams import Answer, Row, StreamRows, early_end_error, silence_error
+
+_END = None
+
+
+class AsyncStream(Generic[Row, Answer]):
+    """Sends rows and yields their answers as they come; opens the stream again when it breaks."""
+
+    def __init__(
+        self,
+        open_call: Callable[[], Any],
+        rows: StreamRows[Row, Answer],
+        source: Iterable[Row] | AsyncIterable[Row],
+        *,
+        address: str,
+        timeout_s: float,
+    ) -> None:
+        """Keeps what it needs; nothing is sent before the first answer is asked for.
+
+        Args:
+            open_call: Starts the stream.
+            rows: Keeps the books.
+            source: The caller's rows.
+            address: Where the stream goes, for messages.
+            timeout_s: Longest silence while answers are owed, seconds.
+        """
+        self._open_call = open_call
+        self._rows: StreamRows[Row, Answer] = rows
+        self._source = _as_async(source)
+        self._address = address
+        self._timeout_s = timeout_s
+        self._is_exhausted = False
+        self._heard_at_s = 0.0
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        """Yields one answer for each row, in any order.
+
+        Raises:
+            TwinshelfError: If the stream fails as a whole.
+        """
+        while not self._is_done:
+            try:
+                async for answer in self._one_stream():
+                    yield answer
+            except grpc.RpcError as error:
+                mapped = error_from_call(error, self._address)
+                await asyncio.sleep(self._rows.stream_broke(mapped, time.monotonic()))
+
+    @property
+    def _is_done(self) -> bool:
+        return self._is_exhausted and self._rows.is_empty
+
+    async def _one_stream(self) -> AsyncIterator[Answer]:
+        responses: asyncio.Queue[Any] = asyncio.Queue()
+        call = self._open_call()
+        pump = asyncio.create_task(_pump(call, responses))
+        self._heard_at_s = time.monotonic()
+        try:
+            while not self._is_done:
+                await self._send(call, responses)
+                for answer in self._rows.take_unsendable():
+                    yield answer
+                if self._rows.is_empty:
+                    continue
+                received = await self._receive(responses)
+                if received is not None:
+                    yield received
+            await self._finish(call, pump)
+        finally:
+            call.cancel()
+            pump.cancel()
+
+    async def _send(self, call: Any, responses: asyncio.Queue[Any]) -> None:
+        was_owed = self._rows.has_unanswered
+        for request in self._rows.due_requests(time.monotonic()):
+            await self._write(call, request)
+        # A slow source must not hold back answers that are there already.
+        while self._rows.has_room and not self._is_exhausted and responses.empty():
+            try:
+                row = await anext(self._source)
+            except StopAsyncIteration:
+                self._is_exhausted = True
+                break
+            request = self._rows.add(row)
+            if request is not None:
+                await self._write(call, request)
+        if not was_owed:
+            self._heard_at_s = time.monotonic()
+
+    async def _write(self, call: Any, request: Any) -> None:
+        try:
+            await asyncio.wait_for(call.write(request), self._timeout_s)
+        except TimeoutError:
+            raise silence_error(self._address, self._timeout_s) from None
+        except asyncio.InvalidStateError:
+            # The stream is over; how it ended comes through the responses.
+            return
+
+    async def _receive(self, responses: asyncio.Queue[Any]) -> Answer | None:
+        now_s = time.monotonic()
+        silence_left_s = self._heard_at_s + self._timeout_s - now_s
+        waits = [silence_left_s] if self._rows.has_unanswered else []
+        due_s = self._rows.next_due_s(now_s)
+        waits += [] if due_s is None else [due_s]
+        try:
+            # Not `wait_for` alone: with no time left it would not look at what is there.
+            response = (
+                responses.get_nowait()
+                if not responses.empty()
+                else await asyncio.wait_for(responses.get(), max(0.0, min(waits)))
+            )
+        except TimeoutError:
+            if self._rows.has_unanswered and due_s != min(waits):
+                raise silence_error(self._address, self._timeout_s) from None
+            return None
+        self._heard_at_s = time.monotonic()
+        if response is _END:
+            raise early_end_error(self._address)
+        if isinstance(response, grpc.RpcError):
+            raise response
+        return self._rows.answered(response, self._heard_at_s)
+
+    async def _finish(self, call: Any, pump: asyncio.Task[None]) -> None:
+        """Lets the service finish the call by itself; every answer is here already."""
+        try:
+            await call.done_writing()
+            await asyncio.wait_for(pump, self._timeout_s)
+        except (TimeoutError, asyncio.InvalidStateError, grpc.RpcError):
+            return
+
+
+async def _pump(call: Any, responses: asyncio.Queue[Any]) -> None:
+    """Moves responses, then how the stream ended, into a queue that can be read with a timeout."""
+    try:
+        async for response in call:
+            responses.put_nowait(response)
+        responses.put_nowait(_END)
+    except grpc.RpcError as error:
+        responses.put_nowait(error)
+
+
+async def _as_async(source: Iterable[Row] | AsyncIterable[Row]) -> AsyncIterator[Row]:
+    if isinstance(source, AsyncIterable):
+        async for row in source:
+            yield row
+    else:
+        for row in source:
+            yield row

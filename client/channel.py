@@ -1,0 +1,38 @@
+"""How the clients reach the service: the default address and the options of the gRPC channel."""
+
+from __future__ import annotations
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+DEFAULT_TIMEOUT_S = 10.0
+
+# What gRPC itself may wait before it connects again; with its own defaults a repeated call would
+# fail on the old connection's error without trying.
+_FIRST_RECONNECT_MS = 100
+_LAST_RECONNECT_MS = 2000
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
+    ("grpc.min_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
+    ("grpc.max_reconnect_backoff_ms", _LAST_RECONNECT_MS),
+    # The service bounds what it takes; a page of a thousand long products passes gRPC's 4 MiB.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # The service is ours and near: a proxy that is set for the web must not be asked for it.
+    ("grpc.enable_http_proxy", 0),
+    # Two clients of one process must not share a connection that one of them closes.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def check_timeout(timeout_s: float) -> float:
+    """Returns the timeout when it can be used.
+
+    Args:
+        timeout_s: Seconds.
+
+    Raises:
+        ValueError: If it is not above zero.
+    """
+    if not timeout_s > 0:
+        raise ValueError(f"timeout_s must be above zero, got {timeout_s}")
+    return timeout_s

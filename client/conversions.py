@@ -1,0 +1,187 @@
+"""Between the client's records and the messages of twinshelf.v1, both ways."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from client.errors import error_from_status
+from client.records import (
+    CatalogStats,
+    DeleteResult,
+    EncoderInfo,
+    Match,
+    MatchAnswer,
+    MatchOptions,
+    MatchResult,
+    Offer,
+    Pattern,
+    Product,
+    ProductPage,
+    StoredProduct,
+    UpsertAnswer,
+)
+from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
+
+_PATTERNS: dict[int, Pattern] = {
+    product_pb2.MODALITY_PATTERN_IMAGE: "image",
+    product_pb2.MODALITY_PATTERN_TEXT: "text",
+    product_pb2.MODALITY_PATTERN_BOTH: "both",
+}
+
+
+def product_to_message(product: Product) -> product_pb2.Product:
+    """Makes the message of a product; what only the service sets is left out."""
+    return product_pb2.Product(
+        product_id=product.product_id,
+        title=product.title,
+        description=product.description,
+        category=product.category,
+        brand=product.brand,
+        seller=product.seller,
+        price=product.price,
+        attributes=dict(product.attributes),
+        image=product.image,
+        image_uri=product.image_uri,
+    )
+
+
+def product_from_message(message: product_pb2.Product) -> Product:
+    """Reads a product."""
+    return Product(
+        product_id=message.product_id,
+        title=message.title,
+        description=message.description,
+        category=message.category,
+        brand=message.brand,
+        seller=message.seller,
+        price=message.price if message.HasField("price") else None,
+        attributes=dict(message.attributes),
+        image=message.image,
+        image_uri=message.image_uri,
+        pattern=pattern_from_message(message.pattern),
+        update_time=message.update_time.ToDatetime(tzinfo=UTC)
+        if message.HasField("update_time")
+        else None,
+    )
+
+
+def pattern_from_message(pattern: int) -> Pattern:
+    """Reads a modality pattern; one that this client does not know is "none"."""
+    return _PATTERNS.get(pattern, "none")
+
+
+def match_request(offer: Offer, options: MatchOptions) -> matching_service_pb2.MatchProductRequest:
+    """Makes the request that matches one offer."""
+    weights = options.weights
+    return matching_service_pb2.MatchProductRequest(
+        offer=product_pb2.Offer(
+            image=offer.image,
+            title=offer.title,
+            description=offer.description,
+            category=offer.category,
+            brand=offer.brand,
+            attributes=dict(offer.attributes),
+        ),
+        match_count=options.match_count,
+        weights=None
+        if weights is None
+        else product_pb2.ModalityWeights(image=weights.image, text=weights.text),
+        min_probability=options.min_probability,
+        encoder_digest=options.encoder_digest,
+        encoder_version=options.encoder_version,
+    )
+
+
+def match_result(message: matching_service_pb2.MatchProductResponse) -> MatchResult:
+    """Reads the matches of one offer."""
+    return MatchResult(
+        matches=tuple(_match(each) for each in message.matches),
+        pattern=pattern_from_message(message.pattern),
+        encoder=_encoder(message.encoder),
+    )
+
+
+def match_answer(index: int, message: matching_service_pb2.MatchProductsResponse) -> MatchAnswer:
+    """Reads the answer to one offer of a stream.
+
+    Args:
+        index: Position of the offer in the caller's stream, from 0.
+        message: The answer.
+    """
+    if message.WhichOneof("result") == "error":
+        return MatchAnswer(offer_index=index, error=error_from_status(message.error))
+    return MatchAnswer(offer_index=index, result=match_result(message.response))
+
+
+def upsert_answer(
+    index: int, product_id: str, message: catalog_service_pb2.UpsertProductsResponse
+) -> UpsertAnswer:
+    """Reads the answer to one product of a stream.
+
+    Args:
+        index: Position of the product in the caller's stream, from 0.
+        product_id: Identifier that was sent.
+        message: The answer.
+    """
+    if message.WhichOneof("result") == "error":
+        error = error_from_status(message.error)
+        return UpsertAnswer(product_index=index, product_id=product_id, error=error)
+    return UpsertAnswer(
+        product_index=index,
+        product_id=product_id,
+        pattern=pattern_from_message(message.upserted.pattern),
+        replaced=message.upserted.replaced,
+        encoder=_encoder(message.upserted.encoder),
+    )
+
+
+def stored_product(message: catalog_service_pb2.GetProductResponse) -> StoredProduct:
+    """Reads one product and its encoder."""
+    return StoredProduct(
+        product=product_from_message(message.product), encoder_digest=message.encoder_digest
+    )
+
+
+def product_page(message: catalog_service_pb2.ListProductsResponse) -> ProductPage:
+    """Reads a page of the catalogue."""
+    return ProductPage(
+        products=tuple(product_from_message(each) for each in message.products),
+        next_page_token=message.next_page_token,
+    )
+
+
+def delete_result(message: catalog_service_pb2.DeleteProductsResponse) -> DeleteResult:
+    """Reads what was removed."""
+    return DeleteResult(
+        deleted_count=message.deleted_count,
+        missing_product_ids=tuple(message.missing_product_ids),
+    )
+
+
+def catalog_stats(message: catalog_service_pb2.GetCatalogStatsResponse) -> CatalogStats:
+    """Reads the counts of the catalogue."""
+    return CatalogStats(
+        product_count=message.product_count,
+        image_count=message.image_count,
+        text_count=message.text_count,
+        stale_product_count=message.stale_product_count,
+        indexed_vector_count=message.indexed_vector_count,
+        encoder=_encoder(message.encoder),
+        embedding_dimension=message.embedding_dimension,
+        change_sequence=message.change_sequence,
+    )
+
+
+def _match(message: product_pb2.Match) -> Match:
+    return Match(
+        product=product_from_message(message.product),
+        score=message.score,
+        probability=message.probability,
+        pattern=pattern_from_message(message.pattern),
+        image_score=message.image_score if message.HasField("image_score") else None,
+        text_score=message.text_score if message.HasField("text_score") else None,
+    )
+
+
+def _encoder(message: product_pb2.EncoderInfo) -> EncoderInfo:
+    return EncoderInfo(digest=message.digest, version=message.version)

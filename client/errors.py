@@ -1,0 +1,191 @@
+"""The errors of the client: one class per kind of answer, with facts for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+_STATUS_DETAILS_KEY = "grpc-status-details-bin"
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldViolation:
+    """One field of a request that the service refused.
+
+    Attributes:
+        field: Path of the field, such as "offer.image".
+        description: What was expected and what came.
+    """
+
+    field: str
+    description: str
+
+
+class TwinshelfError(Exception):
+    """A call that failed.
+
+    Attributes:
+        message: One sentence for a person.
+        code: The gRPC status code.
+        reason: A constant for programs, such as "ENCODER_MISMATCH"; empty when there is none.
+        facts: Names and values that belong to the message.
+        field_violations: Fields that were refused.
+        request_id: Ties the answer to the service's log; empty when the service gave none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: grpc.StatusCode = grpc.StatusCode.UNKNOWN,
+        reason: str = "",
+        facts: Mapping[str, str] | None = None,
+        field_violations: tuple[FieldViolation, ...] = (),
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.reason = reason
+        self.facts: dict[str, str] = dict(facts or {})
+        self.field_violations = field_violations
+        self.request_id = request_id
+
+
+class InvalidRequestError(TwinshelfError):
+    """The request can never succeed as it is (INVALID_ARGUMENT, OUT_OF_RANGE)."""
+
+
+class ProductNotFoundError(TwinshelfError):
+    """The catalogue holds no such product (NOT_FOUND)."""
+
+
+class PreconditionError(TwinshelfError):
+    """Encoder and catalogue, or encoder and request, do not fit; do not retry."""
+
+
+class ServiceBusyError(TwinshelfError):
+    """The service refuses more work for now (RESOURCE_EXHAUSTED)."""
+
+
+class ServiceUnavailableError(TwinshelfError):
+    """The service, or the Triton behind it, is away (UNAVAILABLE); retries did not help."""
+
+
+class DeadlineError(TwinshelfError):
+    """The answer did not come in time (DEADLINE_EXCEEDED)."""
+
+
+class CallCancelledError(TwinshelfError):
+    """The call was cancelled (CANCELLED)."""
+
+
+class ServiceError(TwinshelfError):
+    """Something failed inside the service (INTERNAL, UNKNOWN, DATA_LOSS); its log says what."""
+
+
+class UnsupportedCallError(TwinshelfError):
+    """What answers at this address does not know the method (UNIMPLEMENTED)."""
+
+
+_KINDS: dict[grpc.StatusCode, type[TwinshelfError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
+    grpc.StatusCode.OUT_OF_RANGE: InvalidRequestError,
+    grpc.StatusCode.NOT_FOUND: ProductNotFoundError,
+    grpc.StatusCode.FAILED_PRECONDITION: PreconditionError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ServiceBusyError,
+    grpc.StatusCode.UNAVAILABLE: ServiceUnavailableError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
+    grpc.StatusCode.CANCELLED: CallCancelledError,
+    grpc.StatusCode.INTERNAL: ServiceError,
+    grpc.StatusCode.UNKNOWN: ServiceError,
+    grpc.StatusCode.DATA_LOSS: ServiceError,
+    grpc.StatusCode.UNIMPLEMENTED: UnsupportedCallError,
+}
+
+
+def error_from_status(status: status_pb2.Status) -> TwinshelfError:
+    """Makes an error of a status with its details.
+
+    Args:
+        status: Not OK.
+    """
+    code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
+    reason, request_id = "", ""
+    facts: dict[str, str] = {}
+    violations: list[FieldViolation] = []
+    for detail in status.details:
+        info, request, bad = (
+            error_details_pb2.ErrorInfo(),
+            error_details_pb2.RequestInfo(),
+            error_details_pb2.BadRequest(),
+        )
+        if detail.Unpack(info):
+            reason, facts = info.reason, dict(info.metadata)
+        elif detail.Unpack(request):
+            request_id = request.request_id
+        elif detail.Unpack(bad):
+            violations += [
+                FieldViolation(field=violation.field, description=violation.description)
+                for violation in bad.field_violations
+            ]
+    return _KINDS.get(code, TwinshelfError)(
+        status.message or f"the service answered {code.name} and gave no reason",
+        code=code,
+        reason=reason,
+        facts=facts,
+        field_violations=tuple(violations),
+        request_id=request_id,
+    )
+
+
+def error_from_call(error: grpc.RpcError, address: str) -> TwinshelfError:
+    """Makes an error of what gRPC raised.
+
+    Args:
+        error: Raised by a call of grpc or grpc.aio.
+        address: Where the call went, for the message.
+    """
+    code: grpc.StatusCode = error.code()
+    if status := _status_of(error):
+        return error_from_status(status)
+    said = error.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return unreachable_error(address, said)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineError(f"{address} did not answer in time", code=code)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        said = f"what answers at {address} is not a Twinshelf matching service ({said})"
+    return _KINDS.get(code, TwinshelfError)(said or f"the call failed with {code.name}", code=code)
+
+
+def unreachable_error(address: str, said: str) -> ServiceUnavailableError:
+    """Makes the error of a service that cannot be reached.
+
+    Args:
+        address: Where it was expected.
+        said: What gRPC said.
+    """
+    return ServiceUnavailableError(
+        f"no matching service can be reached at {address}: start one with `make serve`, or give "
+        f"the address of yours (gRPC says: {said or 'nothing'})",
+        code=grpc.StatusCode.UNAVAILABLE,
+    )
+
+
+def _status_of(error: grpc.RpcError) -> status_pb2.Status | None:
+    """Returns the status in the trailing metadata; None when the answer is gRPC's own."""
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
+        if key == _STATUS_DETAILS_KEY:
+            try:
+                return status_pb2.Status.FromString(value)
+            except DecodeError:
+                return None
+    return None

@@ -1,0 +1,263 @@
+"""What goes into the client and what comes out of it: plain frozen records, no protocol buffers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
+
+from client.errors import TwinshelfError
+
+Pattern = Literal["none", "image", "text", "both"]
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A product of the catalogue.
+
+    Attributes:
+        product_id: Identifier, 1 to 256 bytes of UTF-8, unique in the catalogue.
+        title: Name as a shop would print it.
+        description: Long text; may hold HTML.
+        category: Category path or name.
+        brand: Brand or maker.
+        seller: Seller or source; stored, never embedded.
+        price: Price in the catalogue's own currency, zero or more; None when unknown.
+        attributes: Further properties, name to value.
+        image: Bytes of one JPEG, PNG or WebP file; only sent, never returned by the service.
+        image_uri: Where the photo can be found again; stored as given.
+        pattern: Modalities that the service embedded; only returned.
+        update_time: When the service last wrote the product (UTC); only returned.
+    """
+
+    product_id: str
+    title: str = ""
+    description: str = ""
+    category: str = ""
+    brand: str = ""
+    seller: str = ""
+    price: float | None = None
+    attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
+    image: bytes = field(default=b"", repr=False)
+    image_uri: str = ""
+    pattern: Pattern = "none"
+    update_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Something that may show a product: a photo, a text, or both.
+
+    Attributes:
+        image: Bytes of one JPEG, PNG or WebP file; empty when there is no photo.
+        title: Title of the offer.
+        description: Long text of the offer.
+        category: Category as the seller gives it.
+        brand: Brand as the seller gives it.
+        attributes: Further properties, name to value.
+    """
+
+    image: bytes = field(default=b"", repr=False)
+    title: str = ""
+    description: str = ""
+    category: str = ""
+    brand: str = ""
+    attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityWeights:
+    """How much photo and text count in a score; the service normalises them to sum to one.
+
+    Attributes:
+        image: Weight of the photo, zero or more.
+        text: Weight of the text, zero or more.
+
+    Raises:
+        ValueError: If a weight is negative or not a number, or both are zero.
+    """
+
+    image: float = 0.0
+    text: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, weight in (("image", self.image), ("text", self.text)):
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"the weight of {name} must be zero or more, got {weight}")
+        if self.image + self.text == 0:
+            raise ValueError("at least one of the weights of image and text must be above zero")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchOptions:
+    """How to match.
+
+    Attributes:
+        match_count: Matches to return at most, 1 or more; None leaves it to the service (10).
+        weights: Weights of the modalities; None takes those fitted in training.
+        min_probability: Only matches of at least this probability, 0 to 1.
+        encoder_digest: Digest of the encoder to insist on; empty takes any.
+        encoder_version: Version of the encoder to insist on; 0 takes any.
+    """
+
+    match_count: int | None = None
+    weights: ModalityWeights | None = None
+    min_probability: float = 0.0
+    encoder_digest: str = ""
+    encoder_version: int = 0
+
+
+DEFAULT_MATCH_OPTIONS = MatchOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderInfo:
+    """The encoder that answered.
+
+    Attributes:
+        digest: "sha256:" and 64 hex digits.
+        version: Version in the model repository, 1 or more.
+    """
+
+    digest: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """One product that an offer may show.
+
+    Attributes:
+        product: The product, without its photo.
+        score: Similarity, -1 to 1, higher is more alike.
+        probability: Calibrated probability, 0 to 1, that offer and product are the same item.
+        pattern: Modalities that both sides have.
+        image_score: Cosine of the photos; None when either side has none.
+        text_score: Cosine of the texts; None when either side has none.
+    """
+
+    product: Product
+    score: float
+    probability: float
+    pattern: Pattern
+    image_score: float | None
+    text_score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchResult:
+    """The matches of one offer.
+
+    Attributes:
+        matches: Best first.
+        pattern: Modalities of the offer that were embedded.
+        encoder: The encoder that answered.
+    """
+
+    matches: tuple[Match, ...]
+    pattern: Pattern
+    encoder: EncoderInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchAnswer:
+    """The answer to one offer of a stream: a result or an error.
+
+    Attributes:
+        offer_index: Position of the offer in the stream, from 0.
+        result: The matches; None when the offer failed.
+        error: What failed; None when the offer was matched.
+    """
+
+    offer_index: int
+    result: MatchResult | None = None
+    error: TwinshelfError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpsertAnswer:
+    """What became of one product of a stream.
+
+    Attributes:
+        product_index: Position of the product in the stream, from 0.
+        product_id: Identifier of the product.
+        pattern: Modalities that were embedded; "none" when the product failed.
+        replaced: Whether a product of this id stood there before.
+        encoder: The encoder that embedded it; None when the product failed.
+        error: What failed; None when the product was stored.
+    """
+
+    product_index: int
+    product_id: str
+    pattern: Pattern = "none"
+    replaced: bool = False
+    encoder: EncoderInfo | None = None
+    error: TwinshelfError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredProduct:
+    """A product and the encoder that embedded it.
+
+    Attributes:
+        product: The product, without its photo.
+        encoder_digest: Digest of the encoder.
+    """
+
+    product: Product
+    encoder_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductPage:
+    """A page of the catalogue.
+
+    Attributes:
+        products: By rising product_id, without photos.
+        next_page_token: Token of the next page; empty when this is the last.
+    """
+
+    products: tuple[Product, ...]
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteResult:
+    """What was removed.
+
+    Attributes:
+        deleted_count: Products that were removed.
+        missing_product_ids: Identifiers that were not in the catalogue.
+    """
+
+    deleted_count: int
+    missing_product_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogStats:
+    """What is stored.
+
+    Attributes:
+        product_count: Products.
+        image_count: Products with an embedded photo.
+        text_count: Products with an embedded text.
+        stale_product_count: Products embedded by another encoder than the serving one.
+        indexed_vector_count: Vectors in the search index.
+        encoder: The serving encoder.
+        embedding_dimension: Length of one stored vector.
+        change_sequence: Number of the last change.
+    """
+
+    product_count: int
+    image_count: int
+    text_count: int
+    stale_product_count: int
+    indexed_vector_count: int
+    encoder: EncoderInfo
+    embedding_dimension: int
+    change_sequence: int

@@ -1,0 +1,107 @@
+"""When a call is repeated: exponential backoff with jitter, inside the caller's deadline."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+import grpc
+
+from client.errors import TwinshelfError, error_from_call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how fast a call is repeated when the service is UNAVAILABLE.
+
+    The wait before repeat n is drawn evenly from the upper half of
+    `min(initial_backoff_s * multiplier ** (n - 1), max_backoff_s)`, so that clients that failed
+    together do not come back together.
+
+    Attributes:
+        attempt_count: Attempts in all, 1 (never repeat) or more.
+        initial_backoff_s: Longest wait before the first repeat, seconds, above zero.
+        max_backoff_s: Longest wait before any repeat, seconds.
+        multiplier: Growth of the wait, 1 or more.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    attempt_count: int = 5
+    initial_backoff_s: float = 0.2
+    max_backoff_s: float = 3.0
+    multiplier: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.attempt_count < 1:
+            raise ValueError(f"attempt_count must be 1 or more, got {self.attempt_count}")
+        if not 0 < self.initial_backoff_s <= self.max_backoff_s:
+            raise ValueError(
+                "initial_backoff_s must be above zero and at most max_backoff_s, got "
+                f"{self.initial_backoff_s} and {self.max_backoff_s}"
+            )
+        if self.multiplier < 1:
+            raise ValueError(f"multiplier must be 1 or more, got {self.multiplier}")
+
+    def backoff_s(self, failure_count: int, randomness: random.Random) -> float:
+        """Returns how long to wait after a failure.
+
+        Args:
+            failure_count: Failures so far, 1 or more.
+            randomness: Where the jitter comes from.
+        """
+        # The exponent is bounded: a float power overflows long before anyone waits that often.
+        longest = self.initial_backoff_s * self.multiplier ** min(failure_count - 1, 64)
+        return min(longest, self.max_backoff_s) * randomness.uniform(0.5, 1.0)
+
+
+class CallAttempts:
+    """The attempts of one call: how long the next may take, and whether there is a next."""
+
+    def __init__(
+        self, *, address: str, timeout_s: float, policy: RetryPolicy, randomness: random.Random
+    ) -> None:
+        """Starts the clock.
+
+        Args:
+            address: Where the call goes, for messages.
+            timeout_s: Time for all attempts together, seconds.
+            policy: How to repeat.
+            randomness: Where the jitter comes from.
+        """
+        self._address = address
+        self._deadline = time.monotonic() + timeout_s
+        self._policy = policy
+        self._randomness = randomness
+        self._failure_count = 0
+
+    @property
+    def remaining_s(self) -> float:
+        """Time that is left for the next attempt, seconds."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def failed(self, error: grpc.RpcError) -> float:
+        """Takes the failure of an attempt and returns how long to wait before the next, seconds.
+
+        Args:
+            error: What the attempt raised.
+
+        Raises:
+            TwinshelfError: If there is no next attempt.
+        """
+        mapped = error_from_call(error, self._address)
+        self._failure_count += 1
+        if not is_retriable(mapped) or self._failure_count >= self._policy.attempt_count:
+            raise mapped from error
+        wait_s = self._policy.backoff_s(self._failure_count, self._randomness)
+        if wait_s >= self.remaining_s:
+            # What went wrong says more than "out of time".
+            raise mapped from error
+        return wait_s
+
+
+def is_retriable(error: TwinshelfError) -> bool:
+    """Tells whether repeating the call may help."""
+    return error.code is grpc.StatusCode.UNAVAILABLE

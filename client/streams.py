@@ -1,0 +1,242 @@
+"""The rows of a two-way stream: which are sent, which are answered, and which are sent again.
+
+`StreamRows` does no input or output, so that the sync and the asyncio client share it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+
+from client.conversions import match_answer, match_request, product_to_message, upsert_answer
+from client.errors import DeadlineError, InvalidRequestError, ServiceError, TwinshelfError
+from client.records import MatchAnswer, MatchOptions, Offer, Product, UpsertAnswer
+from client.retries import RetryPolicy, is_retriable
+from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2
+
+# Twice what the service works on at once for one stream, so that it never waits for us.
+WINDOW = 64
+
+Row = TypeVar("Row")
+Answer = TypeVar("Answer", UpsertAnswer, MatchAnswer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamMethod(Generic[Row, Answer]):
+    """What differs between the streaming methods.
+
+    Attributes:
+        request: Makes the request from its position in the stream and the row.
+        position: Reads the position of the request that an answer belongs to; -1 when it is lost.
+        answer: Makes the caller's answer from the row's index, the row and the response.
+        failure: Makes the caller's answer from the row's index, the row and an error.
+    """
+
+    request: Callable[[int, Row], Any]
+    position: Callable[[Any], int]
+    answer: Callable[[int, Row, Any], Answer]
+    failure: Callable[[int, Row, TwinshelfError], Answer]
+
+
+def upsert_method() -> StreamMethod[Product, UpsertAnswer]:
+    """Returns how UpsertProducts speaks."""
+    return StreamMethod(
+        request=lambda position, product: catalog_service_pb2.UpsertProductsRequest(
+            product=product_to_message(product)
+        ),
+        position=lambda response: response.request_index,
+        answer=lambda index, product, response: upsert_answer(index, product.product_id, response),
+        failure=lambda index, product, error: UpsertAnswer(
+            product_index=index, product_id=product.product_id, error=error
+        ),
+    )
+
+
+def match_method(options: MatchOptions) -> StreamMethod[Offer, MatchAnswer]:
+    """Returns how MatchProducts speaks.
+
+    Args:
+        options: How to match; the same for every offer of the stream.
+    """
+    return StreamMethod(
+        request=lambda position, offer: matching_service_pb2.MatchProductsRequest(
+            request_id=str(position), request=match_request(offer, options)
+        ),
+        position=lambda response: int(response.request_id) if response.request_id.isdigit() else -1,
+        answer=lambda index, offer, response: match_answer(index, response),
+        failure=lambda index, offer, error: MatchAnswer(offer_index=index, error=error),
+    )
+
+
+@dataclass(slots=True)
+class _Sent(Generic[Row]):
+    index: int
+    row: Row
+    failure_count: int = 0
+
+
+class StreamRows(Generic[Row, Answer]):
+    """Feeds a stream from an iterator and repeats what came back UNAVAILABLE, row by row.
+
+    At most `WINDOW` rows are unanswered at a time; those alone are kept in memory.
+    """
+
+    def __init__(
+        self,
+        method: StreamMethod[Row, Answer],
+        *,
+        policy: RetryPolicy,
+        randomness: random.Random,
+    ) -> None:
+        """Starts without rows.
+
+        Args:
+            method: How the method speaks.
+            policy: How to repeat.
+            randomness: Where the jitter comes from.
+        """
+        self._method: StreamMethod[Row, Answer] = method
+        self._policy = policy
+        self._randomness = randomness
+        self._row_count = 0
+        self._position = 0
+        self._sent: dict[int, _Sent[Row]] = {}
+        self._waiting: list[tuple[float, int, _Sent[Row]]] = []
+        self._break_count = 0
+        self._answered_in_stream = False
+        self._unsendable: list[Answer] = []
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another row may be taken from the caller."""
+        return len(self._sent) + len(self._waiting) < WINDOW
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every row that was taken has been answered."""
+        return not self._sent and not self._waiting
+
+    @property
+    def has_unanswered(self) -> bool:
+        """Whether the service owes an answer."""
+        return bool(self._sent)
+
+    def add(self, row: Row) -> Any | None:
+        """Takes a row and returns its request, to be sent now.
+
+        None when no message can be made of the row; then its answer is in `take_unsendable`.
+        """
+        sent = _Sent(index=self._row_count, row=row)
+        self._row_count += 1
+        return self._send(sent)
+
+    def take_unsendable(self) -> list[Answer]:
+        """Returns, once, the answers of rows of which no message could be made."""
+        answers, self._unsendable = self._unsendable, []
+        return answers
+
+    def due_requests(self, now_s: float) -> Iterator[Any]:
+        """Yields the requests whose backoff is over.
+
+        Args:
+            now_s: The monotonic clock.
+        """
+        while self._waiting and self._waiting[0][0] <= now_s:
+            request = self._send(heapq.heappop(self._waiting)[2])
+            if request is not None:
+                yield request
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """Returns how long until the next repeat, seconds; None when none waits.
+
+        Args:
+            now_s: The monotonic clock.
+        """
+        return max(0.0, self._waiting[0][0] - now_s) if self._waiting else None
+
+    def answered(self, response: Any, now_s: float) -> Answer | None:
+        """Takes a response; returns the row's answer, or None when the row will be sent again.
+
+        Args:
+            response: What the service sent.
+            now_s: The monotonic clock.
+        """
+        sent = self._sent.pop(self._method.position(response), None)
+        if sent is None:  # an answer to nothing we asked
+            return None
+        self._answered_in_stream = True
+        answer = self._method.answer(sent.index, sent.row, response)
+        if answer.error is not None and is_retriable(answer.error):
+            sent.failure_count += 1
+            if sent.failure_count < self._policy.attempt_count:
+                self._wait(sent, now_s)
+                return None
+        return answer
+
+    def stream_broke(self, error: TwinshelfError, now_s: float) -> float:
+        """Takes the end of a stream that still owed answers; returns how long to wait, seconds.
+
+        What was not answered goes into the next stream; that it had been sent is not held against
+        it, since the stream failed and not the row.
+
+        Args:
+            error: How the stream ended.
+            now_s: The monotonic clock.
+
+        Raises:
+            TwinshelfError: If another stream will not help: the error says so, or as many streams
+                in a row as there are attempts broke without a single answer.
+        """
+        self._break_count = 0 if self._answered_in_stream else self._break_count
+        self._break_count += 1
+        if not is_retriable(error) or self._break_count >= self._policy.attempt_count:
+            raise error
+        self._answered_in_stream = False
+        for sent in self._sent.values():
+            heapq.heappush(self._waiting, (now_s, sent.index, sent))
+        self._sent.clear()
+        self._position = 0
+        return self._policy.backoff_s(self._break_count, self._randomness)
+
+    def _send(self, sent: _Sent[Row]) -> Any | None:
+        try:
+            request = self._method.request(self._position, sent.row)
+        except (TypeError, ValueError) as reason:  # protobuf refuses a value
+            error = InvalidRequestError(
+                f"the row cannot be sent: {reason}", code=grpc.StatusCode.INVALID_ARGUMENT
+            )
+            self._unsendable.append(self._method.failure(sent.index, sent.row, error))
+            return None
+        self._sent[self._position] = sent
+        self._position += 1
+        return request
+
+    def _wait(self, sent: _Sent[Row], now_s: float) -> None:
+        due_s = now_s + self._policy.backoff_s(sent.failure_count, self._randomness)
+        heapq.heappush(self._waiting, (due_s, sent.index, sent))
+
+
+def silence_error(address: str, timeout_s: float) -> TwinshelfError:
+    """Makes the error of a stream that went silent.
+
+    Args:
+        address: Where the stream went, for the message.
+        timeout_s: How long an answer was awaited, seconds.
+    """
+    return DeadlineError(
+        f"{address} answered none of the rows sent to it for {timeout_s:g} s",
+        code=grpc.StatusCode.DEADLINE_EXCEEDED,
+    )
+
+
+def early_end_error(address: str) -> TwinshelfError:
+    """Makes the error of a stream that ended well but owed answers."""
+    return ServiceError(
+        f"{address} ended the stream without an answer to every row",
+        code=grpc.StatusCode.INTERNAL,
+    )

@@ -1,0 +1,264 @@
+"""The client for ordinary code: one object, one channel, safe to share between threads.
+
+with TwinshelfClient("127.0.0.1:50051") as client:
+    result = client.match(Offer(title="Arabica coffee beans 1 kg"))
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+
+from client import conversions
+from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, check_timeout
+from client.records import (
+    DEFAULT_MATCH_OPTIONS,
+    CatalogStats,
+    DeleteResult,
+    MatchAnswer,
+    MatchOptions,
+    MatchResult,
+    Offer,
+    Product,
+    ProductPage,
+    StoredProduct,
+    UpsertAnswer,
+)
+from client.retries import CallAttempts, RetryPolicy
+from client.streams import StreamRows, match_method, upsert_method
+from client.sync_stream import SyncStream
+from protos.twinshelf.v1 import (
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    matching_service_pb2_grpc,
+)
+
+Response = TypeVar("Response")
+
+
+class TwinshelfClient:
+    """Speaks to one matching service.
+
+    Every method raises `client.errors.TwinshelfError` or one of its kinds. Each takes `timeout_s`,
+    the seconds for all attempts of the call together; None takes the client's own.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retry_policy: RetryPolicy | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Makes the channel; the service is reached at the first call.
+
+        Args:
+            address: host:port of the service.
+            timeout_s: Default time for a call, seconds, above zero.
+            retry_policy: How to repeat when the service is UNAVAILABLE; None takes the default.
+            credentials: For TLS; None speaks in clear.
+            seed: Makes the jitter of the backoff repeatable; None does not.
+
+        Raises:
+            ValueError: If the timeout is not above zero.
+        """
+        self.address = address
+        self._timeout_s = check_timeout(timeout_s)
+        self._policy = retry_policy or RetryPolicy()
+        self._randomness = random.Random(seed)
+        self._channel = (
+            grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+            if credentials is None
+            else grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+        )
+        self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
+        self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
+
+    def __enter__(self) -> TwinshelfClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the channel; running calls are cancelled."""
+        self._channel.close()
+
+    def match(
+        self,
+        offer: Offer,
+        options: MatchOptions = DEFAULT_MATCH_OPTIONS,
+        *,
+        timeout_s: float | None = None,
+    ) -> MatchResult:
+        """Returns the products that an offer may show, best first.
+
+        Args:
+            offer: A photo, a text, or both.
+            options: How many matches, weights, least probability, encoder to insist on.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = conversions.match_request(offer, options)
+        return conversions.match_result(self._call(self._matching.MatchProduct, request, timeout_s))
+
+    def match_many(
+        self,
+        offers: Iterable[Offer],
+        options: MatchOptions = DEFAULT_MATCH_OPTIONS,
+        *,
+        timeout_s: float | None = None,
+    ) -> Iterator[MatchAnswer]:
+        """Matches a stream of offers; yields each answer as it comes, in any order.
+
+        Args:
+            offers: Taken lazily, as fast as the service answers.
+            options: How to match; the same for all.
+            timeout_s: Longest silence of the service while it owes answers, seconds.
+
+        Raises:
+            TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
+        """
+        rows = StreamRows(match_method(options), policy=self._policy, randomness=self._randomness)
+        return SyncStream(
+            lambda requests: self._matching.MatchProducts(requests),
+            rows,
+            offers,
+            address=self.address,
+            timeout_s=self._timeout(timeout_s),
+        ).answers()
+
+    def upsert(
+        self, products: Iterable[Product], *, timeout_s: float | None = None
+    ) -> Iterator[UpsertAnswer]:
+        """Stores a stream of products; yields each answer as it comes, in any order.
+
+        A product that exists is replaced. Nothing happens before the answers are asked for.
+
+        Args:
+            products: Taken lazily, as fast as the service answers.
+            timeout_s: Longest silence of the service while it owes answers, seconds.
+
+        Raises:
+            TwinshelfError: If the stream fails as a whole; one failing product is an answer.
+        """
+        rows = StreamRows(upsert_method(), policy=self._policy, randomness=self._randomness)
+        return SyncStream(
+            lambda requests: self._catalog.UpsertProducts(requests),
+            rows,
+            products,
+            address=self.address,
+            timeout_s=self._timeout(timeout_s),
+        ).answers()
+
+    def get(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:
+        """Returns one product.
+
+        Args:
+            product_id: Its identifier.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            ProductNotFoundError: If the catalogue holds none of this id.
+            TwinshelfError: If the call fails otherwise.
+        """
+        request = catalog_service_pb2.GetProductRequest(product_id=product_id)
+        return conversions.stored_product(self._call(self._catalog.GetProduct, request, timeout_s))
+
+    def list_page(
+        self, *, page_size: int = 0, page_token: str = "", timeout_s: float | None = None
+    ) -> ProductPage:
+        """Returns a page of the catalogue, by rising product_id.
+
+        Args:
+            page_size: Products at most, 1 to 1,000; 0 leaves it to the service (100).
+            page_token: That of the page before; empty for the first.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.ListProductsRequest(
+            page_size=page_size, page_token=page_token
+        )
+        return conversions.product_page(self._call(self._catalog.ListProducts, request, timeout_s))
+
+    def list_all(
+        self, *, page_size: int = 1000, timeout_s: float | None = None
+    ) -> Iterator[Product]:
+        """Yields every product of the catalogue, by rising product_id.
+
+        Args:
+            page_size: Products fetched at a time, 1 to 1,000.
+            timeout_s: Time for each page, seconds.
+
+        Raises:
+            TwinshelfError: If a call fails.
+        """
+        page_token = ""
+        while True:
+            page = self.list_page(page_size=page_size, page_token=page_token, timeout_s=timeout_s)
+            yield from page.products
+            if not (page_token := page.next_page_token):
+                return
+
+    def delete(self, product_ids: Sequence[str], *, timeout_s: float | None = None) -> DeleteResult:
+        """Removes products for good; unknown ids are reported, not refused.
+
+        Args:
+            product_ids: 1 to 10,000 identifiers.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.DeleteProductsRequest(product_ids=product_ids)
+        return conversions.delete_result(
+            self._call(self._catalog.DeleteProducts, request, timeout_s)
+        )
+
+    def stats(self, *, timeout_s: float | None = None) -> CatalogStats:
+        """Counts what is stored and names the encoder.
+
+        Args:
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.GetCatalogStatsRequest()
+        return conversions.catalog_stats(
+            self._call(self._catalog.GetCatalogStats, request, timeout_s)
+        )
+
+    def _timeout(self, timeout_s: float | None) -> float:
+        return self._timeout_s if timeout_s is None else check_timeout(timeout_s)
+
+    def _call(
+        self, method: Callable[..., Response], request: Any, timeout_s: float | None
+    ) -> Response:
+        attempts = CallAttempts(
+            address=self.address,
+            timeout_s=self._timeout(timeout_s),
+            policy=self._policy,
+            randomness=self._randomness,
+        )
+        while True:
+            try:
+                return method(request, timeout=attempts.remaining_s)
+            except grpc.RpcError as error:
+                time.sleep(attempts.failed(error))

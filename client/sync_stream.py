@@ -1,0 +1,142 @@
+"""Drives one two-way stream for the sync client; gRPC's threads move the bytes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic
+
+import grpc
+
+from client.errors import error_from_call
+from client.streams import Answer, Row, StreamRows, early_end_error, silence_error
+
+_END = None
+
+
+class SyncStream(Generic[Row, Answer]):
+    """Sends rows and yields their answers as they come; opens the stream again when it breaks.
+
+    Rows are taken from the caller, and answers handed over, in the caller's own thread.
+    """
+
+    def __init__(
+        self,
+        open_call: Callable[[Iterator[Any]], Any],
+        rows: StreamRows[Row, Answer],
+        source: Iterable[Row],
+        *,
+        address: str,
+        timeout_s: float,
+    ) -> None:
+        """Keeps what it needs; nothing is sent before the first answer is asked for.
+
+        Args:
+            open_call: Starts the stream from an iterator of requests.
+            rows: Keeps the books.
+            source: The caller's rows.
+            address: Where the stream goes, for messages.
+            timeout_s: Longest silence while answers are owed, seconds.
+        """
+        self._open_call = open_call
+        self._rows: StreamRows[Row, Answer] = rows
+        self._source = iter(source)
+        self._address = address
+        self._timeout_s = timeout_s
+        self._is_exhausted = False
+        self._heard_at_s = 0.0
+
+    def answers(self) -> Iterator[Answer]:
+        """Yields one answer for each row, in any order.
+
+        Raises:
+            TwinshelfError: If the stream fails as a whole.
+        """
+        while not self._is_done:
+            try:
+                yield from self._one_stream()
+            except grpc.RpcError as error:
+                mapped = error_from_call(error, self._address)
+                time.sleep(self._rows.stream_broke(mapped, time.monotonic()))
+
+    @property
+    def _is_done(self) -> bool:
+        return self._is_exhausted and self._rows.is_empty
+
+    def _one_stream(self) -> Iterator[Answer]:
+        requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        call = self._open_call(iter(requests.get, _END))
+        threading.Thread(target=_pump, args=(call, responses), daemon=True).start()
+        self._heard_at_s = time.monotonic()
+        try:
+            while not self._is_done:
+                self._send(requests, responses)
+                yield from self._rows.take_unsendable()
+                if self._rows.is_empty:
+                    continue
+                answer = self._receive(responses)
+                if answer is not None:
+                    yield answer
+            requests.put(_END)
+            self._wait_for_end(responses)
+        finally:
+            requests.put(_END)  # frees gRPC's thread, which waits for requests
+            call.cancel()
+
+    def _send(self, requests: queue.SimpleQueue[Any], responses: queue.SimpleQueue[Any]) -> None:
+        was_owed = self._rows.has_unanswered
+        for request in self._rows.due_requests(time.monotonic()):
+            requests.put(request)
+        # A slow source must not hold back answers that are there already.
+        while self._rows.has_room and not self._is_exhausted and responses.empty():
+            try:
+                row = next(self._source)
+            except StopIteration:
+                self._is_exhausted = True
+                break
+            request = self._rows.add(row)
+            if request is not None:
+                requests.put(request)
+        if not was_owed:
+            self._heard_at_s = time.monotonic()
+
+    def _receive(self, responses: queue.SimpleQueue[Any]) -> Answer | None:
+        now_s = time.monotonic()
+        silence_left_s = self._heard_at_s + self._timeout_s - now_s
+        waits = [silence_left_s] if self._rows.has_unanswered else []
+        due_s = self._rows.next_due_s(now_s)
+        waits += [] if due_s is None else [due_s]
+        try:
+            response = responses.get(timeout=max(0.0, min(waits)))
+        except queue.Empty:
+            if self._rows.has_unanswered and due_s != min(waits):
+                raise silence_error(self._address, self._timeout_s) from None
+            return None
+        self._heard_at_s = time.monotonic()
+        if response is _END:
+            raise early_end_error(self._address)
+        if isinstance(response, grpc.RpcError):
+            raise response
+        return self._rows.answered(response, self._heard_at_s)
+
+    def _wait_for_end(self, responses: queue.SimpleQueue[Any]) -> None:
+        """Lets the service finish the call by itself; every answer is here already."""
+        try:
+            while (response := responses.get(timeout=self._timeout_s)) is not _END:
+                if isinstance(response, grpc.RpcError):
+                    return
+        except queue.Empty:
+            return
+
+
+def _pump(call: Any, responses: queue.SimpleQueue[Any]) -> None:
+    """Moves responses, then how the stream ended, into a queue that can be read with a timeout."""
+    try:
+        for response in call:
+            responses.put(response)
+        responses.put(_END)
+    except grpc.RpcError as error:
+        responses.put(error)
