@@ -1,0 +1,76 @@
+"""Starts the matching service.
+
+python -m server --triton 127.0.0.1:8001 --address 127.0.0.1:50051 --catalogue .cache/catalogue
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+from server.catalogue_schema import CatalogueFileError
+from server.config import ServerConfig, config_from_process
+from server.encoder import Encoder
+from server.errors import TwinshelfError
+from server.local_encoder import LocalEncoder
+from server.serving import create_server
+from server.triton_encoder import TritonEncoder
+
+logger = logging.getLogger("server")
+
+
+def main() -> int:
+    """Serves until SIGTERM or SIGINT. Returns the exit status."""
+    config = config_from_process(sys.argv[1:])
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        asyncio.run(serve(config))
+    except (CatalogueFileError, OSError, TwinshelfError) as error:
+        logger.error("%s", error)
+        return 1
+    return 0
+
+
+async def serve(config: ServerConfig) -> None:
+    """Serves until SIGTERM or SIGINT, then drains.
+
+    Raises:
+        CatalogueFileError: If the catalogue cannot be opened.
+        EncoderContractError: If the local encoder cannot be loaded.
+        OSError: If the address cannot be bound.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    encoder = await _open_encoder(config)
+    try:
+        server, port = await create_server(config, encoder)
+        host = config.address.rpartition(":")[0]
+        logger.info("listening on %s:%d; catalogue in %s", host, port, config.catalogue)
+        await stop.wait()
+        logger.info("stopping: running requests have %g s to end", config.drain_timeout_s)
+        await server.stop()
+    finally:
+        await encoder.close()
+
+
+async def _open_encoder(config: ServerConfig) -> Encoder:
+    if config.encoder == "local":
+        return await asyncio.to_thread(
+            LocalEncoder,
+            config.model_repository,
+            config.version,
+            thread_count=config.encoder_thread_count,
+        )
+    return await TritonEncoder.open(
+        config.triton, version=config.version, timeout_s=config.encode_timeout_s
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

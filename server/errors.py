@@ -1,0 +1,88 @@
+"""The errors that callers are meant to see; `server.statuses` maps each kind to a gRPC code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DOMAIN = "twinshelf.v1"
+
+
+class TwinshelfError(Exception):
+    """An error with a sentence for the caller.
+
+    Attributes:
+        message: One sentence: what was expected and what came.
+        reason: A constant in UPPER_SNAKE_CASE for programs to compare with.
+        facts: Names and values that belong to the sentence, for programs.
+    """
+
+    reason = "UNKNOWN"
+
+    def __init__(self, message: str, *, facts: Mapping[str, str] | None = None) -> None:
+        """Takes the sentence and what belongs to it."""
+        super().__init__(message)
+        self.message = message
+        self.facts: dict[str, str] = dict(facts or {})
+
+
+class InvalidRequestError(TwinshelfError):
+    """The request can never succeed as it is.
+
+    Attributes:
+        field: Path of the field at fault, such as "offer.image".
+    """
+
+    reason = "INVALID_REQUEST"
+
+    def __init__(self, message: str, *, field: str, facts: Mapping[str, str] | None = None) -> None:
+        """Takes the sentence and the field at fault."""
+        super().__init__(message, facts=facts)
+        self.field = field
+
+
+class ProductNotFoundError(TwinshelfError):
+    """The catalogue holds no product of the id asked for."""
+
+    reason = "PRODUCT_NOT_FOUND"
+
+
+class EncoderMismatchError(TwinshelfError):
+    """The caller, the configuration or the catalogue relies on another encoder; do not retry."""
+
+    reason = "ENCODER_MISMATCH"
+
+
+class CatalogueStaleError(EncoderMismatchError):
+    """Products of the catalogue were embedded by another encoder than the serving one."""
+
+    reason = "CATALOGUE_STALE"
+
+
+class EncoderContractError(TwinshelfError):
+    """The encoder that was found cannot be used; an operator must act."""
+
+    reason = "ENCODER_CONTRACT"
+
+
+class EncoderUnavailableError(TwinshelfError):
+    """The encoder is away for now; the request may be repeated."""
+
+    reason = "ENCODER_UNAVAILABLE"
+
+
+class EncoderFailedError(TwinshelfError):
+    """The encoder failed on an input that it should have taken; the log has the reason."""
+
+    reason = "ENCODER_FAILED"
+
+
+class ServerBusyError(TwinshelfError):
+    """Too many requests wait already; the request may be repeated later."""
+
+    reason = "SERVER_BUSY"
+
+
+class ServerStoppingError(TwinshelfError):
+    """The server is stopping; the request may be repeated on another one."""
+
+    reason = "SERVER_STOPPING"

@@ -1,0 +1,89 @@
+"""From an error to what the caller sees: the one table of codes, and the details beside it."""
+
+from __future__ import annotations
+
+import logging
+
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from server.errors import (
+    DOMAIN,
+    CatalogueStaleError,
+    EncoderContractError,
+    EncoderFailedError,
+    EncoderMismatchError,
+    EncoderUnavailableError,
+    InvalidRequestError,
+    ProductNotFoundError,
+    ServerBusyError,
+    ServerStoppingError,
+    TwinshelfError,
+)
+
+logger = logging.getLogger(__name__)
+
+CODES: dict[type[TwinshelfError], int] = {
+    InvalidRequestError: code_pb2.INVALID_ARGUMENT,
+    ProductNotFoundError: code_pb2.NOT_FOUND,
+    EncoderMismatchError: code_pb2.FAILED_PRECONDITION,
+    CatalogueStaleError: code_pb2.FAILED_PRECONDITION,
+    EncoderContractError: code_pb2.FAILED_PRECONDITION,
+    EncoderFailedError: code_pb2.INTERNAL,
+    EncoderUnavailableError: code_pb2.UNAVAILABLE,
+    ServerStoppingError: code_pb2.UNAVAILABLE,
+    ServerBusyError: code_pb2.RESOURCE_EXHAUSTED,
+}
+INTERNAL_SENTENCE = (
+    "Something failed inside the server; its log has the reason under this request id"
+)
+# Details travel in trailing metadata, which clients refuse above 8 KiB.
+LONGEST_MESSAGE = 1024
+LONGEST_FACT = 256
+
+
+def status_of(error: BaseException, request_id: str) -> status_pb2.Status:
+    """Makes the status that a caller may see of an error.
+
+    An error of ours keeps its sentence. Any other is logged with its traceback and answered with a
+    fixed sentence, so that nothing of the inside leaks.
+
+    Args:
+        error: What was raised.
+        request_id: Ties the answer to the log.
+    """
+    request_info = error_details_pb2.RequestInfo(request_id=request_id)
+    if not isinstance(error, TwinshelfError):
+        logger.error("request %s failed", request_id, exc_info=error)
+        return _status(
+            code_pb2.INTERNAL,
+            f"{INTERNAL_SENTENCE}: {request_id}",
+            error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN),
+            request_info,
+        )
+    facts = {name: _cut(value, LONGEST_FACT) for name, value in error.facts.items()}
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=facts),
+        request_info,
+    ]
+    message = _cut(error.message, LONGEST_MESSAGE)
+    if isinstance(error, InvalidRequestError):
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_cut(error.field, LONGEST_FACT), description=message
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    return _status(CODES[type(error)], message, *details)
+
+
+def _status(code: int, message: str, *details: Message) -> status_pb2.Status:
+    status = status_pb2.Status(code=code, message=message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

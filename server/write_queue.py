@@ -1,0 +1,110 @@
+"""One thread that takes everything written, in order and in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from server.errors import ServerStoppingError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting(Generic[Item]):
+    item: Item
+    future: asyncio.Future
+    loop: asyncio.AbstractEventLoop
+
+
+class WriteQueue(Generic[Item, Result]):
+    """Hands items to a function in a thread of its own, as many at once as have gathered.
+
+    One commit for a batch makes a stream of writes as fast as the disk can be, without holding back
+    a lone write.
+    """
+
+    def __init__(
+        self, process: Callable[[Sequence[Item]], Sequence[Result]], batch_limit: int
+    ) -> None:
+        """Starts the thread.
+
+        Args:
+            process: Takes a batch and returns one result for each item; when it raises, all items
+                of the batch fail with that error.
+            batch_limit: Most items of a batch.
+        """
+        self._process = process
+        self._batch_limit = batch_limit
+        self._queue: queue.SimpleQueue[_Waiting[Item] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="catalogue-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, item: Item) -> Result:
+        """Waits until an item is processed, and returns its result.
+
+        An item whose waiter is cancelled is processed all the same.
+
+        Raises:
+            ServerStoppingError: If the queue is closed.
+        """
+        if self._closed:
+            raise ServerStoppingError("the server is stopping; nothing is written any more")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future = loop.create_future()
+        self._queue.put(_Waiting(item=item, future=future, loop=loop))
+        result: Result = await future
+        return result
+
+    def close(self) -> None:
+        """Lets the thread finish what was submitted, and waits for its end. A repeat is safe."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            first = self._queue.get()
+            if first is None:
+                break
+            batch = [first]
+            while len(batch) < self._batch_limit and not self._queue.empty():
+                waiting = self._queue.get()
+                if waiting is None:
+                    is_open = False
+                    break
+                batch.append(waiting)
+            self._answer(batch)
+
+    def _answer(self, batch: list[_Waiting[Item]]) -> None:
+        try:
+            results = self._process([waiting.item for waiting in batch])
+        except Exception as error:  # handed to the waiters, each of which reports it
+            for waiting in batch:
+                _resolve(waiting, None, error)
+            return
+        for waiting, result in zip(batch, results, strict=True):
+            _resolve(waiting, result, None)
+
+
+def _resolve(waiting: _Waiting, result: object, error: Exception | None) -> None:
+    def settle() -> None:
+        if waiting.future.done():
+            return
+        if error is None:
+            waiting.future.set_result(result)
+        else:
+            waiting.future.set_exception(error)
+
+    try:
+        waiting.loop.call_soon_threadsafe(settle)
+    except RuntimeError:  # the loop is gone, and with it whoever waited
+        pass
