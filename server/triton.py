@@ -17,8 +17,9 @@ from pathlib import Path
 from types import FrameType
 
 from server.triton_installation import TritonInstallation, TritonNotFoundError, find_triton
-from server.triton_process import TritonServer, TritonSettings, TritonStartError
+from server.triton_process import TritonServer, TritonStartError
 from server.triton_repository import ENCODERS, RepositoryError, published_versions
+from server.triton_settings import TritonSettings
 
 __all__ = [
     "RepositoryError",

@@ -1,0 +1,1 @@
+"""Tests of what Triton loads: configurations, thin models, ensembles."""
