@@ -1,0 +1,71 @@
+"""A fashion shop's product photos: titles, article types and colours, without product groups.
+
+Layout: `styles.csv` (id, title, gender, masterCategory, subCategory, articleType, baseColour,
+season, year, usage, image) beside `images/`. The licence is not stated at the source: for local
+evaluation only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from training.catalogues.reading import MatchingData, Row, checked, split_by_group
+from training.preprocessing.settings import PreprocessingSettings
+from training.preprocessing.texts import clean_text
+from training.product import BadRow, Product
+
+TABLE = "styles.csv"
+_ATTRIBUTES = ("gender", "season", "usage")
+_COLUMNS = ("id", "title", "articleType", "baseColour", "image", *_ATTRIBUTES)
+
+
+def read_fashion(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
+    """Reads the shop's products and splits them by look-alike group.
+
+    No second offer of a product is known here. Products of equal title, article type and colour
+    are taken for one group: often they are one product in another print or season, so recall on
+    this set measures finding products that a shopper could not tell apart by name, not identity.
+    Categories (`articleType`) are true labels.
+
+    Args:
+        folder: Folder of `styles.csv`.
+        settings: Settings of the later preprocessing.
+        seed: Seed of the split.
+
+    Raises:
+        FileNotFoundError: If there is no `styles.csv`.
+        ValueError: If it lacks a column.
+    """
+    return split_by_group(checked(read_styles(folder), settings, source=TABLE), seed)
+
+
+def read_styles(folder: Path) -> Iterator[Row]:
+    """Reads the shop's products, lazily, without opening photos.
+
+    Raises:
+        FileNotFoundError: If there is no `styles.csv`.
+        ValueError: If it lacks a column.
+    """
+    path = Path(folder) / TABLE
+    require_columns(path, read_columns(path), _COLUMNS)
+    rows = read_cells(path, _COLUMNS)
+    return (row if isinstance(row, BadRow) else _parse_style(row, path.parent) for row in rows)
+
+
+def _parse_style(row: CellRow, folder: Path) -> Row:
+    cells = {name: str(value).strip() for name, value in row.cells.items()}
+    for name in ("id", "title", "image"):
+        if not cells[name]:
+            return row.refuse(f"column {name!r} is empty")
+    key = (clean_text(cells["title"]), cells["articleType"], cells["baseColour"])
+    attributes = {"colour": cells["baseColour"]} | {name: cells[name] for name in _ATTRIBUTES}
+    return Product(
+        product_id=cells["id"],
+        title=cells["title"],
+        category=cells["articleType"],
+        attributes={name: value for name, value in attributes.items() if value},
+        images=(folder / cells["image"],),
+        group=" | ".join(key).casefold(),
+    )

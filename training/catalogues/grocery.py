@@ -1,0 +1,115 @@
+"""The Grocery Store data set: phone photos of 81 products, and a catalogue of iconic images.
+
+Source: Klasson et al., "A Hierarchical Grocery Store Image Dataset with Visual and Semantic
+Labels", WACV 2019, arXiv 1901.00711; https://github.com/marcusklasson/GroceryStoreDataset, MIT.
+Layout: `classes.csv` (class name, class id, coarse class name, coarse class id, iconic image path,
+description path), `train.txt` and `val.txt` (photo, class id, coarse class id in each line).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from training.catalogues.reading import MatchingData, Row, checked, separate
+from training.preprocessing.settings import PreprocessingSettings
+from training.product import BadRow, Product
+
+_NAME = "Class Name (str)"
+_ID = "Class ID (int)"
+_COARSE_NAME = "Coarse Class Name (str)"
+_IMAGE = "Iconic Image Path (str)"
+_DESCRIPTION = "Product Description Path (str)"
+_COLUMNS = (_NAME, _ID, _COARSE_NAME, _IMAGE, _DESCRIPTION)
+
+
+def read_grocery(folder: Path, settings: PreprocessingSettings) -> MatchingData:
+    """Reads the data set with its own split.
+
+    The catalogue is the gallery; the validation photos are the queries. Training takes the training
+    photos and the catalogue: each query shows a product that is trained on, in a new photo. Photos
+    have no text: their class name would give the answer away.
+
+    Args:
+        folder: The data set's `dataset` folder.
+        settings: Settings of the later preprocessing.
+
+    Raises:
+        FileNotFoundError: If one of the three lists is missing.
+        ValueError: If `classes.csv` lacks a column.
+    """
+    folder = Path(folder)
+    classes = _read_classes(folder)
+    by_id: dict[str, Product] = {}
+    catalogue: list[Row] = []
+    for class_id, row in classes:
+        catalogue.append(row)
+        if isinstance(row, Product):
+            by_id[class_id] = row
+    gallery, bad_products = separate(checked(catalogue, settings, source="classes.csv"))
+    train, bad_train = separate(
+        checked(_read_photos(folder, "train.txt", by_id), settings, source="train.txt")
+    )
+    queries, bad_queries = separate(
+        checked(_read_photos(folder, "val.txt", by_id), settings, source="val.txt")
+    )
+    return MatchingData(
+        train=(*train, *gallery),
+        queries=queries,
+        gallery=gallery,
+        bad_rows=(*bad_products, *bad_train, *bad_queries),
+    )
+
+
+def _read_classes(folder: Path) -> Iterator[tuple[str, Row]]:
+    path = folder / "classes.csv"
+    require_columns(path, read_columns(path), _COLUMNS)
+    for row in read_cells(path, _COLUMNS):
+        if isinstance(row, BadRow):
+            yield "", row
+        else:
+            yield str(row.cells[_ID]).strip(), _parse_class(row, folder)
+
+
+def _parse_class(row: CellRow, folder: Path) -> Row:
+    cells = {name: str(value).strip() for name, value in row.cells.items()}
+    description = _inside(folder, cells[_DESCRIPTION])
+    try:
+        text = description.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return row.refuse(f"description {description} is missing or not UTF-8")
+    if not cells[_NAME]:
+        return row.refuse(f"column {_NAME!r} is empty; expected the product's name")
+    return Product(
+        product_id=cells[_NAME],
+        title=cells[_NAME].replace("-", " "),
+        description=text.strip(),
+        category=cells[_COARSE_NAME].replace("-", " "),
+        images=(_inside(folder, cells[_IMAGE]),),
+        group=cells[_NAME],
+    )
+
+
+def _read_photos(folder: Path, name: str, by_id: dict[str, Product]) -> Iterator[Row]:
+    with (folder / name).open(encoding="utf-8", errors="replace") as lines:
+        for row_number, line in enumerate(lines, start=1):
+            photo, *ids = (part.strip() for part in line.split(","))
+            product = by_id.get(ids[0]) if len(ids) == 2 else None
+            if len(ids) != 2 or not photo:
+                reason = f"must be: photo, class id, coarse class id; got {line.strip()[:80]!r}"
+                yield BadRow(source=name, row_number=row_number, reason=reason)
+            elif product is None:
+                reason = f"class id {ids[0]!r} stands in no readable row of classes.csv"
+                yield BadRow(source=name, row_number=row_number, reason=reason)
+            else:
+                yield Product(
+                    product_id=photo.rsplit(".", 1)[0],
+                    images=(_inside(folder, photo),),
+                    group=product.group,
+                )
+
+
+def _inside(folder: Path, name: str) -> Path:
+    # The lists write paths from the folder's own root, some with a leading slash.
+    return folder / name.lstrip("/")
