@@ -66,6 +66,19 @@ def save_inputs(
     _write(folder / TOKENIZER, tokenizer.to_str(pretty=True))
 
 
+def load_inputs(folder: Path) -> tuple[Tokenizer, PretrainedConfig]:
+    """Reads back the tokenizer and the architecture that `save_inputs` wrote.
+
+    Raises:
+        FileNotFoundError: If one of them is missing.
+    """
+    for name in (TOKENIZER, ARCHITECTURE):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"no {name} in {folder}")
+    architecture = architecture_from_json((folder / ARCHITECTURE).read_text())
+    return Tokenizer.from_file(str(folder / TOKENIZER)), architecture
+
+
 def save_encoder(
     folder: Path,
     *,

@@ -13,8 +13,14 @@ from typing import Any
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 
+from training.augmentation import AugmentationConfig
+from training.loop import LoopConfig
+from training.losses import LossConfig
 from training.model import ModelConfig
+from training.optimization import OptimizerConfig
 from training.preprocessing.settings import PreprocessingSettings
+from training.samplers import SamplerConfig
+from training.training_data import DataConfig
 
 PRESETS = Path(__file__).parent / "configs"
 
@@ -27,8 +33,14 @@ class TrainConfig:
         output: Folder of the run: weights, logs, metrics, and this configuration.
         resume: Whether to go on from the run's last epoch instead of starting anew.
         seed: Seed of every random choice.
+        data: Prepared data and how it is fed.
         model: Encoders, heads and embedding.
         preprocessing: How photos and texts become tensors; published with the model.
+        sampler: Shape of a training batch.
+        augmentation: How training rows are varied.
+        loss: What is minimised.
+        optimizer: Learning rates and their schedule.
+        loop: Epochs, devices, precision, stopping and loggers.
 
     Raises:
         ValueError: If a value is out of range.
@@ -37,8 +49,20 @@ class TrainConfig:
     output: str = "runs/demo"
     resume: bool = False
     seed: int = 42
+    data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     preprocessing: PreprocessingSettings = field(default_factory=PreprocessingSettings)
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        if not self.output:
+            raise ValueError("output must name a folder")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {self.seed}")
 
 
 def build_parser() -> ArgumentParser:

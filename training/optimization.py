@@ -1,0 +1,108 @@
+"""The optimiser: AdamW with a learning rate per part, warm-up and cosine decay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.towers import FusedEncoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How weights are moved.
+
+    Attributes:
+        head_rate: Peak learning rate of the heads and of learnt group centres, above 0.
+        image_rate: Peak learning rate of the image encoder, 0 or more; 0 freezes it.
+        text_rate: Peak learning rate of the text encoder, 0 or more; 0 freezes it.
+        weight_decay: Decay of matrices, 0 or more; biases and norms have none.
+        warmup_share: Share of the steps in which the rates rise to their peak, 0 to below 1.
+        gradient_clip: Largest norm of a gradient, 0 or more; 0 does not clip.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    head_rate: float = 1e-3
+    image_rate: float = 1e-3
+    text_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1
+    gradient_clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.head_rate <= 0:
+            raise ValueError(f"optimizer.head_rate must be above 0, got {self.head_rate}")
+        for name in ("image_rate", "text_rate", "weight_decay", "gradient_clip"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"optimizer.{name} must be 0 or more, got {getattr(self, name)}")
+        if not 0 <= self.warmup_share < 1:
+            raise ValueError(
+                f"optimizer.warmup_share must be 0 to below 1, got {self.warmup_share}"
+            )
+
+
+def freeze_unmoved(model: FusedEncoder, config: OptimizerConfig) -> None:
+    """Freezes the encoders whose rate is 0: they get no gradient at all."""
+    for encoder, rate in (
+        (model.image_tower.encoder, config.image_rate),
+        (model.text_tower.encoder, config.text_rate),
+    ):
+        if rate == 0:
+            encoder.requires_grad_(False)
+
+
+def parameter_groups(
+    model: FusedEncoder, losses: nn.Module, config: OptimizerConfig
+) -> list[dict[str, Any]]:
+    """Returns every trained weight once, with its peak rate and decay.
+
+    Args:
+        model: The towers.
+        losses: May hold learnt group centres; they move as the heads do, without decay, since
+            only their direction counts.
+        config: Rates and decay.
+    """
+    image, text = model.image_tower, model.text_tower
+    parts: list[tuple[Iterable[nn.Parameter], float, float]] = [
+        (image.encoder.parameters(), config.image_rate, config.weight_decay),
+        (text.encoder.parameters(), config.text_rate, config.weight_decay),
+        (image.head.parameters(), config.head_rate, config.weight_decay),
+        (text.head.parameters(), config.head_rate, config.weight_decay),
+        (losses.parameters(), config.head_rate, 0.0),
+    ]
+    groups: list[dict[str, Any]] = []
+    for weights, rate, decay in parts:
+        trained = [weight for weight in weights if weight.requires_grad]
+        matrices = [weight for weight in trained if weight.ndim > 1]
+        vectors = [weight for weight in trained if weight.ndim <= 1]
+        for chosen, chosen_decay in ((matrices, decay), (vectors, 0.0)):
+            if chosen:
+                groups.append({"params": chosen, "lr": rate, "weight_decay": chosen_decay})
+    return groups
+
+
+def rate_factor(step: int, *, step_count: int, warmup_share: float) -> float:
+    """Returns the learning rate at a step as a share of its peak: linear rise, cosine fall to 0.
+
+    Args:
+        step: Steps done, from 0.
+        step_count: Steps of the run.
+        warmup_share: Share of them that warm up.
+    """
+    warmup = max(1, round(step_count * warmup_share))
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, step_count - warmup))
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def build_optimizer(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """Builds AdamW over groups of weights."""
+    return torch.optim.AdamW(groups)

@@ -1,0 +1,197 @@
+"""One training run: what is learnt before the first step, the fit, and what is saved after it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lightning as L
+import torch
+from tokenizers import Tokenizer
+from torch.utils.data import DataLoader
+from transformers import AutoConfig, PretrainedConfig
+
+from training.checkpoint import load_inputs, save_encoder, save_inputs
+from training.config import TrainConfig
+from training.data_module import Batch, ProductDataModule
+from training.fusion_weight import fit_fusion_weight
+from training.loop import BEST, LAST, build_trainer
+from training.model import build_model
+from training.module import (
+    EmbeddedRows,
+    EncoderModule,
+    join_rows,
+    judge_ranking,
+    pattern_weights,
+)
+from training.preprocessing.texts import join_fields
+from training.preprocessing.tokens import TextTokenizer
+from training.product import Product
+from training.text_encoder import load_pretrained_tokenizer, scratch_architecture
+from training.training_data import TrainingData, load_training_data, text_fields
+from training.wordpiece import train_wordpiece
+
+METRICS = "metrics.json"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSummary:
+    """What a run came to, on its validation offers.
+
+    Attributes:
+        recall_at_1: Share of offers whose first hit is right, by image, text and both; empty
+            without validation offers.
+        mean_average_precision: The same kinds, over the whole ranking.
+        fusion_weight: w, the share of the image.
+        epoch_count: Epochs trained.
+        train_count: Rows trained on.
+        validation_count: Validation offers.
+        gallery_count: Catalogue products searched.
+        duration_s: Seconds of the fit, this time.
+    """
+
+    recall_at_1: dict[str, float]
+    mean_average_precision: dict[str, float]
+    fusion_weight: float
+    epoch_count: int
+    train_count: int
+    validation_count: int
+    gallery_count: int
+    duration_s: float
+
+
+def train(config: TrainConfig) -> TrainingSummary:
+    """Trains an encoder and saves it in `config.output`.
+
+    Raises:
+        FileNotFoundError: If prepared data, weights, or the run to resume are missing.
+        ValueError: If the data cannot be learnt from.
+    """
+    folder = Path(config.output)
+    last = _find_last(folder) if config.resume else None
+    L.seed_everything(config.seed, workers=True)
+    data = load_training_data(config.data, config.seed)
+    tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, data.train)
+    save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
+    loaders = ProductDataModule(
+        data,
+        config.data,
+        config.preprocessing,
+        TextTokenizer(folder / "tokenizer.json", config.preprocessing),
+        sampler=config.sampler,
+        augmentation=config.augmentation,
+        seed=config.seed,
+    )
+    module = EncoderModule(
+        build_model(
+            config.model,
+            image_size_px=config.preprocessing.image_size_px,
+            architecture=architecture,
+        ),
+        loss=config.loss,
+        optimizer=config.optimizer,
+        group_count=loaders.group_count,
+        seed=config.seed,
+    )
+    trainer = build_trainer(
+        config.loop,
+        folder=folder,
+        gradient_clip=config.optimizer.gradient_clip,
+        with_validation=bool(data.validation),
+    )
+    logger.info(
+        "%d rows of %d groups to train on, %d validation offers, %d catalogue products",
+        len(data.train), loaders.group_count, len(data.validation), len(data.gallery),
+    )  # fmt: skip
+    start_s = time.perf_counter()
+    trainer.fit(module, loaders, ckpt_path=last)
+    duration_s = time.perf_counter() - start_s
+    module.load_state_dict(torch.load(folder / BEST, map_location="cpu")["state_dict"])
+    summary = _judge(module, loaders, data, trainer, duration_s)
+    if trainer.is_global_zero:
+        save_encoder(
+            folder,
+            model=module.model,
+            config=config,
+            tokenizer=tokenizer,
+            architecture=architecture,
+        )
+        (folder / METRICS).write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    return summary
+
+
+def prepare_text(
+    config: TrainConfig, products: tuple[Product, ...]
+) -> tuple[Tokenizer, PretrainedConfig]:
+    """Returns the tokenizer and the architecture of the text encoder.
+
+    Args:
+        config: A pretrained encoder brings its own; else a vocabulary is learnt.
+        products: Rows to learn it from.
+
+    Raises:
+        ValueError: If a pretrained encoder reads fewer tokens than the last bucket holds.
+    """
+    text, buckets = config.model.text, config.preprocessing.token_buckets
+    if text.name:
+        architecture = AutoConfig.from_pretrained(text.name)
+        longest = getattr(architecture, "max_position_embeddings", None)
+        if longest is not None and longest < buckets[-1]:
+            raise ValueError(
+                f"{text.name} reads {longest} tokens at most, "
+                f"but preprocessing.token_buckets ends at {buckets[-1]}"
+            )
+        return load_pretrained_tokenizer(text.name), architecture
+    texts = (join_fields(text_fields(p), config.preprocessing) for p in products)
+    tokenizer = train_wordpiece(texts, text.scratch.vocabulary_size)
+    return tokenizer, scratch_architecture(
+        text.scratch, vocabulary_size=tokenizer.get_vocab_size(), max_token_count=buckets[-1]
+    )
+
+
+def _judge(
+    module: EncoderModule,
+    loaders: ProductDataModule,
+    data: TrainingData,
+    trainer: L.Trainer,
+    duration_s: float,
+) -> TrainingSummary:
+    """Fits the fusion weight and measures with it."""
+    recall: dict[str, float] = {}
+    precision: dict[str, float] = {}
+    if data.validation:
+        queries, gallery = (_embed(module, loader) for loader in loaders.val_dataloader())
+        fit = fit_fusion_weight(
+            queries.embeddings, gallery.embeddings, queries.groups, gallery.groups
+        )
+        module.model.fusion.set_weight(fit.weight)
+        for pattern, weights in pattern_weights(module.model.fusion.image_share()).items():
+            recall[pattern], precision[pattern] = judge_ranking(queries, gallery, weights)
+    return TrainingSummary(
+        recall_at_1=recall,
+        mean_average_precision=precision,
+        fusion_weight=module.model.fusion.image_share(),
+        epoch_count=trainer.current_epoch,
+        train_count=len(data.train),
+        validation_count=len(data.validation),
+        gallery_count=len(data.gallery),
+        duration_s=round(duration_s, 1),
+    )
+
+
+@torch.inference_mode()
+def _embed(module: EncoderModule, loader: DataLoader) -> EmbeddedRows:
+    module.eval()
+    device = module.device
+    batches = (Batch(*(part.to(device) for part in batch)) for batch in loader)
+    return join_rows([module.embed_rows(batch) for batch in batches])
+
+
+def _find_last(folder: Path) -> Path:
+    if not (folder / LAST).is_file():
+        raise FileNotFoundError(f"nothing to resume: no {LAST} in {folder}")
+    return folder / LAST

@@ -1,0 +1,43 @@
+"""Trains the encoder on prepared data, and saves it.
+
+Run: python -m training.train --config demo --data.folder .cache/data/generated --output runs/demo
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from training.config import read_config
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains as the command line says.
+
+    Returns:
+        0 after training, 1 when it could not be done; the reason is on standard error.
+    """
+    config = read_config(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Loader processes are forked after the tokenizer was used, which its threads do not survive.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from training.run import train
+
+    try:
+        summary = train(config)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"training failed: {error}\n")
+        return 1
+    for pattern, recall in summary.recall_at_1.items():
+        sys.stdout.write(f"validation recall@1 by {pattern}: {recall:.3f}\n")
+    sys.stdout.write(
+        f"fusion weight {summary.fusion_weight:.2f}, {summary.epoch_count} epochs in "
+        f"{summary.duration_s:.0f} s, saved in {config.output}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
