@@ -89,7 +89,11 @@ class Catalogue:
         except OSError:
             self._lock_file.close()
             raise CatalogueFileError(f"{folder} is served by another process") from None
-        self._store = ProductStore(folder / "catalogue.sqlite")
+        try:
+            self._store = ProductStore(folder / "catalogue.sqlite")
+        except BaseException:
+            self._lock_file.close()
+            raise
         self._counts = self._store.counts()
         self._counts_lock = threading.Lock()
         self._index: CatalogueIndex | None = None

@@ -1,0 +1,73 @@
+"""Short ways to call the services and to read their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from protos.twinshelf.v1 import (
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    matching_service_pb2,
+    matching_service_pb2_grpc,
+    product_pb2,
+)
+
+
+def matching(channel: grpc.aio.Channel) -> matching_service_pb2_grpc.MatchingServiceStub:
+    return matching_service_pb2_grpc.MatchingServiceStub(channel)
+
+
+def catalog(channel: grpc.aio.Channel) -> catalog_service_pb2_grpc.CatalogServiceStub:
+    return catalog_service_pb2_grpc.CatalogServiceStub(channel)
+
+
+async def upsert(
+    channel: grpc.aio.Channel, products: Iterable[product_pb2.Product]
+) -> list[catalog_service_pb2.UpsertProductsResponse]:
+    """Stores products and returns the answers by their place in the stream."""
+    requests = [catalog_service_pb2.UpsertProductsRequest(product=p) for p in products]
+    answers = [answer async for answer in catalog(channel).UpsertProducts(iter(requests))]
+    return sorted(answers, key=lambda answer: answer.request_index)
+
+
+def match_request(**fields: object) -> matching_service_pb2.MatchProductRequest:
+    """Makes a request; fields of the offer may stand among its options."""
+    offer_names = set(product_pb2.Offer.DESCRIPTOR.fields_by_name)
+    offer = {name: value for name, value in fields.items() if name in offer_names}
+    options = {name: value for name, value in fields.items() if name not in offer_names}
+    return matching_service_pb2.MatchProductRequest(offer=product_pb2.Offer(**offer), **options)
+
+
+async def match(
+    channel: grpc.aio.Channel, **fields: object
+) -> matching_service_pb2.MatchProductResponse:
+    return await matching(channel).MatchProduct(match_request(**fields))
+
+
+def detail(status: status_pb2.Status | None, kind: type[Message]) -> Message:
+    """Returns the detail of a kind that a status must have."""
+    assert status is not None
+    for packed in status.details:
+        if packed.Is(kind.DESCRIPTOR):
+            message = kind()
+            packed.Unpack(message)
+            return message
+    raise AssertionError(f"the status has no {kind.__name__}")
+
+
+def violated_field(error: grpc.aio.AioRpcError) -> str:
+    """Returns the field that an INVALID_ARGUMENT names."""
+    bad = detail(rpc_status.from_call(error), error_details_pb2.BadRequest)
+    assert isinstance(bad, error_details_pb2.BadRequest)
+    return bad.field_violations[0].field
+
+
+def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
+    info = detail(rpc_status.from_call(error), error_details_pb2.ErrorInfo)
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    return info

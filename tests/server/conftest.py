@@ -1,0 +1,41 @@
+"""A matching service on a fake encoder, and a channel to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from server.config import ServerConfig
+from server.serving import create_server
+from tests.server.fake_encoder import FakeEncoder
+
+
+@pytest.fixture
+def encoder() -> FakeEncoder:
+    """An encoder that the test may take away, change or hold up."""
+    return FakeEncoder()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ServerConfig:
+    """A configuration on a free port."""
+    return ServerConfig(
+        address="127.0.0.1:0",
+        catalogue=tmp_path / "catalogue",
+        watch_interval_s=0.02,
+        drain_timeout_s=5,
+        image_limit_bytes=64 * 1024,
+    )
+
+
+@pytest.fixture
+async def channel(config: ServerConfig, encoder: FakeEncoder) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a running service."""
+    server, port = await create_server(config, encoder)
+    options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        yield channel
+    await server.stop()
