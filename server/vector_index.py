@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from usearch.index import BatchMatches, Index
+from usearch.index import Index, Matches
 
 VERSION_BITS = 24
 
@@ -127,12 +127,12 @@ class VectorIndex:
 
     def _nearest(self, query: npt.NDArray[np.float32], count: int) -> list[int]:
         matches = self._index.search(
-            query[np.newaxis],  # a single query would come back as another type than a batch
+            query[np.newaxis],
             count,
             threads=1,
             exact=len(self._index) <= self._settings.exact_limit,
         )
-        assert isinstance(matches, BatchMatches)
-        # What stands behind the count is padding.
-        keys: list[int] = matches.keys[0, : int(matches.counts[0])].astype(np.int64).tolist()
+        # A batch of one comes back as this type, and without the padding of larger ones.
+        assert isinstance(matches, Matches)
+        keys: list[int] = matches.keys.astype(np.int64).tolist()
         return keys
