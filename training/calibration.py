@@ -191,7 +191,7 @@ def checked_pairs(scores: npt.ArrayLike, is_match: npt.ArrayLike) -> tuple[Float
 
 def _targets(labels: Bools) -> Floats:
     """Platt's targets: away from 0 and 1 by what the class counts allow to claim."""
-    match_count, other_count = labels.sum(), (~labels).sum()
+    match_count, other_count = int(labels.sum()), int((~labels).sum())
     return np.where(labels, (match_count + 1) / (match_count + 2), 1 / (other_count + 2))
 
 
@@ -236,7 +236,7 @@ def _sigmoid(scores: Floats, targets: Floats) -> tuple[float, float]:
 
 
 def _logistic(logits: Floats) -> Floats:
-    return np.asarray(0.5 * (1 + np.tanh(logits / 2)))
+    return 0.5 * (1.0 + np.tanh(logits / 2.0))  # never overflows
 
 
 def _cross_entropy(logits: Floats, targets: Floats) -> float:

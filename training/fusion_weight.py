@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from training.embeddings import ModalityWeights, ProductEmbeddings
 from training.metrics import RelevantRanks, accuracy_at, average_precision, mean
@@ -148,23 +147,24 @@ def _score_weights(
     *,
     device: str,
 ) -> list[WeightScore]:
+    """Scores weights that rise from 0, the text alone, to 1, the image alone."""
     ranks = np.zeros((len(weights), len(relevant.items)), dtype=np.int64)
     alone = [
         score_blocks(queries, gallery, weights=weight, device=device)
         for weight in (ModalityWeights(image=1, text=0), ModalityWeights(image=0, text=1))
     ]
-    for (start, image), (_, text) in zip(*alone, strict=True):
-        first, last = np.searchsorted(relevant.queries, [start, start + len(image)])
-        pairs = relevant.of_queries(start, start + len(image))
+    for (start, image_block), (_, text_block) in zip(*alone, strict=True):
+        image, text = image_block.cpu().numpy(), text_block.cpu().numpy()
+        stop = start + len(image)
+        first, last = np.searchsorted(relevant.queries, [start, stop])
+        pairs = relevant.of_queries(start, stop)
+        ranks[0, first:last] = rank_items(text, *pairs)
+        ranks[-1, first:last] = rank_items(image, *pairs)
         # A score is -inf where the gallery lacks the modality: there the other one is the whole.
-        lacks_one = torch.isneginf(image) | torch.isneginf(text)
-        only = torch.maximum(image, text)[lacks_one]
-        for row, weight in enumerate(weights):
-            if weight in (0.0, 1.0):
-                fused = image if weight else text
-            else:
-                fused = torch.lerp(text, image, weight)
-                fused[lacks_one] = only
+        np.copyto(image, text, where=np.isneginf(image))
+        np.copyto(text, image, where=np.isneginf(text))
+        for row, weight in enumerate(weights[1:-1], start=1):
+            fused = weight * image + (1 - weight) * text  # (B, G)
             ranks[row, first:last] = rank_items(fused, *pairs)
     return [_summary(weight, relevant, row) for weight, row in zip(weights, ranks, strict=True)]
 

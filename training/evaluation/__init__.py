@@ -1,0 +1,1 @@
+"""Evaluation: what a trained encoder is worth on held-out offers."""

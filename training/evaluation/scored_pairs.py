@@ -1,0 +1,137 @@
+"""Scored pairs of a query and a candidate, and how well a threshold tells matches from the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoredPairs:
+    """Pairs with their scores and labels.
+
+    Attributes:
+        scores: Scores, higher is better, float64 (P,).
+        is_match: Whether a pair is of the same product, bool (P,).
+        missed_count: Pairs of the same product that are not among these, 0 or more: they can
+            never be found, and count against recall.
+
+    Raises:
+        ValueError: If shapes differ, a score is not finite or the count is negative.
+    """
+
+    scores: Floats
+    is_match: Bools
+    missed_count: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the arrays."""
+        if self.scores.ndim != 1 or self.scores.shape != self.is_match.shape:
+            raise ValueError(
+                "scores and labels of pairs must be (P,) each, "
+                f"got {self.scores.shape} and {self.is_match.shape}"
+            )
+        finite = np.isfinite(self.scores)
+        if not finite.all():
+            raise ValueError(f"the score of pair {int(np.argmin(finite))} is not finite")
+        if self.missed_count < 0:
+            raise ValueError(f"missed_count must be 0 or more, got {self.missed_count}")
+
+    @property
+    def match_count(self) -> int:
+        """All pairs of the same product, the missed ones included."""
+        return int(self.is_match.sum()) + self.missed_count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PrecisionRecall:
+    """Precision and recall of accepting pairs from each score on, highest score first.
+
+    Attributes:
+        thresholds: The different scores, falling (T,).
+        precision: Share of accepted pairs that match, 0 to 1 (T,).
+        recall: Share of all matches that are accepted, 0 to 1 (T,); NaN without any match.
+    """
+
+    thresholds: Floats
+    precision: Floats
+    recall: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairQuality:
+    """How well pairs are told apart at one threshold.
+
+    Attributes:
+        threshold: Pairs of this score or more are accepted.
+        precision: Share of accepted pairs that match; NaN when none is accepted.
+        recall: Share of matches that are accepted; NaN without any match.
+        f1: Harmonic mean of both, 0 when nothing matching is accepted; NaN without any match.
+    """
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def precision_recall(pairs: ScoredPairs) -> PrecisionRecall:
+    """Returns precision and recall at every threshold; equal scores are accepted together."""
+    order = np.argsort(-pairs.scores, kind="stable")
+    scores, labels = pairs.scores[order], pairs.is_match[order]
+    lasts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
+    hits = np.cumsum(labels)[lasts]
+    total = pairs.match_count
+    return PrecisionRecall(
+        thresholds=scores[lasts],
+        precision=hits / (lasts + 1),
+        recall=hits / total if total else np.full(len(lasts), np.nan),
+    )
+
+
+def average_precision_of_pairs(pairs: ScoredPairs) -> float:
+    """PR-AUC as average precision: precision at each threshold times the recall gained there.
+
+    No interpolation; NaN without any match.
+
+    Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval, section 8.4, as
+    scikit-learn's `average_precision_score` computes it; missed pairs are never gained.
+    """
+    curve = precision_recall(pairs)
+    if not pairs.match_count:
+        return float("nan")
+    return float((np.diff(curve.recall, prepend=0.0) * curve.precision).sum())
+
+
+def quality_at(pairs: ScoredPairs, threshold: float) -> PairQuality:
+    """Returns precision, recall and F1 of accepting pairs of the threshold or more."""
+    accepted = pairs.scores >= threshold
+    hits, total = int(pairs.is_match[accepted].sum()), pairs.match_count
+    accepted_count = int(accepted.sum())
+    return PairQuality(
+        threshold=threshold,
+        precision=hits / accepted_count if accepted_count else float("nan"),
+        recall=hits / total if total else float("nan"),
+        f1=2 * hits / (accepted_count + total) if total else float("nan"),
+    )
+
+
+def best_f1_threshold(pairs: ScoredPairs) -> float:
+    """Returns the threshold with the highest F1; of equals the highest.
+
+    Raises:
+        ValueError: If no pair is a match.
+    """
+    if not pairs.is_match.any():
+        raise ValueError(
+            f"a threshold needs at least one matching pair, got none of {len(pairs.scores)}"
+        )
+    curve = precision_recall(pairs)
+    # F1 = 2·hits / (accepted + matches), written in precision and recall.
+    f1 = 2 * curve.precision * curve.recall / np.maximum(curve.precision + curve.recall, 1e-12)
+    return float(curve.thresholds[np.argmax(np.round(f1, 12))])
