@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from server.triton_installation import TritonInstallation, TritonNotFoundError, find_triton
 from server.triton_process import TritonServer, TritonStartError
@@ -35,6 +36,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
 
 class _StopRequestedError(Exception):
     """SIGTERM or Ctrl-C came."""
@@ -44,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs Triton until a signal comes; returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     options = _parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _request_stop)
+    handlers = {number: signal.signal(number, _request_stop) for number in _STOP_SIGNALS}
     try:
         return _serve(options)
     except _StopRequestedError:
@@ -54,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RepositoryError, TritonNotFoundError, TritonStartError, ValueError) as error:
         logger.error("error: %s", error)
         return 1
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -96,7 +101,7 @@ def _latest(repository: Path, models: tuple[str, ...]) -> int:
 
 def _request_stop(number: int, frame: FrameType | None) -> None:
     # Stopping is bounded in time: a second signal must not break it off half-way.
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in _STOP_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise _StopRequestedError(signal.Signals(number).name)
 

@@ -51,6 +51,8 @@ class TritonSettings:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.version is not None and self.version < 1:
             raise ValueError(f"version must be 1 or more, got {self.version}")
+        if not self.models:
+            raise ValueError("models must name one model or more")
 
 
 def listen(host: str, port: int) -> socket.socket:
