@@ -1,0 +1,282 @@
+"""Photos to pixels."""
+
+import io
+import subprocess
+import sys
+import threading
+import warnings
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.training.preprocessing.golden import (
+    draw_photo,
+    encode,
+    load_golden,
+    settings_for,
+    with_orientation,
+)
+from training.preprocessing.images import decode_image, decode_images
+from training.preprocessing.settings import PreprocessingError, PreprocessingSettings
+
+SETTINGS = settings_for("pad")
+GOLDEN = list(load_golden())
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    checksum = zlib.crc32(kind + data).to_bytes(4, "big")
+    return len(data).to_bytes(4, "big") + kind + data + checksum
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """A small PNG file that says it is large."""
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    body = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + body + png_chunk(b"IEND", b"")
+
+
+def mean_difference(first, second) -> float:
+    return float(np.abs(first.astype(int) - second.astype(int)).mean())
+
+
+@pytest.mark.parametrize(
+    ("resize", "data", "expected"),
+    [pytest.param(r, d, e, id=f"{name}, {r}") for name, r, d, e in GOLDEN],
+)
+def test_pixels_are_those_that_published_encoders_were_trained_on(resize, data, expected):
+    # Pillow is pinned, but its JPEG and WebP decoders differ by a grey level between processors.
+    pixels = decode_image(data, settings_for(resize))
+    assert np.abs(pixels.astype(int) - expected.astype(int)).max() <= 2
+
+
+def test_golden_photos_cover_every_format_and_differ_from_each_other():
+    names = {name.split()[0] for name, *_ in GOLDEN}
+    assert names == {"jpeg", "png", "webp"}
+    assert len({expected.tobytes() for *_, expected in GOLDEN}) > len(GOLDEN) // 2
+
+
+@pytest.mark.parametrize("size", [(90, 40), (40, 90), (50, 50), (300, 2), (1, 1), (33, 31)])
+@pytest.mark.parametrize("resize", ["pad", "crop", "squash"])
+def test_resize_equals_the_obvious_one(size, resize):
+    photo = draw_photo(*size)
+    width, height = size
+    side = 32
+    if resize == "squash":
+        expected = photo.resize((side, side), Image.Resampling.BICUBIC)
+    elif resize == "crop":
+        short = min(size)
+        left, top = (width - short) / 2, (height - short) / 2
+        box = (left, top, left + short, top + short)
+        expected = photo.resize((side, side), Image.Resampling.BICUBIC, box=box)
+    else:
+        scale = side / max(size)
+        fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
+        expected = Image.new("RGB", (side, side), "white")
+        inner = photo.resize(fitted, Image.Resampling.BICUBIC)
+        expected.paste(inner, ((side - fitted[0]) // 2, (side - fitted[1]) // 2))
+    pixels = decode_image(encode(photo, "PNG"), settings_for(resize))
+    np.testing.assert_array_equal(pixels, np.asarray(expected).transpose(2, 0, 1))
+
+
+def test_the_three_ways_to_resize_differ_on_a_photo_that_is_not_square():
+    data = encode(draw_photo(90, 40), "PNG")
+    pad, crop, squash = (decode_image(data, settings_for(r)) for r in ("pad", "crop", "squash"))
+    assert min(mean_difference(*pair) for pair in [(pad, crop), (pad, squash), (crop, squash)]) > 5
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_obeyed(orientation, file_format):
+    upright = draw_photo(64, 28)
+    # What a camera held so would store: the inverse of the turn that shows it upright.
+    stored = {
+        1: upright,
+        2: upright.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        3: upright.transpose(Image.Transpose.ROTATE_180),
+        4: upright.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+        5: upright.transpose(Image.Transpose.TRANSPOSE),
+        6: upright.transpose(Image.Transpose.ROTATE_90),
+        7: upright.transpose(Image.Transpose.TRANSVERSE),
+        8: upright.transpose(Image.Transpose.ROTATE_270),
+    }[orientation]
+    expected = decode_image(encode(upright, "PNG"), SETTINGS)
+    pixels = decode_image(with_orientation(stored, orientation, file_format), SETTINGS)
+    assert mean_difference(pixels, expected) < 6  # a wrong turn differs several times as much
+
+
+def test_broken_exif_does_not_cost_the_photo():
+    photo = draw_photo(64, 28)
+    data = encode(photo, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
+    np.testing.assert_array_equal(
+        decode_image(data, SETTINGS), decode_image(encode(photo, "JPEG"), SETTINGS)
+    )
+
+
+def test_jpeg_decoded_at_reduced_scale_stays_close_to_the_whole():
+    photo = draw_photo(1000, 700)
+    data = encode(photo, "JPEG", quality=95)
+    whole = encode(Image.open(io.BytesIO(data)), "PNG")
+    assert mean_difference(decode_image(data, SETTINGS), decode_image(whole, SETTINGS)) < 1
+
+
+def test_transparent_parts_become_white():
+    photo = Image.new("RGBA", (40, 20), (255, 0, 0, 0))
+    assert (decode_image(encode(photo, "PNG"), SETTINGS) == 255).all()
+    assert (decode_image(encode(photo, "WEBP", lossless=True), SETTINGS) == 255).all()
+
+
+def test_transparent_palette_and_key_colour_become_white():
+    palette = Image.new("P", (20, 20), 0)
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    assert (decode_image(encode(palette, "PNG", transparency=0), SETTINGS) == 255).all()
+    key = Image.new("RGB", (20, 20), (1, 2, 3))
+    assert (decode_image(encode(key, "PNG", transparency=(1, 2, 3)), SETTINGS) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_png_mode_shows_the_same_grey(mode):
+    level = 255
+    grey = Image.new("L", (20, 10), level)
+    photo = (
+        Image.fromarray(np.full((10, 20), level * 257, dtype=np.uint16))
+        if mode == "I;16"
+        else grey.convert(mode)
+    )
+    assert (decode_image(encode(photo, "PNG"), SETTINGS) == 255).all()
+
+
+def test_sixteen_bit_grey_keeps_its_middle_tones():
+    photo = Image.fromarray(np.full((10, 10), 0x8080, dtype=np.uint16))
+    assert (decode_image(encode(photo, "PNG"), SETTINGS) == 0x80).all()
+
+
+def test_cmyk_and_grey_jpegs_look_like_the_photo():
+    photo = draw_photo(64, 64)
+    expected = decode_image(encode(photo, "PNG"), SETTINGS)
+    assert (
+        mean_difference(decode_image(encode(photo.convert("CMYK"), "JPEG"), SETTINGS), expected) < 8
+    )
+    grey = decode_image(encode(photo.convert("L"), "JPEG"), SETTINGS)
+    assert (grey[0] == grey[1]).all() and (grey[1] == grey[2]).all()
+
+
+def test_adobe_inverted_cmyk_is_not_a_negative():
+    data = encode(Image.new("CMYK", (16, 16), (0, 0, 0, 0)), "JPEG")
+    assert b"Adobe" in data  # Pillow writes inverted values with Adobe's marker
+    assert decode_image(data, SETTINGS).min() > 240
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_the_first_frame_of_an_animation_is_taken(file_format):
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue", "green")]
+    options = {"lossless": True} if file_format == "WEBP" else {}
+    data = encode(frames[0], file_format, save_all=True, append_images=frames[1:], **options)
+    pixels = decode_image(data, SETTINGS)
+    assert (pixels[0] == 255).all() and (pixels[1:] == 0).all()
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "BMP", "TIFF", "ICO", "PPM"])
+def test_other_formats_are_refused(file_format):
+    with pytest.raises(PreprocessingError, match="not a JPEG, PNG or WebP"):
+        decode_image(encode(draw_photo(20, 20), file_format), SETTINGS)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"<svg/>", bytes(1000), b"\xff\xd8\xff", b"RIFF"])
+def test_what_is_no_photo_is_refused(data):
+    with pytest.raises(PreprocessingError, match="JPEG, PNG or WebP|broken or cut off"):
+        decode_image(data, SETTINGS)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+def test_a_file_that_is_cut_off_is_refused(file_format, share):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 90, 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise), file_format)
+    with pytest.raises(PreprocessingError, match="broken or cut off"):
+        decode_image(data[: int(share * len(data))], SETTINGS)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_random_damage_gives_pixels_or_our_error_and_nothing_else(file_format):
+    generator = np.random.default_rng(1)
+    whole = np.frombuffer(encode(draw_photo(60, 40), file_format), dtype=np.uint8)
+    for _ in range(150):
+        damaged = whole.copy()
+        damaged[generator.integers(0, len(whole), 5)] = generator.integers(0, 256, 5)
+        [result] = decode_images([damaged.tobytes()], replace(SETTINGS, max_pixels=100_000))
+        assert isinstance(result, PreprocessingError) or result.shape == (3, 32, 32)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded_and_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(PreprocessingError) as raised:
+            decode_image(png_bomb(10_000, 5_000), PreprocessingSettings())
+        assert "50.0 megapixels" in str(raised.value)
+        assert "at most 40.0 are allowed" in str(raised.value)
+        with pytest.raises(PreprocessingError, match="megapixels"):
+            decode_image(png_bomb(60_000, 60_000), PreprocessingSettings())
+
+
+def test_pillows_own_limit_gives_our_error_too():
+    settings = PreprocessingSettings(max_pixels=10**12)
+    with pytest.raises(PreprocessingError):
+        decode_image(png_bomb(60_000, 60_000), settings)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_the_pixel_limit_is_exact(file_format):
+    data = encode(draw_photo(50, 20), file_format)
+    assert decode_image(data, replace(SETTINGS, max_pixels=1000)).shape == (3, 32, 32)
+    with pytest.raises(PreprocessingError, match=r"\(50 x 20\)"):
+        decode_image(data, replace(SETTINGS, max_pixels=999))
+
+
+def test_a_jpeg_of_very_many_scans_is_refused():
+    data = encode(draw_photo(64, 64), "JPEG", progressive=True)
+    start = data.index(b"\xff\xda")
+    end = data.index(b"\xff", start + 14)
+    scan = data[start:end]
+    with pytest.raises(PreprocessingError, match="scans; at most 100 are allowed"):
+        decode_image(data[:start] + scan * 200 + data[end:], SETTINGS)
+
+
+def test_a_bad_photo_does_not_disturb_its_batch():
+    good = [encode(draw_photo(40, 30), "JPEG"), encode(draw_photo(30, 50), "PNG")]
+    first, second, third = decode_images([good[0], b"not a photo", good[1]], SETTINGS)
+    assert isinstance(second, PreprocessingError)
+    np.testing.assert_array_equal(first, decode_image(good[0], SETTINGS))
+    np.testing.assert_array_equal(third, decode_image(good[1], SETTINGS))
+    assert decode_images([], SETTINGS) == []
+
+
+def test_pixels_are_contiguous_uint8_and_may_be_written():
+    pixels = decode_image(encode(draw_photo(40, 30), "JPEG"), SETTINGS)
+    assert pixels.dtype == np.uint8 and pixels.flags.c_contiguous and pixels.flags.writeable
+
+
+def test_threads_decode_alike():
+    files = [encode(draw_photo(40 + i, 90 - i), "JPEG") for i in range(8)]
+    alone = decode_images(files, SETTINGS)
+    together: dict[int, list] = {}
+
+    def work(name: int) -> None:
+        together[name] = decode_images(files, SETTINGS)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for results in together.values():
+        np.testing.assert_array_equal(np.stack(results), np.stack(alone))
+
+
+def test_preprocessing_imports_no_torch():
+    modules = ("images", "texts", "tokens")
+    imports = "; ".join(f"import training.preprocessing.{name}" for name in modules)
+    code = f"import sys; {imports}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

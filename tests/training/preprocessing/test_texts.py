@@ -1,0 +1,166 @@
+"""Cleaning and joining of texts."""
+
+import random
+import unicodedata
+
+import pytest
+
+from training.preprocessing.settings import PreprocessingSettings
+from training.preprocessing.texts import (
+    MAX_RAW_CHARACTERS,
+    clean_text,
+    join_fields,
+    normalise_text,
+)
+
+SETTINGS = PreprocessingSettings()
+# Pieces that, put together at random, make every kind of trouble.
+PIECES = (
+    "<", ">", "&", ";", "/", "!--", "-->", "<!--", "<b>", "</b>", "<p>", "<br/>", "amp;", "&amp;",
+    "&lt;", "&gt;", "lt;", "&#60;", "&#x3c;", "&nbsp;", "&quot;", "&#0;", "&#xD800;", "script",
+    "<script>", "</script>", "<style a='", "</style>", "=", '="', "='", '"', "'", " ", "\n", "\t",
+    "\u00a0", "\u200b", "\u00ad", "\ufeff", "\x00", "\x1f", "\x85", "\ud800", "＜", "＞", "＆", "ﬁ",
+    "①", "½", "e\u0301", "\u0301", "\u0338", "\u0344", "\ufdfa", "Tea", "чай", "й", "и\u0306",
+    "100 g", "x", "5", "😀", "\u2028", "\u202e", "a b", "|",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("Green tea", "Green tea"),
+        ("  Green \t\r\n tea  ", "Green tea"),
+        ("<p>Green</p><p>tea</p>", "Green tea"),
+        ("<b>Gr</b>een<br>tea", "Green tea"),
+        ("50 cm<sup>2</sup>", "50 cm2"),
+        ("<ul><li>one</li><li>two</li></ul>", "one two"),
+        ("<script>alert('<b>')</script>Tea", "Tea"),
+        ("Tea<style type='text/css'>p > b {}</style>bag", "Tea bag"),
+        ("<STYLE>x</STYLE><SCRIPT src=a>y</SCRIPT >Tea", "Tea"),
+        ("Tea<!-- <b>secret</b> -->bag", "Tea bag"),
+        ("<img alt='a > b' src=x>Tea", "Tea"),
+        ('<a title="it\'s > 5">Tea</a>', "Tea"),
+        ("<!DOCTYPE html><?xml version='1'?>Tea", "Tea"),
+        ("Marks &amp; Spencer", "Marks & Spencer"),
+        ("Marks &amp;amp; Spencer", "Marks & Spencer"),
+        ("&lt;b&gt;Tea&lt;/b&gt;", "Tea"),
+        ("&amp;lt;b&amp;gt;Tea", "Tea"),
+        ("Caf&eacute; 5&#8364; &#x41;", "Café 5€ A"),
+        ("R&notebook, AT&T, a&b;", "R&notebook, AT&T, a&b;"),
+        ("a < b and c > d, <3", "a < b and c > d, <3"),
+        ("screen 15\" <b>new</b> 5'", "screen 15\" new 5'"),
+        ("tail <b unfinished", "tail <b unfinished"),
+        ("Tea <script>never closed", "Tea never closed"),
+        ("Tea <!-- never closed", "Tea <!-- never closed"),
+        ("ＡＢＣ ① ﬁne", "ABC 1 fine"),
+        ("Wasch\u00admaschine\u200b \ufeff\u202eA", "Waschmaschine A"),
+        ("a\x00b\x1fc\x85d\u2028e", "ab c d e"),
+        ("broken \ud83d half", "broken half"),
+        ("И\u0306огурт", "Йогурт"),
+        ("<br>&nbsp;<p></p>", ""),
+        ("", ""),
+    ],
+)
+def test_cleaning_gives(text, clean):
+    assert clean_text(text) == clean
+
+
+def test_cleaning_a_clean_text_changes_nothing():
+    generator = random.Random(42)
+    for _ in range(3000):
+        text = "".join(generator.choices(PIECES, k=generator.randint(1, 14)))
+        once = clean_text(text)
+        assert clean_text(once) == once, ascii(text)
+
+
+def test_a_clean_text_is_normal_single_spaced_and_encodable():
+    generator = random.Random(43)
+    for _ in range(1000):
+        clean = clean_text("".join(generator.choices(PIECES, k=10)))
+        assert clean == " ".join(clean.split())
+        assert unicodedata.is_normalized("NFKC", clean)
+        assert not {unicodedata.category(c) for c in clean} & {"Cc", "Cs"}
+        clean.encode("utf-8")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 7, 9, 30])
+def test_escaping_of_any_depth_ends_in_a_fixed_point(depth):
+    text = "<i>Tea</i> & more"
+    for _ in range(depth):
+        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    once = clean_text(text)
+    assert once == "Tea & more"
+    assert clean_text(once) == once
+
+
+@pytest.mark.parametrize("depth", [5, 40, 3000])
+def test_markup_that_appears_as_markup_goes_ends_in_a_fixed_point(depth):
+    text = "<" * depth + "i>" * depth
+    once = clean_text(text)
+    assert clean_text(once) == once
+    assert "<i>" not in once
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<", "<!--", "<a ", "<a b='", '<a b=">', "<script>", "<script></style>", "&", "&amp;",
+        "&lt;", "&#60;", "&#x315;&#x300;", "a\u0315\u0300", "\u0315\u0300", "\ufdfa", "= =", "<b",
+        "</", "Tea <b>100</b> g. ", "\x00", "＜b＞", "&amp;lt;",
+    ],
+)  # fmt: skip
+@pytest.mark.timeout(20)  # a quadratic step would take minutes
+def test_a_megabyte_of_anything_is_cleaned_and_bounded(unit):
+    text = unit * (1_000_000 // len(unit))
+    clean = clean_text(text)
+    assert len(clean) <= MAX_RAW_CHARACTERS
+    assert clean_text(clean) == clean
+
+
+def test_only_the_beginning_of_a_long_text_counts():
+    text = "tea " * 100_000
+    assert clean_text(text) == clean_text(text[:MAX_RAW_CHARACTERS])
+    assert len(normalise_text(text, SETTINGS)) <= SETTINGS.max_text_characters
+
+
+def test_fields_are_joined_in_the_order_of_the_settings_and_empty_ones_left_out():
+    fields = {
+        "attributes": {"size": "100 g", "colour": "green", "empty": " "},
+        "description": "<br>",
+        "title": "<b>Tea</b>",
+        "brand": "Acme",
+        "price": "5",
+    }
+    assert join_fields(fields, SETTINGS) == "Tea | Acme | colour: green, size: 100 g"
+    short = PreprocessingSettings(text_fields=("brand", "title"), text_separator=" / ")
+    assert join_fields(fields, short) == "Acme / Tea"
+    assert join_fields({}, SETTINGS) == ""
+
+
+def test_attributes_come_in_one_order_whatever_theirs_was():
+    first = join_fields({"attributes": {"b": "2", "a": "1"}}, SETTINGS)
+    assert first == join_fields({"attributes": {"a": "1", "b": "2"}}, SETTINGS) == "a: 1, b: 2"
+
+
+def test_a_text_is_the_same_whether_its_fields_were_cleaned_before_joining_or_not():
+    # Training joins clean fields, the server raw ones; both go through normalise_text.
+    raw = {
+        "title": "<b>Tea</b> &amp; more",
+        "brand": " ",
+        "category": "<!-- none -->",
+        "description": "<p>Long</p> <script>x</script> text <b",
+        "attributes": {"size": "100&nbsp;g"},
+    }
+    joined_raw = " | ".join((raw["title"], raw["category"], raw["description"], "size: 100&nbsp;g"))
+    clean = normalise_text(join_fields(raw, SETTINGS), SETTINGS)
+    assert normalise_text(joined_raw, SETTINGS) == clean
+    assert clean == "Tea & more | Long text <b | size: 100 g"
+
+
+def test_normalising_twice_changes_nothing():
+    generator = random.Random(44)
+    settings = PreprocessingSettings(max_text_characters=20)
+    for _ in range(1000):
+        once = normalise_text("".join(generator.choices(PIECES, k=12)), settings)
+        assert len(once) <= 20
+        assert clean_text(once) == once
