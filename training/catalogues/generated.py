@@ -163,8 +163,10 @@ def _read_stamp(folder: Path, fingerprint: str) -> Mapping[str, str]:
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    complete = isinstance(stamp, dict) and stamp.get("fingerprint") == fingerprint
-    return stamp["sha256"] if complete else {}
+    if not isinstance(stamp, dict) or stamp.get("fingerprint") != fingerprint:
+        return {}
+    digests = stamp.get("sha256")
+    return digests if isinstance(digests, dict) else {}
 
 
 def _digest(path: Path) -> str | None:

@@ -40,7 +40,7 @@ def draw_box(item: Item) -> Image.Image:
 
 def draw_carton(item: Item) -> Image.Image:
     """Draws a drink carton with a gable roof, a crimp and a screw cap."""
-    wide, high = grown_size(item, (150, 270), (1.12, 1.16))
+    wide, high = grown_size(item, (160, 240), (0.96, 1.34))
     depth, roof_high, crimp = wide * 0.42, wide * 0.5, wide * 0.16
     size = int(wide + depth + 8), int(high + roof_high + crimp + 16)
     canvas = Image.new("RGBA", size, (0, 0, 0, 0))
