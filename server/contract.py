@@ -80,7 +80,10 @@ class TextFields:
         for name in self.names:
             value = fields.get(name, "")
             if not isinstance(value, str):
-                value = ", ".join(f"{key}: {value[key]}" for key in sorted(value))
+                pairs = [
+                    (k, text) for k, text in sorted(value.items()) if k.strip() and text.strip()
+                ]
+                value = ", ".join(f"{key}: {text}" for key, text in pairs)
             if value.strip():
                 parts.append(value)
         return prefix + self.separator.join(parts) if parts else None

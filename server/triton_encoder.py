@@ -228,4 +228,5 @@ def _infer_inputs(row: EncoderInput) -> list[InferInput]:
 def _sentence(error: InferenceServerException) -> str:
     """Returns the sentence of an error without what Triton puts around it."""
     text = _DECORATIONS.sub("", error.message() or "no reason was given")
-    return text.split("\n\nAt:\n", 1)[0].strip()
+    # What follows is a traceback of the model, or the addresses that were tried.
+    return re.split(r"\n\nAt:\n|; last error: ", text, maxsplit=1)[0].strip()

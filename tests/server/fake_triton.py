@@ -1,0 +1,111 @@
+"""A small KServe server in the place of Triton: the same protocol, embeddings by hashing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+import grpc
+import numpy as np
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from server.contract import ENSEMBLES, PARAMETER, EncoderContract
+from server.encoder import EncoderInput
+from server.errors import InvalidRequestError
+from tests.server.fake_encoder import FakeEncoder, contract_json
+
+
+class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
+    """Answers ModelConfig and ModelInfer; the test sets what goes wrong."""
+
+    def __init__(self) -> None:
+        self.contracts = dict.fromkeys(ENSEMBLES.values(), contract_json())
+        self.request_count = 0
+        self.before_answer: Callable[[], Awaitable[None]] | None = None
+        self.failure: tuple[grpc.StatusCode, str] | None = None
+        self.row: np.ndarray | None = None
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Starts, at the port of the last time if there was one."""
+        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, self._server)
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Goes away at once, as a killed process does."""
+        assert self._server is not None
+        await self._server.stop(None)
+
+    def serve(self, text: str) -> None:
+        """Serves another contract from now on."""
+        self.contracts = dict.fromkeys(self.contracts, text)
+
+    async def ModelConfig(  # noqa: N802 - the name is the protocol's
+        self, request: service_pb2.ModelConfigRequest, context: grpc.aio.ServicerContext
+    ) -> service_pb2.ModelConfigResponse:
+        """Returns a configuration with the contract in it."""
+        if request.name not in self.contracts:
+            await context.abort(
+                grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{request.name}'"
+            )
+        answer = service_pb2.ModelConfigResponse()
+        answer.config.name = request.name
+        if self.contracts[request.name]:
+            answer.config.parameters[PARAMETER].string_value = self.contracts[request.name]
+        return answer
+
+    async def ModelInfer(  # noqa: N802 - the name is the protocol's
+        self, request: service_pb2.ModelInferRequest, context: grpc.aio.ServicerContext
+    ) -> service_pb2.ModelInferResponse:
+        """Embeds one row."""
+        self.request_count += 1
+        if self.before_answer is not None:
+            await self.before_answer()
+        if self.failure is not None:
+            await context.abort(*self.failure)
+        contract = EncoderContract.from_json(self.contracts[request.model_name])
+        if request.model_version != str(contract.version):
+            await context.abort(
+                grpc.StatusCode.UNAVAILABLE,
+                f"Request for unknown model: '{request.model_name}' version "
+                f"{request.model_version} is not found",
+            )
+        output = request.outputs[0].name
+        row = await self._embed(request, contract, context) if self.row is None else self.row
+        answer = service_pb2.ModelInferResponse(model_name=request.model_name)
+        answer.outputs.add(name=output, datatype="FP32", shape=[1, len(row)])
+        answer.raw_output_contents.append(row.astype(np.float32).tobytes())
+        return answer
+
+    async def _embed(
+        self,
+        request: service_pb2.ModelInferRequest,
+        contract: EncoderContract,
+        context: grpc.aio.ServicerContext,
+    ) -> np.ndarray:
+        values = {}
+        for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True):
+            assert (tensor.datatype, list(tensor.shape)) == ("BYTES", [1, 1])
+            assert int.from_bytes(raw[:4], "little") == len(raw) - 4
+            values[tensor.name] = raw[4:]
+        text = values.get("TEXT")
+        row = EncoderInput(image=values.get("IMAGE"), text=None if text is None else text.decode())
+        assert request.model_name == ENSEMBLES[row.pattern]
+        embedding = FakeEncoder(contract).embed(row)
+        if isinstance(embedding, InvalidRequestError):
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"in ensemble '{request.model_name}', {embedding.message}",
+            )
+        halves = [
+            half * np.float32(math.sqrt(weight) if row.image and row.text else 1)
+            for half, weight in (
+                (embedding.image, contract.fusion_weight),
+                (embedding.text, 1 - contract.fusion_weight),
+            )
+            if half is not None
+        ]
+        return np.concatenate(halves)
