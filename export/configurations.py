@@ -1,0 +1,127 @@
+"""Triton configurations of a version: the committed `config.pbtxt` with nothing left open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelWarmup
+
+RGB = 3
+PARAMETER = "twinshelf_contract"
+
+
+class ConfigurationError(ValueError):
+    """A Triton configuration that is missing or cannot be used; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderShape:
+    """The sizes that an encoder brings and the committed configurations leave open.
+
+    Attributes:
+        image_size_px: Side of the square that the image tower reads.
+        token_buckets: Token counts that texts are padded to, rising.
+        image_dim: Length of the image's half of an embedding.
+        text_dim: Length of the text's half.
+    """
+
+    image_size_px: int
+    token_buckets: tuple[int, ...]
+    image_dim: int
+    text_dim: int
+
+    def dims(self, tensor: str, found: Sequence[int]) -> list[int]:
+        """Returns the dimensions of a tensor, batch left out; those found for all other names."""
+        exact = {
+            "PIXELS": [RGB, self.image_size_px, self.image_size_px],
+            "IMAGE_EMBEDDING": [self.image_dim],
+            "TEXT_EMBEDDING": [self.text_dim],
+            "EMBEDDING": [self.image_dim + self.text_dim],
+        }
+        return exact.get(tensor, list(found))
+
+
+def config_path(repository: Path, model: str, version: int) -> Path:
+    """Returns where a version's configuration of a model lies (`--model-config-name=vN`)."""
+    return repository / model / "configs" / f"v{version}.pbtxt"
+
+
+def read_config(path: Path) -> ModelConfig:
+    """Reads a Triton configuration.
+
+    Raises:
+        ConfigurationError: If the file is missing or is none.
+    """
+    try:
+        return text_format.Parse(path.read_text("utf-8"), ModelConfig())
+    except FileNotFoundError:
+        raise ConfigurationError(f"no Triton configuration {path}") from None
+    except (UnicodeDecodeError, text_format.ParseError) as error:
+        raise ConfigurationError(f"{path} is not a Triton configuration: {error}") from error
+
+
+def write_config(config: ModelConfig, path: Path) -> None:
+    """Writes a Triton configuration as text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text_format.MessageToString(config, as_utf8=True), "utf-8")
+
+
+def is_ensemble(config: ModelConfig) -> bool:
+    """Says whether a model is made of others."""
+    return bool(config.ensemble_scheduling.step)
+
+
+def pin_config(config: ModelConfig, *, version: int, shape: EncoderShape) -> ModelConfig:
+    """Returns a copy of a committed configuration that holds for one version alone.
+
+    Args:
+        config: The committed configuration.
+        version: The version that it is to load; ensembles use this version of their parts.
+        shape: The exact sizes; the native backend refuses -1 against a fixed one of the graph.
+    """
+    pinned = ModelConfig()
+    pinned.CopyFrom(config)
+    pinned.version_policy.specific.versions[:] = [version]
+    for tensor in (*pinned.input, *pinned.output):
+        tensor.dims[:] = shape.dims(tensor.name, tensor.dims)
+    for step in pinned.ensemble_scheduling.step:
+        step.model_version = version
+    _pin_warmup(pinned, shape)
+    return pinned
+
+
+def stamp_contract(config: ModelConfig, contract_json: str) -> None:
+    """Puts the encoder contract into an ensemble's parameters, in place."""
+    config.parameters[PARAMETER].string_value = contract_json
+
+
+def stamped_contract(config: ModelConfig) -> str | None:
+    """Returns the contract that a configuration holds, as JSON; None when it holds none."""
+    return config.parameters[PARAMETER].string_value if PARAMETER in config.parameters else None
+
+
+def _pin_warmup(config: ModelConfig, shape: EncoderShape) -> None:
+    for sample in config.model_warmup:
+        for name, tensor in sample.inputs.items():
+            tensor.dims[:] = shape.dims(name, tensor.dims)
+    if config.name == "text_tower":
+        samples = list(_bucket_samples(config.model_warmup, shape.token_buckets))
+        del config.model_warmup[:]
+        config.model_warmup.extend(samples)
+
+
+def _bucket_samples(
+    committed: Iterable[ModelWarmup], buckets: Sequence[int]
+) -> Iterable[ModelWarmup]:
+    """Repeats the committed samples for every length that the tower will see."""
+    for sample in committed:
+        for bucket in buckets:
+            repeated = ModelWarmup()
+            repeated.CopyFrom(sample)
+            repeated.name = f"{sample.name}_{bucket}"
+            for tensor in repeated.inputs.values():
+                tensor.dims[:] = [bucket]
+            yield repeated

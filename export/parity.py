@@ -1,0 +1,173 @@
+"""The parity gate: only a version that embeds as training does is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from export.probes import photo_probes, text_probes
+from export.published import PublishedVersion
+from export.reference import TorchReference
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+T = TypeVar("T")
+
+# Rounding of two runtimes that sum in another order; what a wrong filter, mean or mask leaves
+# behind is a hundred times larger.
+EMBEDDING_TOLERANCE = 1e-4
+
+
+class ParityError(ValueError):
+    """A published encoder that does not do what the trained one does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityReport:
+    """What the gate saw.
+
+    Attributes:
+        row_count: Rows that were embedded both ways.
+        embedding_difference: Largest difference of two numbers of unit embeddings.
+    """
+
+    row_count: int
+    embedding_difference: float
+
+
+class ParityComparison:
+    """Embeds rows both ways and refuses where they differ; keeps count of what it compared.
+
+    Args:
+        reference: The encoder in torch.
+        published: The same as published.
+        tolerance: Largest difference that two numbers of unit embeddings may have.
+    """
+
+    def __init__(
+        self,
+        reference: TorchReference,
+        published: PublishedVersion,
+        tolerance: float = EMBEDDING_TOLERANCE,
+    ) -> None:
+        self._reference, self._published, self._tolerance = reference, published, tolerance
+        self._row_count = 0
+        self._embedding_difference = 0.0
+
+    @property
+    def max_batch_size(self) -> int:
+        """Most rows that can be compared at once."""
+        return self._published.max_batch_size
+
+    def report(self) -> ParityReport:
+        """Returns what was compared until now."""
+        return ParityReport(
+            row_count=self._row_count, embedding_difference=self._embedding_difference
+        )
+
+    def photos(self, photos: Sequence[bytes], what: str) -> tuple[Tensors, Tensors]:
+        """Compares `image_encoder` on B photos.
+
+        Args:
+            photos: Bytes of each file.
+            what: Name of the rows, for the message.
+
+        Returns:
+            The tensors of torch and of the published version, by name.
+
+        Raises:
+            ParityError: If pixels differ at all, or embeddings by more than the tolerance.
+        """
+        return self._compare(
+            f"image_encoder on {what}",
+            lambda: self._reference.encode_photos(photos),
+            lambda: self._published.encode_photos(photos),
+        )
+
+    def texts(self, texts: Sequence[str], what: str) -> tuple[Tensors, Tensors]:
+        """Compares `text_encoder` on B texts; as `photos`."""
+        return self._compare(
+            f"text_encoder on {what}",
+            lambda: self._reference.encode_texts(texts),
+            lambda: self._published.encode_texts(texts),
+        )
+
+    def products(
+        self, photos: Sequence[bytes], texts: Sequence[str], what: str
+    ) -> tuple[Tensors, Tensors]:
+        """Compares `product_encoder` on B photos with their texts; as `photos`."""
+        return self._compare(
+            f"product_encoder on {what}",
+            lambda: self._reference.encode_products(photos, texts),
+            lambda: self._published.encode_products(photos, texts),
+        )
+
+    def _compare(
+        self, what: str, in_torch: Callable[[], Tensors], as_published: Callable[[], Tensors]
+    ) -> tuple[Tensors, Tensors]:
+        expected = in_torch()
+        try:
+            found = as_published()
+        except Exception as error:  # whatever the runtime raises is the finding
+            raise ParityError(f"{what}: the published version fails: {error}") from error
+        for name, values in expected.items():
+            if name not in found:
+                raise ParityError(f"{what}: the published version has no tensor {name}")
+            self._check(f"{what}: {name}", values, found[name])
+        self._row_count += len(next(iter(expected.values())))
+        return expected, found
+
+    def _check(self, what: str, expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> None:
+        if expected.shape != found.shape or expected.dtype != found.dtype:
+            raise ParityError(
+                f"{what} is {found.dtype} {found.shape} as published "
+                f"and {expected.dtype} {expected.shape} in torch"
+            )
+        if np.issubdtype(expected.dtype, np.integer):
+            _check_equal(what, expected, found)
+            return
+        difference = float(np.abs(expected - found).max(initial=0.0))
+        if not difference <= self._tolerance:  # NaN must not pass
+            raise ParityError(
+                f"{what} differs by {difference:.3g} between torch and the published version, "
+                f"at most {self._tolerance:g} is allowed"
+            )
+        self._embedding_difference = max(self._embedding_difference, difference)
+
+
+def compare_probes(comparison: ParityComparison) -> None:
+    """Compares on raw probes: each alone, then in batches of 3 and of the most that are allowed.
+
+    Raises:
+        ParityError: If anything differs.
+    """
+    photos, texts = photo_probes(), text_probes()
+    for photo in photos:
+        comparison.photos([photo.data], f"a photo ({photo.name})")
+    for text in texts:
+        comparison.texts([text], f"the text {text[:24]!r} of {len(text)} characters")
+    for size in (1, 3, comparison.max_batch_size):
+        some_photos = _take([photo.data for photo in photos], size)
+        # From the other end, so that the batch of one has the longest text.
+        some_texts = _take(texts[::-1], size)
+        rows = f"a batch of {size}"
+        comparison.photos(some_photos, rows)
+        comparison.texts(some_texts, rows)
+        comparison.products(some_photos, some_texts, rows)
+
+
+def _take(rows: Sequence[T], count: int) -> list[T]:
+    return list(islice(cycle(rows), count))
+
+
+def _check_equal(what: str, expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> None:
+    if wrong := int((expected != found).sum()):
+        largest = int(np.abs(expected.astype(np.int64) - found.astype(np.int64)).max())
+        raise ParityError(
+            f"{what} differs in {wrong} of {expected.size} values, by up to {largest}, "
+            "between training's preprocessing and the published one; none is allowed"
+        )

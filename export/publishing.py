@@ -1,0 +1,218 @@
+"""Publishing: a trained encoder becomes a version of the model repository, past the gate."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.configurations import (
+    ConfigurationError,
+    EncoderShape,
+    config_path,
+    is_ensemble,
+    pin_config,
+    read_config,
+    stamp_contract,
+    stamped_contract,
+    write_config,
+)
+from export.contract import build_contract, contract_to_json
+from export.digest import version_digest
+from export.parity import ParityComparison, compare_probes
+from export.published import PublishedVersion
+from export.record import PublicationRecord, RunError, content_digest, source_digest
+from export.reference import TorchReference
+from export.repository import (
+    CONFIG,
+    MODELS,
+    complete_committed_files,
+    is_complete,
+    move_into_place,
+    record_path,
+    staging,
+    taken_versions,
+    version_folder,
+)
+from export.retrieval_parity import MetricPair, compare_retrieval, read_sample
+from export.towers import fusion_graph, image_tower_graph, text_tower_graph
+from export.vendored import vendor_preprocessing
+from training.checkpoint import TrainedEncoder, load_encoder
+
+logger = logging.getLogger(__name__)
+
+PREPROCESSORS = ("image_preprocess", "text_preprocess")
+
+
+class PublishError(ValueError):
+    """A version that may not be published as asked; the message says what would help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRequest:
+    """What is to be published, and where.
+
+    Attributes:
+        run: Folder of the run.
+        repository: Model repository; made when missing.
+        committed: The project's own model repository, with the committed configurations.
+        version: Version to publish as, 1 or more; None takes the next free one.
+        replaces: Whether another encoder of that version may be replaced.
+        allows_uncalibrated: Whether a run without calibration may be published.
+
+    Raises:
+        ValueError: If the version is below 1.
+    """
+
+    run: Path
+    repository: Path
+    committed: Path
+    version: int | None = None
+    replaces: bool = False
+    allows_uncalibrated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.version is not None and self.version < 1:
+            raise ValueError(f"version must be 1 or more, got {self.version}")
+
+
+def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
+    """Publishes a run; the repository stays as it was when anything fails.
+
+    Returns:
+        The version and its record.
+
+    Raises:
+        RunError: If the run lacks something.
+        PublishError: If the version holds another encoder, and `replaces` is not set.
+        GraphError: If a tower cannot be exported.
+        ConfigurationError: If a committed configuration is missing or broken.
+        ParityError: If the version does not do what the trained encoder does.
+    """
+    repository = request.repository
+    encoder = _load(request)
+    taken = taken_versions(repository)
+    version = request.version or max(taken, default=0) + 1
+    source = source_digest(request.run, repository, request.committed)
+    with staging(repository) as staged:
+        complete_committed_files(repository, request.committed)
+        _stage_files(encoder, staged, repository, version)
+        digest = version_digest(staged, version)
+        contract = _stage_configs(encoder, staged, repository, version, digest)
+        if version in taken and not request.replaces:
+            _check_same_encoder(repository, version, contract)
+        record = _pass_gate(encoder, staged, version, digest=digest, source=source)
+        record_path(staged, version).write_text(record.to_json(), "utf-8")
+        move_into_place(staged, repository, version)
+    return version, record
+
+
+def _load(request: PublishRequest) -> TrainedEncoder:
+    try:
+        encoder = load_encoder(request.run)
+    except (OSError, ValueError) as error:
+        raise RunError(f"the run {request.run} cannot be loaded: {error}") from error
+    if encoder.calibration is None and not request.allows_uncalibrated:
+        raise RunError(
+            f"the run {request.run} has no calibration, so its probabilities would mean nothing: "
+            "run `python -m training.evaluate` first, or publish with --uncalibrated"
+        )
+    return encoder
+
+
+def _stage_files(encoder: TrainedEncoder, staged: Path, repository: Path, version: int) -> None:
+    model, settings = encoder.model, encoder.settings
+    for name in MODELS:
+        folder = version_folder(staged, name, version)
+        folder.mkdir(parents=True)
+        # Git and some object stores drop empty folders, and an ensemble needs its own.
+        (folder / ".keep").touch()
+    for name in PREPROCESSORS:
+        folder = version_folder(staged, name, version)
+        vendor_preprocessing(folder)
+        shutil.copyfile(repository / name / "model.py", folder / "model.py")
+        (folder / "settings.json").write_text(settings.to_json() + "\n", "utf-8")
+    tokenizer = version_folder(staged, "text_preprocess", version) / "tokenizer.json"
+    shutil.copyfile(encoder.tokenizer_path, tokenizer)
+    image_dim, text_dim = model.image_tower.embedding_dim, model.text_tower.embedding_dim
+    logger.info("exporting the towers to ONNX")
+    graphs = {
+        "image_tower": image_tower_graph(model.image_tower, settings.image_size_px),
+        "text_tower": text_tower_graph(model.text_tower, settings.token_buckets[-1]),
+        "fusion": fusion_graph(model.fusion, image_dim, text_dim),
+    }
+    for name, graph in graphs.items():
+        (version_folder(staged, name, version) / "model.onnx").write_bytes(graph)
+
+
+def _stage_configs(
+    encoder: TrainedEncoder, staged: Path, repository: Path, version: int, digest: str
+) -> str:
+    """Writes the configurations; returns the contract that the ensembles hold."""
+    shape = EncoderShape(
+        image_size_px=encoder.settings.image_size_px,
+        token_buckets=encoder.settings.token_buckets,
+        image_dim=encoder.model.image_tower.embedding_dim,
+        text_dim=encoder.model.text_tower.embedding_dim,
+    )
+    committed = {name: read_config(repository / name / CONFIG) for name in MODELS}
+    max_batch_size = min(config.max_batch_size for config in committed.values())
+    contract = contract_to_json(
+        build_contract(encoder, version=version, digest=digest, max_batch_size=max_batch_size)
+    )
+    for name, config in committed.items():
+        pinned = pin_config(config, version=version, shape=shape)
+        if is_ensemble(pinned):
+            stamp_contract(pinned, contract)
+        write_config(pinned, config_path(staged, name, version))
+    return contract
+
+
+def _check_same_encoder(repository: Path, version: int, contract: str) -> None:
+    """Lets a version be written again when its answers stay the same: new batching, a repair."""
+    if not is_complete(repository, version):
+        return
+    try:
+        config = read_config(config_path(repository, "product_encoder", version))
+    except ConfigurationError:
+        return
+    found = stamped_contract(config)
+    if found is None or found == contract:
+        return
+    theirs, ours = (json.loads(text).get("digest") for text in (found, contract))
+    what = "the same encoder with another contract" if theirs == ours else f"encoder {theirs}"
+    raise PublishError(
+        f"version {version} of {repository} holds {what}, this run is {ours}: publish it as "
+        "another version (--version), or replace that one (--force)"
+    )
+
+
+def _pass_gate(
+    encoder: TrainedEncoder, staged: Path, version: int, *, digest: str, source: str
+) -> PublicationRecord:
+    comparison = ParityComparison(TorchReference(encoder), PublishedVersion(staged, version))
+    logger.info("comparing raw photos and texts through torch and through the exported version")
+    compare_probes(comparison)
+    metrics: tuple[MetricPair, ...] = ()
+    data = Path(encoder.config.data.folder)
+    sample = read_sample(data)
+    if sample is None:
+        logger.warning("retrieval is not compared: %s holds no labelled queries", data)
+    else:
+        logger.info(
+            "comparing retrieval of %d queries in %d products",
+            len(sample.queries),
+            len(sample.gallery),
+        )
+        metrics = compare_retrieval(comparison, sample, encoder)
+    report = comparison.report()
+    return PublicationRecord(
+        digest=digest,
+        source=source,
+        content=content_digest(staged, version),
+        row_count=report.row_count,
+        embedding_difference=report.embedding_difference,
+        metrics={pair.name: (pair.in_torch, pair.as_published) for pair in metrics},
+    )

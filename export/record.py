@@ -1,0 +1,174 @@
+"""What a version remembers of its publication, so that publishing the same again costs nothing.
+
+No torch here: an unchanged version is recognised before the towers are even imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Self
+
+import export
+import training
+from export.configurations import config_path
+from export.digest import file_digest
+from export.repository import (
+    CONFIG,
+    MODELS,
+    RECORD,
+    is_complete,
+    record_path,
+    taken_versions,
+    version_folder,
+)
+
+# Files of a run that end up in a version; the calibration may be missing.
+RUN_FILES = (
+    "config.yaml",
+    "preprocessing.json",
+    "text_encoder.json",
+    "tokenizer.json",
+    "weights.safetensors",
+)
+CALIBRATION = "calibration.json"
+LIBRARIES = ("onnx", "onnxscript", "timm", "torch", "transformers")
+TOWER_SOURCES = ("image_encoder.py", "model.py", "text_encoder.py", "towers.py")
+
+
+class RunError(ValueError):
+    """A run that cannot be published; the message says what it lacks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationRecord:
+    """The record in the version folder of `product_encoder`.
+
+    Attributes:
+        digest: Digest of the encoder, "sha256:" and 64 hex digits.
+        source: SHA-256 of all that the version was made from, 64 hex digits.
+        content: SHA-256 of all files of the version but this one, 64 hex digits.
+        row_count: Rows that the parity gate embedded both ways.
+        embedding_difference: Largest difference that it saw.
+        metrics: Retrieval metrics that it saw, of torch and of the version, by name.
+    """
+
+    digest: str
+    source: str
+    content: str
+    row_count: int
+    embedding_difference: float
+    metrics: dict[str, tuple[float, float]]
+
+    def to_json(self) -> str:
+        """Returns the record as a JSON object."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: If it is no such record.
+        """
+        try:
+            values = json.loads(text)
+            metrics = {name: (pair[0], pair[1]) for name, pair in values["metrics"].items()}
+            known = {field.name: values[field.name] for field in fields(cls)}
+            return cls(**(known | {"metrics": metrics}))
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"not a record of a publication: {error!r}") from error
+
+
+def find_unchanged(
+    repository: Path, version: int | None, source: str
+) -> tuple[int, PublicationRecord] | None:
+    """Finds a whole and undamaged version that was made from the same sources.
+
+    Args:
+        repository: Model repository.
+        version: The version to look at; None looks at all, the newest first.
+        source: From `source_digest`.
+
+    Returns:
+        The version and its record; None when there is none.
+    """
+    versions = taken_versions(repository)[::-1] if version is None else [version]
+    for candidate in versions:
+        record = read_record(repository, candidate)
+        if record is None or record.source != source or not is_complete(repository, candidate):
+            continue
+        if record.content == content_digest(repository, candidate):
+            return candidate, record
+    return None
+
+
+def read_record(repository: Path, version: int) -> PublicationRecord | None:
+    """Reads the record of a version; None when it has none that can be read."""
+    try:
+        return PublicationRecord.from_json(record_path(repository, version).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def source_digest(run: Path, repository: Path, committed: Path) -> str:
+    """Computes SHA-256 of all that a version is made from: the run, the code, the libraries.
+
+    Args:
+        run: Folder of the run.
+        repository: Model repository to publish into; its committed files count where it has them.
+        committed: The project's own model repository.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        RunError: If the run lacks a file.
+    """
+    if not run.is_dir():
+        raise RunError(f"there is no run {run}; train one with `python -m training.train`")
+    for name in RUN_FILES:
+        if not (run / name).is_file():
+            raise RunError(f"the run {run} has no {name}: has its training finished?")
+    lines = [f"{name} {library_version(name)}" for name in LIBRARIES]
+    lines += [_line(name, run / name) for name in (*RUN_FILES, CALIBRATION)]
+    lines += [_line(path.name, path) for path in _code()]
+    for model in MODELS:
+        for name in (CONFIG, "model.py"):
+            own = repository / model / name
+            lines.append(
+                _line(f"{model}/{name}", own if own.exists() else committed / model / name)
+            )
+    return _joined(lines)
+
+
+def content_digest(repository: Path, version: int) -> str:
+    """Computes SHA-256 of all files of a version but its record, as 64 hex digits."""
+    lines = []
+    for model in MODELS:
+        lines.append(_line(f"{model}/{CONFIG}", config_path(repository, model, version)))
+        folder = version_folder(repository, model, version)
+        for path in sorted(folder.rglob("*")):
+            place = path.relative_to(folder)
+            if path.is_file() and place.name != RECORD and "__pycache__" not in place.parts:
+                lines.append(_line(f"{model}/{place.as_posix()}", path))
+    return _joined(lines)
+
+
+def _code() -> Iterable[Path]:
+    ours, theirs = Path(export.__file__).parent, Path(training.__file__).parent
+    yield from sorted(ours.glob("*.py"))
+    yield from (theirs / name for name in TOWER_SOURCES)
+    yield from sorted((theirs / "preprocessing").glob("*.py"))
+
+
+def _line(name: str, path: Path) -> str:
+    return f"{name} {file_digest(path) if path.is_file() else 'absent'}"
+
+
+def _joined(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""Version folders of a model repository: built aside, then moved into place, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from export.configurations import config_path
+
+ENSEMBLES = ("image_encoder", "text_encoder", "product_encoder")
+# The product encoder last: its configuration completes a version.
+MODELS = (
+    "image_preprocess",
+    "text_preprocess",
+    "image_tower",
+    "text_tower",
+    "fusion",
+    *ENSEMBLES,
+)
+CONFIG = "config.pbtxt"
+RECORD = "published.json"
+
+
+def version_folder(repository: Path, model: str, version: int) -> Path:
+    """Returns the folder of a version of a model."""
+    return repository / model / str(version)
+
+
+def record_path(repository: Path, version: int) -> Path:
+    """Returns where a version keeps the record of its publication."""
+    return version_folder(repository, "product_encoder", version) / RECORD
+
+
+def taken_versions(repository: Path) -> list[int]:
+    """Returns the versions that any model has anything of, rising."""
+    found: set[int] = set()
+    for model in MODELS:
+        for path in (repository / model).glob("[0-9]*"):
+            found |= {int(path.name)} if path.is_dir() and path.name.isdecimal() else set()
+        for path in (repository / model / "configs").glob("v*.pbtxt"):
+            found |= {int(path.stem[1:])} if path.stem[1:].isdecimal() else set()
+    return sorted(found)
+
+
+def is_complete(repository: Path, version: int) -> bool:
+    """Says whether every model has the version's folder and configuration."""
+    return all(
+        version_folder(repository, model, version).is_dir()
+        and config_path(repository, model, version).is_file()
+        for model in MODELS
+    )
+
+
+def complete_committed_files(repository: Path, committed: Path) -> None:
+    """Gives a repository the committed files that it lacks; those that it has are kept.
+
+    Args:
+        repository: Model repository to publish into; made when missing.
+        committed: The project's own model repository.
+    """
+    for model in MODELS:
+        for source in sorted((committed / model).rglob("*")):
+            place = source.relative_to(committed)
+            is_published = place.parts[1].isdecimal() or place.parts[1] == "configs"
+            if is_published or "__pycache__" in place.parts or not source.is_file():
+                continue
+            target = repository / place
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+
+
+@contextmanager
+def staging(repository: Path) -> Iterator[Path]:
+    """Gives an empty folder on the repository's own disk, and removes it with what is left in it.
+
+    Triton passes over it: with explicit model control it loads what it is told by name.
+    """
+    repository.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".publishing-", dir=repository))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def move_into_place(staged: Path, repository: Path, version: int) -> None:
+    """Moves a staged version into the repository, in place of one of the same number.
+
+    The configurations of an older one go first and the new ones come last, so that at no moment
+    can Triton start on a version of which half is old.
+
+    Args:
+        staged: Folder from `staging` that holds the whole version.
+        repository: Model repository.
+        version: The version.
+
+    Raises:
+        OSError: If a move fails; what was there before is then back in its place.
+    """
+    steps = [(config_path(staged, m, version), config_path(repository, m, version)) for m in MODELS]
+    folders = [
+        (version_folder(staged, m, version), version_folder(repository, m, version)) for m in MODELS
+    ]
+    # (from, to), in order; undone from the end when one of them fails.
+    moves = [(target, _aside(staged, repository, target)) for _, target in [*steps[::-1], *folders]]
+    moves += [*folders, *steps]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            if source.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(source, target)
+                done.append((source, target))
+    except OSError:
+        for source, target in reversed(done):
+            os.replace(target, source)
+        raise
+
+
+def _aside(staged: Path, repository: Path, target: Path) -> Path:
+    return staged / "replaced" / target.relative_to(repository)
