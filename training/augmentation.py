@@ -39,6 +39,7 @@ class ImageAugmentationConfig:
     erase: float = 0.0
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if not 0 < self.smallest_crop <= 1:
             raise ValueError(
                 f"augmentation.image.smallest_crop must be above 0 to 1, got {self.smallest_crop}"
@@ -73,6 +74,7 @@ class TextAugmentationConfig:
     typo: float = 0.05
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         for name in ("drop_field", "title_only", "drop_word", "swap_words", "typo"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(

@@ -59,6 +59,7 @@ class TrainConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if not self.output:
             raise ValueError("output must name a folder")
         if self.seed < 0:

@@ -82,6 +82,7 @@ class ProductRows(Dataset[Row]):
         augmentation: AugmentationConfig | None = None,
         seed: int = 0,
     ) -> None:
+        """Takes the products and builds the image variation."""
         self.products, self.labels, self.pixels = products, labels, pixels
         self.settings, self.passage_ids = settings, passage_ids
         self.augmentation = augmentation
@@ -129,6 +130,7 @@ class Collator:
     """
 
     def __init__(self, tokenizer: TextTokenizer, image_size_px: int) -> None:
+        """Takes what every batch needs."""
         self.tokenizer, self.image_size_px = tokenizer, image_size_px
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
@@ -170,6 +172,7 @@ class ProductDataModule(L.LightningDataModule):
         augmentation: AugmentationConfig,
         seed: int,
     ) -> None:
+        """Numbers the groups; photos are decoded in `prepare_data`."""
         super().__init__()
         self.data, self.config, self.settings = data, config, settings
         self.collator = Collator(tokenizer, settings.image_size_px)

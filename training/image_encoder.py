@@ -42,6 +42,7 @@ class ImageEncoderConfig:
     std: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if not self.name:
             raise ValueError("model.image.name must name a timm model")
         if not 0 <= self.drop_rate < 1:
@@ -64,6 +65,7 @@ class ImageEncoder(nn.Module):
     def __init__(
         self, backbone: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]
     ) -> None:
+        """Takes the timm model and keeps mean and deviation as buffers."""
         super().__init__()
         self.backbone = backbone
         self.register_buffer("mean", torch.tensor(mean).view(1, RGB, 1, 1))

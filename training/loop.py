@@ -58,6 +58,7 @@ class LoopConfig:
     show_progress: bool = True
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         for name in ("epoch_count", "validation_interval", "accumulation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"loop.{name} must be 1 or more, got {getattr(self, name)}")

@@ -35,6 +35,7 @@ class ArcFaceConfig:
     scale: float = 30.0
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         _check_weight("arcface", self.weight)
         if not 0 <= self.margin_degrees <= 90:
             raise ValueError(
@@ -71,6 +72,7 @@ class SupConConfig:
     temperature: float = 0.1
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         _check_weight("supcon", self.weight)
         if self.temperature <= 0:
             raise ValueError(f"loss.supcon.temperature must be above 0, got {self.temperature}")
@@ -99,6 +101,7 @@ class StreamWeights:
     fused: float = 1.0
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         for name in STREAMS:
             _check_weight(f"streams.{name}", getattr(self, name))
         if self.image == self.text == self.fused == 0:
@@ -126,6 +129,7 @@ class LossConfig:
     modality_dropout: float = 0.2
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if not 0 <= self.modality_dropout <= 0.5:
             raise ValueError(f"loss.modality_dropout must be 0 to 0.5, got {self.modality_dropout}")
         if not self.weights():
@@ -163,6 +167,7 @@ class StreamLosses(nn.Module):
     def __init__(
         self, config: LossConfig, *, group_count: int, embedding_dims: Mapping[str, int]
     ) -> None:
+        """Builds each loss once per stream."""
         super().__init__()
         self.loss_weights = config.weights()
         self.stream_weights = {

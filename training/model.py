@@ -39,6 +39,7 @@ class ModelConfig:
     embedding_dim: int = 256
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if not 8 <= self.embedding_dim <= 4096:
             raise ValueError(f"model.embedding_dim must be 8 to 4096, got {self.embedding_dim}")
 

@@ -74,6 +74,7 @@ class EncoderModule(L.LightningModule):
         group_count: int,
         seed: int,
     ) -> None:
+        """Builds the losses and freezes what is not to move."""
         super().__init__()
         self.model = model
         self.loss_config, self.optimizer_config = loss, optimizer

@@ -37,6 +37,7 @@ class OptimizerConfig:
     gradient_clip: float = 5.0
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if self.head_rate <= 0:
             raise ValueError(f"optimizer.head_rate must be above 0, got {self.head_rate}")
         for name in ("image_rate", "text_rate", "weight_decay", "gradient_clip"):

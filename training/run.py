@@ -97,6 +97,8 @@ def train(config: TrainConfig) -> TrainingSummary:
         group_count=loaders.group_count,
         seed=config.seed,
     )
+    # Convolutions on a CPU, and on tensor cores, are a third faster with the channels last.
+    module.model.image_tower.to(memory_format=torch.channels_last)
     trainer = build_trainer(
         config.loop,
         folder=folder,

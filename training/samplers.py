@@ -33,6 +33,7 @@ class SamplerConfig:
     similar_share: float = 0.5
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if self.groups_per_batch < 2:
             raise ValueError(
                 f"sampler.groups_per_batch must be 2 or more, got {self.groups_per_batch}"
@@ -75,6 +76,7 @@ class GroupBatchSampler(Sampler[list[int]]):
         rank: int = 0,
         process_count: int = 1,
     ) -> None:
+        """Sorts the rows by group and fixes the length of an epoch."""
         self.config, self.seed = config, seed
         self.rank, self.process_count = rank, process_count
         self.rows: dict[int, list[int]] = defaultdict(list)

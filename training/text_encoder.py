@@ -35,6 +35,7 @@ class ScratchTextConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         for name in ("vocabulary_size", "width", "layer_count", "head_count"):
             if getattr(self, name) < 1:
                 raise ValueError(
@@ -71,6 +72,7 @@ class TextEncoder(nn.Module):
     """
 
     def __init__(self, backbone: nn.Module) -> None:
+        """Takes the Hugging Face model."""
         super().__init__()
         self.backbone = backbone
 

@@ -29,6 +29,7 @@ class HeadConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if self.hidden_dim < 0:
             raise ValueError(f"head.hidden_dim must be 0 or more, got {self.hidden_dim}")
         if not 0 <= self.dropout < 1:
@@ -65,6 +66,7 @@ class ImageTower(nn.Module):
         embedding_dim: int,
         head: HeadConfig | None = None,
     ) -> None:
+        """Takes the encoder and builds its head."""
         super().__init__()
         self.encoder = encoder
         self.head = build_head(feature_dim, embedding_dim, head or HeadConfig())
@@ -92,6 +94,7 @@ class TextTower(nn.Module):
         embedding_dim: int,
         head: HeadConfig | None = None,
     ) -> None:
+        """Takes the encoder and builds its head."""
         super().__init__()
         self.encoder = encoder
         self.head = build_head(feature_dim, embedding_dim, head or HeadConfig())
@@ -119,6 +122,7 @@ class Fusion(nn.Module):
     weight: torch.Tensor
 
     def __init__(self, weight: float = 0.5) -> None:
+        """Keeps the weight as a buffer, so that it is saved."""
         super().__init__()
         self.register_buffer("weight", torch.tensor(0.5))
         self.set_weight(weight)
@@ -158,6 +162,7 @@ class FusedEncoder(nn.Module):
     """
 
     def __init__(self, image_tower: ImageTower, text_tower: TextTower, fusion: Fusion) -> None:
+        """Takes the three parts."""
         super().__init__()
         self.image_tower = image_tower
         self.text_tower = text_tower

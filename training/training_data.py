@@ -36,6 +36,7 @@ class DataConfig:
     embedding_batch_size: int = 64
 
     def __post_init__(self) -> None:
+        """Checks the ranges."""
         if not 0 <= self.validation_share <= 0.5:
             raise ValueError(f"data.validation_share must be 0 to 0.5, got {self.validation_share}")
         if self.worker_count < 0:
