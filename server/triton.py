@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, Self
 
 from server.triton_installation import TritonInstallation, TritonNotFoundError, find_triton
 from server.triton_process import TritonServer, TritonStartError
@@ -37,45 +37,54 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_LOOK_UP_S: Final = 1.0
 
 
-class _StopRequestedError(Exception):
-    """SIGTERM or Ctrl-C came."""
+class _StopRequestedError(BaseException):
+    """SIGTERM or Ctrl-C came. No Exception, as logging and others swallow those."""
+
+
+class _StopSignals:
+    """Raises `_StopRequestedError` at the first SIGTERM or Ctrl-C, and remembers it.
+
+    Further signals do nothing: a stop is bounded in time, and must not break off half-way.
+    """
+
+    def __init__(self) -> None:
+        self.is_requested = False
+
+    def __enter__(self) -> Self:
+        self._handlers = {n: signal.signal(n, self._request) for n in _STOP_SIGNALS}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if not self.is_requested:
+            self.is_requested = True
+            raise _StopRequestedError(signal.Signals(number).name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs Triton until a signal comes; returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     options = _parser().parse_args(arguments)
-    handlers = {number: signal.signal(number, _request_stop) for number in _STOP_SIGNALS}
-    try:
-        return _serve(options)
-    except _StopRequestedError:
-        logger.info("Triton has stopped")
-        return 0
-    except (RepositoryError, TritonNotFoundError, TritonStartError, ValueError) as error:
-        logger.error("error: %s", error)
-        return 1
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    with _StopSignals() as signals:
+        try:
+            return _serve(options, signals)
+        except _StopRequestedError:
+            logger.info("Triton has stopped")
+            return 0
+        except (RepositoryError, TritonNotFoundError, TritonStartError, ValueError) as error:
+            logger.error("error: %s", error)
+            return 1
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(options: argparse.Namespace, signals: _StopSignals) -> int:
     started_at = time.monotonic()
-    server = TritonServer(
-        TritonSettings(
-            model_repository=options.model_repository,
-            version=options.version or _latest(options.model_repository, tuple(options.models)),
-            models=tuple(options.models),
-            host=options.host,
-            grpc_port=options.grpc_port,
-            http_port=options.http_port,
-            metrics_port=options.metrics_port,
-            ready_timeout_s=options.ready_timeout_s,
-            log_path=options.log_file,
-        )
-    )
+    server = TritonServer(_settings(options))
     logger.info("Triton is loading %s; its log is %s", ", ".join(options.models), options.log_file)
     with server:
         logger.info(
@@ -85,11 +94,33 @@ def _serve(options: argparse.Namespace) -> int:
             server.http_address,
             server.metrics_address,
         )
-        status = server.wait()
-        logger.error(
-            "error: Triton ended by itself (%s). Its log ends:\n%s", status, server.log_tail()
-        )
+        status = None
+        # Looks up now and then: Python drops what a handler raises inside a finaliser.
+        while status is None and not signals.is_requested:
+            status = server.wait(_LOOK_UP_S)
+        if status is None:
+            return 0
+        tail = server.log_tail()
+        logger.error("error: Triton ended by itself (%s). Its log ends:\n%s", status, tail)
         return 1
+
+
+def _settings(options: argparse.Namespace) -> TritonSettings:
+    models = tuple(options.models)
+    version = options.version
+    if version is None:
+        version = _latest(options.model_repository, models)
+    return TritonSettings(
+        model_repository=options.model_repository,
+        version=version,
+        models=models,
+        host=options.host,
+        grpc_port=options.grpc_port,
+        http_port=options.http_port,
+        metrics_port=options.metrics_port,
+        ready_timeout_s=options.ready_timeout_s,
+        log_path=options.log_file,
+    )
 
 
 def _latest(repository: Path, models: tuple[str, ...]) -> int:
@@ -97,13 +128,6 @@ def _latest(repository: Path, models: tuple[str, ...]) -> int:
     if not versions:
         raise RepositoryError(f"{repository} has no published version: run `python -m export`")
     return versions[-1]
-
-
-def _request_stop(number: int, frame: FrameType | None) -> None:
-    # Stopping is bounded in time: a second signal must not break it off half-way.
-    for each in _STOP_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    raise _StopRequestedError(signal.Signals(number).name)
 
 
 def _parser() -> argparse.ArgumentParser:

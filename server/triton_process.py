@@ -163,6 +163,28 @@ class TritonServer:
         told = [line for line in lines if line.strip() and not line.startswith(("|", "+--"))]
         return "\n".join(told[-line_count:])
 
+    def command(self, backends: Path) -> list[str]:
+        """Returns the command line, for a folder of backends."""
+        settings = self._settings
+        command = [
+            str(self._installation.binary),
+            f"--model-repository={settings.model_repository.resolve()}",
+            f"--backend-directory={backends}",
+            "--model-control-mode=explicit",
+            *(f"--load-model={model}" for model in settings.models),
+            f"--grpc-address={settings.host}",
+            f"--grpc-port={self._grpc_port}",
+            f"--http-address={settings.host}",
+            f"--http-port={self._http_port}",
+            f"--metrics-address={settings.host}",
+            f"--metrics-port={self._metrics_port}",
+            f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
+            f"--exit-timeout-secs={_EXIT_TIMEOUT_S}",
+        ]
+        if settings.version is not None:
+            command.append(f"--model-config-name={config_name(settings.version)}")
+        return command
+
     def __enter__(self) -> Self:
         """Starts the server."""
         self.start()
@@ -178,7 +200,7 @@ class TritonServer:
         self.stop()
 
     def _launch(self, folder: Path) -> None:
-        command = self._command(self._installation.make_backends(folder))
+        command = self.command(self._installation.make_backends(folder))
         log_path = self._log_path()
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("ab") as log:
@@ -200,27 +222,6 @@ class TritonServer:
                 # Ctrl-C goes to the launcher alone, which then stops the server in order.
                 start_new_session=True,
             )
-
-    def _command(self, backends: Path) -> list[str]:
-        settings = self._settings
-        command = [
-            str(self._installation.binary),
-            f"--model-repository={settings.model_repository.resolve()}",
-            f"--backend-directory={backends}",
-            "--model-control-mode=explicit",
-            *(f"--load-model={model}" for model in settings.models),
-            f"--grpc-address={settings.host}",
-            f"--grpc-port={self._grpc_port}",
-            f"--http-address={settings.host}",
-            f"--http-port={self._http_port}",
-            f"--metrics-address={settings.host}",
-            f"--metrics-port={self._metrics_port}",
-            f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
-            f"--exit-timeout-secs={_EXIT_TIMEOUT_S}",
-        ]
-        if settings.version is not None:
-            command.append(f"--model-config-name={config_name(settings.version)}")
-        return command
 
     def _check_ports(self) -> None:
         ports = {

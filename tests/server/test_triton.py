@@ -36,6 +36,8 @@ def launcher(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "server.triton", *command(tmp_path)],
         cwd=PROJECT,
+        # A killed launcher leaves its temporary folder behind: pytest's, then.
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -1,0 +1,26 @@
+# NVIDIA's Triton, with its native ONNX Runtime backend, for the project's model repository.
+#
+#   docker build -f server/deploy/triton.Dockerfile -t twinshelf-triton .
+#
+# The image holds no models: mount the repository that `make export` filled, as compose.yaml does.
+# A published version carries its preprocessing with it, so that all it needs here is what reads
+# photos and texts. Same versions as in server/triton_backends/requirements.lock (a test compares
+# them): another Pillow may resize to other pixels than training saw.
+ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:25.06-py3
+FROM ${TRITON_IMAGE}
+
+RUN pip install --no-cache-dir pillow==13.0.0 tokenizers==0.23.3
+
+RUN useradd --create-home twinshelf
+USER twinshelf
+ENV PYTHONDONTWRITEBYTECODE=1
+
+EXPOSE 8000 8001 8002
+ENV TWINSHELF_VERSION=1
+# The same options as `python -m server.triton` gives, but for the addresses: a container listens
+# to its network. --model-config-name chooses the encoder version.
+CMD ["sh", "-c", "exec tritonserver --model-repository=/models --model-control-mode=explicit \
+    --load-model=product_encoder --load-model=image_encoder --load-model=text_encoder \
+    --model-config-name=v${TWINSHELF_VERSION} --exit-timeout-secs=10"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=120s --retries=3 \
+    CMD ["curl", "--fail", "--silent", "http://127.0.0.1:8000/v2/health/ready"]
