@@ -194,7 +194,7 @@ def _parse_attributes(cell: object) -> dict[str, str]:
         if isinstance(value, (dict, list)):
             raise ValueError(f"attribute {str(name)[:40]!r} must be a string, got {value!r:.40}")
         if value is not None:
-            attributes[str(name)] = str(value)
+            attributes[str(name)] = str(value).lower() if isinstance(value, bool) else str(value)
     return attributes
 
 
