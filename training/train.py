@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from training.config import read_config
@@ -21,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     config = read_config(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Lightning tells of its plans, devices and products; the folder of a run is never empty.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning.*")
     # Loader processes are forked after the tokenizer was used, which its threads do not survive.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from training.run import train
