@@ -9,10 +9,12 @@ from typing import Any, Generic
 
 import grpc
 
-from client.errors import error_from_call
+from client.errors import TwinshelfError, error_from_call, unreachable_error
 from client.streams import Answer, Row, StreamRows, early_end_error, silence_error
 
 _END = None
+# What grpc.aio says, instead of the reason, when a stream ends while a request is being written.
+_LOST_WHILE_WRITING = "Internal error from Core"
 
 
 class AsyncStream(Generic[Row, Answer]):
@@ -55,7 +57,7 @@ class AsyncStream(Generic[Row, Answer]):
                 async for answer in self._one_stream():
                     yield answer
             except grpc.RpcError as error:
-                mapped = error_from_call(error, self._address)
+                mapped = _stream_error(error, self._address)
                 await asyncio.sleep(self._rows.stream_broke(mapped, time.monotonic()))
 
     @property
@@ -87,7 +89,7 @@ class AsyncStream(Generic[Row, Answer]):
         for request in self._rows.due_requests(time.monotonic()):
             await self._write(call, request)
         # A slow source must not hold back answers that are there already.
-        while self._rows.has_room and not self._is_exhausted and responses.empty():
+        while not self._is_exhausted and self._rows.may_take(answers_wait=not responses.empty()):
             try:
                 row = await anext(self._source)
             except StopAsyncIteration:
@@ -139,6 +141,13 @@ class AsyncStream(Generic[Row, Answer]):
             await asyncio.wait_for(pump, self._timeout_s)
         except (TimeoutError, asyncio.InvalidStateError, grpc.RpcError):
             return
+
+
+def _stream_error(error: grpc.RpcError, address: str) -> TwinshelfError:
+    mapped = error_from_call(error, address)
+    if error.details() == _LOST_WHILE_WRITING:
+        return unreachable_error(address, "the stream broke")
+    return mapped
 
 
 async def _pump(call: Any, responses: asyncio.Queue[Any]) -> None:

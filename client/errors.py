@@ -172,9 +172,11 @@ def unreachable_error(address: str, said: str) -> ServiceUnavailableError:
         address: Where it was expected.
         said: What gRPC said.
     """
+    # gRPC wraps the cause in a sentence about each address it tried; the last part is the cause.
+    cause = said.rsplit(": ", 1)[-1] or "no reason given"
     return ServiceUnavailableError(
-        f"no matching service can be reached at {address}: start one with `make serve`, or give "
-        f"the address of yours (gRPC says: {said or 'nothing'})",
+        f"no matching service can be reached at {address} ({cause}): start one with `make serve`, "
+        "or give the address of yours",
         code=grpc.StatusCode.UNAVAILABLE,
     )
 

@@ -111,9 +111,15 @@ class StreamRows(Generic[Row, Answer]):
         self._answered_in_stream = False
         self._unsendable: list[Answer] = []
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another row may be taken from the caller."""
+    def may_take(self, *, answers_wait: bool) -> bool:
+        """Tells whether another row may be taken from the caller.
+
+        Args:
+            answers_wait: Whether something was received that is not yet read. Then nothing is
+                taken, unless nothing at all is under way.
+        """
+        if answers_wait:
+            return self.is_empty
         return len(self._sent) + len(self._waiting) < WINDOW
 
     @property

@@ -91,7 +91,7 @@ class SyncStream(Generic[Row, Answer]):
         for request in self._rows.due_requests(time.monotonic()):
             requests.put(request)
         # A slow source must not hold back answers that are there already.
-        while self._rows.has_room and not self._is_exhausted and responses.empty():
+        while not self._is_exhausted and self._rows.may_take(answers_wait=not responses.empty()):
             try:
                 row = next(self._source)
             except StopIteration:

@@ -1,0 +1,200 @@
+"""What the command line prints: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from client.errors import TwinshelfError
+from client.records import (
+    CatalogStats,
+    DeleteResult,
+    Match,
+    MatchResult,
+    Product,
+    StoredProduct,
+)
+
+# Far enough for any terminal; a pipe is not folded to the 80 columns that rich would assume.
+PIPE_WIDTH = 160
+
+
+def make_console(stream: TextIO) -> Console:
+    """Makes a console that prints tables to a stream.
+
+    Args:
+        stream: Usually standard output or standard error.
+    """
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+
+def write_json(stream: TextIO, value: dict[str, Any]) -> None:
+    """Writes one object on one line.
+
+    Args:
+        stream: Where to.
+        value: Made of what JSON knows.
+    """
+    stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def product_json(product: Product) -> dict[str, Any]:
+    """Returns a product as JSON knows it, without the photo's bytes."""
+    value = {each.name: getattr(product, each.name) for each in fields(product)}
+    del value["image"]
+    value["attributes"] = dict(product.attributes)
+    value["update_time"] = product.update_time.isoformat() if product.update_time else None
+    return value
+
+
+def match_result_json(result: MatchResult) -> dict[str, Any]:
+    """Returns the matches of an offer as JSON knows them."""
+    return {
+        "matches": [_match_json(match) for match in result.matches],
+        "pattern": result.pattern,
+        "encoder": asdict(result.encoder),
+    }
+
+
+def stored_product_json(stored: StoredProduct) -> dict[str, Any]:
+    """Returns a product and its encoder as JSON knows them."""
+    return product_json(stored.product) | {"encoder_digest": stored.encoder_digest}
+
+
+def delete_result_json(result: DeleteResult) -> dict[str, Any]:
+    """Returns what was removed as JSON knows it."""
+    return asdict(result) | {"missing_product_ids": list(result.missing_product_ids)}
+
+
+def error_json(error: TwinshelfError) -> dict[str, Any]:
+    """Returns an error as JSON knows it."""
+    return {
+        "error": {
+            "code": error.code.name,
+            "message": error.message,
+            "reason": error.reason,
+            "request_id": error.request_id,
+            "field_violations": [asdict(violation) for violation in error.field_violations],
+        }
+    }
+
+
+def match_table(result: MatchResult) -> Table:
+    """Returns the matches of an offer as a table."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("#", "probability", "score", "image", "text"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("product", no_wrap=True, overflow="fold")
+    for name in ("title", "brand"):
+        table.add_column(name)
+    table.add_column("price", justify="right", no_wrap=True)
+    for rank, match in enumerate(result.matches, start=1):
+        table.add_row(
+            str(rank),
+            Text(f"{match.probability:.1%}", style=probability_style(match.probability)),
+            f"{match.score:.3f}",
+            _cosine(match.image_score),
+            _cosine(match.text_score),
+            Text(match.product.product_id),
+            Text(match.product.title),
+            Text(match.product.brand),
+            _price(match.product.price),
+        )
+    return table
+
+
+def probability_style(probability: float) -> str:
+    """Returns the colour of a probability: green, yellow or red."""
+    if probability >= 0.8:
+        return "green"
+    return "yellow" if probability >= 0.4 else "red"
+
+
+def product_list_table(products: list[Product]) -> Table:
+    """Returns products as a table, one a line."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("product", no_wrap=True)
+    for name in ("title", "category", "brand"):
+        table.add_column(name)
+    table.add_column("price", justify="right", no_wrap=True)
+    table.add_column("embedded", no_wrap=True)
+    for product in products:
+        table.add_row(
+            Text(product.product_id),
+            Text(product.title),
+            Text(product.category),
+            Text(product.brand),
+            _price(product.price),
+            product.pattern,
+        )
+    return table
+
+
+def stored_product_table(stored: StoredProduct) -> Table:
+    """Returns one product as a table of names and values; empty ones are left out."""
+    product = stored.product
+    rows: dict[str, str] = {
+        "product": product.product_id,
+        "title": product.title,
+        "description": product.description,
+        "category": product.category,
+        "brand": product.brand,
+        "seller": product.seller,
+        "price": _price(product.price),
+        **product.attributes,
+        "photo": product.image_uri,
+        "embedded": product.pattern,
+        "updated": f"{product.update_time:%Y-%m-%d %H:%M:%S} UTC" if product.update_time else "",
+        "encoder": stored.encoder_digest,
+    }
+    return _facts_table({name: value for name, value in rows.items() if value})
+
+
+def stats_table(stats: CatalogStats) -> Table:
+    """Returns the counts of the catalogue as a table of names and values."""
+    rows = {
+        "products": f"{stats.product_count:,}",
+        "with photo": f"{stats.image_count:,}",
+        "with text": f"{stats.text_count:,}",
+        "indexed vectors": f"{stats.indexed_vector_count:,}",
+        "vector length": str(stats.embedding_dimension),
+        "last change": f"{stats.change_sequence:,}",
+        "encoder": f"version {stats.encoder.version}, {stats.encoder.digest}",
+    }
+    if stats.stale_product_count:
+        rows["stale"] = f"{stats.stale_product_count:,} embedded by another encoder: index again"
+    return _facts_table(rows)
+
+
+def _facts_table(rows: dict[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(Text(name), Text(value))
+    return table
+
+
+def _match_json(match: Match) -> dict[str, Any]:
+    return {
+        "product": product_json(match.product),
+        "score": match.score,
+        "probability": match.probability,
+        "pattern": match.pattern,
+        "image_score": match.image_score,
+        "text_score": match.text_score,
+    }
+
+
+def _cosine(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _price(price: float | None) -> str:
+    return "" if price is None else f"{price:,.2f}"

@@ -1,0 +1,208 @@
+"""A matching service without encoder and index: answers from a dictionary, fails as it is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from protos.twinshelf.v1 import (
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    matching_service_pb2,
+    matching_service_pb2_grpc,
+    product_pb2,
+)
+
+ENCODER = product_pb2.EncoderInfo(digest="sha256:" + "a" * 64, version=3)
+
+
+def make_status(
+    code: int, message: str, *, reason: str = "TEST", field: str = ""
+) -> status_pb2.Status:
+    """Makes a status as the real service does."""
+    status = status_pb2.Status(code=code, message=message)
+    details: list[Any] = [
+        error_details_pb2.ErrorInfo(reason=reason, domain="twinshelf.v1", metadata={"limit": "9"}),
+        error_details_pb2.RequestInfo(request_id="request-1"),
+    ]
+    if field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+UNAVAILABLE = make_status(code_pb2.UNAVAILABLE, "Triton is away", reason="ENCODER_UNAVAILABLE")
+REFUSED = make_status(code_pb2.INVALID_ARGUMENT, "the photo is not an image", field="offer.image")
+
+
+class FakeService(
+    matching_service_pb2_grpc.MatchingServiceServicer,
+    catalog_service_pb2_grpc.CatalogServiceServicer,
+):
+    """Keeps products in a dictionary.
+
+    Attributes:
+        products: What is stored.
+        calls: How often each method was called, and each product sent.
+        failures: Statuses that the next unary calls end with, first in, first out.
+        row_failures: Statuses that the next answers to a product id are, first in, first out.
+        break_after: Ends the next streams UNAVAILABLE after so many answers, first in, first out.
+        hangs: Whether calls and rows are left without an answer until `released` is set.
+    """
+
+    def __init__(self) -> None:
+        self.products: dict[str, product_pb2.Product] = {}
+        self.calls: Counter[str] = Counter()
+        self.failures: list[status_pb2.Status] = []
+        self.row_failures: dict[str, list[status_pb2.Status]] = {}
+        self.break_after: list[int] = []
+        self.hangs = False
+        self.released = threading.Event()
+        self.last_match: matching_service_pb2.MatchProductRequest | None = None
+
+    def _enter(self, method: str, context: grpc.ServicerContext) -> None:
+        self.calls[method] += 1
+        if self.hangs:
+            self.released.wait(20)
+        if self.failures:
+            self._abort(context, self.failures.pop(0))
+
+    def _abort(self, context: grpc.ServicerContext, status: status_pb2.Status) -> None:
+        details = (("grpc-status-details-bin", status.SerializeToString()),)
+        context.set_trailing_metadata(details)
+        codes = {code.value[0]: code for code in grpc.StatusCode}
+        context.abort(codes[status.code], status.message)
+
+    def MatchProduct(self, request, context):  # noqa: N802 - the name in the proto
+        self._enter("MatchProduct", context)
+        self.last_match = request
+        return self._matches(request)
+
+    def MatchProducts(self, request_iterator, context):  # noqa: N802
+        self.calls["MatchProducts"] += 1
+        for request in request_iterator:
+            response = matching_service_pb2.MatchProductsResponse(request_id=request.request_id)
+            failures = self.row_failures.get(request.request.offer.title)
+            if failures:
+                response.error.CopyFrom(failures.pop(0))
+            else:
+                response.response.CopyFrom(self._matches(request.request))
+            yield response
+
+    def UpsertProducts(self, request_iterator, context) -> Iterator[Any]:  # noqa: N802
+        self.calls["UpsertProducts"] += 1
+        answers_left = self.break_after.pop(0) if self.break_after else -1
+        for index, request in enumerate(request_iterator):
+            if self.hangs:
+                self.released.wait(20)
+            if answers_left == 0:
+                self._abort(context, UNAVAILABLE)
+            answers_left -= 1
+            yield self._upsert(index, request.product)
+
+    def _upsert(self, index: int, product: product_pb2.Product) -> Any:
+        self.calls[product.product_id] += 1
+        response = catalog_service_pb2.UpsertProductsResponse(
+            product_id=product.product_id, request_index=index
+        )
+        if failures := self.row_failures.get(product.product_id):
+            response.error.CopyFrom(failures.pop(0))
+            return response
+        response.upserted.replaced = product.product_id in self.products
+        response.upserted.pattern = product_pb2.MODALITY_PATTERN_BOTH
+        response.upserted.encoder.CopyFrom(ENCODER)
+        self.products[product.product_id] = product
+        return response
+
+    def GetProduct(self, request, context):  # noqa: N802
+        self._enter("GetProduct", context)
+        if request.product_id not in self.products:
+            text = f"the catalogue holds no product {request.product_id!r}"
+            self._abort(context, make_status(code_pb2.NOT_FOUND, text, reason="PRODUCT_NOT_FOUND"))
+        return catalog_service_pb2.GetProductResponse(
+            product=self._shown(request.product_id), encoder_digest=ENCODER.digest
+        )
+
+    def ListProducts(self, request, context):  # noqa: N802
+        self._enter("ListProducts", context)
+        ids = sorted(each for each in self.products if each > request.page_token)
+        page = ids[: request.page_size or 100]
+        return catalog_service_pb2.ListProductsResponse(
+            products=[self._shown(each) for each in page],
+            next_page_token=page[-1] if len(page) < len(ids) else "",
+        )
+
+    def DeleteProducts(self, request, context):  # noqa: N802
+        self._enter("DeleteProducts", context)
+        missing = [each for each in request.product_ids if not self.products.pop(each, None)]
+        return catalog_service_pb2.DeleteProductsResponse(
+            deleted_count=len(request.product_ids) - len(missing), missing_product_ids=missing
+        )
+
+    def GetCatalogStats(self, request, context):  # noqa: N802
+        self._enter("GetCatalogStats", context)
+        return catalog_service_pb2.GetCatalogStatsResponse(
+            product_count=len(self.products),
+            image_count=1,
+            text_count=2,
+            stale_product_count=1,
+            indexed_vector_count=4,
+            encoder=ENCODER,
+            embedding_dimension=512,
+            change_sequence=7,
+        )
+
+    def _shown(self, product_id: str) -> product_pb2.Product:
+        shown = product_pb2.Product()
+        shown.CopyFrom(self.products[product_id])
+        shown.ClearField("image")
+        shown.pattern = product_pb2.MODALITY_PATTERN_BOTH
+        shown.update_time.FromSeconds(1_700_000_000)
+        return shown
+
+    def _matches(self, request: Any) -> matching_service_pb2.MatchProductResponse:
+        wanted = request.match_count if request.HasField("match_count") else 10
+        response = matching_service_pb2.MatchProductResponse(
+            pattern=product_pb2.MODALITY_PATTERN_TEXT, encoder=ENCODER
+        )
+        for rank, product_id in enumerate(sorted(self.products)[:wanted]):
+            response.matches.add(
+                product=self._shown(product_id),
+                score=0.9 - rank / 10,
+                probability=0.95 - rank / 4,
+                pattern=product_pb2.MODALITY_PATTERN_TEXT,
+                text_score=0.9 - rank / 10,
+            )
+        return response
+
+
+def start_server(service: FakeService, address: str = "127.0.0.1:0") -> tuple[grpc.Server, str]:
+    """Serves a fake on a free port; returns the server and its address."""
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)]
+    )
+    matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(service, server)
+    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(service, server)
+    port = server.add_insecure_port(address)
+    server.start()
+    return server, f"127.0.0.1:{port}"
+
+
+def wait_until(condition: Any, timeout_s: float = 10.0) -> None:
+    """Waits until something is so; fails when it does not come about."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not come about in time"
+        time.sleep(0.005)

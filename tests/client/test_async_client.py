@@ -1,0 +1,117 @@
+"""The asyncio client against the same fake service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from client.async_client import AsyncTwinshelfClient
+from client.errors import DeadlineError, InvalidRequestError, ServiceUnavailableError
+from client.records import Offer, Product
+from tests.client.conftest import QUICK_RETRIES
+from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
+from tests.client.test_sync_client import products
+
+
+@pytest.fixture
+async def client(address: str) -> AsyncIterator[AsyncTwinshelfClient]:
+    async with AsyncTwinshelfClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
+        yield client
+
+
+async def test_both_clients_give_the_same_results(client: AsyncTwinshelfClient) -> None:
+    answers = [answer async for answer in client.upsert(products(5))]
+    assert len(answers) == 5 and not any(answer.error for answer in answers)
+    from client.sync_client import TwinshelfClient
+
+    with TwinshelfClient(client.address) as other:
+        assert await client.match(Offer(title="tea")) == other.match(Offer(title="tea"))
+        assert await client.get("p001") == other.get("p001")
+        assert await client.stats() == other.stats()
+        assert [each async for each in client.list_all(page_size=2)] == list(other.list_all())
+        assert (await client.delete(["p001", "no"])).missing_product_ids == ("no",)
+
+
+async def test_unavailable_is_repeated(client: AsyncTwinshelfClient, service: FakeService) -> None:
+    service.failures = [UNAVAILABLE, UNAVAILABLE]
+    await client.stats()
+    assert service.calls["GetCatalogStats"] == 3
+    service.failures = [UNAVAILABLE] * 9
+    with pytest.raises(ServiceUnavailableError, match="Triton is away"):
+        await client.stats()
+    assert service.calls["GetCatalogStats"] == 6
+
+
+async def test_a_refusal_is_not_repeated(
+    client: AsyncTwinshelfClient, service: FakeService
+) -> None:
+    service.failures = [REFUSED]
+    with pytest.raises(InvalidRequestError):
+        await client.match(Offer(image=b"x"))
+    assert service.calls["MatchProduct"] == 1
+
+
+async def test_a_silent_service_meets_the_deadline(
+    client: AsyncTwinshelfClient, service: FakeService
+) -> None:
+    service.hangs = True
+    with pytest.raises(DeadlineError):
+        await client.stats(timeout_s=0.1)
+    with pytest.raises(DeadlineError, match="none of the rows"):
+        _ = [answer async for answer in client.upsert(products(2), timeout_s=0.1)]
+
+
+async def test_rows_come_from_an_async_source_and_are_repeated_alone(
+    client: AsyncTwinshelfClient, service: FakeService
+) -> None:
+    service.row_failures = {"p001": [UNAVAILABLE], "p002": [REFUSED]}
+    service.break_after = [50]
+
+    async def source() -> AsyncIterator[Product]:
+        for product in products(150):
+            await asyncio.sleep(0)
+            yield product
+
+    answers = {answer.product_id: answer.error async for answer in client.upsert(source())}
+    assert len(answers) == 150
+    assert [each for each, error in answers.items() if error] == ["p002"]
+    assert service.calls["UpsertProducts"] == 2 and service.calls["p001"] == 2
+
+
+async def test_a_stream_that_breaks_without_progress_is_given_up(
+    client: AsyncTwinshelfClient, service: FakeService
+) -> None:
+    service.break_after = [0] * 9
+    with pytest.raises(ServiceUnavailableError):
+        _ = [answer async for answer in client.upsert(products(2))]
+    assert service.calls["UpsertProducts"] == 3
+
+
+async def test_a_service_that_is_not_there_is_named() -> None:
+    async with AsyncTwinshelfClient("127.0.0.1:1", retry_policy=QUICK_RETRIES) as client:
+        with pytest.raises(ServiceUnavailableError, match="127.0.0.1:1 .*make serve"):
+            _ = [answer async for answer in client.upsert(products(3))]
+
+
+async def test_offers_are_answered_one_by_one(
+    client: AsyncTwinshelfClient, service: FakeService
+) -> None:
+    _ = [answer async for answer in client.upsert(products(2))]
+    service.row_failures = {"bad": [REFUSED]}
+    answers = [each async for each in client.match_many([Offer(title="bad"), Offer(title="tea")])]
+    answers.sort(key=lambda answer: answer.offer_index)
+    assert isinstance(answers[0].error, InvalidRequestError)
+    assert answers[1].result is not None
+
+
+async def test_cancelling_the_task_ends_a_running_call(
+    client: AsyncTwinshelfClient, service: FakeService
+) -> None:
+    service.hangs = True
+    task = asyncio.create_task(client.stats())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
