@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
-
-from grpc_health.v1 import health_pb2
-from grpc_health.v1._async import HealthServicer
 
 from server.catalogue import Catalogue
 from server.encoder import Encoder
 from server.errors import TwinshelfError
+from server.health import HealthServicer
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +22,12 @@ class EncoderWatch:
         encoder: Encoder,
         catalogue: Catalogue,
         health: HealthServicer,
-        service_names: Sequence[str],
         interval_s: float,
     ) -> None:
         """Takes the parts that it works with."""
         self._encoder = encoder
         self._catalogue = catalogue
         self._health = health
-        self._service_names = service_names
         self._interval_s = interval_s
         self._last_report = ""
 
@@ -49,22 +43,18 @@ class EncoderWatch:
             await self._catalogue.use_encoder(contract)
         except TwinshelfError as error:
             self._report(logging.WARNING, f"not serving: {error.message}")
-            await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
+            self._health.set_serving(False)
         except Exception:  # the watch must outlive whatever goes wrong
             logger.exception("not serving: the encoder could not be looked at")
-            await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
+            self._health.set_serving(False)
         else:
             self._report(
                 logging.INFO, f"serving encoder version {contract.version}, {contract.digest}"
             )
-            await self._set(health_pb2.HealthCheckResponse.SERVING)
+            self._health.set_serving(True)
 
     def _report(self, level: int, report: str) -> None:
         """Logs what has changed, and nothing while all stays as it was."""
         if report != self._last_report:
             logger.log(level, "%s", report)
             self._last_report = report
-
-    async def _set(self, status: Any) -> None:
-        for name in self._service_names:
-            await self._health.set(name, status)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from protos.twinshelf.v1 import (
@@ -23,6 +23,7 @@ from server.config import MIB, ServerConfig
 from server.encoder import Encoder
 from server.encoder_watch import EncoderWatch
 from server.error_interceptor import ErrorInterceptor
+from server.health import OVERALL, SERVICE_NAME, HealthServicer
 from server.matcher import Matcher
 from server.matching_service import MatchingServicer
 from server.requests import Limits
@@ -30,7 +31,6 @@ from server.requests import Limits
 logger = logging.getLogger(__name__)
 MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name
 CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
-OVERALL = health.OVERALL_HEALTH
 
 
 class MatchingServer:
@@ -41,7 +41,7 @@ class MatchingServer:
         *,
         grpc_server: grpc.aio.Server,
         catalogue: Catalogue,
-        health_servicer: health.aio.HealthServicer,
+        health_servicer: HealthServicer,
         watch: asyncio.Task[None],
         drain_timeout_s: float,
     ) -> None:
@@ -58,7 +58,7 @@ class MatchingServer:
         self._watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._watch
-        await self._health.enter_graceful_shutdown()
+        self._health.stop()
         await self._grpc_server.stop(self._drain_timeout_s)
         await self._catalogue.close()
         logger.info("stopped")
@@ -83,10 +83,8 @@ async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[Matchin
         grpc_server = grpc.aio.server(
             interceptors=[ErrorInterceptor()], options=_channel_options(config)
         )
-        health_servicer = health.aio.HealthServicer()
+        health_servicer = HealthServicer((OVERALL, MATCHING_SERVICE, CATALOG_SERVICE))
         _add_services(grpc_server, health_servicer, config, encoder, catalogue)
-        for name in (OVERALL, MATCHING_SERVICE, CATALOG_SERVICE):
-            await health_servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         port = _bind(grpc_server, config.address)
         await grpc_server.start()
     except BaseException:
@@ -96,7 +94,6 @@ async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[Matchin
         encoder=encoder,
         catalogue=catalogue,
         health=health_servicer,
-        service_names=(OVERALL, MATCHING_SERVICE, CATALOG_SERVICE),
         interval_s=config.watch_interval_s,
     )
     server = MatchingServer(
@@ -111,7 +108,7 @@ async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[Matchin
 
 def _add_services(
     grpc_server: grpc.aio.Server,
-    health_servicer: health.aio.HealthServicer,
+    health_servicer: HealthServicer,
     config: ServerConfig,
     encoder: Encoder,
     catalogue: Catalogue,
@@ -142,7 +139,7 @@ def _add_services(
         grpc_server,
     )
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, grpc_server)
-    names = (MATCHING_SERVICE, CATALOG_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (MATCHING_SERVICE, CATALOG_SERVICE, SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, grpc_server)
 
 

@@ -136,7 +136,8 @@ class TritonEncoder:
         return self._state
 
     async def _read_contract(self) -> EncoderContract:
-        texts = await asyncio.gather(*(self._read_parameter(m) for m in ENSEMBLES.values()))
+        # One after the other: when Triton is away, the reason is the same each time.
+        texts = [await self._read_parameter(name) for name in ENSEMBLES.values()]
         if len(set(texts)) != 1:
             raise EncoderContractError(
                 f"the ensembles of Triton at {self._address} were not published together; "

@@ -1,0 +1,214 @@
+"""The service as a whole: health, reflection, draining, signals, and the encoders behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from protos.twinshelf.v1.product_pb2 import Product
+from server.config import ServerConfig
+from server.encoder import EncoderInput
+from server.health import OVERALL
+from server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
+from server.triton_encoder import TritonEncoder
+from tests.model_repository.tiny_repository import publish_tiny_version
+from tests.model_repository.triton_calls import photo
+from tests.server.calls import error_info, match, upsert
+from tests.server.fake_encoder import FakeEncoder, contract_json, digest_of
+from tests.server.fake_triton import FakeTriton
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def wait_for_health(channel: grpc.aio.Channel, status: int, service: str = OVERALL) -> None:
+    """Watches the health of a service until it is the one that is expected."""
+    request = health_pb2.HealthCheckRequest(service=service)
+    async with asyncio.timeout(20):
+        async for answer in health_pb2_grpc.HealthStub(channel).Watch(request):
+            if answer.status == status:
+                return
+    raise AssertionError("the watch ended")
+
+
+@pytest.mark.parametrize("service", [OVERALL, MATCHING_SERVICE, CATALOG_SERVICE])
+async def test_health_of_each_service_follows_the_encoder(
+    channel: grpc.aio.Channel, encoder: FakeEncoder, service: str
+) -> None:
+    await wait_for_health(channel, SERVING, service)
+    encoder.is_away = True
+    await wait_for_health(channel, NOT_SERVING, service)
+    encoder.is_away = False
+    await wait_for_health(channel, SERVING, service)
+
+
+async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    answers = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
+    names = {service.name for service in answers[0].list_services_response.service}
+    assert names == {
+        "twinshelf.v1.MatchingService",
+        "twinshelf.v1.CatalogService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+
+
+async def test_stopping_lets_running_requests_end(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    started, may_end = asyncio.Event(), asyncio.Event()
+
+    async def gate(inputs: list[EncoderInput]) -> None:
+        started.set()
+        await may_end.wait()
+
+    encoder.gate = gate
+    server, port = await create_server(config, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        running = asyncio.ensure_future(match(channel, title="mug"))
+        await started.wait()
+        stopping = asyncio.ensure_future(server.stop())
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        may_end.set()
+        assert (await running).encoder.version == 1
+        await stopping
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await match(channel, title="mug")
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_more_requests_than_may_wait_are_refused(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    full, may_end = asyncio.Event(), asyncio.Event()
+
+    async def gate(inputs: list[EncoderInput]) -> None:
+        full.set()
+        await may_end.wait()
+
+    encoder.gate = gate
+    small = dataclasses.replace(config, in_flight_count=1, waiting_count=0)
+    server, port = await create_server(small, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        running = asyncio.ensure_future(match(channel, title="mug"))
+        await full.wait()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await match(channel, title="mug")
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert error_info(caught.value).reason == "SERVER_BUSY"
+        may_end.set()
+        await running
+    await server.stop()
+
+
+async def test_a_port_that_is_taken_is_an_error(config: ServerConfig, encoder: FakeEncoder) -> None:
+    server, port = await create_server(config, encoder)
+    other = dataclasses.replace(
+        config, address=f"127.0.0.1:{port}", catalogue=config.catalogue.with_name("other")
+    )
+    with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
+        await create_server(other, encoder)
+    await server.stop()
+
+
+@pytest.fixture
+async def triton() -> AsyncIterator[FakeTriton]:
+    server = FakeTriton()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def test_triton_may_go_and_come_back_with_another_encoder_without_a_restart(
+    config: ServerConfig, triton: FakeTriton
+) -> None:
+    encoder = await TritonEncoder.open(f"127.0.0.1:{triton.port}", version=0, timeout_s=5)
+    server, port = await create_server(config, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await wait_for_health(channel, SERVING)
+        await upsert(channel, [Product(product_id="p", title="mug")])
+        assert (await match(channel, title="mug")).matches
+        await triton.stop()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await match(channel, title="mug")
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        await wait_for_health(channel, NOT_SERVING)
+        await triton.start()
+        await wait_for_health(channel, SERVING)
+        assert (await match(channel, title="mug")).matches
+        triton.serve(contract_json("second", 2))
+        async with asyncio.timeout(10):
+            while encoder.contract.version == 1:
+                await asyncio.sleep(0.02)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await match(channel, title="mug")
+        assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert digest_of("second") in (caught.value.details() or "")
+        await upsert(channel, [Product(product_id="p", title="mug")])
+        assert (await match(channel, title="mug")).encoder.version == 2
+    await server.stop()
+    await encoder.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_the_program_serves_a_model_repository_and_stops_on_a_signal(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    publish_tiny_version(tmp_path / "repository")
+    process = await start_program(tmp_path, "--encoder", "local")
+    try:
+        assert process.stderr is not None
+        async with asyncio.timeout(60):
+            while b"listening on" not in (line := await process.stderr.readline()):
+                assert line, "the program ended"
+        address = line.decode().split("listening on ")[1].split(";")[0]
+        async with grpc.aio.insecure_channel(address) as channel:
+            await wait_for_health(channel, SERVING)
+            product = Product(product_id="p", title="red tea", image=photo(30, 20))
+            await upsert(channel, [product])
+            answer = await match(channel, title="red tea", image=product.image)
+            assert answer.matches[0].score == pytest.approx(1, abs=1e-3)
+            with pytest.raises(grpc.aio.AioRpcError, match="not a JPEG, PNG or WebP"):
+                await match(channel, image=b"not an image")
+        process.send_signal(number)
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_the_program_ends_with_a_sentence_when_it_cannot_serve(tmp_path: Path) -> None:
+    process = await start_program(tmp_path, "--encoder", "local")
+    _, log = await process.communicate()
+    assert process.returncode == 1
+    assert b"has no published version" in log
+    assert b"Traceback" not in log
+
+
+async def start_program(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "server",
+        "--address=127.0.0.1:0",
+        f"--model-repository={folder / 'repository'}",
+        "--encoder-thread-count=1",
+        *arguments,
+        env={**os.environ, "TWINSHELF_CATALOGUE": str(folder / "catalogue")},
+        stderr=asyncio.subprocess.PIPE,
+    )
