@@ -129,13 +129,15 @@ def score_blocks(
     gallery_side = torch.from_numpy(_weighted(gallery, (shares > 0).astype(np.float32)))
     query_shares = torch.from_numpy(queries.presence * shares)  # (Q, 2)
     presence = torch.from_numpy(gallery.presence.astype(np.float32))  # (G, 2)
+    if bool((presence == presence[0]).all()):
+        presence = presence[:1]  # one denominator for the whole row
     gallery_side, presence = gallery_side.to(device), presence.to(device)
     block = max(1, block_bytes // (4 * len(gallery)))
     for start in range(0, len(queries), block):
         rows = slice(start, start + block)
         scores = query_side[rows].to(device) @ gallery_side.T  # (B, G)
-        shared = query_shares[rows].to(device) @ presence.T  # (B, G)
-        yield start, (scores / shared).masked_fill_(shared == 0, -math.inf)
+        shared = query_shares[rows].to(device) @ presence.T  # (B, G) or (B, 1)
+        yield start, scores.div_(shared).masked_fill_(shared == 0, -math.inf)
 
 
 def rank_items(scores: Floats, rows: Ints, items: Ints) -> Ints:
