@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from training.catalogues.fashion import read_fashion
-from training.catalogues.generated import generate_catalogue
+from training.catalogues.generated.catalogue import generate_catalogue
 from training.catalogues.grocery import read_grocery
 from training.catalogues.reading import MatchingData, checked, split_by_group
 from training.catalogues.table import parse_column_mapping, read_table, write_table

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from training.catalogues.generated import STAMP, generate_catalogue
+from training.catalogues.generated.catalogue import STAMP, generate_catalogue
 from training.product import Product
 
 PRODUCT_COUNT = 12
@@ -83,7 +83,7 @@ def test_another_process_with_another_hash_seed_makes_equal_bytes(
 ) -> None:
     script = (
         "import sys; from pathlib import Path;"
-        "from training.catalogues.generated import generate_catalogue;"
+        "from training.catalogues.generated.catalogue import generate_catalogue;"
         f"rows = list(generate_catalogue(Path(sys.argv[1]), product_count={PRODUCT_COUNT},"
         f" offers_per_product={OFFERS}, seed=3));"
         "sys.stdout.buffer.write('\\n'.join(row.title for row in rows).encode())"

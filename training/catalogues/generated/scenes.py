@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.catalogues.generated_folding import perspective
-from training.catalogues.generated_labels import load_font, write_in
-from training.catalogues.generated_marks import BLACK, WHITE, mixed
-from training.catalogues.generated_vocabulary import Colour
+from training.catalogues.generated.folding import perspective
+from training.catalogues.generated.labels import load_font, write_in
+from training.catalogues.generated.marks import BLACK, WHITE, mixed
+from training.catalogues.generated.vocabulary import Colour
 
 Size = tuple[int, int]
 FRAMES: tuple[Size, ...] = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from training.catalogues.generated_assortment import Item
-from training.catalogues.generated_marks import (
+from training.catalogues.generated.assortment import Item
+from training.catalogues.generated.marks import (
     BLACK,
     SIGNS,
     WHITE,
@@ -19,8 +19,8 @@ from training.catalogues.generated_marks import (
     mixed,
     star,
 )
-from training.catalogues.generated_ornaments import Box, draw_ornament
-from training.catalogues.generated_vocabulary import Colour
+from training.catalogues.generated.ornaments import Box, draw_ornament
+from training.catalogues.generated.vocabulary import Colour
 
 
 @functools.cache

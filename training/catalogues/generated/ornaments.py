@@ -6,9 +6,9 @@ import functools
 import math
 from collections.abc import Callable
 
-from training.catalogues.generated_assortment import Design
-from training.catalogues.generated_marks import BLACK, SIGNS, WHITE, Draw, luminance, mixed, regular
-from training.catalogues.generated_vocabulary import Colour
+from training.catalogues.generated.assortment import Design
+from training.catalogues.generated.marks import BLACK, SIGNS, WHITE, Draw, luminance, mixed, regular
+from training.catalogues.generated.vocabulary import Colour
 
 Box = tuple[float, float, float, float]
 

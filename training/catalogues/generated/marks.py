@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PIL import ImageDraw
 
-from training.catalogues.generated_vocabulary import Colour
+from training.catalogues.generated.vocabulary import Colour
 
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from training.catalogues.generated_vocabulary import (
+from training.catalogues.generated.vocabulary import (
     BRANDS,
     KINDS,
     LINES,
@@ -70,7 +70,7 @@ class Design:
     """What all packages of one family have in common.
 
     Attributes:
-        form: Package, a key of the forms in `generated_packaging`.
+        form: Package, a key of the forms in `packaging`.
         layout: Where the label's colours and texts go.
         ornament: Pattern of the ground.
         accent: Third colour beside those of brand and variant.

@@ -16,11 +16,11 @@ from pathlib import Path
 import PIL
 from PIL import Image
 
-from training.catalogues.generated_assortment import Item, assemble_assortment
-from training.catalogues.generated_packaging import draw_package
-from training.catalogues.generated_scenes import jpeg_quality, shoot_offer, shoot_studio
-from training.catalogues.generated_vocabulary import SELLERS
-from training.catalogues.generated_wording import Wording, word_canonically, word_offer
+from training.catalogues.generated.assortment import Item, assemble_assortment
+from training.catalogues.generated.packaging import draw_package
+from training.catalogues.generated.scenes import jpeg_quality, shoot_offer, shoot_studio
+from training.catalogues.generated.vocabulary import SELLERS
+from training.catalogues.generated.wording import Wording, word_canonically, word_offer
 from training.product import Product
 
 WORKER_COUNT = 2
@@ -152,7 +152,7 @@ def _fingerprint(product_count: int, offers_per_product: int, seed: int) -> str:
     digest = hashlib.sha256(
         f"{product_count} {offers_per_product} {seed} {PIL.__version__}".encode()
     )
-    for source in sorted(Path(__file__).parent.glob("generated*.py")):
+    for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

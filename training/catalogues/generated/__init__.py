@@ -1,0 +1,1 @@
+"""The generated catalogue: an assortment of invented products, worded and drawn."""
