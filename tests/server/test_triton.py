@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from server.child_processes import children, is_alive
 from server.triton import main
 from server.triton_settings import listen
 from tests.server.identity_repository import MODEL, write_identity_repository
@@ -52,29 +53,16 @@ def launcher(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def descendants(pid: int) -> set[int]:
-    """Returns the processes below one, by their parents in /proc."""
-    children = {
-        int(child)
-        for task in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in task.read_text().split()
-    }
-    return children.union(*(descendants(child) for child in children))
+    below = children(pid)
+    return below.union(*(descendants(child) for child in below))
 
 
 def wait_until_gone(pids: set[int]) -> set[int]:
     """Waits until none of the processes runs; returns those that still do at the deadline."""
     deadline = time.monotonic() + DEADLINE_S
-    while (alive := {pid for pid in pids if is_running(pid)}) and time.monotonic() < deadline:
+    while (alive := {pid for pid in pids if is_alive(pid)}) and time.monotonic() < deadline:
         time.sleep(0.05)
     return alive
-
-
-def is_running(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.triton
@@ -88,7 +76,7 @@ def test_a_signal_stops_everything_in_order(
     launcher.send_signal(number)
 
     assert launcher.wait(DEADLINE_S) == 0
-    assert not {pid for pid in below if is_running(pid)}
+    assert not {pid for pid in below if is_alive(pid)}
     assert not list(Path("/dev/shm").glob(f"twinshelf_{launcher.pid}_*"))
 
 
@@ -104,17 +92,22 @@ def test_a_killed_launcher_leaves_no_orphans(launcher: subprocess.Popen[str]) ->
 
 
 @pytest.mark.triton
-def test_a_server_that_dies_ends_the_launcher_with_an_error(
-    launcher: subprocess.Popen[str],
+@pytest.mark.parametrize(
+    ("victim", "message"),
+    [("server", "Triton ended by itself"), ("model", "1 of Triton's Python models died")],
+)
+def test_a_server_of_no_more_use_ends_the_launcher_with_an_error(
+    launcher: subprocess.Popen[str], victim: str, message: str
 ) -> None:
     below = descendants(launcher.pid)
-    (server,) = (pid for pid in below if descendants(pid))
+    (server,) = children(launcher.pid)
+    (model,) = children(server)
 
-    os.kill(server, signal.SIGKILL)
+    os.kill(server if victim == "server" else model, signal.SIGKILL)
 
     assert launcher.wait(DEADLINE_S) == 1
     assert launcher.stderr is not None
-    assert "Triton ended by itself" in launcher.stderr.read()
+    assert message in launcher.stderr.read()
     assert not wait_until_gone(below)
 
 

@@ -69,7 +69,8 @@ class CatalogServiceServicer:
     def UpsertProducts(self, request_iterator, context):
         """Embeds and stores a stream of products; a product that exists is replaced. Answers each
         product, in any order, once it is stored for good. A failing product is answered with its
-        error, leaves what was stored before, and the stream goes on. A repeat is safe.
+        error, leaves what was stored before, and the stream goes on. Of several products of one id in
+        a stream the last one stays. A repeat is safe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
