@@ -94,15 +94,26 @@ def _serve(options: argparse.Namespace, signals: _StopSignals) -> int:
             server.http_address,
             server.metrics_address,
         )
-        status = None
-        # Looks up now and then: Python drops what a handler raises inside a finaliser.
-        while status is None and not signals.is_requested:
-            status = server.wait(_LOOK_UP_S)
-        if status is None:
-            return 0
-        tail = server.log_tail()
-        logger.error("error: Triton ended by itself (%s). Its log ends:\n%s", status, tail)
-        return 1
+        return _watch(server, signals)
+
+
+def _watch(server: TritonServer, signals: _StopSignals) -> int:
+    """Keeps an eye on a running server; returns the exit status once it is of no more use."""
+    dead_before = 0
+    # Python drops what a handler raises inside a finaliser: hence the look at `is_requested`.
+    while not signals.is_requested:
+        status = server.wait(_LOOK_UP_S)
+        if status is not None:
+            tail = server.log_tail()
+            logger.error("error: Triton ended by itself (%s). Its log ends:\n%s", status, tail)
+            return 1
+        dead = server.dead_model_count
+        # Seen twice, it is none that Triton is about to clear away, as when it unloads a model.
+        if dead and dead_before:
+            logger.error("error: %d of Triton's Python models died; start it again", dead)
+            return 1
+        dead_before = dead
+    return 0
 
 
 def _settings(options: argparse.Namespace) -> TritonSettings:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from server.child_processes import children, is_alive
 from server.triton_installation import TritonInstallation, find_triton
 from server.triton_repository import check_version, config_name
 from server.triton_settings import TritonSettings, free_ports, listen
@@ -98,6 +99,16 @@ class TritonServer:
     def is_running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def dead_model_count(self) -> int:
+        """Number of Python models whose process has died.
+
+        Server 2.51 starts none of them again, answers INTERNAL for them from then on, and yet
+        says that it and they are ready.
+        """
+        pid = self.pid
+        return 0 if pid is None else sum(not is_alive(child) for child in children(pid))
 
     def start(self) -> None:
         """Starts the server and returns when all models are loaded, warm and ready.
