@@ -17,7 +17,7 @@ from training.product import Product
 
 PRODUCT_COUNT = 12
 OFFERS = 4
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def _digests(folder: Path) -> dict[str, str]:

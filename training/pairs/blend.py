@@ -1,0 +1,156 @@
+"""The kept scorer: boosting, cross-encoder or a blend of both, whichever validation prefers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+
+from training.pairs.cross_encoder import CrossEncoder
+from training.pairs.features import PairRecord
+from training.pairs.scorer import PairScorer, best_threshold
+
+Floats = npt.NDArray[np.float64]
+NEURAL_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairMetrics:
+    """How well pairs are told apart.
+
+    Attributes:
+        precision: Share of the pairs called matches that are matches.
+        recall: Share of the matches that were called so.
+        f1: Harmonic mean of both.
+        pr_auc: Average precision over all thresholds.
+        threshold: Probability from which on a pair was called a match.
+        pair_count: Pairs measured.
+        match_count: Matches among them.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    pr_auc: float
+    threshold: float
+    pair_count: int
+    match_count: int
+
+
+def measure_pairs(labels: npt.ArrayLike, probabilities: Floats, threshold: float) -> PairMetrics:
+    """Returns the metrics of scored pairs at a threshold.
+
+    Raises:
+        ValueError: If the labels are of one class.
+    """
+    y = np.asarray(labels, bool)
+    if y.all() or not y.any():
+        raise ValueError("pair metrics need matches and non-matches, got pairs of one class")
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        y, probabilities >= threshold, average="binary", zero_division=0.0
+    )
+    return PairMetrics(
+        precision=float(precision),
+        recall=float(recall),
+        f1=float(f1),
+        pr_auc=float(average_precision_score(y, probabilities)),
+        threshold=threshold,
+        pair_count=len(y),
+        match_count=int(y.sum()),
+    )
+
+
+def blend_probabilities(boosted: Floats, neural: Floats, neural_share: float) -> Floats:
+    """Returns the probability whose log-odds are the weighted mean of both log-odds."""
+    odds = [np.log(p / (1 - p)) for p in (np.clip(q, 1e-6, 1 - 1e-6) for q in (boosted, neural))]
+    return 1 / (1 + np.exp(-((1 - neural_share) * odds[0] + neural_share * odds[1])))
+
+
+def choose_neural_share(labels: npt.NDArray[np.bool_], boosted: Floats, neural: Floats) -> float:
+    """Returns the share of the cross-encoder, 0 (boosting alone) to 1 (cross-encoder alone).
+
+    Each share is judged by the F1 on one half of the pairs at the threshold of the other half,
+    averaged over random halves; a lower share wins a tie.
+    """
+
+    def held_out_f1(probabilities: Floats) -> float:
+        found = []
+        for seed in range(20):
+            half = np.random.default_rng(seed).random(len(labels)) < 0.5
+            if len(np.unique(labels[half])) < 2 or len(np.unique(labels[~half])) < 2:
+                continue
+            threshold, _ = best_threshold(labels[half], probabilities[half])
+            found.append(measure_pairs(labels[~half], probabilities[~half], threshold).f1)
+        return float(np.mean(found)) if found else 0.0
+
+    scores = {s: held_out_f1(blend_probabilities(boosted, neural, s)) for s in NEURAL_SHARES}
+    return max(NEURAL_SHARES, key=lambda share: (round(scores[share], 4), -share))
+
+
+class BlendedScorer:
+    """Probability of a match by boosting, by the cross-encoder, or by both.
+
+    Args:
+        boosting: The scorer over features.
+        cross_encoder: The neural one; may be absent when its share is 0.
+        neural_share: Weight of the cross-encoder in the log-odds, 0 to 1.
+        threshold: Probability from which on a pair counts as a match.
+
+    Raises:
+        ValueError: If the cross-encoder is absent but has a share.
+    """
+
+    def __init__(
+        self,
+        boosting: PairScorer,
+        cross_encoder: CrossEncoder | None,
+        neural_share: float,
+        threshold: float,
+    ) -> None:
+        if cross_encoder is None and neural_share > 0:
+            raise ValueError(f"a neural share of {neural_share} needs a cross-encoder")
+        self.boosting = boosting
+        self.cross_encoder = cross_encoder
+        self.neural_share = neural_share
+        self.threshold = threshold
+
+    def score(self, pairs: Sequence[tuple[PairRecord, PairRecord]]) -> Floats:
+        """Returns the probability, 0 to 1, that each pair is the same product."""
+        boosted = self.boosting.score(pairs)
+        if self.cross_encoder is None or self.neural_share == 0:
+            return boosted
+        return blend_probabilities(boosted, self.cross_encoder.score(pairs), self.neural_share)
+
+    def save(self, folder: Path, metrics: dict[str, PairMetrics]) -> None:
+        """Writes the scorer and what was measured of its variants to a folder."""
+        self.boosting.save(folder)
+        if self.cross_encoder is not None and self.neural_share > 0:
+            self.cross_encoder.save(folder)
+        document = {
+            "neural_share": self.neural_share,
+            "threshold": self.threshold,
+            "validation": {name: asdict(m) for name, m in metrics.items()},
+        }
+        (folder / "pairs.json").write_text(json.dumps(document, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: If the folder holds no scorer.
+        """
+        settings = json.loads((folder / "pairs.json").read_text())
+        share = settings["neural_share"]
+        return cls(
+            PairScorer.load(folder),
+            CrossEncoder.load(folder) if share > 0 else None,
+            share,
+            settings["threshold"],
+        )

@@ -1,0 +1,209 @@
+"""The pair scorer: gradient boosting over pair features, its threshold and its explanations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
+from sklearn.metrics import precision_recall_curve
+
+from training.pairs.features import PairRecord, feature_matrix
+from training.pairs.statistics import TokenStatistics
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoostingConfig:
+    """How the gradient boosting is grown.
+
+    Attributes:
+        member_count: Boosted models whose probabilities are averaged, each with its own seed.
+        tree_count: Trees of one model.
+        learning_rate: Shrinkage of each tree, above 0 and at most 1.
+        leaf_count: Leaves of a tree at most, 2 or more.
+        feature_share: Share of the features that a split looks at, above 0 and at most 1.
+        seed: Seed of the first model.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    member_count: int = 5
+    tree_count: int = 500
+    learning_rate: float = 0.03
+    leaf_count: int = 12
+    feature_share: float = 0.25
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if min(self.member_count, self.tree_count) < 1 or self.leaf_count < 2:
+            raise ValueError("member_count and tree_count must be 1 or more, leaf_count 2 or more")
+        if not (0 < self.learning_rate <= 1 and 0 < self.feature_share <= 1):
+            raise ValueError("learning_rate and feature_share must be above 0 and at most 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """What one feature does to one score.
+
+    Attributes:
+        feature: Its name.
+        value: Its value; NaN when a side says nothing.
+        log_odds: Change of the log-odds when the feature is known instead of missing; above zero
+            speaks for a match.
+    """
+
+    feature: str
+    value: float
+    log_odds: float
+
+
+def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[float, float]:
+    """Returns the threshold of the highest F1 and that F1.
+
+    The threshold lies half-way to the next lower probability, so that it does not hang on one row.
+
+    Raises:
+        ValueError: If the labels are of one class.
+    """
+    y, p = np.asarray(labels), np.asarray(probabilities)
+    if len(np.unique(y)) < 2:
+        raise ValueError("a threshold needs matches and non-matches, got pairs of one class")
+    precision, recall, thresholds = precision_recall_curve(y, p)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    best = int(f1[:-1].argmax())
+    below = thresholds[best - 1] if best else 0.0
+    return float((thresholds[best] + below) / 2), float(f1[best])
+
+
+class PairScorer:
+    """Probability that two records are the same product.
+
+    Args:
+        model: Fitted classifier with `predict_proba`.
+        statistics: Token statistics that its features were computed with.
+        feature_names: Columns that the model reads, in order.
+        threshold: Probability from which on a pair counts as a match, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        model: VotingClassifier,
+        statistics: TokenStatistics,
+        feature_names: Sequence[str],
+        threshold: float,
+    ) -> None:
+        self.model = model
+        self.statistics = statistics
+        self.feature_names = tuple(feature_names)
+        self.threshold = threshold
+
+    @classmethod
+    def fit(
+        cls,
+        features: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.bool_],
+        feature_names: Sequence[str],
+        statistics: TokenStatistics,
+        config: BoostingConfig | None = None,
+    ) -> Self:
+        """Fits the model; the threshold stays at one half until validation sets it.
+
+        Args:
+            features: (pairs, features) matrix, NaN where unknown.
+            labels: (pairs,) whether each is a match.
+            feature_names: Names of the columns.
+            statistics: What the features were computed with.
+            config: How to grow the trees.
+
+        Raises:
+            ValueError: If the labels are of one class.
+        """
+        config = config or BoostingConfig()
+        if len(np.unique(labels)) < 2:
+            raise ValueError("training needs matches and non-matches, got pairs of one class")
+        members = [
+            (
+                f"seed{config.seed + i}",
+                HistGradientBoostingClassifier(
+                    max_iter=config.tree_count,
+                    learning_rate=config.learning_rate,
+                    max_leaf_nodes=config.leaf_count,
+                    max_features=config.feature_share,
+                    l2_regularization=5.0,
+                    min_samples_leaf=15,
+                    early_stopping=False,
+                    random_state=config.seed + i,
+                ),
+            )
+            for i in range(config.member_count)
+        ]
+        known = ~np.isnan(features).all(axis=0)  # a column that is never known cannot be binned
+        model = VotingClassifier(members, voting="soft").fit(features[:, known], labels)
+        names = [n for n, is_known in zip(feature_names, known, strict=True) if is_known]
+        return cls(model, statistics, names, 0.5)
+
+    def score_features(self, features: npt.NDArray[np.float32]) -> Floats:
+        """Returns probabilities, 0 to 1, of (pairs, features) rows in the order of the names."""
+        if features.ndim != 2 or features.shape[1] != len(self.feature_names):
+            raise ValueError(
+                f"features must be (pairs, {len(self.feature_names)}), got {features.shape}"
+            )
+        return np.asarray(self.model.predict_proba(features)[:, 1])
+
+    def score(self, pairs: Sequence[tuple[PairRecord, PairRecord]]) -> Floats:
+        """Returns the probability, 0 to 1, that each pair is the same product."""
+        return self.score_features(self.select(*feature_matrix(pairs, self.statistics)))
+
+    def select(
+        self, names: Sequence[str], features: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Returns the columns that the model reads."""
+        return features[:, [list(names).index(name) for name in self.feature_names]]
+
+    def explain(self, left: PairRecord, right: PairRecord) -> list[Contribution]:
+        """Returns what each feature did to the score of a pair, the strongest first.
+
+        Each feature is taken away (made missing, which the trees know) while the others stay.
+        """
+        row = self.select(*feature_matrix([(left, right)], self.statistics))  # (1, F)
+        without = np.repeat(row, len(self.feature_names), axis=0)  # (F, F)
+        np.fill_diagonal(without, np.nan)
+        probabilities = np.clip(self.score_features(np.vstack([row, without])), 1e-7, 1 - 1e-7)
+        log_odds = np.log(probabilities / (1 - probabilities))  # (1 + F,)
+        contributions = [
+            Contribution(feature=name, value=float(value), log_odds=float(log_odds[0] - rest))
+            for name, value, rest in zip(self.feature_names, row[0], log_odds[1:], strict=True)
+        ]
+        return sorted(contributions, key=lambda c: -abs(c.log_odds))
+
+    def save(self, folder: Path) -> None:
+        """Writes the scorer to a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        joblib.dump(self.model, folder / "boosting.joblib", compress=3)
+        self.statistics.save(folder / "statistics.npz")
+        settings = {"feature_names": self.feature_names, "threshold": self.threshold}
+        (folder / "pair_scorer.json").write_text(json.dumps(settings, indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote; only from folders you trust, as joblib files can run code.
+
+        Raises:
+            FileNotFoundError: If the folder holds no pair scorer.
+        """
+        settings = json.loads((folder / "pair_scorer.json").read_text())
+        return cls(
+            joblib.load(folder / "boosting.joblib"),
+            TokenStatistics.load(folder / "statistics.npz"),
+            settings["feature_names"],
+            settings["threshold"],
+        )
