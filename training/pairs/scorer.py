@@ -146,9 +146,10 @@ class PairScorer:
             )
             for i in range(config.member_count)
         ]
-        known = ~np.isnan(features).all(axis=0)  # a column that is never known cannot be binned
+        # A column that is never known cannot be binned.
+        known = np.flatnonzero(~np.isnan(features).all(axis=0))
         model = VotingClassifier(members, voting="soft").fit(features[:, known], labels)
-        names = [n for n, is_known in zip(feature_names, known, strict=True) if is_known]
+        names = [feature_names[column] for column in known]
         return cls(model, statistics, names, 0.5)
 
     def score_features(self, features: npt.NDArray[np.float32]) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 Resize = Literal["pad", "crop", "squash"]
 TEXT_FIELDS = ("title", "brand", "category", "description", "attributes")
@@ -72,7 +72,8 @@ class PreprocessingSettings:
         Raises:
             ValueError: If a key is unknown or a value is out of range.
         """
-        values = json.loads(text)
+        values: dict[str, Any] = json.loads(text)
         if unknown := set(values) - {f.name for f in fields(cls)}:
             raise ValueError(f"unknown preprocessing settings: {sorted(unknown)}")
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        rows = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**cast("dict[str, Any]", rows))
