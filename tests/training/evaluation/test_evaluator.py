@@ -1,0 +1,165 @@
+"""The evaluator: its figures are those of its parts, on the right queries."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.training.evaluation.drawn_products import draw_products, without
+from training.embeddings import ProductEmbeddings
+from training.evaluation.embedded import EmbeddedProducts
+from training.evaluation.evaluator import evaluate
+from training.evaluation.results import read_tunings
+from training.evaluation.settings import EvaluationSettings
+
+SETTINGS = EvaluationSettings(candidate_count=20, resample_count=100)
+
+
+def evaluate_drawn(**options):
+    queries, gallery = draw_products(**options)
+    return evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS)
+
+
+def test_recall_at_1_equals_a_loop() -> None:
+    queries, gallery = draw_products()
+    found = evaluate(queries, gallery, fusion_weight=0.3, settings=SETTINGS).result
+    weights = {"image": (1, 0), "text": (0, 1), "both": (0.3, 0.7)}
+    for pattern, (image, text) in weights.items():
+        scores = image * queries.embeddings.image @ gallery.embeddings.image.T
+        scores = scores + text * queries.embeddings.text @ gallery.embeddings.text.T
+        hits = [
+            gallery.groups[scores[query].argmax()] == group
+            for query, group in enumerate(queries.groups)
+            if group in gallery.groups
+        ]
+        assert found.patterns[pattern].metrics["Acc@1"].value == pytest.approx(np.mean(hits))
+        assert found.patterns[pattern].metrics["R@1"].value == pytest.approx(np.mean(hits))
+
+
+def test_every_metric_of_every_k_is_reported_with_its_interval() -> None:
+    found = evaluate_drawn().result.patterns["both"].metrics
+    names = {f"{name}@{k}" for name in ("P", "R", "F1", "NDCG", "Acc") for k in (1, 5, 10)}
+    assert set(found) == names | {"MAP"}
+    for estimate in found.values():
+        assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_accuracy_at_10_is_reported_whatever_k_is_asked_for() -> None:
+    queries, gallery = draw_products()
+    settings = replace(SETTINGS, top_k=(2,))
+    found = evaluate(queries, gallery, fusion_weight=0.5, settings=settings).result
+    assert list(found.patterns["text"].metrics)[-2:] == ["Acc@10", "MAP"]
+
+
+def test_lone_queries_are_counted() -> None:
+    found = evaluate_drawn().result.patterns["image"]
+    assert (found.query_count, found.lone_count) == (160, 20)
+
+
+def test_categories_are_reported_apart_and_add_up() -> None:
+    found = evaluate_drawn().result.patterns["both"]
+    assert list(found.by_category) == ["c0", "c1", "c2"]
+    parts = found.by_category.values()
+    assert sum(part.query_count for part in parts) == found.query_count
+    weighted = sum(part.means["MAP"] * (part.query_count - part.lone_count) for part in parts)
+    expected = found.metrics["MAP"].value * (found.query_count - found.lone_count)
+    assert weighted == pytest.approx(expected)
+
+
+def test_a_pattern_that_no_query_has_is_absent() -> None:
+    queries, gallery = draw_products()
+    queries = without(queries, "image", slice(None))
+    found = evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS).result
+    assert list(found.patterns) == ["text"]
+
+
+def test_a_product_without_the_modality_is_never_a_candidate() -> None:
+    queries, gallery = draw_products()
+    hidden = without(gallery, "text", slice(0, 10))
+    found = evaluate(queries, hidden, fusion_weight=0.5, settings=SETTINGS).result
+    whole = evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS).result
+    assert found.patterns["image"].metrics == whole.patterns["image"].metrics
+    worse, better = (part.patterns["text"].metrics["Acc@1"].value for part in (found, whole))
+    assert worse < better
+
+
+def test_tuning_is_judged_on_the_other_half() -> None:
+    found = evaluate_drawn().result.patterns["both"]
+    assert found.judged is not None
+    assert found.judged.query_count == 80
+    assert not found.judged.tuned_elsewhere
+    assert found.judged.calibration_error < 0.1
+    assert found.judged.row_f1.value > 0.5
+    assert found.judged.matches.precision > 0.8
+
+
+def test_an_earlier_tuning_is_judged_on_all_queries() -> None:
+    first = evaluate_drawn()
+    tunings = read_tunings(first.result.to_json())
+    assert tunings == {name: part.tuning for name, part in first.result.patterns.items()}
+    queries, gallery = draw_products(seed=5)
+    found = evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS, tunings=tunings)
+    for name, part in found.result.patterns.items():
+        assert part.judged is not None and part.judged.tuned_elsewhere
+        assert part.judged.query_count == part.query_count
+        assert part.tuning == tunings[name]
+
+
+def test_queries_of_one_class_are_evaluated_but_not_tuned() -> None:
+    queries, gallery = draw_products()
+    lone = EmbeddedProducts(
+        embeddings=queries.embeddings,
+        product_ids=queries.product_ids,
+        groups=tuple(f"lone {group}" for group in queries.groups),
+        categories=queries.categories,
+    )
+    result = evaluate(lone, gallery, fusion_weight=0.5, settings=SETTINGS).result
+    found = result.patterns["both"]
+    assert found.tuning is None and found.judged is None
+    assert "same product and of different products, got 0 and" in found.untuned_reason
+    assert math.isnan(found.metrics["MAP"].value)
+    assert json.loads(result.to_json())["patterns"]["both"]["metrics"]["MAP"]["value"] is None
+    assert read_tunings(result.to_json()) == {}
+
+
+def test_one_seed_gives_one_result() -> None:
+    assert evaluate_drawn().result.to_json() == evaluate_drawn().result.to_json()
+
+
+def test_the_order_of_queries_changes_no_mean() -> None:
+    queries, gallery = draw_products()
+    order = np.random.default_rng(0).permutation(len(queries))
+    straight = evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS).result
+    mixed = evaluate(queries.rows(order), gallery, fusion_weight=0.5, settings=SETTINGS).result
+    for pattern, part in straight.patterns.items():
+        for name, estimate in part.metrics.items():
+            other = mixed.patterns[pattern].metrics[name]
+            assert estimate.value == pytest.approx(other.value, abs=1e-12)
+            assert estimate.low == pytest.approx(other.low, abs=1e-9)
+
+
+def test_nothing_to_evaluate_is_refused() -> None:
+    queries, gallery = draw_products()
+    with pytest.raises(ValueError, match="needs queries and a gallery, got 0 and 35"):
+        evaluate(queries.rows(np.zeros(0, int)), gallery, fusion_weight=0.5, settings=SETTINGS)
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    rows = np.eye(2, dtype=np.float32)
+    with pytest.raises(ValueError, match="2 embeddings need as many ids"):
+        EmbeddedProducts(
+            embeddings=ProductEmbeddings(image=rows, text=rows),
+            product_ids=("a",),
+            groups=("", ""),
+            categories=("", ""),
+        )
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"patterns": {"image": {}}}'])
+def test_other_json_has_no_tunings(text: str) -> None:
+    with pytest.raises(ValueError, match="not the results of an evaluation"):
+        read_tunings(text)
