@@ -1,4 +1,4 @@
-"""A run as training leaves it, small enough to be exported in a second: random weights, tiny towers."""
+"""A run as training leaves it, but tiny: random weights, exported in seconds."""
 
 from __future__ import annotations
 
