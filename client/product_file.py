@@ -101,10 +101,13 @@ class ProductFile:
                 return int(table.metadata.num_rows)
         return sum(1 for _ in self._text_rows())
 
-    def rows(self) -> Iterator[ProductRow]:
+    def rows(self, *, with_photos: bool = True) -> Iterator[ProductRow]:
         """Yields the rows in order; photos are read as the rows are asked for.
 
         A product_id that an earlier row had is a bad row: in one stream, either could win.
+
+        Args:
+            with_photos: Whether the photos are read at all; else products come without.
 
         Raises:
             ProductFileError: If the file breaks off.
@@ -115,7 +118,7 @@ class ProductFile:
             try:
                 if isinstance(values, str):
                     raise ValueError(values)
-                row = self._read_row(row_number, values)
+                row = self._read_row(row_number, values, with_photos=with_photos)
             except ValueError as reason:
                 yield ProductRow(row_number=row_number, reason=str(reason))
                 continue
@@ -170,7 +173,9 @@ class ProductFile:
                     continue
                 yield dict(zip(header, cells, strict=True))
 
-    def _read_row(self, row_number: int, values: Mapping[str, Any]) -> ProductRow:
+    def _read_row(
+        self, row_number: int, values: Mapping[str, Any], *, with_photos: bool
+    ) -> ProductRow:
         cells = {field: values.get(column) for field, column in self._columns.items()}
         texts = [_text(cells.get(field)) for field in EMBEDDED_TEXTS]
         product_id = _text(cells.get("product_id"))
@@ -195,7 +200,7 @@ class ProductFile:
                 seller=_text(cells.get("seller")),
                 price=_price(cells.get("price")),
                 attributes=attributes,
-                image=_read_photo(image_path) if image_path else b"",
+                image=_read_photo(image_path) if image_path and with_photos else b"",
                 image_uri=images[0] if images else "",
             ),
         )

@@ -1,0 +1,1 @@
+"""The demonstration: the whole path, run as its user would type it."""

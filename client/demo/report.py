@@ -1,0 +1,112 @@
+"""What the demonstration prints of its results: metrics, matches, recall through the service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from client.demo.held_out import MatchedOffer, recall_at_1
+from client.output import probability_style
+
+NAMES = {"image": "photo only", "text": "text only", "both": "photo and text"}
+METRICS_SHOWN = ("R@1", "R@5", "R@10", "P@1", "F1@1", "NDCG@10", "MAP", "Acc@10")
+
+
+def metrics_table(evaluation: Path) -> Table:
+    """Returns the metrics of `training.evaluate` by modality.
+
+    Args:
+        evaluation: Its JSON file.
+    """
+    value: dict[str, Any] = json.loads(evaluation.read_text(encoding="utf-8"))
+    patterns: dict[str, Any] = value["patterns"]
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    table.title = (
+        f"Evaluation: {value['query_count']} held-out offers, {value['gallery_count']} products"
+    )
+    table.add_column("metric")
+    for pattern in patterns:
+        table.add_column(pattern, justify="right")
+    for name in METRICS_SHOWN:
+        cells = [patterns[pattern]["metrics"].get(name) for pattern in patterns]
+        if any(cells):
+            table.add_row(name, *(_number(cell["value"] if cell else None) for cell in cells))
+    return table
+
+
+def recall_table(matched: Mapping[str, Sequence[MatchedOffer]]) -> Table:
+    """Returns recall@1 as measured through the matching service.
+
+    Args:
+        matched: Matched offers by modality.
+    """
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    table.title = "Recall@1 through the matching service"
+    table.add_column("offer has")
+    table.add_column("offers", justify="right")
+    table.add_column("recall@1", justify="right")
+    for pattern, offers in matched.items():
+        recall = _number(recall_at_1(offers)) if offers else "–"
+        table.add_row(NAMES[pattern], str(len(offers)), Text(recall, style="bold"))
+    return table
+
+
+def matches_table(matched: Sequence[MatchedOffer]) -> Table:
+    """Returns offers beside their best match.
+
+    Args:
+        matched: The offers to show.
+    """
+    table = Table(box=None, pad_edge=False, title="Held-out offers", title_justify="left")
+    table.add_column("offer", ratio=1)
+    table.add_column("best match", ratio=1)
+    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for each in matched:
+        best = each.matches[0] if each.matches else None
+        table.add_row(
+            Text(offer_name(each)),
+            Text(best.product.title or best.product.product_id) if best else "–",
+            Text(f"{best.probability:.0%}", style=probability_style(best.probability))
+            if best
+            else "",
+            Text("right", style="green") if each.found else Text("wrong", style="red"),
+        )
+    return table
+
+
+def sheet_title(name: str, matched: Mapping[str, Sequence[MatchedOffer]]) -> tuple[str, str]:
+    """Returns title and subtitle of the contact sheet.
+
+    Args:
+        name: Of the run.
+        matched: Matched offers by modality.
+    """
+    recalls = [
+        f"{names} {recall_at_1(matched[pattern]):.1%}"
+        for pattern, names in NAMES.items()
+        if matched[pattern]
+    ]
+    count = max(len(offers) for offers in matched.values())
+    return (
+        f"Twinshelf · {name}",
+        f"{count} held-out offers matched through the service; recall@1: {', '.join(recalls)}",
+    )
+
+
+def offer_name(matched: MatchedOffer) -> str:
+    """Returns what a person would call an offer: its title, else its photo's name."""
+    product = matched.offer.product
+    assert product is not None
+    if product.title:
+        return product.title
+    return matched.offer.image_path.name if matched.offer.image_path else product.product_id
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
