@@ -147,7 +147,7 @@ class PairScorer:
             for i in range(config.member_count)
         ]
         # A column that is never known cannot be binned.
-        known = np.flatnonzero(~np.isnan(features).all(axis=0))
+        known = np.flatnonzero(~np.isnan(features).all(axis=0)).tolist()
         model = VotingClassifier(members, voting="soft").fit(features[:, known], labels)
         names = [feature_names[column] for column in known]
         return cls(model, statistics, names, 0.5)
