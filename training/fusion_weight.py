@@ -96,23 +96,17 @@ def fit_fusion_weight(
     """
     if not 0 < step <= 0.5:
         raise ValueError(f"step must be above 0 and at most 0.5, got {step}")
-    for name, rows, groups in (
-        ("query", queries, query_groups),
-        ("gallery", gallery, gallery_groups),
-    ):
-        if len(rows) != len(groups):
-            raise ValueError(f"{len(rows)} {name} embeddings but {len(groups)} {name} groups")
+    _check_count("query", queries, query_groups)
+    _check_count("gallery", gallery, gallery_groups)
     labelled = set(gallery_groups) - {""}
     usable = queries.presence.all(axis=1) & np.array([group in labelled for group in query_groups])
     chosen = np.flatnonzero(usable)
     if len(chosen) > max_query_count:
         generator = np.random.default_rng(seed)
         chosen = np.sort(generator.choice(chosen, max_query_count, replace=False))
-    weights = _grid(step)
     relevant = pairs_by_group([query_groups[row] for row in chosen.tolist()], gallery_groups)
-    scores = _score_weights(
-        queries.rows(chosen), gallery, relevant, [0.0, *weights, 1.0], device=device
-    )
+    weights = [0.0, *_grid(step), 1.0]
+    scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
     fit = FusionWeightFit(
         weight=_best_weight(scores[1:-1]),
         query_count=len(chosen),
@@ -128,6 +122,11 @@ def fit_fusion_weight(
             fit.text_only.recall_at_1,
         )
     return fit
+
+
+def _check_count(name: str, rows: ProductEmbeddings, groups: Sequence[str]) -> None:
+    if len(rows) != len(groups):
+        raise ValueError(f"{len(rows)} {name} embeddings but {len(groups)} {name} groups")
 
 
 def _grid(step: float) -> list[float]:
