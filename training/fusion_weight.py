@@ -99,8 +99,8 @@ def fit_fusion_weight(
     _check_count("query", queries, query_groups)
     _check_count("gallery", gallery, gallery_groups)
     labelled = set(gallery_groups) - {""}
-    usable = queries.presence.all(axis=1) & np.array([group in labelled for group in query_groups])
-    chosen = np.flatnonzero(usable)
+    can_be_right = np.array([group in labelled for group in query_groups], dtype=np.bool_)
+    chosen = np.flatnonzero(queries.presence.all(axis=1) & can_be_right)
     if len(chosen) > max_query_count:
         generator = np.random.default_rng(seed)
         chosen = np.sort(generator.choice(chosen, max_query_count, replace=False))

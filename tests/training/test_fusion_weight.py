@@ -95,6 +95,8 @@ def test_without_anything_to_fit_on_the_weight_is_even() -> None:
     queries = ProductEmbeddings(image=queries.image, text=np.zeros_like(queries.text))
     fit = fit_fusion_weight(queries, gallery, query_groups, gallery_groups)
     assert (fit.weight, fit.query_count) == (0.5, 0)
+    none = fit_fusion_weight(queries.rows(np.zeros(0, np.int64)), gallery, [], gallery_groups)
+    assert none.weight == 0.5
     assert not fit.is_worse_than_one_modality
 
 
