@@ -113,3 +113,20 @@ class Deleted:
 
     removed: tuple[tuple[int, int, str, Pattern], ...]
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorBlock:
+    """Vectors of N products.
+
+    Attributes:
+        product_numbers: (N,) internal numbers.
+        product_ids: N identifiers; empty when they were not asked for.
+        vector_versions: (N,) versions.
+        vectors: (N, D) stored vectors.
+    """
+
+    product_numbers: npt.NDArray[np.int64]
+    product_ids: tuple[str, ...]
+    vector_versions: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float16]

@@ -13,15 +13,20 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from server.catalogue_schema import open_reader, open_writer
 from server.modalities import Pattern
-from server.product_record import Deleted, NewProduct, ProductRecord, Stored, StoredProduct
+from server.product_record import (
+    Deleted,
+    NewProduct,
+    ProductRecord,
+    Stored,
+    StoredProduct,
+    VectorBlock,
+)
 
 _PRODUCT_COLUMNS = (
     "p.product_id, p.title, p.description, p.category, p.brand, p.seller, p.price, p.attributes, "
@@ -31,23 +36,12 @@ _PRODUCT_TABLES = (
     "products p JOIN product_vectors v USING (product_number) "
     "JOIN encoders e USING (encoder_number)"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VectorBlock:
-    """Vectors of N products.
-
-    Attributes:
-        product_numbers: (N,) internal numbers.
-        product_ids: N identifiers; empty when they were not asked for.
-        vector_versions: (N,) versions.
-        vectors: (N, D) stored vectors.
-    """
-
-    product_numbers: npt.NDArray[np.int64]
-    product_ids: tuple[str, ...]
-    vector_versions: npt.NDArray[np.int64]
-    vectors: npt.NDArray[np.float16]
+# CROSS JOIN keeps this order: left to itself, SQLite goes through all products of an encoder.
+_NUMBERED_TABLES = (
+    "json_each(?) j CROSS JOIN product_vectors v ON v.product_number = j.value "
+    "CROSS JOIN products p ON p.product_number = j.value "
+    "CROSS JOIN encoders e USING (encoder_number)"
+)
 
 
 class ProductStore:
@@ -214,8 +208,7 @@ class ProductStore:
     def products_by_number(self, numbers: Sequence[int]) -> dict[int, StoredProduct]:
         """Returns products by their internal numbers; the missing ones are left out."""
         rows = self._reader.execute(
-            f"SELECT p.product_number, {_PRODUCT_COLUMNS} FROM {_PRODUCT_TABLES} "
-            "WHERE p.product_number IN (SELECT value FROM json_each(?))",
+            f"SELECT p.product_number, {_PRODUCT_COLUMNS} FROM {_NUMBERED_TABLES}",
             (json.dumps(list(numbers)),),
         )
         return {row[0]: _product(row[1:]) for row in rows}
@@ -224,8 +217,7 @@ class ProductStore:
         """Returns the vectors of products that an encoder made; the missing ones are left out."""
         rows = self._reader.execute(
             "SELECT v.product_number, p.product_id, v.vector_version, v.vector "
-            f"FROM {_PRODUCT_TABLES} "
-            "WHERE v.product_number IN (SELECT value FROM json_each(?)) AND e.digest = ?",
+            f"FROM {_NUMBERED_TABLES} WHERE e.digest = ?",
             (json.dumps(list(numbers)), digest),
         ).fetchall()
         return _block(rows, dimension)

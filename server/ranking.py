@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from server.contract import EncoderContract
 from server.embedding import OfferEmbedding, Scores
@@ -77,26 +78,31 @@ def rank(scores: Scores, product_ids: Sequence[str], query: Query) -> list[Ranke
         product_ids: N identifiers.
         query: What was looked for.
     """
-    ranked = [
-        _ranked(position, scores, query)
-        for position in range(len(product_ids))
-        if not np.isnan(scores.total[position])
+    patterns = _patterns(scores) & int(query.weights.pattern)  # (N,)
+    probabilities = np.zeros(len(patterns))
+    for pattern, curve in query.contract.calibration.items():
+        there = patterns == pattern
+        probabilities[there] = np.interp(scores.total[there], curve.scores, curve.probabilities)
+    kept = np.flatnonzero((patterns != Pattern.NONE) & (probabilities >= query.min_probability))
+    best = sorted(kept.tolist(), key=lambda i: (-scores.total[i], product_ids[i]))
+    return [
+        Ranked(
+            position=i,
+            score=float(scores.total[i]),
+            probability=float(probabilities[i]),
+            pattern=Pattern(int(patterns[i])),
+            image_score=_number(scores.image[i]),
+            text_score=_number(scores.text[i]),
+        )
+        for i in best[: query.match_count]
     ]
-    kept = [item for item in ranked if item.probability >= query.min_probability]
-    kept.sort(key=lambda item: (-item.score, product_ids[item.position]))
-    return kept[: query.match_count]
 
 
-def _ranked(position: int, scores: Scores, query: Query) -> Ranked:
-    image, text = float(scores.image[position]), float(scores.text[position])
-    has_image, has_text = not np.isnan(image), not np.isnan(text)
-    pattern = Pattern.of(image=has_image, text=has_text) & query.weights.pattern
-    score = float(scores.total[position])
-    return Ranked(
-        position=position,
-        score=score,
-        probability=query.contract.calibration[Pattern(pattern)].probability(score),
-        pattern=Pattern(pattern),
-        image_score=image if has_image else None,
-        text_score=text if has_text else None,
-    )
+def _patterns(scores: Scores) -> npt.NDArray[np.int64]:
+    """The modalities (N,) that the offer and each candidate share."""
+    image, text = ~np.isnan(scores.image), ~np.isnan(scores.text)
+    return image * int(Pattern.IMAGE) + text * int(Pattern.TEXT)
+
+
+def _number(value: np.float32) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
 from server.embedding import OfferEmbedding
 from server.encoder import EncoderInput
@@ -95,6 +97,14 @@ def test_one_broken_photo_fails_alone(encoder: LocalEncoder) -> None:
     np.testing.assert_allclose(first.image, last.image, atol=1e-6)
     alone = encoder.encode_now(rows[:1])[0]
     np.testing.assert_allclose(first.image, alone.image, atol=1e-5)
+
+
+def test_a_decompression_bomb_is_refused_by_its_size(encoder: LocalEncoder) -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (10_000, 5_000)).save(buffer, "PNG")
+    (error,) = encoder.encode_now([EncoderInput(image=buffer.getvalue(), text=None)])
+    assert isinstance(error, InvalidRequestError)
+    assert "pixels" in error.message
 
 
 def test_two_versions_live_side_by_side_and_the_newest_is_the_default(
