@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -62,6 +62,9 @@ class ImageEncoder(nn.Module):
         std: Standard deviation per channel.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(
         self, backbone: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]
     ) -> None:
@@ -97,7 +100,7 @@ def build_image_encoder(config: ImageEncoderConfig, *, with_weights: bool = True
         raise ValueError(f"timm cannot build {config.name!r} with {options}: {error}") from error
     if config.weights and with_weights:
         read_weights(backbone, Path(config.weights))
-    own = backbone.pretrained_cfg
+    own = _source(backbone)
     return ImageEncoder(backbone, config.mean or own["mean"], config.std or own["std"])
 
 
@@ -119,9 +122,13 @@ def read_weights(backbone: nn.Module, path: Path) -> None:
         raise ValueError(f"{path} does not fit the image encoder: {error}") from error
 
 
+def _source(backbone: nn.Module) -> Mapping[str, Any]:
+    """What timm knows of a model: input scale, name of the classifier."""
+    return cast("Mapping[str, Any]", backbone.pretrained_cfg)
+
+
 def _classifier_names(backbone: nn.Module) -> tuple[str, ...]:
-    settings: Mapping[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
-    names = settings.get("classifier") or ()
+    names = _source(backbone).get("classifier") or ()
     return (names,) if isinstance(names, str) else tuple(names)
 
 

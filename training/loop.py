@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -97,7 +98,7 @@ def build_trainer(
         callbacks=_callbacks(config, folder, with_validation=with_validation, logged=bool(loggers)),
         enable_progress_bar=config.show_progress,
         enable_model_summary=False,
-        log_every_n_steps=10,
+        log_every_n_steps=5,
     )
     return trainer
 
@@ -117,6 +118,8 @@ def build_loggers(config: LoopConfig, folder: Path) -> list[Logger]:
     if "tensorboard" in config.loggers:
         loggers.append(TensorBoardLogger(folder, name="logs", version=""))
     if "mlflow" in config.loggers:
+        # MLflow asks for a yes before it writes plain files; a database needs more packages.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         uri = config.mlflow_uri or (folder / "mlflow").absolute().as_uri()
         loggers.append(
             MLFlowLogger(experiment_name="twinshelf", run_name=folder.name, tracking_uri=uri)

@@ -120,6 +120,8 @@ class EncoderModule(L.LightningModule):
                 f"train/loss_{name}",
                 value.detach(),
                 prog_bar=name == "total",
+                on_step=True,
+                on_epoch=True,
                 batch_size=len(batch.labels),
             )
         return values["total"]
@@ -162,7 +164,7 @@ class EncoderModule(L.LightningModule):
             precisions.append(precision)
         self.log(MONITORED, sum(precisions) / len(precisions))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Returns AdamW and its schedule, moved at every step."""
         config = self.optimizer_config
         optimizer = build_optimizer(parameter_groups(self.model, self.losses, config))

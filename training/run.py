@@ -12,7 +12,7 @@ import lightning as L
 import torch
 from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
-from transformers import AutoConfig, PretrainedConfig
+from transformers import PretrainedConfig
 
 from training.checkpoint import load_inputs, save_encoder, save_inputs
 from training.config import TrainConfig
@@ -30,7 +30,11 @@ from training.module import (
 from training.preprocessing.texts import join_fields
 from training.preprocessing.tokens import TextTokenizer
 from training.product import Product
-from training.text_encoder import load_pretrained_tokenizer, scratch_architecture
+from training.text_encoder import (
+    load_architecture,
+    load_pretrained_tokenizer,
+    scratch_architecture,
+)
 from training.training_data import TrainingData, load_training_data, text_fields
 from training.wordpiece import train_wordpiece
 
@@ -140,7 +144,7 @@ def prepare_text(
     """
     text, buckets = config.model.text, config.preprocessing.token_buckets
     if text.name:
-        architecture = AutoConfig.from_pretrained(text.name)
+        architecture = load_architecture(text.name)
         longest = getattr(architecture, "max_position_embeddings", None)
         if longest is not None and longest < buckets[-1]:
             raise ValueError(

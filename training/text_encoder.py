@@ -106,13 +106,27 @@ def build_text_encoder(architecture: PretrainedConfig) -> TextEncoder:
     return TextEncoder(AutoModel.from_config(architecture, **_without_pooler(architecture)))
 
 
+def load_architecture(name: str) -> PretrainedConfig:
+    """Loads the description of a pretrained encoder from a hub name or a local folder.
+
+    Raises:
+        ValueError: If there is no encoder there that transformers knows.
+    """
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"no text encoder {name!r}: {reason}") from error
+
+
 def load_pretrained_text_encoder(name: str) -> TextEncoder:
     """Loads a pretrained encoder from a hub name or a local folder.
 
     Raises:
-        OSError: If there is no such model there.
+        ValueError: If there is no encoder there that transformers knows.
+        OSError: If its weights are missing.
     """
-    architecture = AutoConfig.from_pretrained(name)
+    architecture = load_architecture(name)
     return TextEncoder(AutoModel.from_pretrained(name, **_without_pooler(architecture)))
 
 

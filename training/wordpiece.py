@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections import Counter
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
@@ -12,7 +13,13 @@ from tokenizers.trainers import WordPieceTrainer
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL_TOKENS = [PAD, UNKNOWN, START, END]
-CYRILLIC = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+INNER_PREFIX = "##"
+ALPHABET = (
+    string.ascii_lowercase
+    + string.digits
+    + string.punctuation
+    + "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+)
 
 
 def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
@@ -29,25 +36,29 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     Raises:
         ValueError: If the vocabulary cannot hold the alphabet.
     """
-    alphabet = sorted(set(string.ascii_lowercase + string.digits + string.punctuation + CYRILLIC))
-    if vocabulary_size < 2 * len(alphabet) + len(SPECIAL_TOKENS):
-        raise ValueError(
-            f"vocabulary_size must be {2 * len(alphabet) + len(SPECIAL_TOKENS)} or more, "
-            f"got {vocabulary_size}"
-        )
-    tokenizer = Tokenizer(WordPiece(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Digits(individual_digits=False)]
-    )
+    normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    texts = [normalizer.normalize_str(text) for text in texts]
+    alphabet = _choose_alphabet(texts, vocabulary_size // 4)
+    inner = [f"{INNER_PREFIX}{character}" for character in alphabet]
+    smallest = len(SPECIAL_TOKENS) + 2 * len(alphabet)
+    if vocabulary_size < smallest:
+        raise ValueError(f"vocabulary_size must be {smallest} or more, got {vocabulary_size}")
     trainer = WordPieceTrainer(
         vocab_size=vocabulary_size,
         min_frequency=2,
         initial_alphabet=alphabet,
-        special_tokens=SPECIAL_TOKENS,
+        # Left to itself the trainer numbers inner characters in random order, and breaks ties by
+        # number: two trainings would differ. It also spells words only with those it has met.
+        special_tokens=[*SPECIAL_TOKENS, *inner],
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_with_spelling(texts, alphabet), trainer)
+    learner = Tokenizer(WordPiece(unk_token=UNKNOWN))
+    learner.pre_tokenizer = _split_words()
+    learner.train_from_iterator(texts, trainer)
+    tokenizer = Tokenizer(WordPiece(learner.get_vocab(), unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = _split_words()
+    tokenizer.add_special_tokens(SPECIAL_TOKENS)
     tokenizer.post_processor = TemplateProcessing(
         single=f"{START} $A {END}",
         special_tokens=[(name, tokenizer.token_to_id(name)) for name in (START, END)],
@@ -55,8 +66,14 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _with_spelling(texts: Iterable[str], alphabet: list[str]) -> Iterable[str]:
-    yield from texts
-    # Every letter and digit must also be known inside a word, else one rare letter makes the
-    # whole word unknown.
-    yield from (f"{a}{a}" for a in alphabet)
+def _choose_alphabet(texts: list[str], further_count: int) -> list[str]:
+    counts = Counter(character for text in texts for character in text)
+    known = set(ALPHABET) | set(string.whitespace)
+    further = sorted((-count, c) for c, count in counts.items() if c not in known)
+    return sorted(set(ALPHABET).union(c for _, c in further[:further_count]))
+
+
+def _split_words() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence(
+        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Digits(individual_digits=False)]
+    )

@@ -33,7 +33,9 @@ def slow_supcon(rows: torch.Tensor, labels: torch.Tensor, temperature: float) ->
         if not positives:
             continue
         everything = sum(torch.exp(unit[i] @ unit[j] / temperature) for j in others)
-        terms = [torch.log(torch.exp(unit[i] @ unit[j] / temperature) / everything) for j in positives]
+        terms = [
+            torch.log(torch.exp(unit[i] @ unit[j] / temperature) / everything) for j in positives
+        ]
         losses.append(-sum(terms) / len(terms))
     return sum(losses) / len(losses)
 
@@ -99,9 +101,7 @@ def test_total_is_the_weighted_sum_over_streams_and_losses():
         arcface=ArcFaceConfig(weight=0.25),
         supcon=SupConConfig(weight=1.5),
     )
-    losses = StreamLosses(
-        config, group_count=4, embedding_dims={"image": 4, "text": 4, "fused": 8}
-    )
+    losses = StreamLosses(config, group_count=4, embedding_dims={"image": 4, "text": 4, "fused": 8})
     streams = make_streams({"image": everything, "text": everything, "fused": everything})
     values = losses(streams, LABELS)
     assert set(values) == {"image", "fused", "total"}
@@ -130,9 +130,7 @@ def test_rows_without_the_modality_get_no_gradient():
 def test_a_stream_without_rows_still_gives_every_weight_a_gradient():
     nothing, everything = torch.zeros(7, dtype=torch.bool), torch.ones(7, dtype=torch.bool)
     config = LossConfig(arcface=ArcFaceConfig(weight=1.0))
-    losses = StreamLosses(
-        config, group_count=4, embedding_dims={"image": 4, "text": 4, "fused": 8}
-    )
+    losses = StreamLosses(config, group_count=4, embedding_dims={"image": 4, "text": 4, "fused": 8})
     streams = make_streams({"image": nothing, "text": everything, "fused": everything})
     values = losses(streams, LABELS)
     values["total"].backward()
@@ -143,9 +141,7 @@ def test_a_stream_without_rows_still_gives_every_weight_a_gradient():
 def test_modality_dropout_leaves_every_row_a_modality():
     has_image = torch.rand(4000, generator=torch.Generator().manual_seed(3)) < 0.8
     has_text = ~has_image | (torch.rand(4000, generator=torch.Generator().manual_seed(4)) < 0.8)
-    image, text = drop_modalities(
-        has_image, has_text, 0.25, torch.Generator().manual_seed(5)
-    )
+    image, text = drop_modalities(has_image, has_text, 0.25, torch.Generator().manual_seed(5))
     assert (image | text).all()
     assert not (image & ~has_image).any() and not (text & ~has_text).any()
     both = has_image & has_text

@@ -53,7 +53,9 @@ def test_embeddings_are_unit_rows(model, pixels, tokens):
 def test_a_row_does_not_depend_on_its_batch(model, pixels, tokens):
     ids, mask = tokens
     whole = model(pixels, ids, mask)
-    single = torch.cat([model(pixels[i : i + 1], ids[i : i + 1], mask[i : i + 1]) for i in range(5)])
+    single = torch.cat(
+        [model(pixels[i : i + 1], ids[i : i + 1], mask[i : i + 1]) for i in range(5)]
+    )
     # Only the order of summation differs.
     torch.testing.assert_close(whole, single, atol=1e-5, rtol=0)
     assert (whole[0] - whole[1]).abs().max() > 1e-2

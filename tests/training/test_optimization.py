@@ -1,0 +1,71 @@
+"""The optimiser: every weight once, at its own rate, along the declared schedule."""
+
+import pytest
+import torch
+
+from training.image_encoder import ImageEncoderConfig
+from training.model import ModelConfig, build_model
+from training.optimization import (
+    OptimizerConfig,
+    freeze_unmoved,
+    parameter_groups,
+    rate_factor,
+)
+from training.text_encoder import ScratchTextConfig, scratch_architecture
+
+
+@pytest.fixture
+def model():
+    architecture = scratch_architecture(
+        ScratchTextConfig(width=16, layer_count=1, head_count=2),
+        vocabulary_size=50,
+        max_token_count=16,
+    )
+    config = ModelConfig(image=ImageEncoderConfig(name="test_efficientnet"), embedding_dim=12)
+    return build_model(config, image_size_px=32, architecture=architecture)
+
+
+def test_every_weight_is_in_one_group_with_its_rate_and_decay(model):
+    centres = torch.nn.Linear(3, 4)
+    config = OptimizerConfig(head_rate=1.0, image_rate=0.1, text_rate=0.2, weight_decay=0.5)
+    found = {}
+    for group in parameter_groups(model, centres, config):
+        for weight in group["params"]:
+            assert id(weight) not in found
+            found[id(weight)] = (group["lr"], group["weight_decay"])
+    assert len(found) == len([*model.parameters(), *centres.parameters()])
+    for part, rate in (
+        (model.image_tower.encoder, 0.1),
+        (model.text_tower.encoder, 0.2),
+        (model.image_tower.head, 1.0),
+    ):
+        for weight in part.parameters():
+            assert found[id(weight)] == (rate, 0.5 if weight.ndim > 1 else 0.0)
+    assert found[id(centres.weight)] == (1.0, 0.0)
+
+
+def test_a_rate_of_zero_freezes_the_encoder_but_not_its_head(model):
+    config = OptimizerConfig(image_rate=0.0)
+    freeze_unmoved(model, config)
+    assert not any(w.requires_grad for w in model.image_tower.encoder.parameters())
+    assert all(w.requires_grad for w in model.image_tower.head.parameters())
+    groups = parameter_groups(model, torch.nn.Identity(), config)
+    assert all(group["lr"] > 0 for group in groups)
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_zero():
+    factors = [rate_factor(step, step_count=100, warmup_share=0.1) for step in range(101)]
+    assert factors[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
+    assert max(factors) == 1.0
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert factors[55] == pytest.approx(0.5)
+    assert factors[100] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"head_rate": 0}, {"image_rate": -1}, {"warmup_share": 1.0}, {"gradient_clip": -1}],
+)
+def test_values_out_of_range_are_refused(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        OptimizerConfig(**values)

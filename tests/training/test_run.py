@@ -1,0 +1,101 @@
+"""A whole run on a tiny catalogue: trained, saved, loaded, resumed."""
+
+import json
+
+import pytest
+import torch
+
+from tests.training.small_catalogue import small_config, write_small_catalogue
+from training.checkpoint import load_encoder
+from training.run import train
+from training.train import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("training")
+    write_small_catalogue(path / "data")
+    return path
+
+
+@pytest.fixture(scope="module")
+def summary(folder):
+    return train(small_config(folder, "--loop.loggers=[tensorboard]", "--loss.arcface.weight=0.5"))
+
+
+def test_a_run_leaves_all_that_export_and_evaluation_need(folder, summary):
+    run = folder / "run"
+    for name in ("config.yaml", "preprocessing.json", "tokenizer.json", "text_encoder.json",
+                 "weights.safetensors", "metrics.json", "last.ckpt"):  # fmt: skip
+        assert (run / name).is_file(), name
+    assert list((run / "logs").iterdir())
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics["recall_at_1"]) == {"image", "text", "both"}
+    assert metrics["fusion_weight"] == summary.fusion_weight
+    assert 0.02 <= summary.fusion_weight <= 0.98
+    assert summary.epoch_count == 1
+
+
+def test_the_loaded_encoder_is_the_best_of_the_run(folder, summary):
+    encoder = load_encoder(folder / "run")
+    best = torch.load(folder / "run" / "best.ckpt")["state_dict"]
+    own = encoder.model.state_dict()
+    assert own["fusion.weight"].item() == pytest.approx(summary.fusion_weight)
+    for key, value in own.items():
+        if key != "fusion.weight":
+            assert torch.equal(value, best[f"model.{key}"]), key
+    assert not encoder.model.training
+    assert encoder.calibration is None
+
+
+def test_a_resumed_run_goes_on_from_its_last_epoch(folder, summary):
+    first = torch.load(folder / "run" / "last.ckpt")
+    options = ("--loss.arcface.weight=0.5", "--loop.epoch_count=2")
+    resumed = train(small_config(folder, "--resume", *options))
+    second = torch.load(folder / "run" / "last.ckpt")
+    assert summary.epoch_count == 1
+    assert resumed.epoch_count == 2
+    assert first["global_step"] > 0
+    assert second["global_step"] == 2 * first["global_step"]
+    moments = second["optimizer_states"][0]["state"].values()
+    assert {int(moment["step"]) for moment in moments} == {second["global_step"]}
+
+
+def test_frozen_encoders_do_not_move(folder):
+    config = small_config(
+        folder,
+        f"--output={folder / 'frozen'}",
+        "--optimizer.image_rate=0",
+        "--optimizer.text_rate=0",
+    )
+    train(config)
+    moved = load_encoder(folder / "frozen").model.state_dict()
+    running = [key for key in moved if "image_tower.encoder" in key and "running_mean" in key]
+    assert running
+    # A fresh network has means of zero; moving statistics would have left it.
+    assert all(not moved[key].any() for key in running)
+
+
+def test_figures_go_to_mlflow_when_asked(folder):
+    train(small_config(folder, f"--output={folder / 'tracked'}", "--loop.loggers=[mlflow]"))
+    names = {path.name for path in (folder / "tracked" / "mlflow").rglob("*") if path.is_file()}
+    assert {"recall_at_1_both", "loss_total_epoch"} <= names
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(folder):
+    config = small_config(
+        folder,
+        f"--output={folder / 'stopped'}",
+        "--loop.epoch_count=30",
+        "--loop.patience=1",
+        "--optimizer.head_rate=1e-12",
+        "--optimizer.image_rate=0",
+        "--optimizer.text_rate=0",
+    )
+    assert train(config).epoch_count < 30
+
+
+def test_nothing_to_resume_ends_with_a_message(folder, capsys):
+    arguments = [f"--output={folder / 'nothing'}", f"--data.folder={folder / 'data'}", "--resume"]
+    assert main(arguments) == 1
+    assert "nothing to resume" in capsys.readouterr().err
