@@ -1,0 +1,90 @@
+"""A tiny encoder, published, served by the real Triton, behind the real matching service."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from client.sync_client import TwinshelfClient
+from export.publishing import PublishRequest, publish
+from server.local_encoder import LocalEncoder
+from server.triton import TritonServer, TritonSettings
+from tests.export.tiny_run import make_run
+from training.checkpoint import TrainedEncoder, load_encoder
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT_S = 60
+LISTENING = re.compile(r"listening on (\S+);")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A run and the repository that holds it as version 1."""
+
+    run: Path
+    repository: Path
+    encoder: TrainedEncoder
+
+
+@pytest.fixture(scope="package")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """The tiny run, exported through the parity gate."""
+    folder = tmp_path_factory.mktemp("published")
+    run = make_run(folder)
+    repository = folder / "model_repository"
+    publish(PublishRequest(run=run, repository=repository, committed=ROOT / "model_repository"))
+    return Published(run=run, repository=repository, encoder=load_encoder(run))
+
+
+@pytest.fixture(scope="package")
+def triton(published: Published) -> Iterator[TritonServer]:
+    """Triton with version 1, ready."""
+    with TritonServer(TritonSettings(model_repository=published.repository, version=1)) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def local(published: Published) -> LocalEncoder:
+    """The same version in this process."""
+    return LocalEncoder(published.repository, 1, thread_count=1)
+
+
+@pytest.fixture(scope="package")
+def service(triton: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The matching service, a process of its own, in front of Triton; its address."""
+    folder = tmp_path_factory.mktemp("service")
+    log = folder / "server.log"
+    command = [sys.executable, "-m", "server", "--triton", triton.grpc_address]
+    command += ["--address", "127.0.0.1:0", "--catalogue", str(folder / "catalogue")]
+    command += ["--encode-timeout-s", "5", "--watch-interval-s", "0.2"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        yield _wait_for_address(process, log)
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert process.returncode == 0, log.read_text()
+
+
+def _wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := LISTENING.search(log.read_text()):
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError(f"the service did not start:\n{log.read_text()}")
+
+
+@pytest.fixture
+def client(service: str) -> Iterator[TwinshelfClient]:
+    """A client of the service."""
+    with TwinshelfClient(service, timeout_s=20) as connected:
+        yield connected
