@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -52,6 +52,19 @@ class EmbeddedRows:
     def groups(self) -> list[str]:
         """The group numbers as search takes them."""
         return [str(label) for label in self.labels.tolist()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How well a gallery was ranked.
+
+    Attributes:
+        recall_at_1: Share of queries whose first hit is right, 0 to 1.
+        mean_average_precision: MAP over the whole ranking, 0 to 1.
+    """
+
+    recall_at_1: float
+    mean_average_precision: float
 
 
 class EncoderModule(L.LightningModule):
@@ -159,10 +172,11 @@ class EncoderModule(L.LightningModule):
         share = self.model.fusion.image_share()
         precisions = []
         for pattern, weights in pattern_weights(share).items():
-            hits, precision = judge_ranking(queries, gallery, weights)
-            self.log(f"validation/recall_at_1_{pattern}", hits, prog_bar=True)
-            precisions.append(precision)
-        self.log(MONITORED, sum(precisions) / len(precisions))
+            judgement = judge_ranking(queries, gallery, weights)
+            if judgement is not None:
+                self.log(f"validation/recall_at_1_{pattern}", judgement.recall_at_1, prog_bar=True)
+                precisions.append(judgement.mean_average_precision)
+        self.log(MONITORED, sum(precisions) / max(1, len(precisions)))
 
     def configure_optimizers(self) -> Any:
         """Returns AdamW and its schedule, moved at every step."""
@@ -192,15 +206,30 @@ def pattern_weights(image_share: float) -> dict[str, ModalityWeights]:
 
 def judge_ranking(
     queries: EmbeddedRows, gallery: EmbeddedRows, weights: ModalityWeights
-) -> tuple[float, float]:
-    """Returns recall@1 (the first hit is right) and mean average precision, 0 when none counts."""
-    relevant = pairs_by_group(queries.groups, gallery.groups)
+) -> Judgement | None:
+    """Ranks the gallery for each query that has every modality with a weight.
+
+    Args:
+        queries: Offers.
+        gallery: Catalogue products.
+        weights: Weights of the modalities.
+
+    Returns:
+        None when no such query has a right answer in the gallery.
+    """
+    needed = np.array([weights.image, weights.text]) > 0  # (2,)
+    rows = np.flatnonzero(queries.embeddings.presence[:, needed].all(axis=1))
+    groups = queries.groups
+    relevant = pairs_by_group([groups[row] for row in rows.tolist()], gallery.groups)
+    if not len(relevant.queries):
+        return None
     found = retrieve(
-        queries.embeddings, gallery.embeddings, weights=weights, relevant=relevant, k=1
+        queries.embeddings.rows(rows), gallery.embeddings, weights=weights, relevant=relevant, k=1
     )
-    judged = (accuracy_at(found.ranks, 1), average_precision(found.ranks))
-    first, precision = (mean(values) for values in judged)
-    return (0.0 if math.isnan(first) else first, 0.0 if math.isnan(precision) else precision)
+    return Judgement(
+        recall_at_1=mean(accuracy_at(found.ranks, 1)),
+        mean_average_precision=mean(average_precision(found.ranks)),
+    )
 
 
 def join_rows(batches: Sequence[EmbeddedRows]) -> EmbeddedRows:

@@ -47,8 +47,8 @@ class TrainingSummary:
     """What a run came to, on its validation offers.
 
     Attributes:
-        recall_at_1: Share of offers whose first hit is right, by image, text and both; empty
-            without validation offers.
+        recall_at_1: Share of offers whose first hit is right, by image, text and both; a
+            kind is absent where no validation offer shows it.
         mean_average_precision: The same kinds, over the whole ranking.
         fusion_weight: w, the share of the image.
         epoch_count: Epochs trained.
@@ -176,7 +176,10 @@ def _judge(
         )
         module.model.fusion.set_weight(fit.weight)
         for pattern, weights in pattern_weights(module.model.fusion.image_share()).items():
-            recall[pattern], precision[pattern] = judge_ranking(queries, gallery, weights)
+            judgement = judge_ranking(queries, gallery, weights)
+            if judgement is not None:
+                recall[pattern] = judgement.recall_at_1
+                precision[pattern] = judgement.mean_average_precision
     return TrainingSummary(
         recall_at_1=recall,
         mean_average_precision=precision,
