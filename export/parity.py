@@ -40,13 +40,7 @@ class ParityReport:
 
 
 class ParityComparison:
-    """Embeds rows both ways and refuses where they differ; keeps count of what it compared.
-
-    Args:
-        reference: The encoder in torch.
-        published: The same as published.
-        tolerance: Largest difference that two numbers of unit embeddings may have.
-    """
+    """Embeds rows both ways and refuses where they differ; keeps count of what it compared."""
 
     def __init__(
         self,
@@ -54,6 +48,13 @@ class ParityComparison:
         published: PublishedVersion,
         tolerance: float = EMBEDDING_TOLERANCE,
     ) -> None:
+        """Takes both sides.
+
+        Args:
+            reference: The encoder in torch.
+            published: The same as published.
+            tolerance: Largest difference that two numbers of unit embeddings may have.
+        """
         self._reference, self._published, self._tolerance = reference, published, tolerance
         self._row_count = 0
         self._embedding_difference = 0.0

@@ -22,18 +22,19 @@ ENSEMBLES = (IMAGE_ENCODER, TEXT_ENCODER, PRODUCT_ENCODER)
 
 
 class PublishedVersion:
-    """A version of a model repository, loaded.
-
-    Args:
-        repository: Model repository.
-        version: A version that is there.
-
-    Raises:
-        ConfigurationError: If a configuration is missing or asks for what this cannot run.
-        OSError: If another file of the version is missing.
-    """
+    """A version of a model repository, loaded."""
 
     def __init__(self, repository: Path, version: int) -> None:
+        """Loads the models of all ensembles.
+
+        Args:
+            repository: Model repository.
+            version: A version that is there.
+
+        Raises:
+            ConfigurationError: If a configuration is missing or asks for what this cannot run.
+            OSError: If another file of the version is missing.
+        """
         self._ensembles = {
             name: read_config(config_path(repository, name, version)) for name in ENSEMBLES
         }

@@ -28,6 +28,7 @@ from export.reference import TorchReference
 from export.repository import (
     CONFIG,
     MODELS,
+    committed_file,
     complete_committed_files,
     is_complete,
     move_into_place,
@@ -74,8 +75,13 @@ class PublishRequest:
     allows_uncalibrated: bool = False
 
     def __post_init__(self) -> None:
+        """Checks the version."""
         if self.version is not None and self.version < 1:
             raise ValueError(f"version must be 1 or more, got {self.version}")
+
+    def committed_file(self, model: str, name: str) -> Path:
+        """Returns a committed file of a model: the repository's own where it has one."""
+        return committed_file(self.repository, self.committed, model, name)
 
 
 def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
@@ -97,14 +103,14 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
     version = request.version or max(taken, default=0) + 1
     source = source_digest(request.run, repository, request.committed)
     with staging(repository) as staged:
-        complete_committed_files(repository, request.committed)
-        _stage_files(encoder, staged, repository, version)
+        _stage_files(encoder, staged, request, version)
         digest = version_digest(staged, version)
-        contract = _stage_configs(encoder, staged, repository, version, digest)
+        contract = _stage_configs(encoder, staged, request, version, digest)
         if version in taken and not request.replaces:
             _check_same_encoder(repository, version, contract)
         record = _pass_gate(encoder, staged, version, digest=digest, source=source)
         record_path(staged, version).write_text(record.to_json(), "utf-8")
+        complete_committed_files(repository, request.committed)
         move_into_place(staged, repository, version)
     return version, record
 
@@ -122,7 +128,9 @@ def _load(request: PublishRequest) -> TrainedEncoder:
     return encoder
 
 
-def _stage_files(encoder: TrainedEncoder, staged: Path, repository: Path, version: int) -> None:
+def _stage_files(
+    encoder: TrainedEncoder, staged: Path, request: PublishRequest, version: int
+) -> None:
     model, settings = encoder.model, encoder.settings
     for name in MODELS:
         folder = version_folder(staged, name, version)
@@ -132,7 +140,7 @@ def _stage_files(encoder: TrainedEncoder, staged: Path, repository: Path, versio
     for name in PREPROCESSORS:
         folder = version_folder(staged, name, version)
         vendor_preprocessing(folder)
-        shutil.copyfile(repository / name / "model.py", folder / "model.py")
+        shutil.copyfile(request.committed_file(name, "model.py"), folder / "model.py")
         (folder / "settings.json").write_text(settings.to_json() + "\n", "utf-8")
     tokenizer = version_folder(staged, "text_preprocess", version) / "tokenizer.json"
     shutil.copyfile(encoder.tokenizer_path, tokenizer)
@@ -148,7 +156,7 @@ def _stage_files(encoder: TrainedEncoder, staged: Path, repository: Path, versio
 
 
 def _stage_configs(
-    encoder: TrainedEncoder, staged: Path, repository: Path, version: int, digest: str
+    encoder: TrainedEncoder, staged: Path, request: PublishRequest, version: int, digest: str
 ) -> str:
     """Writes the configurations; returns the contract that the ensembles hold."""
     shape = EncoderShape(
@@ -157,7 +165,7 @@ def _stage_configs(
         image_dim=encoder.model.image_tower.embedding_dim,
         text_dim=encoder.model.text_tower.embedding_dim,
     )
-    committed = {name: read_config(repository / name / CONFIG) for name in MODELS}
+    committed = {name: read_config(request.committed_file(name, CONFIG)) for name in MODELS}
     max_batch_size = min(config.max_batch_size for config in committed.values())
     contract = contract_to_json(
         build_contract(encoder, version=version, digest=digest, max_batch_size=max_batch_size)

@@ -21,6 +21,7 @@ from export.repository import (
     CONFIG,
     MODELS,
     RECORD,
+    committed_file,
     is_complete,
     record_path,
     taken_versions,
@@ -139,10 +140,8 @@ def source_digest(run: Path, repository: Path, committed: Path) -> str:
     lines += [_line(path.name, path) for path in _code()]
     for model in MODELS:
         for name in (CONFIG, "model.py"):
-            own = repository / model / name
-            lines.append(
-                _line(f"{model}/{name}", own if own.exists() else committed / model / name)
-            )
+            path = committed_file(repository, committed, model, name)
+            lines.append(_line(f"{model}/{name}", path))
     return _joined(lines)
 
 

@@ -16,13 +16,10 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 class TorchReference:
-    """Training's own preprocessing and towers, under the tensor names of the model repository.
-
-    Args:
-        encoder: The trained encoder.
-    """
+    """Training's own preprocessing and towers, under the tensor names of the model repository."""
 
     def __init__(self, encoder: TrainedEncoder) -> None:
+        """Takes the trained encoder."""
         self._settings, self._tokenizer = encoder.settings, encoder.tokenizer
         self._model = encoder.model.eval()
 

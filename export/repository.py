@@ -55,6 +55,19 @@ def is_complete(repository: Path, version: int) -> bool:
     )
 
 
+def committed_file(repository: Path, committed: Path, model: str, name: str) -> Path:
+    """Returns a committed file of a model: the repository's own where it has one.
+
+    Args:
+        repository: Model repository to publish into.
+        committed: The project's own model repository.
+        model: Name of the model.
+        name: Name of the file in the model's folder.
+    """
+    own = repository / model / name
+    return own if own.exists() else committed / model / name
+
+
 def complete_committed_files(repository: Path, committed: Path) -> None:
     """Gives a repository the committed files that it lacks; those that it has are kept.
 
@@ -78,14 +91,18 @@ def complete_committed_files(repository: Path, committed: Path) -> None:
 def staging(repository: Path) -> Iterator[Path]:
     """Gives an empty folder on the repository's own disk, and removes it with what is left in it.
 
-    Triton passes over it: with explicit model control it loads what it is told by name.
+    Triton passes over it: with explicit model control it loads what it is told by name. A
+    repository that was not there before, and into which nothing was moved, is not there after.
     """
+    is_new = not repository.exists()
     repository.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".publishing-", dir=repository))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if is_new and not any(repository.iterdir()):
+            repository.rmdir()
 
 
 def move_into_place(staged: Path, repository: Path, version: int) -> None:

@@ -29,15 +29,17 @@ class VendoredPreprocessing:
     """The preprocessing in a version folder, imported under a name of its own.
 
     Nothing of it comes from training: what Triton will run is what runs here.
-
-    Args:
-        version_folder: Folder that holds `preprocessing/`.
-
-    Raises:
-        FileNotFoundError: If there is no preprocessing in it.
     """
 
     def __init__(self, version_folder: Path) -> None:
+        """Imports the package.
+
+        Args:
+            version_folder: Folder that holds `preprocessing/`.
+
+        Raises:
+            FileNotFoundError: If there is no preprocessing in it.
+        """
         folder = version_folder / FOLDER
         start = folder / "__init__.py"
         if not start.is_file():

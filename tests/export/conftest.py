@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
+from export import publishing
 from export.__main__ import COMMITTED
 from export.publishing import PublishRequest, publish
 from export.reference import TorchReference
 from tests.export.tiny_run import make_run
 from training.checkpoint import TrainedEncoder, load_encoder
+
+
+def remembered(make: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Makes a graph once per weights: that equal weights give equal bytes is tested by itself."""
+    known: dict[tuple[str, ...], bytes] = {}
+
+    def graph(tower: nn.Module, *sizes: int) -> bytes:
+        weights = io.BytesIO()
+        torch.save(tower.state_dict(), weights)
+        key = (hashlib.sha256(weights.getvalue()).hexdigest(), *map(str, sizes))
+        if key not in known:
+            known[key] = make(tower, *sizes)
+        return known[key]
+
+    return graph
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _each_graph_is_exported_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("image_tower_graph", "text_tower_graph", "fusion_graph"):
+            patch.setattr(publishing, name, remembered(getattr(publishing, name)))
+        yield
 
 
 @pytest.fixture(scope="session")

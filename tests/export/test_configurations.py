@@ -56,7 +56,10 @@ def test_sizes_come_from_the_encoder():
 
 
 def test_what_the_committed_configuration_states_is_kept():
-    committed, config = read_config(COMMITTED / "image_tower" / "config.pbtxt"), pinned("image_tower")
+    committed, config = (
+        read_config(COMMITTED / "image_tower" / "config.pbtxt"),
+        pinned("image_tower"),
+    )
     assert config.dynamic_batching == committed.dynamic_batching
     assert config.instance_group == committed.instance_group
     assert config.parameters == committed.parameters
@@ -101,7 +104,9 @@ def test_configurations_agree_with_the_graphs(published: Path, name):
             batch, *dims = found[tensor.name].shape.dim
             assert batch.dim_param
             assert tensor.data_type == ONNX_TYPES[found[tensor.name].elem_type]
-            assert list(tensor.dims) == [d.dim_value if d.HasField("dim_value") else -1 for d in dims]
+            assert list(tensor.dims) == [
+                d.dim_value if d.HasField("dim_value") else -1 for d in dims
+            ]
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)

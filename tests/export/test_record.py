@@ -1,0 +1,92 @@
+"""Records: an unchanged version is recognised, a damaged one is not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from export.__main__ import COMMITTED
+from export.record import (
+    PublicationRecord,
+    RunError,
+    find_unchanged,
+    read_record,
+    source_digest,
+)
+from export.repository import record_path
+
+
+def test_a_record_is_read_as_it_was_written(published: Path):
+    record = read_record(published, 1)
+    assert record is not None
+    assert PublicationRecord.from_json(record.to_json()) == record
+    assert record.metrics["recall@1 both"][0] == record.metrics["recall@1 both"][1]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1}'])
+def test_what_is_no_record_is_none(repository: Path, text):
+    record_path(repository, 1).write_text(text)
+    assert read_record(repository, 1) is None
+
+
+def test_the_same_run_is_found_under_any_number(run: Path, published: Path):
+    source = source_digest(run, published, COMMITTED)
+    for version in (None, 1):
+        found = find_unchanged(published, version, source)
+        assert found is not None
+        assert found[0] == 1
+    assert find_unchanged(published, 2, source) is None
+    assert find_unchanged(published, None, "0" * 64) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "text_tower/1/model.onnx",
+        "text_preprocess/1/model.py",
+        "image_encoder/configs/v1.pbtxt",
+        "image_preprocess/1/preprocessing/images.py",
+    ],
+)
+def test_a_damaged_version_is_not_taken_for_unchanged(run: Path, repository: Path, name):
+    source = source_digest(run, repository, COMMITTED)
+    with (repository / name).open("ab") as file:
+        file.write(b" ")
+    assert find_unchanged(repository, 1, source) is None
+    (repository / name).unlink()
+    assert find_unchanged(repository, 1, source) is None
+
+
+def test_bytecode_that_triton_leaves_is_no_damage(run: Path, repository: Path):
+    cache = repository / "image_preprocess" / "1" / "__pycache__"
+    cache.mkdir()
+    (cache / "model.cpython-311.pyc").touch()
+    assert find_unchanged(repository, 1, source_digest(run, repository, COMMITTED)) is not None
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "calibration.json", "tokenizer.json"])
+def test_the_source_changes_with_the_run(run: Path, published: Path, tmp_path: Path, name):
+    other = shutil.copytree(run, tmp_path / "run")
+    same = source_digest(run, published, COMMITTED)
+    assert source_digest(other, published, COMMITTED) == same
+    with (other / name).open("ab") as file:
+        file.write(b" ")
+    assert source_digest(other, published, COMMITTED) != same
+
+
+def test_the_source_changes_with_the_repositorys_own_configuration(run: Path, repository: Path):
+    before = source_digest(run, repository, COMMITTED)
+    with (repository / "image_tower" / "config.pbtxt").open("a") as file:
+        file.write("# tuned\n")
+    assert source_digest(run, repository, COMMITTED) != before
+
+
+def test_a_run_that_is_not_there_or_not_finished_is_named(run: Path, tmp_path: Path):
+    with pytest.raises(RunError, match=r"there is no run .*nowhere; train one with"):
+        source_digest(tmp_path / "nowhere", tmp_path, COMMITTED)
+    other = shutil.copytree(run, tmp_path / "run")
+    (other / "weights.safetensors").unlink()
+    with pytest.raises(RunError, match="has no weights.safetensors: has its training finished"):
+        source_digest(other, tmp_path, COMMITTED)

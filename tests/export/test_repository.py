@@ -1,0 +1,120 @@
+"""Moving into place: all of a version or nothing, and whatever was there stays on failure."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from export import repository as module
+from export.repository import (
+    MODELS,
+    complete_committed_files,
+    is_complete,
+    move_into_place,
+    staging,
+    taken_versions,
+)
+
+
+def write_version(repository: Path, version: int, content: str) -> None:
+    for model in MODELS:
+        folder = repository / model / str(version)
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_text(content)
+        (repository / model / "configs").mkdir(exist_ok=True)
+        (repository / model / "configs" / f"v{version}.pbtxt").write_text(content)
+
+
+def contents(repository: Path) -> dict[str, str]:
+    files = (path for path in repository.rglob("*") if path.is_file())
+    return {str(path.relative_to(repository)): path.read_text() for path in files}
+
+
+def test_a_version_is_moved_in_beside_others(tmp_path: Path):
+    write_version(tmp_path, 1, "one")
+    with staging(tmp_path) as staged:
+        write_version(staged, 2, "two")
+        move_into_place(staged, tmp_path, 2)
+    assert taken_versions(tmp_path) == [1, 2]
+    assert is_complete(tmp_path, 1) and is_complete(tmp_path, 2)
+    assert (tmp_path / "fusion" / "1" / "model.onnx").read_text() == "one"
+    assert (tmp_path / "fusion" / "2" / "model.onnx").read_text() == "two"
+
+
+def test_a_version_replaces_one_of_its_number_with_all_its_files(tmp_path: Path):
+    write_version(tmp_path, 1, "old")
+    (tmp_path / "fusion" / "1" / "leftover").touch()
+    with staging(tmp_path) as staged:
+        write_version(staged, 1, "new")
+        move_into_place(staged, tmp_path, 1)
+    assert set(contents(tmp_path).values()) == {"new"}
+    assert not list(tmp_path.glob(".publishing-*"))
+
+
+@pytest.mark.parametrize("failing_move", range(1, 32, 5))
+def test_a_failed_move_leaves_the_repository_as_it_was(tmp_path, monkeypatch, failing_move):
+    write_version(tmp_path, 1, "old")
+    before = contents(tmp_path)
+    moves = []
+
+    def replace(source: Path, target: Path) -> None:
+        moves.append(target)
+        if len(moves) == failing_move:
+            raise OSError("disk full")
+        os.rename(source, target)
+
+    with staging(tmp_path) as staged:
+        write_version(staged, 1, "new")
+        monkeypatch.setattr(module.os, "replace", replace)
+        with pytest.raises(OSError, match="disk full"):
+            move_into_place(staged, tmp_path, 1)
+    assert contents(tmp_path) == before
+
+
+def test_the_configuration_of_the_product_encoder_comes_last_and_goes_first(tmp_path, monkeypatch):
+    write_version(tmp_path, 1, "old")
+    moves = []
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        moves.append((source, target))
+        real(source, target)
+
+    with staging(tmp_path) as staged:
+        write_version(staged, 1, "new")
+        monkeypatch.setattr(module.os, "replace", replace)
+        move_into_place(staged, tmp_path, 1)
+    config = tmp_path / "product_encoder" / "configs" / "v1.pbtxt"
+    assert moves[0][0] == config
+    assert moves[-1][1] == config
+
+
+def test_staging_leaves_nothing_behind_after_a_failure(tmp_path: Path):
+    with pytest.raises(RuntimeError), staging(tmp_path / "models") as staged:
+        write_version(staged, 1, "half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_with_a_missing_part_is_incomplete_but_taken(tmp_path: Path):
+    write_version(tmp_path, 3, "x")
+    (tmp_path / "image_tower" / "configs" / "v3.pbtxt").unlink()
+    assert not is_complete(tmp_path, 3)
+    assert taken_versions(tmp_path) == [3]
+
+
+def test_committed_files_are_completed_and_own_ones_kept(tmp_path: Path):
+    committed, target = tmp_path / "committed", tmp_path / "target"
+    write_version(committed, 1, "published, not committed")
+    (committed / "fusion" / "config.pbtxt").write_text("theirs")
+    (committed / "image_preprocess" / "warmup").mkdir()
+    (committed / "image_preprocess" / "warmup" / "photo").write_text("photo")
+    (target / "fusion").mkdir(parents=True)
+    (target / "fusion" / "config.pbtxt").write_text("tuned")
+    complete_committed_files(target, committed)
+    assert contents(target) == {
+        "fusion/config.pbtxt": "tuned",
+        "image_preprocess/warmup/photo": "photo",
+    }
