@@ -105,7 +105,8 @@ def print_report(report: IndexReport, console: Console) -> None:
         console: Where to.
     """
     if report.failures:
-        table = Table(box=None, pad_edge=False, title="Rows that failed", title_justify="left")
+        console.print("Rows that failed", style="bold")
+        table = Table(box=None, pad_edge=False)
         table.add_column("row", justify="right", no_wrap=True)
         table.add_column("product", no_wrap=True)
         table.add_column("reason")

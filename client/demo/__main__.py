@@ -31,10 +31,11 @@ DONE, FAILED, INTERRUPTED = 0, 1, 130
 OFFERS_PRINTED = 12
 OFFERS_ON_SHEET = 10
 OFFERS_ON_PAGE = 30
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _StopRequestedError(Exception):
-    """SIGTERM or Ctrl-C came."""
+    """Ctrl-C, SIGTERM or the end of the terminal came."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     # Tables in a log are as wide as they need to be read.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, _request_stop)
     try:
         _run(options, console)
@@ -106,7 +107,7 @@ def _next_commands(plan: DemoPlan, encoder: PublishedEncoder) -> list[str]:
 
 def _request_stop(number: int, frame: FrameType | None) -> None:
     # Stopping is bounded in time: a second signal must not break it off half-way.
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in STOP_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise _StopRequestedError(signal.Signals(number).name)
 

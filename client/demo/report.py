@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +18,7 @@ NAMES = {"image": "photo only", "text": "text only", "both": "photo and text"}
 METRICS_SHOWN = ("R@1", "R@5", "R@10", "P@1", "F1@1", "NDCG@10", "MAP", "Acc@10")
 
 
-def metrics_table(evaluation: Path) -> Table:
+def metrics_table(evaluation: Path) -> RenderableType:
     """Returns the metrics of `training.evaluate` by modality.
 
     Args:
@@ -25,10 +26,7 @@ def metrics_table(evaluation: Path) -> Table:
     """
     value: dict[str, Any] = json.loads(evaluation.read_text(encoding="utf-8"))
     patterns: dict[str, Any] = value["patterns"]
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    table.title = (
-        f"Evaluation: {value['query_count']} held-out offers, {value['gallery_count']} products"
-    )
+    table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     for pattern in patterns:
         table.add_column(pattern, justify="right")
@@ -36,33 +34,33 @@ def metrics_table(evaluation: Path) -> Table:
         cells = [patterns[pattern]["metrics"].get(name) for pattern in patterns]
         if any(cells):
             table.add_row(name, *(_number(cell["value"] if cell else None) for cell in cells))
-    return table
+    counts = f"{value['query_count']} held-out offers, {value['gallery_count']} products"
+    return _titled(f"Evaluation: {counts}", table)
 
 
-def recall_table(matched: Mapping[str, Sequence[MatchedOffer]]) -> Table:
+def recall_table(matched: Mapping[str, Sequence[MatchedOffer]]) -> RenderableType:
     """Returns recall@1 as measured through the matching service.
 
     Args:
         matched: Matched offers by modality.
     """
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    table.title = "Recall@1 through the matching service"
+    table = Table(box=None, pad_edge=False)
     table.add_column("offer has")
     table.add_column("offers", justify="right")
     table.add_column("recall@1", justify="right")
     for pattern, offers in matched.items():
         recall = _number(recall_at_1(offers)) if offers else "–"
         table.add_row(NAMES[pattern], str(len(offers)), Text(recall, style="bold"))
-    return table
+    return _titled("Recall@1 through the matching service", table)
 
 
-def matches_table(matched: Sequence[MatchedOffer]) -> Table:
+def matches_table(matched: Sequence[MatchedOffer]) -> RenderableType:
     """Returns offers beside their best match.
 
     Args:
         matched: The offers to show.
     """
-    table = Table(box=None, pad_edge=False, title="Held-out offers", title_justify="left")
+    table = Table(box=None, pad_edge=False)
     table.add_column("offer", ratio=1)
     table.add_column("best match", ratio=1)
     table.add_column("probability", justify="right", no_wrap=True)
@@ -77,7 +75,7 @@ def matches_table(matched: Sequence[MatchedOffer]) -> Table:
             else "",
             Text("right", style="green") if each.found else Text("wrong", style="red"),
         )
-    return table
+    return _titled("Held-out offers and their best matches", table)
 
 
 def sheet_title(name: str, matched: Mapping[str, Sequence[MatchedOffer]]) -> tuple[str, str]:
@@ -106,6 +104,11 @@ def offer_name(matched: MatchedOffer) -> str:
     if product.title:
         return product.title
     return matched.offer.image_path.name if matched.offer.image_path else product.product_id
+
+
+def _titled(title: str, table: Table) -> RenderableType:
+    # Not the table's own title, which would be folded to the width of the table.
+    return Group(Text(title, style="bold"), table)
 
 
 def _number(value: float | None) -> str:

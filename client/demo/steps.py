@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -196,6 +197,9 @@ def stop_process(process: subprocess.Popen[bytes], timeout_s: float = STOP_TIMEO
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    # Whatever it had started itself, such as workers that load data, is in its session.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def log_path(folder: Path, name: str) -> Path:
