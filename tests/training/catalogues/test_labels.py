@@ -1,0 +1,34 @@
+"""Labels looked at before reading."""
+
+import pytest
+
+from training.catalogues.labels import require_shared_groups, require_two_classes
+
+
+def write(tmp_path, *labels):
+    path = tmp_path / "t.csv"
+    path.write_text("id,label\n" + "".join(f"{n},{label}\n" for n, label in enumerate(labels)))
+    return path
+
+
+def test_two_classes_and_a_shared_group_pass(tmp_path):
+    path = write(tmp_path, "a", "b", "", "a")
+    require_two_classes(path, "label")
+    require_shared_groups(path, "label")
+
+
+def test_labels_of_one_class_are_refused_by_file_row_and_column(tmp_path):
+    with pytest.raises(ValueError, match=r"t\.csv, column 'label': every label is 'a', from row 2"):
+        require_two_classes(write(tmp_path, "", "a", "a"), "label")
+
+
+def test_groups_of_one_item_are_refused_by_file_row_and_column(tmp_path):
+    message = r"t\.csv, column 'label': each of the 2 groups has one item, .* 'a' of row 1"
+    with pytest.raises(ValueError, match=message):
+        require_shared_groups(write(tmp_path, "a", "b"), "label")
+
+
+@pytest.mark.parametrize("check", [require_two_classes, require_shared_groups])
+def test_a_column_without_labels_is_refused(check, tmp_path):
+    with pytest.raises(ValueError, match="no row has a"):
+        check(write(tmp_path, "", ""), "label")
