@@ -11,14 +11,17 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from training.catalogues.fashion import read_fashion
 from training.catalogues.generated.catalogue import generate_catalogue
 from training.catalogues.grocery import read_grocery
+from training.catalogues.kazanexpress import read_kazanexpress
 from training.catalogues.reading import MatchingData, checked, split_by_group
+from training.catalogues.shopee import read_shopee
+from training.catalogues.sports import read_sports
 from training.catalogues.table import parse_column_mapping, read_table, write_table
 from training.preprocessing.settings import PreprocessingSettings
 from training.product import BadRow
@@ -27,6 +30,14 @@ BAD_ROWS = "bad_rows.csv"
 SUMMARY = "data.json"
 TABLES = ("train", "queries", "gallery")
 SHOWN_BAD_ROW_COUNT = 10
+# Data sets with a folder and a layout of their own, by the name that --data takes.
+PUBLISHED: Mapping[str, Callable[[Path, PreprocessingSettings, int], MatchingData]] = {
+    "grocery": lambda folder, settings, seed: read_grocery(folder, settings),
+    "fashion": read_fashion,
+    "shopee": read_shopee,
+    "sports": read_sports,
+    "kazanexpress": read_kazanexpress,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +45,7 @@ class Source:
     """Which data set is read, and how.
 
     Attributes:
-        data: "generated", "grocery", "fashion", or a CSV or Parquet file of one's own.
+        data: "generated", a name of `PUBLISHED`, or a CSV or Parquet file of one's own.
         data_dir: Folder of the data set; for the generated one, where its pictures go.
         columns: Mapping of a file's columns, such as "title=name,images=photo".
         product_count: Products of the generated catalogue.
@@ -87,7 +98,7 @@ def read_data(source: Source, out: Path) -> MatchingData:
         ValueError: If a file lacks a column, or the options do not fit the data set.
     """
     settings = PreprocessingSettings()
-    if source.columns and source.data in ("generated", "grocery", "fashion"):
+    if source.columns and source.data in ("generated", *PUBLISHED):
         raise ValueError(f"--columns is for tables of one's own, not for {source.data}")
     if source.data == "generated":
         rows = generate_catalogue(
@@ -97,16 +108,14 @@ def read_data(source: Source, out: Path) -> MatchingData:
             seed=source.seed,
         )
         return split_by_group(checked(rows, settings, source="generated"), source.seed)
-    if source.data == "grocery":
-        return read_grocery(_require_folder(source), settings)
-    if source.data == "fashion":
-        return read_fashion(_require_folder(source), settings, source.seed)
+    if source.data in PUBLISHED:
+        return PUBLISHED[source.data](_require_folder(source), settings, source.seed)
     if source.data_dir is not None:
         raise ValueError("--data-dir is for data sets known by name, not for a table")
     table = Path(source.data)
     if table.suffix == "":
         raise ValueError(
-            "--data must be generated, grocery, fashion or a .csv or .parquet file, "
+            f"--data must be generated, {', '.join(PUBLISHED)} or a .csv or .parquet file, "
             f"got {source.data!r}"
         )
     products = read_table(table, parse_column_mapping(source.columns))
@@ -190,7 +199,7 @@ def _build_parser() -> argparse.ArgumentParser:
         description="Read a data set into train.parquet, queries.parquet and gallery.parquet.",
         epilog="Columns of one's own table: see training/catalogues/table.py.",
     )
-    known = "generated (default), grocery, fashion, or a CSV or Parquet file"
+    known = f"generated (default), {', '.join(PUBLISHED)}, or a CSV or Parquet file"
     parser.add_argument("--data", default="generated", help=known)
     parser.add_argument("--data-dir", type=Path, help="folder of the data set")
     parser.add_argument("--columns", default="", help="columns of a table: title=name,images=photo")
@@ -224,7 +233,11 @@ def _digest_inputs(source: Source) -> str:
             digest.update(path.read_bytes())
     lists = [Path(source.data)] if Path(source.data).is_file() else []
     if source.data_dir is not None and source.data != "generated":
-        lists += sorted((*source.data_dir.glob("*.csv"), *source.data_dir.glob("*.txt")))
+        lists += sorted(
+            path
+            for ending in ("csv", "txt", "parquet")
+            for path in source.data_dir.glob(f"*.{ending}")
+        )
     for path in lists:
         state = path.stat()
         digest.update(f"{path.absolute()} {state.st_size} {state.st_mtime_ns}".encode())

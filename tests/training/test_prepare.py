@@ -145,7 +145,7 @@ def test_the_generated_catalogue_is_prepared_and_kept(tmp_path):
     ("arguments", "message"),
     [
         (["--data", "nowhere.csv"], "no file nowhere.csv"),
-        (["--data", "nonsense"], "--data must be generated, grocery, fashion or"),
+        (["--data", "nonsense"], "--data must be generated, grocery, fashion, shopee"),
         (["--data", "grocery"], "needs --data-dir"),
         (["--data", "fashion", "--data-dir", "nowhere"], "--data-dir nowhere is not a folder"),
         (["--data", "generated", "--columns", "title=x"], "--columns is for tables"),
@@ -166,3 +166,19 @@ def test_a_table_with_no_usable_row_ends_with_the_first_reason(tmp_path, capsys)
     assert main(["--data", str(path), "--out", str(tmp_path / "out")]) == 1
     assert "no usable row" in (error := capsys.readouterr().err)
     assert "shop.csv, row 1: nothing to embed" in error
+
+
+def test_a_published_set_is_prepared_by_name_and_read_again_when_its_file_changes(tmp_path):
+    folder, out = tmp_path / "sports", tmp_path / "out"
+    folder.mkdir()
+    cards = folder / "company_data.csv"
+    header = "title,price,cat_1,cat_2,cat_3,caracteristics,img_ref,target,dealer\n"
+    lines = [f"Мяч {n},10,a,b,c,d,images/{n}.jpeg,class {n % 2},shop\n" for n in range(8)]
+    cards.write_text(header + "".join(lines), encoding="utf-8")
+    arguments = ["--data", "sports", "--data-dir", str(folder), "--out", str(out)]
+    assert main(arguments) == 0
+    assert counts(out) == {"train": 4, "queries": 4, "gallery": 4}
+    source = Source(data="sports", data_dir=folder)
+    assert find_prepared(source, out) is not None
+    cards.write_text(header + "".join(lines[:6]), encoding="utf-8")
+    assert find_prepared(source, out) is None

@@ -1,0 +1,205 @@
+"""KazanExpress: products of a marketplace whose category is to be predicted.
+
+Source: the test task of the marketplace KazanExpress. Licence: not stated.
+Layout: `train.parquet` (product_id, category_id, category_name, sale, shop_id, shop_title, rating,
+text_fields) and `test.parquet` (the same without the category), photos in
+`images/{train,test}/<product_id>.jpg`. `text_fields` is a JSON object: `title`, `description`
+(HTML), `attributes` (a list of statements), and `custom_characteristics`,
+`defined_characteristics` and `filters` (each name to list of values). The answer is
+`result.parquet` (product_id, predicted_category_id). Sale and rating say nothing of which product
+it is; they are not read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
+from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from training.catalogues.class_split import split_within_groups
+from training.catalogues.labels import require_two_classes
+from training.catalogues.reading import (
+    HELD_OUT_SHARE,
+    MatchingData,
+    Row,
+    checked,
+    separate,
+)
+from training.preprocessing.settings import PreprocessingSettings
+from training.product import BadRow, Product
+
+Part = Literal["train", "test"]
+RESULT = "result.parquet"
+_COLUMNS = ("product_id", "shop_title", "text_fields")
+_ID, _NAME = "category_id", "category_name"
+# Where two of them name one property, the later one is kept.
+_CHARACTERISTICS = ("custom_characteristics", "defined_characteristics", "filters")
+_SCHEMA = pa.schema([("product_id", pa.int64()), ("predicted_category_id", pa.int64())])
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryPrediction:
+    """One row of the answer.
+
+    Attributes:
+        product_id: Product of `test.parquet`.
+        category_id: The category it is taken for.
+    """
+
+    product_id: int
+    category_id: int
+
+
+def read_kazanexpress(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
+    """Reads the labelled products; a fifth of each category is held out.
+
+    Two offers of one product are not labelled here: the category is the group, and the gallery is
+    what is learnt from, so that a product is found when its neighbours are of its category. The
+    field `category` gives the answer away: leave it out of the embedded text fields.
+
+    Args:
+        folder: Folder of `train.parquet`.
+        settings: Settings of the later preprocessing.
+        seed: Seed of the split.
+
+    Raises:
+        FileNotFoundError: If there is no `train.parquet`.
+        ValueError: If it lacks a column or all its rows are of one category.
+    """
+    path = Path(folder) / "train.parquet"
+    rows = read_products(folder)
+    require_two_classes(path, _ID)
+    products, bad_rows = separate(checked(rows, settings, source=path.name))
+    train, queries = split_within_groups(products, HELD_OUT_SHARE, seed)
+    return MatchingData(train=train, queries=queries, gallery=train, bad_rows=bad_rows)
+
+
+def read_products(folder: Path, part: Part = "train") -> Iterator[Row]:
+    """Reads products, lazily, without opening photos.
+
+    Where the folder `images/<part>` is missing altogether, products come without photos.
+
+    Args:
+        folder: Folder of the two tables.
+        part: Which of them; the products of "test" have neither category nor group.
+
+    Raises:
+        FileNotFoundError: If there is no such table.
+        ValueError: If it lacks a column.
+    """
+    path = Path(folder) / f"{part}.parquet"
+    columns = (*_COLUMNS, _ID, _NAME) if part == "train" else _COLUMNS
+    require_columns(path, read_columns(path), columns)
+    images: Path | None = path.parent / "images" / part
+    if images is not None and not images.is_dir():
+        logger.warning("no folder %s: products are read without photos", images)
+        images = None
+    rows = read_cells(path, columns)
+    return (row if isinstance(row, BadRow) else _parse_product(row, images) for row in rows)
+
+
+def read_category_ids(folder: Path) -> dict[str, int]:
+    """Returns the number of each category by its name, from `train.parquet`.
+
+    Raises:
+        FileNotFoundError: If there is no `train.parquet`.
+        ValueError: If it lacks a column, a number is none, or one name has two.
+    """
+    path = Path(folder) / "train.parquet"
+    require_columns(path, read_columns(path), (_ID, _NAME))
+    ids: dict[str, int] = {}
+    for row in read_cells(path, (_ID, _NAME)):
+        if isinstance(row, BadRow):
+            continue
+        name, text = text_of(row.cells[_NAME]), text_of(row.cells[_ID])
+        if not text.isdigit():
+            raise ValueError(
+                f"{path}, row {row.row_number}, column {_ID!r}: must be a number, got {text!r}"
+            )
+        if ids.setdefault(name, int(text)) != int(text):
+            raise ValueError(
+                f"{path}, row {row.row_number}, column {_ID!r}: {name!r} is {ids[name]} in an "
+                f"earlier row, here {text}"
+            )
+    return ids
+
+
+def write_result(path: Path, predictions: Iterable[CategoryPrediction]) -> int:
+    """Writes the answer; the file appears whole or not at all.
+
+    Args:
+        path: Target, by custom named `result.parquet`; its folder is made.
+        predictions: One for each product.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        ValueError: If a product is predicted twice.
+    """
+    path = Path(path)
+    categories: dict[int, int] = {}
+    for prediction in predictions:
+        if prediction.product_id in categories:
+            raise ValueError(f"product_id {prediction.product_id} is predicted twice")
+        categories[prediction.product_id] = prediction.category_id
+    columns = [pa.array(categories.keys(), pa.int64()), pa.array(categories.values(), pa.int64())]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(categories)
+
+
+def _parse_product(row: CellRow, images: Path | None) -> Row:
+    product_id = text_of(row.cells["product_id"])
+    is_labelled = _ID in row.cells
+    category_id = text_of(row.cells.get(_ID))
+    if is_labelled and not category_id:
+        return row.refuse(f"column {_ID!r} is empty")
+    try:
+        fields = object_of(row.cells["text_fields"])
+        attributes = _read_characteristics(fields)
+    except ValueError as error:
+        return row.refuse(f"column 'text_fields': {error}")
+    try:
+        return Product(
+            product_id=product_id,
+            title=text_of(fields.get("title")),
+            description=_join_description(fields),
+            category=text_of(row.cells.get(_NAME)),
+            seller=text_of(row.cells["shop_title"]),
+            attributes=attributes,
+            images=(images / f"{product_id}.jpg",) if images is not None else (),
+            group=category_id,
+        )
+    except ValueError as error:
+        return row.refuse(str(error))
+
+
+def _join_description(fields: Mapping[str, object]) -> str:
+    statements = texts_of(fields.get("attributes"))
+    return "\n".join(filter(None, (text_of(fields.get("description")), *statements)))
+
+
+def _read_characteristics(fields: Mapping[str, object]) -> dict[str, str]:
+    attributes: dict[str, str] = {}
+    for name in _CHARACTERISTICS:
+        try:
+            attributes |= attributes_of(object_of(fields.get(name)))
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+    return attributes

@@ -1,0 +1,126 @@
+"""Cards of sports shops: Russian titles, categories, prices and characteristics.
+
+Source and licence: not stated; for local evaluation only.
+Layout: the query file `company_data.csv`, cards of one shop, and, where it is at hand, one more CSV
+file, the database: cards of other shops. Both have the columns title, price, cat_1, cat_2, cat_3,
+caracteristics, img_ref, target and dealer. `target` is the class of a card; in the query file
+`cat_1` and `cat_2` are the shop's own categories and `cat_3` is the brand. `img_ref` is a path
+below the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from training.catalogues.cell_values import price_of, text_of
+from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from training.catalogues.class_split import split_within_groups
+from training.catalogues.labels import require_two_classes
+from training.catalogues.reading import MatchingData, Row, checked, separate
+from training.preprocessing.settings import PreprocessingSettings
+from training.product import BadRow, Product
+
+QUERIES = "company_data.csv"
+HELD_OUT_SHARE = 0.5
+CATEGORY_SEPARATOR = " > "
+_TARGET = "target"
+_COLUMNS = (
+    "title",
+    "price",
+    "cat_1",
+    "cat_2",
+    "cat_3",
+    "caracteristics",
+    "img_ref",
+    _TARGET,
+    "dealer",
+)
+
+
+def read_sports(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
+    """Reads the cards; half of the query file's cards of each class are held out.
+
+    A match here is a card of the same class: `target` becomes the group. Without a database the
+    held-out cards are searched among themselves, each left out of its own search. With one, its
+    cards are the gallery, and they are learnt from as well. The field `category` nearly names the
+    class: embed the title alone to measure what titles say.
+
+    Args:
+        folder: Folder of the files.
+        settings: Settings of the later preprocessing.
+        seed: Seed of the split.
+
+    Raises:
+        FileNotFoundError: If there is no query file.
+        ValueError: If a file lacks a column, all targets are of one class, or there is more than
+            one file that could be the database.
+    """
+    folder = Path(folder)
+    path, database = folder / QUERIES, find_database(folder)
+    rows = read_cards(path)
+    require_two_classes(path, _TARGET)
+    cards, bad_rows = separate(checked(rows, settings, source=path.name))
+    train, queries = split_within_groups(cards, HELD_OUT_SHARE, seed)
+    if database is None:
+        return MatchingData(train=train, queries=queries, gallery=queries, bad_rows=bad_rows)
+    gallery, bad_gallery = separate(checked(read_cards(database), settings, source=database.name))
+    return MatchingData(
+        train=(*train, *gallery),
+        queries=queries,
+        gallery=gallery,
+        bad_rows=(*bad_rows, *bad_gallery),
+    )
+
+
+def find_database(folder: Path) -> Path | None:
+    """Returns the CSV file beside the query file; None when there is none.
+
+    Raises:
+        ValueError: If there are several.
+    """
+    others = sorted(path for path in Path(folder).glob("*.csv") if path.name != QUERIES)
+    if len(others) > 1:
+        names = ", ".join(path.name for path in others)
+        raise ValueError(f"{folder} must hold one database file beside {QUERIES}, got {names}")
+    return others[0] if others else None
+
+
+def read_cards(path: Path) -> Iterator[Row]:
+    """Reads the cards of a file, lazily. A photo that is not there is left out.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it lacks a column.
+    """
+    path = Path(path)
+    require_columns(path, read_columns(path), _COLUMNS)
+    rows = read_cells(path, _COLUMNS)
+    return (row if isinstance(row, BadRow) else _parse_card(row, path) for row in rows)
+
+
+def _parse_card(row: CellRow, path: Path) -> Row:
+    cells = {name: text_of(value) for name, value in row.cells.items()}
+    for name in ("title", _TARGET):
+        if not cells[name]:
+            return row.refuse(f"column {name!r} is empty")
+    photo = path.parent / cells["img_ref"] if cells["img_ref"] else None
+    try:
+        return Product(
+            product_id=_name_card(cells["img_ref"]) or f"{path.stem}-{row.row_number}",
+            title=cells["title"],
+            description=cells["caracteristics"],
+            category=CATEGORY_SEPARATOR.join(filter(None, (cells["cat_1"], cells["cat_2"]))),
+            brand=cells["cat_3"],
+            seller=cells["dealer"],
+            price=price_of(cells["price"]),
+            images=(photo,) if photo is not None and photo.is_file() else (),
+            group=cells[_TARGET],
+        )
+    except ValueError as error:
+        return row.refuse(str(error))
+
+
+def _name_card(reference: str) -> str:
+    """Returns the photo's path without its ending: the only identifier that a card has."""
+    return str(PurePosixPath(reference).with_suffix("")) if reference else ""
