@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from training.product import BadRow, Product
+from training.product_pair import ProductPair
 
 _COLUMN = re.compile(r"COL (\S+) VAL ?(.*?)(?=(?:^|\s)COL \S+ VAL|$)", re.DOTALL)
 _FIELD_OF_COLUMN = {
@@ -25,22 +25,13 @@ _FIELD_OF_COLUMN = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductPair:
-    """Two records, and whether they are the same product."""
-
-    left: Product
-    right: Product
-    is_match: bool
-
-
 def read_entity_pairs(path: Path) -> Iterator[ProductPair | BadRow]:
     """Reads the pairs of a file lazily; a line that is no pair comes back as a BadRow.
 
     Raises:
         FileNotFoundError: If the file does not exist.
     """
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8", errors="surrogateescape") as lines:
         for row_number, line in enumerate(lines, start=1):
             try:
                 yield _parse_pair(line.rstrip("\n"), f"{path.stem}-{row_number}")
@@ -49,6 +40,8 @@ def read_entity_pairs(path: Path) -> Iterator[ProductPair | BadRow]:
 
 
 def _parse_pair(line: str, pair_id: str) -> ProductPair:
+    if any("\udc80" <= character <= "\udcff" for character in line):  # bytes that did not decode
+        raise ValueError("is not UTF-8")
     parts = line.split("\t")
     if len(parts) != 3:
         raise ValueError(f"expected left, right and label between tabs, got {len(parts)} parts")

@@ -1,0 +1,155 @@
+"""Ozon E-CUP matching, on small tables of exactly the published form."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
+from training.product import BadRow
+
+FLOATS = pa.list_(pa.float32())
+PICTURE_SIZE, NAME_SIZE = 4, 3
+
+
+def write_pairs(folder, pairs):
+    left, right, target = (list(column) for column in zip(*pairs, strict=True))
+    columns = {"variantid1": left, "variantid2": right, "target": pa.array(target, pa.float64())}
+    pq.write_table(pa.table(columns), folder / "train.parquet")
+
+
+def write_attributes(folder, ids):
+    categories = json.dumps({"2": "Игрушки", "1": "EPG", "10": "Куклы"}, ensure_ascii=False)
+    mapping = json.dumps({"Цвет": ["белый", "красный"], "Бренд": ["Nobrand"]}, ensure_ascii=False)
+    columns = {
+        "variantid": ids,
+        "categories": [categories] * len(ids),
+        "characteristic_attributes_mapping": [mapping] * len(ids),
+    }
+    pq.write_table(pa.table(columns), folder / "attributes.parquet")
+
+
+def write_texts(folder, ids, vectors=None):
+    vectors = vectors or [np.full(NAME_SIZE, number, np.float32).tolist() for number in ids]
+    columns = {
+        "variantid": ids,
+        "name": [f"Кукла {number}" for number in ids],
+        "description": [f"<p>Описание {number}</p>" if number % 2 else None for number in ids],
+        "name_bert_64": pa.array(vectors, FLOATS),
+    }
+    pq.write_table(pa.table(columns), folder / "text_and_bert.parquet")
+
+
+def write_pictures(folder, ids, main=None, further=None):
+    main = main or [[[float(number)] * PICTURE_SIZE] for number in ids]
+    further = further or [[[0.5] * PICTURE_SIZE] * n or None for n in range(len(ids))]
+    columns = {
+        "variantid": ids,
+        "main_pic_embeddings_resnet_v1": pa.array(main, pa.list_(FLOATS)),
+        "pic_embeddings_resnet_v1": pa.array(further, pa.list_(FLOATS)),
+    }
+    pq.write_table(pa.table(columns), folder / "resnet.parquet")
+
+
+IDS = [11, 12, 13, 14]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_pairs(tmp_path, [(11, 12, 1), (13, 14, 0), (11, 13, 0)])
+    write_attributes(tmp_path, IDS)
+    write_texts(tmp_path, IDS)
+    write_pictures(tmp_path, IDS)
+    return tmp_path
+
+
+def reasons(rows):
+    return {row.row_number: row.reason for row in rows if isinstance(row, BadRow)}
+
+
+def test_pairs_of_raw_fields_are_joined(folder):
+    first, second, third = read_ecup_pairs(folder)
+    assert (first.is_match, second.is_match, third.is_match) == (True, False, False)
+    assert first.left.product_id == "11" and first.left.title == "Кукла 11"
+    assert first.left.description == "<p>Описание 11</p>" and first.right.description == ""
+    assert first.left.category == "EPG > Игрушки > Куклы"
+    assert first.left.attributes == {"Цвет": "белый, красный", "Бренд": "Nobrand"}
+
+
+def test_pairs_of_vectors_keep_all_pictures(folder):
+    first, second, _ = read_ecup_vectors(folder)
+    assert first.is_match and first.left.name_vector.tolist() == [11.0] * NAME_SIZE
+    assert first.left.main_picture.tolist() == [11.0] * PICTURE_SIZE
+    assert first.left.further_pictures.shape == (0, PICTURE_SIZE)
+    assert second.right.further_pictures.shape == (3, PICTURE_SIZE)
+    assert second.right.pictures.shape == (4, PICTURE_SIZE)
+    assert second.right.pictures.dtype == np.float32
+
+
+@pytest.mark.parametrize("read", [read_ecup_pairs, read_ecup_vectors])
+def test_blocks_do_not_change_what_is_read(read, folder):
+    whole, cut = list(read(folder)), list(read(folder, block_pair_count=1))
+    assert [repr(pair) for pair in whole] == [repr(pair) for pair in cut]
+
+
+def test_a_product_without_main_picture_has_none(folder):
+    write_pictures(folder, IDS, main=[None, *([[[1.0] * PICTURE_SIZE]] * 3)])
+    first = next(read_ecup_vectors(folder))
+    assert first.left.main_picture is None and len(first.left.pictures) == 0
+
+
+def test_bad_pairs_are_reported_by_number(folder):
+    write_pairs(folder, [(11, 12, 1), (11, 11, 1), (11, None, 0), (11, 12, 2), (11, 99, 0)])
+    found = reasons(read_ecup_pairs(folder))
+    assert list(found) == [2, 3, 4, 5]
+    assert "both name '11'" in found[2] and "'variantid2' is empty" in found[3]
+    assert "column 'target' must be 0 or 1, got '2'" in found[4]
+    assert "variantid '99' stands in no row of text_and_bert.parquet" in found[5]
+
+
+def test_nan_and_odd_vectors_are_reported_by_file_row_and_column(folder):
+    nan = [0.5, float("nan"), 0.5, 0.5]
+    write_pictures(folder, IDS, main=[[[1.0] * 4], [nan], [[1.0] * 4], [[1.0] * 3]])
+    found = reasons(read_ecup_vectors(folder))
+    assert list(found) == [1, 2]
+    assert "resnet.parquet, row 2, column 'main_pic_embeddings_resnet_v1'" in found[1]
+    assert "NaN" in found[1] and "has 3 numbers; others have 4" in found[2]
+
+
+def test_nan_among_further_pictures_and_missing_names_are_reported(folder):
+    write_pictures(folder, IDS, further=[[[1.0] * 4, [1.0, None, 1.0, 1.0]], None, None, None])
+    write_texts(folder, IDS, vectors=[[1.0] * 3, [1.0] * 3, None, [1.0] * 3])
+    found = reasons(read_ecup_vectors(folder))
+    assert "resnet.parquet, row 1, column 'pic_embeddings_resnet_v1'" in found[1]
+    assert "text_and_bert.parquet, row 3, column 'name_bert_64': is empty" in found[2]
+
+
+def test_repeated_products_are_reported_with_both_rows(folder):
+    write_attributes(folder, [11, 12, 13, 13])
+    found = reasons(read_ecup_pairs(folder))
+    assert "'13' stands in rows 3 and 4 of attributes.parquet" in found[2]
+
+
+def test_broken_attributes_are_reported_by_file_row_and_column(folder):
+    columns = {"variantid": IDS, "categories": ["{}"] * 4,
+               "characteristic_attributes_mapping": ["{}", "[oops", None, "{}"]}  # fmt: skip
+    pq.write_table(pa.table(columns), folder / "attributes.parquet")
+    found = reasons(read_ecup_pairs(folder))
+    assert list(found) == [1]
+    assert "row 2, column 'characteristic_attributes_mapping'" in found[1]
+
+
+def test_targets_of_one_class_are_refused(folder):
+    write_pairs(folder, [(11, 12, 1), (13, 14, 1)])
+    with pytest.raises(ValueError, match=r"train\.parquet, column 'target': every label is '1'"):
+        read_ecup_vectors(folder)
+
+
+def test_missing_tables_and_columns_are_named_at_once(folder):
+    with pytest.raises(FileNotFoundError, match=r"other\.parquet"):
+        read_ecup_pairs(folder, EcupFiles(texts="other.parquet"))
+    pq.write_table(pa.table({"variantid": IDS}), folder / "resnet.parquet")
+    with pytest.raises(ValueError, match=r"resnet\.parquet has no column 'main_pic_embeddings"):
+        read_ecup_vectors(folder)

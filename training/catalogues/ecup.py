@@ -1,0 +1,241 @@
+"""Ozon E-CUP matching: pairs of marketplace products, as raw fields or as precomputed vectors.
+
+Source: Ozon's competition E-CUP (2024), task of matching products. Licence: not stated.
+Layout, Parquet: `train` (variantid1, variantid2, target), and of each variantid once `attributes`
+(categories: JSON object of level to name; characteristic_attributes_mapping: JSON object of name to
+list of values), `text_and_bert` (name, description, name_bert_64: embedding of the name) and
+`resnet` (main_pic_embeddings_resnet_v1: list of one embedding; pic_embeddings_resnet_v1: list of
+0-16 embeddings, null for none). Pictures themselves are not published.
+
+The tables are too big for memory, so pairs are read in blocks, and each block looks its products up
+in one pass over each table.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
+from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from training.catalogues.labels import require_two_classes
+from training.catalogues.lookup import Key, blocks, find_rows
+from training.product import BadRow, Product
+from training.product_pair import PrecomputedPair, PrecomputedProduct, ProductPair, Vectors
+
+CATEGORY_SEPARATOR = " > "
+_ID = "variantid"
+_LEFT, _RIGHT, _TARGET = "variantid1", "variantid2", "target"
+_CATEGORIES, _ATTRIBUTES = "categories", "characteristic_attributes_mapping"
+_NAME, _DESCRIPTION, _NAME_VECTOR = "name", "description", "name_bert_64"
+_MAIN, _FURTHER = "main_pic_embeddings_resnet_v1", "pic_embeddings_resnet_v1"
+T = TypeVar("T")
+# Takes the identifiers of a block; what it returns makes one product of them, or raises ValueError.
+Finder = Callable[[set[Key]], Callable[[str], T]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcupFiles:
+    """Names of the tables in the data set's folder, all Parquet.
+
+    Attributes:
+        pairs: Labelled pairs.
+        attributes: Categories and attributes.
+        texts: Names, descriptions and embeddings of names.
+        pictures: Embeddings of pictures.
+    """
+
+    pairs: str = "train.parquet"
+    attributes: str = "attributes.parquet"
+    texts: str = "text_and_bert.parquet"
+    pictures: str = "resnet.parquet"
+
+
+def read_ecup_pairs(
+    folder: Path, files: EcupFiles | None = None, *, block_pair_count: int = 50_000
+) -> Iterator[ProductPair | BadRow]:
+    """Reads pairs of raw fields, lazily.
+
+    Args:
+        folder: Folder of the tables.
+        files: Their names, where they are not the published ones.
+        block_pair_count: Pairs whose products are in memory at once.
+
+    Returns:
+        The pairs in the file's order, or why one cannot be used.
+
+    Raises:
+        FileNotFoundError: If a table is missing.
+        ValueError: If one lacks a column, or all targets are of one class.
+    """
+    folder, files = Path(folder), files or EcupFiles()
+    attributes, texts = folder / files.attributes, folder / files.texts
+    _require(attributes, (_ID, _CATEGORIES, _ATTRIBUTES))
+    _require(texts, (_ID, _NAME, _DESCRIPTION))
+    pairs = _open_pairs(folder / files.pairs)
+
+    def find(ids: set[Key]) -> Callable[[str], Product]:
+        found_texts = find_rows(texts, [_ID], ids, [_NAME, _DESCRIPTION])
+        found_attributes = find_rows(attributes, [_ID], ids, [_CATEGORIES, _ATTRIBUTES])
+        return lambda text: _make_product(
+            text, found_texts.take((text,)), found_attributes.take((text,))
+        )
+
+    joined = _join(pairs, find, block_pair_count)
+    return (
+        row if isinstance(row, BadRow) else ProductPair(left=row[0], right=row[1], is_match=row[2])
+        for row in joined
+    )
+
+
+def read_ecup_vectors(
+    folder: Path, files: EcupFiles | None = None, *, block_pair_count: int = 50_000
+) -> Iterator[PrecomputedPair | BadRow]:
+    """Reads pairs of precomputed vectors, lazily; a NaN among them makes the pair a bad row.
+
+    Args:
+        folder: Folder of the tables; `attributes` is not needed.
+        files: Their names, where they are not the published ones.
+        block_pair_count: Pairs whose vectors are in memory at once.
+
+    Returns:
+        The pairs in the file's order, or why one cannot be used.
+
+    Raises:
+        FileNotFoundError: If a table is missing.
+        ValueError: If one lacks a column, or all targets are of one class.
+    """
+    folder, files = Path(folder), files or EcupFiles()
+    texts, pictures = folder / files.texts, folder / files.pictures
+    _require(texts, (_ID, _NAME_VECTOR))
+    _require(pictures, (_ID, _MAIN, _FURTHER))
+    pairs = _open_pairs(folder / files.pairs)
+    sizes: dict[str, int] = {}
+
+    def find(ids: set[Key]) -> Callable[[str], PrecomputedProduct]:
+        found_texts = find_rows(texts, [_ID], ids, [_NAME_VECTOR])
+        found_pictures = find_rows(pictures, [_ID], ids, [_MAIN, _FURTHER])
+        return lambda text: _make_precomputed(
+            text, found_texts.take((text,)), found_pictures.take((text,)), sizes
+        )
+
+    joined = _join(pairs, find, block_pair_count)
+    return (
+        row
+        if isinstance(row, BadRow)
+        else PrecomputedPair(left=row[0], right=row[1], is_match=row[2])
+        for row in joined
+    )
+
+
+def _require(path: Path, columns: Sequence[str]) -> None:
+    require_columns(path, read_columns(path), columns)
+
+
+def _open_pairs(path: Path) -> Iterator[CellRow | BadRow]:
+    _require(path, (_LEFT, _RIGHT, _TARGET))
+    require_two_classes(path, _TARGET)
+    return read_cells(path, (_LEFT, _RIGHT, _TARGET))
+
+
+def _join(
+    rows: Iterator[CellRow | BadRow], find: Finder[T], block_pair_count: int
+) -> Iterator[tuple[T, T, bool] | BadRow]:
+    """Puts the products of each pair beside its label."""
+    for block in blocks(rows, block_pair_count):
+        ids: set[Key] = {
+            (text_of(row.cells[name]),)
+            for row in block
+            if isinstance(row, CellRow)
+            for name in (_LEFT, _RIGHT)
+        }
+        product_of = functools.cache(find(ids))
+        for row in block:
+            yield row if isinstance(row, BadRow) else _join_row(row, product_of)
+
+
+def _join_row(row: CellRow, product_of: Callable[[str], T]) -> tuple[T, T, bool] | BadRow:
+    left, right, target = (text_of(row.cells[name]) for name in (_LEFT, _RIGHT, _TARGET))
+    for name, text in ((_LEFT, left), (_RIGHT, right)):
+        if not text:
+            return row.refuse(f"column {name!r} is empty")
+    if left == right:
+        return row.refuse(f"columns {_LEFT!r} and {_RIGHT!r} both name {left!r}")
+    if target not in ("0", "1"):
+        return row.refuse(f"column {_TARGET!r} must be 0 or 1, got {target!r}")
+    try:
+        return product_of(left), product_of(right), target == "1"
+    except ValueError as error:
+        return row.refuse(str(error))
+
+
+def _make_product(product_id: str, texts: CellRow, attributes: CellRow) -> Product:
+    return Product(
+        product_id=product_id,
+        title=text_of(texts.cells[_NAME]),
+        description=text_of(texts.cells[_DESCRIPTION]),
+        category=_join_categories(_read_object(attributes, _CATEGORIES)),
+        attributes=attributes_of(_read_object(attributes, _ATTRIBUTES)),
+    )
+
+
+def _join_categories(levels: dict[str, object]) -> str:
+    ordered = sorted(levels.items(), key=lambda level: (len(level[0]), level[0]))
+    return CATEGORY_SEPARATOR.join(text for _, name in ordered for text in texts_of(name))
+
+
+def _read_object(row: CellRow, column: str) -> dict[str, object]:
+    try:
+        return object_of(row.cells[column])
+    except ValueError as error:
+        raise ValueError(f"{_place(row, column)}: {error}") from None
+
+
+def _make_precomputed(
+    product_id: str, texts: CellRow, pictures: CellRow, sizes: dict[str, int]
+) -> PrecomputedProduct:
+    names = _read_vectors(texts, _NAME_VECTOR, sizes, _NAME_VECTOR)
+    main = _read_vectors(pictures, _MAIN, sizes, _MAIN)
+    # Further pictures share the main picture's space, hence its size.
+    further = _read_vectors(pictures, _FURTHER, sizes, _MAIN)
+    if len(names) != 1:
+        raise ValueError(f"{_place(texts, _NAME_VECTOR)}: is empty; expected one embedding")
+    if len(main) > 1:
+        raise ValueError(f"{_place(pictures, _MAIN)}: has {len(main)} embeddings; expected one")
+    size = sizes.get(_MAIN, 0)
+    return PrecomputedProduct(
+        product_id=product_id,
+        name_vector=names[0],
+        main_picture=main[0] if main else None,
+        further_pictures=np.stack(further) if further else np.zeros((0, size), np.float32),
+    )
+
+
+def _read_vectors(
+    row: CellRow, column: str, sizes: dict[str, int], space: str
+) -> Sequence[Vectors]:
+    """Returns the vectors of a cell; the first ever seen of a space sets its size."""
+    cell = row.cells[column]
+    if cell is None:
+        return []
+    vectors = [cell] if isinstance(cell, np.ndarray) else cell
+    if not isinstance(vectors, list) or not all(isinstance(v, np.ndarray) for v in vectors):
+        raise ValueError(f"{_place(row, column)}: must hold lists of numbers, got {cell!r:.40}")
+    for vector in vectors:
+        size = sizes.setdefault(space, len(vector))
+        if len(vector) != size:
+            raise ValueError(
+                f"{_place(row, column)}: an embedding has {len(vector)} numbers; others have {size}"
+            )
+        if not np.isfinite(vector).all():
+            raise ValueError(f"{_place(row, column)}: an embedding holds NaN or infinity")
+    return vectors
+
+
+def _place(row: CellRow, column: str) -> str:
+    return f"{row.source}, row {row.row_number}, column {column!r}"

@@ -1,0 +1,159 @@
+"""Amazon ESCI: shoppers' queries, products, and how well each answers.
+
+Source: Reddy et al., "Shopping Queries Dataset: A Large-Scale ESCI Benchmark for Improving Product
+Search", arXiv 2206.06588; https://github.com/amazon-science/esci-data, Apache-2.0.
+Layout, Parquet or CSV: examples (query, product_id, product_locale, esci_label, split and others)
+and products (product_id, product_title, product_description, product_bullet_point, product_brand,
+product_color, product_locale). One file may hold both, joined; the smallest form is `query`,
+`product` (a title) and `esci_label`. A label is exact, substitute, complement or irrelevant, or its
+first letter. The older release calls the examples' locale `query_locale`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.catalogues.cell_values import text_of
+from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from training.catalogues.labels import require_two_classes
+from training.catalogues.lookup import FoundRows, Key, blocks, find_rows
+from training.product import BadRow, Product
+from training.query_product import QueryProduct, Relevance
+
+_QUERY, _LABEL, _SPLIT = "query", "esci_label", "split"
+_ID, _TITLE, _PLAIN_TITLE = "product_id", "product_title", "product"
+_LOCALE, _OLD_LOCALE = "product_locale", "query_locale"
+_DETAILS = ("product_description", "product_bullet_point", "product_brand", "product_color")
+_LABELS = {label.value: label for label in Relevance} | {
+    label.value[0]: label for label in Relevance
+}
+ProductOf = Callable[[CellRow], Product]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EsciChoice:
+    """Which examples are read; an empty text chooses all.
+
+    Attributes:
+        locale: "us", "es" or "jp".
+        split: "train" or "test".
+    """
+
+    locale: str = ""
+    split: str = ""
+
+
+def read_esci(
+    examples: Path,
+    products: Path | None = None,
+    choice: EsciChoice | None = None,
+    *,
+    block_row_count: int = 100_000,
+) -> Iterator[QueryProduct | BadRow]:
+    """Reads judged pairs of query and product, lazily.
+
+    Args:
+        examples: File of the judgements.
+        products: File of the products; None when the examples hold their titles.
+        choice: Which examples are read; all of them by default.
+        block_row_count: Examples whose products are in memory at once.
+
+    Returns:
+        The chosen pairs in the file's order, or why one cannot be used.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If one lacks a column, or all labels are of one class.
+    """
+    examples, choice = Path(examples), choice or EsciChoice()
+    present = read_columns(examples)
+    locale = _OLD_LOCALE if _OLD_LOCALE in present else _LOCALE
+    required = [_QUERY, _LABEL]
+    required += [locale] if choice.locale or products is not None else []
+    required += [_SPLIT] if choice.split else []
+    if products is not None:
+        required.append(_ID)
+    else:
+        required.append(_PLAIN_TITLE if _PLAIN_TITLE in present else _TITLE)
+    require_columns(examples, present, required)
+    require_two_classes(examples, _LABEL)
+    optional = [name for name in (_ID, *_DETAILS) if name in present and name not in required]
+    rows = _choose(read_cells(examples, [*required, *optional]), choice, locale)
+    if products is None:
+        return (row if isinstance(row, BadRow) else _judge(row, _own_product) for row in rows)
+    products = Path(products)
+    known = read_columns(products)
+    require_columns(products, known, (_ID, _LOCALE, _TITLE))
+    details = [_TITLE, *(name for name in _DETAILS if name in known)]
+    return _look_up(rows, products, details, locale, block_row_count)
+
+
+def _choose(
+    rows: Iterator[CellRow | BadRow], choice: EsciChoice, locale: str
+) -> Iterator[CellRow | BadRow]:
+    wanted = {locale: choice.locale, _SPLIT: choice.split}
+    for row in rows:
+        if isinstance(row, BadRow) or all(
+            text_of(row.cells[name]) == text for name, text in wanted.items() if text
+        ):
+            yield row
+
+
+def _look_up(
+    rows: Iterator[CellRow | BadRow],
+    products: Path,
+    details: Sequence[str],
+    locale: str,
+    block_row_count: int,
+) -> Iterator[QueryProduct | BadRow]:
+    for block in blocks(rows, block_row_count):
+        keys = {_key(row, locale) for row in block if isinstance(row, CellRow)}
+        found = find_rows(products, [_ID, _LOCALE], keys, details)
+
+        def product_of(row: CellRow, found: FoundRows = found) -> Product:
+            return _make_product(found.take(_key(row, locale)), _key(row, locale)[0])
+
+        for row in block:
+            yield row if isinstance(row, BadRow) else _judge(row, product_of)
+
+
+def _key(row: CellRow, locale: str) -> Key:
+    return text_of(row.cells[_ID]), text_of(row.cells[locale])
+
+
+def _judge(row: CellRow, product_of: ProductOf) -> QueryProduct | BadRow:
+    label = _LABELS.get(text_of(row.cells[_LABEL]).lower())
+    if label is None:
+        expected = ", ".join(Relevance)
+        return row.refuse(
+            f"column {_LABEL!r} must be {expected} or the first letter, "
+            f"got {text_of(row.cells[_LABEL])[:40]!r}"
+        )
+    query = text_of(row.cells[_QUERY])
+    if not query:
+        return row.refuse(f"column {_QUERY!r} is empty")
+    try:
+        return QueryProduct(query=query, product=product_of(row), label=label)
+    except ValueError as error:
+        return row.refuse(str(error))
+
+
+def _own_product(row: CellRow) -> Product:
+    return _make_product(row, text_of(row.cells.get(_ID)) or f"row-{row.row_number}")
+
+
+def _make_product(row: CellRow, product_id: str) -> Product:
+    column = _TITLE if _TITLE in row.cells else _PLAIN_TITLE
+    title = text_of(row.cells[column])
+    if not title:
+        raise ValueError(f"{row.source}, row {row.row_number}, column {column!r}: is empty")
+    description, points, brand, colour = (text_of(row.cells.get(name)) for name in _DETAILS)
+    return Product(
+        product_id=product_id,
+        title=title,
+        description="\n".join(filter(None, (points, description))),
+        brand=brand,
+        attributes={"color": colour} if colour else {},
+    )
