@@ -15,6 +15,15 @@ from torch import nn
 STREAMS = ("image", "text", "fused")
 
 
+class SteadyArcFaceLoss(pml.ArcFaceLoss):
+    """ArcFace whose gradient stays finite when an embedding meets its centre exactly."""
+
+    def get_angles(self, cosine_of_target_classes: torch.Tensor) -> torch.Tensor:
+        """Returns angles in radians, (B,); the slope of acos is infinite at one."""
+        limit = 1.0 - 1e-6
+        return torch.acos(cosine_of_target_classes.clamp(-limit, limit))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArcFaceConfig:
     """Additive angular margin against one learnt centre per group.
@@ -46,7 +55,7 @@ class ArcFaceConfig:
 
     def build(self, *, group_count: int, embedding_dim: int) -> nn.Module:
         """Builds the loss over embeddings (B, embedding_dim) and labels below `group_count`."""
-        return pml.ArcFaceLoss(
+        return SteadyArcFaceLoss(
             num_classes=group_count,
             embedding_size=embedding_dim,
             margin=self.margin_degrees,

@@ -174,9 +174,9 @@ class EncoderModule(L.LightningModule):
         for pattern, weights in pattern_weights(share).items():
             judgement = judge_ranking(queries, gallery, weights)
             if judgement is not None:
-                self.log(f"validation/recall_at_1_{pattern}", judgement.recall_at_1, prog_bar=True)
+                self.log(f"validation/recall_at_1_{pattern}", judgement.recall_at_1)
                 precisions.append(judgement.mean_average_precision)
-        self.log(MONITORED, sum(precisions) / max(1, len(precisions)))
+        self.log(MONITORED, sum(precisions) / max(1, len(precisions)), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         """Returns AdamW and its schedule, moved at every step."""

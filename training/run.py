@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import lightning as L
@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
 from transformers import PretrainedConfig
 
-from training.checkpoint import load_inputs, save_encoder, save_inputs
+from training.checkpoint import TOKENIZER, load_inputs, save_encoder, save_inputs
 from training.config import TrainConfig
 from training.data_module import Batch, ProductDataModule
 from training.fusion_weight import fit_fusion_weight
@@ -80,39 +80,16 @@ def train(config: TrainConfig) -> TrainingSummary:
     L.seed_everything(config.seed, workers=True)
     data = load_training_data(config.data, config.seed)
     tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, data.train)
-    save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
-    loaders = ProductDataModule(
-        data,
-        config.data,
-        config.preprocessing,
-        TextTokenizer(folder / "tokenizer.json", config.preprocessing),
-        sampler=config.sampler,
-        augmentation=config.augmentation,
-        seed=config.seed,
-    )
-    module = EncoderModule(
-        build_model(
-            config.model,
-            image_size_px=config.preprocessing.image_size_px,
-            architecture=architecture,
-        ),
-        loss=config.loss,
-        optimizer=config.optimizer,
-        group_count=loaders.group_count,
-        seed=config.seed,
-    )
-    # Convolutions on a CPU, and on tensor cores, are a third faster with the channels last.
-    module.model.image_tower.to(memory_format=torch.channels_last)
+    saved = replace(config, resume=False)
+    save_inputs(folder, config=saved, tokenizer=tokenizer, architecture=architecture)
+    loaders = _feed(config, data, folder)
+    module = _assemble(config, architecture, loaders.group_count)
     trainer = build_trainer(
         config.loop,
         folder=folder,
         gradient_clip=config.optimizer.gradient_clip,
         with_validation=bool(data.validation),
     )
-    logger.info(
-        "%d rows of %d groups to train on, %d validation offers, %d catalogue products",
-        len(data.train), loaders.group_count, len(data.validation), len(data.gallery),
-    )  # fmt: skip
     start_s = time.perf_counter()
     trainer.fit(module, loaders, ckpt_path=last)
     duration_s = time.perf_counter() - start_s
@@ -122,12 +99,51 @@ def train(config: TrainConfig) -> TrainingSummary:
         save_encoder(
             folder,
             model=module.model,
-            config=config,
+            config=saved,
             tokenizer=tokenizer,
             architecture=architecture,
         )
         (folder / METRICS).write_text(json.dumps(asdict(summary), indent=2) + "\n")
     return summary
+
+
+def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataModule:
+    loaders = ProductDataModule(
+        data,
+        config.data,
+        config.preprocessing,
+        TextTokenizer(folder / TOKENIZER, config.preprocessing),
+        sampler=config.sampler,
+        augmentation=config.augmentation,
+        seed=config.seed,
+    )
+    logger.info(
+        "%d rows of %d groups to train on, %d validation offers, %d catalogue products",
+        len(data.train),
+        loaders.group_count,
+        len(data.validation),
+        len(data.gallery),
+    )
+    return loaders
+
+
+def _assemble(
+    config: TrainConfig, architecture: PretrainedConfig, group_count: int
+) -> EncoderModule:
+    model = build_model(
+        config.model,
+        image_size_px=config.preprocessing.image_size_px,
+        architecture=architecture,
+    )
+    # Convolutions on a CPU, and on tensor cores, are a third faster with the channels last.
+    model.image_tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return EncoderModule(
+        model,
+        loss=config.loss,
+        optimizer=config.optimizer,
+        group_count=group_count,
+        seed=config.seed,
+    )
 
 
 def prepare_text(

@@ -11,7 +11,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from lightning.pytorch.utilities import rank_zero_only
+
 from training.config import read_config
+from training.run import TrainingSummary, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,20 +30,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module="lightning.*")
     # Loader processes are forked after the tokenizer was used, which its threads do not survive.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from training.run import train
-
     try:
         summary = train(config)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"training failed: {error}\n")
         return 1
+    report(summary, config.output)
+    return 0
+
+
+@rank_zero_only
+def report(summary: TrainingSummary, folder: str) -> None:
+    """Prints what a run came to, on one process of a distributed run."""
     for pattern, recall in summary.recall_at_1.items():
         sys.stdout.write(f"validation recall@1 by {pattern}: {recall:.3f}\n")
     sys.stdout.write(
         f"fusion weight {summary.fusion_weight:.2f}, {summary.epoch_count} epochs in "
-        f"{summary.duration_s:.0f} s, saved in {config.output}\n"
+        f"{summary.duration_s:.0f} s, saved in {folder}\n"
     )
-    return 0
 
 
 if __name__ == "__main__":

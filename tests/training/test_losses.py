@@ -84,6 +84,14 @@ def test_arcface_equals_the_loop_in_value_and_gradient():
     assert not torch.allclose(fast, slow_arcface(rows, LABELS, loss.W, 10, 8), atol=1e-3)
 
 
+def test_arcface_has_a_finite_gradient_at_a_centre():
+    loss = ArcFaceConfig(weight=1.0).build(group_count=4, embedding_dim=5)
+    rows = F.normalize(loss.W.detach().T[LABELS]).requires_grad_()
+    loss(rows, LABELS).backward()
+    assert rows.grad.isfinite().all()
+    assert loss.W.grad.isfinite().all()
+
+
 def make_streams(present: dict[str, torch.Tensor]) -> dict[str, Stream]:
     return {
         name: Stream(
