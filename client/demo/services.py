@@ -108,11 +108,12 @@ def triton_service(repository: Path, version: str, folder: Path) -> tuple[Servic
 
     Args:
         repository: The model repository.
-        version: Which version to serve.
+        version: Which version to serve; empty takes the latest.
         folder: Of the run; Triton's own log lies below it.
     """
     grpc_port, http_port, metrics_port = free_ports(3)
-    arguments = ["server.triton", "--model-repository", str(repository), "--version", version]
+    arguments = ["server.triton", "--model-repository", str(repository)]
+    arguments += ["--version", version] if version else []
     arguments += ["--grpc-port", str(grpc_port), "--http-port", str(http_port)]
     arguments += ["--metrics-port", str(metrics_port)]
     arguments += ["--log-file", str(log_path(folder, "tritonserver"))]

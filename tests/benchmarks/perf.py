@@ -1,0 +1,216 @@
+"""Loads the encoders of a running Triton with perf_analyzer; prints and saves what it measured.
+
+python -m tests.benchmarks.perf
+python -m tests.benchmarks.perf --triton 127.0.0.1:8001 --concurrency 1,4,8 --models image_encoder
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, fields
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from client.demo.services import RunningServices, triton_service
+from client.demo.steps import DemoError
+from client.product_file import ProductFileError
+from tests.benchmarks.perf_analyzer import (
+    INTERVAL_MS,
+    STEADY_PERCENT,
+    Measurement,
+    PerfAnalyzer,
+    PerfError,
+    find_perf_analyzer,
+    measure,
+)
+from tests.benchmarks.perf_input import TENSORS, read_products, write_input
+
+PREPARED = Path(".cache/data")
+UNSTEADY_NOTE = (
+    f"unsteady: no three windows of {INTERVAL_MS} ms agreed within {STEADY_PERCENT} %; "
+    "something else keeps this machine busy"
+)
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+
+
+class _StopRequestedError(Exception):
+    """Ctrl-C or SIGTERM came."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures; returns 0 when every model was.
+
+    Args:
+        arguments: The command line without the program's name; None takes that of the process.
+    """
+    options = _build_parser().parse_args(arguments)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _request_stop)
+    try:
+        with ExitStack() as stack:
+            measurements = _measure_all(options, console, stack)
+    except (PerfError, DemoError, ProductFileError, ValueError) as error:
+        console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
+        return FAILED
+    except _StopRequestedError:
+        console.print("stopped, and with it everything that was started")
+        return INTERRUPTED
+    path = options.output / "perf.csv"
+    write_measurements(path, measurements)
+    console.print()
+    console.print(measurement_table(measurements))
+    if not all(each.is_steady for each in measurements):
+        console.print(UNSTEADY_NOTE)
+    console.print(f"saved in {path}", soft_wrap=True)
+    return DONE
+
+
+def find_queries(prepared: Path) -> Path:
+    """Returns a table of held-out offers: that of the generated data, else the newest.
+
+    Args:
+        prepared: Folder of the prepared data.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    generated = prepared / "generated" / "queries.parquet"
+    if generated.is_file():
+        return generated
+    tables = list(prepared.glob("*/queries.parquet"))
+    if not tables:
+        raise ValueError(f"{prepared} holds no prepared data: run `make data`, or give --products")
+    return max(tables, key=lambda table: table.stat().st_mtime)
+
+
+def write_measurements(path: Path, measurements: Sequence[Measurement]) -> None:
+    """Writes the measurements, one row each, as CSV.
+
+    Args:
+        path: File to write.
+        measurements: Of any models.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [each.name for each in fields(Measurement)])
+        writer.writeheader()
+        writer.writerows(asdict(each) for each in measurements)
+
+
+def measurement_table(measurements: Sequence[Measurement]) -> Table:
+    """Returns the measurements as a table."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    for name in ("concurrency", "inferences/s", "p50 ms", "p95 ms", "p99 ms"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    last = ""
+    for each in measurements:
+        if last and each.model != last:
+            table.add_row()
+        table.add_row(
+            each.model if each.model != last else "",
+            str(each.concurrency),
+            *(f"{value:.1f}" for value in (each.throughput, each.p50_ms, each.p95_ms, each.p99_ms)),
+            "" if each.is_steady else "unsteady",
+        )
+        last = each.model
+    return table
+
+
+def _measure_all(
+    options: argparse.Namespace, console: Console, stack: ExitStack
+) -> list[Measurement]:
+    rows = read_products(options.products or find_queries(PREPARED))
+    with console.status("getting perf_analyzer …"):
+        analyzer = find_perf_analyzer()
+    address = options.triton
+    if not _listens(address):
+        services = stack.enter_context(RunningServices(options.output, console))
+        console.print(f"no Triton listens on {address}: starting one")
+        service, address = triton_service(options.repository, options.version, options.output)
+        services.start(service)
+    measurements = []
+    for model in options.models:
+        data = options.output / f"{model}.json"
+        write_input(data, model, rows)
+        for concurrency in options.concurrency:
+            measurements.append(_measure(analyzer, model, concurrency, address, data, console))
+    return measurements
+
+
+def _measure(
+    analyzer: PerfAnalyzer,
+    model: str,
+    concurrency: int,
+    address: str,
+    data: Path,
+    console: Console,
+) -> Measurement:
+    with console.status(f"{model}, concurrency {concurrency} …"):
+        return measure(
+            analyzer,
+            model=model,
+            concurrency=concurrency,
+            address=address,
+            data=data,
+            output=data.with_name(f"{model}_{concurrency}.csv"),
+        )
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _request_stop(number: int, frame: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise _StopRequestedError(signal.Signals(number).name)
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = [0]
+    if min(counts) < 1:
+        raise argparse.ArgumentTypeError(f"expected numbers such as 1,4,8, got {text!r}")
+    return counts
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.perf",
+        description="Load the encoders in Triton with perf_analyzer. A Triton is started when none "
+        "listens; perf_analyzer is installed into .venv-perf when PATH has none.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--triton", default="127.0.0.1:8001", metavar="HOST:PORT", help="Triton's gRPC address")
+    add("--repository", type=Path, default=Path("model_repository"), help="what to start it with")
+    add("--version", default="", help="version to start; the latest when left out")
+    add("--products", type=Path, help="table with photos and titles; default: prepared offers")
+    add("--models", nargs="+", default=list(TENSORS), choices=list(TENSORS), help="what to load")
+    add("--concurrency", type=_counts, default=[1, 4, 8], help="requests under way at a time")
+    add("--output", type=Path, default=Path("runs/perf"), help="folder of the results")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
