@@ -1,0 +1,206 @@
+"""Runs side by side: where their configurations differ, and what each came to."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from training.checkpoint import CONFIG
+from training.runs.environment import read_environments
+
+METRICS = "metrics.json"
+EVALUATION = "evaluation.json"
+ABSENT = "–"
+# Settings that say where a run lies, not what it does.
+UNCOMPARED_SETTINGS = frozenset({"output", "resume"})
+QUALITIES = ("pair_average_precision", "categories.weighted_f1", "judged.calibration_error",
+             "judged.matches.precision", "judged.matches.recall", "judged.pairs.f1",
+             "judged.row_f1.value")  # fmt: skip
+LOWER_IS_BETTER = ("calibration_error", "duration_s")
+NEITHER_IS_BETTER = ("_count", "fusion_weight")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What a run left in its folder.
+
+    Attributes:
+        name: Name of its folder.
+        settings: Dotted name to value, of config.yaml.
+        figures: Name to number; NaN where there is none.
+        environment: Name to value, of the last step recorded.
+    """
+
+    name: str
+    settings: Mapping[str, str]
+    figures: Mapping[str, float]
+    environment: Mapping[str, str]
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Reads what a run left; metrics, evaluation and environment may be missing.
+
+    Raises:
+        FileNotFoundError: If the folder is not that of a run.
+        ValueError: If one of its files cannot be read.
+    """
+    folder = Path(folder)
+    config = folder / CONFIG
+    if not config.is_file():
+        raise FileNotFoundError(f"no {CONFIG} in {folder}: it is not the folder of a run")
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config} cannot be read: {error}") from error
+    training = _numbers(_flat(_read_json(folder / METRICS)), prefix="validation ")
+    evaluation = _read_json(folder / EVALUATION)
+    environments = read_environments(folder)
+    latest = max(environments.values(), key=lambda e: str(e.get("recorded_at", "")), default={})
+    return RunRecord(
+        name=folder.resolve().name,
+        settings={
+            key: json.dumps(value, ensure_ascii=False)
+            for key, value in _flat(settings).items()
+            if key not in UNCOMPARED_SETTINGS
+        },
+        figures={**training, **_evaluated(evaluation), **_predicted_categories(folder)},
+        environment=_described(latest),
+    )
+
+
+def comparison_tables(runs: Sequence[RunRecord]) -> RenderableType:
+    """Returns differing settings, figures and differing environments, one column per run.
+
+    Raises:
+        ValueError: If there is no run.
+    """
+    if not runs:
+        raise ValueError("a comparison needs at least one run, got none")
+    return Group(
+        _table("Settings that differ", runs, _differing([run.settings for run in runs])),
+        _table("Figures", runs, _marked([run.figures for run in runs])),
+        _table("Environments that differ", runs, _differing([run.environment for run in runs])),
+    )
+
+
+def best_columns(name: str, values: Sequence[float]) -> set[int]:
+    """Returns which runs have the best value of a figure; none where all are equal.
+
+    Args:
+        name: Name of the figure: errors and durations are better when lower, counts are neither.
+        values: Value per run; NaN for none.
+    """
+    known = [value for value in values if not math.isnan(value)]
+    if name.endswith(NEITHER_IS_BETTER) or len(set(known)) < 2:
+        return set()
+    best = min(known) if name.endswith(LOWER_IS_BETTER) else max(known)
+    return {column for column, value in enumerate(values) if value == best}
+
+
+def _table(title: str, runs: Sequence[RunRecord], rows: Mapping[str, Sequence[Text]]) -> Table:
+    table = Table(title=title, caption=None if rows else "none")
+    table.add_column("name", overflow="fold")
+    for run in runs:
+        table.add_column(Text(run.name), justify="right", overflow="fold")
+    for name, cells in rows.items():
+        table.add_row(Text(name), *cells)
+    return table
+
+
+def _differing(columns: Sequence[Mapping[str, str]]) -> dict[str, list[Text]]:
+    rows = {}
+    for name in dict.fromkeys(key for column in columns for key in column):
+        values = [column.get(name, ABSENT) for column in columns]
+        if len(set(values)) > 1:
+            rows[name] = [Text(value) for value in values]
+    return rows
+
+
+def _marked(columns: Sequence[Mapping[str, float]]) -> dict[str, list[Text]]:
+    """Returns figures as cells; the best of each row is bold."""
+    rows = {}
+    for name in dict.fromkeys(key for column in columns for key in column):
+        values = [column.get(name, math.nan) for column in columns]
+        best = best_columns(name, values)
+        rows[name] = [
+            Text(_number(value), style="bold" if column in best else "")
+            for column, value in enumerate(values)
+        ]
+    return rows
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return ABSENT
+    return str(int(value)) if value == int(value) and abs(value) > 1 else f"{value:.3f}"
+
+
+def _read_json(path: Path) -> Any:
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def _evaluated(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    """Picks the figures of an evaluation: every retrieval metric, and what thresholds are worth."""
+    figures: dict[str, float] = {}
+    for pattern, values in evaluation.get("patterns", {}).items():
+        for metric, estimate in values.get("metrics", {}).items():
+            figures[f"{pattern} {metric}"] = _as_number(estimate.get("value"))
+        flat = _flat(values)
+        for quality in QUALITIES:
+            if quality in flat:
+                figures[f"{pattern} {quality}"] = _as_number(flat[quality])
+    return figures
+
+
+def _predicted_categories(folder: Path) -> dict[str, float]:
+    """Picks the weighted F1 of `training.categories`, per label, pattern and method."""
+    figures = {}
+    for path in sorted(folder.glob("categories/*/categories.json")):
+        for pattern, methods in _read_json(path).get("patterns", {}).items():
+            for method, values in methods.items():
+                name = f"{pattern} {path.parent.name} {method} weighted_f1"
+                figures[name] = _as_number(values["reported"]["weighted_f1"])
+    return figures
+
+
+def _described(environment: Mapping[str, Any]) -> dict[str, str]:
+    flat = {key: value for key, value in _flat(environment).items() if key != "recorded_at"}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()
+    }
+
+
+def _numbers(values: Mapping[str, Any], *, prefix: str) -> dict[str, float]:
+    return {
+        f"{prefix}{key}": _as_number(value)
+        for key, value in values.items()
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    }
+
+
+def _as_number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns nested mappings as one, with dotted names."""
+    if not isinstance(value, dict):
+        return {prefix: value} if prefix else {}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat.update(_flat(item, f"{prefix}.{key}" if prefix else str(key)))
+    return flat
