@@ -1,0 +1,101 @@
+"""The vote against a slow loop; K against trying each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from training.categories.knn import find_neighbours, tune_neighbour_count, vote
+from training.categories.labels import UNKNOWN, Labels, score_predictions
+from training.embeddings import ModalityWeights, ProductEmbeddings
+from training.retrieval import NO_CANDIDATE, Candidates
+
+IMAGE = ModalityWeights(image=1, text=0)
+LABELS = Labels(names=("a", "b", "c"))
+
+
+def candidates(items: list[list[int]], scores: list[list[float]]) -> Candidates:
+    return Candidates(items=np.array(items), scores=np.array(scores, dtype=np.float32))
+
+
+def slow_vote(found: Candidates, numbers: np.ndarray, k: int) -> tuple[list[int], list[float]]:
+    answers, margins = [], []
+    for items, scores in zip(found.items, found.scores, strict=True):
+        sums: dict[int, float] = defaultdict(float)
+        for item, score in list(zip(items, scores, strict=True))[:k]:
+            if item >= 0 and numbers[item] >= 0:
+                sums[int(numbers[item])] += max(float(score), 0.0)
+        ordered = sorted(sums.values(), reverse=True)
+        total = sum(ordered)
+        answers.append(max(sums, key=sums.__getitem__) if sums else UNKNOWN)
+        second = ordered[1] if len(ordered) > 1 else 0.0
+        margins.append((ordered[0] - second) / total if total else 0.0)
+    return answers, margins
+
+
+@pytest.mark.parametrize("k", [1, 3, 7])
+def test_the_vote_equals_a_loop(k: int) -> None:
+    generator = np.random.default_rng(k)
+    scores = np.sort(generator.uniform(-0.5, 1, (50, 7)).astype(np.float32), axis=1)[:, ::-1]
+    items = np.array([generator.permutation(30)[:7] for _ in range(50)])
+    items[::9, 4:] = NO_CANDIDATE
+    scores = np.where(items < 0, -np.inf, scores).astype(np.float32)
+    numbers = generator.integers(-1, 4, 30)
+    found = Candidates(items=items, scores=scores)
+    made = vote(found, numbers, k)
+    answers, margins = slow_vote(found, numbers, k)
+    assert made.numbers.tolist() == answers
+    assert made.margins == pytest.approx(margins)
+
+
+def test_of_equal_sums_the_label_that_came_first_wins_without_a_margin() -> None:
+    made = vote(candidates([[2, 0]], [[0.5, 0.5]]), np.array([0, 1, 2]), 2)
+    assert made.numbers.tolist() == [2]
+    assert made.margins.tolist() == [0.0]
+
+
+def test_a_unanimous_vote_has_the_whole_margin() -> None:
+    made = vote(candidates([[0, 1]], [[0.9, 0.4]]), np.array([1, 1]), 2)
+    assert made.margins.tolist() == [1.0]
+
+
+def test_no_neighbour_gives_no_label() -> None:
+    made = vote(candidates([[NO_CANDIDATE]], [[-np.inf]]), np.array([0]), 1)
+    assert made.numbers.tolist() == [UNKNOWN]
+    assert made.margins.tolist() == [0.0]
+
+
+def test_the_tuned_k_is_the_best_of_all_and_the_smallest_of_equals() -> None:
+    generator = np.random.default_rng(1)
+    items = np.array([generator.permutation(40)[:20] for _ in range(60)])
+    scores = np.sort(generator.uniform(0, 1, (60, 20)), axis=1)[:, ::-1].astype(np.float32)
+    found = Candidates(items=items, scores=scores)
+    numbers = generator.integers(0, 3, 40)
+    actual = [LABELS.names[n] for n in generator.integers(0, 3, 60)]
+    choice = tune_neighbour_count(found, numbers, actual, LABELS)
+    by_hand = {k: score_predictions(actual, vote(found, numbers, k), LABELS) for k in range(1, 21)}
+    assert choice.f1_by_k == pytest.approx(by_hand)
+    assert choice.neighbour_count == max(by_hand, key=lambda k: (round(by_hand[k], 9), -k))
+
+
+def test_k_grows_where_single_neighbours_err() -> None:
+    found = candidates([[0, 1, 2]] * 4, [[0.9, 0.8, 0.7]] * 4)
+    choice = tune_neighbour_count(found, np.array([1, 0, 0]), ["a"] * 4, LABELS, most=3)
+    assert choice.neighbour_count == 3
+
+
+def test_neighbours_leave_the_query_itself_out() -> None:
+    rows = np.eye(3, dtype=np.float32)
+    products = ProductEmbeddings(image=rows, text=np.zeros((3, 2), dtype=np.float32))
+    found = find_neighbours(products, products, weights=IMAGE, k=2, excluded=np.arange(3))
+    assert all(row not in items for row, items in enumerate(found.items.tolist()))
+
+
+def test_nothing_to_tune_on_is_refused() -> None:
+    empty = Candidates(items=np.zeros((0, 1), dtype=np.int64), scores=np.zeros((0, 1), np.float32))
+    with pytest.raises(ValueError, match="got none"):
+        tune_neighbour_count(empty, np.array([0]), [], LABELS)
+    with pytest.raises(ValueError, match="1 or more"):
+        vote(empty, np.array([0]), 0)

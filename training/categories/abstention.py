@@ -1,0 +1,69 @@
+"""Abstention: no answer where the first label is too little ahead of the second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.calibration import fit_threshold
+from training.categories.labels import Predictions
+
+# No margin is above 1, so this one answers nothing.
+NEVER = 1.0 + 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abstention:
+    """What answering only from a margin on is worth.
+
+    Attributes:
+        margin: Smallest margin that is answered, 0 to just above 1.
+        coverage: Share of queries answered, 0 to 1; NaN without queries.
+        accuracy: Share of the answers that are right, 0 to 1; NaN without answers.
+    """
+
+    margin: float
+    coverage: float
+    accuracy: float
+
+
+def fit_margin(
+    predictions: Predictions, is_right: npt.NDArray[np.bool_], *, target_accuracy: float
+) -> float:
+    """Finds the smallest margin from which on the answers reach an accuracy.
+
+    Args:
+        predictions: Predictions of the tuning queries (Q).
+        is_right: Whether each is right, bool (Q,).
+        target_accuracy: Share of right answers wanted, above 0 and at most 1.
+
+    Returns:
+        The margin; 0 when all answers together reach it. When none does, the margin with the
+        highest accuracy; when no answer is right, one that answers nothing.
+
+    Raises:
+        ValueError: If there are no predictions or the target is out of range.
+    """
+    if not 0 < target_accuracy <= 1:
+        raise ValueError(f"target_accuracy must be above 0 and at most 1, got {target_accuracy}")
+    if not len(is_right):
+        raise ValueError("a margin needs predictions to be fitted on, got none")
+    if is_right.mean() >= target_accuracy:
+        return 0.0
+    if not is_right.any():
+        return NEVER
+    return fit_threshold(predictions.margins, is_right, target_precision=target_accuracy)
+
+
+def judge_abstention(
+    predictions: Predictions, is_right: npt.NDArray[np.bool_], margin: float
+) -> Abstention:
+    """Returns how many queries a margin answers, and how well."""
+    answered = (predictions.margins >= margin) & (predictions.numbers >= 0)
+    return Abstention(
+        margin=margin,
+        coverage=float(answered.mean()) if len(answered) else float("nan"),
+        accuracy=float(is_right[answered].mean()) if answered.any() else float("nan"),
+    )
