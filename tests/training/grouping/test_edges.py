@@ -1,0 +1,70 @@
+"""Edges: mutual ones, their probabilities, and the union of several kinds of evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.calibration import Curve
+from training.grouping.edges import Edges, above, neighbour_edges, unite
+from training.retrieval import NO_CANDIDATE, Candidates
+
+CURVE = Curve(scores=(0.0, 1.0), probabilities=(0.0, 1.0))
+LISTS = Candidates(
+    # 0 and 1 name each other; 2 names 0, which does not name it; 3 names nobody.
+    items=np.array([[1], [0], [0], [NO_CANDIDATE]]),
+    scores=np.array([[0.9], [0.9], [0.6], [-np.inf]], dtype=np.float32),
+)
+
+
+def edges(*rows: tuple[int, int, float, float]) -> Edges:
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return Edges(
+        left=table[:, 0].astype(np.int64),
+        right=table[:, 1].astype(np.int64),
+        scores=table[:, 2],
+        probabilities=table[:, 3],
+    )
+
+
+def test_the_mutual_guard_drops_edges_that_one_side_does_not_see() -> None:
+    found = neighbour_edges(LISTS, np.arange(4), CURVE)
+    assert list(zip(found.left, found.right, strict=True)) == [(0, 1)]
+    assert found.probabilities == pytest.approx([0.9])
+
+
+def test_without_the_guard_each_pair_comes_once() -> None:
+    found = neighbour_edges(LISTS, np.arange(4), CURVE, needs_mutual_edges=False)
+    assert list(zip(found.left, found.right, strict=True)) == [(0, 1), (0, 2)]
+
+
+def test_edges_are_numbered_by_the_rows_of_the_catalogue() -> None:
+    found = neighbour_edges(LISTS, np.array([2, 5, 7, 9]), CURVE)
+    assert (found.left.tolist(), found.right.tolist()) == ([2], [5])
+    with pytest.raises(ValueError, match="4 neighbour lists for 3 products"):
+        neighbour_edges(LISTS, np.arange(3), CURVE)
+
+
+def test_the_union_takes_the_highest_probability_of_a_pair() -> None:
+    image = edges((0, 1, 0.9, 0.5), (2, 3, 0.8, 0.8))
+    text = edges((0, 1, 0.6, 0.7), (1, 2, 0.4, 0.6))
+    found = unite([image, Edges.none(), text], 4)
+    listed = sorted(zip(found.left, found.right, found.probabilities, strict=True))
+    assert listed == [(0, 1, 0.7), (1, 2, 0.6), (2, 3, 0.8)]
+    assert len(unite([Edges.none()], 4)) == 0
+
+
+def test_a_threshold_keeps_its_own_score() -> None:
+    assert above(edges((0, 1, 0.5, 0.5), (1, 2, 0.4, 0.4)), 0.5).left.tolist() == [0]
+
+
+def test_strength_is_probability_then_score_and_equal_for_equals() -> None:
+    found = edges((0, 1, 0.9, 1.0), (1, 2, 0.8, 1.0), (2, 3, 0.9, 0.5), (3, 4, 0.9, 0.5))
+    assert found.strengths.tolist() == [2, 1, 0, 0]
+
+
+def test_bad_edges_are_refused() -> None:
+    with pytest.raises(ValueError, match="smaller to a larger"):
+        edges((1, 1, 0.5, 0.5))
+    with pytest.raises(ValueError, match="finite"):
+        edges((0, 1, float("nan"), 0.5))

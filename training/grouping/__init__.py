@@ -1,0 +1,1 @@
+"""Grouping: the duplicate groups of a whole catalogue."""

@@ -1,0 +1,130 @@
+"""Edges: pairs of products that are probably the same, from one kind of evidence or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from training.calibration import Curve
+from training.retrieval import Candidates
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Edges:
+    """Pairs of products, each once.
+
+    Attributes:
+        left: Row of the product with the smaller row, int64 (E,).
+        right: Row of the other, int64 (E,).
+        scores: Scores of the pairs, -1 to 1, float64 (E,).
+        probabilities: Probability of the same product, 0 to 1, float64 (E,).
+
+    Raises:
+        ValueError: If shapes differ, a pair is not ordered, or a number is not finite.
+    """
+
+    left: Ints
+    right: Ints
+    scores: Floats
+    probabilities: Floats
+
+    def __post_init__(self) -> None:
+        shapes = {self.left.shape, self.right.shape, self.scores.shape, self.probabilities.shape}
+        if len(shapes) != 1 or self.left.ndim != 1:
+            raise ValueError(f"edges must be (E,) in all their parts, got {sorted(shapes)}")
+        if (self.left >= self.right).any():
+            raise ValueError("an edge must go from a smaller to a larger row")
+        if not (np.isfinite(self.scores).all() and np.isfinite(self.probabilities).all()):
+            raise ValueError("scores and probabilities of edges must be finite")
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def rows(self, selection: npt.NDArray[np.bool_] | Ints) -> Edges:
+        """Returns the selected edges."""
+        return Edges(
+            left=self.left[selection],
+            right=self.right[selection],
+            scores=self.scores[selection],
+            probabilities=self.probabilities[selection],
+        )
+
+    @classmethod
+    def none(cls) -> Self:
+        """Returns no edges."""
+        empty = np.zeros(0)
+        rows = empty.astype(np.int64)
+        return cls(left=rows, right=rows, scores=empty, probabilities=empty)
+
+    @property
+    def strengths(self) -> Ints:
+        """Order of the edges by probability, then by score, int64 (E,); equal ones are equal.
+
+        A calibration curve is flat at its ends, where only the score still tells edges apart.
+        """
+        keys = np.round(np.stack([self.probabilities, self.scores], axis=1), 9)
+        return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def neighbour_edges(
+    neighbours: Candidates, rows: Ints, curve: Curve, *, needs_mutual_edges: bool = True
+) -> Edges:
+    """Turns neighbour lists into edges with probabilities.
+
+    Args:
+        neighbours: Neighbours of each product, numbered within the list (N, K).
+        rows: Row of each of these products in the whole catalogue, rising, int64 (N,).
+        curve: Score to probability.
+        needs_mutual_edges: Whether both must be in each other's list.
+
+    Raises:
+        ValueError: If lists and rows do not fit.
+    """
+    if len(neighbours.items) != len(rows):
+        raise ValueError(f"{len(neighbours.items)} neighbour lists for {len(rows)} products")
+    places, columns = np.nonzero(neighbours.items >= 0)
+    others = neighbours.items[places, columns]
+    scores = neighbours.scores[places, columns].astype(np.float64)
+    small, large = np.minimum(places, others), np.maximum(places, others)
+    keys = small * len(rows) + large
+    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
+    # A pair comes once from either list; both give one score but for rounding.
+    kept = firsts[counts == 2] if needs_mutual_edges else firsts
+    return Edges(
+        left=rows[small[kept]],
+        right=rows[large[kept]],
+        scores=scores[kept],
+        probabilities=curve.probability(scores[kept]),
+    )
+
+
+def above(edges: Edges, threshold: float) -> Edges:
+    """Returns the edges with a score of the threshold or more."""
+    return edges.rows(edges.scores >= threshold)
+
+
+def unite(kinds: Sequence[Edges], product_count: int) -> Edges:
+    """Joins the edges of several kinds of evidence; a pair takes its highest probability.
+
+    Args:
+        kinds: Edges per kind.
+        product_count: Products in the catalogue.
+    """
+    if not sum(map(len, kinds)):
+        return Edges.none()
+    joined = Edges(
+        left=np.concatenate([edges.left for edges in kinds]),
+        right=np.concatenate([edges.right for edges in kinds]),
+        scores=np.concatenate([edges.scores for edges in kinds]),
+        probabilities=np.concatenate([edges.probabilities for edges in kinds]),
+    )
+    keys = joined.left * product_count + joined.right
+    order = np.lexsort((-joined.scores, -joined.probabilities, keys))
+    return joined.rows(order[np.unique(keys[order], return_index=True)[1]])

@@ -1,0 +1,95 @@
+"""The table of groups, as Parquet: one row per product.
+
+Columns: `product_id`; `group_id`; `group_size`, members with itself; `weakest_probability`,
+probability of the weakest edge that was kept in the group, empty for a product that is alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from training.grouping.components import Groups
+
+SCHEMA = pa.schema(
+    [
+        ("product_id", pa.string()),
+        ("group_id", pa.string()),
+        ("group_size", pa.int32()),
+        ("weakest_probability", pa.float32()),
+    ]
+)
+
+
+def write_groups(
+    path: Path, product_ids: Sequence[str], group_ids: Sequence[str], groups: Groups
+) -> None:
+    """Writes the table, whole or not at all; groups come together, the largest first.
+
+    Args:
+        path: Target, ending in .parquet; its folder is made.
+        product_ids: Identifiers (N).
+        group_ids: Name of each product's group (N).
+        groups: The groups.
+
+    Raises:
+        ValueError: If the name does not end in .parquet.
+    """
+    check_output(path)
+    sizes = groups.sizes.tolist()
+    order = sorted(
+        range(len(product_ids)), key=lambda row: (-sizes[row], group_ids[row], product_ids[row])
+    )
+    weakest = groups.weakest[order].astype(np.float32)
+    table = pa.table(
+        {
+            "product_id": [product_ids[row] for row in order],
+            "group_id": [group_ids[row] for row in order],
+            "group_size": [sizes[row] for row in order],
+            "weakest_probability": pa.array(weakest, mask=np.isnan(weakest)),
+        },
+        schema=SCHEMA,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        pq.write_table(table, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_group_ids(path: Path) -> dict[str, str]:
+    """Reads which group each product was in.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not such a table.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no table of groups at {path}")
+    try:
+        columns = pq.read_table(path, columns=["product_id", "group_id"]).to_pydict()
+    except (pa.ArrowException, KeyError) as error:
+        raise ValueError(f"{path} is no table of groups: {error}") from error
+    if len(columns) != 2:
+        raise ValueError(f"{path} is no table of groups: needs product_id and group_id")
+    return {
+        str(product): str(group)
+        for product, group in zip(columns["product_id"], columns["group_id"], strict=True)
+    }
+
+
+def check_output(path: Path) -> None:
+    """Checks the name of the table before any work is done.
+
+    Raises:
+        ValueError: If it does not end in .parquet.
+    """
+    if path.suffix.lower() != ".parquet":
+        raise ValueError(f"the table of groups must end in .parquet, got {path.name}")
