@@ -7,12 +7,10 @@ python -m client.demo --data grocery --data-dir ../shared/data/grocery
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
@@ -23,6 +21,7 @@ from client.demo.held_out import MatchedOffer
 from client.demo.path import PublishedEncoder, make_encoder, serve_and_match
 from client.demo.plan import DemoPlan
 from client.demo.report import matches_table, metrics_table, recall_table, sheet_title
+from client.demo.signals import StopRequestedError, stop_requests
 from client.demo.steps import DemoError, StepRunner
 from client.errors import TwinshelfError
 from client.product_file import ProductFileError
@@ -31,11 +30,6 @@ DONE, FAILED, INTERRUPTED = 0, 1, 130
 OFFERS_PRINTED = 12
 OFFERS_ON_SHEET = 10
 OFFERS_ON_PAGE = 30
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class _StopRequestedError(Exception):
-    """Ctrl-C, SIGTERM or the end of the terminal came."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,11 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     # Tables in a log are as wide as they need to be read.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    for number in STOP_SIGNALS:
-        signal.signal(number, _request_stop)
     try:
-        _run(options, console)
-    except _StopRequestedError:
+        with stop_requests():
+            _run(options, console)
+    except StopRequestedError:
         console.print("stopped, and with it everything that was started")
         return INTERRUPTED
     except (DemoError, ProductFileError, TwinshelfError) as error:
@@ -103,13 +96,6 @@ def _next_commands(plan: DemoPlan, encoder: PublishedEncoder) -> list[str]:
         f"make serve ARGS='--catalogue {plan.catalogue}'",
         "make match TITLE='...' IMAGE=photo.jpg",
     ]
-
-
-def _request_stop(number: int, frame: FrameType | None) -> None:
-    # Stopping is bounded in time: a second signal must not break it off half-way.
-    for each in STOP_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    raise _StopRequestedError(signal.Signals(number).name)
 
 
 def _build_parser() -> argparse.ArgumentParser:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import argparse
 import csv
-import signal
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from client.demo.services import RunningServices, triton_service
+from client.demo.signals import StopRequestedError, stop_requests
 from client.demo.steps import DemoError
 from client.product_file import ProductFileError
 from tests.benchmarks.perf_analyzer import (
@@ -43,10 +42,6 @@ UNSTEADY_NOTE = (
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
-class _StopRequestedError(Exception):
-    """Ctrl-C or SIGTERM came."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures; returns 0 when every model was.
 
@@ -55,15 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _build_parser().parse_args(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _request_stop)
     try:
-        with ExitStack() as stack:
+        with stop_requests(), ExitStack() as stack:
             measurements = _measure_all(options, console, stack)
     except (PerfError, DemoError, ProductFileError, ValueError) as error:
         console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         return FAILED
-    except _StopRequestedError:
+    except StopRequestedError:
         console.print("stopped, and with it everything that was started")
         return INTERRUPTED
     path = options.output / "perf.csv"
@@ -176,12 +169,6 @@ def _listens(address: str) -> bool:
             return True
     except OSError:
         return False
-
-
-def _request_stop(number: int, frame: FrameType | None) -> None:
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise _StopRequestedError(signal.Signals(number).name)
 
 
 def _counts(text: str) -> list[int]:
