@@ -30,6 +30,7 @@ from training.module import (
 from training.preprocessing.texts import join_fields
 from training.preprocessing.tokens import TextTokenizer
 from training.product import Product
+from training.runs.environment import record_environment
 from training.text_encoder import (
     load_architecture,
     load_pretrained_tokenizer,
@@ -82,6 +83,7 @@ def train(config: TrainConfig) -> TrainingSummary:
     tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, data.train)
     saved = replace(config, resume=False)
     save_inputs(folder, config=saved, tokenizer=tokenizer, architecture=architecture)
+    record_environment(folder, "training")
     loaders = _feed(config, data, folder)
     module = _assemble(config, architecture, loaders.group_count)
     trainer = build_trainer(

@@ -17,6 +17,7 @@ from training.evaluation.results import read_tunings
 from training.evaluation.settings import EvaluationSettings
 from training.evaluation.tuning import Tuning, as_calibration
 from training.product import BadRow, Product
+from training.runs.environment import record_environment
 
 RESULTS = "evaluation.json"
 PLOTS = "plots"
@@ -160,6 +161,7 @@ def _read_run_tunings(run: Path, notes: list[str]) -> dict[str, Tuning] | None:
 def _save(evaluation: Evaluation, files: EvaluationFiles, *, draws: bool) -> None:
     folder, result = files.results_folder, evaluation.result
     folder.mkdir(parents=True, exist_ok=True)
+    record_environment(folder, "evaluation")
     _write(folder / RESULTS, result.to_json())
     if draws:
         save_plots(result, evaluation.pairs, folder / PLOTS)
