@@ -23,6 +23,7 @@ from training.optimization import (
     freeze_unmoved,
     parameter_groups,
     rate_factor,
+    set_training_modes,
 )
 from training.relevance import pairs_by_group
 from training.retrieval import retrieve
@@ -103,8 +104,7 @@ class EncoderModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Keeps frozen encoders as they are: no dropout, no moving batch statistics."""
-        self.model.image_tower.encoder.train(self.optimizer_config.image_rate > 0)
-        self.model.text_tower.encoder.train(self.optimizer_config.text_rate > 0)
+        set_training_modes(self.model, self.optimizer_config)
 
     def training_step(self, batch: Batch, batch_number: int) -> torch.Tensor:
         """Returns the loss of a batch."""

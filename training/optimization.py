@@ -21,6 +21,8 @@ class OptimizerConfig:
         head_rate: Peak learning rate of the heads and of learnt group centres, above 0.
         image_rate: Peak learning rate of the image encoder, 0 or more; 0 freezes it.
         text_rate: Peak learning rate of the text encoder, 0 or more; 0 freezes it.
+        image_statistics_fixed: Whether batch norm in the image encoder keeps the statistics it came
+            with, as it must where they are folded into the weights; true suits small data too.
         weight_decay: Decay of matrices, 0 or more; biases and norms have none.
         warmup_share: Share of the steps in which the rates rise to their peak, 0 to below 1.
         gradient_clip: Largest norm of a gradient, 0 or more; 0 does not clip.
@@ -32,6 +34,7 @@ class OptimizerConfig:
     head_rate: float = 1e-3
     image_rate: float = 1e-3
     text_rate: float = 1e-3
+    image_statistics_fixed: bool = False
     weight_decay: float = 0.01
     warmup_share: float = 0.1
     gradient_clip: float = 5.0
@@ -57,6 +60,17 @@ def freeze_unmoved(model: FusedEncoder, config: OptimizerConfig) -> None:
     ):
         if rate == 0:
             encoder.requires_grad_(False)
+
+
+def set_training_modes(model: FusedEncoder, config: OptimizerConfig) -> None:
+    """Puts encoders that move into training mode, and keeps fixed what is not to change."""
+    image = model.image_tower.encoder
+    image.train(config.image_rate > 0)
+    model.text_tower.encoder.train(config.text_rate > 0)
+    if config.image_statistics_fixed:
+        for part in image.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                part.eval()
 
 
 def parameter_groups(

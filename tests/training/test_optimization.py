@@ -10,6 +10,7 @@ from training.optimization import (
     freeze_unmoved,
     parameter_groups,
     rate_factor,
+    set_training_modes,
 )
 from training.text_encoder import ScratchTextConfig, scratch_architecture
 
@@ -51,6 +52,17 @@ def test_a_rate_of_zero_freezes_the_encoder_but_not_its_head(model):
     assert all(w.requires_grad for w in model.image_tower.head.parameters())
     groups = parameter_groups(model, torch.nn.Identity(), config)
     assert all(group["lr"] > 0 for group in groups)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_fixed_statistics_stay_while_the_rest_trains(model, fixed):
+    set_training_modes(model, OptimizerConfig(image_statistics_fixed=fixed))
+    norms = [m for m in model.image_tower.encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    before = norms[0].running_mean.clone()
+    model.image_tower(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
+    assert torch.equal(norms[0].running_mean, before) == fixed
+    assert model.image_tower.encoder.backbone.training
+    assert model.text_tower.encoder.training
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_zero():
