@@ -10,8 +10,6 @@ reason and the reading goes on.
 from __future__ import annotations
 
 import csv
-import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,13 @@ from typing import Any, TextIO
 import pyarrow
 import pyarrow.parquet
 
+from client.product_cells import (
+    read_attributes,
+    read_images,
+    read_photo,
+    read_price,
+    read_text,
+)
 from client.records import Product
 
 FIELDS = (
@@ -37,8 +42,6 @@ FIELDS = (
 EMBEDDED_TEXTS = ("title", "description", "category", "brand")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PARQUET_SUFFIXES = (".parquet", ".pq")
-# Far above what the service embeds (16 MiB unless told otherwise), yet below what ends its stream.
-LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 LONGEST_CELL = 16 * 1024 * 1024
 ROWS_AT_A_TIME = 256
 
@@ -177,19 +180,19 @@ class ProductFile:
         self, row_number: int, values: Mapping[str, Any], *, with_photos: bool
     ) -> ProductRow:
         cells = {field: values.get(column) for field, column in self._columns.items()}
-        texts = [_text(cells.get(field)) for field in EMBEDDED_TEXTS]
-        product_id = _text(cells.get("product_id"))
+        texts = [read_text(cells.get(field)) for field in EMBEDDED_TEXTS]
+        product_id = read_text(cells.get("product_id"))
         if not product_id:
             raise ValueError("product_id is empty")
-        images = _images(cells.get("images"))
-        attributes = _attributes(cells.get("attributes"))
+        images = read_images(cells.get("images"))
+        attributes = read_attributes(cells.get("attributes"))
         if not images and not any(texts):
             raise ValueError("there is nothing to embed: title and images are empty")
         title, description, category, brand = texts
         image_path = self.path.parent / images[0] if images else None
         return ProductRow(
             row_number=row_number,
-            group=_text(cells.get("group")),
+            group=read_text(cells.get("group")),
             image_path=image_path,
             product=Product(
                 product_id=product_id,
@@ -197,10 +200,10 @@ class ProductFile:
                 description=description,
                 category=category,
                 brand=brand,
-                seller=_text(cells.get("seller")),
-                price=_price(cells.get("price")),
+                seller=read_text(cells.get("seller")),
+                price=read_price(cells.get("price")),
                 attributes=attributes,
-                image=_read_photo(image_path) if image_path and with_photos else b"",
+                image=read_photo(image_path) if image_path and with_photos else b"",
                 image_uri=images[0] if images else "",
             ),
         )
@@ -258,65 +261,3 @@ def _checked_columns(path: Path, header: list[str], mapping: dict[str, str]) -> 
             "--columns product_id=sku,title=name"
         )
     return columns
-
-
-def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of whole numbers with gaps comes as floats
-    return str(value).strip()
-
-
-def _price(value: Any) -> float | None:
-    text = _text(value)
-    if not text:
-        return None
-    try:
-        price = float(text)
-    except ValueError:
-        price = math.nan
-    if not (math.isfinite(price) and price >= 0):
-        raise ValueError(f"price must be a number, zero or more, got {text!r}")
-    return price
-
-
-def _attributes(value: Any) -> dict[str, str]:
-    if isinstance(value, str):
-        if not value.strip():
-            return {}
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            raise ValueError('attributes must be a JSON object such as {"volume": "500 ml"}')
-    # Parquet's own map type comes as a list of pairs.
-    pairs = dict(value) if value else {}
-    return {str(name): _text(each) for name, each in pairs.items() if _text(each)}
-
-
-def _images(value: Any) -> list[str]:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise ValueError('images must be a JSON list or paths with ";" between') from None
-    if isinstance(value, str):
-        value = value.split(";")
-    return [text for each in value or () if (text := _text(each))]
-
-
-def _read_photo(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > LARGEST_PHOTO_BYTES:
-            limit_mib = LARGEST_PHOTO_BYTES // (1024 * 1024)
-            raise ValueError(f"the photo {path} is larger than {limit_mib} MiB")
-        photo = path.read_bytes()
-    except FileNotFoundError:
-        raise ValueError(f"there is no photo {path}") from None
-    except OSError as error:
-        raise ValueError(f"the photo {path} cannot be read: {error.strerror}") from None
-    if not photo:
-        raise ValueError(f"the photo {path} is empty")
-    return photo

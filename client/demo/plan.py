@@ -72,8 +72,8 @@ class DemoPlan:
 
     @property
     def name(self) -> str:
-        """Name of the run."""
-        return "demo" if self.data == "generated" else Path(self.data).stem
+        """Name of the prepared data and of the run, as `make train` names them."""
+        return Path(self.data).stem
 
     @property
     def run(self) -> Path:
@@ -83,7 +83,7 @@ class DemoPlan:
     @property
     def prepared(self) -> Path:
         """Folder of the prepared data."""
-        return self.cache / Path(self.data).stem
+        return self.cache / self.name
 
     @property
     def catalogue(self) -> Path:

@@ -55,10 +55,6 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_steady_measurement_needs_one_run(tmp_path: Path) -> None:
-    analyzer = stand_in(
-        tmp_path,
-        f'echo "$@" >> {tmp_path}/calls\nprintf "{CSV}4,10,1000,1,2000,3000\n" > out.csv\n',
-    )
     analyzer_output = tmp_path / "out.csv"
     analyzer = stand_in(
         tmp_path,

@@ -10,6 +10,8 @@ import pyarrow.parquet
 import pytest
 
 from client.product_file import ProductFile, ProductFileError, read_column_mapping
+from training.catalogues.table import read_table
+from training.product import BadRow
 
 HEADER = "product_id,title,description,category,brand,seller,price,attributes,images,group\n"
 
@@ -150,3 +152,42 @@ def test_an_unusable_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_a_mapping_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="columns must look like|no field"):
         read_column_mapping(text)
+
+
+def test_the_client_reads_a_table_as_training_does(tmp_path: Path) -> None:
+    """Two readers of one format, since the client imports nothing of training."""
+    (tmp_path / "a.jpg").write_bytes(b"photo")
+    cells = {
+        "product_id": ["1", " 2 ", "", "4", "5", "6", "7", "8", "9"],
+        "title": [" tea ", "", "x", "<b>mug</b>", "t", "t", "t", "t", "t"],
+        "price": ["", "1e2", "1", "x", "-1", "nan", "0", "3", "4"],
+        "attributes": [
+            '{"a": 1.0, "b": true, "c": null, "d": " x "}',
+            "",
+            "",
+            "",
+            "",
+            "",
+            '{"a": [1]}',
+            "[1]",
+            "[]",
+        ],
+        "images": ["a.jpg; a.jpg", '["a.jpg"]', "", "", "", "", "", "", ""],
+        "group": ["g", "h", "", "", "", "", "", "", ""],
+    }
+    frame = pandas.DataFrame(cells)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        ours = list(ProductFile(tmp_path / name).rows())
+        theirs = list(read_table(tmp_path / name))
+        assert len(ours) == len(theirs) == 9
+        for our, their in zip(ours, theirs, strict=True):
+            assert (our.product is None) == isinstance(their, BadRow), (name, our, their)
+            if our.product is None or isinstance(their, BadRow):
+                continue
+            product = our.product
+            assert our.image_path == (their.images[0] if their.images else None)
+            for field in ("product_id", "title", "price", "brand", "attributes"):
+                assert getattr(product, field) == getattr(their, field)
+            assert our.group == their.group

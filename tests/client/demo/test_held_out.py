@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pandas
@@ -19,6 +20,7 @@ from client.demo.plan import (
 from client.demo.report import matches_table, recall_table, sheet_title
 from client.demo.steps import DemoError
 from client.output import make_console
+from client.product_file import ProductFile
 from client.sync_client import TwinshelfClient
 from tests.client.fake_service import REFUSED, FakeService
 
@@ -40,8 +42,6 @@ def prepared(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stocked(client: TwinshelfClient, prepared: Path) -> None:
-    from client.product_file import ProductFile
-
     rows = ProductFile(prepared / "gallery.parquet").rows()
     assert all(not each.error for each in client.upsert(row.product for row in rows if row.product))
 
@@ -70,8 +70,6 @@ def test_each_pattern_takes_the_offers_that_have_what_it_needs(
     # The fake answers p1 first, whatever is asked.
     assert recall_at_1(matched["image"]) == 1.0 and recall_at_1(matched["text"]) == 0.5
     assert matched["image"][0].photos == (prepared / "a.jpg", None)
-    import sys
-
     console = make_console(sys.stdout)
     console.print(recall_table(matched))
     console.print(matches_table(matched["text"]))
@@ -97,9 +95,9 @@ def test_data_without_groups_is_refused_in_a_sentence(tmp_path: Path) -> None:
         read_held_out(tmp_path, query_count=10, seed=1)
 
 
-def test_the_generated_data_needs_nothing_and_runs_as_demo() -> None:
+def test_the_generated_data_needs_nothing_and_keeps_its_name() -> None:
     plan = DemoPlan()
-    assert plan.run == Path("runs/demo")
+    assert plan.run == Path("runs/generated")
     assert prepare_step(plan).arguments == [
         "training.prepare",
         "--data",
@@ -111,7 +109,7 @@ def test_the_generated_data_needs_nothing_and_runs_as_demo() -> None:
     assert train.arguments[:3] == ["training.train", "--config", "demo"]
     assert train.after == ["digest"]
     assert not any(path.name == "evaluation" for path in train.inputs)
-    assert evaluate_step(plan, "d").arguments == ["training.evaluate", "--run", "runs/demo"]
+    assert evaluate_step(plan, "d").arguments == ["training.evaluate", "--run", "runs/generated"]
     assert export_step(plan, "d", Path("v1")).outputs == [Path("v1")]
 
 

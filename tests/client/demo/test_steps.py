@@ -28,7 +28,7 @@ def console() -> Console:
 
 @pytest.fixture(autouse=True)
 def _commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Modules that `python -m` finds: one that appends to a file, one that fails, one that stays."""
+    """Modules for `python -m`: one appends to a file, one fails, two stay."""
     modules = tmp_path / "modules"
     modules.mkdir()
     (modules / "append.py").write_text(
