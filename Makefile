@@ -1,16 +1,18 @@
 # Every target is a command that a user could type; `make` alone prints them.
-#? DATA      data set: generated (default), grocery, fashion, or a CSV or Parquet file
+#? DATA      data set: generated (default), grocery, fashion, shopee, sports, kazanexpress, or a CSV or Parquet file
 DATA ?= generated
 #? DATA_DIR  folder of the data set
 DATA_DIR ?=
 #? COLUMNS   mapping of columns of your file, such as title=name,images=photo
 COLUMNS ?=
-#? NAME      name of the prepared data and of the run (default: DATA)
+#? NAME      name of the prepared data and of the run (default: that of DATA)
 NAME ?= $(basename $(notdir $(DATA)))
-#? CONFIG    preset (demo, base, grocery, fashion) or a YAML file (default: demo)
-CONFIG ?= demo
-#? VERSION   version in the model repository (default: 1)
-VERSION ?= 1
+#? CONFIG    preset (demo, base, grocery, fashion) or a YAML file (default: by DATA)
+CONFIG ?= $(if $(filter grocery fashion,$(DATA)),$(DATA),demo)
+#? IMAGE_WEIGHTS  weights of the image encoder, a file for timm
+IMAGE_WEIGHTS ?=
+#? VERSION   version in the model repository (default: export the next, serve the newest)
+VERSION ?=
 #? FILE      products to store (default: the gallery of NAME)
 FILE ?= .cache/data/$(NAME)/gallery.parquet
 #? IMAGE     photo to match
@@ -21,6 +23,7 @@ TITLE ?=
 K ?= 5
 #? ARGS      further options of the command, such as ARGS='--help'
 ARGS ?=
+DATA_OPTIONS = $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(if $(COLUMNS),--columns $(COLUMNS))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help setup demo data train evaluate export triton serve index match perf bench protos lint test clean lock
@@ -35,22 +38,22 @@ help: ## Print this help
 setup: .venv/installed ## Make the virtual environments from the locks (once)
 
 demo: setup ## Run the whole path: data, train, evaluate, export, Triton, serve, index, match
-	@python -m client.demo --data $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ARGS)
+	@python -m client.demo --data $(DATA) $(DATA_OPTIONS) --config $(CONFIG) $(if $(IMAGE_WEIGHTS),--image-weights $(IMAGE_WEIGHTS)) $(ARGS)
 
 data: setup ## Read a data set into .cache/data/NAME
-	@python -m training.prepare --data $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(if $(COLUMNS),--columns $(COLUMNS)) --out .cache/data/$(NAME)
+	@python -m training.prepare --data $(DATA) $(DATA_OPTIONS) --out .cache/data/$(NAME)
 
 train: data ## Train the encoder into runs/NAME
-	@python -m training.train --config $(CONFIG) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(ARGS)
+	@python -m training.train --config $(CONFIG) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
 	@python -m training.evaluate --run runs/$(NAME) $(ARGS)
 
-export: setup ## Publish runs/NAME as version VERSION of the model repository
-	@python -m export --run runs/$(NAME) --repository model_repository --version $(VERSION) $(ARGS)
+export: setup ## Publish runs/NAME as a version of the model repository
+	@python -m export --run runs/$(NAME) --repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
 
-triton: setup ## Start Triton with version VERSION of the model repository
-	@python -m server.triton --model-repository model_repository --version $(VERSION) $(ARGS)
+triton: setup ## Start Triton with a version of the model repository
+	@python -m server.triton --model-repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
 
 serve: setup ## Start the matching service
 	@python -m server $(ARGS)
