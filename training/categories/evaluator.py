@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from training.categories.abstention import fit_margin
-from training.categories.knn import find_neighbours, known_rows, tune_neighbour_count, vote
+from training.categories.knn import (
+    MOST_NEIGHBOURS,
+    find_neighbours,
+    known_rows,
+    tune_neighbour_count,
+    vote,
+)
 from training.categories.labels import (
     LabelField,
     Labels,
@@ -142,7 +148,7 @@ class _Judging:
         )
 
     def voted(self, queries: EmbeddedProducts, k: int) -> Predictions:
-        return vote(self.neighbours(queries, k), self.numbers, k)
+        return vote(self.neighbours(queries, max(k, MOST_NEIGHBOURS)), self.numbers, k)
 
     def computed(self, head: LabelHead, queries: EmbeddedProducts) -> Predictions:
         inputs = fused_inputs(queries.embeddings, self.weights)
@@ -181,7 +187,7 @@ def _tuned(rows: _Judging, tuning: EmbeddedProducts, reported: EmbeddedProducts)
     settings, labels = rows.settings, rows.labels
     actual = labels_of(tuning, settings.label)
     target = settings.target_accuracy
-    near = rows.neighbours(tuning, settings.most_neighbours)
+    near = rows.neighbours(tuning, max(settings.most_neighbours, MOST_NEIGHBOURS))
     found = tune_neighbour_count(near, rows.numbers, actual, labels, most=settings.most_neighbours)
     count = found.neighbour_count
     voted = vote(near, rows.numbers, count)

@@ -67,8 +67,10 @@ def find_neighbours(
 def vote(candidates: Candidates, numbers: Ints, neighbour_count: int) -> Predictions:
     """Gives each query the label with the greatest sum of scores among its first neighbours.
 
-    A negative score counts as nothing; of equal sums the label that came first wins. The margin is
-    the winner's share of all votes less the second's; a query without neighbours has no label.
+    A negative score counts as nothing; of equal sums the label that came first wins; a query
+    without neighbours has no label. The margin is of a vote of the first `MOST_NEIGHBOURS`, however
+    few of them choose the label: the label's share less the best other one's, 0 where it is behind.
+    So one neighbour has a margin too, and margins of different K can be compared.
 
     Args:
         candidates: Nearest gallery products of each query, best first (Q, K).
@@ -80,20 +82,21 @@ def vote(candidates: Candidates, numbers: Ints, neighbour_count: int) -> Predict
     """
     if neighbour_count < 1:
         raise ValueError(f"neighbour_count must be 1 or more, got {neighbour_count}")
-    items = candidates.items[:, :neighbour_count]
+    reach = max(neighbour_count, MOST_NEIGHBOURS)
+    items = candidates.items[:, :reach]
     labels = np.where(items >= 0, numbers[items], UNKNOWN)  # (Q, k)
-    votes = np.where(labels >= 0, np.maximum(candidates.scores[:, :neighbour_count], 0), 0)
-    votes = votes.astype(np.float64)
-    # The sum of a neighbour's label: no table of all labels, of which there can be very many.
-    same = labels[:, :, None] == labels[:, None, :]  # (Q, k, k)
-    sums = np.where(labels >= 0, np.einsum("qij,qj->qi", same, votes), -1.0)  # (Q, k)
-    winner = np.argmax(np.round(sums, 9), axis=1)  # rounded: the order of summation decides no tie
+    votes = np.where(labels >= 0, np.maximum(candidates.scores[:, :reach], 0), 0)
     rows = np.arange(len(labels))
-    first = sums[rows, winner]
-    others = np.where(labels == labels[rows, winner][:, None], 0.0, np.maximum(sums, 0))
-    total = votes.sum(axis=1)
-    margins = np.where(total > 0, (first - others.max(axis=1)) / np.maximum(total, 1e-12), 0.0)
-    return Predictions(numbers=labels[rows, winner], margins=np.clip(margins, 0.0, 1.0))
+    chosen = _label_sums(labels[:, :neighbour_count], votes[:, :neighbour_count])
+    winner = np.argmax(np.round(chosen, 9), axis=1)  # rounded: the order of sums decides no tie
+    answers = labels[rows, winner]
+    sums = _label_sums(labels[:, :MOST_NEIGHBOURS], votes[:, :MOST_NEIGHBOURS])
+    is_own = labels[:, :MOST_NEIGHBOURS] == answers[:, None]
+    own = np.where(is_own, sums, 0).max(axis=1)
+    others = np.where(is_own, 0, np.maximum(sums, 0)).max(axis=1)
+    total = votes[:, :MOST_NEIGHBOURS].sum(axis=1, dtype=np.float64)
+    margins = np.where(total > 0, (own - others) / np.maximum(total, 1e-12), 0.0)
+    return Predictions(numbers=answers, margins=np.clip(margins, 0.0, 1.0))
 
 
 def tune_neighbour_count(
@@ -129,3 +132,13 @@ def tune_neighbour_count(
 def known_rows(labels: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Returns which products have a label, bool (N,)."""
     return np.array([bool(label) for label in labels], dtype=np.bool_)
+
+
+def _label_sums(labels: Ints, votes: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Sums the votes of each neighbour's label, (Q, k); -1 where the label is unknown.
+
+    There is no table of all labels, of which there can be very many.
+    """
+    same = labels[:, :, None] == labels[:, None, :]  # (Q, k, k)
+    sums = np.einsum("qij,qj->qi", same, votes.astype(np.float64))
+    return np.where(labels >= 0, sums, -1.0)

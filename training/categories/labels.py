@@ -56,7 +56,7 @@ class Predictions:
 
     Attributes:
         numbers: Number of the predicted label, int64 (Q,); `UNKNOWN` for none.
-        margins: Share of the votes, or probability, by which the label is ahead of the second,
+        margins: Share of the votes, or probability, by which the label is ahead of the best other,
             0 to 1, float64 (Q,).
     """
 

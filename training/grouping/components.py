@@ -13,6 +13,7 @@ from training.grouping.edges import Edges
 from training.grouping.settings import GroupingSettings
 from training.grouping.splitting import split_component
 
+MOST_TIES = 10
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -77,14 +78,15 @@ def fits(
 ) -> npt.NDArray[np.bool_]:
     """Returns whether groups pass the size guard and the density guard.
 
-    Neighbour lists are finite: a product can have no more edges than its list is long.
+    A product of a large group need not resemble all the others: `MOST_TIES` edges, or as many as
+    its neighbour list is long, are all that it could have.
 
     Args:
         sizes: Members of each group, 1 or more.
         edge_counts: Edges within each group.
         settings: The guards.
     """
-    reach = np.minimum(sizes - 1, settings.neighbour_count)
+    reach = np.minimum(sizes - 1, min(settings.neighbour_count, MOST_TIES))
     possible = np.maximum(sizes * reach / 2, 1)
     is_dense = (sizes <= 2) | (edge_counts >= settings.least_density * possible - 1e-9)
     return is_dense & (sizes <= settings.most_members)

@@ -17,8 +17,9 @@ class GroupingSettings:
         needs_mutual_edges: Whether both products must be among each other's neighbours.
         most_members: Largest group, 2 or more; a larger one is split where it hangs together
             least.
-        least_density: Share of the possible edges within a group that must be there, 0 to 1; a
-            looser group, such as a chain of look-alikes, is split. 0 allows chains.
+        least_density: Share of the possible edges within a group that must be there, 0 to 1, where
+            ten per product are enough; a looser group, such as a chain of look-alikes, is split.
+            0 allows chains.
         most_exact_rows: Products up to which neighbours are searched exactly; above, by usearch.
         thread_count: Threads of usearch, 1 or more.
         device: Where scores are computed: "cpu" or "cuda".

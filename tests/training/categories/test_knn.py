@@ -20,18 +20,24 @@ def candidates(items: list[list[int]], scores: list[list[float]]) -> Candidates:
     return Candidates(items=np.array(items), scores=np.array(scores, dtype=np.float32))
 
 
+def sums_of(found: Candidates, row: int, numbers: np.ndarray, k: int) -> dict[int, float]:
+    sums: dict[int, float] = defaultdict(float)
+    for item, score in list(zip(found.items[row], found.scores[row], strict=True))[:k]:
+        if item >= 0 and numbers[item] >= 0:
+            sums[int(numbers[item])] += max(float(score), 0.0)
+    return sums
+
+
 def slow_vote(found: Candidates, numbers: np.ndarray, k: int) -> tuple[list[int], list[float]]:
     answers, margins = [], []
-    for items, scores in zip(found.items, found.scores, strict=True):
-        sums: dict[int, float] = defaultdict(float)
-        for item, score in list(zip(items, scores, strict=True))[:k]:
-            if item >= 0 and numbers[item] >= 0:
-                sums[int(numbers[item])] += max(float(score), 0.0)
-        ordered = sorted(sums.values(), reverse=True)
-        total = sum(ordered)
+    for row in range(len(found.items)):
+        sums = sums_of(found, row, numbers, k)
         answers.append(max(sums, key=sums.__getitem__) if sums else UNKNOWN)
-        second = ordered[1] if len(ordered) > 1 else 0.0
-        margins.append((ordered[0] - second) / total if total else 0.0)
+        wide = sums_of(found, row, numbers, 20)
+        own = wide.pop(answers[-1], 0.0)
+        best_other = max(wide.values(), default=0.0)
+        total = own + sum(wide.values())
+        margins.append(max(0.0, (own - best_other) / total) if total else 0.0)
     return answers, margins
 
 
@@ -59,6 +65,13 @@ def test_of_equal_sums_the_label_that_came_first_wins_without_a_margin() -> None
 def test_a_unanimous_vote_has_the_whole_margin() -> None:
     made = vote(candidates([[0, 1]], [[0.9, 0.4]]), np.array([1, 1]), 2)
     assert made.margins.tolist() == [1.0]
+
+
+def test_a_single_neighbour_has_a_margin_too() -> None:
+    found = candidates([[0, 1, 2]], [[0.8, 0.5, 0.1]])
+    made = vote(found, np.array([0, 1, 0]), 1)
+    assert made.numbers.tolist() == [0]
+    assert made.margins == pytest.approx([0.4 / 1.4])
 
 
 def test_no_neighbour_gives_no_label() -> None:

@@ -50,7 +50,7 @@ def slow_groups(found: Edges, count: int, settings: GroupingSettings) -> set[fro
         for number in {int(numbers[row]) for row in rows}:
             members = [row for row in rows if numbers[row] == number]
             inner = [edge for edge in kept if numbers[found.left[edge]] == number]
-            reach = min(len(members) - 1, settings.neighbour_count)
+            reach = min(len(members) - 1, settings.neighbour_count, 10)
             dense = len(inner) >= settings.least_density * len(members) * reach / 2 - 1e-9
             if len(members) == 1 or (
                 len(members) <= settings.most_members and (dense or len(members) == 2)
@@ -148,6 +148,12 @@ def test_the_order_of_products_and_edges_does_not_matter() -> None:
     back = {int(new): old for old, new in enumerate(moved)}
     turned = sets(form_groups(edges(dict(reversed(shuffled.items()))), 20, SETTINGS))
     assert {frozenset(back[row] for row in group) for group in turned} == straight
+
+
+def test_a_large_group_needs_ten_ties_per_product_and_not_all() -> None:
+    near = {(a, b): 0.9 for a, b in combinations(range(40), 2) if b - a <= 5}
+    settings = GroupingSettings(most_members=50, least_density=0.8)
+    assert form_groups(edges(near), 40, settings).group_count == 1
 
 
 def test_no_edges_leave_everything_alone() -> None:
