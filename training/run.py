@@ -20,13 +20,7 @@ from training.data_module import Batch, ProductDataModule
 from training.fusion_weight import fit_fusion_weight
 from training.loop import BEST, LAST, build_trainer
 from training.model import build_model
-from training.module import (
-    EmbeddedRows,
-    EncoderModule,
-    join_rows,
-    judge_ranking,
-    pattern_weights,
-)
+from training.module import EncoderModule
 from training.preprocessing.texts import join_fields
 from training.preprocessing.tokens import TextTokenizer
 from training.product import Product
@@ -37,6 +31,7 @@ from training.text_encoder import (
     scratch_architecture,
 )
 from training.training_data import TrainingData, load_training_data, text_fields
+from training.validation import EmbeddedRows, join_rows, judge_ranking, pattern_weights
 from training.wordpiece import train_wordpiece
 
 METRICS = "metrics.json"
