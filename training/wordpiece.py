@@ -43,6 +43,22 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     smallest = len(SPECIAL_TOKENS) + 2 * len(alphabet)
     if vocabulary_size < smallest:
         raise ValueError(f"vocabulary_size must be {smallest} or more, got {vocabulary_size}")
+    tokenizer = Tokenizer(
+        WordPiece(_learn_pieces(texts, alphabet, inner, vocabulary_size), unk_token=UNKNOWN)
+    )
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = _split_words()
+    tokenizer.add_special_tokens(SPECIAL_TOKENS)
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{START} $A {END}",
+        special_tokens=[(name, tokenizer.token_to_id(name)) for name in (START, END)],
+    )
+    return tokenizer
+
+
+def _learn_pieces(
+    texts: list[str], alphabet: list[str], inner: list[str], vocabulary_size: int
+) -> dict[str, int]:
     trainer = WordPieceTrainer(
         vocab_size=vocabulary_size,
         min_frequency=2,
@@ -55,15 +71,7 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     learner = Tokenizer(WordPiece(unk_token=UNKNOWN))
     learner.pre_tokenizer = _split_words()
     learner.train_from_iterator(texts, trainer)
-    tokenizer = Tokenizer(WordPiece(learner.get_vocab(), unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = _split_words()
-    tokenizer.add_special_tokens(SPECIAL_TOKENS)
-    tokenizer.post_processor = TemplateProcessing(
-        single=f"{START} $A {END}",
-        special_tokens=[(name, tokenizer.token_to_id(name)) for name in (START, END)],
-    )
-    return tokenizer
+    return learner.get_vocab()
 
 
 def _choose_alphabet(texts: list[str], further_count: int) -> list[str]:
