@@ -1,14 +1,17 @@
 """A whole run on a tiny catalogue: trained, saved, loaded, resumed."""
 
 import json
+import shutil
 
 import pytest
 import torch
+from transformers import BertConfig, BertModel
 
 from tests.training.small_catalogue import small_config, write_small_catalogue
 from training.checkpoint import load_encoder
 from training.run import train
 from training.train import main
+from training.wordpiece import train_wordpiece
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,37 @@ def test_frozen_encoders_do_not_move(folder):
     assert running
     # A fresh network has means of zero; moving statistics would have left it.
     assert all(not moved[key].any() for key in running)
+
+
+def test_a_pretrained_text_encoder_is_taken_from_a_folder_and_then_no_longer_needed(folder):
+    source = folder / "encoder"
+    torch.manual_seed(0)
+    architecture = BertConfig(
+        vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=16,
+    )  # fmt: skip
+    BertModel(architecture).save_pretrained(source)
+    train_wordpiece(["red paint 1 l"] * 2, 300).save(str(source / "tokenizer.json"))
+    output = folder / "pretrained"
+    train(
+        small_config(
+            folder, f"--output={output}", f"--model.text.name={source}", "--optimizer.text_rate=0"
+        )
+    )
+    before = BertModel.from_pretrained(source).state_dict()
+    shutil.rmtree(source)
+    encoder = load_encoder(output)
+    after = encoder.model.text_tower.encoder.backbone.state_dict()
+    assert after
+    assert all(torch.equal(before[key], value) for key, value in after.items())
+    assert encoder.tokenizer.encode(["red paint"]).input_ids.shape == (1, 8)
+
+
+def test_buckets_longer_than_a_pretrained_encoder_are_refused(folder):
+    source = folder / "short"
+    BertConfig(max_position_embeddings=12).save_pretrained(source)
+    with pytest.raises(ValueError, match="reads 12 tokens at most, .* ends at 16"):
+        train(small_config(folder, f"--output={folder / 'x'}", f"--model.text.name={source}"))
 
 
 def test_figures_go_to_mlflow_when_asked(folder):
