@@ -67,7 +67,9 @@ def _index(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO)
         index_file(client, file, report, output.make_console(sys.stderr))
     except (TwinshelfError, ProductFileError):
         if report.stored_count:
-            sys.stderr.write(f"{report.stored_count:,} products were stored before this:\n")
+            sys.stderr.write(
+                f"{output.count_of(report.stored_count, 'product')} stored before this:\n"
+            )
         raise
     if options.json:
         write_report(report, stream)
@@ -139,7 +141,7 @@ def _delete(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO
         if options.json:
             output.write_json(stream, output.delete_result_json(result))
         else:
-            stream.write(f"{result.deleted_count:,} products removed\n")
+            stream.write(f"{output.count_of(result.deleted_count, 'product')} removed\n")
     if missing:
         return _complain("not in the catalogue: " + ", ".join(missing), FAILED)
     return DONE

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from client.output import write_json
+from client.output import count_of, write_json
 from client.product_file import ProductFile
 from client.records import Product
 from client.sync_client import TwinshelfClient
@@ -117,8 +117,9 @@ def print_report(report: IndexReport, console: Console) -> None:
         if hidden_count > 0:
             console.print(f"… and {hidden_count:,} more; --json prints all of them")
     console.print(
-        f"{report.stored_count:,} products stored, {report.replaced_count:,} of them replaced; "
-        f"{len(report.failures):,} rows failed"
+        f"{count_of(report.stored_count, 'product')} stored, "
+        f"{report.replaced_count:,} of them replaced; "
+        f"{count_of(len(report.failures), 'row')} failed"
     )
 
 

@@ -34,6 +34,16 @@ def make_console(stream: TextIO) -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)
 
 
+def count_of(count: int, noun: str) -> str:
+    """Returns a count with its noun, such as "1 product" or "1,200 products".
+
+    Args:
+        count: How many.
+        noun: One of them.
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def write_json(stream: TextIO, value: dict[str, Any]) -> None:
     """Writes one object on one line.
 

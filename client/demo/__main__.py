@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with stop_requests():
             _run(options, console)
-    except StopRequestedError:
-        console.print("stopped, and with it everything that was started")
+    except StopRequestedError as request:
+        console.print(f"stopped by {request}, and with it everything that was started")
         return INTERRUPTED
     except (DemoError, ProductFileError, TwinshelfError) as error:
         console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
@@ -112,7 +112,7 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--config", default="", help="preset or YAML file of training (default: by the data)")
     add("--image-weights", type=Path, help="weights of the image encoder for timm")
     add("--repository", type=Path, default=Path("model_repository"), help="where to publish")
-    add("--queries", type=int, default=150, help="held-out offers to match at most (default: 150)")
+    add("--queries", type=int, default=300, help="held-out offers to match at most (default: 300)")
     add("--fresh", action="store_true", help="run every step, changed or not")
     add(
         "--prepare-option",

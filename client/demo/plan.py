@@ -50,7 +50,7 @@ class DemoPlan:
     runs: Path = Path("runs")
     cache: Path = Path(".cache/data")
     repository: Path = Path("model_repository")
-    query_count: int = 150
+    query_count: int = 300
 
     def __post_init__(self) -> None:
         """Checks that the data set is there before anything is started."""

@@ -68,7 +68,7 @@ def test_index_exits_0_when_every_row_is_stored(
     path.write_text("sku,name\np1,tea\n")
     for replaced in (0, 1):
         assert main(["index", str(path), "--columns", "product_id=sku,title=name"]) == 0
-        assert f"1 products stored, {replaced} of them replaced" in capsys.readouterr().out
+        assert f"1 product stored, {replaced} of them replaced" in capsys.readouterr().out
     assert service.products["p1"].title == "tea"
 
 
@@ -158,7 +158,7 @@ def test_get_list_delete_and_stats_print_tables(
     assert "embedded by another encoder" in capsys.readouterr().out
     assert main(["delete", "tea", "no"]) == 1
     captured = capsys.readouterr()
-    assert captured.out == "1 products removed\n" and "not in the catalogue: no" in captured.err
+    assert captured.out == "1 product removed\n" and "not in the catalogue: no" in captured.err
 
 
 def test_get_list_delete_and_stats_print_json(
