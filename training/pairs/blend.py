@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,11 +13,23 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
+from training.checkpoint import (
+    ARCHITECTURE,
+    CONFIG,
+    PREPROCESSING,
+    TOKENIZER,
+    WEIGHTS,
+    TrainedEncoder,
+    load_encoder,
+)
+from training.pairs.cosines import pair_cosines
 from training.pairs.cross_encoder import CrossEncoder
-from training.pairs.features import PairRecord
+from training.pairs.features import NO_COSINES, Cosines
 from training.pairs.scorer import PairScorer, best_threshold
+from training.product import Product
 
 Floats = npt.NDArray[np.float64]
+ENCODER = "encoder"
 NEURAL_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
 
@@ -93,14 +106,28 @@ def choose_neural_share(labels: npt.NDArray[np.bool_], boosted: Floats, neural: 
     return max(NEURAL_SHARES, key=lambda share: (round(scores[share], 4), -share))
 
 
+def keep_encoder(run: Path, folder: Path) -> None:
+    """Copies an encoder's run into a scorer's folder; a later training there changes nothing here.
+
+    Raises:
+        FileNotFoundError: If the run lacks a file.
+    """
+    target = folder / ENCODER
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in (CONFIG, PREPROCESSING, ARCHITECTURE, TOKENIZER, WEIGHTS):
+        shutil.copyfile(run / name, target / name)
+
+
 class BlendedScorer:
-    """Probability of a match by boosting, by the cross-encoder, or by both.
+    """Probability of a match by trees over features, by the cross-encoder, or by both.
 
     Args:
         boosting: The scorer over features.
         cross_encoder: The neural one; may be absent when its share is 0.
         neural_share: Weight of the cross-encoder in the log-odds, 0 to 1.
         threshold: Probability from which on a pair counts as a match.
+        encoder: Gives the cosines among the features; None leaves them unknown.
 
     Raises:
         ValueError: If the cross-encoder is absent but has a share.
@@ -112,6 +139,7 @@ class BlendedScorer:
         cross_encoder: CrossEncoder | None,
         neural_share: float,
         threshold: float,
+        encoder: TrainedEncoder | None = None,
     ) -> None:
         if cross_encoder is None and neural_share > 0:
             raise ValueError(f"a neural share of {neural_share} needs a cross-encoder")
@@ -119,21 +147,32 @@ class BlendedScorer:
         self.cross_encoder = cross_encoder
         self.neural_share = neural_share
         self.threshold = threshold
+        self.encoder = encoder
 
-    def score(self, pairs: Sequence[tuple[PairRecord, PairRecord]]) -> Floats:
+    def cosines(self, pairs: Sequence[tuple[Product, Product]]) -> list[Cosines]:
+        """Returns the cosines of each pair; all NaN without an encoder."""
+        if self.encoder is None:
+            return [NO_COSINES] * len(pairs)
+        return pair_cosines(self.encoder, pairs)
+
+    def score(self, pairs: Sequence[tuple[Product, Product]]) -> Floats:
         """Returns the probability, 0 to 1, that each pair is the same product."""
-        boosted = self.boosting.score(pairs)
+        boosted = self.boosting.score(pairs, self.cosines(pairs))
         if self.cross_encoder is None or self.neural_share == 0:
             return boosted
         return blend_probabilities(boosted, self.cross_encoder.score(pairs), self.neural_share)
 
     def save(self, folder: Path, metrics: dict[str, PairMetrics]) -> None:
-        """Writes the scorer and what was measured of its variants to a folder."""
+        """Writes the scorer and what was measured of its variants to a folder.
+
+        A cross-encoder that has no share is left out; the encoder is kept by `keep_encoder`.
+        """
         self.boosting.save(folder)
         if self.cross_encoder is not None and self.neural_share > 0:
             self.cross_encoder.save(folder)
         document = {
             "neural_share": self.neural_share,
+            "has_encoder": self.encoder is not None,
             "threshold": self.threshold,
             "validation": {name: asdict(m) for name, m in metrics.items()},
         }
@@ -153,4 +192,5 @@ class BlendedScorer:
             CrossEncoder.load(folder) if share > 0 else None,
             share,
             settings["threshold"],
+            load_encoder(folder / ENCODER) if settings["has_encoder"] else None,
         )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from training.pairs.features import PairRecord
+from training.pairs.records import PairRecord
 
 Texts = tuple[str, str]
 

@@ -38,11 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = options.run / f"evaluation-{options.pairs.stem}.json"
     report.write_text(json.dumps(asdict(metrics), indent=2) + "\n")
     worst = np.argsort(-np.abs(scores - labels))[: options.explain]
-    for i in worst:
-        pair = pairs[i]
+    mistakes = [pairs[i] for i in worst]
+    cosines = scorer.cosines([(pair.left, pair.right) for pair in mistakes]) if mistakes else []
+    for i, pair, cosine in zip(worst, mistakes, cosines, strict=True):
         sys.stdout.write(f"\n{'match' if pair.is_match else 'no match'}, scored {scores[i]:.2f}\n")
         sys.stdout.write(f"  left:  {pair.left.title}\n  right: {pair.right.title}\n")
-        for part in scorer.boosting.explain(pair.left, pair.right)[:5]:
+        for part in scorer.boosting.explain(pair.left, pair.right, cosine)[:5]:
             sys.stdout.write(f"  {part.log_odds:+.2f}  {part.feature} = {part.value:.3g}\n")
     return 0
 

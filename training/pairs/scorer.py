@@ -14,7 +14,8 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
 
-from training.pairs.features import PairRecord, feature_matrix
+from training.pairs.features import NO_COSINES, Cosines, feature_matrix
+from training.pairs.records import PairRecord
 from training.pairs.statistics import TokenStatistics
 
 Floats = npt.NDArray[np.float64]
@@ -84,6 +85,27 @@ def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple
     return float((thresholds[best] + below) / 2), float(f1[best])
 
 
+def _untrained_model(config: BoostingConfig) -> VotingClassifier:
+    members = [
+        (
+            f"boosting{i}",
+            HistGradientBoostingClassifier(
+                max_iter=config.tree_count,
+                learning_rate=config.learning_rate,
+                max_leaf_nodes=config.leaf_count,
+                max_features=config.feature_share,
+                l2_regularization=5.0,
+                min_samples_leaf=15,
+                early_stopping=False,
+                random_state=config.seed + i,
+            ),
+        )
+        for i in range(config.member_count)
+    ]
+    # The flat form of `transform`, which nobody calls, cannot be converted to ONNX.
+    return VotingClassifier(members, voting="soft", flatten_transform=False)
+
+
 class PairScorer:
     """Probability that two records are the same product.
 
@@ -130,25 +152,9 @@ class PairScorer:
         config = config or BoostingConfig()
         if len(np.unique(labels)) < 2:
             raise ValueError("training needs matches and non-matches, got pairs of one class")
-        members = [
-            (
-                f"seed{config.seed + i}",
-                HistGradientBoostingClassifier(
-                    max_iter=config.tree_count,
-                    learning_rate=config.learning_rate,
-                    max_leaf_nodes=config.leaf_count,
-                    max_features=config.feature_share,
-                    l2_regularization=5.0,
-                    min_samples_leaf=15,
-                    early_stopping=False,
-                    random_state=config.seed + i,
-                ),
-            )
-            for i in range(config.member_count)
-        ]
         # A column that is never known cannot be binned.
         known = np.flatnonzero(~np.isnan(features).all(axis=0)).tolist()
-        model = VotingClassifier(members, voting="soft").fit(features[:, known], labels)
+        model = _untrained_model(config).fit(features[:, known], labels)
         names = [feature_names[column] for column in known]
         return cls(model, statistics, names, 0.5)
 
@@ -160,9 +166,13 @@ class PairScorer:
             )
         return np.asarray(self.model.predict_proba(features)[:, 1])
 
-    def score(self, pairs: Sequence[tuple[PairRecord, PairRecord]]) -> Floats:
+    def score(
+        self,
+        pairs: Sequence[tuple[PairRecord, PairRecord]],
+        cosines: Sequence[Cosines] | None = None,
+    ) -> Floats:
         """Returns the probability, 0 to 1, that each pair is the same product."""
-        return self.score_features(self.select(*feature_matrix(pairs, self.statistics)))
+        return self.score_features(self.select(*feature_matrix(pairs, self.statistics, cosines)))
 
     def select(
         self, names: Sequence[str], features: npt.NDArray[np.float32]
@@ -170,12 +180,14 @@ class PairScorer:
         """Returns the columns that the model reads."""
         return features[:, [list(names).index(name) for name in self.feature_names]]
 
-    def explain(self, left: PairRecord, right: PairRecord) -> list[Contribution]:
+    def explain(
+        self, left: PairRecord, right: PairRecord, cosines: Cosines = NO_COSINES
+    ) -> list[Contribution]:
         """Returns what each feature did to the score of a pair, the strongest first.
 
         Each feature is taken away (made missing, which the trees know) while the others stay.
         """
-        row = self.select(*feature_matrix([(left, right)], self.statistics))  # (1, F)
+        row = self.select(*feature_matrix([(left, right)], self.statistics, [cosines]))  # (1, F)
         without = np.repeat(row, len(self.feature_names), axis=0)  # (F, F)
         np.fill_diagonal(without, np.nan)
         probabilities = np.clip(self.score_features(np.vstack([row, without])), 1e-7, 1 - 1e-7)

@@ -33,10 +33,23 @@ _UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("pack", "pk", "pcs", "шт", "user", "users", "pc"), ("count", 1.0)),
 }
 
+_ROMAN = ("ii", "iii", "iv", "vi", "vii", "viii", "ix", "xi", "xii", "xiii", "xiv", "xv")
+_ARABIC = ("2", "3", "4", "6", "7", "8", "9", "11", "12", "13", "14", "15")
+_NUMERALS = dict(zip(_ROMAN, _ARABIC, strict=True))
+_VERSION = re.compile(r"(?:v|ver|version)?([0-9]{1,6}(?:\.[0-9]{1,6})?)")
+
 
 def words(text: str) -> list[str]:
     """Returns lower-case words; marks inside a word, as in "dsc-w170", stay."""
     return _WORD.findall(text.lower())
+
+
+def canonical_word(word: str) -> str:
+    """Returns a lower-case word in the one form of its spellings: "ii", "v2" and "2.0" are "2"."""
+    if word in _NUMERALS:
+        return _NUMERALS[word]
+    version = _VERSION.fullmatch(word)
+    return f"{float(version[1]):g}" if version else word
 
 
 def pieces(text: str) -> list[str]:

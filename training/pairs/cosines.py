@@ -1,0 +1,79 @@
+"""Cosines of the two records of a pair, by modality, from a trained encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from training.checkpoint import TrainedEncoder
+from training.embeddings import ProductEmbeddings
+from training.evaluation.embedded import embed_products
+from training.pairs.features import Cosines
+from training.product import Product
+
+
+def pair_cosines(
+    encoder: TrainedEncoder, pairs: Sequence[tuple[Product, Product]]
+) -> list[Cosines]:
+    """Embeds the records of all pairs, each once, and compares them.
+
+    Both records are embedded as catalogue products, so that their order does not matter.
+
+    Args:
+        encoder: The trained encoder.
+        pairs: Records to compare; without photos only the cosine of their texts is known.
+
+    Returns:
+        One `Cosines` a pair. Fused is the encoder's own weighting of the modalities that both
+        records have; NaN where they share none.
+    """
+    row_of: dict[Hashable, int] = {}
+    products: list[Product] = []
+    rows = []
+    for pair in pairs:
+        for product in pair:
+            row = row_of.setdefault(_content(product), len(products))
+            if row == len(products):
+                products.append(replace(product, product_id=f"record-{row}"))
+            rows.append(row)
+    cache = Path(encoder.config.data.pixel_cache)
+    embedded = embed_products(encoder, products, are_passages=True, pixel_cache=cache)
+    sides = np.array(rows, np.int64).reshape(-1, 2)  # (pairs, 2)
+    return compare_sides(
+        embedded.embeddings.rows(sides[:, 0]),
+        embedded.embeddings.rows(sides[:, 1]),
+        encoder.model.fusion.image_share(),
+    )
+
+
+def compare_sides(
+    left: ProductEmbeddings, right: ProductEmbeddings, image_share: float
+) -> list[Cosines]:
+    """Returns the cosines of the rows of two sides.
+
+    Args:
+        left: Embeddings of the left records (N).
+        right: Embeddings of the right records (N).
+        image_share: Weight of the image where both modalities are shared, 0 to 1.
+    """
+    both = left.presence & right.presence  # (N, 2)
+    by_modality = np.stack(
+        [(left.image * right.image).sum(axis=1), (left.text * right.text).sum(axis=1)], axis=1
+    )  # (N, 2)
+    weights = both * np.array([image_share, 1 - image_share])  # (N, 2)
+    total = weights.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        fused = np.where(total > 0, (weights * by_modality).sum(axis=1) / total, np.nan)
+    known = np.clip(np.where(both, by_modality, np.nan), -1, 1)
+    return [
+        Cosines(image=float(image), text=float(text), fused=float(cosine))
+        for (image, text), cosine in zip(known, np.clip(fused, -1, 1), strict=True)
+    ]
+
+
+def _content(product: Product) -> Hashable:
+    fields = (product.title, product.description, product.category, product.brand, product.seller)
+    return (*fields, product.price, tuple(product.attributes.items()), product.images)

@@ -1,0 +1,73 @@
+"""Probe pairs of a scorer: validation pairs kept in its folder, on which a copy is compared."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.pairs.features import Cosines
+
+PROBES = "probes.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairProbe:
+    """A pair as callers send it, and what the trees answered.
+
+    Attributes:
+        left: Left record as a JSON object.
+        right: Right record.
+        cosines: What the encoder found; NaN where nothing.
+        probability: Answer of the trees alone, without any cross-encoder.
+    """
+
+    left: str
+    right: str
+    cosines: Cosines
+    probability: float
+
+
+def write_probes(folder: Path, probes: Iterable[PairProbe]) -> None:
+    """Writes probes to a scorer's folder, one JSON object a line."""
+    with (folder / PROBES).open("w", encoding="utf-8") as file:
+        for probe in probes:
+            cosines = (probe.cosines.image, probe.cosines.text, probe.cosines.fused)
+            values = {
+                "left": probe.left,
+                "right": probe.right,
+                "cosines": [None if math.isnan(cosine) else cosine for cosine in cosines],
+                "probability": probe.probability,
+            }
+            file.write(json.dumps(values, ensure_ascii=False) + "\n")
+
+
+def read_probes(folder: Path) -> list[PairProbe]:
+    """Reads what `write_probes` wrote.
+
+    Raises:
+        FileNotFoundError: If the folder holds no probes.
+        ValueError: If a line is no probe.
+    """
+    path = folder / PROBES
+    probes = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                probes.append(_read_probe(json.loads(line)))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{path}, line {number}, is no probe: {error!r}") from error
+    return probes
+
+
+def _read_probe(values: dict[str, Any]) -> PairProbe:
+    image, text, fused = (math.nan if x is None else float(x) for x in values["cosines"])
+    return PairProbe(
+        left=values["left"],
+        right=values["right"],
+        cosines=Cosines(image=image, text=text, fused=fused),
+        probability=float(values["probability"]),
+    )

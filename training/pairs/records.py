@@ -1,0 +1,91 @@
+"""The record as pair features read it, and its JSON form, in which Triton receives it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+TEXT_FIELDS = ("title", "description", "category", "brand")
+FIELDS = (*TEXT_FIELDS, "price", "attributes")
+
+
+class PairRecord(Protocol):
+    """What features read of a record; `training.product.Product` is one."""
+
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def description(self) -> str: ...  # noqa: D102
+    @property
+    def category(self) -> str: ...  # noqa: D102
+    @property
+    def brand(self) -> str: ...  # noqa: D102
+    @property
+    def price(self) -> float | None: ...  # noqa: D102
+    @property
+    def attributes(self) -> Mapping[str, str]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedRecord:
+    """A record that came as JSON; its fields are those of a product."""
+
+    title: str = ""
+    description: str = ""
+    category: str = ""
+    brand: str = ""
+    price: float | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def record_to_json(record: PairRecord) -> str:
+    """Returns a record as a JSON object; fields that say nothing are left out."""
+    values: dict[str, Any] = {name: getattr(record, name) for name in TEXT_FIELDS}
+    values["attributes"] = dict(record.attributes)
+    values = {name: value for name, value in values.items() if value}
+    if record.price is not None:
+        values["price"] = record.price
+    return json.dumps(values, ensure_ascii=False)
+
+
+def record_from_json(text: str) -> ReceivedRecord:
+    """Reads a record from a JSON object of `FIELDS`; all are optional, null is absent.
+
+    Raises:
+        ValueError: If it is no such object; the message says what was expected.
+    """
+    try:
+        values = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"must be a JSON object, got {type(values).__name__}")
+    if unknown := sorted(set(values) - set(FIELDS)):
+        raise ValueError(f"unknown field {unknown[0]!r}, known are {', '.join(FIELDS)}")
+    given = {name: value for name, value in values.items() if value is not None}
+    for name in TEXT_FIELDS:
+        _check_text(name, given.get(name, ""))
+    attributes = given.get("attributes", {})
+    if not isinstance(attributes, dict):
+        raise ValueError("attributes must be an object of texts")
+    for name, value in attributes.items():
+        _check_text("a name of attributes", name)
+        _check_text(f"attribute {name!r}", value)
+    _check_price(given.get("price", 0))
+    return ReceivedRecord(**given)
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a text, got {type(value).__name__}")
+    if any("\ud800" <= sign <= "\udfff" for sign in value):  # halves of a character
+        raise ValueError(f"{name} must be valid Unicode")
+
+
+def _check_price(price: object) -> None:
+    is_number = isinstance(price, int | float) and not isinstance(price, bool)
+    if not is_number or not math.isfinite(price) or price < 0:  # type: ignore[arg-type,operator]
+        raise ValueError(f"price must be a number of zero or more, got {price!r:.40}")
