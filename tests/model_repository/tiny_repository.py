@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED = PROJECT / "model_repository"
 ENSEMBLES = ("product_encoder", "image_encoder", "text_encoder")
 PREPROCESSING_MODELS = ("image_preprocess", "text_preprocess")
+ENCODER_MODELS = (*PREPROCESSING_MODELS, "image_tower", "text_tower", "fusion", *ENSEMBLES)
 WORDS = "red green blue tea coffee cup box bag large small 1 2 500 g ml чай кофе".split()
 
 SETTINGS = PreprocessingSettings(image_size_px=16, token_buckets=(8, 16))
@@ -47,7 +48,7 @@ class TinyVersion:
 
 def publish_tiny_version(repository: Path, version: int = 1) -> TinyVersion:
     """Writes a version into a repository; versions differ in their weights."""
-    for committed in sorted(COMMITTED.iterdir()):
+    for committed in (COMMITTED / name for name in ENCODER_MODELS):
         model = repository / committed.name
         (model / str(version)).mkdir(parents=True)
         (model / "configs").mkdir(exist_ok=True)

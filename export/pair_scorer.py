@@ -1,0 +1,223 @@
+"""Publish a pair scorer: `python -m export.pair_scorer --run runs/pairs`.
+
+Writes version N of `pair_features`, `pair_classifier` and `pair_scorer`, checks that it answers as
+the trained scorer does, and only then moves it into place. One Triton serves one version number of
+all its models: to serve the scorer beside an encoder, publish it as the encoder's version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.configurations import ConfigurationError, config_path, read_config, write_config
+from export.digest import PREFIX, file_digest
+from export.pair_scorer_graph import classifier_graph
+from export.pair_scorer_parity import PublishedPairScorer, check_pair_parity
+from export.pair_scorer_repository import (
+    CLASSIFIER_MODEL,
+    FEATURE_NAMES,
+    FEATURES_MODEL,
+    GRAPH,
+    MODELS,
+    PARAMETER,
+    SCORER_MODEL,
+    STATISTICS,
+    complete_pair_files,
+    move_pair_version,
+    pin_pair_config,
+    taken_pair_versions,
+    vendor_features,
+)
+from export.repository import CONFIG, committed_file, staging, version_folder
+from training.pairs.probes import read_probes
+from training.pairs.scorer import PairScorer
+
+logger = logging.getLogger(__name__)
+
+COMMITTED = Path(__file__).resolve().parent.parent / "model_repository"
+CONTRACT_VERSION = 1
+SETTINGS = "pairs.json"
+MODEL_FILE = (FEATURES_MODEL, "model.py")
+
+
+class PairScorerError(ValueError):
+    """A pair scorer that cannot be published as asked; the message says what would help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairPublication:
+    """What was published.
+
+    Attributes:
+        version: Version in the model repository.
+        contract: Contract in the parameters of the ensemble.
+        difference: Largest difference of two probabilities that the gate saw.
+        is_new: Whether the version is new or another; the same one was written again, which
+            repairs it and takes over new batching.
+    """
+
+    version: int
+    contract: dict[str, Any]
+    difference: float
+    is_new: bool
+
+
+def publish_pair_scorer(
+    run: Path,
+    repository: Path,
+    *,
+    version: int | None = None,
+    replaces: bool = False,
+    committed: Path = COMMITTED,
+) -> PairPublication:
+    """Publishes the trees of a scorer; the repository stays as it was when anything fails.
+
+    Args:
+        run: Folder that `training.pairs.train` wrote.
+        repository: Model repository; made when missing.
+        version: Version to publish as, 1 or more; None takes the next free one, or the one that
+            holds the same scorer.
+        replaces: Whether another scorer of that version may be replaced.
+        committed: The project's own model repository.
+
+    Raises:
+        PairScorerError: If the run is incomplete, or the version holds another scorer.
+        ConfigurationError: If a committed configuration is missing or broken.
+        PairParityError: If the version does not answer as the trained scorer does.
+    """
+    if version is not None and version < 1:
+        raise PairScorerError(f"version must be 1 or more, got {version}")
+    scorer, settings = _load(run)
+    probes = read_probes(run)
+    with staging(repository) as staged:
+        # The number is decided once the digest is known: the same scorer keeps its own.
+        _stage_files(scorer, run, staged, committed_file(repository, committed, *MODEL_FILE))
+        contract = _contract(scorer, settings, _digest(staged))
+        held = _held_contracts(repository)
+        number = version or _version_of(contract, held) or max([0, *held]) + 1
+        is_new = held.get(number) != contract
+        if is_new and held.get(number) is not None and not replaces:
+            raise PairScorerError(
+                f"version {number} of {repository} holds another pair scorer: publish this one as "
+                "another version (--version), or replace that one (--force)"
+            )
+        for model in MODELS:
+            (staged / model / "0").rename(version_folder(staged, model, number))
+        difference = check_pair_parity(PublishedPairScorer(staged, number), scorer, probes)
+        for model in MODELS:
+            config = read_config(committed_file(repository, committed, model, CONFIG))
+            pinned = pin_pair_config(config, version=number, contract=contract)
+            write_config(pinned, config_path(staged, model, number))
+        complete_pair_files(repository, committed)
+        move_pair_version(staged, repository, number)
+    return PairPublication(version=number, contract=contract, difference=difference, is_new=is_new)
+
+
+def _load(run: Path) -> tuple[PairScorer, dict[str, Any]]:
+    try:
+        return PairScorer.load(run), json.loads((run / SETTINGS).read_text("utf-8"))
+    except OSError as error:
+        raise PairScorerError(
+            f"{run} holds no whole pair scorer, train one with `python -m training.pairs.train`: "
+            f"{error}"
+        ) from error
+
+
+def _stage_files(scorer: PairScorer, run: Path, staged: Path, model_file: Path) -> None:
+    for model in MODELS:
+        folder = version_folder(staged, model, 0)
+        folder.mkdir(parents=True)
+        # Git and some object stores drop empty folders, and an ensemble needs its own.
+        (folder / ".keep").touch()
+    folder = version_folder(staged, FEATURES_MODEL, 0)
+    vendor_features(folder)
+    shutil.copyfile(model_file, folder / "model.py")
+    shutil.copyfile(run / STATISTICS, folder / STATISTICS)
+    (folder / FEATURE_NAMES).write_text(json.dumps(scorer.feature_names) + "\n", "utf-8")
+    graph = version_folder(staged, CLASSIFIER_MODEL, 0) / GRAPH
+    graph.write_bytes(classifier_graph(scorer))
+
+
+def _digest(staged: Path) -> str:
+    """Returns SHA-256 over the files that decide probabilities, as `export.digest` does."""
+    folder = version_folder(staged, FEATURES_MODEL, 0)
+    sources = [*sorted(folder.rglob("*.py")), folder / FEATURE_NAMES, folder / STATISTICS]
+    lines = [f"{file_digest(path)}  {path.relative_to(folder).as_posix()}" for path in sources]
+    lines.append(f"{file_digest(version_folder(staged, CLASSIFIER_MODEL, 0) / GRAPH)}  {GRAPH}")
+    return PREFIX + hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _contract(scorer: PairScorer, settings: dict[str, Any], digest: str) -> dict[str, Any]:
+    """Builds the contract; the trees are published, a cross-encoder beside them is not."""
+    if settings["neural_share"] > 0:
+        logger.warning(
+            "only the trees are published: the cross-encoder, which has a share of %s in the "
+            "trained scorer, is left out, and the threshold is that of the trees alone",
+            settings["neural_share"],
+        )
+    return {
+        "contract_version": CONTRACT_VERSION,
+        "digest": digest,
+        "feature_names": list(scorer.feature_names),
+        "threshold": scorer.threshold,
+        "neural_share": settings["neural_share"],
+        "published_neural_share": 0.0,
+        "validation": settings["validation"]["boosting"],
+    }
+
+
+def _held_contracts(repository: Path) -> dict[int, dict[str, Any] | None]:
+    """Returns the contract of each taken version; None where it cannot be read."""
+    held: dict[int, dict[str, Any] | None] = {}
+    for version in taken_pair_versions(repository):
+        try:
+            config = read_config(config_path(repository, SCORER_MODEL, version))
+            held[version] = json.loads(config.parameters[PARAMETER].string_value)
+        except (ConfigurationError, json.JSONDecodeError):
+            held[version] = None
+    return held
+
+
+def _version_of(contract: dict[str, Any], held: dict[int, dict[str, Any] | None]) -> int | None:
+    return max((number for number, found in held.items() if found == contract), default=None)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0 published or unchanged, 1 refused."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export.pair_scorer", description="Publish a trained pair scorer."
+    )
+    parser.add_argument("--run", type=Path, required=True, help="folder of the trained scorer")
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"))
+    parser.add_argument("--version", type=int, help="version to publish as (default: the next)")
+    parser.add_argument(
+        "--force", action="store_true", help="replace the version when it holds another scorer"
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        done = publish_pair_scorer(
+            options.run, options.repository, version=options.version, replaces=options.force
+        )
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"error: nothing was published: {error}\n")
+        return 1
+    sys.stdout.write(
+        f"{'published' if done.is_new else 'unchanged'}: version {done.version} of "
+        f"{options.repository}, pair scorer {done.contract['digest']}\n"
+        f"  parity: largest difference {done.difference:.1e}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
