@@ -13,15 +13,20 @@ from collections.abc import Sequence
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
 from training.config import read_config
 from training.run import TrainingSummary, train
+
+STOPPED = 143  # 128 + SIGTERM, as a shell reports it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains as the command line says.
 
     Returns:
-        0 after training, 1 when it could not be done; the reason is on standard error.
+        0 after training, 1 when it could not be done, 143 when SIGTERM stopped it; the reason is on
+        standard error.
     """
     config = read_config(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -32,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         summary = train(config)
+    except SIGTERMException:  # a SystemExit, which would end the process with status 0
+        sys.stderr.write("training was stopped by SIGTERM; --resume=true goes on from there\n")
+        return STOPPED
     except (ValueError, OSError) as error:
         sys.stderr.write(f"training failed: {error}\n")
         return 1

@@ -1,0 +1,28 @@
+"""Tests of the command that trains; what it trains is tested in test_run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from training import train
+
+
+def test_a_stopped_training_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def be_stopped(config: object) -> None:
+        raise SIGTERMException
+
+    monkeypatch.setattr(train, "train", be_stopped)
+    assert train.main(["--config", "demo", "--output", str(tmp_path)]) == 143
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_missing_data_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "nothing"
+    status = train.main(["--data.folder", str(folder), "--output", str(tmp_path / "run")])
+    assert status == 1
+    assert str(folder) in capsys.readouterr().err
