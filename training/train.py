@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Sequence
 
 from lightning.pytorch.utilities import rank_zero_only
-
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from training.config import read_config
