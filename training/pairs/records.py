@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -59,7 +59,7 @@ def record_from_json(text: str) -> ReceivedRecord:
     """
     try:
         values = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"must be a JSON object, got {type(values).__name__}")
@@ -87,5 +87,6 @@ def _check_text(name: str, value: object) -> None:
 
 def _check_price(price: object) -> None:
     is_number = isinstance(price, int | float) and not isinstance(price, bool)
-    if not is_number or not math.isfinite(price) or price < 0:  # type: ignore[arg-type,operator]
+    # A chain of comparisons, because NaN fails it and a huge integer cannot become a float.
+    if not is_number or not 0 <= price <= sys.float_info.max:  # type: ignore[operator]
         raise ValueError(f"price must be a number of zero or more, got {price!r:.40}")

@@ -1,0 +1,1 @@
+"""Tests of pair features and the scorers over them."""

@@ -1,0 +1,69 @@
+"""Cosines of pairs by a trained encoder."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.export.tiny_run import make_run
+from training.catalogues.table import read_table
+from training.checkpoint import load_encoder
+from training.embeddings import ProductEmbeddings
+from training.pairs.cosines import compare_sides, pair_cosines
+from training.preprocessing.images import decode_image
+from training.preprocessing.texts import join_fields
+from training.product import Product
+
+
+def unit(generator, *shape):
+    rows = generator.normal(size=shape)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_cosines_are_those_of_a_slow_loop():
+    generator = np.random.default_rng(0)
+    left, right = (
+        ProductEmbeddings(image=unit(generator, 4, 5), text=unit(generator, 4, 3)) for _ in range(2)
+    )
+    left.image[1], right.text[2], left.image[3], right.text[3] = 0, 0, 0, 0
+    found = compare_sides(left, right, 0.3)
+    image = [float(a @ b) for a, b in zip(left.image, right.image, strict=True)]
+    text = [float(a @ b) for a, b in zip(left.text, right.text, strict=True)]
+    assert (found[0].image, found[0].text) == pytest.approx((image[0], text[0]))
+    assert found[0].fused == pytest.approx(0.3 * image[0] + 0.7 * text[0])
+    assert math.isnan(found[1].image) and found[1].fused == pytest.approx(text[1])
+    assert math.isnan(found[2].text) and found[2].fused == pytest.approx(image[2])
+    assert all(math.isnan(x) for x in (found[3].image, found[3].text, found[3].fused))
+
+
+def test_pairs_are_compared_as_the_towers_embed_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    encoder = load_encoder(make_run(tmp_path))
+    with_photo, without = [
+        product
+        for product in read_table(tmp_path / "data" / "gallery.parquet")
+        if isinstance(product, Product)
+    ][0:3:2]
+    other = Product(product_id="x", title="red soap", images=with_photo.images)
+    first, second, same = pair_cosines(
+        encoder, [(with_photo, other), (without, other), (other, other)]
+    )
+    assert math.isnan(second.image) and second.fused == pytest.approx(second.text, abs=1e-5)
+    assert (same.image, same.text, same.fused) == pytest.approx((1, 1, 1), abs=1e-5)
+    texts = [
+        encoder.settings.passage_prefix
+        + join_fields({"title": p.title, "attributes": p.attributes}, encoder.settings)
+        for p in (with_photo, other)
+    ]
+    tokens = encoder.tokenizer.encode(texts)
+    pixels = decode_image(with_photo.images[0].read_bytes(), encoder.settings)
+    with torch.inference_mode():
+        rows = encoder.model.text_tower(
+            torch.from_numpy(tokens.input_ids), torch.from_numpy(tokens.attention_mask)
+        )
+        photo = encoder.model.image_tower(torch.from_numpy(pixels)[None])
+    assert float((photo @ photo.T).item()) == pytest.approx(first.image, abs=1e-5)
+    assert float(rows[0] @ rows[1]) == pytest.approx(first.text, abs=1e-5)
+    share = encoder.model.fusion.image_share()
+    assert first.fused == pytest.approx(share * first.image + (1 - share) * first.text, abs=1e-5)

@@ -1,0 +1,162 @@
+"""Features of pairs: names, order, agreement, clash, symmetry, what is unknown."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from tests.training.pairs.made_pairs import make_pairs
+from training.pairs.features import Cosines, describe_pair, feature_matrix, pair_tokens
+from training.pairs.statistics import TokenStatistics
+from training.product import Product
+
+PAIRS = [(pair.left, pair.right) for pair in make_pairs(20, seed=1)]
+RECORDS = [record for pair in PAIRS for record in pair]
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    return TokenStatistics.count(pair_tokens(record) for record in RECORDS)
+
+
+@pytest.fixture(scope="module")
+def describe(statistics):
+    def of(left, right, cosines=None):
+        sides = [Product(product_id="1", **fields) for fields in (left, right)]
+        return describe_pair(*sides, statistics, *([cosines] if cosines else []))
+
+    return of
+
+
+def test_names_and_their_order_never_change(describe, statistics):
+    names = list(describe({"title": "tv"}, {"title": "tv"}))
+    assert names == list(describe({}, {})) == list(describe_pair(*PAIRS[0], statistics))
+    assert names[:3] == ["image_cosine", "text_cosine", "fused_cosine"]
+    assert len(set(names)) == len(names)
+
+
+def test_an_empty_pair_agrees_in_nothing_and_fails_in_nothing(describe):
+    found = describe({}, {})
+    for name in ("title_word_jaccard", "left_title_found", "brand_jaccard", "price_log_ratio"):
+        assert math.isnan(found[name])
+    assert not any(math.isinf(value) for value in found.values())
+
+
+def test_swapping_the_records_swaps_the_sides_and_changes_nothing_else(statistics):
+    for left, right in PAIRS:
+        found = describe_pair(left, right, statistics)
+        swapped = describe_pair(right, left, statistics)
+        for name, value in found.items():
+            other = name
+            if name.startswith(("left_", "right_")):
+                other = name.replace("left", "?").replace("right", "left").replace("?", "right")
+            sign = -1 if name == "price_log_left_over_right" else 1
+            np.testing.assert_allclose(value, sign * swapped[other], atol=1e-9, err_msg=name)
+
+
+def test_what_both_sides_say_alike_agrees(describe):
+    same = {
+        "title": "Sony DSC-W170 camera 5 mp mac upgrade 2007 v2",
+        "price": 9.0,
+        "brand": "Sony",
+        "attributes": {"Colour": "Red"},
+    }
+    found = describe(same, same)
+    for name in (
+        "title_ngram_cosine", "title_word_jaccard", "left_title_found", "title_code_jaccard",
+        "text_number_jaccard", "brand_jaccard", "year_jaccard", "version_jaccard",
+        "mac_edition_agrees", "colour_jaccard", "quantities_agree", "attributes_agree",
+        "title_longest_run_share", "right_title_codes_in_left_text",
+    ):  # fmt: skip
+        assert found[name] == pytest.approx(1), name
+    for name in ("title_codes_clash", "quantities_clash", "price_log_ratio", "attributes_clash"):
+        assert found[name] == 0, name
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "name", "value"),
+    [
+        ("tv kdl-40s", "tv kdl-46s", "title_codes_clash", 1),
+        ("tv kdl-40s", "tv kdl40s", "title_codes_clash", 0),
+        ("disk 1 tb", "disk 500 gb", "quantities_clash", 1),
+        ("disk 1 tb", "disk 1000gb", "quantities_clash", 0),
+        ("office 2004", "office 2007", "year_jaccard", 0),
+        ("office 2004", "office", "year_on_one_side", 1),
+        ("fantasy ii", "fantasy 2.0", "version_jaccard", 1),
+        ("office mac", "office windows", "mac_edition_agrees", 0),
+        ("case black", "case white", "colour_jaccard", 0),
+        ("чайник 2 л белый", "чайник 2000 мл белый", "quantities_agree", 1),
+    ],
+)
+def test_agreement_and_clash_of_titles(describe, left, right, name, value):
+    assert describe({"title": left}, {"title": right})[name] == value
+
+
+def test_a_code_is_found_in_any_text_of_the_other_side(describe):
+    found = describe({"title": "sony dscw170"}, {"title": "camera", "description": "DSC-W170 b"})
+    assert found["left_title_codes_in_right_text"] == 1
+    assert found["left_title_code_in_right_text"] == len("dscw170")
+
+
+def test_prices_are_compared_as_a_ratio(describe):
+    found = describe({"title": "a", "price": 9.0}, {"title": "a", "price": 99.0})
+    assert found["price_log_ratio"] == pytest.approx(math.log(10))
+    assert found["price_log_left_over_right"] == pytest.approx(-math.log(10))
+    assert found["left_price_known"] == 1
+    assert math.isnan(describe({"price": 9.0}, {})["price_log_ratio"])
+
+
+def test_attributes_of_one_name_agree_or_clash(describe):
+    left = {"attributes": {"Model": "DSC-1", "size": "L"}}
+    right = {"attributes": {"model": "dsc1", "size": "M", "own": "x"}}
+    found = describe(left, right)
+    assert (found["attributes_agree"], found["attributes_clash"]) == (1, 1)
+    assert math.isnan(describe(left, {})["attributes_agree"])
+
+
+def test_cosines_are_passed_through(describe):
+    found = describe({"title": "a"}, {"title": "b"}, Cosines(image=0.5, fused=-0.25))
+    assert found["image_cosine"] == 0.5 and found["fused_cosine"] == -0.25
+    assert math.isnan(found["text_cosine"])
+
+
+def test_the_cosine_of_words_is_that_of_scikit_learn():
+    texts = [record.title for record in RECORDS]
+    vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\S+").fit(texts)
+    rows = vectorizer.transform(texts).toarray()
+    statistics = TokenStatistics.count(text.split() for text in texts)
+    plain = [Product(product_id="1", title=text) for text in texts]
+    for i in range(0, len(texts), 2):
+        found = describe_pair(plain[i], plain[i + 1], statistics)
+        assert found["text_word_cosine"] == pytest.approx(rows[i] @ rows[i + 1], abs=1e-9)
+
+
+def test_the_matrix_has_the_rows_of_single_pairs(statistics):
+    names, matrix = feature_matrix(PAIRS, statistics)
+    assert matrix.dtype == np.float32 and matrix.shape == (len(PAIRS), len(names))
+    for row, pair in zip(matrix, PAIRS, strict=True):
+        expected = describe_pair(*pair, statistics)
+        assert tuple(expected) == names
+        np.testing.assert_allclose(row, list(expected.values()), atol=6e-6)  # five decimals
+
+
+def test_no_pairs_and_a_wrong_count_of_cosines_are_refused(statistics):
+    with pytest.raises(ValueError, match="no pairs"):
+        feature_matrix([], statistics)
+    with pytest.raises(ValueError, match="expected 20 cosines, one a pair, got 1"):
+        feature_matrix(PAIRS, statistics, [Cosines()])
+
+
+def test_every_weighed_token_is_counted(statistics, monkeypatch):
+    asked = set()
+    rarity = TokenStatistics.inverse_frequency
+
+    def listen(self, token):
+        asked.add(token)
+        return rarity(self, token)
+
+    monkeypatch.setattr(TokenStatistics, "inverse_frequency", listen)
+    describe_pair(*PAIRS[0], statistics)
+    assert asked <= set(Counter(t for record in PAIRS[0] for t in pair_tokens(record)))

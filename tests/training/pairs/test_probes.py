@@ -1,0 +1,29 @@
+"""Probe pairs of a scorer."""
+
+import math
+
+import pytest
+
+from training.pairs.features import Cosines
+from training.pairs.probes import PROBES, PairProbe, read_probes, write_probes
+
+
+def test_probes_come_back_as_written(tmp_path):
+    probes = [
+        PairProbe(
+            left='{"title": "a\u2028"}', right="{}", cosines=Cosines(text=0.5), probability=0.25
+        ),
+        PairProbe(left="{}", right="чай", cosines=Cosines(), probability=1 / 3),
+    ]
+    write_probes(tmp_path, probes)
+    found = read_probes(tmp_path)
+    assert [(p.left, p.right, p.probability) for p in found] == [
+        (p.left, p.right, p.probability) for p in probes
+    ]
+    assert found[0].cosines.text == 0.5 and math.isnan(found[0].cosines.image)
+
+
+def test_a_line_that_is_no_probe_is_named(tmp_path):
+    (tmp_path / PROBES).write_text('{"left": "a"}\n')
+    with pytest.raises(ValueError, match="line 1, is no probe"):
+        read_probes(tmp_path)

@@ -1,0 +1,96 @@
+"""Training a pair scorer from files, and evaluating it on others."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from tests.export.tiny_run import make_run
+from tests.training.pairs.made_pairs import make_pairs
+from tests.training.pairs.tiny_text_encoder import make_text_encoder
+from training.pairs.blend import BlendedScorer
+from training.pairs.evaluate import main as evaluate
+from training.pairs.probes import read_probes
+from training.pairs.train import load_pairs, main
+
+pytestmark = pytest.mark.usefixtures("quick_boosting")
+SIDES = [(pair.left, pair.right) for pair in make_pairs(20, seed=9)]
+
+
+def train(folder, output, *options):
+    return main(["--pairs", str(folder), "--output", str(output), *options])
+
+
+def test_a_scorer_is_trained_saved_and_evaluated(pair_folder, tmp_path, capsys):
+    assert train(pair_folder, tmp_path / "run") == 0
+    settings = json.loads((tmp_path / "run" / "pairs.json").read_text())
+    assert settings["neural_share"] == 0 and settings["validation"]["boosting"]["f1"] > 0.95
+    options = ["--pairs", str(pair_folder / "test.txt"), "--explain", "2"]
+    assert evaluate(["--run", str(tmp_path / "run"), *options]) == 0
+    report = json.loads((tmp_path / "run" / "evaluation-test.json").read_text())
+    assert report["f1"] > 0.95 and report["pair_count"] == 120
+    assert report["threshold"] == settings["threshold"]
+    printed = capsys.readouterr().out
+    assert printed.count("  left:  ") == 2
+    assert len(re.findall(r"^  [+-]\d+\.\d\d  \w+ = ", printed, re.MULTILINE)) == 10
+
+
+def test_probes_hold_the_answers_of_the_saved_trees(pair_folder, tmp_path):
+    assert train(pair_folder, tmp_path) == 0
+    probes = read_probes(tmp_path)
+    pairs = [(pair.left, pair.right) for pair in load_pairs(pair_folder / "valid.txt")]
+    scores = BlendedScorer.load(tmp_path).score(pairs)
+    np.testing.assert_allclose([probe.probability for probe in probes], scores, atol=1e-12)
+    assert json.loads(probes[0].left)["title"] == pairs[0][0].title
+    assert math.isnan(probes[0].cosines.text)
+
+
+def test_cosines_of_an_encoder_are_features_and_stay_with_the_scorer(
+    pair_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    encoder_run = make_run(tmp_path / "encoder")
+    assert train(pair_folder, tmp_path / "run", "--encoder-run", str(encoder_run)) == 0
+    encoder_run.rename(tmp_path / "gone")
+    scorer = BlendedScorer.load(tmp_path / "run")
+    assert {"text_cosine", "fused_cosine"} <= set(scorer.boosting.feature_names)
+    assert "image_cosine" not in scorer.boosting.feature_names  # these records have no photos
+    cosines = scorer.cosines(SIDES)
+    assert all(-1 <= cosine.text <= 1 for cosine in cosines)
+    np.testing.assert_array_equal(scorer.score(SIDES), scorer.boosting.score(SIDES, cosines))
+    assert train(pair_folder, tmp_path / "run") == 0  # without the encoder, in the same folder
+    assert BlendedScorer.load(tmp_path / "run").encoder is None
+
+
+def test_the_neural_variant_is_measured_beside_the_boosting(pair_folder, tmp_path):
+    source = make_text_encoder(tmp_path / "text")
+    options = ("--encoder", source, "--epochs", "1", "--tokens", "32")
+    assert train(pair_folder, tmp_path / "run", *options) == 0
+    measured = json.loads((tmp_path / "run" / "pairs.json").read_text())["validation"]
+    assert set(measured) == {"boosting", "cross-encoder", "kept"}
+    assert measured["kept"]["f1"] >= measured["cross-encoder"]["f1"]
+    scores = BlendedScorer.load(tmp_path / "run").score(SIDES)
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--epochs", "0"), "epoch_count and batch_size must be 1 or more"),
+        (("--encoder-run", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_options_are_answered_in_words(pair_folder, tmp_path, capsys, options, message):
+    assert train(pair_folder, tmp_path / "run", *options) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_that_are_missing_or_of_one_class_are_answered_in_words(tmp_path, capsys):
+    assert train(tmp_path, tmp_path / "run") == 1
+    assert "train.txt" in capsys.readouterr().err
+    (tmp_path / "train.txt").write_text("COL title VAL a\tCOL title VAL b\t1\nbroken\n")
+    assert train(tmp_path, tmp_path / "run") == 1
+    assert "needs matches and non-matches, got 1 pairs of one class" in capsys.readouterr().err
