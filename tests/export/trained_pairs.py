@@ -1,0 +1,60 @@
+"""A pair scorer as training leaves it, but of few trees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tests.training.pairs.made_pairs import make_pairs
+from training.pairs.features import Cosines, feature_matrix, pair_tokens
+from training.pairs.probes import PairProbe, write_probes
+from training.pairs.records import record_to_json
+from training.pairs.scorer import BoostingConfig, PairScorer
+from training.pairs.statistics import TokenStatistics
+
+THRESHOLD = 0.4
+
+
+def cosines_for(count: int, seed: int) -> list[Cosines]:
+    """Returns drawn cosines; some are unknown."""
+    rows = np.random.default_rng(seed).uniform(-1, 1, (count, 3)).astype(np.float32)
+    rows[::3, 0] = np.nan
+    return [Cosines(image=float(i), text=float(t), fused=float(f)) for i, t, f in rows]
+
+
+def make_pair_run(run: Path, *, seed: int = 1, neural_share: float = 0.0) -> PairScorer:
+    """Writes a run; another seed gives other trees."""
+    pairs = make_pairs(150, seed)
+    sides = [(pair.left, pair.right) for pair in pairs]
+    cosines = cosines_for(len(pairs), seed)
+    statistics = TokenStatistics.count(pair_tokens(record) for side in sides for record in side)
+    names, features = feature_matrix(sides, statistics, cosines)
+    scorer = PairScorer.fit(
+        features,
+        np.array([pair.is_match for pair in pairs]),
+        names,
+        statistics,
+        BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2, seed=seed),
+    )
+    scorer.threshold = THRESHOLD
+    scorer.save(run)
+    metrics = {"f1": 0.9, "threshold": THRESHOLD}
+    document = {"neural_share": neural_share, "validation": {"boosting": metrics}}
+    (run / "pairs.json").write_text(json.dumps(document))
+    write_probes(
+        run,
+        [
+            PairProbe(
+                left=record_to_json(left),
+                right=record_to_json(right),
+                cosines=cosine,
+                probability=float(score),
+            )
+            for (left, right), cosine, score in zip(
+                sides[:40], cosines, scorer.score(sides[:40], cosines[:40]), strict=False
+            )
+        ],
+    )
+    return scorer
