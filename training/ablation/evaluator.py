@@ -52,11 +52,13 @@ class EmbeddedTables:
 
     Attributes:
         validation: Offers kept from training, which the fusion weights are fitted on.
+        fusion_weight: Share of the image where there are none, 0 to 1.
         queries: Held-out offers.
         gallery: Products that are searched.
     """
 
     validation: VariedProducts
+    fusion_weight: float
     queries: VariedProducts
     gallery: VariedProducts
 
@@ -72,7 +74,7 @@ def compare(source: AblationSource) -> Ablation:
     folder = Path(trained.config.data.folder)
     queries = read_products([source.queries or folder / "queries.parquet"]).products
     gallery = read_products([source.gallery or folder / "gallery.parquet"]).products
-    validation = load_training_data(trained.config.data, trained.config.seed).validation
+    validation = _read_validation(trained)
     zero_shot = load_zero_shot(
         trained, image_weights=source.image_weights, text_encoder=source.text_encoder
     )
@@ -113,15 +115,7 @@ def judge_variant(
     rows = np.flatnonzero(queries.presence[:, needed].all(axis=1))
     if not len(rows) or not gallery.presence.any():
         return None
-    fusion_weight = None
-    if needed.all():
-        fusion_weight = fit_fusion_weight(
-            tables.validation.embeddings(variant),
-            gallery,
-            tables.validation.groups,
-            tables.gallery.groups,
-            device=device,
-        ).weight
+    fusion_weight = _fit_weight(variant, tables, device) if needed.all() else None
     weights = variant.weights(fusion_weight if fusion_weight is not None else float(needed[0]))
     chosen = rows.tolist()
     itself = rows_of_same_product(
@@ -140,6 +134,26 @@ def judge_variant(
     }
 
 
+def _fit_weight(variant: Variant, tables: EmbeddedTables, device: str) -> float:
+    fit = fit_fusion_weight(
+        tables.validation.embeddings(variant),
+        tables.gallery.embeddings(variant),
+        tables.validation.groups,
+        tables.gallery.groups,
+        device=device,
+    )
+    return fit.weight if fit.query_count else tables.fusion_weight
+
+
+def _read_validation(trained: TrainedEncoder) -> Sequence[Product]:
+    """Returns the offers kept from training; none where the tables of the run are gone."""
+    try:
+        return load_training_data(trained.config.data, trained.config.seed).validation
+    except FileNotFoundError as error:
+        logger.warning("no validation offers, the fusion weight is the run's: %s", error)
+        return ()
+
+
 def _embed(
     encoder: TrainedEncoder,
     validation: Sequence[Product],
@@ -153,6 +167,7 @@ def _embed(
     ]
     return EmbeddedTables(
         validation=offers[0],
+        fusion_weight=encoder.model.fusion.image_share(),
         queries=offers[1],
         gallery=embed_variants(encoder, gallery, are_passages=True, device=device),
     )

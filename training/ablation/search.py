@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from usearch.index import BatchMatches, Index
+from usearch.index import BatchMatches, Index, Matches
 
 from training.embeddings import ModalityWeights, ProductEmbeddings
 from training.metrics import RelevantRanks
@@ -65,7 +65,8 @@ def indexed_ranks(
     """Ranks the relevant items among the candidates of a usearch index, rescored exactly.
 
     The index gives four times as many candidates as a query has relevant items, and at least
-    `LEAST_CANDIDATES`. Items that are no candidates come after everything, so that they add nothing to a metric.
+    `LEAST_CANDIDATES`. Items that are no candidates come after everything, so that they add
+    nothing to a metric.
 
     Args:
         queries: Embeddings of the queries (Q).
@@ -93,8 +94,7 @@ def indexed_ranks(
         rows = np.arange(start, min(start + block, len(queries)))
         # One more, for the query itself may be among them.
         found = index.search(asked[rows], min(wanted + 1, len(usable)), threads=1)
-        assert isinstance(found, BatchMatches), "a batch was asked for"
-        items = _real_items(found.keys, found.counts)
+        items = _real_items(found)
         items[items == excluded[rows, None]] = -1
         scores = _rescore(queries.rows(rows), gallery, items, weights)
         order = np.lexsort((items, -scores), axis=1)
@@ -111,10 +111,12 @@ def _join(rows: ProductEmbeddings, weights: ModalityWeights) -> Floats:
     return (joined / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
 
 
-def _real_items(keys: npt.NDArray[np.uint64], counts: npt.NDArray[np.uint64]) -> Ints:
-    """Returns candidates with -1 for what only pads a row."""
-    items = keys.astype(np.int64)
-    items[np.arange(items.shape[1]) >= counts[:, None].astype(np.int64)] = -1
+def _real_items(found: Matches | BatchMatches) -> Ints:
+    """Returns candidates with -1 for what only pads a row; one query gives another type."""
+    if isinstance(found, Matches):
+        return found.keys.astype(np.int64)[None]
+    items = found.keys.astype(np.int64)
+    items[np.arange(items.shape[1]) >= found.counts[:, None].astype(np.int64)] = -1
     return items
 
 
