@@ -7,8 +7,8 @@ DATA_DIR ?=
 COLUMNS ?=
 #? NAME      name of the prepared data and of the run (default: that of DATA)
 NAME ?= $(basename $(notdir $(DATA)))
-#? CONFIG    preset (demo, base, grocery, fashion) or a YAML file (default: by DATA)
-CONFIG ?= $(if $(filter grocery fashion,$(DATA)),$(DATA),demo)
+#? CONFIG    preset (demo, base, grocery, fashion, fashion_types, sports) or a YAML file (default: by DATA)
+CONFIG ?= $(if $(filter grocery fashion sports,$(DATA)),$(DATA),demo)
 #? IMAGE_WEIGHTS  weights of the image encoder, a file for timm
 IMAGE_WEIGHTS ?=
 #? VERSION   version in the model repository (default: export the next, serve the newest)
@@ -21,15 +21,19 @@ IMAGE ?=
 TITLE ?=
 #? K         matches to print (default: 5)
 K ?= 5
+#? RUNS      folders of the runs to compare
+RUNS ?=
+#? DATA_ROOT folder that holds grocery/, fashion/, sports/ and pairs/
+DATA_ROOT ?= ../shared/data
 #? ARGS      further options of the command, such as ARGS='--help'
 ARGS ?=
 DATA_OPTIONS = $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(if $(COLUMNS),--columns $(COLUMNS))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup demo data train evaluate export triton serve index match perf bench protos lint test clean lock
+.PHONY: help setup demo data train evaluate export triton serve index match pairs categories group compare ablation quality perf bench protos lint test clean lock
 
 help: ## Print this help
-	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo; echo 'Variables:'; sed -n 's/^#? /  /p' $(MAKEFILE_LIST)
 
 .venv/installed: requirements.lock pyproject.toml .ci/setup server/triton_backends/requirements.lock server/triton_backends/tritonserver.lock
@@ -63,6 +67,24 @@ index: setup ## Store the products of FILE in the catalogue
 
 match: setup ## Match IMAGE and TITLE against the catalogue
 	@twinshelf match $(if $(IMAGE),--image '$(IMAGE)') $(if $(TITLE),--title '$(TITLE)') -k $(K) $(ARGS)
+
+pairs: setup ## Train the pair scorer on DATA_DIR/train.txt and valid.txt into runs/NAME
+	@python -m training.pairs.train --pairs $(DATA_DIR) --output runs/$(NAME) $(ARGS)
+
+categories: setup ## Predict the categories of held-out offers with the encoder of runs/NAME
+	@python -m training.categories --run runs/$(NAME) $(ARGS)
+
+group: setup ## Find duplicate groups among the products of FILE
+	@python -m training.grouping --run runs/$(NAME) --products $(FILE) --output runs/$(NAME)/groups.parquet $(ARGS)
+
+compare: setup ## Lay runs side by side: RUNS='runs/a runs/b'
+	@python -m training.compare $(RUNS) $(ARGS)
+
+ablation: setup ## Measure what each field and modality gives to the encoder of runs/NAME
+	@python -m training.ablation --run runs/$(NAME) $(ARGS)
+
+quality: setup ## Train and evaluate every row of the quality table from DATA_ROOT
+	@python -m training.quality --data-root $(DATA_ROOT) $(ARGS)
 
 perf: setup ## Load Triton with perf_analyzer; prints and saves throughput and latency
 	@python -m tests.benchmarks.perf $(ARGS)
