@@ -8,7 +8,7 @@ COLUMNS ?=
 #? NAME      name of the prepared data and of the run (default: that of DATA)
 NAME ?= $(basename $(notdir $(DATA)))
 #? CONFIG    preset (demo, base, grocery, fashion, fashion_types, sports) or a YAML file (default: by DATA)
-CONFIG ?= $(if $(filter grocery fashion sports,$(DATA)),$(DATA),demo)
+CONFIG ?=
 #? IMAGE_WEIGHTS  weights of the image encoder, a file for timm
 IMAGE_WEIGHTS ?=
 #? VERSION   version in the model repository (default: export the next, serve the newest)
@@ -42,13 +42,13 @@ help: ## Print this help
 setup: .venv/installed ## Make the virtual environments from the locks (once)
 
 demo: setup ## Run the whole path: data, train, evaluate, export, Triton, serve, index, match
-	@python -m client.demo --data $(DATA) $(DATA_OPTIONS) --config $(CONFIG) $(if $(IMAGE_WEIGHTS),--image-weights $(IMAGE_WEIGHTS)) $(ARGS)
+	@python -m client.demo --data $(DATA) $(DATA_OPTIONS) $(if $(CONFIG),--config $(CONFIG)) $(if $(IMAGE_WEIGHTS),--image-weights $(IMAGE_WEIGHTS)) $(ARGS)
 
 data: setup ## Read a data set into .cache/data/NAME
 	@python -m training.prepare --data $(DATA) $(DATA_OPTIONS) --out .cache/data/$(NAME)
 
 train: data ## Train the encoder into runs/NAME
-	@python -m training.train --config $(CONFIG) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(ARGS)
+	@python -m training.train --config $(or $(CONFIG),$(filter grocery fashion sports,$(DATA)),demo) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
 	@python -m training.evaluate --run runs/$(NAME) $(ARGS)
