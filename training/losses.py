@@ -12,55 +12,17 @@ import torch
 from pytorch_metric_learning import losses as pml
 from torch import nn
 
+from training.centre_losses import ArcFaceConfig, ClassificationConfig
+from training.cross_modal import CrossModalConfig, CrossModalLoss
+from training.loss_ranges import check_weight
+from training.pair_losses import (
+    ContrastiveConfig,
+    CosineConfig,
+    MultiSimilarityConfig,
+    TripletConfig,
+)
+
 STREAMS = ("image", "text", "fused")
-
-
-class SteadyArcFaceLoss(pml.ArcFaceLoss):
-    """ArcFace whose gradient stays finite when an embedding meets its centre exactly."""
-
-    def get_angles(self, cosine_of_target_classes: torch.Tensor) -> torch.Tensor:
-        """Returns angles in radians, (B,); the slope of acos is infinite at one."""
-        limit = 1.0 - 1e-6
-        return torch.acos(cosine_of_target_classes.clamp(-limit, limit))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArcFaceConfig:
-    """Additive angular margin against one learnt centre per group.
-
-    Source: Deng et al., "ArcFace", CVPR 2019, equation 3.
-
-    Attributes:
-        weight: Share in the sum of losses, 0 or more; 0 leaves it out.
-        margin_degrees: Angle by which the right centre is made harder, 0 to 90.
-        scale: Factor on the cosines before the softmax, above 0.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    weight: float = 0.0
-    margin_degrees: float = 17.0
-    scale: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        _check_weight("arcface", self.weight)
-        if not 0 <= self.margin_degrees <= 90:
-            raise ValueError(
-                f"loss.arcface.margin_degrees must be 0 to 90, got {self.margin_degrees}"
-            )
-        if self.scale <= 0:
-            raise ValueError(f"loss.arcface.scale must be above 0, got {self.scale}")
-
-    def build(self, *, group_count: int, embedding_dim: int) -> nn.Module:
-        """Builds the loss over embeddings (B, embedding_dim) and labels below `group_count`."""
-        return SteadyArcFaceLoss(
-            num_classes=group_count,
-            embedding_size=embedding_dim,
-            margin=self.margin_degrees,
-            scale=self.scale,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +44,7 @@ class SupConConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        _check_weight("supcon", self.weight)
+        check_weight("supcon", self.weight)
         if self.temperature <= 0:
             raise ValueError(f"loss.supcon.temperature must be above 0, got {self.temperature}")
 
@@ -112,7 +74,7 @@ class StreamWeights:
     def __post_init__(self) -> None:
         """Checks the ranges."""
         for name in STREAMS:
-            _check_weight(f"streams.{name}", getattr(self, name))
+            check_weight(f"streams.{name}", getattr(self, name))
         if self.image == self.text == self.fused == 0:
             raise ValueError("loss.streams must have a weight above 0")
 
@@ -125,6 +87,12 @@ class LossConfig:
         streams: Weight of each embedding.
         arcface: Margin against learnt centres.
         supcon: Contrast within the batch.
+        triplet: Order within triplets of the batch.
+        multi_similarity: Soft maxima over mined pairs of the batch.
+        contrastive: Distance within pairs of the batch.
+        cosine: Cosine within pairs of the batch.
+        classification: Softmax over learnt centres, without a margin.
+        cross_modal: Contrast of each row's image with its text, once for both streams.
         modality_dropout: Chance that a row loses its image, and the same chance that it loses its
             text, before the two are fused; 0 to 0.5.
 
@@ -135,19 +103,25 @@ class LossConfig:
     streams: StreamWeights = field(default_factory=StreamWeights)
     arcface: ArcFaceConfig = field(default_factory=ArcFaceConfig)
     supcon: SupConConfig = field(default_factory=SupConConfig)
+    triplet: TripletConfig = field(default_factory=TripletConfig)
+    multi_similarity: MultiSimilarityConfig = field(default_factory=MultiSimilarityConfig)
+    contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
+    cosine: CosineConfig = field(default_factory=CosineConfig)
+    classification: ClassificationConfig = field(default_factory=ClassificationConfig)
+    cross_modal: CrossModalConfig = field(default_factory=CrossModalConfig)
     modality_dropout: float = 0.2
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         if not 0 <= self.modality_dropout <= 0.5:
             raise ValueError(f"loss.modality_dropout must be 0 to 0.5, got {self.modality_dropout}")
-        if not self.weights():
+        if not self.weights() and self.cross_modal.weight == 0:
             raise ValueError("loss needs a part with a weight above 0")
 
     def weights(self) -> dict[str, float]:
-        """Returns the weight of each loss that takes part, by its field name."""
+        """Returns the weight of each loss that takes part in the streams, by its field name."""
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        weighted = {name: part.weight for name, part in parts.items() if hasattr(part, "weight")}
+        weighted = {name: part.weight for name, part in parts.items() if hasattr(part, "build")}
         return {name: weight for name, weight in weighted.items() if weight > 0}
 
 
@@ -184,6 +158,9 @@ class StreamLosses(nn.Module):
             for name in STREAMS
             if getattr(config.streams, name) > 0
         }
+        self.cross_modal_weight = config.cross_modal.weight
+        # No loss, no weight: one without a gradient would stop distributed training.
+        self.cross_modal = CrossModalLoss(config.cross_modal) if self.cross_modal_weight else None
         self.parts = nn.ModuleDict(
             {
                 stream: nn.ModuleDict(
@@ -201,7 +178,7 @@ class StreamLosses(nn.Module):
     def forward(
         self, streams: Mapping[str, Stream], labels: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Returns the loss of each stream and their weighted sum under "total", all scalars.
+        """Returns each stream's loss, "cross_modal" if weighted, and their weighted sum "total".
 
         Args:
             streams: The embeddings, by stream name.
@@ -214,6 +191,13 @@ class StreamLosses(nn.Module):
             (self.stream_weights[name] * value for name, value in values.items()),
             start=torch.zeros((), device=labels.device),
         )
+        if self.cross_modal is not None:
+            image, text = streams["image"], streams["text"]
+            both = image.present & text.present
+            values["cross_modal"] = self.cross_modal(
+                image.embeddings[both], text.embeddings[both], labels[both]
+            )
+            values["total"] = values["total"] + self.cross_modal_weight * values["cross_modal"]
         return values
 
     def _stream_loss(self, name: str, stream: Stream, labels: torch.Tensor) -> torch.Tensor:
@@ -250,8 +234,3 @@ def drop_modalities(
     drop_image = both & (draw < probability)
     drop_text = both & (draw >= 1.0 - probability)
     return has_image & ~drop_image, has_text & ~drop_text
-
-
-def _check_weight(name: str, weight: float) -> None:
-    if weight < 0:
-        raise ValueError(f"loss.{name}.weight must be 0 or more, got {weight}")

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from training.losses import (
     ArcFaceConfig,
+    ClassificationConfig,
     LossConfig,
     Stream,
     StreamLosses,
@@ -82,6 +83,19 @@ def test_arcface_equals_the_loop_in_value_and_gradient():
     for ours, theirs in zip(fast_gradients, slow_gradients, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-9)
     assert not torch.allclose(fast, slow_arcface(rows, LABELS, loss.W, 10, 8), atol=1e-3)
+
+
+def test_classification_equals_the_loop_in_value_and_gradient():
+    rows = F.normalize(random_rows(7, 5, seed=3)).requires_grad_()
+    loss = ClassificationConfig(temperature=0.2).build(group_count=4, embedding_dim=5)
+    loss.W.data = random_rows(5, 4, seed=4)
+    fast = loss(rows, LABELS)
+    slow = slow_arcface(rows, LABELS, loss.W, 0, 5)
+    torch.testing.assert_close(fast, slow, atol=1e-9, rtol=1e-9)
+    gradients = [torch.autograd.grad(value, [rows, loss.W]) for value in (fast, slow)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-9)
+    assert not torch.allclose(fast, slow_arcface(rows, LABELS, loss.W, 0, 6), atol=1e-3)
 
 
 def test_arcface_has_a_finite_gradient_at_a_centre():
@@ -163,6 +177,7 @@ def test_modality_dropout_leaves_every_row_a_modality():
     [
         (lambda: ArcFaceConfig(margin_degrees=91), "margin_degrees must be 0 to 90, got 91"),
         (lambda: SupConConfig(temperature=0), "temperature must be above 0"),
+        (lambda: ClassificationConfig(temperature=0), "classification.temperature must be above 0"),
         (lambda: SupConConfig(weight=-1), "weight must be 0 or more"),
         (lambda: StreamWeights(image=0, text=0, fused=0), "a weight above 0"),
         (lambda: LossConfig(modality_dropout=0.6), "0 to 0.5, got 0.6"),
