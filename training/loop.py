@@ -18,6 +18,8 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 
+from training.weight_averaging import build_weight_averaging
+
 MONITORED = "validation/mean_average_precision"
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 LAST = "last.ckpt"
@@ -38,6 +40,9 @@ class LoopConfig:
         strategy: How several devices share the work, such as "ddp".
         precision: Precision of the arithmetic; "auto" mixes in 16 bits on a GPU.
         accumulation: Batches whose gradients are added up before a step, 1 or more.
+        average_decay: Decay of a moving average of the weights, which is then what is validated and
+            saved, 0 to below 1; 0 keeps none.
+        compile: Whether torch.compile translates the encoders: slow to start, faster after.
         loggers: Where figures are written: "tensorboard", "mlflow".
         mlflow_uri: Address of an MLflow server; null writes to a folder of the run.
         show_progress: Whether a progress bar is drawn.
@@ -54,6 +59,8 @@ class LoopConfig:
     strategy: str = "auto"
     precision: Literal["auto"] | Precision = "auto"
     accumulation: int = 1
+    average_decay: float = 0.0
+    compile: bool = False
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ("tensorboard",)
     mlflow_uri: str | None = None
     show_progress: bool = True
@@ -65,6 +72,8 @@ class LoopConfig:
                 raise ValueError(f"loop.{name} must be 1 or more, got {getattr(self, name)}")
         if self.patience < 0:
             raise ValueError(f"loop.patience must be 0 or more, got {self.patience}")
+        if not 0 <= self.average_decay < 1:
+            raise ValueError(f"loop.average_decay must be 0 to below 1, got {self.average_decay}")
         if self.device_count != "auto" and self.device_count < 1:
             raise ValueError(f"loop.device_count must be 1 or more, got {self.device_count}")
 
@@ -141,6 +150,8 @@ def _callbacks(
             enable_version_counter=False,
         )
     ]
+    if config.average_decay:
+        callbacks.append(build_weight_averaging(config.average_decay))
     if config.show_progress:
         callbacks.append(RichProgressBar())
     if logged:

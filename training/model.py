@@ -44,6 +44,17 @@ class ModelConfig:
             raise ValueError(f"model.embedding_dim must be 8 to 4096, got {self.embedding_dim}")
 
 
+def compile_encoders(model: FusedEncoder, backend: str = "inductor") -> None:
+    """Lets torch.compile translate both encoders at their first call; weights keep their names.
+
+    Args:
+        model: The towers.
+        backend: Who translates; "inductor" needs a C++ compiler, or Triton on a GPU.
+    """
+    model.image_tower.encoder.compile(backend=backend)
+    model.text_tower.encoder.compile(backend=backend)
+
+
 def build_model(
     config: ModelConfig,
     *,

@@ -61,7 +61,7 @@ class EncoderModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Keeps frozen encoders as they are: no dropout, no moving batch statistics."""
-        set_training_modes(self.model, self.optimizer_config)
+        set_training_modes(self.model, self.optimizer_config, self.current_epoch)
 
     def training_step(self, batch: Batch, batch_number: int) -> torch.Tensor:
         """Returns the loss of a batch."""
@@ -139,12 +139,19 @@ class EncoderModule(L.LightningModule):
         """Returns AdamW and its schedule, moved at every step."""
         config = self.optimizer_config
         optimizer = build_optimizer(parameter_groups(self.model, self.losses, config))
-        factor = partial(
-            rate_factor,
-            step_count=int(self.trainer.estimated_stepping_batches),
-            warmup_share=config.warmup_share,
-        )
-        schedule = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
+        step_count = int(self.trainer.estimated_stepping_batches)
+        epoch_share = config.frozen_epoch_count / max(1, self.trainer.max_epochs or 1)
+        # A rate of 0, rather than no gradient, leaves distributed training in step.
+        factors: list[Callable[[int], float]] = [
+            partial(
+                rate_factor,
+                step_count=step_count,
+                warmup_share=config.warmup_share,
+                frozen_step_count=round(step_count * epoch_share) if group["is_encoder"] else 0,
+            )
+            for group in optimizer.param_groups
+        ]
+        schedule = {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
 

@@ -19,7 +19,7 @@ from training.config import TrainConfig
 from training.data_module import Batch, ProductDataModule
 from training.fusion_weight import fit_fusion_weight
 from training.loop import BEST, LAST, build_trainer
-from training.model import build_model
+from training.model import build_model, compile_encoders
 from training.module import EncoderModule
 from training.preprocessing.texts import join_fields
 from training.preprocessing.tokens import TextTokenizer
@@ -134,6 +134,8 @@ def _assemble(
     )
     # Convolutions on a CPU, and on tensor cores, are a third faster with the channels last.
     model.image_tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.loop.compile:
+        compile_encoders(model)
     return EncoderModule(
         model,
         loss=config.loss,

@@ -74,9 +74,60 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero():
     assert factors[100] == pytest.approx(0.0)
 
 
+def test_a_frozen_rate_is_zero_until_it_thaws_and_then_as_the_others():
+    for step in range(101):
+        free = rate_factor(step, step_count=100, warmup_share=0.1)
+        held = rate_factor(step, step_count=100, warmup_share=0.1, frozen_step_count=30)
+        assert held == (0.0 if step < 30 else free)
+
+
+def test_groups_tell_encoders_from_heads(model):
+    groups = parameter_groups(model, torch.nn.Linear(3, 4), OptimizerConfig())
+    encoders = [*model.image_tower.encoder.parameters(), *model.text_tower.encoder.parameters()]
+    of_encoders = {id(weight) for weight in encoders}
+    for group in groups:
+        assert {id(weight) in of_encoders for weight in group["params"]} == {group["is_encoder"]}
+
+
+def test_first_stages_stay_frozen_and_keep_their_statistics(model):
+    config = OptimizerConfig(image_frozen_stages=2, text_frozen_stages=1)
+    freeze_unmoved(model, config)
+    set_training_modes(model, config)
+    image, text = model.image_tower.encoder.backbone, model.text_tower.encoder.backbone
+    assert not any(w.requires_grad for w in image.conv_stem.parameters())
+    assert not any(w.requires_grad for w in image.blocks[0].parameters())
+    assert all(w.requires_grad for w in image.blocks[1].parameters())
+    assert not any(w.requires_grad for w in text.embeddings.parameters())
+    assert all(w.requires_grad for w in text.encoder.layer.parameters())
+    norms = [m for m in image.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert not norms[0].training and norms[-1].training
+
+
+def test_encoders_rest_in_their_frozen_epochs(model):
+    config = OptimizerConfig(frozen_epoch_count=2)
+    for epoch, is_moving in ((1, False), (2, True)):
+        set_training_modes(model, config, epoch)
+        assert model.image_tower.encoder.training == is_moving
+        assert model.text_tower.encoder.training == is_moving
+
+
+@pytest.mark.parametrize("name", ["image_frozen_stages", "text_frozen_stages"])
+def test_more_stages_than_there_are_cannot_be_frozen(model, name):
+    with pytest.raises(ValueError, match="9 stages to freeze, but the encoder has"):
+        freeze_unmoved(model, OptimizerConfig(**{name: 9}))
+
+
 @pytest.mark.parametrize(
     "values",
-    [{"head_rate": 0}, {"image_rate": -1}, {"warmup_share": 1.0}, {"gradient_clip": -1}],
+    [
+        {"image_frozen_stages": -1},
+        {"text_frozen_stages": -1},
+        {"frozen_epoch_count": -1},
+        {"head_rate": 0},
+        {"image_rate": -1},
+        {"warmup_share": 1.0},
+        {"gradient_clip": -1},
+    ],
 )
 def test_values_out_of_range_are_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):

@@ -129,6 +129,48 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(folder):
     assert train(config).epoch_count < 30
 
 
+def test_accumulated_batches_make_fewer_steps(folder, summary):
+    output = folder / "accumulated"
+    train(small_config(folder, f"--output={output}", "--loop.accumulation=2"))
+    plain, accumulated = (torch.load(run / "last.ckpt") for run in (folder / "run", output))
+    batch_count = plain["global_step"] // (plain["epoch"] + 1)
+    assert batch_count == 2
+    assert accumulated["global_step"] == 1
+
+
+def test_averaged_weights_are_saved_and_the_run_can_be_resumed(folder):
+    options = (f"--output={folder / 'averaged'}", "--loop.average_decay=0.9")
+    train(small_config(folder, *options))
+    last = torch.load(folder / "averaged" / "last.ckpt")
+    heads = [key for key in last["state_dict"] if ".head.0.weight" in key]
+    assert heads
+    current = last["current_model_state"]
+    assert not any(torch.equal(last["state_dict"][key], current[key]) for key in heads)
+    own = load_encoder(folder / "averaged").model.state_dict()
+    best = torch.load(folder / "averaged" / "best.ckpt")["state_dict"]
+    for key in heads:
+        assert torch.equal(own[key.removeprefix("model.")], best[key])
+    assert (
+        train(small_config(folder, *options, "--resume", "--loop.epoch_count=2")).epoch_count == 2
+    )
+
+
+def test_encoders_do_not_move_in_their_frozen_epochs(folder):
+    states = {}
+    for name, options in (
+        ("still", ("--optimizer.image_rate=0", "--optimizer.text_rate=0")),
+        ("rested", ("--optimizer.frozen_epoch_count=1",)),
+        ("moved", ()),
+    ):
+        train(small_config(folder, f"--output={folder / name}", *options))
+        state = load_encoder(folder / name).model.state_dict()
+        states[name] = {key: value for key, value in state.items() if ".encoder." in key}
+    assert states["still"]
+    for key, value in states["still"].items():
+        assert torch.equal(states["rested"][key], value), key
+    assert any(not torch.equal(states["moved"][k], v) for k, v in states["still"].items())
+
+
 def test_nothing_to_resume_ends_with_a_message(folder, capsys):
     arguments = [f"--output={folder / 'nothing'}", f"--data.folder={folder / 'data'}", "--resume"]
     assert main(arguments) == 1
