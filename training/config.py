@@ -23,6 +23,7 @@ from training.samplers import SamplerConfig
 from training.training_data import DataConfig
 
 PRESETS = Path(__file__).parent / "configs"
+RECIPES = PRESETS / "recipes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,8 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "--config",
         action=ActionConfigFile,
-        help=f"a YAML file, or a preset: {', '.join(preset_names())}",
+        help=f"a YAML file, a preset ({', '.join(preset_names())}), or a recipe to lay over one "
+        f"({', '.join(recipe_names())}); may be given several times",
     )
     parser.add_class_arguments(TrainConfig, skip={"preprocessing", "resume"})
     parser.add_argument("--resume", action="store_true", help="go on from the last epoch")
@@ -86,6 +88,11 @@ def build_parser() -> ArgumentParser:
 def preset_names() -> list[str]:
     """Returns the names of the presets, sorted."""
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def recipe_names() -> list[str]:
+    """Returns the names of the recipes, sorted: what is minimised, to lay over a preset."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 def read_config(arguments: Sequence[str]) -> TrainConfig:
@@ -139,8 +146,9 @@ def _plain(value: Any) -> Any:
 
 
 def _with_preset_paths(arguments: Sequence[str]) -> list[str]:
-    """Puts the file of a preset where `--config` names one."""
-    presets = {name: str(PRESETS / f"{name}.yaml") for name in preset_names()}
+    """Puts the file of a preset or a recipe where `--config` names one."""
+    presets = {name: str(RECIPES / f"{name}.yaml") for name in recipe_names()}
+    presets |= {name: str(PRESETS / f"{name}.yaml") for name in preset_names()}
     resolved: list[str] = []
     for argument in arguments:
         flag, equals, value = argument.partition("=")

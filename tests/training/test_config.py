@@ -1,5 +1,7 @@
 """The configuration: presets, overrides, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from training.config import (
@@ -8,6 +10,7 @@ from training.config import (
     config_to_yaml,
     preset_names,
     read_config,
+    recipe_names,
 )
 
 
@@ -32,6 +35,24 @@ def test_a_file_is_read_like_a_preset(tmp_path):
 def test_every_preset_is_valid_and_survives_saving(name):
     config = read_config(["--config", name])
     assert config_from_yaml(config_to_yaml(config)) == config
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_changes_the_loss_of_a_preset_and_nothing_else(name):
+    preset = read_config(["--config=demo"])
+    config = read_config(["--config=demo", f"--config={name}"])
+    assert replace(config, loss=preset.loss) == preset
+    weighted = {
+        *config.loss.weights(),
+        *(["cross_modal"] if config.loss.cross_modal.weight else []),
+    }
+    assert name in weighted
+    assert weighted <= {name, "supcon"}
+
+
+def test_no_recipe_has_the_name_of_a_preset():
+    assert not set(recipe_names()) & set(preset_names())
+    assert len(recipe_names()) >= 8
 
 
 def test_options_of_the_image_model_are_free_and_typed():

@@ -9,6 +9,7 @@ from transformers import BertConfig, BertModel
 
 from tests.training.small_catalogue import small_config, write_small_catalogue
 from training.checkpoint import load_encoder
+from training.config import read_config, recipe_names
 from training.run import train
 from training.train import main
 from training.wordpiece import train_wordpiece
@@ -169,6 +170,18 @@ def test_encoders_do_not_move_in_their_frozen_epochs(folder):
     for key, value in states["still"].items():
         assert torch.equal(states["rested"][key], value), key
     assert any(not torch.equal(states["moved"][k], v) for k, v in states["still"].items())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains(folder, name):
+    output = folder / name
+    options = (f"--config={name}", f"--output={output}")
+    summary = train(small_config(folder, *options))
+    assert summary.epoch_count == 1
+    assert set(summary.recall_at_1) == {"image", "text", "both"}
+    encoder = load_encoder(output)
+    assert encoder.config.loss == read_config([f"--config={name}"]).loss
+    assert all(value.isfinite().all() for value in encoder.model.state_dict().values())
 
 
 def test_nothing_to_resume_ends_with_a_message(folder, capsys):
