@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import torch
 from rich.console import Console
 
 from training.calibration import Method
 from training.catalogues.table import parse_column_mapping
+from training.device import choose_device
 from training.evaluation.run import EvaluationFiles, evaluate_run
 from training.evaluation.settings import EvaluationSettings
 from training.evaluation.tables import result_tables
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             target_precision=options.target_precision,
             calibration_method=options.calibration,
             seed=options.seed,
-            device=_device(options.device),
+            device=choose_device(options.device),
         )
         evaluation = evaluate_run(files, settings, tunes=options.tune, draws=not options.no_plots)
     except (ValueError, OSError) as error:
@@ -97,12 +97,6 @@ def _read_ks(text: str) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected numbers such as 1,5,10, got {text!r}") from None
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from training.ablation.evaluator import AblationSource, compare
 from training.ablation.results import ablation_table
+from training.device import choose_device
 
 RESULT = "ablation.json"
 
@@ -49,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(options.device)
     source = AblationSource(
         run=options.run,
         queries=options.queries,

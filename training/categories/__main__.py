@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import torch
 from rich.console import Console
 
 from training.calibration import PATTERNS
@@ -24,6 +23,7 @@ from training.categories.mlp import MlpConfig
 from training.categories.results import result_table
 from training.categories.run import CategoryFiles, predict_categories
 from training.categories.settings import CategorySettings
+from training.device import choose_device
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             target_accuracy=options.target_accuracy,
             seed=options.seed,
             mlp=MlpConfig(seed=options.seed),
-            device=_device(options.device),
+            device=choose_device(options.device),
         )
         result = predict_categories(files, settings)
     except (ValueError, OSError) as error:
@@ -97,12 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(result_table(result))
     console.print(f"saved in {files.results_folder(settings.label)}", highlight=False)
     return 0
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
 
 
 if __name__ == "__main__":

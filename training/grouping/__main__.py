@@ -15,12 +15,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from training.catalogues.table import parse_column_mapping
+from training.device import choose_device
 from training.grouping.run import GroupingFiles, GroupingResult, group_products
 from training.grouping.settings import GroupingSettings
 
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             least_density=options.least_density,
             most_exact_rows=options.most_exact,
             thread_count=options.threads,
-            device=_device(options.device),
+            device=choose_device(options.device),
         )
         result = group_products(files, settings)
     except (ValueError, OSError) as error:
@@ -135,12 +135,6 @@ def grouping_tables(result: GroupingResult) -> RenderableType:
 
 def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
 
 
 if __name__ == "__main__":
