@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.contract import ENSEMBLES, PARAMETER, EncoderContract
 from server.embedding import OfferEmbedding, split_output
@@ -20,8 +21,15 @@ from server.errors import (
     InvalidRequestError,
     TwinshelfError,
 )
-from server.local_models import Ensemble, load_models, published_versions, read_config
+from server.local_models import Ensemble, load_models
 from server.modalities import Pattern
+from server.triton_repository import (
+    RepositoryError,
+    check_version,
+    config_path,
+    newest_version,
+    read_config,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,25 +48,20 @@ class LocalEncoder:
         Raises:
             EncoderContractError: If the version is not published or cannot be used.
         """
-        if version == 0:
-            versions = published_versions(repository, ENSEMBLES[Pattern.BOTH])
-            if not versions:
-                raise EncoderContractError(
-                    f"{repository} has no published version; publish one by `python -m export`"
-                )
-            version = versions[-1]
-        configs = {p: read_config(repository, name, version) for p, name in ENSEMBLES.items()}
-        texts = {config.parameters[PARAMETER].string_value for config in configs.values()}
-        if len(texts) != 1 or not all(texts):
-            raise EncoderContractError(
-                f"the ensembles of version {version} in {repository} need one parameter "
-                f"{PARAMETER} between them; publish the encoder again"
+        try:
+            version = version or newest_version(repository)
+            check_version(repository, version)
+            configs = {
+                pattern: read_config(config_path(repository, name, version))
+                for pattern, name in ENSEMBLES.items()
+            }
+            self._contract = _shared_contract(configs.values(), repository, version)
+            names = sorted(
+                {step.model_name for c in configs.values() for step in c.ensemble_scheduling.step}
             )
-        self._contract = EncoderContract.from_json(texts.pop())
-        names = sorted(
-            {step.model_name for c in configs.values() for step in c.ensemble_scheduling.step}
-        )
-        models = load_models(repository, names, version, thread_count)
+            models = load_models(repository, names, version, thread_count)
+        except RepositoryError as error:
+            raise EncoderContractError(str(error)) from error
         self._ensembles = {p: Ensemble(config, models) for p, config in configs.items()}
         self._outputs = {p: config.output[0].name for p, config in configs.items()}
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="local-encoder")
@@ -121,6 +124,18 @@ class LocalEncoder:
         except ValueError as error:
             logger.error("%s answered with no embedding: %s", ENSEMBLES[pattern], error)
             return EncoderFailedError("the encoder answered with something that is no embedding")
+
+
+def _shared_contract(
+    configs: Iterable[ModelConfig], repository: Path, version: int
+) -> EncoderContract:
+    texts = {config.parameters[PARAMETER].string_value for config in configs}
+    if len(texts) != 1 or not all(texts):
+        raise EncoderContractError(
+            f"the ensembles of version {version} in {repository} need one parameter "
+            f"{PARAMETER} between them; publish the encoder again"
+        )
+    return EncoderContract.from_json(texts.pop())
 
 
 def _invalid(sentence: str, row: EncoderInput) -> InvalidRequestError:

@@ -14,10 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2
 
 from server.errors import EncoderContractError
+from server.triton_repository import config_path, read_config
 
 Tensor = np.ndarray
 
@@ -132,30 +131,6 @@ class Ensemble:
         return ModelOutput(tensors={name: tensors[name] for name in self._outputs}, errors=errors)
 
 
-def published_versions(repository: Path, model_name: str) -> list[int]:
-    """Returns the published versions of a model, rising."""
-    names = [path.stem for path in (repository / model_name / "configs").glob("v*.pbtxt")]
-    return sorted(int(name[1:]) for name in names if name[1:].isdigit())
-
-
-def read_config(repository: Path, model_name: str, version: int) -> Any:
-    """Reads the configuration of one version of a model.
-
-    Raises:
-        EncoderContractError: If that version is not published, or its file is malformed.
-    """
-    path = repository / model_name / "configs" / f"v{version}.pbtxt"
-    if not path.is_file():
-        there = ", ".join(map(str, published_versions(repository, model_name))) or "none"
-        raise EncoderContractError(
-            f"{repository} has no version {version} of {model_name}; published are: {there}"
-        )
-    try:
-        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
-    except text_format.ParseError as error:
-        raise EncoderContractError(f"{path} is malformed: {error}") from None
-
-
 def load_models(
     repository: Path, model_names: Sequence[str], version: int, thread_count: int
 ) -> dict[str, LocalModel]:
@@ -168,11 +143,12 @@ def load_models(
         thread_count: Threads of each ONNX model; 0 uses every core.
 
     Raises:
-        EncoderContractError: If one is not published, or has a backend that is unknown here.
+        EncoderContractError: If one has a backend that is unknown here, or no preprocessing.
+        RepositoryError: If one is not published.
     """
     models: dict[str, LocalModel] = {}
     for name in model_names:
-        config = read_config(repository, name, version)
+        config = read_config(config_path(repository, name, version))
         folder = repository / name / str(version)
         inputs = {tensor.name for tensor in config.input}
         if config.backend == "onnxruntime":

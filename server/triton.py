@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from server.triton_installation import TritonInstallation, TritonNotFoundError, find_triton
 from server.triton_process import TritonServer, TritonStartError
-from server.triton_repository import ENCODERS, RepositoryError, published_versions
+from server.triton_repository import ENCODERS, RepositoryError, newest_version, published_versions
 from server.triton_settings import TritonSettings
 
 __all__ = [
@@ -120,7 +120,7 @@ def _settings(options: argparse.Namespace) -> TritonSettings:
     models = tuple(options.models)
     version = options.version
     if version is None:
-        version = _latest(options.model_repository, models)
+        version = newest_version(options.model_repository, models)
     return TritonSettings(
         model_repository=options.model_repository,
         version=version,
@@ -132,13 +132,6 @@ def _settings(options: argparse.Namespace) -> TritonSettings:
         ready_timeout_s=options.ready_timeout_s,
         log_path=options.log_file,
     )
-
-
-def _latest(repository: Path, models: tuple[str, ...]) -> int:
-    versions = published_versions(repository, models)
-    if not versions:
-        raise RepositoryError(f"{repository} has no published version: run `python -m export`")
-    return versions[-1]
 
 
 def _parser() -> argparse.ArgumentParser:

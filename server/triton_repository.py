@@ -1,4 +1,4 @@
-"""Which encoder versions a model repository holds, complete enough for Triton to load.
+"""Which encoder versions a model repository holds, complete enough to be served.
 
 A version N is a folder `<model>/N/` and a configuration `<model>/configs/vN.pbtxt` in each of its
 models. Triton falls back to `config.pbtxt` without a word when the latter is missing.
@@ -24,6 +24,11 @@ def config_name(version: int) -> str:
     return f"v{version}"
 
 
+def config_path(repository: Path, model: str, version: int) -> Path:
+    """Returns where a version's configuration of a model lies."""
+    return repository / model / "configs" / f"{config_name(version)}.pbtxt"
+
+
 def published_versions(repository: Path, models: tuple[str, ...] = ENCODERS) -> tuple[int, ...]:
     """Returns the versions that every one of the models has, rising.
 
@@ -39,10 +44,22 @@ def published_versions(repository: Path, models: tuple[str, ...] = ENCODERS) -> 
         versions = {
             int(path.name)
             for path in (repository / model).iterdir()
-            if path.name.isdecimal() and _config_path(repository, model, int(path.name)).is_file()
+            if path.name.isdecimal() and config_path(repository, model, int(path.name)).is_file()
         }
         found = versions if found is None else found & versions
     return tuple(sorted(found or ()))
+
+
+def newest_version(repository: Path, models: tuple[str, ...] = ENCODERS) -> int:
+    """Returns the newest version that every one of the models has.
+
+    Raises:
+        RepositoryError: If the folder or one of the models is not there, or no version is.
+    """
+    versions = published_versions(repository, models)
+    if not versions:
+        raise RepositoryError(f"{repository} has no published version: run `python -m export`")
+    return versions[-1]
 
 
 def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCODERS) -> None:
@@ -59,9 +76,9 @@ def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCO
             f"published versions: {have}. `python -m export` publishes one"
         )
     for model in models:
-        for step in read_config(_config_path(repository, model, version)).ensemble_scheduling.step:
+        for step in read_config(config_path(repository, model, version)).ensemble_scheduling.step:
             folder = repository / step.model_name / str(version)
-            for path in (folder, _config_path(repository, step.model_name, version)):
+            for path in (folder, config_path(repository, step.model_name, version)):
                 if not path.exists():
                     raise RepositoryError(
                         f"version {version} of {model} is incomplete, {path} is missing: "
@@ -79,7 +96,3 @@ def read_config(path: Path) -> model_config_pb2.ModelConfig:
         return text_format.Parse(path.read_text("utf-8"), model_config_pb2.ModelConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise RepositoryError(f"{path} is not a Triton model configuration: {error}") from error
-
-
-def _config_path(repository: Path, model: str, version: int) -> Path:
-    return repository / model / "configs" / f"{config_name(version)}.pbtxt"

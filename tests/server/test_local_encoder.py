@@ -122,9 +122,16 @@ async def test_another_contract_is_answered_by_unavailable(encoder: LocalEncoder
 
 
 def test_a_version_that_is_not_published_is_refused(tiny: TinyVersion, tmp_path: Path) -> None:
-    with pytest.raises(EncoderContractError, match="no version 9 .* published are: 1, 2"):
+    with pytest.raises(EncoderContractError, match="no version 9 .* published versions: 1, 2"):
         LocalEncoder(tiny.repository, 9)
-    with pytest.raises(EncoderContractError, match="no published version"):
+    with pytest.raises(EncoderContractError, match="no model 'product_encoder'"):
+        LocalEncoder(tmp_path)
+
+
+def test_a_part_with_a_broken_configuration_is_refused(tmp_path: Path) -> None:
+    publish_tiny_version(tmp_path)
+    (tmp_path / "fusion" / "configs" / "v1.pbtxt").write_text("unknown_field: 1")
+    with pytest.raises(EncoderContractError, match="v1.pbtxt is not a Triton model configuration"):
         LocalEncoder(tmp_path)
 
 

@@ -10,6 +10,7 @@ from server.triton_repository import (
     RepositoryError,
     check_version,
     config_name,
+    newest_version,
     published_versions,
     read_config,
 )
@@ -24,6 +25,13 @@ def test_versions_are_numbers_that_every_model_has(tmp_path: Path) -> None:
 
     assert published_versions(tmp_path) == (2,)
     assert published_versions(tmp_path, ("product_encoder",)) == (2, 10)
+    assert newest_version(tmp_path) == 2
+
+
+def test_without_a_version_there_is_no_newest_one(tmp_path: Path) -> None:
+    (tmp_path / "product_encoder").mkdir()
+    with pytest.raises(RepositoryError, match="no published version: run `python -m export`"):
+        newest_version(tmp_path, ("product_encoder",))
 
 
 def test_an_unknown_version_is_refused_with_those_there_are(tmp_path: Path) -> None:
