@@ -50,6 +50,7 @@ _AWAY = {
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     )
 }
+_UNKNOWN_MODEL = "Request for unknown model"
 # What Triton puts around the sentence of a model.
 _DECORATIONS = re.compile(
     r"^(\[request id: [^\]]*\] |in ensemble '[^']*', |"
@@ -155,9 +156,7 @@ class TritonEncoder:
         try:
             answer = await self._client.get_model_config(model_name, client_timeout=self._timeout_s)
         except InferenceServerException as error:
-            raise EncoderUnavailableError(
-                f"Triton at {self._address} does not serve {model_name}: {_sentence(error)}"
-            ) from None
+            raise self._contract_error(error, model_name) from None
         text: str = answer.config.parameters[PARAMETER].string_value
         if not text:
             raise EncoderContractError(
@@ -165,6 +164,31 @@ class TritonEncoder:
                 "expected a model that `python -m export` published"
             )
         return text
+
+    def _contract_error(
+        self, error: InferenceServerException, model_name: str
+    ) -> EncoderUnavailableError:
+        """Says why the contract of a model could not be read."""
+        status, sentence = error.status(), _sentence(error)
+        if status == str(grpc.StatusCode.DEADLINE_EXCEEDED):
+            return self._too_late()
+        # Triton answers UNAVAILABLE for a model that it is still loading.
+        if status == str(grpc.StatusCode.NOT_FOUND) or sentence.startswith(_UNKNOWN_MODEL):
+            return EncoderUnavailableError(
+                f"Triton at {self._address} does not serve {model_name}: {sentence}"
+            )
+        if status == str(grpc.StatusCode.UNAVAILABLE):
+            return EncoderUnavailableError(
+                f"Triton cannot be reached at {self._address}, start it with `make triton`: "
+                f"{sentence}"
+            )
+        return EncoderUnavailableError(f"Triton at {self._address} could not answer: {sentence}")
+
+    def _too_late(self) -> EncoderUnavailableError:
+        return EncoderUnavailableError(
+            f"Triton at {self._address} did not answer within {self._timeout_s:g} s; "
+            "repeat the request"
+        )
 
     async def _encode(
         self, row: EncoderInput, contract: EncoderContract
@@ -198,10 +222,7 @@ class TritonEncoder:
             field = "image" if row.image is not None else "text"
             return InvalidRequestError(_sentence(error), field=field)
         if status == str(grpc.StatusCode.DEADLINE_EXCEEDED):
-            return EncoderUnavailableError(
-                f"Triton at {self._address} did not answer within {self._timeout_s:g} s; "
-                "repeat the request"
-            )
+            return self._too_late()
         if status in _AWAY:
             # Perhaps it is gone, perhaps only busy: what it says of itself decides for the others.
             try:

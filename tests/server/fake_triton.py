@@ -23,6 +23,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.request_count = 0
         self.before_answer: Callable[[], Awaitable[None]] | None = None
         self.failure: tuple[grpc.StatusCode, str] | None = None
+        self.before_config: Callable[[], Awaitable[object]] | None = None
+        self.config_failure: tuple[grpc.StatusCode, str] | None = None
         self.row: np.ndarray | None = None
         self._server: grpc.aio.Server | None = None
         self.port = 0
@@ -47,10 +49,10 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: service_pb2.ModelConfigRequest, context: grpc.aio.ServicerContext
     ) -> service_pb2.ModelConfigResponse:
         """Returns a configuration with the contract in it."""
-        if request.name not in self.contracts:
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{request.name}'"
-            )
+        if self.before_config is not None:
+            await self.before_config()
+        if self.config_failure is not None:
+            await context.abort(*self.config_failure)
         answer = service_pb2.ModelConfigResponse()
         answer.config.name = request.name
         if self.contracts[request.name]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import grpc
 import numpy as np
 import pytest
+from google.rpc import code_pb2
 
 from server.encoder import EncoderInput
 from server.errors import (
@@ -17,7 +18,9 @@ from server.errors import (
     EncoderUnavailableError,
     InvalidRequestError,
 )
+from server.statuses import status_of
 from server.triton_encoder import TritonEncoder
+from server.triton_settings import listen
 from tests.server.fake_encoder import (
     BROKEN_IMAGE,
     FakeEncoder,
@@ -128,7 +131,7 @@ async def test_triton_that_goes_away_is_unavailable_and_serves_again_once_back(
     await triton.stop()
     for error in await encoder.encode(ROWS, contract):
         assert isinstance(error, EncoderUnavailableError)
-    with pytest.raises(EncoderUnavailableError, match="does not serve"):
+    with pytest.raises(EncoderUnavailableError, match="cannot be reached at"):
         _ = encoder.contract
     await triton.start()
     contract = await come_back(encoder)
@@ -241,9 +244,44 @@ async def test_models_that_are_not_of_one_publication_are_refused(
         await encoder.refresh()
 
 
-async def test_a_model_that_is_missing_makes_the_encoder_unavailable(
+@pytest.mark.parametrize("code", [grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE], ids=str)
+async def test_a_model_that_triton_does_not_know_is_named(
+    triton: FakeTriton, encoder: TritonEncoder, code: grpc.StatusCode
+) -> None:
+    triton.config_failure = (code, "Request for unknown model: 'image_encoder' is not found")
+    with pytest.raises(EncoderUnavailableError) as raised:
+        await encoder.refresh()
+    assert raised.value.message == (
+        f"Triton at 127.0.0.1:{triton.port} does not serve image_encoder: "
+        "Request for unknown model: 'image_encoder' is not found"
+    )
+
+
+async def test_where_nothing_listens_triton_cannot_be_reached_and_its_start_is_told() -> None:
+    with listen("127.0.0.1", 0) as holder:
+        port = holder.getsockname()[1]
+    encoder = await TritonEncoder.open(f"127.0.0.1:{port}", version=0, timeout_s=5)
+    with pytest.raises(EncoderUnavailableError) as raised:
+        await encoder.refresh()
+    assert raised.value.message == (
+        f"Triton cannot be reached at 127.0.0.1:{port}, start it with `make triton`: "
+        "failed to connect to all addresses"
+    )
+    assert status_of(raised.value, "request").code == code_pb2.UNAVAILABLE
+    await encoder.close()
+
+
+async def test_an_answer_that_says_neither_is_told_as_it_came(
     triton: FakeTriton, encoder: TritonEncoder
 ) -> None:
-    del triton.contracts["text_encoder"]
-    with pytest.raises(EncoderUnavailableError, match="does not serve text_encoder: .*unknown"):
+    triton.config_failure = (grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+    with pytest.raises(EncoderUnavailableError, match="could not answer: Method not found!"):
         await encoder.refresh()
+
+
+async def test_waiting_for_the_contract_is_bounded(triton: FakeTriton) -> None:
+    encoder = await TritonEncoder.open(f"127.0.0.1:{triton.port}", version=0, timeout_s=0.2)
+    triton.before_config = asyncio.Event().wait
+    with pytest.raises(EncoderUnavailableError, match=r"did not answer within 0\.2 s"):
+        await encoder.refresh()
+    await encoder.close()
