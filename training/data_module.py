@@ -126,7 +126,7 @@ class Collator:
 
     Args:
         tokenizer: Texts to token ids.
-        image_size_px: Side of a picture.
+        image_size_px: Side of a blank picture where no row has a photo.
     """
 
     def __init__(self, tokenizer: TextTokenizer, image_size_px: int) -> None:
@@ -135,7 +135,9 @@ class Collator:
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
         """Returns the rows as one batch."""
-        side = self.image_size_px
+        # Varied photos may be smaller than those served.
+        sides = [row.pixels.shape[-1] for row in rows if row.pixels is not None]
+        side = sides[0] if sides else self.image_size_px
         blank = torch.zeros(RGB, side, side, dtype=torch.uint8)
         tokens = self.tokenizer.encode([row.text for row in rows])
         return Batch(

@@ -22,6 +22,9 @@ class SamplerConfig:
             where it has one: matching is against those.
         similar_share: Share of the batches that are drawn from one category at a time, 0 to 1:
             near-duplicates must meet to be told apart.
+        size_power: A batch draws groups with chances as (rows of the group)^size_power, 0 to 1: 0
+            shows every group equally often, as products need; 1 shows every row so, as categories
+            of very unequal sizes need. Batches from one category draw with 0.
 
     Raises:
         ValueError: If a value is out of range.
@@ -31,6 +34,7 @@ class SamplerConfig:
     rows_per_group: int = 4
     with_catalogue_row: bool = True
     similar_share: float = 0.5
+    size_power: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -42,6 +46,8 @@ class SamplerConfig:
             raise ValueError(f"sampler.rows_per_group must be 2 or more, got {self.rows_per_group}")
         if not 0 <= self.similar_share <= 1:
             raise ValueError(f"sampler.similar_share must be 0 to 1, got {self.similar_share}")
+        if not 0 <= self.size_power <= 1:
+            raise ValueError(f"sampler.size_power must be 0 to 1, got {self.size_power}")
 
 
 class GroupBatchSampler(Sampler[list[int]]):
@@ -117,11 +123,20 @@ class GroupBatchSampler(Sampler[list[int]]):
         alike: list[int] = []
         for _ in range(count):
             similar = generator.random() < self.config.similar_share
+            if self.config.size_power and not similar:
+                yield self._draw_by_size(generator, group_count)
+                continue
             queue = alike if similar else spread
             if len(queue) < group_count:
                 queue[:] = self._ordered(generator, by_category=similar)
             yield queue[:group_count]
             del queue[:group_count]
+
+    def _draw_by_size(self, generator: np.random.Generator, count: int) -> list[int]:
+        groups = sorted(self.rows)
+        chances = np.array([len(self.rows[group]) for group in groups]) ** self.config.size_power
+        drawn = generator.choice(groups, count, replace=False, p=chances / chances.sum())
+        return [int(group) for group in drawn]
 
     def _ordered(self, generator: np.random.Generator, *, by_category: bool) -> list[int]:
         groups = [int(g) for g in generator.permutation(sorted(self.rows))]

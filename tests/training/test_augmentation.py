@@ -31,6 +31,21 @@ def test_a_varied_photo_keeps_shape_and_type_and_differs():
     assert not torch.equal(varied[0], varied[1])
 
 
+def test_a_varied_photo_may_be_smaller_than_the_one_served():
+    whole = ImageAugmentationConfig(
+        smallest_crop=1.0,
+        flip=0.0,
+        rotation_degrees=0.0,
+        brightness=0.0,
+        saturation=0.0,
+        size_px=16,
+    )
+    photo = torch.full((3, 32, 32), 7, dtype=torch.uint8)
+    varied = build_image_augmentation(whole, 32)(photo)
+    assert varied.shape == (3, 16, 16)
+    assert varied.unique().tolist() == [7]
+
+
 def test_photos_stay_when_everything_is_off():
     off = ImageAugmentationConfig(
         smallest_crop=1, flip=0, rotation_degrees=0, brightness=0, saturation=0
@@ -80,7 +95,14 @@ def test_a_misspelling_changes_one_letter_in_length_at_most():
 
 
 @pytest.mark.parametrize(
-    "values", [{"smallest_crop": 0}, {"flip": 2}, {"hue": 0.6}, {"rotation_degrees": 200}]
+    "values",
+    [
+        {"smallest_crop": 0},
+        {"flip": 2},
+        {"hue": 0.6},
+        {"rotation_degrees": 200},
+        {"size_px": 4},
+    ],
 )
 def test_image_values_out_of_range_are_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):

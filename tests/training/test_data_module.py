@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from tests.training.small_catalogue import small_config, write_small_catalogue
-from training.augmentation import AugmentationConfig, TextAugmentationConfig
+from training.augmentation import (
+    AugmentationConfig,
+    ImageAugmentationConfig,
+    TextAugmentationConfig,
+)
 from training.data_module import ProductDataModule, ProductRows, group_key, number_groups
 from training.preprocessing.images import decode_image
 from training.preprocessing.settings import PreprocessingSettings
@@ -64,6 +68,18 @@ def test_missing_modalities_are_marked(loaders):
     (batch,) = list(loaders.embedding_loader(products))
     assert batch.has_image.tolist() == [False, True]
     assert batch.has_text.tolist() == [True, False]
+    assert not batch.pixels[0].any()
+
+
+def test_blank_pictures_are_as_large_as_the_varied_ones(loaders):
+    products = [Product(product_id="a"), loaders.data.gallery[0]]
+    small = AugmentationConfig(image=ImageAugmentationConfig(size_px=16))
+    rows = ProductRows(
+        products, [0, 1], loaders.pixels, loaders.settings, passage_ids=frozenset(),
+        augmentation=small,
+    )  # fmt: skip
+    batch = loaders.collator([rows[0], rows[1]])
+    assert batch.pixels.shape == (2, 3, 16, 16)
     assert not batch.pixels[0].any()
 
 

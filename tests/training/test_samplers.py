@@ -84,6 +84,29 @@ def test_similar_batches_hold_one_category_where_it_is_large_enough():
     assert sum(mixed) / len(mixed) > 0.5
 
 
+def test_groups_are_drawn_by_their_size_when_asked():
+    sizes = {0: 1, 1: 3, 2: 9}
+    groups = [group for group, size in sizes.items() for _ in range(size)]
+    config = SamplerConfig(
+        groups_per_batch=2,
+        rows_per_group=2,
+        with_catalogue_row=False,
+        similar_share=0.0,
+        size_power=0.5,
+    )
+    sampler = GroupBatchSampler(groups, config, seed=42)
+    drawn = [{groups[row] for row in batch} for _ in range(1000) for batch in sampler]
+    # A group is the first drawn or, without the first, the second.
+    chances = {
+        group: size**0.5 / sum(s**0.5 for s in sizes.values()) for group, size in sizes.items()
+    }
+    for group, chance in chances.items():
+        others = [chances[other] for other in sizes if other != group]
+        expected = chance + sum(other * chance / (1 - other) for other in others)
+        share = sum(group in batch for batch in drawn) / len(drawn)
+        assert share == pytest.approx(expected, abs=0.03)  # over five standard errors
+
+
 def test_fewer_groups_than_p_all_go_into_each_batch():
     sampler = GroupBatchSampler([0, 0, 1], CONFIG, seed=0)
     for batch in sampler:
@@ -96,7 +119,8 @@ def test_one_group_is_refused():
 
 
 @pytest.mark.parametrize(
-    "values", [{"groups_per_batch": 1}, {"rows_per_group": 1}, {"similar_share": 1.5}]
+    "values",
+    [{"groups_per_batch": 1}, {"rows_per_group": 1}, {"similar_share": 1.5}, {"size_power": 1.5}],
 )
 def test_values_out_of_range_are_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):
