@@ -1,4 +1,4 @@
-"""Values of cells: texts, prices and nested objects, from CSV and Parquet alike."""
+"""Values of cells: texts, prices, attributes and paths, from CSV and Parquet alike."""
 
 from __future__ import annotations
 
@@ -24,18 +24,25 @@ def text_of(cell: object) -> str:
 def price_of(cell: object) -> float | None:
     """Returns a price, None when the cell is empty.
 
-    Blanks between thousands and a decimal comma are understood: "12 990,50".
-
     Raises:
-        ValueError: If the cell holds anything else.
+        ValueError: If the cell holds anything but a number with a decimal point.
     """
-    text = re.sub(r"\s", "", text_of(cell)).replace(",", ".")
+    text = text_of(cell)
     if not text:
         return None
     try:
         return float(text)
     except ValueError:
         raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}") from None
+
+
+def comma_price_of(cell: object) -> float | None:
+    """Returns a price that may have blanks between thousands and a decimal comma: "12 990,50".
+
+    Raises:
+        ValueError: If the cell holds anything else.
+    """
+    return price_of(re.sub(r"\s", "", text_of(cell)).replace(",", "."))
 
 
 def object_of(cell: object) -> dict[str, object]:
@@ -68,6 +75,55 @@ def attributes_of(values: Mapping[str, object]) -> dict[str, str]:
     return attributes
 
 
+def scalar_attributes_of(cell: object) -> dict[str, str]:
+    """Returns attributes of a JSON object, or of Parquet's own map or record; null is left out.
+
+    Raises:
+        ValueError: If the cell holds anything else, or one of its values is an object or a list.
+    """
+    if isinstance(cell, str):
+        if not cell.strip():
+            return {}
+        try:
+            cell = json.loads(cell)
+        except (ValueError, RecursionError):
+            cell = None
+        if not isinstance(cell, dict):
+            raise ValueError("attributes must be a JSON object of strings")
+    if cell is None or text_of(cell) == "":
+        return {}
+    pairs = cell.items() if isinstance(cell, dict) else _pairs_of(cell)
+    attributes = {}
+    for name, value in pairs:
+        if isinstance(value, (dict, list)):
+            raise ValueError(f"attribute {str(name)[:40]!r} must be a string, got {value!r:.40}")
+        if value is not None:
+            attributes[str(name)] = str(value).lower() if isinstance(value, bool) else str(value)
+    return attributes
+
+
+def paths_of(cell: object) -> list[str]:
+    """Returns the paths of a list, of a JSON list, or of a text with ";" between them.
+
+    Raises:
+        ValueError: If the cell holds anything else.
+    """
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        try:
+            cell = json.loads(cell)
+        except (ValueError, RecursionError):
+            raise ValueError("images must be a JSON list or paths separated by ';'") from None
+    if isinstance(cell, list):
+        if not all(isinstance(name, str) and name for name in cell):
+            raise ValueError("images must be a JSON list of paths")
+        names = cell
+    else:
+        names = [name.strip() for name in text_of(cell).split(";")]
+    if any("\0" in name for name in names):
+        raise ValueError("images must be paths; one holds a zero byte")
+    return [name for name in names if name]
+
+
 def texts_of(value: object) -> list[str]:
     """Returns the non-empty texts of a list, or of a single value."""
     items: Iterable[object] = value if isinstance(value, (list, tuple)) else [value]
@@ -79,3 +135,10 @@ def _parse(text: str) -> object:
         return json.loads(text)
     except ValueError:  # some sets print Python's own notation
         return ast.literal_eval(text)
+
+
+def _pairs_of(cell: object) -> list[tuple[object, object]]:
+    """Reads a Parquet map, which arrives as a list of pairs."""
+    if isinstance(cell, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in cell):
+        return cell
+    raise ValueError("attributes must be a JSON object of strings")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from training.catalogues.cell_values import price_of, text_of
+from training.catalogues.cell_values import comma_price_of, text_of
 from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
 from training.catalogues.class_split import split_within_groups
 from training.catalogues.labels import require_two_classes
@@ -113,7 +113,7 @@ def _parse_card(row: CellRow, path: Path) -> Row:
             category=CATEGORY_SEPARATOR.join(filter(None, (cells["cat_1"], cells["cat_2"]))),
             brand=cells["cat_3"],
             seller=cells["dealer"],
-            price=price_of(cells["price"]),
+            price=comma_price_of(cells["price"]),
             images=(photo,) if photo is not None and photo.is_file() else (),
             group=cells[_TARGET],
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from training.catalogues.cell_values import paths_of, price_of, scalar_attributes_of, text_of
 from training.catalogues.cells import (
     CSV_SUFFIXES,
     PARQUET_SUFFIXES,
@@ -145,81 +145,14 @@ def _parse_row(row: CellRow, mapping: Mapping[str, str], folder: Path) -> Row:
     cells = {ours: row.cells[theirs] for ours, theirs in mapping.items()}
     try:
         return Product(
-            product_id=_parse_text(cells["product_id"]),
-            price=_parse_price(cells.get("price")),
-            attributes=_parse_attributes(cells.get("attributes")),
-            images=tuple(folder / name for name in _parse_images(cells.get("images"))),
-            **{name: _parse_text(cells.get(name)) for name in _TEXT_COLUMNS},
+            product_id=text_of(cells["product_id"]),
+            price=price_of(cells.get("price")),
+            attributes=scalar_attributes_of(cells.get("attributes")),
+            images=tuple(folder / name for name in paths_of(cells.get("images"))),
+            **{name: text_of(cells.get(name)) for name in _TEXT_COLUMNS},
         )
     except ValueError as error:
         return row.refuse(str(error))
-
-
-def _parse_text(cell: object) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, float):
-        if math.isnan(cell):
-            return ""
-        if cell.is_integer():  # identifiers that a table program turned into floats
-            return str(int(cell))
-    return str(cell).strip()
-
-
-def _parse_price(cell: object) -> float | None:
-    text = _parse_text(cell)
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}") from None
-
-
-def _parse_attributes(cell: object) -> dict[str, str]:
-    if isinstance(cell, str):
-        if not cell.strip():
-            return {}
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            cell = None
-        if not isinstance(cell, dict):
-            raise ValueError("attributes must be a JSON object of strings")
-    if cell is None or _parse_text(cell) == "":
-        return {}
-    pairs = cell.items() if isinstance(cell, dict) else _parse_pairs(cell)
-    attributes = {}
-    for name, value in pairs:
-        if isinstance(value, (dict, list)):
-            raise ValueError(f"attribute {str(name)[:40]!r} must be a string, got {value!r:.40}")
-        if value is not None:
-            attributes[str(name)] = str(value).lower() if isinstance(value, bool) else str(value)
-    return attributes
-
-
-def _parse_pairs(cell: object) -> list[tuple[object, object]]:
-    """Reads a Parquet map, which arrives as a list of pairs."""
-    if isinstance(cell, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in cell):
-        return cell
-    raise ValueError("attributes must be a JSON object of strings")
-
-
-def _parse_images(cell: object) -> list[str]:
-    if isinstance(cell, str) and cell.lstrip().startswith("["):
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            raise ValueError("images must be a JSON list or paths separated by ';'") from None
-    if isinstance(cell, list):
-        if not all(isinstance(name, str) and name for name in cell):
-            raise ValueError("images must be a JSON list of paths")
-        names = cell
-    else:
-        names = [name.strip() for name in _parse_text(cell).split(";")]
-    if any("\0" in name for name in names):
-        raise ValueError("images must be paths; one holds a zero byte")
-    return [name for name in names if name]
 
 
 def _format_row(product: Product, folder: Path) -> dict[str, str | float | None]:
