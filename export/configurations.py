@@ -74,21 +74,27 @@ def is_ensemble(config: ModelConfig) -> bool:
     return bool(config.ensemble_scheduling.step)
 
 
+def pin_version(config: ModelConfig, version: int) -> ModelConfig:
+    """Returns a copy that loads one version alone; ensembles use this version of their parts."""
+    pinned = ModelConfig()
+    pinned.CopyFrom(config)
+    pinned.version_policy.specific.versions[:] = [version]
+    for step in pinned.ensemble_scheduling.step:
+        step.model_version = version
+    return pinned
+
+
 def pin_config(config: ModelConfig, *, version: int, shape: EncoderShape) -> ModelConfig:
     """Returns a copy of a committed configuration that holds for one version alone.
 
     Args:
         config: The committed configuration.
-        version: The version that it is to load; ensembles use this version of their parts.
+        version: The version that it is to load.
         shape: The exact sizes; the native backend refuses -1 against a fixed one of the graph.
     """
-    pinned = ModelConfig()
-    pinned.CopyFrom(config)
-    pinned.version_policy.specific.versions[:] = [version]
+    pinned = pin_version(config, version)
     for tensor in (*pinned.input, *pinned.output):
         tensor.dims[:] = shape.dims(tensor.name, tensor.dims)
-    for step in pinned.ensemble_scheduling.step:
-        step.model_version = version
     _pin_warmup(pinned, shape)
     return pinned
 

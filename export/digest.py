@@ -15,9 +15,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from export.encoder_models import GRAPHS, PREPROCESSORS
+
 PREFIX = "sha256:"
-GRAPHS = ("fusion", "image_tower", "text_tower")
-PREPROCESSORS = ("image_preprocess", "text_preprocess")
 
 
 def version_digest(repository: Path, version: int) -> str:

@@ -31,13 +31,19 @@ from export.pair_scorer_repository import (
     PARAMETER,
     SCORER_MODEL,
     STATISTICS,
-    complete_pair_files,
-    move_pair_version,
     pin_pair_config,
-    taken_pair_versions,
     vendor_features,
 )
-from export.repository import CONFIG, committed_file, staging, version_folder
+from export.repository import (
+    CONFIG,
+    committed_file,
+    complete_committed_files,
+    make_version_folders,
+    move_into_place,
+    staging,
+    taken_versions,
+    version_folder,
+)
 from training.pairs.probes import read_probes
 from training.pairs.scorer import PairScorer
 
@@ -117,8 +123,8 @@ def publish_pair_scorer(
             config = read_config(committed_file(repository, committed, model, CONFIG))
             pinned = pin_pair_config(config, version=number, contract=contract)
             write_config(pinned, config_path(staged, model, number))
-        complete_pair_files(repository, committed)
-        move_pair_version(staged, repository, number)
+        complete_committed_files(repository, committed, MODELS)
+        move_into_place(staged, repository, MODELS, number)
     return PairPublication(version=number, contract=contract, difference=difference, is_new=is_new)
 
 
@@ -133,11 +139,7 @@ def _load(run: Path) -> tuple[PairScorer, dict[str, Any]]:
 
 
 def _stage_files(scorer: PairScorer, run: Path, staged: Path, model_file: Path) -> None:
-    for model in MODELS:
-        folder = version_folder(staged, model, 0)
-        folder.mkdir(parents=True)
-        # Git and some object stores drop empty folders, and an ensemble needs its own.
-        (folder / ".keep").touch()
+    make_version_folders(staged, MODELS, 0)
     folder = version_folder(staged, FEATURES_MODEL, 0)
     vendor_features(folder)
     shutil.copyfile(model_file, folder / "model.py")
@@ -178,7 +180,7 @@ def _contract(scorer: PairScorer, settings: dict[str, Any], digest: str) -> dict
 def _held_contracts(repository: Path) -> dict[int, dict[str, Any] | None]:
     """Returns the contract of each taken version; None where it cannot be read."""
     held: dict[int, dict[str, Any] | None] = {}
-    for version in taken_pair_versions(repository):
+    for version in taken_versions(repository, MODELS):
         try:
             config = read_config(config_path(repository, SCORER_MODEL, version))
             held[version] = json.loads(config.parameters[PARAMETER].string_value)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import itertools
 import json
-import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +19,13 @@ from export.pair_scorer_repository import (
     VENDORED,
 )
 from export.repository import version_folder
+from export.vendored import VendoredPackage
 from training.pairs.probes import PairProbe
 from training.pairs.scorer import PairScorer
 
 # Float32 sums of thousands of leaves against float64 ones; a pair on the wrong side of one split
 # moves further.
 PROBABILITY_TOLERANCE = 1e-5
-_package_numbers = itertools.count(1)
 
 
 class PairParityError(ValueError):
@@ -52,10 +47,10 @@ class PublishedPairScorer:
         """
         folder = version_folder(repository, FEATURES_MODEL, version)
         self._names = json.loads((folder / FEATURE_NAMES).read_text("utf-8"))
-        package = _import_folder(folder / VENDORED)
-        self._features = _module(package, "features")
-        self._records = _module(package, "records")
-        statistics = _module(package, "statistics").TokenStatistics
+        package = VendoredPackage(folder / VENDORED)
+        self._features = package.module("features")
+        self._records = package.module("records")
+        statistics = package.module("statistics").TokenStatistics
         self._statistics = statistics.load(folder / STATISTICS)
         graph = version_folder(repository, CLASSIFIER_MODEL, version) / GRAPH
         self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -116,29 +111,3 @@ def _drawn_features(width: int) -> npt.NDArray[np.float32]:
     rows[generator.random(rows.shape) < 0.2] = np.nan
     rows[0] = np.nan
     return rows
-
-
-def _import_folder(folder: Path) -> str:
-    """Imports a package under a name of its own, so that nothing of it comes from training."""
-    start = folder / "__init__.py"
-    if not start.is_file():
-        raise FileNotFoundError(f"no features in {folder}")
-    name = f"twinshelf_vendored_pairs_{next(_package_numbers)}"
-    spec = importlib.util.spec_from_file_location(
-        name, start, submodule_search_locations=[str(folder)]
-    )
-    assert spec is not None and spec.loader is not None, "a .py file has a loader"
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[name] = package
-    spec.loader.exec_module(package)
-    return name
-
-
-def _module(package: str, name: str) -> ModuleType:
-    # No bytecode: what lies in a version folder is published.
-    keeps_bytecode = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        return import_module(f"{package}.{name}")
-    finally:
-        sys.dont_write_bytecode = keeps_bytecode

@@ -12,13 +12,11 @@ import onnxruntime
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from export.configurations import ConfigurationError, config_path, is_ensemble, read_config
-from export.vendored import VendoredPreprocessing
+from export.encoder_models import ENSEMBLES, IMAGE_ENCODER, PRODUCT_ENCODER, TEXT_ENCODER
+from export.vendored import FOLDER, VendoredPackage
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 Model = Callable[[Tensors], Tensors]
-
-IMAGE_ENCODER, TEXT_ENCODER, PRODUCT_ENCODER = "image_encoder", "text_encoder", "product_encoder"
-ENSEMBLES = (IMAGE_ENCODER, TEXT_ENCODER, PRODUCT_ENCODER)
 
 
 class PublishedVersion:
@@ -107,7 +105,7 @@ def _onnx_model(path: Path, config: ModelConfig) -> Model:
 
 
 def _image_preprocess(folder: Path) -> Model:
-    package = VendoredPreprocessing(folder)
+    package = VendoredPackage(folder / FOLDER)
     settings = _settings(package, folder)
     decode_image = package.module("images").decode_image
 
@@ -119,7 +117,7 @@ def _image_preprocess(folder: Path) -> Model:
 
 
 def _text_preprocess(folder: Path) -> Model:
-    package = VendoredPreprocessing(folder)
+    package = VendoredPackage(folder / FOLDER)
     tokenizer = package.module("tokens").TextTokenizer(
         folder / "tokenizer.json", _settings(package, folder)
     )
@@ -131,6 +129,6 @@ def _text_preprocess(folder: Path) -> Model:
     return run
 
 
-def _settings(package: VendoredPreprocessing, folder: Path) -> Any:
+def _settings(package: VendoredPackage, folder: Path) -> Any:
     text = (folder / "settings.json").read_text("utf-8")
     return package.module("settings").PreprocessingSettings.from_json(text)

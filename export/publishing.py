@@ -21,18 +21,18 @@ from export.configurations import (
 )
 from export.contract import build_contract, contract_to_json
 from export.digest import version_digest
+from export.encoder_models import MODELS, PREPROCESSORS, PRODUCT_ENCODER, record_path
 from export.parity import ParityComparison, compare_probes
 from export.published import PublishedVersion
 from export.record import PublicationRecord, RunError, content_digest, source_digest
 from export.reference import TorchReference
 from export.repository import (
     CONFIG,
-    MODELS,
     committed_file,
     complete_committed_files,
     is_complete,
+    make_version_folders,
     move_into_place,
-    record_path,
     staging,
     taken_versions,
     version_folder,
@@ -43,8 +43,6 @@ from export.vendored import vendor_preprocessing
 from training.checkpoint import TrainedEncoder, load_encoder
 
 logger = logging.getLogger(__name__)
-
-PREPROCESSORS = ("image_preprocess", "text_preprocess")
 
 
 class PublishError(ValueError):
@@ -99,7 +97,7 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
     """
     repository = request.repository
     encoder = _load(request)
-    taken = taken_versions(repository)
+    taken = taken_versions(repository, MODELS)
     version = request.version or max(taken, default=0) + 1
     source = source_digest(request.run, repository, request.committed)
     with staging(repository) as staged:
@@ -110,8 +108,8 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
             _check_same_encoder(repository, version, contract)
         record = _pass_gate(encoder, staged, version, digest=digest, source=source)
         record_path(staged, version).write_text(record.to_json(), "utf-8")
-        complete_committed_files(repository, request.committed)
-        move_into_place(staged, repository, version)
+        complete_committed_files(repository, request.committed, MODELS)
+        move_into_place(staged, repository, MODELS, version)
     return version, record
 
 
@@ -132,11 +130,7 @@ def _stage_files(
     encoder: TrainedEncoder, staged: Path, request: PublishRequest, version: int
 ) -> None:
     model, settings = encoder.model, encoder.settings
-    for name in MODELS:
-        folder = version_folder(staged, name, version)
-        folder.mkdir(parents=True)
-        # Git and some object stores drop empty folders, and an ensemble needs its own.
-        (folder / ".keep").touch()
+    make_version_folders(staged, MODELS, version)
     for name in PREPROCESSORS:
         folder = version_folder(staged, name, version)
         vendor_preprocessing(folder)
@@ -180,10 +174,10 @@ def _stage_configs(
 
 def _check_same_encoder(repository: Path, version: int, contract: str) -> None:
     """Lets a version be written again when its answers stay the same: new batching, a repair."""
-    if not is_complete(repository, version):
+    if not is_complete(repository, MODELS, version):
         return
     try:
-        config = read_config(config_path(repository, "product_encoder", version))
+        config = read_config(config_path(repository, PRODUCT_ENCODER, version))
     except ConfigurationError:
         return
     found = stamped_contract(config)

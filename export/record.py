@@ -17,13 +17,11 @@ import export
 import training
 from export.configurations import config_path
 from export.digest import file_digest
+from export.encoder_models import MODELS, RECORD, record_path
 from export.repository import (
     CONFIG,
-    MODELS,
-    RECORD,
     committed_file,
     is_complete,
-    record_path,
     taken_versions,
     version_folder,
 )
@@ -98,10 +96,12 @@ def find_unchanged(
     Returns:
         The version and its record; None when there is none.
     """
-    versions = taken_versions(repository)[::-1] if version is None else [version]
+    versions = taken_versions(repository, MODELS)[::-1] if version is None else [version]
     for candidate in versions:
         record = read_record(repository, candidate)
-        if record is None or record.source != source or not is_complete(repository, candidate):
+        if record is None or record.source != source:
+            continue
+        if not is_complete(repository, MODELS, candidate):
             continue
         if record.content == content_digest(repository, candidate):
             return candidate, record

@@ -5,24 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from export.configurations import config_path
 
-ENSEMBLES = ("image_encoder", "text_encoder", "product_encoder")
-# The product encoder last: its configuration completes a version.
-MODELS = (
-    "image_preprocess",
-    "text_preprocess",
-    "image_tower",
-    "text_tower",
-    "fusion",
-    *ENSEMBLES,
-)
 CONFIG = "config.pbtxt"
-RECORD = "published.json"
 
 
 def version_folder(repository: Path, model: str, version: int) -> Path:
@@ -30,28 +19,22 @@ def version_folder(repository: Path, model: str, version: int) -> Path:
     return repository / model / str(version)
 
 
-def record_path(repository: Path, version: int) -> Path:
-    """Returns where a version keeps the record of its publication."""
-    return version_folder(repository, "product_encoder", version) / RECORD
-
-
-def taken_versions(repository: Path) -> list[int]:
-    """Returns the versions that any model has anything of, rising."""
+def taken_versions(repository: Path, models: Sequence[str]) -> list[int]:
+    """Returns the versions that any of the models has anything of, rising."""
     found: set[int] = set()
-    for model in MODELS:
-        for path in (repository / model).glob("[0-9]*"):
-            found |= {int(path.name)} if path.is_dir() and path.name.isdecimal() else set()
-        for path in (repository / model / "configs").glob("v*.pbtxt"):
-            found |= {int(path.stem[1:])} if path.stem[1:].isdecimal() else set()
+    for model in models:
+        names = [path.name for path in (repository / model).glob("[0-9]*") if path.is_dir()]
+        names += [path.stem[1:] for path in (repository / model / "configs").glob("v*.pbtxt")]
+        found |= {int(name) for name in names if name.isdecimal()}
     return sorted(found)
 
 
-def is_complete(repository: Path, version: int) -> bool:
-    """Says whether every model has the version's folder and configuration."""
+def is_complete(repository: Path, models: Sequence[str], version: int) -> bool:
+    """Says whether every one of the models has the version's folder and configuration."""
     return all(
         version_folder(repository, model, version).is_dir()
         and config_path(repository, model, version).is_file()
-        for model in MODELS
+        for model in models
     )
 
 
@@ -68,14 +51,15 @@ def committed_file(repository: Path, committed: Path, model: str, name: str) -> 
     return own if own.exists() else committed / model / name
 
 
-def complete_committed_files(repository: Path, committed: Path) -> None:
+def complete_committed_files(repository: Path, committed: Path, models: Sequence[str]) -> None:
     """Gives a repository the committed files that it lacks; those that it has are kept.
 
     Args:
         repository: Model repository to publish into; made when missing.
         committed: The project's own model repository.
+        models: Names of the models.
     """
-    for model in MODELS:
+    for model in models:
         for source in sorted((committed / model).rglob("*")):
             place = source.relative_to(committed)
             is_published = place.parts[1].isdecimal() or place.parts[1] == "configs"
@@ -105,7 +89,16 @@ def staging(repository: Path) -> Iterator[Path]:
             repository.rmdir()
 
 
-def move_into_place(staged: Path, repository: Path, version: int) -> None:
+def make_version_folders(repository: Path, models: Sequence[str], version: int) -> None:
+    """Makes the folder of a version in each of the models."""
+    for model in models:
+        folder = version_folder(repository, model, version)
+        folder.mkdir(parents=True)
+        # Git and some object stores drop empty folders, and an ensemble needs its own.
+        (folder / ".keep").touch()
+
+
+def move_into_place(staged: Path, repository: Path, models: Sequence[str], version: int) -> None:
     """Moves a staged version into the repository, in place of one of the same number.
 
     The configurations of an older one go first and the new ones come last, so that at no moment
@@ -114,21 +107,24 @@ def move_into_place(staged: Path, repository: Path, version: int) -> None:
     Args:
         staged: Folder from `staging` that holds the whole version.
         repository: Model repository.
+        models: Names of the models; the configuration of the last one completes the version.
         version: The version.
 
     Raises:
         OSError: If a move fails; what was there before is then back in its place.
     """
-    steps = [(config_path(staged, m, version), config_path(repository, m, version)) for m in MODELS]
-    folders = [
-        (version_folder(staged, m, version), version_folder(repository, m, version)) for m in MODELS
+    configs = [
+        (config_path(staged, m, version), config_path(repository, m, version)) for m in models
     ]
+    folders = [
+        (version_folder(staged, m, version), version_folder(repository, m, version)) for m in models
+    ]
+    old = [target for _, target in (*reversed(configs), *folders)]
     # (from, to), in order; undone from the end when one of them fails.
-    moves = [(target, _aside(staged, repository, target)) for _, target in [*steps[::-1], *folders]]
-    moves += [*folders, *steps]
+    moves = [(path, staged / "replaced" / path.relative_to(repository)) for path in old]
     done: list[tuple[Path, Path]] = []
     try:
-        for source, target in moves:
+        for source, target in (*moves, *folders, *configs):
             if source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(source, target)
@@ -137,7 +133,3 @@ def move_into_place(staged: Path, repository: Path, version: int) -> None:
         for source, target in reversed(done):
             os.replace(target, source)
         raise
-
-
-def _aside(staged: Path, repository: Path, target: Path) -> Path:
-    return staged / "replaced" / target.relative_to(repository)

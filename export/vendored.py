@@ -1,4 +1,4 @@
-"""The preprocessing of a version: copied in from training, and imported back out of the version."""
+"""Sources of training in a version: copied in, and imported back out of the version."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import shutil
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -19,31 +20,35 @@ _package_numbers = itertools.count(1)
 
 def vendor_preprocessing(version_folder: Path) -> None:
     """Copies the sources of training's preprocessing into the version folder of a model."""
-    target = version_folder / FOLDER
+    names = sorted(source.name for source in SOURCES.glob("*.py"))
+    copy_sources(names, SOURCES, version_folder / FOLDER)
+
+
+def copy_sources(names: Iterable[str], source: Path, target: Path) -> None:
+    """Copies files of a package into a new folder."""
     target.mkdir(parents=True)
-    for source in sorted(SOURCES.glob("*.py")):
-        shutil.copyfile(source, target / source.name)
+    for name in names:
+        shutil.copyfile(source / name, target / name)
 
 
-class VendoredPreprocessing:
-    """The preprocessing in a version folder, imported under a name of its own.
+class VendoredPackage:
+    """A package in a version folder, imported under a name of its own.
 
     Nothing of it comes from training: what Triton will run is what runs here.
     """
 
-    def __init__(self, version_folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         """Imports the package.
 
         Args:
-            version_folder: Folder that holds `preprocessing/`.
+            folder: Folder of the package.
 
         Raises:
-            FileNotFoundError: If there is no preprocessing in it.
+            FileNotFoundError: If there is no package.
         """
-        folder = version_folder / FOLDER
         start = folder / "__init__.py"
         if not start.is_file():
-            raise FileNotFoundError(f"no preprocessing in {version_folder}")
+            raise FileNotFoundError(f"no {folder.name} in {folder.parent}")
         self._name = f"twinshelf_vendored_{next(_package_numbers)}"
         spec = importlib.util.spec_from_file_location(
             self._name, start, submodule_search_locations=[str(folder)]

@@ -19,10 +19,9 @@ from export.configurations import (
     stamp_contract,
     stamped_contract,
 )
-from export.repository import ENSEMBLES, MODELS
+from export.encoder_models import ENSEMBLES, GRAPHS, MODELS
 
 SHAPE = EncoderShape(image_size_px=32, token_buckets=(8, 16, 48), image_dim=12, text_dim=10)
-GRAPHS = ("image_tower", "text_tower", "fusion")
 ONNX_TYPES = {
     onnx.TensorProto.UINT8: model_config_pb2.TYPE_UINT8,
     onnx.TensorProto.INT64: model_config_pb2.TYPE_INT64,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from export.digest import version_digest
-from export.repository import MODELS
+from export.encoder_models import MODELS
 
 
 def test_a_digest_has_its_form_and_is_stable(published: Path):

@@ -17,7 +17,8 @@ from export.configurations import config_path, read_config
 from export.pair_scorer import main
 from export.pair_scorer_graph import classifier_graph
 from export.pair_scorer_parity import PublishedPairScorer
-from export.pair_scorer_repository import MODELS, PARAMETER, taken_pair_versions
+from export.pair_scorer_repository import MODELS, PARAMETER
+from export.repository import taken_versions
 from server.triton_repository import check_version
 from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
 from tests.training.pairs.made_pairs import make_pairs
@@ -143,7 +144,7 @@ def test_another_scorer_takes_the_next_version_and_replaces_only_when_told(
     assert "holds another pair scorer" in capsys.readouterr().err
     assert files(repository) == before
     assert publish(other_run, repository) == 0
-    assert taken_pair_versions(repository) == [1, 2]
+    assert taken_versions(repository, MODELS) == [1, 2]
     assert before.items() <= files(repository).items()
     assert publish(other_run, repository, "--version", "1", "--force") == 0
     assert contract_of(repository, 1) == contract_of(repository, 2)
@@ -151,7 +152,7 @@ def test_another_scorer_takes_the_next_version_and_replaces_only_when_told(
 
 def test_a_version_of_the_users_choice_is_taken(run, tmp_path):
     assert publish(run, tmp_path, "--version", "7") == 0
-    assert taken_pair_versions(tmp_path) == [7]
+    assert taken_versions(tmp_path, MODELS) == [7]
     check_version(tmp_path, 7, ("pair_scorer",))
 
 

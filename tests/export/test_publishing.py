@@ -12,10 +12,11 @@ import pytest
 from export import publishing
 from export.__main__ import main
 from export.configurations import config_path, read_config, stamped_contract
+from export.encoder_models import MODELS
 from export.probes import photo_probes, text_probes
 from export.published import PublishedVersion
 from export.reference import TorchReference
-from export.repository import MODELS, taken_versions
+from export.repository import taken_versions
 from server.contract import EncoderContract
 from server.triton_repository import check_version
 from tests.export.tiny_run import make_run
@@ -76,7 +77,7 @@ def test_another_run_takes_the_next_version_and_replaces_only_when_told(
 
     assert export(other_run, repository) == 0
     assert capsys.readouterr().out.startswith("published: version 2 of ")
-    assert taken_versions(repository) == [1, 2]
+    assert taken_versions(repository, MODELS) == [1, 2]
     assert before.items() <= files(repository).items()
 
     assert export(other_run, repository, "--version", "1", "--force") == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from export.__main__ import COMMITTED
+from export.encoder_models import record_path
 from export.record import (
     PublicationRecord,
     RunError,
@@ -15,7 +16,6 @@ from export.record import (
     read_record,
     source_digest,
 )
-from export.repository import record_path
 
 
 def test_a_record_is_read_as_it_was_written(published: Path):

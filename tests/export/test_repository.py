@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from export import encoder_models, pair_scorer_repository
 from export import repository as module
 from export.repository import (
-    MODELS,
     complete_committed_files,
     is_complete,
     move_into_place,
@@ -17,9 +17,17 @@ from export.repository import (
     taken_versions,
 )
 
+Models = tuple[str, ...]
 
-def write_version(repository: Path, version: int, content: str) -> None:
-    for model in MODELS:
+
+@pytest.fixture(params=[encoder_models, pair_scorer_repository], ids=["encoder", "pair_scorer"])
+def models(request: pytest.FixtureRequest) -> Models:
+    """What is published together, the last one completing a version."""
+    return request.param.MODELS
+
+
+def write_version(repository: Path, models: Models, version: int, content: str) -> None:
+    for model in models:
         folder = repository / model / str(version)
         folder.mkdir(parents=True)
         (folder / "model.onnx").write_text(content)
@@ -32,31 +40,35 @@ def contents(repository: Path) -> dict[str, str]:
     return {str(path.relative_to(repository)): path.read_text() for path in files}
 
 
-def test_a_version_is_moved_in_beside_others(tmp_path: Path):
-    write_version(tmp_path, 1, "one")
+def test_a_version_is_moved_in_beside_others(tmp_path: Path, models: Models):
+    write_version(tmp_path, models, 1, "one")
     with staging(tmp_path) as staged:
-        write_version(staged, 2, "two")
-        move_into_place(staged, tmp_path, 2)
-    assert taken_versions(tmp_path) == [1, 2]
-    assert is_complete(tmp_path, 1) and is_complete(tmp_path, 2)
-    assert (tmp_path / "fusion" / "1" / "model.onnx").read_text() == "one"
-    assert (tmp_path / "fusion" / "2" / "model.onnx").read_text() == "two"
+        write_version(staged, models, 2, "two")
+        move_into_place(staged, tmp_path, models, 2)
+    assert taken_versions(tmp_path, models) == [1, 2]
+    assert is_complete(tmp_path, models, 1) and is_complete(tmp_path, models, 2)
+    assert (tmp_path / models[0] / "1" / "model.onnx").read_text() == "one"
+    assert (tmp_path / models[0] / "2" / "model.onnx").read_text() == "two"
 
 
-def test_a_version_replaces_one_of_its_number_with_all_its_files(tmp_path: Path):
-    write_version(tmp_path, 1, "old")
-    (tmp_path / "fusion" / "1" / "leftover").touch()
+def test_a_version_replaces_one_of_its_number_with_all_its_files(tmp_path: Path, models: Models):
+    write_version(tmp_path, models, 1, "old")
+    (tmp_path / models[0] / "1" / "leftover").touch()
     with staging(tmp_path) as staged:
-        write_version(staged, 1, "new")
-        move_into_place(staged, tmp_path, 1)
+        write_version(staged, models, 1, "new")
+        move_into_place(staged, tmp_path, models, 1)
     assert set(contents(tmp_path).values()) == {"new"}
     assert not list(tmp_path.glob(".publishing-*"))
 
 
-@pytest.mark.parametrize("failing_move", range(1, 32, 5))
-def test_a_failed_move_leaves_the_repository_as_it_was(tmp_path, monkeypatch, failing_move):
-    write_version(tmp_path, 1, "old")
+@pytest.mark.parametrize("failing_share", [0.0, 0.2, 0.4, 0.6, 0.8, 0.99])
+def test_a_failed_move_leaves_the_repository_as_it_was(
+    tmp_path, models, monkeypatch, failing_share
+):
+    write_version(tmp_path, models, 1, "old")
     before = contents(tmp_path)
+    # A folder and a configuration of each model, first aside and then in.
+    failing_move = int(failing_share * 4 * len(models)) + 1
     moves = []
 
     def replace(source: Path, target: Path) -> None:
@@ -66,15 +78,17 @@ def test_a_failed_move_leaves_the_repository_as_it_was(tmp_path, monkeypatch, fa
         os.rename(source, target)
 
     with staging(tmp_path) as staged:
-        write_version(staged, 1, "new")
+        write_version(staged, models, 1, "new")
         monkeypatch.setattr(module.os, "replace", replace)
         with pytest.raises(OSError, match="disk full"):
-            move_into_place(staged, tmp_path, 1)
+            move_into_place(staged, tmp_path, models, 1)
     assert contents(tmp_path) == before
 
 
-def test_the_configuration_of_the_product_encoder_comes_last_and_goes_first(tmp_path, monkeypatch):
-    write_version(tmp_path, 1, "old")
+def test_the_configuration_of_the_last_model_comes_last_and_goes_first(
+    tmp_path, models, monkeypatch
+):
+    write_version(tmp_path, models, 1, "old")
     moves = []
     real = os.replace
 
@@ -83,38 +97,38 @@ def test_the_configuration_of_the_product_encoder_comes_last_and_goes_first(tmp_
         real(source, target)
 
     with staging(tmp_path) as staged:
-        write_version(staged, 1, "new")
+        write_version(staged, models, 1, "new")
         monkeypatch.setattr(module.os, "replace", replace)
-        move_into_place(staged, tmp_path, 1)
-    config = tmp_path / "product_encoder" / "configs" / "v1.pbtxt"
+        move_into_place(staged, tmp_path, models, 1)
+    config = tmp_path / models[-1] / "configs" / "v1.pbtxt"
     assert moves[0][0] == config
     assert moves[-1][1] == config
 
 
-def test_staging_leaves_nothing_behind_after_a_failure(tmp_path: Path):
+def test_staging_leaves_nothing_behind_after_a_failure(tmp_path: Path, models: Models):
     with pytest.raises(RuntimeError), staging(tmp_path / "models") as staged:
-        write_version(staged, 1, "half")
+        write_version(staged, models, 1, "half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_version_with_a_missing_part_is_incomplete_but_taken(tmp_path: Path):
-    write_version(tmp_path, 3, "x")
-    (tmp_path / "image_tower" / "configs" / "v3.pbtxt").unlink()
-    assert not is_complete(tmp_path, 3)
-    assert taken_versions(tmp_path) == [3]
+def test_a_version_with_a_missing_part_is_incomplete_but_taken(tmp_path: Path, models: Models):
+    write_version(tmp_path, models, 3, "x")
+    (tmp_path / models[1] / "configs" / "v3.pbtxt").unlink()
+    assert not is_complete(tmp_path, models, 3)
+    assert taken_versions(tmp_path, models) == [3]
 
 
-def test_committed_files_are_completed_and_own_ones_kept(tmp_path: Path):
+def test_committed_files_are_completed_and_own_ones_kept(tmp_path: Path, models: Models):
     committed, target = tmp_path / "committed", tmp_path / "target"
-    write_version(committed, 1, "published, not committed")
-    (committed / "fusion" / "config.pbtxt").write_text("theirs")
-    (committed / "image_preprocess" / "warmup").mkdir()
-    (committed / "image_preprocess" / "warmup" / "photo").write_text("photo")
-    (target / "fusion").mkdir(parents=True)
-    (target / "fusion" / "config.pbtxt").write_text("tuned")
-    complete_committed_files(target, committed)
+    write_version(committed, models, 1, "published, not committed")
+    (committed / models[0] / "config.pbtxt").write_text("theirs")
+    (committed / models[1] / "warmup").mkdir()
+    (committed / models[1] / "warmup" / "photo").write_text("photo")
+    (target / models[0]).mkdir(parents=True)
+    (target / models[0] / "config.pbtxt").write_text("tuned")
+    complete_committed_files(target, committed, models)
     assert contents(target) == {
-        "fusion/config.pbtxt": "tuned",
-        "image_preprocess/warmup/photo": "photo",
+        f"{models[0]}/config.pbtxt": "tuned",
+        f"{models[1]}/warmup/photo": "photo",
     }
