@@ -146,9 +146,15 @@ def _callbacks(
             filename=Path(BEST).stem,
             monitor=best,
             mode="max",
-            save_last=True,
             enable_version_counter=False,
-        )
+        ),
+        # `save_last` above would leave out each epoch that is no better than an earlier one.
+        ModelCheckpoint(
+            dirpath=folder,
+            filename=Path(LAST).stem,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
     ]
     if config.average_decay:
         callbacks.append(build_weight_averaging(config.average_decay))
