@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 
-from training.weight_averaging import build_weight_averaging
+from training.weight_averaging import EpochAverage, build_moving_average
 
 MONITORED = "validation/mean_average_precision"
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
@@ -42,13 +42,16 @@ class LoopConfig:
         accumulation: Batches whose gradients are added up before a step, 1 or more.
         average_decay: Decay of a moving average of the weights, which is then what is validated and
             saved, 0 to below 1; 0 keeps none.
+        average_from_epoch: Epoch, counted from 1, from which on the weights that each epoch ends
+            with are averaged in equal shares; the mean is then what is validated and saved. The
+            rate falls to 0 towards the end, so begin well before it. null averages none.
         compile: Whether torch.compile translates the encoders: slow to start, faster after.
         loggers: Where figures are written: "tensorboard", "mlflow".
         mlflow_uri: Address of an MLflow server; null writes to a folder of the run.
         show_progress: Whether a progress bar is drawn.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If a value is out of range, or both averages are asked for.
     """
 
     epoch_count: int = 20
@@ -60,6 +63,7 @@ class LoopConfig:
     precision: Literal["auto"] | Precision = "auto"
     accumulation: int = 1
     average_decay: float = 0.0
+    average_from_epoch: int | None = None
     compile: bool = False
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ("tensorboard",)
     mlflow_uri: str | None = None
@@ -74,8 +78,22 @@ class LoopConfig:
             raise ValueError(f"loop.patience must be 0 or more, got {self.patience}")
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"loop.average_decay must be 0 to below 1, got {self.average_decay}")
+        if self.average_from_epoch is not None:
+            self._check_average_from_epoch(self.average_from_epoch)
         if self.device_count != "auto" and self.device_count < 1:
             raise ValueError(f"loop.device_count must be 1 or more, got {self.device_count}")
+
+    def _check_average_from_epoch(self, epoch: int) -> None:
+        if not 1 <= epoch <= self.epoch_count:
+            raise ValueError(
+                f"loop.average_from_epoch must be 1 to loop.epoch_count ({self.epoch_count}), "
+                f"got {epoch}"
+            )
+        if self.average_decay:
+            raise ValueError(
+                "loop.average_decay and loop.average_from_epoch exclude each other, got "
+                f"{self.average_decay} and {epoch}"
+            )
 
 
 def build_trainer(
@@ -157,7 +175,9 @@ def _callbacks(
         ),
     ]
     if config.average_decay:
-        callbacks.append(build_weight_averaging(config.average_decay))
+        callbacks.append(build_moving_average(config.average_decay))
+    if config.average_from_epoch is not None:
+        callbacks.append(EpochAverage(config.average_from_epoch))
     if config.show_progress:
         callbacks.append(RichProgressBar())
     if logged:

@@ -77,6 +77,12 @@ def test_resume_is_a_switch():
         (["--model.embedding_dim=3"], "model.embedding_dim must be 8 to 4096, got 3"),
         (["--augmentation.text.typo=2"], "augmentation.text.typo must be 0 to 1, got 2"),
         (["--preprocessing.resize=zoom"], "resize"),
+        (["--loop.average_from_epoch=21"], "must be 1 to loop.epoch_count (20), got 21"),
+        (["--loop.average_from_epoch=0"], "must be 1 to loop.epoch_count (20), got 0"),
+        (
+            ["--loop.average_from_epoch=9", "--loop.average_decay=0.9"],
+            "loop.average_decay and loop.average_from_epoch exclude each other, got 0.9 and 9",
+        ),
         (["--config=no_such_preset"], "no_such_preset"),
         (["--loop.loggers=[wandb]"], "loggers"),
     ],

@@ -156,6 +156,21 @@ def test_averaged_weights_are_saved_and_the_run_can_be_resumed(folder):
     )
 
 
+def test_the_weights_of_epochs_are_averaged_across_a_resumed_run(folder):
+    output = folder / "epoch-averaged"
+    options = (f"--output={output}", "--loop.average_from_epoch=1")
+    ends = []
+    for resume in ((), ("--resume", "--loop.epoch_count=2")):
+        train(small_config(folder, *options, *resume))
+        ends.append(torch.load(output / "last.ckpt"))
+    heads = [key for key in ends[0]["state_dict"] if ".head.0.weight" in key]
+    assert heads
+    for key in heads:
+        first, second = (end["current_model_state"][key] for end in ends)
+        assert not torch.equal(first, second)
+        torch.testing.assert_close(ends[1]["state_dict"][key], (first + second) / 2)
+
+
 def test_encoders_do_not_move_in_their_frozen_epochs(folder):
     states = {}
     for name, options in (

@@ -1,9 +1,11 @@
-"""The average of weights against a loop over the steps."""
+"""The averages of weights against loops over the steps and the epochs."""
 
+import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from training.weight_averaging import build_weight_averaging, early_decay
+from training.weight_averaging import EpochAverage, build_moving_average, early_decay
 
 
 def test_early_steps_take_a_smaller_decay():
@@ -15,7 +17,7 @@ def test_early_steps_take_a_smaller_decay():
 def test_the_average_equals_the_loop():
     module = torch.nn.BatchNorm1d(3)
     averaged = torch.optim.swa_utils.AveragedModel(
-        module, use_buffers=True, **build_weight_averaging(0.6)._kwargs
+        module, use_buffers=True, **build_moving_average(0.6)._kwargs
     )
     generator = torch.Generator().manual_seed(0)
     expected = None
@@ -28,3 +30,93 @@ def test_the_average_equals_the_loop():
         expected = current if expected is None else share * expected + (1 - share) * current
     torch.testing.assert_close(averaged.module.weight.detach(), expected)
     assert averaged.module.num_batches_tracked == 11
+
+
+class Regression(L.LightningModule):
+    """A regression behind a batch norm, which has statistics and a counter."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1))
+        self.validated = []
+
+    def training_step(self, batch, batch_number):
+        return (self.layers(batch).squeeze(1) - batch.sum(1)).square().mean()
+
+    def validation_step(self, batch, batch_number):
+        self.validated.append({key: value.clone() for key, value in self.state_dict().items()})
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.05)
+
+
+class EpochEnds(Callback):
+    """Keeps the weights that the last step of each epoch leaves."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        state = {key: value.clone() for key, value in pl_module.state_dict().items()}
+        if batch_idx == 0:
+            self.states.append(state)
+        self.states[-1] = state
+
+
+def fit(folder, *, first_epoch, epoch_count, resume=None):
+    rows = torch.randn(20, 3, generator=torch.Generator().manual_seed(1))
+    module, ends = Regression(), EpochEnds()
+    trainer = L.Trainer(
+        max_epochs=epoch_count,
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=[
+            ends,
+            EpochAverage(first_epoch),
+            ModelCheckpoint(dirpath=folder, filename="last", save_on_train_epoch_end=True),
+        ],
+    )
+    batches = torch.utils.data.DataLoader(rows, batch_size=6)
+    trainer.fit(module, batches, torch.utils.data.DataLoader(rows, batch_size=20), ckpt_path=resume)
+    return module, ends.states
+
+
+def mean_of(states):
+    """Returns the mean of each tensor; of a counter, the newest."""
+    return {
+        key: sum(state[key] for state in states) / len(states)
+        if newest.is_floating_point()
+        else newest
+        for key, newest in states[-1].items()
+    }
+
+
+def test_the_mean_of_the_last_epochs_is_validated_and_left(tmp_path):
+    module, ends = fit(tmp_path, first_epoch=3, epoch_count=5)
+    assert len(ends) == len(module.validated) == 5
+    torch.testing.assert_close(module.state_dict(), mean_of(ends[2:]))
+    for epoch, validated in enumerate(module.validated, start=1):
+        # Before the first averaged epoch each is validated with its own weights.
+        chosen = ends[2:epoch] if epoch >= 3 else ends[epoch - 1 : epoch]
+        torch.testing.assert_close(validated, mean_of(chosen))
+    # The epochs differ by more than the tolerance, in weights and in statistics.
+    for key in ("layers.1.weight", "layers.0.running_mean"):
+        assert (module.state_dict()[key] - ends[-1][key]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_the_mean_goes_on_when_a_run_is_resumed(tmp_path, stop):
+    _, ends = fit(tmp_path / "whole", first_epoch=2, epoch_count=5)
+    fit(tmp_path, first_epoch=2, epoch_count=stop)
+    resumed, later = fit(tmp_path, first_epoch=2, epoch_count=5, resume=tmp_path / "last.ckpt")
+    torch.testing.assert_close(resumed.state_dict(), mean_of(ends[1:]))
+    assert len(later) == 5 - stop
+
+
+def test_a_mean_that_never_begins_leaves_the_last_weights(tmp_path):
+    module, ends = fit(tmp_path, first_epoch=9, epoch_count=2)
+    torch.testing.assert_close(module.state_dict(), ends[-1])
