@@ -7,7 +7,6 @@ async with AsyncTwinshelfClient("127.0.0.1:50051") as client:
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -16,7 +15,8 @@ import grpc
 
 from client import conversions
 from client.async_stream import AsyncStream
-from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, check_timeout
+from client.call_terms import CallTerms
+from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
@@ -30,8 +30,8 @@ from client.records import (
     StoredProduct,
     UpsertAnswer,
 )
-from client.retries import CallAttempts, RetryPolicy
-from client.streams import StreamRows, match_method, upsert_method
+from client.retries import RetryPolicy
+from client.streams import match_method, upsert_method
 from protos.twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
@@ -70,9 +70,7 @@ class AsyncTwinshelfClient:
             ValueError: If the timeout is not above zero.
         """
         self.address = address
-        self._timeout_s = check_timeout(timeout_s)
-        self._policy = retry_policy or RetryPolicy()
-        self._randomness = random.Random(seed)
+        self._terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
         self._channel = (
             grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
             if credentials is None
@@ -135,13 +133,13 @@ class AsyncTwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
         """
-        rows = StreamRows(match_method(options), policy=self._policy, randomness=self._randomness)
+        rows = self._terms.rows(match_method(options))
         return AsyncStream(
             lambda: self._matching.MatchProducts(),
             rows,
             offers,
             address=self.address,
-            timeout_s=self._timeout(timeout_s),
+            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     def upsert(
@@ -161,13 +159,13 @@ class AsyncTwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing product is an answer.
         """
-        rows = StreamRows(upsert_method(), policy=self._policy, randomness=self._randomness)
+        rows = self._terms.rows(upsert_method())
         return AsyncStream(
             lambda: self._catalog.UpsertProducts(),
             rows,
             products,
             address=self.address,
-            timeout_s=self._timeout(timeout_s),
+            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     async def get(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:
@@ -259,18 +257,10 @@ class AsyncTwinshelfClient:
             await self._call(self._catalog.GetCatalogStats, request, timeout_s)
         )
 
-    def _timeout(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else check_timeout(timeout_s)
-
     async def _call(
         self, method: Callable[..., Awaitable[Response]], request: Any, timeout_s: float | None
     ) -> Response:
-        attempts = CallAttempts(
-            address=self.address,
-            timeout_s=self._timeout(timeout_s),
-            policy=self._policy,
-            randomness=self._randomness,
-        )
+        attempts = self._terms.attempts(timeout_s)
         while True:
             try:
                 return await method(request, timeout=attempts.remaining_s)

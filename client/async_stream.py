@@ -10,9 +10,9 @@ from typing import Any, Generic
 import grpc
 
 from client.errors import TwinshelfError, error_from_call, unreachable_error
-from client.streams import Answer, Row, StreamRows, early_end_error, silence_error
+from client.listening import END, Listening
+from client.streams import Answer, Row, StreamRows
 
-_END = None
 # What grpc.aio says, instead of the reason, when a stream ends while a request is being written.
 _LOST_WHILE_WRITING = "Internal error from Core"
 
@@ -44,7 +44,9 @@ class AsyncStream(Generic[Row, Answer]):
         self._address = address
         self._timeout_s = timeout_s
         self._is_exhausted = False
-        self._heard_at_s = 0.0
+        self._listening: Listening[Row, Answer] = Listening(
+            rows, address=address, timeout_s=timeout_s
+        )
 
     async def answers(self) -> AsyncIterator[Answer]:
         """Yields one answer for each row, in any order.
@@ -68,7 +70,7 @@ class AsyncStream(Generic[Row, Answer]):
         responses: asyncio.Queue[Any] = asyncio.Queue()
         call = self._open_call()
         pump = asyncio.create_task(_pump(call, responses))
-        self._heard_at_s = time.monotonic()
+        self._listening.start_silence()
         try:
             while not self._is_done:
                 await self._send(call, responses)
@@ -99,40 +101,31 @@ class AsyncStream(Generic[Row, Answer]):
             if request is not None:
                 await self._write(call, request)
         if not was_owed:
-            self._heard_at_s = time.monotonic()
+            self._listening.start_silence()
 
     async def _write(self, call: Any, request: Any) -> None:
         try:
             await asyncio.wait_for(call.write(request), self._timeout_s)
         except TimeoutError:
-            raise silence_error(self._address, self._timeout_s) from None
+            raise self._listening.silence_error() from None
         except asyncio.InvalidStateError:
             # The stream is over; how it ended comes through the responses.
             return
 
     async def _receive(self, responses: asyncio.Queue[Any]) -> Answer | None:
-        now_s = time.monotonic()
-        silence_left_s = self._heard_at_s + self._timeout_s - now_s
-        waits = [silence_left_s] if self._rows.has_unanswered else []
-        due_s = self._rows.next_due_s(now_s)
-        waits += [] if due_s is None else [due_s]
+        wait = self._listening.next_wait()
         try:
             # Not `wait_for` alone: with no time left it would not look at what is there.
             response = (
                 responses.get_nowait()
                 if not responses.empty()
-                else await asyncio.wait_for(responses.get(), max(0.0, min(waits)))
+                else await asyncio.wait_for(responses.get(), wait.seconds)
             )
         except TimeoutError:
-            if self._rows.has_unanswered and due_s != min(waits):
-                raise silence_error(self._address, self._timeout_s) from None
-            return None
-        self._heard_at_s = time.monotonic()
-        if response is _END:
-            raise early_end_error(self._address)
-        if isinstance(response, grpc.RpcError):
-            raise response
-        return self._rows.answered(response, self._heard_at_s)
+            if wait.ends_in_repeat:
+                return None
+            raise self._listening.silence_error() from None
+        return self._listening.take(response)
 
     async def _finish(self, call: Any, pump: asyncio.Task[None]) -> None:
         """Lets the service finish the call by itself; every answer is here already."""
@@ -155,7 +148,7 @@ async def _pump(call: Any, responses: asyncio.Queue[Any]) -> None:
     try:
         async for response in call:
             responses.put_nowait(response)
-        responses.put_nowait(_END)
+        responses.put_nowait(END)
     except grpc.RpcError as error:
         responses.put_nowait(error)
 

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
 from typing import TextIO
 
 from client import output
 from client.errors import TwinshelfError
 from client.index_command import IndexReport, index_file, print_report, write_report
 from client.options import build_parser
+from client.product_cells import read_photo
 from client.product_file import ProductFile, ProductFileError
 from client.records import MatchOptions, Offer
 from client.sync_client import TwinshelfClient
@@ -80,7 +80,7 @@ def _index(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO)
 
 def _match(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
     offer = Offer(
-        image=_read_photo(options.image) if options.image else b"",
+        image=read_photo(options.image) if options.image else b"",
         title=options.title,
         description=options.description,
         category=options.category,
@@ -164,16 +164,6 @@ _COMMANDS: dict[str, Callable[[TwinshelfClient, argparse.Namespace, TextIO], int
     "delete": _delete,
     "stats": _stats,
 }
-
-
-def _read_photo(path: Path) -> bytes:
-    try:
-        photo = path.read_bytes()
-    except OSError as error:
-        raise _UnusableInputError(f"the photo {path} cannot be read: {error.strerror}") from None
-    if not photo:
-        raise _UnusableInputError(f"the photo {path} is empty")
-    return photo
 
 
 def _sentence(error: TwinshelfError) -> str:

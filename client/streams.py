@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 
 from client.conversions import match_answer, match_request, product_to_message, upsert_answer
-from client.errors import DeadlineError, InvalidRequestError, ServiceError, TwinshelfError
+from client.errors import InvalidRequestError, TwinshelfError
 from client.records import MatchAnswer, MatchOptions, Offer, Product, UpsertAnswer
 from client.retries import RetryPolicy, is_retriable
 from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2
@@ -225,24 +225,3 @@ class StreamRows(Generic[Row, Answer]):
     def _wait(self, sent: _Sent[Row], now_s: float) -> None:
         due_s = now_s + self._policy.backoff_s(sent.failure_count, self._randomness)
         heapq.heappush(self._waiting, (due_s, sent.index, sent))
-
-
-def silence_error(address: str, timeout_s: float) -> TwinshelfError:
-    """Makes the error of a stream that went silent.
-
-    Args:
-        address: Where the stream went, for the message.
-        timeout_s: How long an answer was awaited, seconds.
-    """
-    return DeadlineError(
-        f"{address} answered none of the rows sent to it for {timeout_s:g} s",
-        code=grpc.StatusCode.DEADLINE_EXCEEDED,
-    )
-
-
-def early_end_error(address: str) -> TwinshelfError:
-    """Makes the error of a stream that ended well but owed answers."""
-    return ServiceError(
-        f"{address} ended the stream without an answer to every row",
-        code=grpc.StatusCode.INTERNAL,
-    )

@@ -6,7 +6,6 @@ with TwinshelfClient("127.0.0.1:50051") as client:
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -15,7 +14,8 @@ from typing import Any, TypeVar
 import grpc
 
 from client import conversions
-from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, check_timeout
+from client.call_terms import CallTerms
+from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
@@ -29,8 +29,8 @@ from client.records import (
     StoredProduct,
     UpsertAnswer,
 )
-from client.retries import CallAttempts, RetryPolicy
-from client.streams import StreamRows, match_method, upsert_method
+from client.retries import RetryPolicy
+from client.streams import match_method, upsert_method
 from client.sync_stream import SyncStream
 from protos.twinshelf.v1 import (
     catalog_service_pb2,
@@ -70,9 +70,7 @@ class TwinshelfClient:
             ValueError: If the timeout is not above zero.
         """
         self.address = address
-        self._timeout_s = check_timeout(timeout_s)
-        self._policy = retry_policy or RetryPolicy()
-        self._randomness = random.Random(seed)
+        self._terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
         self._channel = (
             grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
             if credentials is None
@@ -133,13 +131,13 @@ class TwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
         """
-        rows = StreamRows(match_method(options), policy=self._policy, randomness=self._randomness)
+        rows = self._terms.rows(match_method(options))
         return SyncStream(
             lambda requests: self._matching.MatchProducts(requests),
             rows,
             offers,
             address=self.address,
-            timeout_s=self._timeout(timeout_s),
+            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     def upsert(
@@ -156,13 +154,13 @@ class TwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing product is an answer.
         """
-        rows = StreamRows(upsert_method(), policy=self._policy, randomness=self._randomness)
+        rows = self._terms.rows(upsert_method())
         return SyncStream(
             lambda requests: self._catalog.UpsertProducts(requests),
             rows,
             products,
             address=self.address,
-            timeout_s=self._timeout(timeout_s),
+            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     def get(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:
@@ -245,18 +243,10 @@ class TwinshelfClient:
             self._call(self._catalog.GetCatalogStats, request, timeout_s)
         )
 
-    def _timeout(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else check_timeout(timeout_s)
-
     def _call(
         self, method: Callable[..., Response], request: Any, timeout_s: float | None
     ) -> Response:
-        attempts = CallAttempts(
-            address=self.address,
-            timeout_s=self._timeout(timeout_s),
-            policy=self._policy,
-            randomness=self._randomness,
-        )
+        attempts = self._terms.attempts(timeout_s)
         while True:
             try:
                 return method(request, timeout=attempts.remaining_s)

@@ -11,9 +11,8 @@ from typing import Any, Generic
 import grpc
 
 from client.errors import error_from_call
-from client.streams import Answer, Row, StreamRows, early_end_error, silence_error
-
-_END = None
+from client.listening import END, Listening
+from client.streams import Answer, Row, StreamRows
 
 
 class SyncStream(Generic[Row, Answer]):
@@ -46,7 +45,9 @@ class SyncStream(Generic[Row, Answer]):
         self._address = address
         self._timeout_s = timeout_s
         self._is_exhausted = False
-        self._heard_at_s = 0.0
+        self._listening: Listening[Row, Answer] = Listening(
+            rows, address=address, timeout_s=timeout_s
+        )
 
     def answers(self) -> Iterator[Answer]:
         """Yields one answer for each row, in any order.
@@ -68,9 +69,9 @@ class SyncStream(Generic[Row, Answer]):
     def _one_stream(self) -> Iterator[Answer]:
         requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        call = self._open_call(iter(requests.get, _END))
+        call = self._open_call(iter(requests.get, END))
         threading.Thread(target=_pump, args=(call, responses), daemon=True).start()
-        self._heard_at_s = time.monotonic()
+        self._listening.start_silence()
         try:
             while not self._is_done:
                 self._send(requests, responses)
@@ -80,10 +81,10 @@ class SyncStream(Generic[Row, Answer]):
                 answer = self._receive(responses)
                 if answer is not None:
                     yield answer
-            requests.put(_END)
+            requests.put(END)
             self._wait_for_end(responses)
         finally:
-            requests.put(_END)  # frees gRPC's thread, which waits for requests
+            requests.put(END)  # frees gRPC's thread, which waits for requests
             call.cancel()
 
     def _send(self, requests: queue.SimpleQueue[Any], responses: queue.SimpleQueue[Any]) -> None:
@@ -101,31 +102,22 @@ class SyncStream(Generic[Row, Answer]):
             if request is not None:
                 requests.put(request)
         if not was_owed:
-            self._heard_at_s = time.monotonic()
+            self._listening.start_silence()
 
     def _receive(self, responses: queue.SimpleQueue[Any]) -> Answer | None:
-        now_s = time.monotonic()
-        silence_left_s = self._heard_at_s + self._timeout_s - now_s
-        waits = [silence_left_s] if self._rows.has_unanswered else []
-        due_s = self._rows.next_due_s(now_s)
-        waits += [] if due_s is None else [due_s]
+        wait = self._listening.next_wait()
         try:
-            response = responses.get(timeout=max(0.0, min(waits)))
+            response = responses.get(timeout=wait.seconds)
         except queue.Empty:
-            if self._rows.has_unanswered and due_s != min(waits):
-                raise silence_error(self._address, self._timeout_s) from None
-            return None
-        self._heard_at_s = time.monotonic()
-        if response is _END:
-            raise early_end_error(self._address)
-        if isinstance(response, grpc.RpcError):
-            raise response
-        return self._rows.answered(response, self._heard_at_s)
+            if wait.ends_in_repeat:
+                return None
+            raise self._listening.silence_error() from None
+        return self._listening.take(response)
 
     def _wait_for_end(self, responses: queue.SimpleQueue[Any]) -> None:
         """Lets the service finish the call by itself; every answer is here already."""
         try:
-            while (response := responses.get(timeout=self._timeout_s)) is not _END:
+            while (response := responses.get(timeout=self._timeout_s)) is not END:
                 if isinstance(response, grpc.RpcError):
                     return
         except queue.Empty:
@@ -137,6 +129,6 @@ def _pump(call: Any, responses: queue.SimpleQueue[Any]) -> None:
     try:
         for response in call:
             responses.put(response)
-        responses.put(_END)
+        responses.put(END)
     except grpc.RpcError as error:
         responses.put(error)

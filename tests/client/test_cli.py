@@ -115,7 +115,7 @@ def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> No
     ("arguments", "words"),
     [
         (["match"], "needs a photo or a text"),
-        (["match", "--image", "no.jpg"], "the photo no.jpg cannot be read: No such file"),
+        (["match", "--image", "no.jpg"], "there is no photo no.jpg"),
     ],
 )
 def test_input_that_cannot_be_used_exits_2(

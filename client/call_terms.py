@@ -1,0 +1,67 @@
+"""What all calls of one client have in common, whether it is the sync or the asyncio one."""
+
+from __future__ import annotations
+
+import random
+
+from client.channel import check_timeout
+from client.retries import CallAttempts, RetryPolicy
+from client.streams import Answer, Row, StreamMethod, StreamRows
+
+
+class CallTerms:
+    """Where calls go, how long they may take, and how they are repeated."""
+
+    def __init__(
+        self, address: str, *, timeout_s: float, policy: RetryPolicy | None, seed: int | None
+    ) -> None:
+        """Checks the timeout.
+
+        Args:
+            address: host:port of the service, for messages.
+            timeout_s: Default time for a call, seconds, above zero.
+            policy: How to repeat when the service is UNAVAILABLE; None takes the default.
+            seed: Makes the jitter of the backoff repeatable; None does not.
+
+        Raises:
+            ValueError: If the timeout is not above zero.
+        """
+        self._address = address
+        self._timeout_s = check_timeout(timeout_s)
+        self._policy = policy or RetryPolicy()
+        self._randomness = random.Random(seed)
+
+    def timeout_s(self, asked_s: float | None) -> float:
+        """Returns the time for a call, seconds.
+
+        Args:
+            asked_s: What the caller asked for, above zero; None takes the client's own.
+
+        Raises:
+            ValueError: If it is not above zero.
+        """
+        return self._timeout_s if asked_s is None else check_timeout(asked_s)
+
+    def attempts(self, asked_s: float | None) -> CallAttempts:
+        """Starts the clock of a call.
+
+        Args:
+            asked_s: Time for all attempts together, seconds; None takes the client's own.
+
+        Raises:
+            ValueError: If it is not above zero.
+        """
+        return CallAttempts(
+            address=self._address,
+            timeout_s=self.timeout_s(asked_s),
+            policy=self._policy,
+            randomness=self._randomness,
+        )
+
+    def rows(self, method: StreamMethod[Row, Answer]) -> StreamRows[Row, Answer]:
+        """Opens the books of a stream.
+
+        Args:
+            method: How the method of the stream speaks.
+        """
+        return StreamRows(method, policy=self._policy, randomness=self._randomness)
