@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.record import PublicationRecord, find_unchanged, source_digest
-
-COMMITTED = Path(__file__).resolve().parent.parent / "model_repository"
+from export.repository import COMMITTED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

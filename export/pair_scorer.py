@@ -35,6 +35,7 @@ from export.pair_scorer_repository import (
     vendor_features,
 )
 from export.repository import (
+    COMMITTED,
     CONFIG,
     committed_file,
     complete_committed_files,
@@ -49,7 +50,6 @@ from training.pairs.scorer import PairScorer
 
 logger = logging.getLogger(__name__)
 
-COMMITTED = Path(__file__).resolve().parent.parent / "model_repository"
 CONTRACT_VERSION = 1
 SETTINGS = "pairs.json"
 MODEL_FILE = (FEATURES_MODEL, "model.py")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from export.configurations import config_path
 
+# The project's own model repository.
+COMMITTED = Path(__file__).resolve().parent.parent / "model_repository"
 CONFIG = "config.pbtxt"
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from export import publishing
-from export.__main__ import COMMITTED
 from export.publishing import PublishRequest, publish
 from export.reference import TorchReference
+from export.repository import COMMITTED
 from tests.export.tiny_run import make_run
 from training.checkpoint import TrainedEncoder, load_encoder
 

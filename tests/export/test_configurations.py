@@ -8,7 +8,6 @@ import onnx
 import pytest
 from tritonclient.grpc import model_config_pb2
 
-from export.__main__ import COMMITTED
 from export.configurations import (
     ConfigurationError,
     EncoderShape,
@@ -20,6 +19,7 @@ from export.configurations import (
     stamped_contract,
 )
 from export.encoder_models import ENSEMBLES, GRAPHS, MODELS
+from export.repository import COMMITTED
 
 SHAPE = EncoderShape(image_size_px=32, token_buckets=(8, 16, 48), image_dim=12, text_dim=10)
 ONNX_TYPES = {

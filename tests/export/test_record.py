@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from export.__main__ import COMMITTED
 from export.encoder_models import record_path
 from export.record import (
     PublicationRecord,
@@ -16,6 +15,7 @@ from export.record import (
     read_record,
     source_digest,
 )
+from export.repository import COMMITTED
 
 
 def test_a_record_is_read_as_it_was_written(published: Path):
