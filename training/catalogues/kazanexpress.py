@@ -13,7 +13,6 @@ it is; they are not read.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from training.catalogues.reading import (
 )
 from training.preprocessing.settings import PreprocessingSettings
 from training.product import BadRow, Product
+from training.whole_file import written_whole
 
 Part = Literal["train", "test"]
 RESULT = "result.parquet"
@@ -154,13 +154,8 @@ def write_result(path: Path, predictions: Iterable[CategoryPrediction]) -> int:
             raise ValueError(f"product_id {prediction.product_id} is predicted twice")
         categories[prediction.product_id] = prediction.category_id
     columns = [pa.array(categories.keys(), pa.int64()), pa.array(categories.values(), pa.int64())]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    with written_whole(path) as partial:
         pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return len(categories)
 
 

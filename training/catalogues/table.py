@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from training.catalogues.cells import (
 )
 from training.catalogues.reading import Row
 from training.product import BadRow, Product
+from training.whole_file import written_whole
 
 COLUMNS = (
     "product_id",
@@ -109,16 +109,10 @@ def write_table(path: Path, products: Iterable[Product]) -> int:
     suffix = path.suffix.lower()
     if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:
         raise ValueError(f"{path} must end in .csv or .parquet")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     rows = (_format_row(product, path.parent.absolute()) for product in products)
-    try:
-        write = _write_csv if suffix in CSV_SUFFIXES else _write_parquet
-        row_count = write(partial, rows)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return row_count
+    write = _write_csv if suffix in CSV_SUFFIXES else _write_parquet
+    with written_whole(path) as partial:
+        return write(partial, rows)
 
 
 def _check_our_columns(mapping: Mapping[str, str]) -> None:
