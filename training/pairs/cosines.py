@@ -1,4 +1,4 @@
-"""Cosines of the two records of a pair, by modality, from a trained encoder."""
+"""Cosines of the two records of a pair, by modality: of a trained encoder or of given vectors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from training.embeddings import ProductEmbeddings
 from training.evaluation.embedded import embed_products
 from training.pairs.features import Cosines
 from training.product import Product
+from training.product_pair import PrecomputedProduct, Vectors
 
 
 def pair_cosines(
@@ -72,6 +73,32 @@ def compare_sides(
         Cosines(image=float(image), text=float(text), fused=float(cosine))
         for (image, text), cosine in zip(known, np.clip(fused, -1, 1), strict=True)
     ]
+
+
+def compare_vectors(left: PrecomputedProduct, right: PrecomputedProduct) -> Cosines:
+    """Returns the cosines of two products that are known by precomputed vectors.
+
+    Text is the cosine of the names' embeddings. Image is the best cosine of any picture of one
+    side with any of the other, since sellers order the same photos differently; with one picture a
+    side it is that of the main pictures. A vector of zeros says nothing. Fused stays unknown: it
+    would need an encoder's weighting.
+    """
+    return Cosines(
+        image=_best_cosine(left.pictures, right.pictures),
+        text=_best_cosine(left.name_vector[None], right.name_vector[None]),
+    )
+
+
+def _best_cosine(left: Vectors, right: Vectors) -> float:
+    """Returns the highest cosine of rows (N, D) with rows (M, D); NaN without two to compare."""
+    sides = []
+    for rows in (left, right):
+        exact = rows.astype(np.float64)
+        lengths = np.linalg.norm(exact, axis=1)
+        sides.append(exact[lengths > 0] / lengths[lengths > 0, None])
+    if not (len(sides[0]) and len(sides[1])):
+        return float("nan")
+    return float(np.clip((sides[0] @ sides[1].T).max(), -1, 1))
 
 
 def _content(product: Product) -> Hashable:

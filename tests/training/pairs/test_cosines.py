@@ -10,10 +10,11 @@ from tests.export.tiny_run import make_run
 from training.catalogues.table import read_table
 from training.checkpoint import load_encoder
 from training.embeddings import ProductEmbeddings
-from training.pairs.cosines import compare_sides, pair_cosines
+from training.pairs.cosines import compare_sides, compare_vectors, pair_cosines
 from training.preprocessing.images import decode_image
 from training.preprocessing.texts import join_fields
 from training.product import Product
+from training.product_pair import PrecomputedProduct
 
 
 def unit(generator, *shape):
@@ -35,6 +36,63 @@ def test_cosines_are_those_of_a_slow_loop():
     assert math.isnan(found[1].image) and found[1].fused == pytest.approx(text[1])
     assert math.isnan(found[2].text) and found[2].fused == pytest.approx(image[2])
     assert all(math.isnan(x) for x in (found[3].image, found[3].text, found[3].fused))
+
+
+def precomputed(name, main, further):
+    return PrecomputedProduct(
+        product_id="x",
+        name_vector=np.array(name, np.float32),
+        main_picture=None if main is None else np.array(main, np.float32),
+        further_pictures=np.array(further, np.float32).reshape(-1, 3),
+    )
+
+
+def slow_cosine(a, b):
+    lengths = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b))
+    return sum(x * y for x, y in zip(a, b, strict=True)) / lengths
+
+
+@pytest.mark.parametrize("further_count", [0, 1, 4])
+def test_vectors_of_any_length_are_compared_as_in_a_slow_loop(further_count):
+    generator = np.random.default_rng(further_count)
+    left, right = (
+        precomputed(
+            3 * generator.normal(size=5),
+            generator.normal(size=3),
+            7 * generator.normal(size=(count, 3)),
+        )
+        for count in (further_count, 2 * further_count)
+    )
+    found = compare_vectors(left, right)
+    best = max(slow_cosine(a.tolist(), b.tolist()) for a in left.pictures for b in right.pictures)
+    names = (left.name_vector.tolist(), right.name_vector.tolist())
+    assert found.image == pytest.approx(best, abs=1e-12)
+    assert found.text == pytest.approx(slow_cosine(*names), abs=1e-12)
+    assert math.isnan(found.fused)
+    assert repr(compare_vectors(right, left)) == repr(found)
+
+
+def test_a_photo_is_found_among_the_others_however_they_are_ordered():
+    left = precomputed([1], [1, 0, 0], [[0, 1, 0]])
+    right = precomputed([1], [0, 0, 1], [[0, -1, 0], [5, 0, 0]])
+    assert compare_vectors(left, right).image == pytest.approx(1)
+    main_alone = precomputed([1], [0, 0, 1], [])
+    assert compare_vectors(left, main_alone).image == pytest.approx(0)
+
+
+def test_vectors_that_are_missing_or_zero_leave_the_cosine_unknown():
+    full, zero = precomputed([1, 2], [1, 0, 0], []), precomputed([0, 0], [0, 0, 0], [])
+    for other in (zero, precomputed([0, 0], None, [])):
+        found = compare_vectors(full, other)
+        assert math.isnan(found.image) and math.isnan(found.text)
+    without_main = precomputed([1, 2], None, [[0, 0, 0], [1, 1, 0]])
+    assert compare_vectors(full, without_main).image == pytest.approx(math.sqrt(0.5))
+
+
+def test_vectors_too_long_or_too_short_to_square_are_compared():
+    long, short = precomputed([1e38], [1e38] * 3, []), precomputed([1e-40], [1e-40] * 3, [])
+    found = compare_vectors(long, short)
+    assert (found.image, found.text) == pytest.approx((1, 1))
 
 
 def test_pairs_are_compared_as_the_towers_embed_them(tmp_path, monkeypatch):
