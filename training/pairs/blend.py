@@ -30,6 +30,7 @@ from training.product import Product
 
 Floats = npt.NDArray[np.float64]
 ENCODER = "encoder"
+COSINE_FEATURES = frozenset({"image_cosine", "text_cosine", "fused_cosine"})
 NEURAL_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
 
@@ -127,7 +128,8 @@ class BlendedScorer:
         cross_encoder: The neural one; may be absent when its share is 0.
         neural_share: Weight of the cross-encoder in the log-odds, 0 to 1.
         threshold: Probability from which on a pair counts as a match.
-        encoder: Gives the cosines among the features; None leaves them unknown.
+        encoder: Gives the cosines among the features; without one they are what comes with the
+            pairs, or unknown.
 
     Raises:
         ValueError: If the cross-encoder is absent but has a share.
@@ -149,15 +151,28 @@ class BlendedScorer:
         self.threshold = threshold
         self.encoder = encoder
 
-    def cosines(self, pairs: Sequence[tuple[Product, Product]]) -> list[Cosines]:
-        """Returns the cosines of each pair; all NaN without an encoder."""
-        if self.encoder is None:
-            return [NO_COSINES] * len(pairs)
-        return pair_cosines(self.encoder, pairs)
+    @property
+    def needs_vectors(self) -> bool:
+        """Whether it was trained with the cosines of precomputed vectors."""
+        return self.encoder is None and not COSINE_FEATURES.isdisjoint(self.boosting.feature_names)
 
-    def score(self, pairs: Sequence[tuple[Product, Product]]) -> Floats:
+    def cosines(
+        self,
+        pairs: Sequence[tuple[Product, Product]],
+        precomputed: Sequence[Cosines] | None = None,
+    ) -> list[Cosines]:
+        """Returns the cosines of each pair: the encoder's, else the precomputed ones, else NaN."""
+        if self.encoder is not None:
+            return pair_cosines(self.encoder, pairs)
+        return [NO_COSINES] * len(pairs) if precomputed is None else list(precomputed)
+
+    def score(
+        self,
+        pairs: Sequence[tuple[Product, Product]],
+        precomputed: Sequence[Cosines] | None = None,
+    ) -> Floats:
         """Returns the probability, 0 to 1, that each pair is the same product."""
-        boosted = self.boosting.score(pairs, self.cosines(pairs))
+        boosted = self.boosting.score(pairs, self.cosines(pairs, precomputed))
         if self.cross_encoder is None or self.neural_share == 0:
             return boosted
         return blend_probabilities(boosted, self.cross_encoder.score(pairs), self.neural_share)

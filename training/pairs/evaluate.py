@@ -1,6 +1,9 @@
-"""Scores a held-out file of pairs with a finished scorer.
+"""Scores held-out pairs with a finished scorer.
 
-Run: python -m training.pairs.evaluate --run runs/pairs --pairs test.txt [--explain 3]
+Run: python -m training.pairs.evaluate --run runs/pairs --pairs FILE_OR_FOLDER [--explain 3]
+FILE is in Ditto's form, or a Parquet file of E-CUP's pairs that lies beside E-CUP's tables; FOLDER
+holds these tables, its train.parquet is scored. Give pairs that the scorer was not trained on, so
+not the folder that it was trained on. The metrics go into the run as evaluation-NAME.json.
 """
 
 from __future__ import annotations
@@ -15,32 +18,34 @@ from pathlib import Path
 import numpy as np
 
 from training.pairs.blend import BlendedScorer, measure_pairs
-from training.pairs.train import load_pairs, print_metrics
+from training.pairs.labelled_pairs import read_pairs
+from training.pairs.train import print_metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Evaluates as the command line says; returns 0, or 1 when the files cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m training.pairs.evaluate", description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder of the trained scorer")
-    parser.add_argument("--pairs", type=Path, required=True, help="file of labelled pairs")
+    parser.add_argument("--pairs", type=Path, required=True, help="labelled pairs")
     parser.add_argument("--explain", type=int, default=0, metavar="N", help="explain N mistakes")
     options = parser.parse_args(arguments)
     try:
         scorer = BlendedScorer.load(options.run)
-        pairs = load_pairs(options.pairs)
+        pairs = read_pairs(options.pairs, with_vectors=scorer.needs_vectors)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"evaluating the pair scorer failed: {error}\n")
         return 1
-    labels = np.array([pair.is_match for pair in pairs])
-    scores = scorer.score([(pair.left, pair.right) for pair in pairs])
+    labels = pairs.labels
+    scores = scorer.score(pairs.sides, pairs.cosines)
     metrics = measure_pairs(labels, scores, scorer.threshold)
     print_metrics(str(options.pairs), {"kept": metrics})
-    report = options.run / f"evaluation-{options.pairs.stem}.json"
+    name = options.pairs.resolve().name if options.pairs.is_dir() else options.pairs.stem
+    report = options.run / f"evaluation-{name}.json"
     report.write_text(json.dumps(asdict(metrics), indent=2) + "\n")
     worst = np.argsort(-np.abs(scores - labels))[: options.explain]
-    mistakes = [pairs[i] for i in worst]
-    cosines = scorer.cosines([(pair.left, pair.right) for pair in mistakes]) if mistakes else []
-    for i, pair, cosine in zip(worst, mistakes, cosines, strict=True):
+    mistakes = pairs.take(worst)
+    cosines = scorer.cosines(mistakes.sides, mistakes.cosines) if mistakes.pairs else []
+    for i, pair, cosine in zip(worst, mistakes.pairs, cosines, strict=True):
         sys.stdout.write(f"\n{'match' if pair.is_match else 'no match'}, scored {scores[i]:.2f}\n")
         sys.stdout.write(f"  left:  {pair.left.title}\n  right: {pair.right.title}\n")
         for part in scorer.boosting.explain(pair.left, pair.right, cosine)[:5]:

@@ -1,8 +1,12 @@
 """Trains the pair scorer on labelled pairs and keeps the variant that validation prefers.
 
-Run: python -m training.pairs.train --pairs FOLDER --output runs/pairs [--encoder FOLDER]
-    [--encoder-run runs/NAME]
-FOLDER holds train.txt and valid.txt in Ditto's form.
+Run: python -m training.pairs.train --pairs FILE_OR_FOLDER --output runs/pairs [--encoder FOLDER]
+    [--encoder-run runs/NAME] [--validation-share 0.1] [--seed 42]
+A folder holds train.txt and valid.txt in Ditto's form, or the tables of Ozon's E-CUP matching:
+train.parquet, attributes.parquet, text_and_bert.parquet and, for the cosines of precomputed
+vectors, resnet.parquet. A Parquet file beside these tables takes the place of train.parquet: all
+pairs are kept in memory, so take a sample of very many. Of E-CUP's pairs a share is held out to
+choose on, whose products are in no other pair where that can be.
 """
 
 from __future__ import annotations
@@ -13,11 +17,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from training.catalogues.entity_pairs import ProductPair, read_entity_pairs
 from training.checkpoint import TrainedEncoder, load_encoder
 from training.pairs.blend import (
     BlendedScorer,
@@ -30,38 +32,19 @@ from training.pairs.blend import (
 from training.pairs.cosines import pair_cosines
 from training.pairs.cross_encoder import CrossEncoder, CrossEncoderConfig
 from training.pairs.features import feature_matrix, pair_tokens
+from training.pairs.held_out import HeldOutConfig
+from training.pairs.labelled_pairs import LabelledPairs, read_training_pairs
 from training.pairs.probes import PairProbe, write_probes
 from training.pairs.records import record_to_json
 from training.pairs.scorer import PairScorer, best_threshold
 from training.pairs.statistics import TokenStatistics
-from training.product import BadRow
 
 PROBE_COUNT = 256
 
-logger = logging.getLogger(__name__)
-
-
-def load_pairs(path: Path) -> list[ProductPair]:
-    """Returns the pairs of a file; lines that are none are logged and skipped.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If no line of it is a pair, or all are of one class.
-    """
-    rows = list(read_entity_pairs(path))
-    for bad in (row for row in rows if isinstance(row, BadRow)):
-        logger.warning("skipped %s", bad)
-    pairs = [row for row in rows if isinstance(row, ProductPair)]
-    if len({pair.is_match for pair in pairs}) < 2:
-        raise ValueError(
-            f"{path} needs matches and non-matches, got {len(pairs)} pairs of one class"
-        )
-    return pairs
-
 
 def train_pair_scorer(
-    train: Sequence[ProductPair],
-    validation: Sequence[ProductPair],
+    train: LabelledPairs,
+    validation: LabelledPairs,
     encoder_source: str | None,
     config: CrossEncoderConfig,
     encoder: TrainedEncoder | None = None,
@@ -73,16 +56,19 @@ def train_pair_scorer(
         validation: Pairs to choose on.
         encoder_source: Pretrained text encoder for the neural variant; None leaves it out.
         config: How that is fine-tuned.
-        encoder: Gives the cosines among the features; None leaves them unknown.
+        encoder: Gives the cosines among the features; without one they are what comes with the
+            pairs, or unknown.
 
     Returns:
         The kept scorer, and the validation metrics of each variant.
     """
-    sides = [[(pair.left, pair.right) for pair in pairs] for pairs in (train, validation)]
-    labels = [np.array([pair.is_match for pair in pairs]) for pairs in (train, validation)]
+    sides, labels = [train.sides, validation.sides], [train.labels, validation.labels]
     records = (record for pair in sides[0] for record in pair)
     statistics = TokenStatistics.count(pair_tokens(record) for record in records)
-    cosines = [pair_cosines(encoder, pairs) if encoder else None for pairs in sides]
+    cosines = [
+        pair_cosines(encoder, pairs.sides) if encoder else pairs.cosines
+        for pairs in (train, validation)
+    ]
     names, features = feature_matrix(sides[0], statistics, cosines[0])
     boosting = PairScorer.fit(features, labels[0], names, statistics)
     variants = {"boosting": boosting.score(sides[1], cosines[1])}
@@ -104,10 +90,10 @@ def train_pair_scorer(
     return BlendedScorer(boosting, cross_encoder, share, kept.threshold, encoder), measured
 
 
-def make_probes(scorer: BlendedScorer, pairs: Sequence[ProductPair]) -> list[PairProbe]:
+def make_probes(scorer: BlendedScorer, pairs: LabelledPairs) -> list[PairProbe]:
     """Returns the pairs with what the trees answer to them, for comparison with a copy."""
-    sides = [(pair.left, pair.right) for pair in pairs]
-    cosines = scorer.cosines(sides)
+    sides = pairs.sides
+    cosines = scorer.cosines(sides, pairs.cosines)
     scores = scorer.boosting.score(sides, cosines)
     return [
         PairProbe(
@@ -131,10 +117,9 @@ def print_metrics(title: str, metrics: dict[str, PairMetrics]) -> None:
     Console().print(table)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns 0, or 1 when the data cannot be used."""
+def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.pairs.train", description=__doc__)
-    parser.add_argument("--pairs", type=Path, required=True, help="folder of train.txt, valid.txt")
+    parser.add_argument("--pairs", type=Path, required=True, help="labelled pairs")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
     parser.add_argument("--encoder", help="text encoder of the neural variant: hub name or folder")
     parser.add_argument(
@@ -142,11 +127,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--epochs", type=int, default=4, help="epochs of the neural variant")
     parser.add_argument("--tokens", type=int, default=64, help="tokens that it reads of a pair")
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "--validation-share", type=float, default=0.1, help="share of E-CUP's pairs to choose on"
+    )
+    parser.add_argument("--seed", type=int, default=42, help="seed of that share")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains as the command line says; returns 0, or 1 when the data cannot be used."""
+    options = _read_options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         config = CrossEncoderConfig(epoch_count=options.epochs, token_count=options.tokens)
-        train, validation = (load_pairs(options.pairs / f"{n}.txt") for n in ("train", "valid"))
+        held_out = HeldOutConfig(share=options.validation_share, seed=options.seed)
+        train, validation = read_training_pairs(
+            options.pairs, held_out, with_encoder=options.encoder_run is not None
+        )
         encoder = load_encoder(options.encoder_run) if options.encoder_run else None
         scorer, metrics = train_pair_scorer(train, validation, options.encoder, config, encoder)
     except (ValueError, OSError) as error:
@@ -155,7 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scorer.save(options.output, metrics)
     if options.encoder_run:
         keep_encoder(options.encoder_run, options.output)
-    write_probes(options.output, make_probes(scorer, validation[:PROBE_COUNT]))
+    rows = range(min(PROBE_COUNT, len(validation.pairs)))
+    write_probes(options.output, make_probes(scorer, validation.take(rows)))
     print_metrics(f"{options.pairs.name}, validation", metrics)
     sys.stdout.write(f"neural share {scorer.neural_share:.1f}, saved in {options.output}\n")
     return 0

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from training.evaluation.intervals import Estimate
 from training.pairs.blend import BlendedScorer, measure_pairs
+from training.pairs.labelled_pairs import read_pairs
 from training.pairs.scorer import best_threshold
-from training.pairs.train import load_pairs
 from training.quality.results import write_text
 
 ESTIMATE = "estimate.json"
@@ -89,9 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=42, help="seed (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
-        scorer, pairs = BlendedScorer.load(options.run), load_pairs(options.pairs)
-        scores = scorer.score([(pair.left, pair.right) for pair in pairs])
-        found = estimate_f1([pair.is_match for pair in pairs], scores, seed=options.seed)
+        scorer = BlendedScorer.load(options.run)
+        pairs = read_pairs(options.pairs, with_vectors=scorer.needs_vectors)
+        scores = scorer.score(pairs.sides, pairs.cosines)
+        found = estimate_f1(pairs.labels, scores, seed=options.seed)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"estimating the pair scorer failed: {error}\n")
         return 1

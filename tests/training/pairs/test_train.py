@@ -5,15 +5,19 @@ import math
 import re
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from export.pair_scorer import publish_pair_scorer
 from tests.export.tiny_run import make_run
+from tests.training.pairs.made_ecup import make_ecup
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
 from training.pairs.blend import BlendedScorer
 from training.pairs.evaluate import main as evaluate
+from training.pairs.labelled_pairs import read_pairs
 from training.pairs.probes import read_probes
-from training.pairs.train import load_pairs, main
+from training.pairs.train import main
 
 pytestmark = pytest.mark.usefixtures("quick_boosting")
 SIDES = [(pair.left, pair.right) for pair in make_pairs(20, seed=9)]
@@ -40,7 +44,7 @@ def test_a_scorer_is_trained_saved_and_evaluated(pair_folder, tmp_path, capsys):
 def test_probes_hold_the_answers_of_the_saved_trees(pair_folder, tmp_path):
     assert train(pair_folder, tmp_path) == 0
     probes = read_probes(tmp_path)
-    pairs = [(pair.left, pair.right) for pair in load_pairs(pair_folder / "valid.txt")]
+    pairs = read_pairs(pair_folder / "valid.txt").sides
     scores = BlendedScorer.load(tmp_path).score(pairs)
     np.testing.assert_allclose([probe.probability for probe in probes], scores, atol=1e-12)
     assert json.loads(probes[0].left)["title"] == pairs[0][0].title
@@ -80,6 +84,7 @@ def test_the_neural_variant_is_measured_beside_the_boosting(pair_folder, tmp_pat
     [
         (("--epochs", "0"), "epoch_count and batch_size must be 1 or more"),
         (("--encoder-run", "nowhere"), "nowhere"),
+        (("--validation-share", "1"), "validation share must be between 0 and 1, got 1.0"),
     ],
 )
 def test_bad_options_are_answered_in_words(pair_folder, tmp_path, capsys, options, message):
@@ -94,3 +99,75 @@ def test_files_that_are_missing_or_of_one_class_are_answered_in_words(tmp_path, 
     (tmp_path / "train.txt").write_text("COL title VAL a\tCOL title VAL b\t1\nbroken\n")
     assert train(tmp_path, tmp_path / "run") == 1
     assert "needs matches and non-matches, got 1 pairs of one class" in capsys.readouterr().err
+
+
+def train_ecup(folder, **made):
+    """Trains on made tables and returns the metrics of the held-out pairs."""
+    make_ecup(folder, **made)
+    assert train(folder, folder / "run") == 0
+    options = ["--run", str(folder / "run"), "--pairs", str(folder / "held_out.parquet")]
+    assert evaluate([*options, "--explain", "1"]) == 0
+    return json.loads((folder / "run" / "evaluation-held_out.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("tells", "feature"),
+    [("name", "text_cosine"), ("main", "image_cosine"), ("further", "image_cosine")],
+)
+def test_pairs_of_precomputed_vectors_are_told_apart_by_them(tmp_path, capsys, tells, feature):
+    metrics = train_ecup(tmp_path / "ecup", tells=tells)
+    assert metrics["f1"] > 0.9 and metrics["pair_count"] == 100
+    assert f"  {feature} = " in capsys.readouterr().out
+    scorer = BlendedScorer.load(tmp_path / "ecup" / "run")
+    assert {"text_cosine", "image_cosine"} <= set(scorer.boosting.feature_names)
+    assert "fused_cosine" not in scorer.boosting.feature_names
+
+
+def test_vectors_beside_other_products_tell_nothing(tmp_path):
+    assert train_ecup(tmp_path / "ecup", is_shuffled=True)["f1"] < 0.7
+
+
+def test_a_scorer_of_precomputed_vectors_is_published_as_any_other(tmp_path):
+    make_ecup(tmp_path)
+    assert train(tmp_path, tmp_path / "run") == 0
+    cosines = [probe.cosines for probe in read_probes(tmp_path / "run")]
+    assert len(cosines) == 20 and all(math.isfinite(c.image + c.text) for c in cosines)
+    done = publish_pair_scorer(tmp_path / "run", tmp_path / "models")
+    assert done.difference < 1e-5
+    assert {"text_cosine", "image_cosine"} <= set(done.contract["feature_names"])
+
+
+def test_a_folder_is_scored_and_its_bad_rows_are_skipped(tmp_path, caplog):
+    make_ecup(tmp_path, pair_count=60)
+    assert train(tmp_path, tmp_path / "run") == 0
+    make_ecup(tmp_path / "other", seed=1, pair_count=50)
+    resnet = pq.read_table(tmp_path / "other" / "resnet.parquet")
+    pq.write_table(resnet.slice(1), tmp_path / "other" / "resnet.parquet")
+    options = ["--run", str(tmp_path / "run"), "--pairs", str(tmp_path / "other")]
+    assert evaluate(options) == 0
+    assert "row 1: variantid '1000' stands in no row of resnet.parquet" in caplog.text
+    report = json.loads((tmp_path / "run" / "evaluation-other.json").read_text())
+    assert report["pair_count"] == 49
+
+
+def test_a_scorer_of_vectors_refuses_pairs_without_them(tmp_path, pair_folder, capsys):
+    make_ecup(tmp_path, pair_count=60)
+    assert train(tmp_path, tmp_path / "run") == 0
+    options = ["--run", str(tmp_path / "run"), "--pairs"]
+    assert evaluate([*options, str(pair_folder / "test.txt")]) == 1
+    assert "holds no precomputed vectors" in capsys.readouterr().err
+    (tmp_path / "resnet.parquet").unlink()
+    assert evaluate([*options, str(tmp_path)]) == 1
+    assert "resnet.parquet" in capsys.readouterr().err
+
+
+def test_raw_fields_of_ecup_are_compared_by_an_encoder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    encoder_run = make_run(tmp_path / "encoder")
+    make_ecup(tmp_path / "ecup", pair_count=60)
+    (tmp_path / "ecup" / "resnet.parquet").unlink()
+    assert train(tmp_path / "ecup", tmp_path / "run", "--encoder-run", str(encoder_run)) == 0
+    scorer = BlendedScorer.load(tmp_path / "run")
+    assert "text_cosine" in scorer.boosting.feature_names and not scorer.needs_vectors
+    held_out = str(tmp_path / "ecup" / "held_out.parquet")
+    assert evaluate(["--run", str(tmp_path / "run"), "--pairs", held_out]) == 0

@@ -1,0 +1,174 @@
+"""Labelled pairs by what a file or folder holds."""
+
+import math
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.training.catalogues.ecup_tables import (
+    PICTURE_SIZE,
+    write_attributes,
+    write_pairs,
+    write_pictures,
+    write_texts,
+)
+from tests.training.pairs.made_ecup import make_ecup
+from training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
+from training.catalogues.entity_pairs import read_entity_pairs
+from training.pairs.cosines import compare_vectors
+from training.pairs.held_out import HeldOutConfig
+from training.pairs.labelled_pairs import read_pairs, read_training_pairs
+
+IDS = [11, 12, 13, 14]
+ONES = [[1.0] * PICTURE_SIZE]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_pairs(tmp_path, [(11, 12, 1), (13, 14, 0), (11, 13, 0)])
+    write_attributes(tmp_path, IDS)
+    write_texts(tmp_path, IDS)
+    write_pictures(tmp_path, IDS)
+    return tmp_path
+
+
+def read_both(folder, **options):
+    with_encoder = options.pop("with_encoder", False)
+    return read_training_pairs(folder, HeldOutConfig(**options), with_encoder=with_encoder)
+
+
+def test_dittos_files_are_read_whole_and_without_cosines(pair_folder):
+    train, validation = read_both(pair_folder)
+    assert train.pairs == list(read_entity_pairs(pair_folder / "train.txt"))
+    assert validation.pairs == list(read_entity_pairs(pair_folder / "valid.txt"))
+    assert train.cosines is None and read_pairs(pair_folder / "test.txt").cosines is None
+
+
+def test_raw_fields_become_records_and_vectors_become_cosines(folder):
+    found = read_pairs(folder, with_vectors=True)
+    assert found.pairs == list(read_ecup_pairs(folder))
+    assert found.labels.tolist() == [True, False, False]
+    vectors = list(read_ecup_vectors(folder))
+    assert list(map(repr, found.cosines)) == [
+        repr(compare_vectors(pair.left, pair.right)) for pair in vectors
+    ]
+    assert all(math.isnan(cosine.fused) for cosine in found.cosines)
+    assert read_pairs(folder).cosines is None
+
+
+def test_a_file_of_pairs_is_read_by_the_tables_beside_it(folder):
+    write_pairs(folder, [(12, 14, 1), (11, 13, 0)], "mine.parquet")
+    found = read_pairs(folder / "mine.parquet", with_vectors=True)
+    assert [side.product_id for side in found.sides[0]] == ["12", "14"]
+    assert len(found.pairs) == len(found.cosines) == 2
+
+
+def test_rows_are_taken_with_their_cosines(folder):
+    found = read_pairs(folder, with_vectors=True)
+    taken = found.take([2, 0])
+    assert taken.pairs == [found.pairs[2], found.pairs[0]]
+    assert taken.cosines == [found.cosines[2], found.cosines[0]]
+
+
+def test_bad_rows_cost_themselves_alone_and_are_named_by_file_row_and_column(folder, caplog):
+    rows = [(11, 12, 1), (13, 14, 0), (11, 13, 0), (11, 99, 0), (11, 14, 3), (11, None, 0)]
+    write_pairs(folder, rows)
+    write_pictures(folder, IDS, main=[ONES, ONES, ONES, [[1.0, float("nan"), 1.0, 1.0]]])
+    found = read_pairs(folder, with_vectors=True)
+    assert [pair.right.product_id for pair in found.pairs] == ["12", "13"]
+    assert len(found.cosines) == 2
+    for message in (
+        "skipped train.parquet, row 2: resnet.parquet, row 4, column "
+        "'main_pic_embeddings_resnet_v1': an embedding holds NaN or infinity",
+        "row 4: variantid '99' stands in no row of text_and_bert.parquet",
+        "row 5: column 'target' must be 0 or 1, got '3'",
+        "row 6: column 'variantid2' is empty",
+        "skipped 4 rows, kept 2 pairs",
+    ):
+        assert message in caplog.text
+
+
+def test_without_pictures_or_with_an_encoder_raw_fields_are_all(tmp_path, caplog):
+    make_ecup(tmp_path, pair_count=40)
+    train, validation = read_both(tmp_path, with_encoder=True)
+    assert train.cosines is None and validation.cosines is None and not caplog.text
+    assert read_both(tmp_path)[0].cosines is not None
+    (tmp_path / "resnet.parquet").unlink()
+    train, validation = read_both(tmp_path)
+    assert train.cosines is None and validation.cosines is None
+    assert "resnet.parquet: only raw fields are compared" in caplog.text
+
+
+def test_validation_pairs_are_a_share_of_other_products(tmp_path):
+    make_ecup(tmp_path, pair_count=50, held_out_count=20)
+    train, validation = read_both(tmp_path / "held_out.parquet", share=0.2)
+    assert (len(train.pairs), len(validation.cosines)) == (16, 4)
+    train, validation = read_both(tmp_path, share=0.2)
+    assert (len(train.pairs), len(validation.pairs)) == (40, 10)
+    assert len(validation.cosines) == 10
+    ids = [{p.product_id for side in part.sides for p in side} for part in (train, validation)]
+    assert not ids[0] & ids[1]
+    whole = read_pairs(tmp_path, with_vectors=True)
+    pairs = zip(whole.pairs, whole.cosines, strict=True)
+    cosine_of = {pair.left.product_id: repr(cosine) for pair, cosine in pairs}
+    for part in (train, validation):
+        expected = [cosine_of[pair.left.product_id] for pair in part.pairs]
+        assert [repr(cosine) for cosine in part.cosines] == expected
+
+
+def test_targets_of_one_class_are_refused(folder):
+    write_pairs(folder, [(11, 12, 1), (13, 14, 1)])
+    with pytest.raises(ValueError, match=r"train\.parquet, column 'target': every label is '1'"):
+        read_pairs(folder)
+    write_pairs(folder, [(11, 12, 1), (13, 99, 0)])
+    with pytest.raises(ValueError, match="needs matches and non-matches, got 1 pairs of one class"):
+        read_pairs(folder)
+
+
+def test_too_few_pairs_to_hold_some_out_are_refused(folder):
+    with pytest.raises(ValueError, match=r"train\.parquet: holding pairs out needs two matches"):
+        read_both(folder)
+
+
+@pytest.mark.parametrize("name", ["attributes", "text_and_bert", "resnet"])
+def test_missing_tables_and_columns_are_named(folder, name):
+    path = folder / f"{name}.parquet"
+    pq.write_table(pa.table({"variantid": IDS}), path)
+    with pytest.raises(ValueError, match=rf"{name}\.parquet has no column"):
+        read_pairs(folder, with_vectors=True)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{name}\.parquet"):
+        read_pairs(folder, with_vectors=True)
+
+
+def test_a_column_of_another_kind_is_named_for_each_row(folder, caplog):
+    texts = {
+        "variantid": IDS,
+        "name": ["a"] * 4,
+        "description": ["b"] * 4,
+        "name_bert_64": ["c"] * 4,
+    }
+    pq.write_table(pa.table(texts), folder / "text_and_bert.parquet")
+    with pytest.raises(ValueError, match="got 0 pairs of one class"):
+        read_pairs(folder, with_vectors=True)
+    assert "text_and_bert.parquet, row 1, column 'name_bert_64': must hold lists" in caplog.text
+
+
+def test_folders_and_files_of_another_kind_are_refused(folder, pair_folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds neither train\.txt .* nor train\.parquet"):
+        read_both(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"holds no train\.parquet; expected a file of"):
+        read_pairs(pair_folder)
+    with pytest.raises(ValueError, match="holds no precomputed vectors, which this scorer"):
+        read_pairs(pair_folder / "test.txt", with_vectors=True)
+    shutil.copy(pair_folder / "train.txt", folder)
+    with pytest.raises(ValueError, match=r"holds both train\.txt and train\.parquet"):
+        read_both(folder)
+
+
+def test_labels_are_booleans_of_one_axis(folder):
+    labels = read_pairs(folder).labels
+    assert labels.dtype == np.bool_ and labels.shape == (3,)
