@@ -10,13 +10,13 @@ import logging
 import signal
 import sys
 
-from server.catalogue_schema import CatalogueFileError
+from server.catalogue.schema import CatalogueFileError
 from server.config import ServerConfig, config_from_process
-from server.encoder import Encoder
+from server.encoders.encoder import Encoder
+from server.encoders.local_encoder import LocalEncoder
+from server.encoders.triton_encoder import TritonEncoder
 from server.errors import TwinshelfError
-from server.local_encoder import LocalEncoder
 from server.serving import create_server
-from server.triton_encoder import TritonEncoder
 
 logger = logging.getLogger("server")
 

@@ -1,4 +1,4 @@
-"""The errors that callers are meant to see; `server.statuses` maps each kind to a gRPC code."""
+"""The errors that callers are meant to see; `services/statuses.py` maps each to a gRPC code."""
 
 from __future__ import annotations
 

@@ -16,17 +16,17 @@ from protos.twinshelf.v1 import (
     matching_service_pb2,
     matching_service_pb2_grpc,
 )
-from server.admission import Admission
-from server.catalog_service import CatalogServicer
-from server.catalogue import Catalogue
+from server.catalogue.catalogue import Catalogue
 from server.config import MIB, ServerConfig
-from server.encoder import Encoder
-from server.encoder_watch import EncoderWatch
-from server.error_interceptor import ErrorInterceptor
-from server.health import OVERALL, SERVICE_NAME, HealthServicer
-from server.matcher import Matcher
-from server.matching_service import MatchingServicer
-from server.requests import Limits
+from server.encoders.encoder import Encoder
+from server.services.admission import Admission
+from server.services.catalog_service import CatalogServicer
+from server.services.encoder_watch import EncoderWatch
+from server.services.error_interceptor import ErrorInterceptor
+from server.services.health import OVERALL, SERVICE_NAME, HealthServicer
+from server.services.matcher import Matcher
+from server.services.matching_service import MatchingServicer
+from server.services.requests import Limits
 
 logger = logging.getLogger(__name__)
 MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name

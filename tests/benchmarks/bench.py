@@ -20,9 +20,9 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from server.encoder import EncoderInput
-from server.local_encoder import LocalEncoder
-from server.vector_index import IndexSettings, VectorIndex, vector_key
+from server.catalogue.vector_index import IndexSettings, VectorIndex, vector_key
+from server.encoders.encoder import EncoderInput
+from server.encoders.local_encoder import LocalEncoder
 from training.checkpoint import load_encoder
 from training.preprocessing.images import decode_image
 from training.preprocessing.settings import PreprocessingSettings

@@ -14,8 +14,9 @@ import pytest
 
 from client.sync_client import TwinshelfClient
 from export.publishing import PublishRequest, publish
-from server.local_encoder import LocalEncoder
-from server.triton import TritonServer, TritonSettings
+from server.encoders.local_encoder import LocalEncoder
+from server.triton.process import TritonServer
+from server.triton.settings import TritonSettings
 from tests.export.tiny_run import make_run
 from training.checkpoint import TrainedEncoder, load_encoder
 

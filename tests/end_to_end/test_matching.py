@@ -19,7 +19,7 @@ from client.errors import (
 from client.records import MatchOptions, ModalityWeights, Offer, Product
 from client.retries import RetryPolicy
 from client.sync_client import TwinshelfClient
-from server.triton import TritonServer
+from server.triton.process import TritonServer
 from tests.end_to_end.offers import photos
 
 pytestmark = pytest.mark.triton

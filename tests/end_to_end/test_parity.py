@@ -10,11 +10,11 @@ import pytest
 import torch
 from tritonclient import grpc as triton_client
 
-from server.encoder import EncoderInput
+from server.encoders.encoder import EncoderInput
+from server.encoders.local_encoder import LocalEncoder
+from server.encoders.triton_encoder import TritonEncoder
 from server.errors import InvalidRequestError
-from server.local_encoder import LocalEncoder
-from server.triton import TritonServer
-from server.triton_encoder import TritonEncoder
+from server.triton.process import TritonServer
 from tests.end_to_end.conftest import Published
 from tests.end_to_end.offers import TEXTS, photos
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together

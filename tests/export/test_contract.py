@@ -9,8 +9,8 @@ import logging
 import pytest
 
 from export.contract import build_contract, contract_to_json
-from server.contract import EncoderContract
-from server.modalities import Pattern
+from server.encoders.contract import EncoderContract
+from server.encoders.modalities import Pattern
 from training.calibration import Calibration
 
 DIGEST = "sha256:" + "0f" * 32

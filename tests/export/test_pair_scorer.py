@@ -19,7 +19,7 @@ from export.pair_scorer_graph import classifier_graph
 from export.pair_scorer_parity import PublishedPairScorer
 from export.pair_scorer_repository import MODELS, PARAMETER
 from export.repository import taken_versions
-from server.triton_repository import check_version
+from server.triton.repository import check_version
 from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
 from tests.training.pairs.made_pairs import make_pairs
 from training.pairs.probes import PairProbe

@@ -17,8 +17,8 @@ from export.probes import photo_probes, text_probes
 from export.published import PublishedVersion
 from export.reference import TorchReference
 from export.repository import taken_versions
-from server.contract import EncoderContract
-from server.triton_repository import check_version
+from server.encoders.contract import EncoderContract
+from server.triton.repository import check_version
 from tests.export.tiny_run import make_run
 from training.checkpoint import load_encoder
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from tritonclient import grpc as triton
 
-from server.triton import TritonServer, TritonSettings
+from server.triton.process import TritonServer
+from server.triton.settings import TritonSettings
 from tests.model_repository.tiny_repository import TinyVersion, publish_tiny_version
 
 

@@ -12,7 +12,8 @@ from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from export.pair_scorer import publish_pair_scorer
-from server.triton import TritonServer, TritonSettings
+from server.triton.process import TritonServer
+from server.triton.settings import TritonSettings
 from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together
 from tests.training.pairs.made_pairs import make_pairs

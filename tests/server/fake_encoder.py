@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from server.contract import EncoderContract
-from server.embedding import OfferEmbedding
-from server.encoder import EncoderInput
+from server.encoders.contract import EncoderContract
+from server.encoders.embedding import OfferEmbedding
+from server.encoders.encoder import EncoderInput
 from server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
 
 CURVE = {"scores": [-1.0, 0.0, 1.0], "probabilities": [0.0, 0.1, 1.0]}

@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from server.contract import ENSEMBLES, PARAMETER, EncoderContract
-from server.encoder import EncoderInput
+from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
+from server.encoders.encoder import EncoderInput
 from server.errors import InvalidRequestError
 from tests.server.fake_encoder import FakeEncoder, contract_json
 

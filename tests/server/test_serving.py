@@ -17,10 +17,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from protos.twinshelf.v1.product_pb2 import Product
 from server.config import ServerConfig
-from server.encoder import EncoderInput
-from server.health import OVERALL
+from server.encoders.encoder import EncoderInput
+from server.encoders.triton_encoder import TritonEncoder
+from server.services.health import OVERALL
 from server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
-from server.triton_encoder import TritonEncoder
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import photo
 from tests.server.calls import error_info, match, upsert
@@ -196,7 +196,7 @@ async def test_the_program_ends_with_a_sentence_when_it_cannot_serve(tmp_path: P
     process = await start_program(tmp_path, "--encoder", "local")
     _, log = await process.communicate()
     assert process.returncode == 1
-    assert b"has no published version" in log
+    assert b"there is no model repository" in log
     assert b"Traceback" not in log
 
 

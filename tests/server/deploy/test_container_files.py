@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from server.config import read_config
-from server.triton_installation import TritonInstallation
-from server.triton_process import TritonServer
-from server.triton_repository import ENCODERS
-from server.triton_settings import TritonSettings
+from server.triton.installation import TritonInstallation
+from server.triton.process import TritonServer
+from server.triton.repository import ENCODERS
+from server.triton.settings import TritonSettings
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEPLOY = PROJECT / "server" / "deploy"

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from server.triton import TritonServer, TritonSettings
+from server.triton.process import TritonServer
+from server.triton.settings import TritonSettings
 from tests.model_repository.tiny_graphs import save_graph, value
 
 pytestmark = pytest.mark.triton

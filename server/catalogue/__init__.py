@@ -1,0 +1,1 @@
+"""The catalogue: products in SQLite, the index that finds candidates, and their ranking."""

@@ -1,0 +1,1 @@
+"""The encoder, whoever runs it: its contract, its embeddings, and the models behind them."""

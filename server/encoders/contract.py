@@ -1,0 +1,185 @@
+"""The encoder contract: what `export` stamped into the model repository for its readers."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from server.encoders.modalities import Pattern, Weights
+from server.errors import EncoderContractError
+
+PARAMETER = "twinshelf_contract"
+READABLE_VERSION = 1
+ENSEMBLES = {
+    Pattern.IMAGE: "image_encoder",
+    Pattern.TEXT: "text_encoder",
+    Pattern.BOTH: "product_encoder",
+}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A calibration curve: linear between its points, flat beyond them.
+
+    Attributes:
+        scores: Rising scores, -1 to 1.
+        probabilities: Probability at each score, 0 to 1, never falling.
+    """
+
+    scores: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        if not self.scores or len(self.scores) != len(self.probabilities):
+            raise ValueError("a calibration curve needs as many scores as probabilities")
+        if not all(math.isfinite(value) for value in (*self.scores, *self.probabilities)):
+            raise ValueError("a calibration curve must be finite")
+        if list(self.scores) != sorted(self.scores):
+            raise ValueError("the scores of a calibration curve must rise")
+        if list(self.probabilities) != sorted(self.probabilities):
+            raise ValueError("the probabilities of a calibration curve must not fall")
+        if self.probabilities[0] < 0 or self.probabilities[-1] > 1:
+            raise ValueError("the probabilities of a calibration curve must be 0 to 1")
+
+    def probability(self, score: float) -> float:
+        """Returns the probability that belongs to a score."""
+        return float(np.interp(score, self.scores, self.probabilities))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFields:
+    """How the text fields of an offer or a product become one text.
+
+    Attributes:
+        names: Fields in the order in which they are joined.
+        separator: What stands between two fields.
+        query_prefix: Put before the text of an offer.
+        passage_prefix: Put before the text of a product.
+    """
+
+    names: tuple[str, ...]
+    separator: str
+    query_prefix: str
+    passage_prefix: str
+
+    def join(self, fields: Mapping[str, str | Mapping[str, str]], *, prefix: str) -> str | None:
+        """Joins fields into the text that is embedded; None when all of them are blank.
+
+        Cleaning is left to the preprocessing that travels with the model. Attributes are sorted
+        by name, because a map carries no order over the wire.
+        """
+        parts = []
+        for name in self.names:
+            value = fields.get(name, "")
+            if not isinstance(value, str):
+                pairs = [
+                    (k, text) for k, text in sorted(value.items()) if k.strip() and text.strip()
+                ]
+                value = ", ".join(f"{key}: {text}" for key, text in pairs)
+            if value.strip():
+                parts.append(value)
+        return prefix + self.separator.join(parts) if parts else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderContract:
+    """What a reader of embeddings must know of the encoder that made them.
+
+    Attributes:
+        digest: "sha256:" and 64 hex digits; embeddings of equal digests can be compared.
+        version: Version in the model repository, 1 or more.
+        image_dimension: Length of the photo's half of an embedding.
+        text_dimension: Length of the text's half.
+        fusion_weight: Weight w of the photo in the fused embedding, 0 < w < 1.
+        max_batch_size: Most rows that the models take at once.
+        text_fields: How text fields are joined.
+        calibration: Curve of each pattern: image, text, both.
+    """
+
+    digest: str
+    version: int
+    image_dimension: int
+    text_dimension: int
+    fusion_weight: float
+    max_batch_size: int
+    text_fields: TextFields
+    calibration: Mapping[Pattern, Curve]
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        if not _DIGEST.fullmatch(self.digest):
+            raise ValueError(f"digest must be sha256: and 64 hex digits, got {self.digest!r}")
+        for name in ("version", "image_dimension", "text_dimension", "max_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if not 0 < self.fusion_weight < 1:
+            raise ValueError(f"fusion_weight must lie between 0 and 1, got {self.fusion_weight}")
+
+    @property
+    def dimension(self) -> int:
+        """Length of a fused embedding."""
+        return self.image_dimension + self.text_dimension
+
+    @property
+    def weights(self) -> Weights:
+        """The weights fitted when the encoder was trained."""
+        return Weights(image=self.fusion_weight, text=1 - self.fusion_weight)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads the contract that `export` stamped into the ensembles.
+
+        Raises:
+            EncoderContractError: If it is malformed, or of a newer kind than this server reads.
+        """
+        try:
+            values = json.loads(text)
+            if values["contract_version"] != READABLE_VERSION:
+                raise ValueError(
+                    f"contract_version must be {READABLE_VERSION}, got {values['contract_version']}"
+                )
+            return cls(
+                digest=values["digest"],
+                version=int(values["encoder_version"]),
+                image_dimension=int(values["image_dim"]),
+                text_dimension=int(values["text_dim"]),
+                fusion_weight=float(values["fusion_weight"]),
+                max_batch_size=int(values["max_batch_size"]),
+                text_fields=_text_fields(values["preprocessing"]),
+                calibration=_calibration(values["calibration"]),
+            )
+        except KeyError as error:
+            raise EncoderContractError(
+                f"the contract of the encoder lacks {error}; publish the encoder again"
+            ) from None
+        except (ValueError, TypeError) as error:
+            raise EncoderContractError(
+                f"the contract of the encoder cannot be read: {error}; publish the encoder again"
+            ) from None
+
+
+def _text_fields(values: Mapping[str, Any]) -> TextFields:
+    return TextFields(
+        names=tuple(values["text_fields"]),
+        separator=values["text_separator"],
+        query_prefix=values["query_prefix"],
+        passage_prefix=values["passage_prefix"],
+    )
+
+
+def _calibration(values: Mapping[str, Any]) -> dict[Pattern, Curve]:
+    return {
+        pattern: Curve(
+            scores=tuple(map(float, values[pattern.key]["scores"])),
+            probabilities=tuple(map(float, values[pattern.key]["probabilities"])),
+        )
+        for pattern in (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
+    }

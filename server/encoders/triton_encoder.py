@@ -1,0 +1,254 @@
+"""The encoder that a Triton server runs, asked over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+
+import grpc
+import numpy as np
+from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
+from server.encoders.embedding import OfferEmbedding, split_output
+from server.encoders.encoder import EncoderInput
+from server.encoders.modalities import Pattern
+from server.errors import (
+    EncoderContractError,
+    EncoderFailedError,
+    EncoderMismatchError,
+    EncoderUnavailableError,
+    InvalidRequestError,
+    TwinshelfError,
+)
+
+logger = logging.getLogger(__name__)
+OUTPUTS = {
+    Pattern.IMAGE: "IMAGE_EMBEDDING",
+    Pattern.TEXT: "TEXT_EMBEDDING",
+    Pattern.BOTH: "EMBEDDING",
+}
+_CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # gRPC would wait up to two minutes before it looks again for a server that has come back.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.use_local_subchannel_pool", 1),
+]
+_AWAY = {
+    str(code)
+    for code in (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    )
+}
+_UNKNOWN_MODEL = "Request for unknown model"
+# What Triton puts around the sentence of a model.
+_DECORATIONS = re.compile(
+    r"^(\[request id: [^\]]*\] |in ensemble '[^']*', |"
+    r"Failed to process the request\(s\) for model( instance)? '[^']*', message: |"
+    r"TritonModelException: )+"
+)
+
+
+class TritonEncoder:
+    """One long-lived client of one Triton server. Belongs to the event loop it was opened in."""
+
+    def __init__(
+        self, client: InferenceServerClient, *, address: str, version: int, timeout_s: float
+    ) -> None:
+        """Takes the client; `open` makes one."""
+        self._client = client
+        self._address = address
+        self._version = version
+        self._timeout_s = timeout_s
+        self._state: EncoderContract | TwinshelfError = EncoderUnavailableError(
+            f"Triton at {address} has not been reached yet; repeat the request"
+        )
+        self._refreshing: asyncio.Task[EncoderContract] | None = None
+
+    @classmethod
+    async def open(cls, address: str, *, version: int, timeout_s: float) -> TritonEncoder:
+        """Makes the client; connects when it is first used.
+
+        Args:
+            address: host:port of Triton's gRPC service.
+            version: Encoder version to insist on; 0 takes the one that Triton serves.
+            timeout_s: Longest wait for one answer.
+        """
+        client = InferenceServerClient(url=address, channel_args=_CHANNEL_OPTIONS)
+        return cls(client, address=address, version=version, timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        """Closes the connection. A repeat is safe."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        await self._client.close()
+
+    @property
+    def contract(self) -> EncoderContract:
+        """The contract that was read last.
+
+        Raises:
+            EncoderUnavailableError: If Triton is away.
+            EncoderContractError: If it serves no encoder of ours.
+            EncoderMismatchError: If it serves another version than the configuration insists on.
+        """
+        if isinstance(self._state, TwinshelfError):
+            # A fresh one: a raised error gathers the tracebacks of all who raise it.
+            raise type(self._state)(self._state.message, facts=self._state.facts)
+        return self._state
+
+    async def refresh(self) -> EncoderContract:
+        """Reads the contract anew.
+
+        Raises:
+            EncoderUnavailableError: If Triton is away.
+            EncoderContractError: If it serves no encoder of ours.
+            EncoderMismatchError: If it serves another version than the configuration insists on.
+        """
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.ensure_future(self._refresh())
+        return await asyncio.shield(self._refreshing)
+
+    async def encode(
+        self, inputs: Sequence[EncoderInput], contract: EncoderContract
+    ) -> list[OfferEmbedding | TwinshelfError]:
+        """Embeds rows, each by a request of its own: Triton batches them, and each fails alone."""
+        return list(await asyncio.gather(*(self._encode(row, contract) for row in inputs)))
+
+    async def _refresh(self) -> EncoderContract:
+        try:
+            contract = await self._read_contract()
+        except TwinshelfError as error:
+            self._state = error
+            raise
+        if contract != self._state:
+            self._state = contract
+        assert isinstance(self._state, EncoderContract)
+        return self._state
+
+    async def _read_contract(self) -> EncoderContract:
+        # One after the other: when Triton is away, the reason is the same each time.
+        texts = [await self._read_parameter(name) for name in ENSEMBLES.values()]
+        if len(set(texts)) != 1:
+            raise EncoderContractError(
+                f"the ensembles of Triton at {self._address} were not published together; "
+                "publish the encoder again"
+            )
+        contract = EncoderContract.from_json(texts[0])
+        if self._version not in (0, contract.version):
+            raise EncoderMismatchError(
+                f"the server insists on encoder version {self._version}, "
+                f"but Triton at {self._address} serves version {contract.version}"
+            )
+        return contract
+
+    async def _read_parameter(self, model_name: str) -> str:
+        try:
+            answer = await self._client.get_model_config(model_name, client_timeout=self._timeout_s)
+        except InferenceServerException as error:
+            raise self._contract_error(error, model_name) from None
+        text: str = answer.config.parameters[PARAMETER].string_value
+        if not text:
+            raise EncoderContractError(
+                f"{model_name} of Triton at {self._address} has no parameter {PARAMETER}; "
+                "expected a model that `python -m export` published"
+            )
+        return text
+
+    def _contract_error(
+        self, error: InferenceServerException, model_name: str
+    ) -> EncoderUnavailableError:
+        """Says why the contract of a model could not be read."""
+        status, sentence = error.status(), _sentence(error)
+        if status == str(grpc.StatusCode.DEADLINE_EXCEEDED):
+            return self._too_late()
+        # Triton answers UNAVAILABLE for a model that it is still loading.
+        if status == str(grpc.StatusCode.NOT_FOUND) or sentence.startswith(_UNKNOWN_MODEL):
+            return EncoderUnavailableError(
+                f"Triton at {self._address} does not serve {model_name}: {sentence}"
+            )
+        if status == str(grpc.StatusCode.UNAVAILABLE):
+            return EncoderUnavailableError(
+                f"Triton cannot be reached at {self._address}, start it with `make triton`: "
+                f"{sentence}"
+            )
+        return EncoderUnavailableError(f"Triton at {self._address} could not answer: {sentence}")
+
+    def _too_late(self) -> EncoderUnavailableError:
+        return EncoderUnavailableError(
+            f"Triton at {self._address} did not answer within {self._timeout_s:g} s; "
+            "repeat the request"
+        )
+
+    async def _encode(
+        self, row: EncoderInput, contract: EncoderContract
+    ) -> OfferEmbedding | TwinshelfError:
+        pattern = row.pattern
+        try:
+            result = await self._client.infer(
+                ENSEMBLES[pattern],
+                _infer_inputs(row),
+                # By number: when Triton serves another version by now, this fails.
+                model_version=str(contract.version),
+                outputs=[InferRequestedOutput(OUTPUTS[pattern])],
+                client_timeout=self._timeout_s,
+            )
+        except InferenceServerException as error:
+            return await self._row_error(error, row)
+        if contract != self._state:
+            return EncoderUnavailableError("the encoder has just changed; repeat the request")
+        try:
+            embedding = result.as_numpy(OUTPUTS[pattern])
+            return split_output(np.array(embedding[0], dtype=np.float32), pattern, contract)
+        except (ValueError, TypeError, IndexError) as error:
+            logger.error("%s answered with no embedding: %s", ENSEMBLES[pattern], error)
+            return EncoderFailedError("the encoder answered with something that is no embedding")
+
+    async def _row_error(
+        self, error: InferenceServerException, row: EncoderInput
+    ) -> TwinshelfError:
+        status = error.status()
+        if status == str(grpc.StatusCode.INVALID_ARGUMENT):
+            field = "image" if row.image is not None else "text"
+            return InvalidRequestError(_sentence(error), field=field)
+        if status == str(grpc.StatusCode.DEADLINE_EXCEEDED):
+            return self._too_late()
+        if status in _AWAY:
+            # Perhaps it is gone, perhaps only busy: what it says of itself decides for the others.
+            try:
+                await self.refresh()
+            except TwinshelfError as reason:
+                return reason
+            return EncoderUnavailableError(
+                f"Triton at {self._address} could not answer: {_sentence(error)}"
+            )
+        logger.error("Triton failed on a request: %s %s", status, error.message())
+        return EncoderFailedError("the encoder failed; the log of the server has the reason")
+
+
+def _infer_inputs(row: EncoderInput) -> list[InferInput]:
+    """Makes the inputs of one request; never shared, for they are mutable."""
+    inputs = []
+    for name, value in (("IMAGE", row.image), ("TEXT", row.text)):
+        if value is not None:
+            data = value.encode() if isinstance(value, str) else value
+            tensor = InferInput(name, [1, 1], "BYTES")
+            inputs.append(tensor.set_data_from_numpy(np.array([[data]], dtype=np.object_)))
+    return inputs
+
+
+def _sentence(error: InferenceServerException) -> str:
+    """Returns the sentence of an error without what Triton puts around it."""
+    text = _DECORATIONS.sub("", error.message() or "no reason was given")
+    # What follows is a traceback of the model, or the addresses that were tried.
+    return re.split(r"\n\nAt:\n|; last error: ", text, maxsplit=1)[0].strip()

@@ -1,0 +1,1 @@
+"""What answers gRPC: requests in, matches and errors out."""

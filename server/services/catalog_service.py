@@ -1,0 +1,143 @@
+"""CatalogService: writing, reading and counting the products of the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from weakref import WeakValueDictionary
+
+import grpc
+
+from protos.twinshelf.v1 import catalog_service_pb2 as pb
+from protos.twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
+from server.catalogue.catalogue import Catalogue
+from server.encoders.encoder import Encoder
+from server.errors import ProductNotFoundError, TwinshelfError
+from server.services.conversions import encoder_info, modality_pattern, product_from_stored
+from server.services.error_interceptor import request_id_of
+from server.services.matcher import Matcher
+from server.services.requests import check_product_id, check_product_ids, page_token, read_page
+from server.services.statuses import status_of
+from server.services.streams import answers_as_done
+
+# A client takes messages of 4 MiB unless it is told otherwise; long texts must not break paging.
+PAGE_LIMIT_BYTES = 2 * 1024 * 1024
+Turns = WeakValueDictionary[str, asyncio.Lock]
+
+
+class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
+    """Answers `twinshelf.v1.CatalogService`."""
+
+    def __init__(
+        self,
+        *,
+        matcher: Matcher,
+        catalogue: Catalogue,
+        encoder: Encoder,
+        stream_in_flight_count: int,
+    ) -> None:
+        """Takes the parts that it works with."""
+        self._matcher = matcher
+        self._catalogue = catalogue
+        self._encoder = encoder
+        self._stream_in_flight_count = stream_in_flight_count
+
+    async def UpsertProducts(  # noqa: N802 - the name is the proto's
+        self, requests: AsyncIterator[pb.UpsertProductsRequest], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.UpsertProductsResponse]:
+        """Stores a stream of products; each is answered when it is stored, an error included."""
+        call_id = request_id_of(context)
+        turns: Turns = WeakValueDictionary()
+
+        async def answer(
+            position: int, request: pb.UpsertProductsRequest
+        ) -> pb.UpsertProductsResponse:
+            response = pb.UpsertProductsResponse(
+                product_id=request.product.product_id, request_index=position
+            )
+            try:
+                response.upserted.CopyFrom(await self._upsert(request, turns))
+            except Exception as error:  # the boundary: one product's failure is its own answer
+                response.error.CopyFrom(status_of(error, f"{call_id}/{position}"))
+            return response
+
+        async for response in answers_as_done(requests, answer, self._stream_in_flight_count):
+            yield response
+
+    async def GetProduct(  # noqa: N802 - the name is the proto's
+        self, request: pb.GetProductRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetProductResponse:
+        """Returns one product."""
+        check_product_id(request.product_id, "product_id")
+        stored = await self._catalogue.product(request.product_id)
+        if stored is None:
+            raise ProductNotFoundError(
+                f"the catalogue has no product {request.product_id!r}",
+                facts={"product_id": request.product_id},
+            )
+        return pb.GetProductResponse(
+            product=product_from_stored(stored), encoder_digest=stored.digest
+        )
+
+    async def ListProducts(  # noqa: N802 - the name is the proto's
+        self, request: pb.ListProductsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListProductsResponse:
+        """Returns a page of products."""
+        size, after = read_page(request)
+        # One more than the page holds tells whether another page follows.
+        found = await self._catalogue.products_after(after, size + 1)
+        products: list[product_pb2.Product] = []
+        size_bytes = 0
+        for stored in found[:size]:
+            product = product_from_stored(stored)
+            size_bytes += product.ByteSize()
+            if products and size_bytes > PAGE_LIMIT_BYTES:
+                break
+            products.append(product)
+        has_more = len(found) > len(products)
+        return pb.ListProductsResponse(
+            products=products,
+            next_page_token=page_token(products[-1].product_id) if has_more else "",
+        )
+
+    async def DeleteProducts(  # noqa: N802 - the name is the proto's
+        self, request: pb.DeleteProductsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.DeleteProductsResponse:
+        """Removes products."""
+        check_product_ids(request.product_ids)
+        deleted = await self._catalogue.delete(request.product_ids)
+        return pb.DeleteProductsResponse(
+            deleted_count=len(deleted.removed), missing_product_ids=deleted.missing
+        )
+
+    async def GetCatalogStats(  # noqa: N802 - the name is the proto's
+        self, request: pb.GetCatalogStatsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetCatalogStatsResponse:
+        """Counts what is stored; answers without an encoder while that is away."""
+        try:
+            contract = self._encoder.contract
+        except TwinshelfError:
+            contract = None
+        stats = await self._catalogue.stats(contract.digest if contract else None)
+        return pb.GetCatalogStatsResponse(
+            product_count=stats.product_count,
+            image_count=stats.image_count,
+            text_count=stats.text_count,
+            stale_product_count=stats.stale_product_count,
+            indexed_vector_count=stats.indexed_vector_count,
+            encoder=encoder_info(contract) if contract else None,
+            embedding_dimension=contract.dimension if contract else 0,
+            change_sequence=stats.change_sequence,
+        )
+
+    async def _upsert(self, request: pb.UpsertProductsRequest, turns: Turns) -> pb.UpsertedProduct:
+        # The lock lets repeats of one id pass in the order of the stream: it is fair, and requests
+        # are started in that order.
+        async with turns.setdefault(request.product.product_id, asyncio.Lock()):
+            new, contract = await self._matcher.embed_product(request.product)
+            stored = await self._catalogue.upsert(new)
+        return pb.UpsertedProduct(
+            pattern=modality_pattern(new.pattern),
+            replaced=stored.replaced,
+            encoder=encoder_info(contract),
+        )

@@ -1,0 +1,152 @@
+"""Embedding offers and products, and looking offers up: the work behind both services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protos.twinshelf.v1 import matching_service_pb2, product_pb2
+from server.catalogue.catalogue import Catalogue
+from server.catalogue.product_record import NewProduct
+from server.catalogue.ranking import Hit, Query
+from server.encoders.contract import EncoderContract
+from server.encoders.embedding import OfferEmbedding, stored_vector
+from server.encoders.encoder import Encoder, EncoderInput
+from server.encoders.modalities import Weights
+from server.errors import CatalogueStaleError, InvalidRequestError, TwinshelfError
+from server.services.admission import Admission
+from server.services.conversions import record_from_product
+from server.services.requests import (
+    Limits,
+    check_expected_encoder,
+    check_offer,
+    check_product,
+    read_options,
+    text_field_values,
+)
+
+REEMBED_COMMAND = "twinshelf index FILE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchResult:
+    """The hits of an offer, and what was embedded by whom."""
+
+    hits: list[Hit]
+    embedding: OfferEmbedding
+    contract: EncoderContract
+
+
+class Matcher:
+    """Checks, embeds and searches. One for the whole server."""
+
+    def __init__(
+        self, *, encoder: Encoder, catalogue: Catalogue, limits: Limits, admission: Admission
+    ) -> None:
+        """Takes the parts that it works with."""
+        self._encoder = encoder
+        self._catalogue = catalogue
+        self._limits = limits
+        self._admission = admission
+
+    async def match(
+        self, request: matching_service_pb2.MatchProductRequest, path: str = ""
+    ) -> MatchResult:
+        """Finds the products that an offer may show.
+
+        Args:
+            request: The offer and its options.
+            path: What stands before the names of its fields, such as "request.".
+
+        Raises:
+            TwinshelfError: If the request cannot be answered; see the proto for the kinds.
+        """
+        options = read_options(request, self._limits, path)
+        check_offer(request.offer, self._limits, f"{path}offer")
+        contract = self._encoder.contract
+        check_expected_encoder(request, contract, path)
+        self._check_fresh(contract)
+        embedding = await self._embed(
+            request.offer, contract, contract.text_fields.query_prefix, f"{path}offer"
+        )
+        weights = _weights_for(options.weights or contract.weights, embedding, f"{path}weights")
+        await self._catalogue.use_encoder(contract)
+        query = Query(
+            embedding=embedding,
+            weights=weights,
+            match_count=options.match_count,
+            min_probability=options.min_probability,
+            contract=contract,
+        )
+        hits = await self._catalogue.search(query)
+        return MatchResult(hits=hits, embedding=embedding, contract=contract)
+
+    async def embed_product(
+        self, product: product_pb2.Product
+    ) -> tuple[NewProduct, EncoderContract]:
+        """Checks and embeds a product that is to be stored.
+
+        Raises:
+            TwinshelfError: If it cannot be embedded.
+        """
+        check_product(product, self._limits, "product")
+        contract = self._encoder.contract
+        embedding = await self._embed(
+            product, contract, contract.text_fields.passage_prefix, "product"
+        )
+        new = NewProduct(
+            record=record_from_product(product),
+            pattern=embedding.pattern,
+            vector=stored_vector(embedding, contract),
+            digest=contract.digest,
+        )
+        return new, contract
+
+    async def _embed(
+        self,
+        message: product_pb2.Offer | product_pb2.Product,
+        contract: EncoderContract,
+        prefix: str,
+        path: str,
+    ) -> OfferEmbedding:
+        text = contract.text_fields.join(text_field_values(message), prefix=prefix)
+        if not message.image and text is None:
+            raise InvalidRequestError(
+                f"{path} must have an image or one of the texts that this encoder reads: "
+                + ", ".join(contract.text_fields.names),
+                field=path,
+            )
+        row = EncoderInput(image=message.image or None, text=text)
+        async with self._admission.place():
+            (result,) = await self._encoder.encode([row], contract)
+        if isinstance(result, InvalidRequestError):
+            raise InvalidRequestError(
+                result.message, field=f"{path}.{result.field}", facts=result.facts
+            )
+        if isinstance(result, TwinshelfError):
+            raise result
+        return result
+
+    def _check_fresh(self, contract: EncoderContract) -> None:
+        stale = self._catalogue.stale_counts(contract.digest)
+        if not stale:
+            return
+        count = sum(stale.values())
+        digests = sorted(stale)
+        more = f" and {len(digests) - 1} others" if len(digests) > 1 else ""
+        raise CatalogueStaleError(
+            f"{count} products of the catalogue were embedded by the encoder {digests[0]}{more}, "
+            f"but {contract.digest} serves; embed them again: {REEMBED_COMMAND}",
+            facts={
+                "catalogue_digest": digests[0],
+                "serving_digest": contract.digest,
+                "stale_product_count": str(count),
+                "command": REEMBED_COMMAND,
+            },
+        )
+
+
+def _weights_for(weights: Weights, embedding: OfferEmbedding, path: str) -> Weights:
+    try:
+        return weights.restricted_to(embedding.pattern)
+    except ValueError as error:
+        raise InvalidRequestError(str(error), field=path) from None

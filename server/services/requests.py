@@ -1,0 +1,251 @@
+"""What a caller may send: every limit is checked here, and answered with a sentence.
+
+The functions take the path of the message that they check, so that the error names the very field.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
+from server.encoders.contract import EncoderContract
+from server.encoders.modalities import Weights
+from server.errors import EncoderMismatchError, InvalidRequestError
+
+DEFAULT_MATCH_COUNT = 10
+PRODUCT_ID_LIMIT_BYTES = 256
+DEFAULT_PAGE_SIZE, PAGE_SIZE_LIMIT = 100, 1000
+DELETE_LIMIT = 10_000
+_TOKEN_PREFIX = b"after:"
+
+TextFieldValues = Mapping[str, str | Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The limits that the configuration sets; see `ServerConfig` for their meaning."""
+
+    image_bytes: int
+    text_bytes: int
+    match_count: int
+    attribute_count: int
+
+
+class _HasTexts(Protocol):
+    """What an offer and a product have in common."""
+
+    image: bytes
+    title: str
+    description: str
+    category: str
+    brand: str
+
+    @property
+    def attributes(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchOptions:
+    """The options of a request, checked.
+
+    Attributes:
+        match_count: Most matches to return.
+        weights: How much each modality counts; None for the encoder's own.
+        min_probability: Least probability of a match, 0 to 1.
+    """
+
+    match_count: int
+    weights: Weights | None
+    min_probability: float
+
+
+def text_field_values(message: _HasTexts) -> TextFieldValues:
+    """Returns the fields of an offer or a product that may be embedded."""
+    return {
+        "title": message.title,
+        "brand": message.brand,
+        "category": message.category,
+        "description": message.description,
+        "attributes": dict(message.attributes),
+    }
+
+
+def check_offer(offer: product_pb2.Offer, limits: Limits, path: str) -> None:
+    """Checks an offer.
+
+    Raises:
+        InvalidRequestError: If it is empty, or something in it is too large.
+    """
+    _check_size(offer, (), limits, path)
+    _check_not_empty(offer, path)
+
+
+def check_product(product: product_pb2.Product, limits: Limits, path: str) -> None:
+    """Checks a product that is to be stored.
+
+    Raises:
+        InvalidRequestError: If it lacks what it needs, or something in it is out of range.
+    """
+    check_product_id(product.product_id, f"{path}.product_id")
+    _check_size(product, (product.seller, product.image_uri), limits, path)
+    if product.HasField("price") and not (math.isfinite(product.price) and product.price >= 0):
+        raise InvalidRequestError(
+            f"price must be zero or more, got {product.price}", field=f"{path}.price"
+        )
+    _check_not_empty(product, path)
+
+
+def check_product_id(product_id: str, path: str) -> None:
+    """Checks an identifier.
+
+    Raises:
+        InvalidRequestError: If it is empty or too long.
+    """
+    size = len(product_id.encode())
+    if not 1 <= size <= PRODUCT_ID_LIMIT_BYTES:
+        raise InvalidRequestError(
+            f"product_id must be 1 to {PRODUCT_ID_LIMIT_BYTES} bytes of UTF-8, got {size}",
+            field=path,
+        )
+
+
+def check_product_ids(product_ids: Sequence[str]) -> None:
+    """Checks the identifiers of products that are to be removed.
+
+    Raises:
+        InvalidRequestError: If there are none or too many, or one is empty or too long.
+    """
+    if not 1 <= len(product_ids) <= DELETE_LIMIT:
+        raise InvalidRequestError(
+            f"product_ids must be 1 to {DELETE_LIMIT} identifiers, got {len(product_ids)}",
+            field="product_ids",
+        )
+    for position, product_id in enumerate(product_ids):
+        check_product_id(product_id, f"product_ids[{position}]")
+
+
+def read_options(
+    request: matching_service_pb2.MatchProductRequest, limits: Limits, path: str
+) -> MatchOptions:
+    """Checks the options of a match request and fills in the defaults.
+
+    Raises:
+        InvalidRequestError: If one is out of range.
+    """
+    count = request.match_count if request.HasField("match_count") else DEFAULT_MATCH_COUNT
+    if not 1 <= count <= limits.match_count:
+        raise InvalidRequestError(
+            f"match_count must be 1 to {limits.match_count}, got {count}",
+            field=f"{path}match_count",
+        )
+    if not 0 <= request.min_probability <= 1:
+        raise InvalidRequestError(
+            f"min_probability must be 0 to 1, got {request.min_probability}",
+            field=f"{path}min_probability",
+        )
+    weights = None
+    if request.HasField("weights"):
+        try:
+            weights = Weights(image=request.weights.image, text=request.weights.text)
+        except ValueError as error:
+            raise InvalidRequestError(str(error), field=f"{path}weights") from None
+    return MatchOptions(match_count=count, weights=weights, min_probability=request.min_probability)
+
+
+def check_expected_encoder(
+    request: matching_service_pb2.MatchProductRequest, contract: EncoderContract, path: str
+) -> None:
+    """Checks that the serving encoder is the one that the caller relies on.
+
+    Raises:
+        InvalidRequestError: If the version is negative.
+        EncoderMismatchError: If it is another one.
+    """
+    if request.encoder_version < 0:
+        raise InvalidRequestError(
+            f"encoder_version must be zero or more, got {request.encoder_version}",
+            field=f"{path}encoder_version",
+        )
+    if request.encoder_digest and request.encoder_digest != contract.digest:
+        raise EncoderMismatchError(
+            f"the request expects the encoder {request.encoder_digest[:128]}, "
+            f"but {contract.digest} (version {contract.version}) serves",
+            facts={"expected_digest": request.encoder_digest, "serving_digest": contract.digest},
+        )
+    if request.encoder_version and request.encoder_version != contract.version:
+        raise EncoderMismatchError(
+            f"the request expects encoder version {request.encoder_version}, "
+            f"but version {contract.version} ({contract.digest}) serves",
+            facts={
+                "expected_version": str(request.encoder_version),
+                "serving_version": str(contract.version),
+            },
+        )
+
+
+def read_page(request: catalog_service_pb2.ListProductsRequest) -> tuple[int, str]:
+    """Returns the page size and the product_id that the page comes after.
+
+    Raises:
+        InvalidRequestError: If either is out of range.
+    """
+    size = request.page_size or DEFAULT_PAGE_SIZE
+    if not 1 <= size <= PAGE_SIZE_LIMIT:
+        raise InvalidRequestError(
+            f"page_size must be 1 to {PAGE_SIZE_LIMIT}, or 0 for {DEFAULT_PAGE_SIZE}, got {size}",
+            field="page_size",
+        )
+    if not request.page_token:
+        return size, ""
+    try:
+        token = base64.b64decode(request.page_token, altchars=b"-_", validate=True)
+        if not token.startswith(_TOKEN_PREFIX):
+            raise ValueError
+        return size, token.removeprefix(_TOKEN_PREFIX).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidRequestError(
+            "page_token must be the next_page_token of an earlier answer", field="page_token"
+        ) from None
+
+
+def page_token(product_id: str) -> str:
+    """Makes the token of the page that comes after a product."""
+    return base64.urlsafe_b64encode(_TOKEN_PREFIX + product_id.encode()).decode()
+
+
+def _check_size(message: _HasTexts, further: Sequence[str], limits: Limits, path: str) -> None:
+    if len(message.image) > limits.image_bytes:
+        raise InvalidRequestError(
+            f"image must be at most {limits.image_bytes} bytes, got {len(message.image)}",
+            field=f"{path}.image",
+        )
+    attributes = message.attributes
+    if len(attributes) > limits.attribute_count:
+        raise InvalidRequestError(
+            f"attributes must be at most {limits.attribute_count}, got {len(attributes)}",
+            field=f"{path}.attributes",
+        )
+    texts = (message.title, message.description, message.category, message.brand, *further)
+    size = sum(len(text.encode()) for text in (*texts, *attributes, *attributes.values()))
+    if size > limits.text_bytes:
+        raise InvalidRequestError(
+            f"all text fields together must be at most {limits.text_bytes} bytes of UTF-8, "
+            f"got {size}",
+            field=path,
+        )
+
+
+def _check_not_empty(message: _HasTexts, path: str) -> None:
+    texts = (message.title, message.description, message.category, message.brand)
+    if message.image or any(text.strip() for text in (*texts, *message.attributes.values())):
+        return
+    raise InvalidRequestError(
+        f"{path} must have an image or a text (title, description, category, brand or attributes), "
+        "both are missing",
+        field=path,
+    )

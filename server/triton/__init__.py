@@ -1,0 +1,1 @@
+"""Triton as a process: which one, what it serves, and its launcher."""

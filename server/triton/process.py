@@ -1,0 +1,287 @@
+"""A `tritonserver` process of our own: started, watched, stopped, never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import http
+import http.client
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from server.triton.child_processes import children, is_alive
+from server.triton.installation import TritonInstallation, find_triton
+from server.triton.repository import check_version, config_name
+from server.triton.settings import TritonSettings, free_ports, listen
+
+logger = logging.getLogger(__name__)
+
+_READY_POLL_S: Final = 0.05
+# In-flight requests get this long when the server is told to stop.
+_EXIT_TIMEOUT_S: Final = 10
+
+# Asks the kernel to stop the server when the launcher dies, however that happens, and becomes the
+# server. A program of its own because Python code between fork and exec is not safe with threads.
+_EXEC_TIED_TO_PARENT: Final = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the launcher died")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class TritonStartError(RuntimeError):
+    """Triton did not become ready; the message ends with the end of its log."""
+
+
+class TritonServer:
+    """One `tritonserver` process, from start to stop; also a context manager.
+
+    It ends with the process that started it (to be exact: with the thread that called `start`).
+    It can be started again after `stop` or `kill`, on the same ports.
+    """
+
+    def __init__(
+        self, settings: TritonSettings, installation: TritonInstallation | None = None
+    ) -> None:
+        """Chooses the ports; starts nothing.
+
+        Args:
+            settings: What to serve, and where.
+            installation: The server to run; found on this machine by default.
+
+        Raises:
+            RepositoryError: If the repository lacks the version.
+            TritonNotFoundError: If there is no usable server.
+        """
+        if settings.version is not None:
+            check_version(settings.model_repository, settings.version, settings.models)
+        self._settings = settings
+        self._installation = installation or find_triton()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self._log_start = 0
+        stated = (settings.grpc_port, settings.http_port, settings.metrics_port)
+        self._grpc_port, self._http_port, self._metrics_port = free_ports(settings.host, stated)
+        self._shm_prefix = f"twinshelf_{os.getpid()}_{self._grpc_port}_"
+
+    @property
+    def grpc_address(self) -> str:
+        """Host and port of gRPC."""
+        return f"{self._settings.host}:{self._grpc_port}"
+
+    @property
+    def http_address(self) -> str:
+        """Host and port of HTTP."""
+        return f"{self._settings.host}:{self._http_port}"
+
+    @property
+    def metrics_address(self) -> str:
+        """Host and port of the Prometheus metrics, which are at /metrics."""
+        return f"{self._settings.host}:{self._metrics_port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running server, or None."""
+        return self._process.pid if self.is_running and self._process else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def dead_model_count(self) -> int:
+        """Number of Python models whose process has died.
+
+        Server 2.51 starts none of them again, answers INTERNAL for them from then on, and yet
+        says that it and they are ready.
+        """
+        pid = self.pid
+        return 0 if pid is None else sum(not is_alive(child) for child in children(pid))
+
+    def start(self) -> None:
+        """Starts the server and returns when all models are loaded, warm and ready.
+
+        Raises:
+            TritonStartError: If a port is taken, a model does not load, or it takes too long.
+        """
+        if self.is_running:
+            raise TritonStartError("Triton is running already")
+        self._check_ports()
+        self._folder = Path(tempfile.mkdtemp(prefix="twinshelf-triton-"))
+        try:
+            self._launch(self._folder)
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stops the server: asks first, kills it when it does not answer. Safe to repeat."""
+        if self._process is not None:
+            if self.is_running:
+                self._process.terminate()
+                try:
+                    self._process.wait(self._settings.stop_timeout_s)
+                except subprocess.TimeoutExpired:
+                    logger.warning("Triton did not stop in time and is killed")
+            self.kill()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def kill(self) -> None:
+        """Ends the server and its Python models at once, as a crash would. Safe to repeat."""
+        if self._process is None:
+            return
+        # The server leads a session of its own, so that its group is it and its Python stubs.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for leftover in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
+            leftover.unlink(missing_ok=True)
+        self._process = None
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Waits for the server to end; returns its exit status, or None at the timeout."""
+        if self._process is None:
+            return None
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def log_tail(self, line_count: int = 20) -> str:
+        """Returns the last lines of the log of this start."""
+        try:
+            with self._log_path().open("rb") as log:
+                log.seek(self._log_start)
+                lines = log.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        # Triton prints tables of its options as it gives up: no help to anyone.
+        told = [line for line in lines if line.strip() and not line.startswith(("|", "+--"))]
+        return "\n".join(told[-line_count:])
+
+    def command(self, backends: Path) -> list[str]:
+        """Returns the command line, for a folder of backends."""
+        settings = self._settings
+        command = [
+            str(self._installation.binary),
+            f"--model-repository={settings.model_repository.resolve()}",
+            f"--backend-directory={backends}",
+            "--model-control-mode=explicit",
+            *(f"--load-model={model}" for model in settings.models),
+            f"--grpc-address={settings.host}",
+            f"--grpc-port={self._grpc_port}",
+            f"--http-address={settings.host}",
+            f"--http-port={self._http_port}",
+            f"--metrics-address={settings.host}",
+            f"--metrics-port={self._metrics_port}",
+            f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
+            f"--exit-timeout-secs={_EXIT_TIMEOUT_S}",
+        ]
+        if settings.version is not None:
+            command.append(f"--model-config-name={config_name(settings.version)}")
+        return command
+
+    def __enter__(self) -> Self:
+        """Starts the server."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stops the server."""
+        self.stop()
+
+    def _launch(self, folder: Path) -> None:
+        command = self.command(self._installation.make_backends(folder))
+        log_path = self._log_path()
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        with log_path.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    "-c",
+                    _EXEC_TIED_TO_PARENT,
+                    str(os.getpid()),
+                    *command,
+                ],
+                env={**os.environ, **self._installation.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C goes to the launcher alone, which then stops the server in order.
+                start_new_session=True,
+            )
+
+    def _check_ports(self) -> None:
+        ports = {
+            "grpc-port": self._grpc_port,
+            "http-port": self._http_port,
+            "metrics-port": self._metrics_port,
+        }
+        for name, port in ports.items():
+            try:
+                listen(self._settings.host, port).close()
+            except OSError as error:
+                raise TritonStartError(
+                    f"cannot listen on {self._settings.host}:{port} ({error.strerror}): stop what "
+                    f"uses it, or choose another port with --{name}"
+                ) from error
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + self._settings.ready_timeout_s
+        while not self._is_ready():
+            if not self.is_running:
+                raise TritonStartError(f"Triton did not start. {self._reason()}")
+            if time.monotonic() > deadline:
+                raise TritonStartError(
+                    f"Triton was not ready after {self._settings.ready_timeout_s:g} s. "
+                    f"Its log ends:\n{self.log_tail()}"
+                )
+            time.sleep(_READY_POLL_S)
+
+    def _reason(self) -> str:
+        tail = self.log_tail(400)
+        # All that matters stands behind this, if Triton came to say it.
+        _, found, reason = tail.rpartition("error: creating server: ")
+        if found:
+            return f"It says:\n{reason}"
+        return "Its log ends:\n" + "\n".join(tail.splitlines()[-20:])
+
+    def _is_ready(self) -> bool:
+        connection = http.client.HTTPConnection(self._settings.host, self._http_port, timeout=2)
+        try:
+            connection.request("GET", "/v2/health/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _log_path(self) -> Path:
+        if self._settings.log_path is not None:
+            return self._settings.log_path
+        if self._folder is None:
+            raise FileNotFoundError("the log is gone with the server's temporary folder")
+        return self._folder / "triton.log"

@@ -1,0 +1,85 @@
+"""The write queue: order, batches, failures and closing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from server.catalogue.write_queue import WriteQueue
+from server.errors import ServerStoppingError
+
+
+async def test_items_are_processed_in_order_and_in_batches() -> None:
+    batches: list[list[int]] = []
+    may_go = threading.Event()
+
+    def process(items: Sequence[int]) -> list[int]:
+        may_go.wait(10)
+        batches.append(list(items))
+        return [item * 2 for item in items]
+
+    writes: WriteQueue[int, int] = WriteQueue(process, batch_limit=10)
+    waiting = [asyncio.ensure_future(writes.submit(item)) for item in range(35)]
+    await asyncio.sleep(0)
+    may_go.set()
+    assert await asyncio.gather(*waiting) == [item * 2 for item in range(35)]
+    assert [item for batch in batches for item in batch] == list(range(35))
+    assert max(map(len, batches)) == 10
+    await asyncio.to_thread(writes.close)
+
+
+async def test_a_failure_reaches_every_waiter_of_the_batch_and_the_queue_goes_on() -> None:
+    def process(items: Sequence[int]) -> list[int]:
+        if 13 in items:
+            raise OSError("disk full")
+        return list(items)
+
+    writes: WriteQueue[int, int] = WriteQueue(process, batch_limit=1)
+    results = await asyncio.gather(*map(writes.submit, (1, 13, 2)), return_exceptions=True)
+    assert results[0] == 1
+    assert isinstance(results[1], OSError)
+    assert results[2] == 2
+    await asyncio.to_thread(writes.close)
+
+
+async def test_closing_finishes_what_was_submitted_and_takes_no_more() -> None:
+    may_go = threading.Event()
+    done: list[int] = []
+
+    def process(items: Sequence[int]) -> list[int]:
+        may_go.wait(10)
+        done.extend(items)
+        return list(items)
+
+    writes: WriteQueue[int, int] = WriteQueue(process, batch_limit=2)
+    waiting = [asyncio.ensure_future(writes.submit(item)) for item in range(5)]
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(asyncio.to_thread(writes.close))
+    may_go.set()
+    await closing
+    assert await asyncio.gather(*waiting) == done == list(range(5))
+    with pytest.raises(ServerStoppingError):
+        await writes.submit(6)
+    await asyncio.to_thread(writes.close)
+
+
+async def test_a_waiter_that_leaves_does_not_undo_its_item() -> None:
+    may_go = threading.Event()
+    done: list[int] = []
+
+    def process(items: Sequence[int]) -> list[int]:
+        may_go.wait(10)
+        done.extend(items)
+        return list(items)
+
+    writes: WriteQueue[int, int] = WriteQueue(process, batch_limit=2)
+    waiting = asyncio.ensure_future(writes.submit(1))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    may_go.set()
+    assert await writes.submit(2) == 2
+    assert done == [1, 2]
+    await asyncio.to_thread(writes.close)

@@ -1,0 +1,111 @@
+"""Arithmetic of embeddings against cosines computed one by one."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from server.encoders.embedding import (
+    OfferEmbedding,
+    query_vector,
+    score_products,
+    split_output,
+    stored_vector,
+)
+from server.encoders.modalities import Pattern, Weights
+from tests.server.fake_encoder import make_contract
+
+CONTRACT = make_contract(image_dim=24, text_dim=8, embedding_dim=32, fusion_weight=0.2)
+PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
+
+
+def unit(rng: np.random.Generator, dimension: int) -> np.ndarray:
+    row = rng.normal(size=dimension).astype(np.float32)
+    return row / np.linalg.norm(row)
+
+
+def random_embedding(rng: np.random.Generator, pattern: Pattern) -> OfferEmbedding:
+    return OfferEmbedding(
+        image=unit(rng, 24) if pattern.has_image else None,
+        text=unit(rng, 8) if pattern.has_text else None,
+    )
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("weights", [(1, 0), (0, 1), (0.5, 0.5), (3, 1)])
+def test_inner_product_and_score_are_the_weighted_mean_of_cosines(
+    pattern: Pattern, weights: tuple[float, float]
+) -> None:
+    rng = np.random.default_rng(int(pattern))
+    offer = random_embedding(rng, pattern)
+    asked = Weights(image=weights[0], text=weights[1])
+    try:
+        ours = asked.restricted_to(pattern)
+    except ValueError:
+        assert (pattern.has_image and weights[0]) or (pattern.has_text and weights[1]) == 0
+        return
+    products = [random_embedding(rng, p) for p in (*PATTERNS, *PATTERNS)]
+    stored = np.stack([stored_vector(p, CONTRACT) for p in products])
+    scores = score_products(offer, ours, stored, CONTRACT)
+    products_of_vectors = stored.astype(np.float32) @ query_vector(offer, ours, CONTRACT)
+    for i, product in enumerate(products):
+        parts = [
+            (weight, float(a @ b))
+            for weight, a, b in (
+                (ours.image, offer.image, product.image),
+                (ours.text, offer.text, product.text),
+            )
+            if a is not None and b is not None and weight > 0
+        ]
+        # fp16 keeps 11 bits of each component.
+        dot = sum(weight * cosine for weight, cosine in parts)
+        assert products_of_vectors[i] == pytest.approx(dot, abs=2e-3)
+        if parts:
+            share = sum(weight for weight, _ in parts)
+            assert scores.total[i] == pytest.approx(dot / share, abs=2e-3)
+        else:
+            assert math.isnan(scores.total[i])
+        assert math.isnan(scores.image[i]) == (offer.image is None or product.image is None)
+        assert math.isnan(scores.text[i]) == (offer.text is None or product.text is None)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_what_an_ensemble_answers_is_split_into_unit_halves(pattern: Pattern) -> None:
+    embedding = random_embedding(np.random.default_rng(1), pattern)
+    image, text = embedding.image, embedding.text
+    if image is not None and text is not None:
+        row = np.concatenate([math.sqrt(0.2) * image, math.sqrt(0.8) * text]).astype(np.float32)
+    else:
+        row = image if image is not None else text
+    split = split_output(row, pattern, CONTRACT)
+    for got, expected in ((split.image, image), (split.text, text)):
+        assert (got is None) == (expected is None)
+        if got is not None:
+            np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("row", [np.full(24, np.nan), np.zeros(24), np.ones(24), np.ones(25)])
+def test_rows_that_are_no_embedding_are_refused(row: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="must"):
+        split_output(row.astype(np.float32), Pattern.IMAGE, CONTRACT)
+
+
+def test_weights_are_normalised_over_what_is_there() -> None:
+    for image, text in itertools.product([0.0, 1e-30, 1.0, 7.0, 1e300], repeat=2):
+        if image == text == 0:
+            continue
+        ours = Weights(image=image, text=text).restricted_to(Pattern.BOTH)
+        assert ours.image + ours.text == pytest.approx(1)
+        assert ours.image >= ours.text if image > text else ours.image <= ours.text
+    assert Weights(image=3, text=1).restricted_to(Pattern.IMAGE) == Weights(image=1, text=0)
+    with pytest.raises(ValueError, match="only the text"):
+        Weights(image=3, text=0).restricted_to(Pattern.TEXT)
+
+
+@pytest.mark.parametrize(("image", "text"), [(-1, 1), (float("nan"), 1), (1, float("inf")), (0, 0)])
+def test_weights_out_of_range_are_refused(image: float, text: float) -> None:
+    with pytest.raises(ValueError, match="weight"):
+        Weights(image=image, text=text)

@@ -1,0 +1,143 @@
+"""LocalEncoder over a tiny published repository, against the same steps taken by hand."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from server.encoders.embedding import OfferEmbedding
+from server.encoders.encoder import EncoderInput
+from server.encoders.local_encoder import LocalEncoder
+from server.errors import EncoderContractError, EncoderUnavailableError, InvalidRequestError
+from tests.model_repository.tiny_repository import TinyVersion, publish_tiny_version
+from tests.model_repository.triton_calls import photo
+from tests.server.fake_encoder import make_contract
+from training.preprocessing.images import decode_image
+from training.preprocessing.tokens import TextTokenizer
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyVersion:
+    repository = tmp_path_factory.mktemp("model_repository")
+    first = publish_tiny_version(repository, version=1)
+    publish_tiny_version(repository, version=2)
+    return first
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny: TinyVersion) -> LocalEncoder:
+    return LocalEncoder(tiny.repository, 1, thread_count=1)
+
+
+def run_graph(tiny: TinyVersion, model: str, **inputs: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(
+        str(tiny.onnx_path(model)), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, inputs)[0]
+
+
+def image_row(tiny: TinyVersion, data: bytes) -> np.ndarray:
+    return run_graph(tiny, "image_tower", PIXELS=decode_image(data, tiny.settings)[None])[0]
+
+
+def text_row(tiny: TinyVersion, text: str) -> np.ndarray:
+    tokens = TextTokenizer(tiny.tokenizer_path, tiny.settings).encode([text])
+    return run_graph(
+        tiny, "text_tower", INPUT_IDS=tokens.input_ids, ATTENTION_MASK=tokens.attention_mask
+    )[0]
+
+
+async def test_rows_of_every_pattern_equal_the_steps_taken_by_hand(
+    tiny: TinyVersion, encoder: LocalEncoder
+) -> None:
+    texts = ["red tea 500 g", "large blue cup " * 3, "<b>кофе</b>"]
+    photos = [photo(40, 30, seed=1), photo(20, 90, seed=2, image_format="PNG")]
+    rows = [
+        EncoderInput(image=image, text=text)
+        for image in (*photos, None)
+        for text in (*texts, None)
+        if image or text
+    ]
+    embeddings = await encoder.encode(rows, encoder.contract)
+    for row, embedding in zip(rows, embeddings, strict=True):
+        assert isinstance(embedding, OfferEmbedding)
+        assert embedding.pattern is row.pattern
+        # Rows of a batch are padded to the longest: sums in fp32 run in another order.
+        if row.image is not None:
+            np.testing.assert_allclose(embedding.image, image_row(tiny, row.image), atol=1e-5)
+        if row.text is not None:
+            np.testing.assert_allclose(embedding.text, text_row(tiny, row.text), atol=1e-5)
+
+
+def test_more_rows_than_a_batch_are_taken_in_parts(encoder: LocalEncoder) -> None:
+    rows = [EncoderInput(image=None, text=f"tea {i % 40}") for i in range(80)]
+    embeddings = encoder.encode_now(rows)
+    for i in range(40):
+        np.testing.assert_allclose(embeddings[i].text, embeddings[i + 40].text, atol=1e-5)
+    assert encoder.encode_now([]) == []
+
+
+def test_one_broken_photo_fails_alone(encoder: LocalEncoder) -> None:
+    good = photo(40, 30, seed=3)
+    rows = [
+        EncoderInput(image=good, text="tea"),
+        EncoderInput(image=good[:200], text="tea"),
+        EncoderInput(image=b"no photo", text="tea"),
+        EncoderInput(image=good, text="tea"),
+    ]
+    first, cut, other, last = encoder.encode_now(rows)
+    for error in (cut, other):
+        assert isinstance(error, InvalidRequestError)
+        assert error.field == "image"
+    np.testing.assert_allclose(first.image, last.image, atol=1e-6)
+    alone = encoder.encode_now(rows[:1])[0]
+    np.testing.assert_allclose(first.image, alone.image, atol=1e-5)
+
+
+def test_a_decompression_bomb_is_refused_by_its_size(encoder: LocalEncoder) -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (10_000, 5_000)).save(buffer, "PNG")
+    (error,) = encoder.encode_now([EncoderInput(image=buffer.getvalue(), text=None)])
+    assert isinstance(error, InvalidRequestError)
+    assert "pixels" in error.message
+
+
+def test_two_versions_live_side_by_side_and_the_newest_is_the_default(
+    tiny: TinyVersion, encoder: LocalEncoder
+) -> None:
+    newest = LocalEncoder(tiny.repository, thread_count=1)
+    assert (encoder.contract.version, newest.contract.version) == (1, 2)
+    row = [EncoderInput(image=photo(20, 20), text="tea")]
+    assert not np.allclose(newest.encode_now(row)[0].image, encoder.encode_now(row)[0].image)
+
+
+async def test_another_contract_is_answered_by_unavailable(encoder: LocalEncoder) -> None:
+    (error,) = await encoder.encode([EncoderInput(image=None, text="tea")], make_contract("other"))
+    assert isinstance(error, EncoderUnavailableError)
+
+
+def test_a_version_that_is_not_published_is_refused(tiny: TinyVersion, tmp_path: Path) -> None:
+    with pytest.raises(EncoderContractError, match="no version 9 .* published versions: 1, 2"):
+        LocalEncoder(tiny.repository, 9)
+    with pytest.raises(EncoderContractError, match="no model 'product_encoder'"):
+        LocalEncoder(tmp_path)
+
+
+def test_a_part_with_a_broken_configuration_is_refused(tmp_path: Path) -> None:
+    publish_tiny_version(tmp_path)
+    (tmp_path / "fusion" / "configs" / "v1.pbtxt").write_text("unknown_field: 1")
+    with pytest.raises(EncoderContractError, match="v1.pbtxt is not a Triton model configuration"):
+        LocalEncoder(tmp_path)
+
+
+def test_a_version_without_a_contract_is_refused(tmp_path: Path) -> None:
+    publish_tiny_version(tmp_path)
+    path = tmp_path / "text_encoder" / "configs" / "v1.pbtxt"
+    path.write_text(path.read_text().replace("twinshelf_contract", "something_else"))
+    with pytest.raises(EncoderContractError, match="twinshelf_contract"):
+        LocalEncoder(tmp_path)

@@ -1,0 +1,123 @@
+"""Tests of starting, crashing and stopping the real Triton."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tritonclient import grpc as triton
+
+from server.triton.installation import TritonInstallation
+from server.triton.process import TritonServer, TritonStartError
+from server.triton.settings import TritonSettings, listen
+from tests.server.identity_repository import MODEL, write_identity_repository
+
+
+def ask(address: str) -> list[list[float]]:
+    sent = np.array([[1.0, 2.0]], np.float32)
+    with triton.InferenceServerClient(address) as client:
+        tensor = triton.InferInput("X", [1, 2], "FP32").set_data_from_numpy(sent)
+        return client.infer(MODEL, [tensor], client_timeout=30).as_numpy("Y").tolist()
+
+
+def fake_server(tmp_path: Path, script: str) -> TritonInstallation:
+    binary = tmp_path / "tritonserver"
+    binary.write_text(f"#!/bin/sh\n{script}\n")
+    binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
+    return TritonInstallation(binary=binary, backends=tmp_path)
+
+
+def shared_memory(server_port: str) -> list[Path]:
+    return list(Path("/dev/shm").glob(f"twinshelf_{os.getpid()}_{server_port}_*"))
+
+
+@pytest.mark.triton
+def test_a_server_starts_again_on_its_ports_after_a_crash_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    settings = TritonSettings(model_repository=write_identity_repository(tmp_path), models=(MODEL,))
+    server = TritonServer(settings)
+    port = server.grpc_address.rpartition(":")[2]
+
+    with server:
+        assert ask(server.grpc_address) == [[1.0, 2.0]]
+        assert shared_memory(port)
+        assert server.pid is not None
+        server.kill()
+        assert not server.is_running
+        assert not shared_memory(port)
+        server.start()
+        assert ask(server.grpc_address) == [[1.0, 2.0]]
+
+    assert not server.is_running
+    assert server.pid is None
+    assert not shared_memory(port)
+
+
+@pytest.mark.triton
+def test_a_model_that_does_not_load_is_named_with_the_reason(tmp_path: Path) -> None:
+    repository = write_identity_repository(tmp_path)
+    (repository / MODEL / "1" / "model.onnx").unlink()
+    server = TritonServer(TritonSettings(model_repository=repository, models=(MODEL,)))
+
+    with pytest.raises(TritonStartError, match=f"(?s)'{MODEL}'.*there is no ONNX file") as caught:
+        server.start()
+
+    assert len(str(caught.value)) < 1500
+    assert not server.is_running
+
+
+def test_a_taken_port_is_named_with_its_option(tmp_path: Path) -> None:
+    with listen("127.0.0.1", 0) as holder:
+        port = holder.getsockname()[1]
+        settings = TritonSettings(model_repository=tmp_path, metrics_port=port)
+        server = TritonServer(settings, fake_server(tmp_path, "exec sleep 60"))
+
+        with pytest.raises(TritonStartError, match=rf"127.0.0.1:{port} .*--metrics-port"):
+            server.start()
+
+
+def test_a_server_that_ends_at_once_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    server = TritonServer(
+        TritonSettings(model_repository=tmp_path), fake_server(tmp_path, "echo no licence; exit 7")
+    )
+
+    with pytest.raises(TritonStartError, match="(?s)did not start.*no licence"):
+        server.start()
+
+
+def test_a_server_that_is_never_ready_is_given_up_in_time(tmp_path: Path) -> None:
+    settings = TritonSettings(model_repository=tmp_path, ready_timeout_s=0.3)
+    server = TritonServer(settings, fake_server(tmp_path, "echo loading; exec sleep 60"))
+
+    with pytest.raises(TritonStartError, match="(?s)not ready after 0.3 s.*loading"):
+        server.start()
+
+    assert not server.is_running
+
+
+def test_a_server_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> None:
+    settings = TritonSettings(model_repository=tmp_path, ready_timeout_s=0.3, stop_timeout_s=0.2)
+    server = TritonServer(
+        settings, fake_server(tmp_path, "trap '' TERM; while true; do sleep 60; done")
+    )
+
+    with pytest.raises(TritonStartError):
+        server.start()
+
+    assert not server.is_running
+
+
+def test_the_log_goes_where_it_is_told_and_is_appended_to(tmp_path: Path) -> None:
+    log_path = tmp_path / "logs" / "triton.log"
+    settings = TritonSettings(model_repository=tmp_path, log_path=log_path)
+    for number in (1, 2):
+        with pytest.raises(TritonStartError) as caught:
+            TritonServer(settings, fake_server(tmp_path, f"echo start {number}; exit 1")).start()
+        assert f"start {number}" in str(caught.value)
+
+    assert "start 1" not in str(caught.value)
+    assert log_path.read_text().split() == ["start", "1", "start", "2"]
