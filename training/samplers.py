@@ -18,8 +18,9 @@ class SamplerConfig:
     Attributes:
         groups_per_batch: P, groups in a batch, 2 or more.
         rows_per_group: K, rows of each group, 2 or more.
-        with_catalogue_row: Whether one of the K rows is always the group's catalogue product,
-            where it has one: matching is against those.
+        with_catalogue_row: Whether one of the K rows is always a catalogue product of the group,
+            where it has one, and the others are offers, where it has some: these are matched
+            against those.
         similar_share: Share of the batches that are drawn from one category at a time, 0 to 1:
             near-duplicates must meet to be told apart.
         size_power: A batch draws groups with chances as (rows of the group)^size_power, 0 to 1: 0
@@ -90,7 +91,11 @@ class GroupBatchSampler(Sampler[list[int]]):
             self.rows[group].append(row)
         if len(self.rows) < 2:
             raise ValueError(f"training needs two groups or more, got {len(self.rows)}")
-        self.anchors = {groups[row]: row for row in catalogue_rows}
+        catalogue = frozenset(catalogue_rows)
+        self.anchors = {
+            g: [row for row in rows if row in catalogue] for g, rows in self.rows.items()
+        }
+        self.offers = {g: [r for r in rows if r not in catalogue] for g, rows in self.rows.items()}
         self.category_of = {
             group: categories[rows[0]] if categories else "" for group, rows in self.rows.items()
         }
@@ -152,9 +157,9 @@ class GroupBatchSampler(Sampler[list[int]]):
     def _draw_rows(self, group: int, generator: np.random.Generator) -> list[int]:
         count, rows = self.config.rows_per_group, self.rows[group]
         first: list[int] = []
-        if self.config.with_catalogue_row and group in self.anchors:
-            first = [self.anchors[group]]
-            rows = [row for row in rows if row != first[0]] or first
+        if self.config.with_catalogue_row and (anchors := self.anchors[group]):
+            first = [anchors[0] if len(anchors) == 1 else int(generator.choice(anchors))]
+            rows = self.offers[group] or [row for row in rows if row != first[0]] or first
         rest = count - len(first)
         times = math.ceil(rest / len(rows))
         drawn = np.concatenate([generator.permutation(rows) for _ in range(times)])[:rest]

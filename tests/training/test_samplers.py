@@ -66,6 +66,23 @@ def test_the_catalogue_row_is_in_every_batch_of_its_group():
                 assert batch.count(row) == 1
 
 
+def test_offers_meet_each_catalogue_row_of_their_group_in_turn():
+    groups = [0] * 5 + [1] * 3 + [2] * 2
+    catalogue = [1, 2, 3, 5, 6, 7]  # of group 0, and all of group 1
+    config = SamplerConfig(groups_per_batch=3, rows_per_group=2, similar_share=0.0)
+    sampler = GroupBatchSampler(groups, config, seed=42, catalogue_rows=catalogue)
+    drawn = [
+        tuple(row for row in batch if groups[row] == group)
+        for _ in range(40)
+        for batch in sampler
+        for group in range(3)
+    ]
+    pairs = {group: {pair for pair in drawn if groups[pair[0]] == group} for group in range(3)}
+    assert pairs[0] == {(product, offer) for product in (1, 2, 3) for offer in (0, 4)}
+    assert pairs[1] == {(a, b) for a in (5, 6, 7) for b in (5, 6, 7) if a != b}
+    assert pairs[2] == {(8, 9), (9, 8)}
+
+
 def test_similar_batches_hold_one_category_where_it_is_large_enough():
     groups = [g for g in range(40) for _ in range(2)]
     categories = [f"category {g % 2}" for g in groups]
