@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from training.catalogues.esci import LOCALES, read_esci_tables
 from training.catalogues.fashion import read_fashion
 from training.catalogues.generated.catalogue import generate_catalogue
 from training.catalogues.grocery import read_grocery
@@ -30,13 +31,22 @@ BAD_ROWS = "bad_rows.csv"
 SUMMARY = "data.json"
 TABLES = ("train", "queries", "gallery")
 SHOWN_BAD_ROW_COUNT = 10
+Reader = Callable[[Path, PreprocessingSettings, int], MatchingData]
+
+
+def _esci_reader(locale: str) -> Reader:
+    return lambda folder, settings, seed: read_esci_tables(folder, seed, locale)
+
+
 # Data sets with a folder and a layout of their own, by the name that --data takes.
-PUBLISHED: Mapping[str, Callable[[Path, PreprocessingSettings, int], MatchingData]] = {
+PUBLISHED: Mapping[str, Reader] = {
     "grocery": lambda folder, settings, seed: read_grocery(folder, settings),
     "fashion": read_fashion,
     "shopee": read_shopee,
     "sports": read_sports,
     "kazanexpress": read_kazanexpress,
+    "esci": _esci_reader(""),
+    **{f"esci-{locale}": _esci_reader(locale) for locale in LOCALES},
 }
 
 
@@ -229,7 +239,7 @@ def _digest_inputs(source: Source) -> str:
     package = Path(__file__).parent
     codes = (package.glob(pattern) for pattern in ("catalogues/*.py", "preprocessing/*.py", "*.py"))
     for path in sorted(path for found in codes for path in found):
-        if path.parent != package or path.stem in ("prepare", "product"):
+        if path.parent != package or path.stem in ("prepare", "product", "query_product"):
             digest.update(path.read_bytes())
     lists = [Path(source.data)] if Path(source.data).is_file() else []
     if source.data_dir is not None and source.data != "generated":

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.texts import join_fields
 from training.product import Product
-from training.training_data import text_fields
 
 
 class Relevance(StrEnum):
@@ -44,6 +41,8 @@ class QueryProduct:
         query: What the shopper typed; never empty.
         product: The product that was judged.
         label: How well it answers.
+        locale: Country of the shop, such as "us"; empty when unknown.
+        is_held_out: Whether the data set keeps the query for testing.
 
     Raises:
         ValueError: If the query is empty.
@@ -52,21 +51,19 @@ class QueryProduct:
     query: str
     product: Product
     label: Relevance
+    locale: str = ""
+    is_held_out: bool = False
 
     def __post_init__(self) -> None:
         if not self.query.strip():
             raise ValueError("query must not be empty")
 
+    @property
+    def query_id(self) -> str:
+        """Identifier of the query: case and blanks do not make another one, a country does."""
+        return f"query {self.locale}: {' '.join(self.query.casefold().split())}"
 
-def query_text(pair: QueryProduct, settings: PreprocessingSettings) -> str:
-    """Returns the query as the text tower reads it: cleaned, behind the query prefix.
-
-    A query is no title of one's own shop, but it stands where an offer's title stands.
-    """
-    fields = {settings.text_fields[0]: pair.query} if settings.text_fields else {}
-    return settings.query_prefix + join_fields(fields, settings)
-
-
-def passage_text(pair: QueryProduct, settings: PreprocessingSettings) -> str:
-    """Returns the product as the text tower reads it: fields joined, behind the passage prefix."""
-    return settings.passage_prefix + join_fields(text_fields(pair.product), settings)
+    @property
+    def offer(self) -> Product:
+        """The query as a record: a title and nothing else."""
+        return Product(product_id=self.query_id, title=self.query)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.catalogues.photos import write_broken_photo, write_photo
+from tests.training.catalogues.small_esci import write_small_esci
 from training.catalogues.table import read_table, write_table
 from training.prepare import Source, find_prepared, main, prepare
 from training.product import Product
@@ -182,3 +183,16 @@ def test_a_published_set_is_prepared_by_name_and_read_again_when_its_file_change
     assert find_prepared(source, out) is not None
     cards.write_text(header + "".join(lines[:6]), encoding="utf-8")
     assert find_prepared(source, out) is None
+
+
+def test_judged_searches_are_prepared_by_name_and_missing_files_are_named(tmp_path, capsys):
+    folder, out = tmp_path / "raw", tmp_path / "out"
+    folder.mkdir()
+    arguments = ["--data", "esci-us", "--data-dir", str(folder), "--out", str(out)]
+    assert main(arguments) == 1
+    assert "neither shopping_queries_dataset_examples.parquet" in capsys.readouterr().err
+    write_small_esci(folder)
+    assert main(arguments) == 0
+    assert counts(out) == {"train": 204, "queries": 13, "gallery": 384}
+    assert main(["--data", "esci-jp", *arguments[2:]]) == 1
+    assert "no usable row in esci-jp" in capsys.readouterr().err

@@ -2,18 +2,25 @@
 
 import pytest
 
-from training.preprocessing.settings import PreprocessingSettings
 from training.product import Product
-from training.query_product import QueryProduct, Relevance, passage_text, query_text
+from training.query_product import QueryProduct, Relevance
 
-PRODUCT = Product(product_id="B1", title="Cable <b>USB</b>", brand="Anker")
+PRODUCT = Product(product_id="B1", title="Cable USB", brand="Anker")
 
 
-def test_query_and_passage_get_their_prefixes():
-    settings = PreprocessingSettings(query_prefix="query: ", passage_prefix="passage: ")
-    pair = QueryProduct(query=" usb&amp;c  cable ", product=PRODUCT, label=Relevance.EXACT)
-    assert query_text(pair, settings) == "query: usb&c cable"
-    assert passage_text(pair, settings) == "passage: Cable USB | Anker"
+def judged(query: str, locale: str = "") -> QueryProduct:
+    return QueryProduct(query=query, product=PRODUCT, label=Relevance.EXACT, locale=locale)
+
+
+def test_case_and_blanks_make_no_other_query_and_a_country_does():
+    assert judged("USB  Cable").query_id == judged(" usb cable").query_id
+    assert judged("usb cable", "us").query_id != judged("usb cable", "es").query_id
+    assert judged("usb cable").query_id != judged("usb cables").query_id
+
+
+def test_a_query_is_an_offer_with_a_title_only():
+    offer = judged("USB cable", "us").offer
+    assert offer == Product(product_id="query us: usb cable", title="USB cable")
 
 
 def test_better_labels_gain_more():
@@ -22,4 +29,4 @@ def test_better_labels_gain_more():
 
 def test_an_empty_query_is_refused():
     with pytest.raises(ValueError, match="query must not be empty"):
-        QueryProduct(query=" ", product=PRODUCT, label=Relevance.EXACT)
+        judged(" ")

@@ -7,6 +7,8 @@ and products (product_id, product_title, product_description, product_bullet_poi
 product_color, product_locale). One file may hold both, joined; the smallest form is `query`,
 `product` (a title) and `esci_label`. A label is exact, substitute, complement or irrelevant, or its
 first letter. The older release calls the examples' locale `query_locale`.
+Files of a folder, as published: `shopping_queries_dataset_examples.parquet` with
+`shopping_queries_dataset_products.parquet`; or one joined `esci.parquet` or `esci.csv`.
 """
 
 from __future__ import annotations
@@ -19,9 +21,17 @@ from training.catalogues.cell_values import text_of
 from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
 from training.catalogues.labels import require_two_classes
 from training.catalogues.lookup import FoundRows, Key, blocks, find_rows
+from training.catalogues.reading import MatchingData
+from training.catalogues.searches import split_searches
+from training.preprocessing.texts import clean_text
 from training.product import BadRow, Product
 from training.query_product import QueryProduct, Relevance
 
+EXAMPLES = "shopping_queries_dataset_examples.parquet"
+PRODUCTS = "shopping_queries_dataset_products.parquet"
+JOINED = ("esci.parquet", "esci.csv")
+LOCALES = ("us", "es", "jp")
+_TEST = "test"
 _QUERY, _LABEL, _SPLIT = "query", "esci_label", "split"
 _ID, _TITLE, _PLAIN_TITLE = "product_id", "product_title", "product"
 _LOCALE, _OLD_LOCALE = "product_locale", "query_locale"
@@ -45,6 +55,59 @@ class EsciChoice:
     split: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EsciFiles:
+    """Where the judgements and the products lie.
+
+    Attributes:
+        examples: File of the judgements.
+        products: File of the products; None when the examples hold their titles.
+    """
+
+    examples: Path
+    products: Path | None
+
+
+def read_esci_tables(folder: Path, seed: int, locale: str = "") -> MatchingData:
+    """Reads the judged searches and makes a query and its exact products one group.
+
+    `training.catalogues.searches` tells how, and what becomes of the other judgements.
+
+    Args:
+        folder: Folder of the files.
+        seed: Seed of the split, where the data set does not say which queries are held out.
+        locale: "us", "es" or "jp"; empty reads all.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file lacks a column, all labels are of one class, or no search can be
+            learnt from.
+    """
+    files = find_esci_files(folder)
+    pairs = read_esci(files.examples, files.products, EsciChoice(locale=locale))
+    return split_searches(pairs, seed)
+
+
+def find_esci_files(place: Path) -> EsciFiles:
+    """Finds the files in a folder by their names; a file is taken as the joined one.
+
+    Raises:
+        FileNotFoundError: If they are not there.
+    """
+    if place.is_file():
+        return EsciFiles(examples=place, products=None)
+    if (place / EXAMPLES).is_file():
+        if not (place / PRODUCTS).is_file():
+            raise FileNotFoundError(f"{place} holds {EXAMPLES}, but no {PRODUCTS}")
+        return EsciFiles(examples=place / EXAMPLES, products=place / PRODUCTS)
+    for name in JOINED:
+        if (place / name).is_file():
+            return EsciFiles(examples=place / name, products=None)
+    raise FileNotFoundError(
+        f"{place} holds neither {EXAMPLES} with {PRODUCTS}, nor one joined {' or '.join(JOINED)}"
+    )
+
+
 def read_esci(
     examples: Path,
     products: Path | None = None,
@@ -53,6 +116,9 @@ def read_esci(
     block_row_count: int = 100_000,
 ) -> Iterator[QueryProduct | BadRow]:
     """Reads judged pairs of query and product, lazily.
+
+    The locale stands behind the product's identifier, because countries share these. Without
+    identifiers, products of one title are one.
 
     Args:
         examples: File of the judgements.
@@ -71,23 +137,24 @@ def read_esci(
     present = read_columns(examples)
     locale = _OLD_LOCALE if _OLD_LOCALE in present else _LOCALE
     required = [_QUERY, _LABEL]
-    required += [locale] if choice.locale or products is not None else []
     required += [_SPLIT] if choice.split else []
-    if products is not None:
-        required.append(_ID)
+    if products is None:
+        required += [locale] if choice.locale else []
+        required += [_PLAIN_TITLE if _PLAIN_TITLE in present else _TITLE]
     else:
-        required.append(_PLAIN_TITLE if _PLAIN_TITLE in present else _TITLE)
+        required += [_ID, locale]
     require_columns(examples, present, required)
     require_two_classes(examples, _LABEL)
-    optional = [name for name in (_ID, *_DETAILS) if name in present and name not in required]
+    further = (_ID, locale, _SPLIT, *_DETAILS)
+    optional = [name for name in further if name in present and name not in required]
     rows = _choose(read_cells(examples, [*required, *optional]), choice, locale)
     if products is None:
-        return (row if isinstance(row, BadRow) else _judge(row, _own_product) for row in rows)
+        return _judge_joined(rows, locale)
     products = Path(products)
     known = read_columns(products)
     require_columns(products, known, (_ID, _LOCALE, _TITLE))
     details = [_TITLE, *(name for name in _DETAILS if name in known)]
-    return _look_up(rows, products, details, locale, block_row_count)
+    return _judge_apart(rows, locale, products, details, block_row_count)
 
 
 def _choose(
@@ -101,11 +168,18 @@ def _choose(
             yield row
 
 
-def _look_up(
+def _judge_joined(rows: Iterator[CellRow | BadRow], locale: str) -> Iterator[QueryProduct | BadRow]:
+    def product_of(row: CellRow) -> Product:
+        return _make_product(row, _key(row, locale))
+
+    return (row if isinstance(row, BadRow) else _judge(row, locale, product_of) for row in rows)
+
+
+def _judge_apart(
     rows: Iterator[CellRow | BadRow],
+    locale: str,
     products: Path,
     details: Sequence[str],
-    locale: str,
     block_row_count: int,
 ) -> Iterator[QueryProduct | BadRow]:
     for block in blocks(rows, block_row_count):
@@ -113,17 +187,17 @@ def _look_up(
         found = find_rows(products, [_ID, _LOCALE], keys, details)
 
         def product_of(row: CellRow, found: FoundRows = found) -> Product:
-            return _make_product(found.take(_key(row, locale)), _key(row, locale)[0])
+            return _make_product(found.take(_key(row, locale)), _key(row, locale))
 
         for row in block:
-            yield row if isinstance(row, BadRow) else _judge(row, product_of)
+            yield row if isinstance(row, BadRow) else _judge(row, locale, product_of)
 
 
 def _key(row: CellRow, locale: str) -> Key:
-    return text_of(row.cells[_ID]), text_of(row.cells[locale])
+    return text_of(row.cells.get(_ID)), text_of(row.cells.get(locale))
 
 
-def _judge(row: CellRow, product_of: ProductOf) -> QueryProduct | BadRow:
+def _judge(row: CellRow, locale: str, product_of: ProductOf) -> QueryProduct | BadRow:
     label = _LABELS.get(text_of(row.cells[_LABEL]).lower())
     if label is None:
         expected = ", ".join(Relevance)
@@ -132,26 +206,29 @@ def _judge(row: CellRow, product_of: ProductOf) -> QueryProduct | BadRow:
             f"got {text_of(row.cells[_LABEL])[:40]!r}"
         )
     query = text_of(row.cells[_QUERY])
-    if not query:
+    if not clean_text(query):
         return row.refuse(f"column {_QUERY!r} is empty")
     try:
-        return QueryProduct(query=query, product=product_of(row), label=label)
+        return QueryProduct(
+            query=query,
+            product=product_of(row),
+            label=label,
+            locale=text_of(row.cells.get(locale)),
+            is_held_out=text_of(row.cells.get(_SPLIT)) == _TEST,
+        )
     except ValueError as error:
         return row.refuse(str(error))
 
 
-def _own_product(row: CellRow) -> Product:
-    return _make_product(row, text_of(row.cells.get(_ID)) or f"row-{row.row_number}")
-
-
-def _make_product(row: CellRow, product_id: str) -> Product:
+def _make_product(row: CellRow, key: Key) -> Product:
     column = _TITLE if _TITLE in row.cells else _PLAIN_TITLE
     title = text_of(row.cells[column])
-    if not title:
+    if not clean_text(title):
         raise ValueError(f"{row.source}, row {row.row_number}, column {column!r}: is empty")
     description, points, brand, colour = (text_of(row.cells.get(name)) for name in _DETAILS)
+    identifier, locale = key
     return Product(
-        product_id=product_id,
+        product_id="-".join(filter(None, (identifier or title.casefold(), locale))),
         title=title,
         description="\n".join(filter(None, (points, description))),
         brand=brand,

@@ -101,7 +101,7 @@ def split_by_group(rows: Iterable[Row], seed: int) -> MatchingData:
     generator = random.Random(seed)
     several = sorted(group for group, members in groups.items() if len(members) > 1)
     single = sorted(group for group, members in groups.items() if len(members) == 1)
-    held_out = {*_draw(several, generator), *_draw(single, generator)}
+    held_out = {*draw_held_out(several, generator), *draw_held_out(single, generator)}
     return MatchingData(
         train=_gather(members for group, members in groups.items() if group not in held_out),
         queries=_gather(groups[group][1:] for group in groups if group in held_out),
@@ -110,7 +110,8 @@ def split_by_group(rows: Iterable[Row], seed: int) -> MatchingData:
     )
 
 
-def _draw(groups: list[str], generator: random.Random) -> list[str]:
+def draw_held_out(groups: list[str], generator: random.Random) -> list[str]:
+    """Draws the held-out share of groups, one at least; none of fewer than two."""
     if len(groups) < 2:  # nothing to learn from would be left
         return []
     return generator.sample(groups, max(1, round(HELD_OUT_SHARE * len(groups))))

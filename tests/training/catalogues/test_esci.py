@@ -3,7 +3,15 @@
 import pandas as pd
 import pytest
 
-from training.catalogues.esci import EsciChoice, read_esci
+from tests.training.catalogues.small_esci import write_published
+from training.catalogues import esci
+from training.catalogues.esci import (
+    EsciChoice,
+    EsciFiles,
+    find_esci_files,
+    read_esci,
+    read_esci_tables,
+)
 from training.product import BadRow
 from training.query_product import Relevance
 
@@ -13,37 +21,33 @@ EXAMPLES = [
     (2, "cable usb", 11, "B1", "es", "C", 0, 1, "test"),
     (3, "usb cable", 10, "B3", "us", "I", 1, 1, "test"),
 ]
-EXAMPLE_COLUMNS = [
-    "example_id", "query", "query_id", "product_id", "product_locale", "esci_label",
-    "small_version", "large_version", "split",
-]  # fmt: skip
 PRODUCTS = [
     ("B1", "Cable USB-C 1 m", "<b>Fast</b>", "Braided", "Anker", "Black", "us"),
     ("B1", "Cable USB-C", None, None, "Anker", "Negro", "es"),
     ("B2", "Micro USB cable", None, None, None, None, "us"),
     ("B3", "Garden hose", None, None, None, None, "us"),
 ]
-PRODUCT_COLUMNS = [
-    "product_id", "product_title", "product_description", "product_bullet_point", "product_brand",
-    "product_color", "product_locale",
-]  # fmt: skip
 
 
 def write(tmp_path, examples=EXAMPLES, products=PRODUCTS):
-    paths = tmp_path / "examples.parquet", tmp_path / "products.parquet"
-    pd.DataFrame(examples, columns=EXAMPLE_COLUMNS).to_parquet(paths[0])
-    pd.DataFrame(products, columns=PRODUCT_COLUMNS).to_parquet(paths[1])
-    return paths
+    return write_published(tmp_path, examples, products)
 
 
 def test_examples_are_joined_with_products_of_their_locale(tmp_path):
     first, second, third, fourth = read_esci(*write(tmp_path))
     assert [pair.label for pair in (first, second, third, fourth)] == list(Relevance)
-    assert first.query == "usb cable" and first.product.product_id == "B1"
+    assert first.query == "usb cable" and first.product.product_id == "B1-us"
     assert first.product.title == "Cable USB-C 1 m" and first.product.brand == "Anker"
     assert first.product.description == "Braided\n<b>Fast</b>"
     assert first.product.attributes == {"color": "Black"}
     assert third.product.attributes == {"color": "Negro"}
+    assert third.product.product_id == "B1-es" and third.locale == "es"
+    assert [pair.is_held_out for pair in (first, second, third, fourth)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_blocks_do_not_change_what_is_read(tmp_path):
@@ -53,7 +57,7 @@ def test_blocks_do_not_change_what_is_read(tmp_path):
 
 def test_a_locale_and_a_split_may_be_chosen(tmp_path):
     pairs = list(read_esci(*write(tmp_path), EsciChoice(locale="us", split="test")))
-    assert [pair.product.product_id for pair in pairs] == ["B3"]
+    assert [pair.product.product_id for pair in pairs] == ["B3-us"]
 
 
 def test_the_smallest_form_needs_no_products(tmp_path):
@@ -61,7 +65,7 @@ def test_the_smallest_form_needs_no_products(tmp_path):
     path.write_text("query,product,esci_label\nusb cable,Cable,exact\nusb cable,Hose,Irrelevant\n")
     first, second = read_esci(path)
     assert (first.product.title, first.label) == ("Cable", Relevance.EXACT)
-    assert second.label is Relevance.IRRELEVANT and second.product.product_id == "row-2"
+    assert second.label is Relevance.IRRELEVANT and second.product.product_id == "hose"
 
 
 def test_the_older_release_names_the_locale_of_the_query(tmp_path):
@@ -70,18 +74,18 @@ def test_the_older_release_names_the_locale_of_the_query(tmp_path):
     path.write_text(
         "query_id,query,query_locale,product_id,esci_label\n1,usb,us,B1,exact\n1,usb,us,B2,substitute\n"
     )
-    assert [pair.product.product_id for pair in read_esci(path, products)] == ["B1", "B2"]
+    assert [pair.product.product_id for pair in read_esci(path, products)] == ["B1-us", "B2-us"]
 
 
 def test_bad_rows_are_reported_by_number(tmp_path):
     examples = [list(row) for row in EXAMPLES]
-    examples[0][5], examples[1][1], examples[2][3] = "X", " ", "B9"
+    examples[0][5], examples[1][1], examples[2][3] = "X", "<br>", "B9"
     products = [*PRODUCTS, PRODUCTS[3]]
     found = {row.row_number: row.reason for row in read_esci(*write(tmp_path, examples, products))}
     assert "'esci_label' must be exact, substitute, complement, irrelevant" in found[1]
     assert "'query' is empty" in found[2]
-    assert "product_id+product_locale 'B9 es' stands in no row of products.parquet" in found[3]
-    assert "stands in rows 4 and 5 of products.parquet" in found[4]
+    assert f"product_id+product_locale 'B9 es' stands in no row of {esci.PRODUCTS}" in found[3]
+    assert f"stands in rows 4 and 5 of {esci.PRODUCTS}" in found[4]
 
 
 def test_a_product_without_title_is_reported_by_its_own_row(tmp_path):
@@ -103,3 +107,37 @@ def test_one_label_and_wrong_columns_are_refused_at_once(tmp_path):
         read_esci(examples, products)
     with pytest.raises(FileNotFoundError, match=r"none\.parquet"):
         read_esci(tmp_path / "none.parquet")
+
+
+def test_without_identifiers_products_of_one_title_are_one(tmp_path):
+    path = tmp_path / "small.csv"
+    path.write_text("query,product,esci_label\nusb,Cable,exact\ncord,CABLE,E\ncord,Hose,I\n")
+    first, second, third = read_esci(path)
+    assert first.product.product_id == second.product.product_id != third.product.product_id
+
+
+def test_files_are_found_by_their_published_names(tmp_path):
+    examples, products = write(tmp_path / "apart")
+    assert find_esci_files(tmp_path / "apart") == EsciFiles(examples=examples, products=products)
+    joined = tmp_path / "joined" / "esci.csv"
+    joined.parent.mkdir()
+    joined.write_text("query,product,esci_label\n")
+    assert find_esci_files(joined.parent) == EsciFiles(examples=joined, products=None)
+    assert find_esci_files(joined) == EsciFiles(examples=joined, products=None)
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"neither {esci.EXAMPLES} with .* esci.csv"):
+        find_esci_files(tmp_path)
+    _, products = write(tmp_path)
+    products.unlink()
+    with pytest.raises(FileNotFoundError, match=f"holds {esci.EXAMPLES}, but no {products.name}"):
+        find_esci_files(tmp_path)
+
+
+def test_tables_may_be_of_one_locale(tmp_path):
+    examples = [*EXAMPLES, (4, "hose", 12, "B3", "us", "E", 1, 1, "train")]
+    write(tmp_path, examples)
+    assert {p.product_id[-2:] for p in read_esci_tables(tmp_path, 42).gallery} == {"us", "es"}
+    data = read_esci_tables(tmp_path, 42, locale="us")
+    assert {p.product_id for p in data.gallery} == {"B1-us", "B2-us", "B3-us"}

@@ -1,0 +1,196 @@
+"""Judged searches made ready for learning to match: a query is an offer, its products its group.
+
+A row has one group, but a product may be the exact answer of many queries. So that no right answer
+ever counts as wrong, neither among the negatives of a batch nor in an evaluation, and no wrong one
+as right, queries with the very same exact products are one group, and a product that is exact for
+several groups is left out. Connected components would lose nothing, but call products right that
+nobody judged so, and on the published data nearly all queries would hang together.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from training.catalogues.reading import MatchingData, draw_held_out
+from training.product import BadRow, Product
+from training.query_product import QueryProduct, Relevance
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Searches:
+    """Judgements by query, as they are read.
+
+    Attributes:
+        queries: Query rows by identifier.
+        products: Judged products by identifier.
+        labels: By query the judged products with their labels; the better one where two differ.
+        held_out: Queries that the data set keeps for testing.
+        bad_rows: Rows that could not be read.
+    """
+
+    queries: dict[str, Product] = field(default_factory=dict)
+    products: dict[str, Product] = field(default_factory=dict)
+    labels: dict[str, dict[str, Relevance]] = field(default_factory=dict)
+    held_out: set[str] = field(default_factory=set)
+    bad_rows: list[BadRow] = field(default_factory=list)
+
+    def add(self, pair: QueryProduct) -> None:
+        """Takes in one judgement."""
+        query_id, product_id = pair.query_id, pair.product.product_id
+        self.queries.setdefault(query_id, pair.offer)
+        self.products.setdefault(product_id, pair.product)
+        judged = self.labels.setdefault(query_id, {})
+        judged[product_id] = max(judged.get(product_id, pair.label), pair.label, key=_gain)
+        if pair.is_held_out:
+            self.held_out.add(query_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchGroup:
+    """Queries with the very same exact products.
+
+    Attributes:
+        queries: Identifiers of the queries; the first names the group.
+        answers: Their exact products that are exact for no other group.
+    """
+
+    queries: tuple[str, ...]
+    answers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the group."""
+        return self.queries[0]
+
+
+def split_searches(pairs: Iterable[QueryProduct | BadRow], seed: int) -> MatchingData:
+    """Splits judged searches by query; a group never stands on both sides.
+
+    The gallery holds all products but those left out. Held out are the queries that the data set
+    keeps for testing; where it keeps none or all, a fifth is drawn. Held-out queries without a
+    product in the gallery stay: they are lone. Training takes the other queries with their
+    products, and for each group one near miss, a product that was judged less than exact for it
+    and is exact for no query: it is a group of its own. The field `category` of training rows names
+    the search that brought them, so that batches of one category hold searches with their near
+    misses; leave it out of the embedded text fields.
+
+    Args:
+        pairs: What a reader gives.
+        seed: Seed of the draw.
+
+    Raises:
+        ValueError: If no query to train on has an exact product of its own.
+    """
+    searches = _collect(pairs)
+    groups, owners = _form_groups(searches)
+    held_out = _choose_held_out(searches, groups, seed)
+    trained = [group for group in groups if group.name not in held_out and group.answers]
+    if not trained and searches.queries:
+        raise ValueError(
+            f"none of the {len(searches.queries)} queries to train on has an exact product that "
+            "is exact for no other query"
+        )
+    gallery = _make_gallery(searches, owners)
+    return MatchingData(
+        train=tuple(_training_rows(trained, searches, gallery, owners)),
+        queries=tuple(
+            replace(searches.queries[query_id], group=group.name)
+            for group in groups
+            if group.name in held_out
+            for query_id in group.queries
+        ),
+        gallery=tuple(gallery.values()),
+        bad_rows=tuple(searches.bad_rows),
+    )
+
+
+def _collect(pairs: Iterable[QueryProduct | BadRow]) -> Searches:
+    searches = Searches()
+    for pair in pairs:
+        if isinstance(pair, BadRow):
+            searches.bad_rows.append(pair)
+        else:
+            searches.add(pair)
+    return searches
+
+
+def _form_groups(searches: Searches) -> tuple[list[SearchGroup], dict[str, str]]:
+    """Returns the groups, and the group of each exact product, "" where there are several."""
+    members: dict[frozenset[str], list[str]] = {}
+    for query_id, judged in searches.labels.items():
+        exact = frozenset(_exact(judged))
+        # Queries without an answer have nothing in common.
+        members.setdefault(exact or frozenset([query_id]), []).append(query_id)
+    owners: dict[str, str] = {}
+    for queries in members.values():
+        for product_id in _exact(searches.labels[queries[0]]):
+            owners[product_id] = "" if product_id in owners else queries[0]
+    groups = [
+        SearchGroup(
+            queries=tuple(queries),
+            answers=tuple(p for p in _exact(searches.labels[queries[0]]) if owners[p]),
+        )
+        for queries in members.values()
+    ]
+    return groups, owners
+
+
+def _choose_held_out(searches: Searches, groups: list[SearchGroup], seed: int) -> set[str]:
+    kept = {group.name for group in groups if not searches.held_out.isdisjoint(group.queries)}
+    if kept and len(kept) < len(groups):
+        return kept
+    return set(
+        draw_held_out(sorted(group.name for group in groups if group.answers), random.Random(seed))
+    )
+
+
+def _make_gallery(searches: Searches, owners: Mapping[str, str]) -> dict[str, Product]:
+    gallery = {
+        product_id: replace(product, group=owners.get(product_id) or f"product:{product_id}")
+        for product_id, product in searches.products.items()
+        if owners.get(product_id) != ""
+    }
+    if left_out := len(searches.products) - len(gallery):
+        logger.warning(
+            "left out %d of %d products: each is the exact answer of several searches",
+            left_out,
+            len(searches.products),
+        )
+    return gallery
+
+
+def _training_rows(
+    groups: list[SearchGroup],
+    searches: Searches,
+    gallery: Mapping[str, Product],
+    owners: Mapping[str, str],
+) -> Iterator[Product]:
+    used: set[str] = set()
+    for group in groups:
+        for query_id in group.queries:
+            yield replace(searches.queries[query_id], group=group.name, category=group.name)
+        for product_id in group.answers:
+            yield replace(gallery[product_id], category=group.name)
+        misses = {
+            product_id: label
+            for query_id in group.queries
+            for product_id, label in searches.labels[query_id].items()
+            if product_id not in owners and product_id not in used
+        }
+        if misses:
+            nearest = max(misses, key=lambda product_id: misses[product_id].gain)
+            used.add(nearest)
+            yield replace(gallery[nearest], category=group.name)
+
+
+def _exact(judged: Mapping[str, Relevance]) -> list[str]:
+    return [product_id for product_id, label in judged.items() if label is Relevance.EXACT]
+
+
+def _gain(label: Relevance) -> float:
+    return label.gain
