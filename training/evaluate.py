@@ -2,6 +2,7 @@
 
 Run: python -m training.evaluate --run runs/demo
      python -m training.evaluate --run runs/demo --queries offers.csv --gallery catalogue.csv
+     python -m training.evaluate --run runs/esci --judgements FOLDER
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from rich.console import Console
 from training.calibration import Method
 from training.catalogues.table import parse_column_mapping
 from training.device import choose_device
+from training.evaluation.judged_search import judge_searches
 from training.evaluation.run import EvaluationFiles, evaluate_run
 from training.evaluation.settings import EvaluationSettings
-from training.evaluation.tables import result_tables
+from training.evaluation.tables import judged_table, result_tables
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,6 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--gallery", type=Path, help="table of products to search; default: the run's own")
     add("--columns", type=parse_column_mapping, default={}, metavar="OURS=THEIRS,...",
         help="columns of --queries and --gallery, such as title=name,images=photo")  # fmt: skip
+    add("--judgements", type=Path, metavar="PLACE",
+        help="judged searches in the form of Amazon ESCI, a folder or a joined file: "
+        "NDCG over the judged products of the held-out queries as well")  # fmt: skip
     add("--output", type=Path, help="folder of the results; default: the run's")
     add("--top-k", type=_read_ks, default=defaults.top_k, metavar="K,K,...",
         help="K of P@K, R@K, F1@K, NDCG@K and Acc@K (default: 1,5,10)")  # fmt: skip
@@ -83,11 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             device=choose_device(options.device),
         )
         evaluation = evaluate_run(files, settings, tunes=options.tune, draws=not options.no_plots)
+        judged = options.judgements and judge_searches(files, options.judgements, settings)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"evaluation failed: {error}\n")
         return 1
     console = Console()
     console.print(result_tables(evaluation.result))
+    if judged:
+        console.print(judged_table(judged))
     console.print(f"saved in {files.results_folder}", highlight=False)
     return 0
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from training.evaluation.intervals import Estimate
+from training.evaluation.judged_search import JudgedResult
 from training.evaluation.results import EvaluationResult, PatternResult
 
 BREAKDOWN_METRICS = ("Acc@10", "MAP")
@@ -52,6 +53,22 @@ def retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult])
     table.add_row("lone queries", *(str(pattern.lone_count) for pattern in patterns))
     if any(pattern.itself_count for pattern in patterns):
         table.add_row("in the gallery", *(str(pattern.itself_count) for pattern in patterns))
+    return table
+
+
+def judged_table(result: JudgedResult) -> Table:
+    """Returns NDCG over the judged products of each query."""
+    table = Table(
+        title=f"Judged products: {result.query_count} held-out queries, {result.pair_count} "
+        "products ranked by text",
+        caption="gains: exact 1, substitute 0.1, complement 0.01; "
+        f"{result.lone_count} queries without any gain are in no mean, "
+        f"{result.bad_row_count} judgements could not be read",
+    )
+    table.add_column("metric")
+    table.add_column("text", justify="right")
+    for name, estimate in result.metrics.items():
+        table.add_row(name, _interval(estimate))
     return table
 
 

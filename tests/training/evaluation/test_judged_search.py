@@ -1,0 +1,114 @@
+"""Ranking of judged products by a trained encoder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.evaluation.tiny_run import WORDS, make_run
+from training.catalogues.esci import read_esci
+from training.catalogues.table import write_table
+from training.checkpoint import load_encoder
+from training.evaluation.embedded import embed_products
+from training.evaluation.graded_ndcg import graded_ndcg
+from training.evaluation.judged_search import judge_searches, score_pairs
+from training.evaluation.run import EvaluationFiles
+from training.evaluation.settings import EvaluationSettings
+from training.product import Product
+from training.query_product import QueryProduct
+
+SETTINGS = EvaluationSettings(resample_count=20)
+QUERIES = ("red tea", "Green soap", "blue milk")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def judgements(tmp_path: Path) -> Path:
+    """A joined table of three queries, and of one that is not held out."""
+    lines = ["query,product,esci_label"]
+    for number, query in enumerate((*QUERIES, "jar")):
+        for place, label in enumerate("ESIE"):
+            lines.append(f"{query},{WORDS[number]} {WORDS[place + number]} box,{label}")
+    path = tmp_path / "esci.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def files(run: Path, tmp_path: Path) -> EvaluationFiles:
+    queries = [Product(product_id=f"query : {text.lower()}", title=text) for text in QUERIES]
+    write_table(tmp_path / "queries.parquet", queries)
+    return EvaluationFiles(run=run, queries=tmp_path / "queries.parquet", output=tmp_path / "out")
+
+
+def held_out(path: Path) -> list[QueryProduct]:
+    return [pair for pair in read_esci(path) if pair.query in QUERIES]
+
+
+def test_held_out_queries_are_judged_and_the_result_is_saved(
+    files: EvaluationFiles, judgements: Path
+) -> None:
+    result = judge_searches(files, judgements.parent, SETTINGS)
+    assert (result.query_count, result.pair_count, result.lone_count) == (3, 12, 0)
+    scored = score_pairs(load_encoder(files.run), held_out(judgements))
+    assert result.metrics["NDCG"].value == pytest.approx(np.mean(graded_ndcg(scored)))
+    saved = json.loads((files.results_folder / "judgements.json").read_text())
+    assert saved["metrics"]["NDCG"]["value"] == result.metrics["NDCG"].value
+
+
+def test_scores_are_cosines_behind_the_prefixes_whatever_the_block(
+    run: Path, judgements: Path
+) -> None:
+    encoder, pairs = load_encoder(run), held_out(judgements)
+    scored = score_pairs(encoder, pairs)
+    assert scored.queries.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    # The sizes of batches change the last bits of float32 sums.
+    for count in (1, 5):
+        blocks = score_pairs(encoder, pairs, block_pair_count=count)
+        np.testing.assert_allclose(blocks.scores, scored.scores, atol=1e-6)
+        np.testing.assert_array_equal(blocks.queries, scored.queries)
+
+    def embed(product: Product, *, is_passage: bool) -> np.ndarray:
+        embedded = embed_products(
+            encoder,
+            [product],
+            are_passages=is_passage,
+            pixel_cache=Path(encoder.config.data.pixel_cache),
+        )
+        return embedded.embeddings.text[0]
+
+    def slow(pair: QueryProduct, *, is_passage: bool) -> float:
+        query = embed(pair.offer, is_passage=False)
+        return float(query @ embed(pair.product, is_passage=is_passage))
+
+    np.testing.assert_allclose(
+        scored.scores, [slow(pair, is_passage=True) for pair in pairs], atol=1e-6
+    )
+    unlike = [slow(pair, is_passage=False) for pair in pairs]
+    assert not np.allclose(scored.scores, unlike, atol=1e-3)
+
+
+def test_bad_judgements_are_counted_and_named(
+    files: EvaluationFiles, judgements: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with judgements.open("a") as file:
+        file.write("red tea,box,maybe\n")
+    assert judge_searches(files, judgements, SETTINGS).bad_row_count == 1
+    assert "esci.csv, row 17: column 'esci_label' must be exact" in caplog.text
+
+
+def test_judgements_of_other_queries_are_refused(
+    files: EvaluationFiles, judgements: Path, tmp_path: Path
+) -> None:
+    judgements.write_text("query,product,esci_label\njar,box,E\nred tea,cup,I\n")
+    with pytest.raises(ValueError, match="judges 1 of the 3 queries of .* better than irrelevant"):
+        judge_searches(files, judgements, SETTINGS)
+    with pytest.raises(FileNotFoundError, match="nor one joined"):
+        judge_searches(files, tmp_path / "out", SETTINGS)
