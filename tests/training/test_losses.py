@@ -69,6 +69,23 @@ def test_supcon_equals_the_loop_in_value_and_gradient():
     assert not torch.allclose(fast, slow_supcon(rows, LABELS, 0.3), atol=1e-3)
 
 
+def test_supcon_over_pairs_is_in_batch_cross_entropy_both_ways():
+    queries, products = F.normalize(random_rows(4, 5, seed=1)), F.normalize(random_rows(4, 5))
+    loss = SupConConfig(temperature=0.2).build(group_count=4, embedding_dim=5)
+    losses = []
+    for ours, theirs in ((queries, products), (products, queries)):
+        for i in range(4):
+            # The row of its own pair against those of the others, and its own side but itself.
+            negatives = [theirs[j] for j in range(4) if j != i]
+            negatives += [ours[j] for j in range(4) if j != i]
+            logits = torch.stack([ours[i] @ row for row in (theirs[i], *negatives)]) / 0.2
+            losses.append(F.cross_entropy(logits[None], torch.tensor([0])))
+    rows = torch.stack([queries, products], dim=1).flatten(0, 1)  # pair by pair, as sampled
+    fast = loss(rows, torch.arange(4).repeat_interleave(2))
+    # Double precision; the library adds a smallest number to divisors.
+    torch.testing.assert_close(fast, sum(losses) / 8, atol=1e-7, rtol=1e-7)
+
+
 def test_arcface_equals_the_loop_in_value_and_gradient():
     rows = random_rows(7, 5, seed=1).requires_grad_()
     loss = ArcFaceConfig(weight=1.0, margin_degrees=20, scale=8).build(
