@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,13 +16,16 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
+from training.runs.mlflow_run import mlflow_address, mlflow_run_id
 from training.weight_averaging import EpochAverage, build_moving_average
 
 MONITORED = "validation/mean_average_precision"
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 LAST = "last.ckpt"
 BEST = "best.ckpt"
+LOGS = "logs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,14 +145,12 @@ def build_loggers(config: LoopConfig, folder: Path) -> list[Logger]:
     """Builds the loggers; their files lie in the folder of the run."""
     loggers: list[Logger] = []
     if "tensorboard" in config.loggers:
-        loggers.append(TensorBoardLogger(folder, name="logs", version=""))
+        loggers.append(TensorBoardLogger(folder, name=LOGS, version=""))
     if "mlflow" in config.loggers:
-        # MLflow asks for a yes before it writes plain files; a database needs more packages.
-        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
-        uri = config.mlflow_uri or (folder / "mlflow").absolute().as_uri()
-        loggers.append(
-            MLFlowLogger(experiment_name="twinshelf", run_name=folder.name, tracking_uri=uri)
-        )
+        uri = config.mlflow_uri
+        # Only the first process logs; the others must not begin runs, and get None.
+        run_id = rank_zero_only(mlflow_run_id)(folder, uri)
+        loggers.append(MLFlowLogger(tracking_uri=mlflow_address(folder, uri), run_id=run_id))
     return loggers
 
 

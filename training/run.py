@@ -25,6 +25,7 @@ from training.preprocessing.texts import join_fields
 from training.preprocessing.tokens import TextTokenizer
 from training.product import Product
 from training.runs.environment import record_environment
+from training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 from training.text_encoder import (
     load_architecture,
     load_pretrained_tokenizer,
@@ -79,6 +80,8 @@ def train(config: TrainConfig) -> TrainingSummary:
     saved = replace(config, resume=False)
     save_inputs(folder, config=saved, tokenizer=tokenizer, architecture=architecture)
     record_environment(folder, "training")
+    tracked = TrackedRun.of(folder, config.loop)
+    begin_tracking(tracked, is_resumed=last is not None)
     loaders = _feed(config, data, folder)
     module = _assemble(config, architecture, loaders.group_count)
     trainer = build_trainer(
@@ -100,8 +103,14 @@ def train(config: TrainConfig) -> TrainingSummary:
             tokenizer=tokenizer,
             architecture=architecture,
         )
-        (folder / METRICS).write_text(json.dumps(asdict(summary), indent=2) + "\n")
+        _save_summary(summary, tracked)
     return summary
+
+
+def _save_summary(summary: TrainingSummary, run: TrackedRun) -> None:
+    results = run.folder / METRICS
+    results.write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    track_outcome(run, Outcome(name="training", results=results))
 
 
 def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataModule:

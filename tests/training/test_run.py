@@ -11,6 +11,7 @@ from tests.training.small_catalogue import small_config, write_small_catalogue
 from training.checkpoint import load_encoder
 from training.config import read_config, recipe_names
 from training.run import train
+from training.runs.mlflow_run import mlflow_run_id, open_mlflow
 from training.train import main
 from training.wordpiece import train_wordpiece
 
@@ -111,10 +112,26 @@ def test_buckets_longer_than_a_pretrained_encoder_are_refused(folder):
         train(small_config(folder, f"--output={folder / 'x'}", f"--model.text.name={source}"))
 
 
-def test_figures_go_to_mlflow_when_asked(folder):
-    train(small_config(folder, f"--output={folder / 'tracked'}", "--loop.loggers=[mlflow]"))
-    names = {path.name for path in (folder / "tracked" / "mlflow").rglob("*") if path.is_file()}
-    assert {"recall_at_1_both", "loss_total_epoch"} <= names
+def test_figures_go_to_one_mlflow_run_when_asked(folder):
+    output = folder / "tracked"
+    options = (f"--output={output}", "--loop.loggers=[mlflow]")
+    train(small_config(folder, *options))
+    first = mlflow_run_id(output, None)
+    summary = train(small_config(folder, *options, "--resume", "--loop.epoch_count=2"))
+    client = open_mlflow(output, None)
+    experiment = client.get_experiment_by_name("twinshelf")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_id == first
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["training/fusion_weight"] == summary.fusion_weight
+    assert run.data.params["sampler.groups_per_batch"] == "3"
+    assert run.data.params["loop.epoch_count"] == "1"
+    assert run.data.tags["changed.loop.epoch_count"] == "2"
+    epochs = client.get_metric_history(first, "validation/recall_at_1_both")
+    assert len(epochs) == 2
+    train(small_config(folder, *options))
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+    assert mlflow_run_id(output, None) != first
 
 
 def test_early_stopping_ends_a_run_that_no_longer_improves(folder):

@@ -15,7 +15,9 @@ from training.categories.settings import CategorySettings
 from training.checkpoint import load_encoder
 from training.evaluation.embedded import EmbeddedProducts
 from training.evaluation.search import rows_with_pattern
+from training.runs.environment import ENVIRONMENT, record_environment
 from training.runs.products import Embedder, read_products
+from training.runs.tracking import Outcome, TrackedRun, track_outcome
 
 RESULTS = "categories.json"
 FOLDER = "categories"
@@ -48,6 +50,10 @@ class CategoryFiles:
         """Returns the folder of the results."""
         return self.output or self.run / FOLDER / label
 
+    def name(self, label: str) -> str:
+        """Returns the name under which the results are tracked."""
+        return f"{FOLDER}/{self.results_folder(label).resolve().name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Queries:
@@ -60,7 +66,8 @@ class _Queries:
 def predict_categories(files: CategoryFiles, settings: CategorySettings) -> CategoriesResult:
     """Tunes and judges both methods, and saves categories.json with the networks.
 
-    Patterns that no query has are left out.
+    Patterns that no query has are left out. The results go to the loggers of the run's training as
+    well.
 
     Args:
         files: Where it reads and writes.
@@ -69,6 +76,7 @@ def predict_categories(files: CategoryFiles, settings: CategorySettings) -> Cate
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a table cannot be read, or there are too few labels or queries.
+        OSError: If MLflow does not take the results, which are then saved.
     """
     embedder = Embedder(encoder=load_encoder(files.run), device=settings.device)
     settings = replace(settings, fusion_weight=embedder.fusion_weight)
@@ -107,7 +115,12 @@ def predict_categories(files: CategoryFiles, settings: CategorySettings) -> Cate
         patterns=results,
         notes=tuple(embedder.notes),
     )
-    _save(result, heads, files.results_folder(settings.label))
+    folder = files.results_folder(settings.label)
+    _save(result, heads, folder)
+    outcome = Outcome(
+        name=files.name(settings.label), results=folder / RESULTS, files=[folder / ENVIRONMENT]
+    )
+    track_outcome(TrackedRun.of(files.run, embedder.encoder.config.loop), outcome)
     return result
 
 
@@ -175,7 +188,7 @@ def _head_path(folder: Path, pattern: str) -> Path:
 
 
 def _save(result: CategoriesResult, heads: Mapping[str, LabelHead], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    record_environment(folder, "categories")
     for pattern, head in heads.items():
         save_head(_head_path(folder, pattern), head)
     partial = folder / f"{RESULTS}.partial"

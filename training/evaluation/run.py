@@ -16,8 +16,10 @@ from training.evaluation.plots import save_plots
 from training.evaluation.results import read_tunings
 from training.evaluation.settings import EvaluationSettings
 from training.evaluation.tuning import Tuning, as_calibration
+from training.loop import LoopConfig
 from training.product import BadRow, Product
-from training.runs.environment import record_environment
+from training.runs.environment import ENVIRONMENT, record_environment
+from training.runs.tracking import Outcome, TrackedRun, track_outcome
 
 RESULTS = "evaluation.json"
 PLOTS = "plots"
@@ -59,6 +61,13 @@ class EvaluationFiles:
             return self.run
         return self.run / OTHER_DATA / (self.queries or self.gallery or self.run).stem
 
+    @property
+    def name(self) -> str:
+        """Name under which the results are tracked."""
+        if self.results_folder == self.run:
+            return Path(RESULTS).stem
+        return f"{OTHER_DATA}/{self.results_folder.resolve().name}"
+
 
 def evaluate_run(
     files: EvaluationFiles,
@@ -68,6 +77,8 @@ def evaluate_run(
     draws: bool = True,
 ) -> Evaluation:
     """Evaluates a run, and saves evaluation.json, plots and, for its own data, calibration.json.
+
+    They go to the loggers of the run's training as well.
 
     On other data the curve and thresholds of the run's own evaluation are judged, if there are any
     and `tunes` does not ask for new ones; the run's calibration stays as it is.
@@ -81,6 +92,7 @@ def evaluate_run(
     Raises:
         FileNotFoundError: If a file of the run or a table is missing.
         ValueError: If a table cannot be read or holds nothing usable.
+        OSError: If MLflow does not take the results, which are then saved.
     """
     encoder = load_encoder(files.run)
     folder = Path(encoder.config.data.folder)
@@ -102,7 +114,8 @@ def evaluate_run(
         tunings=tunings,
         notes=notes,
     )
-    _save(evaluation, files, draws=draws)
+    plots = _save(evaluation, files, draws=draws)
+    _track(files, encoder.config.loop, plots)
     return evaluation
 
 
@@ -158,21 +171,31 @@ def _read_run_tunings(run: Path, notes: list[str]) -> dict[str, Tuning] | None:
     return read_tunings(path.read_text(encoding="utf-8"))
 
 
-def _save(evaluation: Evaluation, files: EvaluationFiles, *, draws: bool) -> None:
+def _save(evaluation: Evaluation, files: EvaluationFiles, *, draws: bool) -> list[Path]:
     folder, result = files.results_folder, evaluation.result
     folder.mkdir(parents=True, exist_ok=True)
     record_environment(folder, "evaluation")
     _write(folder / RESULTS, result.to_json())
-    if draws:
-        save_plots(result, evaluation.pairs, folder / PLOTS)
+    plots = save_plots(result, evaluation.pairs, folder / PLOTS) if draws else []
     if not files.is_own_data:
-        return
+        return plots
     tuned = {name: found.tuning for name, found in result.patterns.items() if found.tuning}
     if tuned:
         _write(files.run / CALIBRATION, as_calibration(tuned).to_json())
     else:
         (files.run / CALIBRATION).unlink(missing_ok=True)
         logger.warning("no modality pattern could be calibrated: %s is not written", CALIBRATION)
+    return plots
+
+
+def _track(files: EvaluationFiles, loop: LoopConfig, plots: Sequence[Path]) -> None:
+    others = [files.results_folder / ENVIRONMENT]
+    if files.is_own_data and (files.run / CALIBRATION).is_file():
+        others.append(files.run / CALIBRATION)
+    outcome = Outcome(
+        name=files.name, results=files.results_folder / RESULTS, plots=plots, files=others
+    )
+    track_outcome(TrackedRun.of(files.run, loop), outcome)
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from training.checkpoint import CONFIG
 from training.runs.environment import read_environments
+from training.runs.flat_values import flatten
 
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
@@ -61,7 +62,7 @@ def read_run(folder: Path) -> RunRecord:
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{config} cannot be read: {error}") from error
-    training = _numbers(_flat(_read_json(folder / METRICS)), prefix="validation ")
+    training = _numbers(flatten(_read_json(folder / METRICS)), prefix="validation ")
     evaluation = _read_json(folder / EVALUATION)
     environments = read_environments(folder)
     latest = max(environments.values(), key=lambda e: str(e.get("recorded_at", "")), default={})
@@ -69,7 +70,7 @@ def read_run(folder: Path) -> RunRecord:
         name=folder.resolve().name,
         settings={
             key: json.dumps(value, ensure_ascii=False)
-            for key, value in _flat(settings).items()
+            for key, value in flatten(settings).items()
             if key not in UNCOMPARED_SETTINGS
         },
         figures={**training, **_evaluated(evaluation), **_predicted_categories(folder)},
@@ -159,7 +160,7 @@ def _evaluated(evaluation: Mapping[str, Any]) -> dict[str, float]:
     for pattern, values in evaluation.get("patterns", {}).items():
         for metric, estimate in values.get("metrics", {}).items():
             figures[f"{pattern} {metric}"] = _as_number(estimate.get("value"))
-        flat = _flat(values)
+        flat = flatten(values)
         for quality in QUALITIES:
             if quality in flat:
                 figures[f"{pattern} {quality}"] = _as_number(flat[quality])
@@ -178,7 +179,7 @@ def _predicted_categories(folder: Path) -> dict[str, float]:
 
 
 def _described(environment: Mapping[str, Any]) -> dict[str, str]:
-    flat = {key: value for key, value in _flat(environment).items() if key != "recorded_at"}
+    flat = {key: value for key, value in flatten(environment).items() if key != "recorded_at"}
     return {
         key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()
     }
@@ -194,13 +195,3 @@ def _numbers(values: Mapping[str, Any], *, prefix: str) -> dict[str, float]:
 
 def _as_number(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Returns nested mappings as one, with dotted names."""
-    if not isinstance(value, dict):
-        return {prefix: value} if prefix else {}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat.update(_flat(item, f"{prefix}.{key}" if prefix else str(key)))
-    return flat

@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.training.evaluation.tiny_run import make_run
 from training.catalogues.table import read_table, write_table
 from training.categories.__main__ import main
 from training.categories.mlp import MlpConfig
 from training.categories.run import CategoryFiles, predict_categories
 from training.categories.settings import CategorySettings
 from training.product import Product
+from training.runs.environment import read_environments
 
 SETTINGS = CategorySettings(
     label="group", most_neighbours=5, mlp=MlpConfig(hidden_width=8, epoch_count=4)
@@ -38,6 +41,18 @@ def test_results_are_saved_and_halves_do_not_overlap(run: Path, tmp_path: Path) 
         assert methods["knn"].reported.query_count == 10
     assert "10 of 20 queries" in result.notes[0]
     assert (tmp_path / "mlp_both.safetensors").is_file()
+
+
+def test_a_tracked_run_gets_the_figures_in_its_loggers(tmp_path: Path) -> None:
+    tracked = make_run(tmp_path, "tensorboard")
+    settings = replace(SETTINGS, patterns=("image",))
+    result = predict_categories(CategoryFiles(run=tracked), settings)
+    events = EventAccumulator(str(tracked / "logs"))
+    events.Reload()
+    (event,) = events.Scalars("categories/group/patterns/image/knn/reported/weighted_f1")
+    expected = result.patterns["image"]["knn"].reported.weighted_f1
+    assert event.value == pytest.approx(expected, abs=1e-6)
+    assert list(read_environments(tracked / "categories" / "group")) == ["categories"]
 
 
 def test_an_earlier_choice_is_judged_on_all_queries_without_tuning(

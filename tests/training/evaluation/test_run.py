@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.training.evaluation.tiny_run import make_run
 from training.checkpoint import load_encoder
 from training.evaluation.run import EvaluationFiles, evaluate_run
 from training.evaluation.settings import EvaluationSettings
+from training.runs.mlflow_run import mlflow_run_id, open_mlflow
 
 SETTINGS = EvaluationSettings(
     candidate_count=10, near_count=10, neighbour_count=3, resample_count=20
@@ -84,3 +87,34 @@ def test_a_table_without_a_usable_row_is_named(run: Path, tmp_path: Path) -> Non
     empty.write_text("product_id,title\n,x\n")
     with pytest.raises(ValueError, match=r"empty\.csv holds no usable row"):
         evaluate_run(EvaluationFiles(run=run, queries=empty), SETTINGS)
+
+
+def test_a_tracked_run_gets_the_figures_and_plots_in_its_loggers(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "tensorboard", "mlflow")
+    found = evaluate_run(EvaluationFiles(run=run), SETTINGS).result
+    queries = tmp_path / "data" / "queries.parquet"
+    other = EvaluationFiles(run=run, queries=queries, output=tmp_path / "half")
+    evaluate_run(other, SETTINGS, draws=False)
+    recall = found.patterns["both"].metrics["R@1"].value
+    tag = "patterns/both/metrics/R_at_1/value"
+    events = EventAccumulator(str(run / "logs"))
+    events.Reload()
+    assert [event.value for event in events.Scalars(f"evaluation/{tag}")] == [
+        pytest.approx(recall, abs=1e-6)
+    ]
+    assert f"evaluations/half/{tag}" in events.Tags()["scalars"]
+    pictures = {"precision_recall", "scores", "reliability", "recall_by_k"}
+    assert set(events.Tags()["images"]) == {f"evaluation/{name}" for name in pictures}
+    client, number = open_mlflow(run, None), mlflow_run_id(run, None)
+    figures = client.get_run(number).data.metrics
+    assert figures[f"evaluation/{tag}"] == recall
+    assert f"evaluations/half/{tag}" in figures
+    plots = {Path(file.path).stem for file in client.list_artifacts(number, "evaluation/plots")}
+    assert plots == pictures
+    kept = {Path(file.path).name for file in client.list_artifacts(number, "evaluation")}
+    assert {"evaluation.json", "calibration.json", "environment.json"} <= kept
+
+
+def test_a_run_without_loggers_gets_none(run: Path) -> None:
+    evaluate_run(EvaluationFiles(run=run), SETTINGS, draws=False)
+    assert not (run / "logs").exists() and not (run / "mlflow").exists()

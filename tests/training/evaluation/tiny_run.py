@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from training.catalogues.table import write_table
 from training.checkpoint import save_encoder
 from training.config import TrainConfig
 from training.image_encoder import ImageEncoderConfig
+from training.loop import LoopConfig
 from training.model import ModelConfig, build_model
 from training.preprocessing.settings import PreprocessingSettings
 from training.product import Product
@@ -30,8 +32,8 @@ WORDS = ("red", "green", "blue", "tea", "soap", "milk", "box", "bar", "cup", "ja
 PRODUCT_COUNT = 10
 
 
-def make_run(folder: Path) -> Path:
-    """Writes `folder/run` and `folder/data`; returns the run."""
+def make_run(folder: Path, *loggers: Literal["tensorboard", "mlflow"]) -> Path:
+    """Writes `folder/run`, tracked by the loggers, and `folder/data`; returns the run."""
     make_tables(folder / "data")
     tokenizer = train_wordpiece([" ".join((*WORDS, "offer", "product"))] * 4, 300)
     config = TrainConfig(
@@ -45,6 +47,7 @@ def make_run(folder: Path) -> Path:
             ),
             embedding_dim=12,
         ),
+        loop=LoopConfig(loggers=loggers),
     )
     architecture = scratch_architecture(
         config.model.text.scratch,

@@ -1,0 +1,212 @@
+"""Tracking: what a run leaves in its folder, in TensorBoard and MLflow as well when asked."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import yaml
+from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from training.checkpoint import CONFIG
+from training.loop import LOGS, LoopConfig
+from training.runs.environment import ENVIRONMENT, read_environments
+from training.runs.flat_values import flatten
+from training.runs.mlflow_run import forget_mlflow_run, mlflow_run_id, open_mlflow, refusals_named
+
+# Figures of each category would be thousands; they stand in the file of results.
+UNTRACKED = "by_category"
+SETTINGS = "settings"
+MOST_METRICS, MOST_PARAMETERS = 1000, 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a step of a run came to.
+
+    Attributes:
+        name: Name of the step, such as "evaluation"; what is logged again under it replaces what
+            was.
+        results: JSON file whose numbers are its figures.
+        plots: Its pictures, PNG.
+        files: What else is kept of it.
+    """
+
+    name: str
+    results: Path
+    plots: Sequence[Path] = ()
+    files: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedRun:
+    """A run, and where it is tracked.
+
+    Attributes:
+        folder: Folder of the run.
+        loggers: "tensorboard" writes to `logs` in the folder, "mlflow" to its MLflow run; empty
+            tracks nothing.
+        mlflow_uri: Address of an MLflow server; None for plain files in the folder.
+    """
+
+    folder: Path
+    loggers: Sequence[str]
+    mlflow_uri: str | None = None
+
+    @classmethod
+    def of(cls, folder: Path, loop: LoopConfig) -> Self:
+        """Returns the run as its training was told."""
+        return cls(folder=folder, loggers=loop.loggers, mlflow_uri=loop.mlflow_uri)
+
+
+@rank_zero_only
+def begin_tracking(run: TrackedRun, *, is_resumed: bool) -> None:
+    """Writes config.yaml and environment.json of a run, which may be missing, to its loggers.
+
+    In MLflow settings become parameters, git revisions tags, and both files artifacts. Parameters
+    cannot change there: what a resumed run changed becomes a tag `changed.NAME`.
+
+    Args:
+        run: The run, before its first step.
+        is_resumed: Whether its MLflow run goes on; else a new one begins.
+
+    Raises:
+        OSError: If MLflow cannot be reached or refuses.
+    """
+    if not is_resumed:
+        forget_mlflow_run(run.folder)
+    _track_settings(run)
+
+
+@rank_zero_only
+def track_outcome(run: TrackedRun, outcome: Outcome) -> None:
+    """Writes figures and plots of a step, and the settings as they are now, to a run's loggers.
+
+    Numbers that are not finite are left out, as are those in lists.
+
+    Args:
+        run: The run.
+        outcome: The step.
+
+    Raises:
+        OSError: If MLflow cannot be reached or refuses, or a file is missing.
+    """
+    _track_settings(run)
+    figures = {
+        f"{_allowed(outcome.name)}/{name}": value
+        for name, value in _read_figures(outcome.results).items()
+    }
+    if "tensorboard" in run.loggers:
+        with _replaced_events(run.folder, outcome.name) as writer:
+            for name, value in figures.items():
+                writer.add_scalar(name, value, 0)
+            for plot in outcome.plots:
+                picture = np.asarray(Image.open(plot).convert("RGB"))  # (H, W, 3)
+                name = f"{_allowed(outcome.name)}/{_allowed(plot.stem)}"
+                writer.add_image(name, picture, 0, dataformats="HWC")
+    if "mlflow" in run.loggers:
+        _outcome_to_mlflow(run, outcome, figures)
+
+
+def _track_settings(run: TrackedRun) -> None:
+    if "tensorboard" in run.loggers:
+        with _replaced_events(run.folder, SETTINGS) as writer:
+            for name in (CONFIG, ENVIRONMENT):
+                if (run.folder / name).is_file():
+                    text = (run.folder / name).read_text(encoding="utf-8")
+                    writer.add_text(Path(name).stem, f"```\n{text}```")
+    if "mlflow" in run.loggers:
+        _settings_to_mlflow(run)
+
+
+def _read_figures(path: Path) -> dict[str, float]:
+    found = flatten(json.loads(path.read_text(encoding="utf-8")), "/")
+    return {
+        _allowed(name): float(value)
+        for name, value in found.items()
+        if UNTRACKED not in name.split("/")
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    }
+
+
+def _allowed(name: str) -> str:
+    """Returns a name that both take, such as P_at_1 for P@1."""
+    return re.sub(r"[^\w/.-]", "_", name.replace("@", "_at_"))
+
+
+@contextmanager
+def _replaced_events(folder: Path, name: str) -> Iterator[SummaryWriter]:
+    """Gives a writer whose file takes the place of the one that was written under the name."""
+    suffix = "." + re.sub(r"\W", "-", name)
+    for earlier in (folder / LOGS).glob(f"events.out.tfevents.*{suffix}"):
+        earlier.unlink()
+    with SummaryWriter(folder / LOGS, filename_suffix=suffix) as writer:
+        yield writer
+
+
+def _settings_to_mlflow(run: TrackedRun) -> None:
+    folder, uri = run.folder, run.mlflow_uri
+    settings = _read_settings(folder)
+    run_id = mlflow_run_id(folder, uri)
+    with refusals_named(folder, uri):
+        client = open_mlflow(folder, uri)
+        from mlflow.entities import Param, RunTag
+
+        earlier = client.get_run(run_id).data
+        known = earlier.params
+        new = [Param(name, value) for name, value in settings.items() if name not in known]
+        for start in range(0, len(new), MOST_PARAMETERS):
+            client.log_batch(run_id, params=new[start : start + MOST_PARAMETERS])
+        tags = {
+            f"changed.{name}": value
+            for name, value in settings.items()
+            if known.get(name, value) != value or f"changed.{name}" in earlier.tags
+        }
+        for step, environment in read_environments(folder).items():
+            tags[f"git_revision.{step}"] = str(environment.get("git_revision", ""))
+        client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        for name in (CONFIG, ENVIRONMENT):
+            if (folder / name).is_file():
+                client.log_artifact(run_id, str(folder / name))
+
+
+def _read_settings(folder: Path) -> dict[str, str]:
+    if not (folder / CONFIG).is_file():
+        return {}
+    values: Any = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    return {
+        name: value if value and isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in flatten(values).items()
+    }
+
+
+def _outcome_to_mlflow(run: TrackedRun, outcome: Outcome, figures: Mapping[str, float]) -> None:
+    folder, uri = run.folder, run.mlflow_uri
+    run_id, place = mlflow_run_id(folder, uri), _allowed(outcome.name)
+    with refusals_named(folder, uri):
+        client = open_mlflow(folder, uri)
+        from mlflow.entities import Metric
+
+        now_ms = time.time_ns() // 1_000_000
+        metrics = [Metric(name, value, now_ms, 0) for name, value in figures.items()]
+        for start in range(0, len(metrics), MOST_METRICS):
+            client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS])
+        for path in (outcome.results, *outcome.files):
+            client.log_artifact(run_id, str(path), place)
+        for path in outcome.plots:
+            client.log_artifact(run_id, str(path), f"{place}/plots")
+        # Training ends its run by itself; one that began here is over now.
+        if client.get_run(run_id).info.status == "RUNNING":
+            client.set_terminated(run_id)
