@@ -19,6 +19,7 @@ import numpy as np
 
 from training.pairs.blend import BlendedScorer, measure_pairs
 from training.pairs.labelled_pairs import read_pairs
+from training.pairs.run_record import record_evaluation
 from training.pairs.train import print_metrics
 
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"  left:  {pair.left.title}\n  right: {pair.right.title}\n")
         for part in scorer.boosting.explain(pair.left, pair.right, cosine)[:5]:
             sys.stdout.write(f"  {part.log_odds:+.2f}  {part.feature} = {part.value:.3g}\n")
-    return 0
+    return record_evaluation(options.run, report)
 
 
 if __name__ == "__main__":

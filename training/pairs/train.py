@@ -1,7 +1,7 @@
 """Trains the pair scorer on labelled pairs and keeps the variant that validation prefers.
 
 Run: python -m training.pairs.train --pairs FILE_OR_FOLDER --output runs/pairs [--encoder FOLDER]
-    [--encoder-run runs/NAME] [--validation-share 0.1] [--seed 42]
+    [--encoder-run runs/NAME] [--validation-share 0.1] [--seed 42] [--loggers tensorboard]
 A folder holds train.txt and valid.txt in Ditto's form, or the tables of Ozon's E-CUP matching:
 train.parquet, attributes.parquet, text_and_bert.parquet and, for the cosines of precomputed
 vectors, resnet.parquet. A Parquet file beside these tables takes the place of train.parquet: all
@@ -36,6 +36,7 @@ from training.pairs.held_out import HeldOutConfig
 from training.pairs.labelled_pairs import LabelledPairs, read_training_pairs
 from training.pairs.probes import PairProbe, write_probes
 from training.pairs.records import record_to_json
+from training.pairs.run_record import record_training
 from training.pairs.scorer import PairScorer, best_threshold
 from training.pairs.statistics import TokenStatistics
 
@@ -131,6 +132,11 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--validation-share", type=float, default=0.1, help="share of E-CUP's pairs to choose on"
     )
     parser.add_argument("--seed", type=int, default=42, help="seed of that share")
+    parser.add_argument(
+        "--loggers", nargs="+", default=[], choices=("tensorboard", "mlflow"), metavar="NAME",
+        help="where figures go as well: tensorboard, mlflow; those of evaluations then too",
+    )  # fmt: skip
+    parser.add_argument("--mlflow-uri", help="MLflow server; default: a folder of the run")
     return parser.parse_args(arguments)
 
 
@@ -156,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_probes(options.output, make_probes(scorer, validation.take(rows)))
     print_metrics(f"{options.pairs.name}, validation", metrics)
     sys.stdout.write(f"neural share {scorer.neural_share:.1f}, saved in {options.output}\n")
-    return 0
+    return record_training(options.output, options, options.output / "pairs.json")
 
 
 if __name__ == "__main__":
