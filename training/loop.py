@@ -36,7 +36,7 @@ class LoopConfig:
         epoch_count: Most passes over the training rows, 1 or more.
         patience: Validations without a better mean average precision before training stops, 0 or
             more; 0 never stops early.
-        validation_interval: Epochs from one validation to the next, 1 or more.
+        validation_interval: Epochs from one validation to the next, 1 to epoch_count.
         accelerator: Kind of device, such as "cpu" or "gpu"; "auto" takes the best there is.
         device_count: Devices to use; "auto" takes all.
         strategy: How several devices share the work, such as "ddp".
@@ -76,6 +76,11 @@ class LoopConfig:
         for name in ("epoch_count", "validation_interval", "accumulation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"loop.{name} must be 1 or more, got {getattr(self, name)}")
+        if self.validation_interval > self.epoch_count:
+            raise ValueError(
+                f"loop.validation_interval must be 1 to loop.epoch_count, {self.epoch_count}, "
+                f"got {self.validation_interval}"
+            )
         if self.patience < 0:
             raise ValueError(f"loop.patience must be 0 or more, got {self.patience}")
         if not 0 <= self.average_decay < 1:
@@ -119,7 +124,8 @@ def build_trainer(
         precision=resolve_precision(config),
         accumulate_grad_batches=config.accumulation,
         gradient_clip_val=gradient_clip or None,
-        check_val_every_n_epoch=config.validation_interval,
+        # Without validation every epoch is saved in turn.
+        check_val_every_n_epoch=config.validation_interval if with_validation else 1,
         num_sanity_val_steps=0,
         # Our sampler shares the batches out by itself.
         use_distributed_sampler=False,

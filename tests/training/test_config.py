@@ -77,6 +77,7 @@ def test_resume_is_a_switch():
         (["--model.embedding_dim=3"], "model.embedding_dim must be 8 to 4096, got 3"),
         (["--augmentation.text.typo=2"], "augmentation.text.typo must be 0 to 1, got 2"),
         (["--preprocessing.resize=zoom"], "resize"),
+        (["--loop.validation_interval=21"], "must be 1 to loop.epoch_count, 20, got 21"),
         (["--loop.average_from_epoch=21"], "must be 1 to loop.epoch_count (20), got 21"),
         (["--loop.average_from_epoch=0"], "must be 1 to loop.epoch_count (20), got 0"),
         (

@@ -147,6 +147,14 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(folder):
     assert train(config).epoch_count < 30
 
 
+def test_a_run_without_validation_saves_its_last_epoch(folder):
+    output = folder / "unvalidated"
+    options = ("--data.validation_share=0", "--loop.epoch_count=2", "--loop.validation_interval=2")
+    assert train(small_config(folder, f"--output={output}", *options)).epoch_count == 2
+    last, kept = (torch.load(output / name)["state_dict"] for name in ("last.ckpt", "best.ckpt"))
+    assert all(torch.equal(last[name], kept[name]) for name in last)
+
+
 def test_accumulated_batches_make_fewer_steps(folder, summary):
     output = folder / "accumulated"
     train(small_config(folder, f"--output={output}", "--loop.accumulation=2"))
