@@ -63,21 +63,35 @@ async def test_a_silent_service_meets_the_deadline(
         _ = [answer async for answer in client.upsert(products(2), timeout_s=0.1)]
 
 
+async def products_one_by_one(count: int) -> AsyncIterator[Product]:
+    for product in products(count):
+        await asyncio.sleep(0)
+        yield product
+
+
 async def test_rows_come_from_an_async_source_and_are_repeated_alone(
     client: AsyncTwinshelfClient, service: FakeService
 ) -> None:
     service.row_failures = {"p001": [UNAVAILABLE], "p002": [REFUSED]}
-    service.break_after = [50]
-
-    async def source() -> AsyncIterator[Product]:
-        for product in products(150):
-            await asyncio.sleep(0)
-            yield product
-
-    answers = {answer.product_id: answer.error async for answer in client.upsert(source())}
+    upserts = client.upsert(products_one_by_one(150))
+    answers = {answer.product_id: answer.error async for answer in upserts}
     assert len(answers) == 150
     assert [each for each, error in answers.items() if error] == ["p002"]
-    assert service.calls["UpsertProducts"] == 2 and service.calls["p001"] == 2
+    assert service.calls["UpsertProducts"] == 1
+    assert {each for each in answers if service.calls[each] != 1} == {"p001"}
+    assert service.calls["p001"] == 2
+
+
+async def test_a_broken_stream_goes_on_with_the_unanswered_rows(
+    client: AsyncTwinshelfClient, service: FakeService
+) -> None:
+    service.break_after = [50]
+    answers = [answer async for answer in client.upsert(products_one_by_one(150))]
+    # gRPC may drop answers that were under way when the stream broke: then their rows go again.
+    assert sorted(answer.product_index for answer in answers) == list(range(150))
+    assert not any(answer.error for answer in answers)
+    assert service.calls["UpsertProducts"] == 2
+    assert service.calls["p149"] == 1
 
 
 async def test_a_stream_that_breaks_without_progress_is_given_up(
