@@ -1,5 +1,5 @@
 # Every target is a command that a user could type; `make` alone prints them.
-#? DATA      data set: generated (default), grocery, fashion, shopee, sports, kazanexpress, or a CSV or Parquet file
+#? DATA      data set: generated (default), grocery, fashion, shopee, sports, kazanexpress, esci (esci-us, esci-es, esci-jp), or a CSV or Parquet file
 DATA ?= generated
 #? DATA_DIR  folder of the data set
 DATA_DIR ?=
@@ -7,7 +7,7 @@ DATA_DIR ?=
 COLUMNS ?=
 #? NAME      name of the prepared data and of the run (default: that of DATA)
 NAME ?= $(basename $(notdir $(DATA)))
-#? CONFIG    preset (demo, base, grocery, fashion, fashion_types, sports) or a YAML file (default: by DATA)
+#? CONFIG    preset (demo, base, grocery, fashion, fashion_types, sports, esci) or a YAML file (default: by DATA)
 CONFIG ?=
 #? IMAGE_WEIGHTS  weights of the image encoder, a file for timm
 IMAGE_WEIGHTS ?=
@@ -48,7 +48,7 @@ data: setup ## Read a data set into .cache/data/NAME
 	@python -m training.prepare --data $(DATA) $(DATA_OPTIONS) --out .cache/data/$(NAME)
 
 train: data ## Train the encoder into runs/NAME
-	@python -m training.train --config $(or $(CONFIG),$(filter grocery fashion sports,$(DATA)),demo) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(ARGS)
+	@python -m training.train --config $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA)),$(if $(filter esci-%,$(DATA)),esci),demo) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
 	@python -m training.evaluate --run runs/$(NAME) $(ARGS)
@@ -68,7 +68,7 @@ index: setup ## Store the products of FILE in the catalogue
 match: setup ## Match IMAGE and TITLE against the catalogue
 	@twinshelf match $(if $(IMAGE),--image '$(IMAGE)') $(if $(TITLE),--title '$(TITLE)') -k $(K) $(ARGS)
 
-pairs: setup ## Train the pair scorer on DATA_DIR/train.txt and valid.txt into runs/NAME
+pairs: setup ## Train the pair scorer on the pairs of DATA_DIR (Ditto's form, or E-CUP's tables) into runs/NAME
 	@python -m training.pairs.train --pairs $(DATA_DIR) --output runs/$(NAME) $(ARGS)
 
 categories: setup ## Predict the categories of held-out offers with the encoder of runs/NAME

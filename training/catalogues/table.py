@@ -52,7 +52,8 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> Iterator
     Args:
         path: CSV or Parquet file.
         columns: Names of the file's columns where they differ from ours, ours first:
-            `{"title": "name", "images": "photo"}`.
+            `{"title": "name", "images": "photo"}`. A table of `write_table` that lacks them is
+            read by our own names: a search may compare a foreign table with one of ours.
 
     Returns:
         The rows in the file's order; each a product, or why it is none. Photos are not opened.
@@ -122,6 +123,8 @@ def _check_our_columns(mapping: Mapping[str, str]) -> None:
 
 def _map_columns(path: Path, present: tuple[str, ...], given: Mapping[str, str]) -> dict[str, str]:
     _check_our_columns(given)
+    if present == COLUMNS and not set(given.values()) <= set(present):
+        given = {}
     require_columns(path, present, given.values())
     mapping = {name: name for name in COLUMNS if name in present and name not in given}
     mapping.update(given)

@@ -119,6 +119,15 @@ def test_a_byte_order_mark_and_blanks_in_the_header_do_no_harm(tmp_path):
     assert list(read_table(path)) == [Product(product_id="1", title="Tea")]
 
 
+def test_a_table_of_ours_is_read_by_our_names_beside_a_mapped_one(tmp_path):
+    path = tmp_path / "ours.parquet"
+    product = Product(product_id="1", title="red", description="paint")
+    write_table(path, [product])
+    assert list(read_table(path, {"product_id": "id", "title": "name"})) == [product]
+    (mapped,) = read_table(path, {"title": "description"})
+    assert mapped.title == "paint"
+
+
 def test_missing_columns_are_named_with_file_and_what_is_there(tmp_path):
     path = write_csv(tmp_path / "t.csv", ["sku", "name"], ["1", "Tea"])
     with pytest.raises(ValueError, match=r"t\.csv has no column 'product_id'.*sku, name"):
