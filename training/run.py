@@ -19,6 +19,7 @@ from training.config import TrainConfig
 from training.data_module import Batch, ProductDataModule
 from training.fusion_weight import fit_fusion_weight
 from training.loop import BEST, LAST, build_trainer
+from training.memory import keep_freed_memory
 from training.model import build_model, compile_encoders
 from training.module import EncoderModule
 from training.preprocessing.texts import join_fields
@@ -90,6 +91,8 @@ def train(config: TrainConfig) -> TrainingSummary:
         gradient_clip=config.optimizer.gradient_clip,
         with_validation=bool(data.validation),
     )
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
     start_s = time.perf_counter()
     trainer.fit(module, loaders, ckpt_path=last)
     duration_s = time.perf_counter() - start_s
