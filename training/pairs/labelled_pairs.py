@@ -61,6 +61,15 @@ class LabelledPairs:
             cosines=None if self.cosines is None else [self.cosines[row] for row in rows],
         )
 
+    def joined(self, others: LabelledPairs) -> LabelledPairs:
+        """Returns these pairs and then the others; cosines only where both have them."""
+        cosines = (
+            None
+            if self.cosines is None or others.cosines is None
+            else [*self.cosines, *others.cosines]
+        )
+        return LabelledPairs(pairs=[*self.pairs, *others.pairs], cosines=cosines)
+
 
 def read_pairs(path: Path, *, with_vectors: bool = False) -> LabelledPairs:
     """Reads the pairs of a file or of an E-CUP folder; rows that are none are logged and skipped.

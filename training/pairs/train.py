@@ -15,6 +15,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +24,7 @@ from rich.table import Table
 from training.checkpoint import TrainedEncoder, load_encoder
 from training.pairs.blend import (
     BlendedScorer,
+    Floats,
     PairMetrics,
     blend_probabilities,
     choose_neural_share,
@@ -39,8 +41,25 @@ from training.pairs.records import record_to_json
 from training.pairs.run_record import record_training
 from training.pairs.scorer import PairScorer, best_threshold
 from training.pairs.statistics import TokenStatistics
+from training.pairs.validation_scores import write_validation
 
 PROBE_COUNT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairTraining:
+    """What training came to.
+
+    Attributes:
+        scorer: The kept scorer; its trees have learnt from the validation pairs, too.
+        metrics: Variant to its metrics on the validation pairs, before it learnt from them.
+        validation_scores: Probability of each validation pair by the kept variant, before it learnt
+            from them, 0 to 1, (P,).
+    """
+
+    scorer: BlendedScorer
+    metrics: dict[str, PairMetrics]
+    validation_scores: Floats
 
 
 def train_pair_scorer(
@@ -49,8 +68,11 @@ def train_pair_scorer(
     encoder_source: str | None,
     config: CrossEncoderConfig,
     encoder: TrainedEncoder | None = None,
-) -> tuple[BlendedScorer, dict[str, PairMetrics]]:
+) -> PairTraining:
     """Fits the variants on the training pairs; share and threshold come from the validation pairs.
+
+    Once these are chosen, the trees are grown anew from both: more pairs to learn from, at the
+    threshold that was right for fewer.
 
     Args:
         train: Pairs to learn from.
@@ -59,36 +81,46 @@ def train_pair_scorer(
         config: How that is fine-tuned.
         encoder: Gives the cosines among the features; without one they are what comes with the
             pairs, or unknown.
-
-    Returns:
-        The kept scorer, and the validation metrics of each variant.
     """
-    sides, labels = [train.sides, validation.sides], [train.labels, validation.labels]
-    records = (record for pair in sides[0] for record in pair)
-    statistics = TokenStatistics.count(pair_tokens(record) for record in records)
-    cosines = [
-        pair_cosines(encoder, pairs.sides) if encoder else pairs.cosines
-        for pairs in (train, validation)
-    ]
-    names, features = feature_matrix(sides[0], statistics, cosines[0])
-    boosting = PairScorer.fit(features, labels[0], names, statistics)
-    variants = {"boosting": boosting.score(sides[1], cosines[1])}
+    if encoder is not None:
+        train, validation = (
+            replace(pairs, cosines=pair_cosines(encoder, pairs.sides))
+            for pairs in (train, validation)
+        )
+    boosting = _fit_boosting(train)
+    variants = {"boosting": boosting.score(validation.sides, validation.cosines)}
     cross_encoder, share = None, 0.0
     if encoder_source is not None:
         cross_encoder = CrossEncoder(encoder_source, config)
-        cross_encoder.fit(sides[0], labels[0].tolist())
-        variants["cross-encoder"] = cross_encoder.score(sides[1])
-        share = choose_neural_share(labels[1], variants["boosting"], variants["cross-encoder"])
+        cross_encoder.fit(train.sides, train.labels.tolist())
+        variants["cross-encoder"] = cross_encoder.score(validation.sides)
+        share = choose_neural_share(
+            validation.labels, variants["boosting"], variants["cross-encoder"]
+        )
         variants["kept"] = blend_probabilities(
             variants["boosting"], variants["cross-encoder"], share
         )
     measured = {
-        name: measure_pairs(labels[1], scores, best_threshold(labels[1], scores)[0])
+        name: measure_pairs(validation.labels, scores, best_threshold(validation.labels, scores)[0])
         for name, scores in variants.items()
     }
-    kept = measured.get("kept", measured["boosting"])
-    boosting.threshold = measured["boosting"].threshold
-    return BlendedScorer(boosting, cross_encoder, share, kept.threshold, encoder), measured
+    kept = "kept" if "kept" in variants else "boosting"
+    final = _fit_boosting(train.joined(validation))
+    final.threshold = measured["boosting"].threshold
+    threshold = measured[kept].threshold
+    return PairTraining(
+        scorer=BlendedScorer(final, cross_encoder, share, threshold, encoder),
+        metrics=measured,
+        validation_scores=variants[kept],
+    )
+
+
+def _fit_boosting(pairs: LabelledPairs) -> PairScorer:
+    statistics = TokenStatistics.count(
+        pair_tokens(record) for pair in pairs.sides for record in pair
+    )
+    names, features = feature_matrix(pairs.sides, statistics, pairs.cosines)
+    return PairScorer.fit(features, pairs.labels, names, statistics)
 
 
 def make_probes(scorer: BlendedScorer, pairs: LabelledPairs) -> list[PairProbe]:
@@ -151,16 +183,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.pairs, held_out, with_encoder=options.encoder_run is not None
         )
         encoder = load_encoder(options.encoder_run) if options.encoder_run else None
-        scorer, metrics = train_pair_scorer(train, validation, options.encoder, config, encoder)
+        trained = train_pair_scorer(train, validation, options.encoder, config, encoder)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"training the pair scorer failed: {error}\n")
         return 1
-    scorer.save(options.output, metrics)
+    scorer = trained.scorer
+    scorer.save(options.output, trained.metrics)
+    write_validation(options.output, validation.labels, trained.validation_scores)
     if options.encoder_run:
         keep_encoder(options.encoder_run, options.output)
     rows = range(min(PROBE_COUNT, len(validation.pairs)))
     write_probes(options.output, make_probes(scorer, validation.take(rows)))
-    print_metrics(f"{options.pairs.name}, validation", metrics)
+    print_metrics(f"{options.pairs.name}, validation", trained.metrics)
     sys.stdout.write(f"neural share {scorer.neural_share:.1f}, saved in {options.output}\n")
     return record_training(options.output, options, options.output / "pairs.json")
 

@@ -1,9 +1,10 @@
 """Estimates the F1 of a finished pair scorer where no test half is at hand.
 
-Run: python -m training.quality.pair_estimate --run runs/pairs --pairs valid.txt
+Run: python -m training.quality.pair_estimate --run runs/pairs
 
-The threshold is fitted on one half of the pairs and judged on the other, over many random halves:
-a threshold judged on the pairs that it was fitted on would look better than it is.
+The scores are those of the validation pairs from before the scorer learnt from them. The threshold
+is fitted on one half of the pairs and judged on the other, over many random halves: a threshold
+judged on the pairs that it was fitted on would look better than it is.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluation.intervals import Estimate
-from training.pairs.blend import BlendedScorer, measure_pairs
-from training.pairs.labelled_pairs import read_pairs
+from training.pairs.blend import measure_pairs
 from training.pairs.scorer import best_threshold
+from training.pairs.validation_scores import read_validation
 from training.quality.results import write_text
 
 ESTIMATE = "estimate.json"
@@ -82,17 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Estimates as the command line says; returns 0, or 1 when the files cannot be used."""
     parser = argparse.ArgumentParser(
         prog="python -m training.quality.pair_estimate",
-        description="Estimate the F1 of a pair scorer over random halves of labelled pairs.",
+        description="Estimate the F1 of a pair scorer over random halves of its validation pairs.",
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the trained scorer")
-    parser.add_argument("--pairs", type=Path, required=True, help="file of labelled pairs")
     parser.add_argument("--seed", type=int, default=42, help="seed (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
-        scorer = BlendedScorer.load(options.run)
-        pairs = read_pairs(options.pairs, with_vectors=scorer.needs_vectors)
-        scores = scorer.score(pairs.sides, pairs.cosines)
-        found = estimate_f1(pairs.labels, scores, seed=options.seed)
+        found = estimate_f1(*read_validation(options.run), seed=options.seed)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"estimating the pair scorer failed: {error}\n")
         return 1

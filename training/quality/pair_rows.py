@@ -49,9 +49,8 @@ def pair_row(name: str, places: Places) -> Row:
     judge = (
         Command.of("training.pairs.evaluate", "--run", run, "--pairs", test)
         if has_test
-        else Command.of("training.quality.pair_estimate", "--run", run, "--pairs",
-                        folder / "valid.txt")
-    )  # fmt: skip
+        else Command.of("training.quality.pair_estimate", "--run", run)
+    )
     sources = (folder / "train.txt", folder / "valid.txt", places.text_encoder)
     return Row(
         name=name,

@@ -3,10 +3,12 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import average_precision_score
 
 from export.pair_scorer import publish_pair_scorer
 from tests.export.tiny_run import make_run
@@ -14,10 +16,13 @@ from tests.training.pairs.made_ecup import make_ecup
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
 from training.pairs.blend import BlendedScorer
+from training.pairs.cross_encoder import CrossEncoderConfig
 from training.pairs.evaluate import main as evaluate
-from training.pairs.labelled_pairs import read_pairs
+from training.pairs.labelled_pairs import LabelledPairs, read_pairs
 from training.pairs.probes import read_probes
-from training.pairs.train import main
+from training.pairs.train import main, train_pair_scorer
+from training.pairs.validation_scores import read_validation
+from training.quality.pair_estimate import main as estimate
 
 pytestmark = pytest.mark.usefixtures("quick_boosting")
 SIDES = [(pair.left, pair.right) for pair in make_pairs(20, seed=9)]
@@ -49,6 +54,37 @@ def test_probes_hold_the_answers_of_the_saved_trees(pair_folder, tmp_path):
     np.testing.assert_allclose([probe.probability for probe in probes], scores, atol=1e-12)
     assert json.loads(probes[0].left)["title"] == pairs[0][0].title
     assert math.isnan(probes[0].cosines.text)
+
+
+def test_the_kept_trees_have_learnt_from_the_validation_pairs_too(tmp_path):
+    pairs = make_pairs(80, seed=1)
+    known = LabelledPairs(pairs=pairs)
+    # What is a match in training is none here: trees that saw these pairs are less sure.
+    turned = [replace(pair, is_match=not pair.is_match) for pair in pairs]
+    settings = CrossEncoderConfig()
+    same = train_pair_scorer(known, known, None, settings)
+    other = train_pair_scorer(known, LabelledPairs(pairs=turned), None, settings)
+    np.testing.assert_array_equal(same.validation_scores, other.validation_scores)
+    is_match = known.labels
+    assert (same.scorer.score(known.sides)[is_match] > 0.6).mean() > 0.9
+    assert (other.scorer.score(known.sides)[is_match] > 0.6).mean() < 0.1
+
+
+def test_the_estimate_is_of_scores_from_before_the_trees_learnt_from_the_pairs(
+    pair_folder, tmp_path, capsys
+):
+    assert estimate(["--run", str(tmp_path)]) == 1
+    assert "no validation_scores.npz" in capsys.readouterr().err
+    assert train(pair_folder, tmp_path) == 0
+    labels, scores = read_validation(tmp_path)
+    measured = json.loads((tmp_path / "pairs.json").read_text())["validation"]["boosting"]
+    assert labels.sum() == measured["match_count"] and len(scores) == measured["pair_count"]
+    assert average_precision_score(labels, scores) == pytest.approx(measured["pr_auc"])
+    kept = BlendedScorer.load(tmp_path).score(read_pairs(pair_folder / "valid.txt").sides)
+    assert np.abs(kept - scores).max() > 1e-3
+    assert estimate(["--run", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "estimate.json").read_text())
+    assert found["pair_count"] == len(labels) and 0.9 < found["f1"]["value"] <= 1
 
 
 def test_cosines_of_an_encoder_are_features_and_stay_with_the_scorer(
