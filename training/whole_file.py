@@ -24,3 +24,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text as UTF-8, whole or not at all; the folder of the file is made."""
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")

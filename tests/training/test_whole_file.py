@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.whole_file import written_whole
+from training.whole_file import write_whole, written_whole
 
 
 def test_a_file_takes_the_place_of_the_older_one_at_the_end(tmp_path):
@@ -23,3 +23,12 @@ def test_what_breaks_off_leaves_the_older_one_and_nothing_else(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_text_that_cannot_be_written_leaves_the_older_one(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    write_whole(path, "чай\n")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "tea \ud800")
+    assert path.read_bytes() == "чай\n".encode()
+    assert list(path.parent.iterdir()) == [path]

@@ -25,7 +25,7 @@ from training.evaluation.run import EvaluationFiles
 from training.evaluation.settings import EvaluationSettings
 from training.product import BadRow, Product
 from training.query_product import QueryProduct
-from training.whole_file import written_whole
+from training.whole_file import write_whole
 
 RESULTS = "judgements.json"
 BLOCK_PAIR_COUNT = 4096
@@ -81,8 +81,7 @@ def judge_searches(
             f"{queries}, and no product of them better than irrelevant"
         )
     result = _measure(judged, len(bad_rows), settings)
-    with written_whole(files.results_folder / RESULTS) as partial:
-        partial.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+    write_whole(files.results_folder / RESULTS, json.dumps(asdict(result), indent=2) + "\n")
     return result
 
 
