@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from training.preprocessing.settings import PreprocessingSettings
 from training.preprocessing.tokens import TextTokenizer
 from training.text_encoder import architecture_from_json, architecture_to_json
 from training.towers import FusedEncoder
+from training.whole_file import write_whole, written_whole
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.yaml"
@@ -59,11 +59,10 @@ def save_inputs(
         tokenizer: The text encoder's own, or the one learnt for it.
         architecture: The text encoder's.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / CONFIG, config_to_yaml(config))
-    _write(folder / PREPROCESSING, config.preprocessing.to_json() + "\n")
-    _write(folder / ARCHITECTURE, architecture_to_json(architecture))
-    _write(folder / TOKENIZER, tokenizer.to_str(pretty=True))
+    write_whole(folder / CONFIG, config_to_yaml(config))
+    write_whole(folder / PREPROCESSING, config.preprocessing.to_json() + "\n")
+    write_whole(folder / ARCHITECTURE, architecture_to_json(architecture))
+    write_whole(folder / TOKENIZER, tokenizer.to_str(pretty=True))
 
 
 def load_inputs(folder: Path) -> tuple[Tokenizer, PretrainedConfig]:
@@ -100,13 +99,12 @@ def save_encoder(
     """
     save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    partial = folder / f"{WEIGHTS}.partial"
-    save_file(weights, partial)
-    os.replace(partial, folder / WEIGHTS)
+    with written_whole(folder / WEIGHTS) as partial:
+        save_file(weights, partial)
     if calibration is None:
         (folder / CALIBRATION).unlink(missing_ok=True)
     else:
-        _write(folder / CALIBRATION, calibration.to_json())
+        write_whole(folder / CALIBRATION, calibration.to_json())
 
 
 def load_encoder(folder: Path) -> TrainedEncoder:
@@ -143,9 +141,3 @@ def load_encoder(folder: Path) -> TrainedEncoder:
         if calibration.exists()
         else None,
     )
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
