@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from training.preprocessing import images
 from training.preprocessing.settings import PreprocessingError, PreprocessingSettings
+from training.whole_file import write_whole, written_whole
 
 RGB = 3
 logger = logging.getLogger(__name__)
@@ -51,13 +51,13 @@ def decode_once(
         worker_count: Threads; Pillow decodes outside of the interpreter lock.
     """
     unique = sorted(set(paths))
-    cache.mkdir(parents=True, exist_ok=True)
     stem = cache / _content_key(unique, settings)
     data, report = stem.with_suffix(".pixels"), stem.with_suffix(".json")
     shape = (len(unique), RGB, settings.image_size_px, settings.image_size_px)
     if not report.is_file() or not data.is_file():
-        failures = _decode_to_file(unique, settings, data, shape, worker_count)
-        _replace(report, json.dumps({str(path): reason for path, reason in failures.items()}))
+        with written_whole(data) as partial:
+            failures = _decode_to_file(unique, settings, partial, shape, worker_count)
+        write_whole(report, json.dumps({str(path): reason for path, reason in failures.items()}))
     reasons = {Path(path): reason for path, reason in json.loads(report.read_text()).items()}
     for path, reason in reasons.items():
         logger.warning("left out photo %s: %s", path, reason)
@@ -73,28 +73,25 @@ def decode_once(
 def _decode_to_file(
     paths: Sequence[Path],
     settings: PreprocessingSettings,
-    data: Path,
+    target: Path,
     shape: tuple[int, ...],
     worker_count: int,
 ) -> dict[Path, str]:
     failures: dict[Path, str] = {}
-    partial = data.with_name(f"{data.name}.{os.getpid()}.partial")
     if not paths:
-        partial.touch()
-    else:
-        target = np.memmap(partial, dtype=np.uint8, mode="w+", shape=shape)
+        target.touch()
+        return failures
+    array = np.memmap(target, dtype=np.uint8, mode="w+", shape=shape)
 
-        def decode(row: int) -> None:
-            try:
-                target[row] = images.decode_image(paths[row].read_bytes(), settings)
-            except (PreprocessingError, OSError) as error:
-                failures[paths[row]] = str(error)
+    def decode(row: int) -> None:
+        try:
+            array[row] = images.decode_image(paths[row].read_bytes(), settings)
+        except (PreprocessingError, OSError) as error:
+            failures[paths[row]] = str(error)
 
-        with ThreadPoolExecutor(max_workers=max(1, worker_count)) as pool:
-            list(pool.map(decode, range(len(paths))))
-        target.flush()
-        del target
-    os.replace(partial, data)
+    with ThreadPoolExecutor(max_workers=max(1, worker_count)) as pool:
+        list(pool.map(decode, range(len(paths))))
+    array.flush()
     return failures
 
 
@@ -112,9 +109,3 @@ def _change(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (found.st_mtime_ns, found.st_size)
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
