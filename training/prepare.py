@@ -9,7 +9,6 @@ import argparse
 import csv
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from training.catalogues.sports import read_sports
 from training.catalogues.table import parse_column_mapping, read_table, write_table
 from training.preprocessing.settings import PreprocessingSettings
 from training.product import BadRow
+from training.whole_file import write_whole, written_whole
 
 BAD_ROWS = "bad_rows.csv"
 SUMMARY = "data.json"
@@ -147,7 +147,6 @@ def prepare(source: Source, out: Path) -> Summary:
     if not data.gallery or not data.train:
         first = f"; the first: {data.bad_rows[0]}" if data.bad_rows else ""
         raise ValueError(f"no usable row in {source.data}, {len(data.bad_rows)} bad ones{first}")
-    out.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         write_table(out / f"{name}.parquet", getattr(data, name))
     _write_bad_rows(out / BAD_ROWS, data.bad_rows)
@@ -161,10 +160,8 @@ def prepare(source: Source, out: Path) -> Summary:
         sha256=_digest_tables(out),
         inputs=_digest_inputs(source),
     )
-    partial = out / f"{SUMMARY}.{os.getpid()}.partial"
     text = json.dumps(asdict(summary), indent=2, ensure_ascii=False)
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, out / SUMMARY)
+    write_whole(out / SUMMARY, text + "\n")
     return summary
 
 
@@ -262,7 +259,7 @@ def _digest_tables(out: Path) -> str:
 
 
 def _write_bad_rows(path: Path, bad_rows: Sequence[BadRow]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("source", "row_number", "reason"))
         writer.writerows((row.source, row.row_number, row.reason) for row in bad_rows)
