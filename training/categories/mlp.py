@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from torch import nn
 from training.categories.labels import Ints, Labels, Predictions
 from training.embeddings import ModalityWeights, ProductEmbeddings
 from training.evaluation.categories import weighted_f1
+from training.whole_file import written_whole
 
 Floats = npt.NDArray[np.float32]
 PREDICTED_AT_ONCE = 8192
@@ -218,9 +218,9 @@ def predict(head: LabelHead, inputs: Floats) -> Predictions:
 
 def save_head(path: Path, head: LabelHead) -> None:
     """Writes the weights, whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    save_file({name: value.contiguous() for name, value in head.state_dict().items()}, partial)
-    os.replace(partial, path)
+    weights = {name: value.contiguous() for name, value in head.state_dict().items()}
+    with written_whole(path) as partial:
+        save_file(weights, partial)
 
 
 def load_head(path: Path, labels: Labels) -> LabelHead:

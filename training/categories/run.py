@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from training.evaluation.search import rows_with_pattern
 from training.runs.environment import ENVIRONMENT, record_environment
 from training.runs.products import Embedder, read_products
 from training.runs.tracking import Outcome, TrackedRun, track_outcome
+from training.whole_file import write_whole
 
 RESULTS = "categories.json"
 FOLDER = "categories"
@@ -191,6 +191,4 @@ def _save(result: CategoriesResult, heads: Mapping[str, LabelHead], folder: Path
     record_environment(folder, "categories")
     for pattern, head in heads.items():
         save_head(_head_path(folder, pattern), head)
-    partial = folder / f"{RESULTS}.partial"
-    partial.write_text(result.to_json(), encoding="utf-8")
-    os.replace(partial, folder / RESULTS)
+    write_whole(folder / RESULTS, result.to_json())
