@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from training.loop import LoopConfig
 from training.product import BadRow, Product
 from training.runs.environment import ENVIRONMENT, record_environment
 from training.runs.tracking import Outcome, TrackedRun, track_outcome
+from training.whole_file import write_whole
 
 RESULTS = "evaluation.json"
 PLOTS = "plots"
@@ -173,15 +173,14 @@ def _read_run_tunings(run: Path, notes: list[str]) -> dict[str, Tuning] | None:
 
 def _save(evaluation: Evaluation, files: EvaluationFiles, *, draws: bool) -> list[Path]:
     folder, result = files.results_folder, evaluation.result
-    folder.mkdir(parents=True, exist_ok=True)
     record_environment(folder, "evaluation")
-    _write(folder / RESULTS, result.to_json())
+    write_whole(folder / RESULTS, result.to_json())
     plots = save_plots(result, evaluation.pairs, folder / PLOTS) if draws else []
     if not files.is_own_data:
         return plots
     tuned = {name: found.tuning for name, found in result.patterns.items() if found.tuning}
     if tuned:
-        _write(files.run / CALIBRATION, as_calibration(tuned).to_json())
+        write_whole(files.run / CALIBRATION, as_calibration(tuned).to_json())
     else:
         (files.run / CALIBRATION).unlink(missing_ok=True)
         logger.warning("no modality pattern could be calibrated: %s is not written", CALIBRATION)
@@ -196,9 +195,3 @@ def _track(files: EvaluationFiles, loop: LoopConfig, plots: Sequence[Path]) -> N
         name=files.name, results=files.results_folder / RESULTS, plots=plots, files=others
     )
     track_outcome(TrackedRun.of(files.run, loop), outcome)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
