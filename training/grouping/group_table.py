@@ -6,7 +6,6 @@ probability of the weakest edge that was kept in the group, empty for a product 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.grouping.components import Groups
+from training.whole_file import written_whole
 
 SCHEMA = pa.schema(
     [
@@ -55,13 +55,8 @@ def write_groups(
         },
         schema=SCHEMA,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    with written_whole(path) as partial:
         pq.write_table(table, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_group_ids(path: Path) -> dict[str, str]:

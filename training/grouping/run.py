@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from training.grouping.quality import GroupingQuality, judge_groups
 from training.grouping.settings import GroupingSettings
 from training.grouping.tuning import tune_thresholds
 from training.runs.products import Embedder, read_products
+from training.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -210,6 +210,4 @@ def _save(
 ) -> None:
     names = name_groups(products.product_ids, groups.numbers, previous)
     write_groups(files.output, products.product_ids, names, groups)
-    partial = files.results.with_name(f"{files.results.name}.partial")
-    partial.write_text(result.to_json(), encoding="utf-8")
-    os.replace(partial, files.results)
+    write_whole(files.results, result.to_json())
