@@ -23,7 +23,7 @@ from training.evaluation.intervals import Estimate
 from training.pairs.blend import measure_pairs
 from training.pairs.scorer import best_threshold
 from training.pairs.validation_scores import read_validation
-from training.quality.results import write_text
+from training.whole_file import write_whole
 
 ESTIMATE = "estimate.json"
 HALF_COUNT = 100
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"estimating the pair scorer failed: {error}\n")
         return 1
     path = options.run / ESTIMATE
-    write_text(path, json.dumps(asdict(found), indent=2) + "\n")
+    write_whole(path, json.dumps(asdict(found), indent=2) + "\n")
     sys.stdout.write(
         f"F1 {found.f1.value:.3f} ({found.f1.low:.3f}–{found.f1.high:.3f}) over "
         f"{found.half_count} halves of {found.pair_count} pairs, saved in {path}\n"

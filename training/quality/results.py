@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Self
 
 TABLE_HEADER = ("task", "data", "reference", "reach", "ours", "reached", "command")
@@ -124,14 +122,6 @@ def format_value(figure: Measurement) -> str:
     if figure.low is None or figure.high is None or math.isnan(figure.low + figure.high):
         return f"{figure.value:.3f}"
     return f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all; its folder is made when missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _mark(note: str, notes: list[str]) -> str:

@@ -11,10 +11,11 @@ from pathlib import Path
 from training.quality.matching_rows import MATCHING_ROWS
 from training.quality.pair_rows import PAIR_ROWS
 from training.quality.places import Command, Places
-from training.quality.results import RowResult, markdown_table, write_text
+from training.quality.results import RowResult, markdown_table
 from training.quality.row import Row, require
 from training.quality.stamps import digest_inputs, is_stamped, remove_stamp, write_stamp
 from training.runs.environment import describe_environment
+from training.whole_file import write_whole
 
 ROWS: dict[str, Callable[[Places], Row]] = {**MATCHING_ROWS, **PAIR_ROWS}
 RESULT = "quality.json"
@@ -65,7 +66,7 @@ def run_row(row: Row, places: Places, conduct: Conduct) -> RowResult:
         hardware=", ".join((f"{environment.cpu_count} CPU cores", *environment.gpus)),
         training_s=_read_duration(row.run),
     )
-    write_text(row.run / RESULT, result.to_json())
+    write_whole(row.run / RESULT, result.to_json())
     return result
 
 
@@ -78,8 +79,8 @@ def collect_results(output: Path) -> list[RowResult]:
 def save_table(output: Path, results: Sequence[RowResult]) -> None:
     """Writes quality.json and quality.md of the rows that have a result."""
     parts = [result.to_json().strip() for result in results]
-    write_text(output / RESULT, "[\n" + ",\n".join(parts) + "\n]\n")
-    write_text(output / TABLE, markdown_table(results))
+    write_whole(output / RESULT, "[\n" + ",\n".join(parts) + "\n]\n")
+    write_whole(output / TABLE, markdown_table(results))
 
 
 def _train(row: Row, places: Places, conduct: Conduct) -> None:
@@ -90,7 +91,7 @@ def _train(row: Row, places: Places, conduct: Conduct) -> None:
     remove_stamp(row.run)
     start_s = time.perf_counter()
     _execute(row.train, conduct)
-    write_text(row.run / _DURATION, f"{time.perf_counter() - start_s:.1f}\n")
+    write_whole(row.run / _DURATION, f"{time.perf_counter() - start_s:.1f}\n")
     write_stamp(row.run, inputs)
 
 

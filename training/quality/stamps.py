@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from training.quality.results import write_text
+from training.whole_file import write_whole
 
 STAMP = "quality_stamp.txt"
 # Lists are read whole; photos are told by their names and sizes.
@@ -47,7 +47,7 @@ def is_stamped(folder: Path, inputs: str) -> bool:
 
 def write_stamp(folder: Path, inputs: str) -> None:
     """Stamps a folder after its training has finished."""
-    write_text(folder / STAMP, inputs + "\n")
+    write_whole(folder / STAMP, inputs + "\n")
 
 
 def remove_stamp(folder: Path) -> None:
