@@ -34,6 +34,7 @@ from training.text_encoder import (
 )
 from training.training_data import TrainingData, load_training_data, text_fields
 from training.validation import EmbeddedRows, join_rows, judge_ranking, pattern_weights
+from training.whole_file import write_whole
 from training.wordpiece import train_wordpiece
 
 METRICS = "metrics.json"
@@ -112,7 +113,7 @@ def train(config: TrainConfig) -> TrainingSummary:
 
 def _save_summary(summary: TrainingSummary, run: TrackedRun) -> None:
     results = run.folder / METRICS
-    results.write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    write_whole(results, json.dumps(asdict(summary), indent=2) + "\n")
     track_outcome(run, Outcome(name="training", results=results))
 
 

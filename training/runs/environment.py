@@ -17,6 +17,8 @@ from pathlib import Path
 
 import torch
 
+from training.whole_file import write_whole
+
 ENVIRONMENT = "environment.json"
 PACKAGES = (
     "jsonargparse",
@@ -77,12 +79,9 @@ def record_environment(folder: Path, step: str = "training") -> Path:
         The file.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / ENVIRONMENT
     steps = {**read_environments(folder), step: asdict(describe_environment())}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(steps, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, json.dumps(steps, indent=2) + "\n")
     return path
 
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.whole_file import write_whole
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
@@ -57,7 +59,7 @@ def mlflow_run_id(folder: Path, uri: str | None) -> str:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         number = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
         run = client.create_run(number, run_name=folder.resolve().name)
-    path.write_text(f"{run.info.run_id}\n", encoding="utf-8")
+    write_whole(path, f"{run.info.run_id}\n")
     return str(run.info.run_id)
 
 
