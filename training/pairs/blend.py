@@ -27,6 +27,7 @@ from training.pairs.cross_encoder import CrossEncoder
 from training.pairs.features import NO_COSINES, Cosines
 from training.pairs.scorer import PairScorer, best_threshold
 from training.product import Product
+from training.whole_file import write_whole
 
 Floats = npt.NDArray[np.float64]
 ENCODER = "encoder"
@@ -191,7 +192,7 @@ class BlendedScorer:
             "threshold": self.threshold,
             "validation": {name: asdict(m) for name, m in metrics.items()},
         }
-        (folder / "pairs.json").write_text(json.dumps(document, indent=2) + "\n")
+        write_whole(folder / "pairs.json", json.dumps(document, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from training.pairs.records import PairRecord
+from training.whole_file import write_whole
 
 Texts = tuple[str, str]
 
@@ -167,7 +168,7 @@ class CrossEncoder:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self._model.state_dict(), folder / "cross_encoder.safetensors")
         settings = {"encoder_source": self.encoder_source, **asdict(self.config)}
-        (folder / "cross_encoder.json").write_text(json.dumps(settings, indent=2))
+        write_whole(folder / "cross_encoder.json", json.dumps(settings, indent=2))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

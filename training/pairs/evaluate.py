@@ -21,6 +21,7 @@ from training.pairs.blend import BlendedScorer, measure_pairs
 from training.pairs.labelled_pairs import read_pairs
 from training.pairs.run_record import record_evaluation
 from training.pairs.train import print_metrics
+from training.whole_file import write_whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_metrics(str(options.pairs), {"kept": metrics})
     name = options.pairs.resolve().name if options.pairs.is_dir() else options.pairs.stem
     report = options.run / f"evaluation-{name}.json"
-    report.write_text(json.dumps(asdict(metrics), indent=2) + "\n")
+    write_whole(report, json.dumps(asdict(metrics), indent=2) + "\n")
     worst = np.argsort(-np.abs(scores - labels))[: options.explain]
     mistakes = pairs.take(worst)
     cosines = scorer.cosines(mistakes.sides, mistakes.cosines) if mistakes.pairs else []

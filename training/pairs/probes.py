@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.pairs.features import Cosines
+from training.whole_file import written_whole
 
 PROBES = "probes.jsonl"
 
@@ -33,7 +34,7 @@ class PairProbe:
 
 def write_probes(folder: Path, probes: Iterable[PairProbe]) -> None:
     """Writes probes to a scorer's folder, one JSON object a line."""
-    with (folder / PROBES).open("w", encoding="utf-8") as file:
+    with written_whole(folder / PROBES) as partial, partial.open("w", encoding="utf-8") as file:
         for probe in probes:
             cosines = (probe.cosines.image, probe.cosines.text, probe.cosines.fused)
             values = {

@@ -11,6 +11,7 @@ import yaml
 from training.checkpoint import CONFIG
 from training.runs.environment import record_environment
 from training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
+from training.whole_file import write_whole
 
 
 def record_training(folder: Path, options: Namespace, results: Path) -> int:
@@ -28,9 +29,7 @@ def record_training(folder: Path, options: Namespace, results: Path) -> int:
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(options).items()
     }
-    (folder / CONFIG).write_text(
-        yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    write_whole(folder / CONFIG, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     return _track(folder, "training", results, is_new=True)
 
 
