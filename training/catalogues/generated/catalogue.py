@@ -22,6 +22,7 @@ from training.catalogues.generated.scenes import jpeg_quality, shoot_offer, shoo
 from training.catalogues.generated.vocabulary import SELLERS
 from training.catalogues.generated.wording import Wording, word_canonically, word_offer
 from training.product import Product
+from training.whole_file import write_whole
 
 WORKER_COUNT = 2
 DRAWN_AHEAD = 8
@@ -81,7 +82,7 @@ def _generate(
             digests |= sheaf.digests
             yield from sheaf.products
     stamp = {"fingerprint": fingerprint, "sha256": digests}
-    (folder / STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    write_whole(folder / STAMP, json.dumps(stamp, indent=1))
 
 
 def _in_order(jobs: Iterable[Future[_Sheaf]]) -> Iterator[_Sheaf]:
