@@ -74,6 +74,18 @@ def test_a_broken_or_missing_photo_is_reported_and_the_rest_served(photos, tmp_p
         assert set(found.rows) == {photos[0], photos[2]}
 
 
+def test_a_decoding_that_breaks_off_leaves_nothing(photos, tmp_path, monkeypatch):
+    def decode(data, settings):
+        raise MemoryError
+
+    cache = tmp_path / "cache"
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(pixels_module.images, "decode_image", decode)
+        decode_once(photos, SETTINGS, cache)
+    assert list(cache.iterdir()) == []
+    assert len(decode_once(photos, SETTINGS, cache).rows) == 3
+
+
 def test_no_photos_are_no_pixels(tmp_path):
     found = decode_once([], SETTINGS, tmp_path / "cache")
     assert found.array.shape == (0, 3, 16, 16)
