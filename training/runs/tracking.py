@@ -142,8 +142,8 @@ def _read_figures(path: Path) -> dict[str, float]:
 
 
 def _allowed(name: str) -> str:
-    """Returns a name that both take, such as P_at_1 for P@1."""
-    return re.sub(r"[^\w/.-]", "_", name.replace("@", "_at_"))
+    """Returns a name that both take, such as P_at_1 for P@1, image_title for image + title."""
+    return re.sub(r"[^\w/.-]+", "_", name.replace("@", "_at_"))
 
 
 @contextmanager
