@@ -13,11 +13,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from training.ablation.evaluator import AblationSource, compare
+from training.ablation.evaluator import AblationSource
 from training.ablation.results import ablation_table
+from training.ablation.run import RESULTS, ablate
 from training.device import choose_device
-
-RESULT = "ablation.json"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="weights before training; default: those that the run names")  # fmt: skip
     add("--text-encoder", metavar="FOLDER",
         help="pretrained text encoder; default: the one that the run names")  # fmt: skip
-    add("--output", type=Path, metavar="FILE", help=f"default: RUN/{RESULT}")
+    add("--output", type=Path, metavar="FILE", help=f"default: RUN/{RESULTS}")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     add("--width", type=int, metavar="CHARACTERS", help="width of the table")
     return parser
@@ -58,11 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text_encoder=options.text_encoder,
         device=device,
     )
-    output = options.output or options.run / RESULT
+    output = options.output or options.run / RESULTS
     try:
-        found = compare(source)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(found.to_json(), encoding="utf-8")
+        found = ablate(source, output)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"ablation failed: {error}\n")
         return 1
