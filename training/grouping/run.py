@@ -27,9 +27,12 @@ from training.grouping.naming import name_groups
 from training.grouping.quality import GroupingQuality, judge_groups
 from training.grouping.settings import GroupingSettings
 from training.grouping.tuning import tune_thresholds
+from training.runs.environment import record_environment
 from training.runs.products import Embedder, read_products
+from training.runs.tracking import Outcome, TrackedRun, track_outcome
 from training.whole_file import write_whole
 
+GROUPING = "grouping"
 logger = logging.getLogger(__name__)
 
 
@@ -68,6 +71,11 @@ class GroupingFiles:
     def results(self) -> Path:
         """File of the results."""
         return self.output.with_suffix(".json")
+
+    @property
+    def name(self) -> str:
+        """Name under which the results are tracked."""
+        return f"{GROUPING}/{self.output.stem}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,8 @@ class GroupingResult:
 def group_products(files: GroupingFiles, settings: GroupingSettings) -> GroupingResult:
     """Groups the products of a catalogue, and writes the table of groups and the results.
 
+    The results go to the loggers of the run's training as well.
+
     Args:
         files: Where it reads and writes.
         settings: How it is done.
@@ -120,6 +130,7 @@ def group_products(files: GroupingFiles, settings: GroupingSettings) -> Grouping
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If the run has no calibration, or a table cannot be read or is empty.
+        OSError: If MLflow does not take the results, which are then saved.
     """
     encoder = load_encoder(files.run)
     calibration = _calibration_of(encoder, files.run)
@@ -143,6 +154,9 @@ def group_products(files: GroupingFiles, settings: GroupingSettings) -> Grouping
         notes=tuple(embedder.notes),
     )
     _save(result, files, products, groups, previous)
+    environment = record_environment(files.results.parent, files.name)
+    outcome = Outcome(name=files.name, results=files.results, files=[environment])
+    track_outcome(TrackedRun.of(files.run, encoder.config.loop), outcome)
     return result
 
 

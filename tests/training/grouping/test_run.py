@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.training.evaluation.tiny_run import make_run
+from tests.training.grouping.planted import CALIBRATION
 from training.grouping.__main__ import main
 from training.grouping.run import GroupingFiles, group_products
 from training.grouping.settings import GroupingSettings
+from training.runs.environment import read_environments
+from training.runs.mlflow_run import RUN_ID, mlflow_run_id, open_mlflow
 
 SETTINGS = GroupingSettings(neighbour_count=10)
 
@@ -37,6 +42,47 @@ def test_every_product_gets_a_group_and_figures_lie_beside_the_table(
     assert saved["quality"]["labelled_count"] == 30
     assert saved["thresholds"] == {"both": 0.8, "image": 0.8, "text": 0.8}
     assert saved["tuned_row_f1"] is None
+
+
+def test_a_tracked_run_gets_the_figures_of_each_table_in_its_loggers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path, "tensorboard", "mlflow")
+    (run / "calibration.json").write_text(CALIBRATION.to_json())
+    gallery, queries = tables(run)
+    result = group_products(files(run, run / "groups.parquet"), SETTINGS)
+    few = GroupingFiles(run=run, products=(queries,), output=tmp_path / "few.parquet")
+    group_products(few, SETTINGS)
+    assert result.quality is not None
+    expected = {
+        "grouping/groups/group_count": result.group_count,
+        "grouping/groups/quality/row_f1": result.quality.row_f1,
+        "grouping/groups/edge_counts/both": result.edge_counts["both"],
+        "grouping/few/product_count": 20,
+    }
+    events = EventAccumulator(str(run / "logs"))
+    events.Reload()
+    client, number = open_mlflow(run, None), mlflow_run_id(run, None)
+    figures = client.get_run(number).data.metrics
+    for name, value in expected.items():
+        assert [event.value for event in events.Scalars(name)] == [pytest.approx(value, abs=1e-6)]
+        assert figures[name] == value
+    assert "grouping/groups/tuned_row_f1" not in figures
+    kept = {Path(file.path).name for file in client.list_artifacts(number, "grouping/groups")}
+    assert kept == {"groups.json", "environment.json"}
+    assert list(read_environments(run)) == ["grouping/groups"]
+    (run / RUN_ID).write_text("0123456789abcdef0123456789abcdef\n")
+    again = tmp_path / "again.parquet"
+    arguments = ["--run", str(run), "--products", str(gallery), "--output", str(again)]
+    assert main(arguments) == 1
+    assert "grouping failed: MLflow at" in capsys.readouterr().err
+    assert again.is_file() and again.with_suffix(".json").is_file()
+
+
+def test_a_run_without_loggers_gets_none(run: Path, tmp_path: Path) -> None:
+    group_products(files(run, tmp_path / "groups.parquet"), SETTINGS)
+    assert list(read_environments(tmp_path)) == ["grouping/groups"]
+    assert not (run / "logs").exists() and not (run / "mlflow").exists()
 
 
 def test_tuned_thresholds_are_no_worse_and_can_be_used_again(run: Path, tmp_path: Path) -> None:
