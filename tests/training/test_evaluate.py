@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.training.evaluation.tiny_run import make_run
+from training.catalogues.table import read_table, write_table
 from training.evaluate import main
+from training.product import Product
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +26,21 @@ def test_tables_are_printed_and_saved(run: Path, capsys: pytest.CaptureFixture[s
     assert (run / "evaluation.json").is_file()
     assert (run / "calibration.json").is_file()
     assert not (run / "plots").exists()
+
+
+def test_judged_searches_are_tracked_beside_the_evaluation(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "tensorboard")
+    table, judgements = tmp_path / "data" / "queries.parquet", tmp_path / "esci.csv"
+    offers = [row for row in read_table(table) if isinstance(row, Product)]
+    write_table(table, [replace(row, product_id=f"query : {row.title}") for row in offers])
+    lines = [f"{row.title},{row.title} box,E\n{row.title},jar,I\n" for row in offers[:3]]
+    judgements.write_text("query,product,esci_label\n" + "".join(lines))
+    options = ["--run", str(run), "--judgements", str(judgements), "--no-plots", "--device", "cpu"]
+    assert main(options) == 0
+    events = EventAccumulator(str(run / "logs"))
+    events.Reload()
+    for name, count in {"evaluation/query_count": 20, "judged/query_count": 3}.items():
+        assert [event.value for event in events.Scalars(name)] == [count]
 
 
 def test_a_missing_run_ends_with_a_sentence(

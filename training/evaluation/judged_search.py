@@ -25,9 +25,12 @@ from training.evaluation.run import EvaluationFiles
 from training.evaluation.settings import EvaluationSettings
 from training.product import BadRow, Product
 from training.query_product import QueryProduct
+from training.runs.environment import record_environment
+from training.runs.tracking import Outcome, TrackedRun, track_outcome
 from training.whole_file import write_whole
 
 RESULTS = "judgements.json"
+JUDGED = "judged"
 BLOCK_PAIR_COUNT = 4096
 MOST_BAD_ROWS_LOGGED = 5
 logger = logging.getLogger(__name__)
@@ -57,6 +60,8 @@ def judge_searches(
 ) -> JudgedResult:
     """Ranks the judged products of the held-out queries by text, and saves judgements.json.
 
+    The results go to the loggers of the run's training as well, beside those of the evaluation.
+
     Args:
         files: The run, its held-out queries, and the folder of the results.
         place: Folder or file of the judgements (see `training.catalogues.esci`).
@@ -65,6 +70,7 @@ def judge_searches(
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a file lacks a column, or has no answer to any of the held-out queries.
+        OSError: If MLflow does not take the results, which are then saved.
     """
     found = find_esci_files(place)
     encoder = load_encoder(files.run)
@@ -81,7 +87,12 @@ def judge_searches(
             f"{queries}, and no product of them better than irrelevant"
         )
     result = _measure(judged, len(bad_rows), settings)
-    write_whole(files.results_folder / RESULTS, json.dumps(asdict(result), indent=2) + "\n")
+    results = files.results_folder / RESULTS
+    write_whole(results, json.dumps(asdict(result), indent=2) + "\n")
+    environment = record_environment(files.results_folder, JUDGED)
+    name = JUDGED if files.results_folder == files.run else f"{files.name}/{JUDGED}"
+    outcome = Outcome(name=name, results=results, files=[environment])
+    track_outcome(TrackedRun.of(files.run, encoder.config.loop), outcome)
     return result
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.training.evaluation.tiny_run import WORDS, make_run
 from training.catalogues.esci import read_esci
@@ -19,6 +20,8 @@ from training.evaluation.run import EvaluationFiles
 from training.evaluation.settings import EvaluationSettings
 from training.product import Product
 from training.query_product import QueryProduct
+from training.runs.environment import read_environments
+from training.runs.mlflow_run import mlflow_run_id, open_mlflow
 
 SETTINGS = EvaluationSettings(resample_count=20)
 QUERIES = ("red tea", "Green soap", "blue milk")
@@ -41,10 +44,14 @@ def judgements(tmp_path: Path) -> Path:
     return path
 
 
+def write_queries(path: Path, count: int = len(QUERIES)) -> None:
+    texts = QUERIES[:count]
+    write_table(path, [Product(product_id=f"query : {text.lower()}", title=text) for text in texts])
+
+
 @pytest.fixture
 def files(run: Path, tmp_path: Path) -> EvaluationFiles:
-    queries = [Product(product_id=f"query : {text.lower()}", title=text) for text in QUERIES]
-    write_table(tmp_path / "queries.parquet", queries)
+    write_queries(tmp_path / "queries.parquet")
     return EvaluationFiles(run=run, queries=tmp_path / "queries.parquet", output=tmp_path / "out")
 
 
@@ -61,6 +68,39 @@ def test_held_out_queries_are_judged_and_the_result_is_saved(
     assert result.metrics["NDCG"].value == pytest.approx(np.mean(graded_ndcg(scored)))
     saved = json.loads((files.results_folder / "judgements.json").read_text())
     assert saved["metrics"]["NDCG"]["value"] == result.metrics["NDCG"].value
+
+
+def test_a_tracked_run_gets_the_figures_in_its_loggers(judgements: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "tensorboard", "mlflow")
+    write_queries(tmp_path / "data" / "queries.parquet")
+    write_queries(tmp_path / "half.parquet", 1)
+    own = judge_searches(EvaluationFiles(run=run), judgements, SETTINGS)
+    other = EvaluationFiles(run=run, queries=tmp_path / "half.parquet")
+    half = judge_searches(other, judgements, SETTINGS)
+    by_chance = own.metrics["NDCG of a random order"].value
+    expected = {
+        "judged/query_count": 3,
+        "judged/metrics/NDCG_at_10/value": own.metrics["NDCG@10"].value,
+        "judged/metrics/NDCG_of_a_random_order/value": by_chance,
+        "evaluations/half/judged/query_count": 1,
+        "evaluations/half/judged/metrics/NDCG/value": half.metrics["NDCG"].value,
+    }
+    events = EventAccumulator(str(run / "logs"))
+    events.Reload()
+    client, number = open_mlflow(run, None), mlflow_run_id(run, None)
+    figures = client.get_run(number).data.metrics
+    for name, value in expected.items():
+        assert [event.value for event in events.Scalars(name)] == [pytest.approx(value, abs=1e-6)]
+        assert figures[name] == value
+    kept = {Path(file.path).name for file in client.list_artifacts(number, "judged")}
+    assert kept == {"judgements.json", "environment.json"}
+    assert list(read_environments(run)) == ["judged"]
+
+
+def test_a_run_without_loggers_gets_none(files: EvaluationFiles, judgements: Path) -> None:
+    judge_searches(files, judgements, SETTINGS)
+    assert list(read_environments(files.results_folder)) == ["judged"]
+    assert not (files.run / "logs").exists() and not (files.run / "mlflow").exists()
 
 
 def test_scores_are_cosines_behind_the_prefixes_whatever_the_block(
