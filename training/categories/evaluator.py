@@ -60,12 +60,14 @@ def pattern_weights(pattern: str, fusion_weight: float) -> ModalityWeights:
 def split_queries(queries: EmbeddedProducts, label: LabelField, seed: int) -> npt.NDArray[np.bool_]:
     """Draws the queries that tune, bool (Q,); the others are reported.
 
-    Offers of one group stay together, unless the group itself is predicted: then both halves must
-    show the same groups.
+    Offers of one group stay together, unless the group is what is predicted, by itself or as the
+    category that it is named after: then both halves must show the same labels.
     """
     clusters = [
-        f"group {group}" if group and label == "category" else f"product {product_id}"
-        for group, product_id in zip(queries.groups, queries.product_ids, strict=True)
+        f"product {product_id}" if group in ("", predicted) else f"group {group}"
+        for group, predicted, product_id in zip(
+            queries.groups, labels_of(queries, label), queries.product_ids, strict=True
+        )
     ]
     return split_halves(clusters, seed)
 

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from training.whole_file import written_whole
+
 Floats = npt.NDArray[np.float64]
 SCORES = "validation_scores.npz"
 
 
 def write_validation(folder: Path, labels: npt.NDArray[np.bool_], scores: Floats) -> None:
     """Writes labels and probabilities of the validation pairs, (P,) each, to a scorer's folder."""
-    np.savez_compressed(folder / SCORES, labels=labels, scores=scores)
+    with written_whole(folder / SCORES) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, labels=labels, scores=scores)
 
 
 def read_validation(folder: Path) -> tuple[npt.NDArray[np.bool_], Floats]:

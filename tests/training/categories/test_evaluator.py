@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,10 @@ def test_offers_of_one_group_stay_on_one_side_unless_the_group_is_predicted() ->
     tuning = split_queries(queries, "group", 42)
     assert set(groups[tuning]) & set(groups[~tuning])
     assert tuning.sum() == len(queries) // 2
+    by_category = replace(queries, groups=queries.categories)  # as training.quality.class_tables
+    tuning = split_queries(by_category, "category", 42)
+    categories = np.array(queries.categories)
+    assert set(categories[tuning]) == set(categories[~tuning]) == set(LABELS.names)
 
 
 @pytest.mark.parametrize("pattern", ["image", "text", "both"])
