@@ -41,15 +41,24 @@ async def wait_for_health(channel: grpc.aio.Channel, status: int, service: str =
     raise AssertionError("the watch ended")
 
 
+async def health_now(channel: grpc.aio.Channel, service: str) -> int:
+    """Returns the health of a service as it answers when asked once."""
+    request = health_pb2.HealthCheckRequest(service=service)
+    return (await health_pb2_grpc.HealthStub(channel).Check(request)).status
+
+
 @pytest.mark.parametrize("service", [OVERALL, MATCHING_SERVICE, CATALOG_SERVICE])
 async def test_health_of_each_service_follows_the_encoder(
     channel: grpc.aio.Channel, encoder: FakeEncoder, service: str
 ) -> None:
     await wait_for_health(channel, SERVING, service)
+    assert await health_now(channel, service) == SERVING
     encoder.is_away = True
     await wait_for_health(channel, NOT_SERVING, service)
+    assert await health_now(channel, service) == NOT_SERVING
     encoder.is_away = False
     await wait_for_health(channel, SERVING, service)
+    assert await health_now(channel, service) == SERVING
 
 
 async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:

@@ -46,6 +46,15 @@ def stated(name: str, *dims: int, data_type: str = "TYPE_FP32", **more: Any) -> 
     return {"name": name, "data_type": data_type, "dims": list(dims), **more}
 
 
+def refusal(stated_config: dict[str, Any], of_graph: OnnxGraph) -> str | None:
+    """Returns why a configuration does not fit a graph; None when it does."""
+    try:
+        check(stated_config, of_graph)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 ADD = graph([tensor("X", -1, 3)], [tensor("Y", -1, 3)])
 
 
@@ -139,8 +148,10 @@ def test_only_a_configuration_that_states_all_is_complete() -> None:
 def test_stated_sizes_are_accepted_where_the_graph_leaves_them_open() -> None:
     open_graph = graph([tensor("X", -1, -1)], [tensor("Y", -1, -1)])
 
-    check(config(), open_graph)
-    check(config(input=[stated("X", -1)], output=[stated("Y", -1)]), open_graph)
+    for size in (3, 4, -1):
+        sized = config(input=[stated("X", size)], output=[stated("Y", size)])
+        assert refusal(sized, open_graph) is None
+        assert (refusal(sized, ADD) is None) == (size == 3)
 
 
 def test_an_optional_input_needs_a_default_in_the_graph() -> None:

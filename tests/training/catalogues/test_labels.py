@@ -11,10 +11,26 @@ def write(tmp_path, *labels):
     return path
 
 
-def test_two_classes_and_a_shared_group_pass(tmp_path):
-    path = write(tmp_path, "a", "b", "", "a")
-    require_two_classes(path, "label")
-    require_shared_groups(path, "label")
+def passes(check, path):
+    try:
+        check(path, "label")
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("labels", "has_two_classes", "has_shared_group"),
+    [
+        (("a", "b", "", "a"), True, True),
+        (("a", "b", ""), True, False),
+        (("a", "", "a"), False, True),
+    ],
+)
+def test_two_classes_and_a_shared_group_pass(tmp_path, labels, has_two_classes, has_shared_group):
+    path = write(tmp_path, *labels)
+    assert passes(require_two_classes, path) == has_two_classes
+    assert passes(require_shared_groups, path) == has_shared_group
 
 
 def test_labels_of_one_class_are_refused_by_file_row_and_column(tmp_path):
