@@ -71,6 +71,7 @@ def index_file(
         row_numbers: list[int] = []
 
         def products() -> Iterator[Product]:
+            """Yields what can be sent; a row that cannot is reported on the way."""
             for row in file.rows():
                 if row.product is None:
                     report.failures.append(

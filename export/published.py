@@ -99,6 +99,7 @@ def _onnx_model(path: Path, config: ModelConfig) -> Model:
     names = [output.name for output in config.output]
 
     def run(tensors: Tensors) -> Tensors:
+        """Answers only the outputs that the configuration names, as Triton does."""
         return dict(zip(names, session.run(names, dict(tensors)), strict=True))
 
     return run
@@ -110,6 +111,7 @@ def _image_preprocess(folder: Path) -> Model:
     decode_image = package.module("images").decode_image
 
     def run(tensors: Tensors) -> Tensors:
+        """Decodes with the sources copied into the version, never with those of training."""
         photos = tensors["IMAGE"].reshape(-1)
         return {"PIXELS": np.stack([decode_image(photo, settings) for photo in photos])}
 
@@ -123,6 +125,7 @@ def _text_preprocess(folder: Path) -> Model:
     )
 
     def run(tensors: Tensors) -> Tensors:
+        """Tokenises UTF-8 texts with the version's own tokenizer, padded to one bucket."""
         tokens = tokenizer.encode([text.decode() for text in tensors["TEXT"].reshape(-1)])
         return {"INPUT_IDS": tokens.input_ids, "ATTENTION_MASK": tokens.attention_mask}
 

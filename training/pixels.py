@@ -84,6 +84,7 @@ def _decode_to_file(
     array = np.memmap(target, dtype=np.uint8, mode="w+", shape=shape)
 
     def decode(row: int) -> None:
+        """Fills one row of the file; a photo that cannot be read leaves it black."""
         try:
             array[row] = images.decode_image(paths[row].read_bytes(), settings)
         except (PreprocessingError, OSError) as error:

@@ -20,6 +20,7 @@ def build_moving_average(decay: float) -> WeightAveraging:
     def average(
         old: torch.Tensor, current: torch.Tensor, step_count: torch.Tensor | int
     ) -> torch.Tensor:
+        """Averages one weight, as torch asks; ours lets the decay grow with the steps."""
         return _mix(old, current, 1.0 - early_decay(decay, int(step_count)))
 
     return WeightAveraging(avg_fn=average)

@@ -97,6 +97,7 @@ class WriteQueue(Generic[Item, Result]):
 
 def _resolve(waiting: _Waiting, result: object, error: Exception | None) -> None:
     def settle() -> None:
+        """Runs on the waiter's own loop; a waiter that has left is passed over."""
         if waiting.future.done():
             return
         if error is None:

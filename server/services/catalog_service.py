@@ -52,6 +52,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         async def answer(
             position: int, request: pb.UpsertProductsRequest
         ) -> pb.UpsertProductsResponse:
+            """Stores one product; a failure ends as its answer, so that the stream goes on."""
             response = pb.UpsertProductsResponse(
                 product_id=request.product.product_id, request_index=position
             )

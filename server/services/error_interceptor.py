@@ -66,6 +66,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
 def _guarded_unary(method: Any) -> Any:
     async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Turns what the method raises into a status; an abort of its own stands as it is."""
         try:
             return await method(request, context)
         except grpc.aio.AbortError:
@@ -80,6 +81,7 @@ def _guarded_stream(method: Any) -> Any:
     async def call(
         requests: AsyncIterator[Any], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[Any]:
+        """As for one request; answers before the error have been sent and stay so."""
         try:
             async for answer in method(requests, context):
                 yield answer

@@ -39,6 +39,7 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
         async def answer(
             position: int, request: pb.MatchProductsRequest
         ) -> pb.MatchProductsResponse:
+            """Matches one offer; a failure ends as its answer, so that the stream goes on."""
             try:
                 if not request.HasField("request"):
                     raise InvalidRequestError("request must be set", field="request")

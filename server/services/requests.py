@@ -46,7 +46,8 @@ class _HasTexts(Protocol):
     brand: str
 
     @property
-    def attributes(self) -> Mapping[str, str]: ...
+    def attributes(self) -> Mapping[str, str]:
+        """Name to value, in no order; read-only, since a message's map cannot be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ async def answers_as_done(
     running: set[asyncio.Task[Answer]] = set()
 
     async def read() -> None:
+        """Starts each request at once, but reads the next only when a place is free for it."""
         position = 0
         await places.acquire()
         async for request in requests:

@@ -100,6 +100,7 @@ def embed_variants(
     """
 
     def embed(fields: Fields, rows: Sequence[Product]) -> ProductEmbeddings:
+        """Embeds rows as if `fields` were the text fields that the encoder reads."""
         settings = replace(encoder.settings, text_fields=fields)
         return embed_products(
             replace(encoder, settings=settings),

@@ -80,6 +80,7 @@ def read_ecup_pairs(
     pairs = _open_pairs(folder / files.pairs)
 
     def find(ids: set[Key]) -> Callable[[str], Product]:
+        """Reads both tables once for all products of a block."""
         found_texts = find_rows(texts, [_ID], ids, [_NAME, _DESCRIPTION])
         found_attributes = find_rows(attributes, [_ID], ids, [_CATEGORIES, _ATTRIBUTES])
         return lambda text: _make_product(
@@ -118,6 +119,7 @@ def read_ecup_vectors(
     sizes: dict[str, int] = {}
 
     def find(ids: set[Key]) -> Callable[[str], PrecomputedProduct]:
+        """As for raw fields; `sizes` outlives the block, so all blocks must agree on them."""
         found_texts = find_rows(texts, [_ID], ids, [_NAME_VECTOR])
         found_pictures = find_rows(pictures, [_ID], ids, [_MAIN, _FURTHER])
         return lambda text: _make_precomputed(

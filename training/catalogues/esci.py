@@ -170,6 +170,7 @@ def _choose(
 
 def _judge_joined(rows: Iterator[CellRow | BadRow], locale: str) -> Iterator[QueryProduct | BadRow]:
     def product_of(row: CellRow) -> Product:
+        """Makes the product from the very row that judges it."""
         return _make_product(row, _key(row, locale))
 
     return (row if isinstance(row, BadRow) else _judge(row, locale, product_of) for row in rows)
@@ -187,6 +188,7 @@ def _judge_apart(
         found = find_rows(products, [_ID, _LOCALE], keys, details)
 
         def product_of(row: CellRow, found: FoundRows = found) -> Product:
+            """Makes the product from the block's lookup; ValueError unless it stands there once."""
             return _make_product(found.take(_key(row, locale)), _key(row, locale))
 
         for row in block:

@@ -140,6 +140,7 @@ class _Judging:
     settings: CategorySettings
 
     def neighbours(self, queries: EmbeddedProducts, k: int) -> Candidates:
+        """Returns the k nearest gallery products of each, never the query itself."""
         return find_neighbours(
             queries.embeddings,
             self.gallery.embeddings,
@@ -150,9 +151,11 @@ class _Judging:
         )
 
     def voted(self, queries: EmbeddedProducts, k: int) -> Predictions:
+        """Lets k neighbours vote; more are looked up, as margins need `MOST_NEIGHBOURS`."""
         return vote(self.neighbours(queries, max(k, MOST_NEIGHBOURS)), self.numbers, k)
 
     def computed(self, head: LabelHead, queries: EmbeddedProducts) -> Predictions:
+        """Asks the network; ValueError when its inputs are of another size."""
         inputs = fused_inputs(queries.embeddings, self.weights)
         if inputs.shape[1] != head.hidden.in_features:
             raise ValueError(
@@ -170,6 +173,7 @@ class _Judging:
         tuned_f1: float = float("nan"),
         f1_by_k: Mapping[int, float] | None = None,
     ) -> MethodResult:
+        """Judges predictions on labelled queries and says beside it how the method was chosen."""
         return MethodResult(
             neighbour_count=choice.neighbour_count,
             margin=choice.margin,

@@ -95,6 +95,7 @@ def choose_neural_share(labels: npt.NDArray[np.bool_], boosted: Floats, neural: 
     """
 
     def held_out_f1(probabilities: Floats) -> float:
+        """Mean over seeded halves; those that lack a class do not count, 0 when none is left."""
         found = []
         for seed in range(20):
             half = np.random.default_rng(seed).random(len(labels)) < 0.5

@@ -16,17 +16,28 @@ class PairRecord(Protocol):
     """What features read of a record; `training.product.Product` is one."""
 
     @property
-    def title(self) -> str: ...  # noqa: D102
+    def title(self) -> str:
+        """Short text; where it is empty, all other text takes its place."""
+
     @property
-    def description(self) -> str: ...  # noqa: D102
+    def description(self) -> str:
+        """Long text; only the beginning of very long ones counts."""
+
     @property
-    def category(self) -> str: ...  # noqa: D102
+    def category(self) -> str:
+        """Travels with the record; no feature reads it."""
+
     @property
-    def brand(self) -> str: ...  # noqa: D102
+    def brand(self) -> str:
+        """Compared by itself, and as part of all text."""
+
     @property
-    def price(self) -> float | None: ...  # noqa: D102
+    def price(self) -> float | None:
+        """Zero or more, compared as a ratio; None when unknown."""
+
     @property
-    def attributes(self) -> Mapping[str, str]: ...  # noqa: D102
+    def attributes(self) -> Mapping[str, str]:
+        """Values of one name, in any case, agree or clash; all of them are text as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
