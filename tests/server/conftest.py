@@ -1,4 +1,4 @@
-"""A matching service on a fake encoder, and a channel to it."""
+"""A matching service on a fake encoder, a channel to it, and a fake Triton."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ import pytest
 from server.config import ServerConfig
 from server.serving import create_server
 from tests.server.fake_encoder import FakeEncoder
+from tests.server.fake_triton import FakeTriton
 
 
 @pytest.fixture
 def encoder() -> FakeEncoder:
     """An encoder that the test may take away, change or hold up."""
     return FakeEncoder()
+
+
+@pytest.fixture
+async def triton() -> AsyncIterator[FakeTriton]:
+    """A running KServe server that the test may stop, start again or let fail."""
+    server = FakeTriton()
+    await server.start()
+    yield server
+    await server.stop()
 
 
 @pytest.fixture

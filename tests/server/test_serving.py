@@ -7,7 +7,6 @@ import dataclasses
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -130,14 +129,6 @@ async def test_a_port_that_is_taken_is_an_error(config: ServerConfig, encoder: F
     )
     with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
         await create_server(other, encoder)
-    await server.stop()
-
-
-@pytest.fixture
-async def triton() -> AsyncIterator[FakeTriton]:
-    server = FakeTriton()
-    await server.start()
-    yield server
     await server.stop()
 
 

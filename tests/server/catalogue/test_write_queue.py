@@ -12,6 +12,19 @@ from server.catalogue.write_queue import WriteQueue
 from server.errors import ServerStoppingError
 
 
+class HeldProcess:
+    """Holds every batch back until it may go, keeps its items in `done` and answers with them."""
+
+    def __init__(self) -> None:
+        self.may_go = threading.Event()
+        self.done: list[int] = []
+
+    def __call__(self, items: Sequence[int]) -> list[int]:
+        self.may_go.wait(10)
+        self.done.extend(items)
+        return list(items)
+
+
 async def test_items_are_processed_in_order_and_in_batches() -> None:
     batches: list[list[int]] = []
     may_go = threading.Event()
@@ -46,40 +59,26 @@ async def test_a_failure_reaches_every_waiter_of_the_batch_and_the_queue_goes_on
 
 
 async def test_closing_finishes_what_was_submitted_and_takes_no_more() -> None:
-    may_go = threading.Event()
-    done: list[int] = []
-
-    def process(items: Sequence[int]) -> list[int]:
-        may_go.wait(10)
-        done.extend(items)
-        return list(items)
-
+    process = HeldProcess()
     writes: WriteQueue[int, int] = WriteQueue(process, batch_limit=2)
     waiting = [asyncio.ensure_future(writes.submit(item)) for item in range(5)]
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(asyncio.to_thread(writes.close))
-    may_go.set()
+    process.may_go.set()
     await closing
-    assert await asyncio.gather(*waiting) == done == list(range(5))
+    assert await asyncio.gather(*waiting) == process.done == list(range(5))
     with pytest.raises(ServerStoppingError):
         await writes.submit(6)
     await asyncio.to_thread(writes.close)
 
 
 async def test_a_waiter_that_leaves_does_not_undo_its_item() -> None:
-    may_go = threading.Event()
-    done: list[int] = []
-
-    def process(items: Sequence[int]) -> list[int]:
-        may_go.wait(10)
-        done.extend(items)
-        return list(items)
-
+    process = HeldProcess()
     writes: WriteQueue[int, int] = WriteQueue(process, batch_limit=2)
     waiting = asyncio.ensure_future(writes.submit(1))
     await asyncio.sleep(0)
     waiting.cancel()
-    may_go.set()
+    process.may_go.set()
     assert await writes.submit(2) == 2
-    assert done == [1, 2]
+    assert process.done == [1, 2]
     await asyncio.to_thread(writes.close)

@@ -38,14 +38,6 @@ ROWS = [
 
 
 @pytest.fixture
-async def triton() -> AsyncIterator[FakeTriton]:
-    server = FakeTriton()
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
 async def encoder(triton: FakeTriton) -> AsyncIterator[TritonEncoder]:
     encoder = await open_encoder(triton)
     yield encoder

@@ -6,25 +6,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.training.catalogues.ecup_tables import (
+    IDS,
     NAME_SIZE,
     PICTURE_SIZE,
     write_attributes,
     write_pairs,
     write_pictures,
+    write_tables,
     write_texts,
 )
 from training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
 from training.product import BadRow
 
-IDS = [11, 12, 13, 14]
-
 
 @pytest.fixture
 def folder(tmp_path):
-    write_pairs(tmp_path, [(11, 12, 1), (13, 14, 0), (11, 13, 0)])
-    write_attributes(tmp_path, IDS)
-    write_texts(tmp_path, IDS)
-    write_pictures(tmp_path, IDS)
+    write_tables(tmp_path)
     return tmp_path
 
 

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.training.catalogues.ecup_tables import (
+    IDS,
     PICTURE_SIZE,
-    write_attributes,
     write_pairs,
     write_pictures,
-    write_texts,
+    write_tables,
 )
 from tests.training.pairs.made_ecup import make_ecup
 from training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
@@ -22,16 +22,12 @@ from training.pairs.cosines import compare_vectors
 from training.pairs.held_out import HeldOutConfig
 from training.pairs.labelled_pairs import read_pairs, read_training_pairs
 
-IDS = [11, 12, 13, 14]
 ONES = [[1.0] * PICTURE_SIZE]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_pairs(tmp_path, [(11, 12, 1), (13, 14, 0), (11, 13, 0)])
-    write_attributes(tmp_path, IDS)
-    write_texts(tmp_path, IDS)
-    write_pictures(tmp_path, IDS)
+    write_tables(tmp_path)
     return tmp_path
 
 
