@@ -13,6 +13,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 import training.pairs
 from export.configurations import pin_version
 from export.vendored import copy_sources
+from training.pairs.features import cosine_count
 
 FEATURES_MODEL, CLASSIFIER_MODEL, SCORER_MODEL = "pair_features", "pair_classifier", "pair_scorer"
 # The ensemble last: its configuration completes a version.
@@ -51,14 +52,15 @@ def pin_pair_config(
         version: The version that it is to load.
         contract: What the ensemble holds in its parameters; names the features.
     """
-    feature_count = len(contract["feature_names"])
+    names = contract["feature_names"]
+    sizes = {"FEATURES": len(names), "COSINES": cosine_count(names)}
     pinned = pin_version(config, version)
     for tensor in (*pinned.input, *pinned.output):
-        if tensor.name == "FEATURES":
-            tensor.dims[:] = [feature_count]
+        if tensor.name in sizes:
+            tensor.dims[:] = [sizes[tensor.name]]
     for sample in pinned.model_warmup:
-        if "FEATURES" in sample.inputs:
-            sample.inputs["FEATURES"].dims[:] = [feature_count]
+        for name in sizes.keys() & sample.inputs.keys():
+            sample.inputs[name].dims[:] = [sizes[name]]
     if pinned.name == SCORER_MODEL:
         document = json.dumps(contract, ensure_ascii=False, sort_keys=True)
         pinned.parameters[PARAMETER].string_value = document

@@ -55,13 +55,18 @@ class PrecomputedProduct:
             )
 
     @property
+    def main_pictures(self) -> Vectors:
+        """The main photo's embedding as a row, float32 (1, D); (0, D) without one."""
+        if self.main_picture is None:
+            return self.further_pictures[:0]
+        return self.main_picture[None, :]
+
+    @property
     def pictures(self) -> Vectors:
         """All photos' embeddings, the main one first, float32 (M, D)."""
-        if self.main_picture is None:
-            return self.further_pictures
         if not len(self.further_pictures):
-            return self.main_picture[None, :]
-        return np.vstack([self.main_picture[None, :], self.further_pictures])
+            return self.main_pictures
+        return np.vstack([self.main_pictures, self.further_pictures])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from pairs.features import Cosines, feature_matrix
+from pairs.features import Cosines, cosine_count, feature_matrix
 from pairs.records import record_from_json
 from pairs.statistics import TokenStatistics
 
@@ -23,12 +23,16 @@ COSINE_LIMIT = 1.001
 
 
 class TritonPythonModel:
-    """Turns `LEFT`, `RIGHT` bytes (B, 1) and `COSINES` (B, 3) into `FEATURES` float32 (B, F)."""
+    """Turns `LEFT`, `RIGHT` bytes (B, 1) and `COSINES` (B, 3) into `FEATURES` float32 (B, F).
+
+    Where the version reads the cosine of the main pictures too, `COSINES` are (B, 4).
+    """
 
     def initialize(self, args: dict[str, str]) -> None:
         """Reads the statistics and the feature names that this version was trained with."""
         self._statistics = TokenStatistics.load(VERSION_FOLDER / "statistics.npz")
         self._names = json.loads((VERSION_FOLDER / "feature_names.json").read_text("utf-8"))
+        self._cosine_count = cosine_count(self._names)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answers each request by itself, with features or with the reason why there are none."""
@@ -41,7 +45,8 @@ class TritonPythonModel:
         )
         try:
             pairs = list(zip(_records("LEFT", left), _records("RIGHT", right), strict=True))
-            names, features = feature_matrix(pairs, self._statistics, _cosines(cosines))
+            known = _cosines(cosines, self._cosine_count)
+            names, features = feature_matrix(pairs, self._statistics, known)
         except ValueError as error:
             refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=refusal)
@@ -61,10 +66,9 @@ def _records(tensor: str, rows: Any) -> list[Any]:
     return records
 
 
-def _cosines(rows: Any) -> list[Cosines]:
+def _cosines(rows: Any, count: int) -> list[Cosines]:
+    if rows.shape[1:] != (count,):
+        raise ValueError(f"COSINES must be (B, {count}), got {rows.shape}")
     if (np.abs(rows) > COSINE_LIMIT).any():  # NaN compares as false: it means unknown
         raise ValueError("COSINES must be -1 to 1, or NaN where unknown")
-    return [
-        Cosines(image=float(image), text=float(text), fused=float(fused))
-        for image, text, fused in np.clip(rows, -1, 1)
-    ]
+    return [Cosines.of(row) for row in np.clip(rows, -1, 1).tolist()]

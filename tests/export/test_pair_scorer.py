@@ -79,6 +79,22 @@ def test_a_published_version_is_complete_for_triton(repository, run):
     assert not list(repository.glob(".publishing-*"))
 
 
+@pytest.mark.parametrize(("with_main_images", "count"), [(False, 3), (True, 4)])
+def test_a_version_takes_the_cosine_of_main_pictures_only_where_it_reads_it(
+    tmp_path, with_main_images, count
+):
+    make_pair_run(tmp_path / "run", with_main_images=with_main_images)
+    assert publish(tmp_path / "run", tmp_path / "models") == 0
+    names = contract_of(tmp_path / "models", 1)["feature_names"]
+    assert ("main_image_cosine" in names) == with_main_images
+    for model in ("pair_features", "pair_scorer"):
+        config = read_config(config_path(tmp_path / "models", model, 1))
+        sizes = {tensor.name: list(tensor.dims) for tensor in config.input}
+        assert sizes == {"LEFT": [1], "RIGHT": [1], "COSINES": [count]}
+        warmed = [list(sample.inputs["COSINES"].dims) for sample in config.model_warmup]
+        assert warmed == [[count]] * (model == "pair_features")
+
+
 def test_the_contract_says_what_was_published(repository, run):
     contract = contract_of(repository, 1)
     assert contract["feature_names"] == list(PairScorer.load(run).feature_names)

@@ -17,18 +17,21 @@ from training.pairs.statistics import TokenStatistics
 THRESHOLD = 0.4
 
 
-def cosines_for(count: int, seed: int) -> list[Cosines]:
-    """Returns drawn cosines; some are unknown."""
-    rows = np.random.default_rng(seed).uniform(-1, 1, (count, 3)).astype(np.float32)
+def cosines_for(count: int, seed: int, *, with_main_images: bool = False) -> list[Cosines]:
+    """Returns drawn cosines; some are unknown, and by default all of main pictures."""
+    width = 4 if with_main_images else 3
+    rows = np.random.default_rng(seed).uniform(-1, 1, (count, width)).astype(np.float32)
     rows[::3, 0] = np.nan
-    return [Cosines(image=float(i), text=float(t), fused=float(f)) for i, t, f in rows]
+    return [Cosines.of(row) for row in rows.tolist()]
 
 
-def make_pair_run(run: Path, *, seed: int = 1, neural_share: float = 0.0) -> PairScorer:
+def make_pair_run(
+    run: Path, *, seed: int = 1, neural_share: float = 0.0, with_main_images: bool = False
+) -> PairScorer:
     """Writes a run; another seed gives other trees."""
     pairs = make_pairs(150, seed)
     sides = [(pair.left, pair.right) for pair in pairs]
-    cosines = cosines_for(len(pairs), seed)
+    cosines = cosines_for(len(pairs), seed, with_main_images=with_main_images)
     statistics = TokenStatistics.count(pair_tokens(record) for side in sides for record in side)
     names, features = feature_matrix(sides, statistics, cosines)
     scorer = PairScorer.fit(

@@ -24,14 +24,14 @@ from training.checkpoint import (
 )
 from training.pairs.cosines import pair_cosines
 from training.pairs.cross_encoder import CrossEncoder
-from training.pairs.features import NO_COSINES, Cosines
+from training.pairs.features import MAIN_IMAGE_COSINE, NO_COSINES, Cosines
 from training.pairs.scorer import PairScorer, best_threshold
 from training.product import Product
 from training.whole_file import write_whole
 
 Floats = npt.NDArray[np.float64]
 ENCODER = "encoder"
-COSINE_FEATURES = frozenset({"image_cosine", "text_cosine", "fused_cosine"})
+COSINE_FEATURES = frozenset({"image_cosine", "text_cosine", "fused_cosine", MAIN_IMAGE_COSINE})
 NEURAL_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
 

@@ -79,13 +79,15 @@ def compare_vectors(left: PrecomputedProduct, right: PrecomputedProduct) -> Cosi
     """Returns the cosines of two products that are known by precomputed vectors.
 
     Text is the cosine of the names' embeddings. Image is the best cosine of any picture of one
-    side with any of the other, since sellers order the same photos differently; with one picture a
-    side it is that of the main pictures. A vector of zeros says nothing. Fused stays unknown: it
-    would need an encoder's weighting.
+    side with any of the other, since sellers order the same photos differently. Main image is that
+    of the main pictures alone, since a size chart among the further ones of two products makes the
+    best one high; with one picture a side both are the same. A vector of zeros says nothing. Fused
+    stays unknown: it would need an encoder's weighting.
     """
     return Cosines(
         image=_best_cosine(left.pictures, right.pictures),
         text=_best_cosine(left.name_vector[None], right.name_vector[None]),
+        main_image=_best_cosine(left.main_pictures, right.main_pictures),
     )
 
 

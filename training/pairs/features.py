@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +26,38 @@ NAN = float("nan")
 # Far above what two machines round differently, far below what tells pairs apart: the last digit
 # of a sum must not carry a pair across the threshold of a tree.
 DECIMALS = 5
+# Known only where precomputed vectors tell main pictures from others.
+MAIN_IMAGE_COSINE = "main_image_cosine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosines:
-    """Cosines of two records' embeddings, -1 to 1; NaN where a side lacks the modality."""
+    """Cosines of two records' embeddings, -1 to 1; NaN where a side lacks the modality.
+
+    Attributes:
+        image: Of the pictures: the main ones by an encoder, the best of all by precomputed vectors.
+        text: Of the texts.
+        fused: Of both, in an encoder's weighting.
+        main_image: Of the main pictures alone, by precomputed vectors; NaN by an encoder, which
+            sees no others, so that `image` says it already.
+    """
 
     image: float = NAN
     text: float = NAN
     fused: float = NAN
+    main_image: float = NAN
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Returns cosines given in the order of the attributes; the main pictures' may be left out.
+
+        Raises:
+            ValueError: If there are not three or four.
+        """
+        if len(values) not in (3, 4):
+            raise ValueError(f"expected three or four cosines, got {len(values)}")
+        image, text, fused, main_image = (*values, NAN)[:4]
+        return cls(image=image, text=text, fused=fused, main_image=main_image)
 
 
 NO_COSINES = Cosines()
@@ -247,6 +271,7 @@ def describe_pair(
         "image_cosine": cosines.image,
         "text_cosine": cosines.text,
         "fused_cosine": cosines.fused,
+        MAIN_IMAGE_COSINE: cosines.main_image,
         **_word_features(a, b, statistics),
         "left_title_to_text_cosine": title_to_text,
         "right_title_to_text_cosine": text_to_title,
@@ -284,6 +309,14 @@ def feature_matrix(
     ]
     matrix = np.array([list(row.values()) for row in rows])  # (pairs, features)
     return tuple(rows[0]), np.round(matrix, DECIMALS).astype(np.float32)
+
+
+def cosine_count(feature_names: Collection[str]) -> int:
+    """Returns how many cosines a scorer of these features is given: with the main pictures' four.
+
+    Without that feature they stay three, as every other scorer is called.
+    """
+    return 4 if MAIN_IMAGE_COSINE in feature_names else 3
 
 
 def pair_tokens(record: PairRecord) -> set[str]:

@@ -4,7 +4,8 @@ Ditto: FOLDER/train.txt and FOLDER/valid.txt, or any file alone. E-CUP: a folder
 train.parquet, attributes.parquet, text_and_bert.parquet and resnet.parquet, or any Parquet file of
 pairs beside these tables. Raw fields of E-CUP become records; its precomputed vectors become
 cosines, in the very places of an encoder's: embeddings of the name as text, of the pictures as
-image. Without resnet.parquet, or with an encoder that gives the cosines, raw fields are all.
+image, and beside these the cosine of the main pictures, which an encoder does not give. Without
+resnet.parquet, or with an encoder that gives the cosines, raw fields are all.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class PairProbe:
     Attributes:
         left: Left record as a JSON object.
         right: Right record.
-        cosines: What the encoder found; NaN where nothing.
+        cosines: What the encoder or the precomputed vectors say; NaN where nothing.
         probability: Answer of the trees alone, without any cross-encoder.
     """
 
@@ -36,11 +36,10 @@ def write_probes(folder: Path, probes: Iterable[PairProbe]) -> None:
     """Writes probes to a scorer's folder, one JSON object a line."""
     with written_whole(folder / PROBES) as partial, partial.open("w", encoding="utf-8") as file:
         for probe in probes:
-            cosines = (probe.cosines.image, probe.cosines.text, probe.cosines.fused)
             values = {
                 "left": probe.left,
                 "right": probe.right,
-                "cosines": [None if math.isnan(cosine) else cosine for cosine in cosines],
+                "cosines": [None if math.isnan(x) else x for x in astuple(probe.cosines)],
                 "probability": probe.probability,
             }
             file.write(json.dumps(values, ensure_ascii=False) + "\n")
@@ -65,10 +64,9 @@ def read_probes(folder: Path) -> list[PairProbe]:
 
 
 def _read_probe(values: dict[str, Any]) -> PairProbe:
-    image, text, fused = (math.nan if x is None else float(x) for x in values["cosines"])
     return PairProbe(
         left=values["left"],
         right=values["right"],
-        cosines=Cosines(image=image, text=text, fused=fused),
+        cosines=Cosines.of([math.nan if x is None else float(x) for x in values["cosines"]]),
         probability=float(values["probability"]),
     )

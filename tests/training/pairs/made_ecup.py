@@ -24,6 +24,7 @@ def make_ecup(
     seed: int = 0,
     is_shuffled: bool = False,
     tells: str = "main",
+    is_picture_shared: bool = False,
 ) -> None:
     """Writes the four tables, and further pairs of further products as held_out.parquet.
 
@@ -35,6 +36,8 @@ def make_ecup(
         is_shuffled: Whether vectors stand beside products at random, where they tell nothing.
         tells: What is alike in a match: "name", "main" (the main pictures) or "further" (the
             left's main picture is the right's last further one).
+        is_picture_shared: Whether both sides of every pair have the same first further picture, as
+            a size chart is, so that the best match of all pictures tells nothing.
     """
     folder.mkdir(exist_ok=True)
     generator = np.random.default_rng(seed)
@@ -48,6 +51,8 @@ def make_ecup(
     # Of twice the length: vectors as published are not of unit length.
     noise = generator.normal(size=copies[tells].shape) * 0.2
     copies[tells][is_match] = 2 * (sources[tells] + noise)[is_match]
+    if is_picture_shared:
+        further[:, 1, 0] = further[:, 0, 0]
     ids = list(range(1000, 1000 + 2 * count))
     rows = generator.permutation(2 * count) if is_shuffled else np.arange(2 * count)
     write_attributes(folder, ids)

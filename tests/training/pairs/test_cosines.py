@@ -80,11 +80,30 @@ def test_a_photo_is_found_among_the_others_however_they_are_ordered():
     assert compare_vectors(left, main_alone).image == pytest.approx(0)
 
 
+def test_main_pictures_are_also_compared_by_themselves():
+    # 3·4 + 4·3 over lengths of 5 and 5; the second photos are the same one, twice as long.
+    left = precomputed([1], [3, 4, 0], [[0, 0, 1]])
+    right = precomputed([1], [4, 3, 0], [[0, 0, 2], [0, -1, 0]])
+    for found in (compare_vectors(left, right), compare_vectors(right, left)):
+        assert (found.image, found.main_image) == pytest.approx((1, 0.96))
+    alone = compare_vectors(precomputed([1], [3, 4, 0], []), precomputed([1], [4, 3, 0], []))
+    assert alone.main_image == alone.image == pytest.approx(0.96)
+
+
+@pytest.mark.parametrize("main", [None, [0, 0, 0]])
+def test_a_main_picture_that_is_missing_or_zero_leaves_its_cosine_alone_unknown(main):
+    left, right = precomputed([1], main, [[0, 3, 4]]), precomputed([1], [0, 4, 3], [])
+    for found in (compare_vectors(left, right), compare_vectors(right, left)):
+        assert math.isnan(found.main_image)
+        assert found.image == pytest.approx(0.96)
+
+
 def test_vectors_that_are_missing_or_zero_leave_the_cosine_unknown():
     full, zero = precomputed([1, 2], [1, 0, 0], []), precomputed([0, 0], [0, 0, 0], [])
     for other in (zero, precomputed([0, 0], None, [])):
         found = compare_vectors(full, other)
         assert math.isnan(found.image) and math.isnan(found.text)
+        assert math.isnan(found.main_image)
     without_main = precomputed([1, 2], None, [[0, 0, 0], [1, 1, 0]])
     assert compare_vectors(full, without_main).image == pytest.approx(math.sqrt(0.5))
 
@@ -107,6 +126,7 @@ def test_pairs_are_compared_as_the_towers_embed_them(tmp_path, monkeypatch):
     first, second, same = pair_cosines(
         encoder, [(with_photo, other), (without, other), (other, other)]
     )
+    assert all(math.isnan(cosines.main_image) for cosines in (first, second, same))
     assert math.isnan(second.image) and second.fused == pytest.approx(second.text, abs=1e-5)
     assert (same.image, same.text, same.fused) == pytest.approx((1, 1, 1), abs=1e-5)
     texts = [

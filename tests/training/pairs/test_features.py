@@ -8,7 +8,13 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tests.training.pairs.made_pairs import make_pairs
-from training.pairs.features import Cosines, describe_pair, feature_matrix, pair_tokens
+from training.pairs.features import (
+    Cosines,
+    cosine_count,
+    describe_pair,
+    feature_matrix,
+    pair_tokens,
+)
 from training.pairs.statistics import TokenStatistics
 from training.product import Product
 
@@ -119,7 +125,24 @@ def test_attributes_of_one_name_agree_or_clash(describe):
 def test_cosines_are_passed_through(describe):
     found = describe({"title": "a"}, {"title": "b"}, Cosines(image=0.5, fused=-0.25))
     assert found["image_cosine"] == 0.5 and found["fused_cosine"] == -0.25
-    assert math.isnan(found["text_cosine"])
+    assert math.isnan(found["text_cosine"]) and math.isnan(found["main_image_cosine"])
+    found = describe({"title": "a"}, {"title": "b"}, Cosines(main_image=0.25))
+    assert found["main_image_cosine"] == 0.25 and math.isnan(found["image_cosine"])
+
+
+def test_three_or_four_cosines_are_taken_in_their_order():
+    assert Cosines.of([1, 2, 3, 4]) == Cosines(image=1, text=2, fused=3, main_image=4)
+    three = Cosines.of([1, 2, 3])
+    assert (three.image, three.text, three.fused) == (1, 2, 3) and math.isnan(three.main_image)
+    for count in (2, 5):
+        with pytest.raises(ValueError, match=f"expected three or four cosines, got {count}"):
+            Cosines.of([0.0] * count)
+
+
+def test_a_scorer_is_given_a_fourth_cosine_only_where_it_reads_it(describe):
+    names = list(describe({}, {}))
+    assert cosine_count(names) == 4
+    assert cosine_count([name for name in names if name != "main_image_cosine"]) == 3
 
 
 def test_the_cosine_of_words_is_that_of_scikit_learn():

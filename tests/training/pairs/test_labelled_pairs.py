@@ -19,8 +19,10 @@ from tests.training.pairs.made_ecup import make_ecup
 from training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
 from training.catalogues.entity_pairs import read_entity_pairs
 from training.pairs.cosines import compare_vectors
+from training.pairs.features import feature_matrix
 from training.pairs.held_out import HeldOutConfig
 from training.pairs.labelled_pairs import read_pairs, read_training_pairs
+from training.pairs.statistics import TokenStatistics
 
 ONES = [[1.0] * PICTURE_SIZE]
 
@@ -53,6 +55,35 @@ def test_raw_fields_become_records_and_vectors_become_cosines(folder):
     ]
     assert all(math.isnan(cosine.fused) for cosine in found.cosines)
     assert read_pairs(folder).cosines is None
+
+
+def test_main_pictures_are_compared_beside_the_best_of_all(folder):
+    write_pictures(
+        folder,
+        IDS,
+        main=[[[3.0, 4.0, 0.0, 0.0]], [[8.0, 6.0, 0.0, 0.0]], [[0.0, 0.0, 2.0, 0.0]], None],
+        further=[[[0.0, 0.0, 0.0, 1.0]], [[0.0, 0.0, 0.0, 9.0]], None, [[0.0, 0.0, 6.0, 8.0]]],
+    )
+    found = read_pairs(folder, with_vectors=True)
+    # 11 and 12: (24 + 24) / (5 · 10), and a shared further picture; 13 and 14: 12 / (2 · 10) with a
+    # further one, as 14 has no main one; 11 and 13: nothing alike.
+    statistics = TokenStatistics.count([["word"]])
+    names, features = feature_matrix(found.sides, statistics, found.cosines)
+    columns = [names.index(name) for name in ("image_cosine", "main_image_cosine")]
+    expected = [[1, 0.96], [0.6, np.nan], [0, 0]]
+    np.testing.assert_allclose(features[:, columns], expected, atol=1e-5)
+
+
+def test_where_no_product_has_further_pictures_the_main_ones_are_the_best(folder):
+    write_pictures(
+        folder,
+        IDS,
+        main=[[[1.0, 0.0, 0.0, 0.0]], [[3.0, 4.0, 0.0, 0.0]], [[0.0, 1.0, 0.0, 0.0]], None],
+        further=[None] * 4,
+    )
+    found = read_pairs(folder, with_vectors=True).cosines
+    assert [cosine.main_image for cosine in found[::2]] == pytest.approx([0.6, 0])
+    assert [repr(cosine.main_image) for cosine in found] == [repr(c.image) for c in found]
 
 
 def test_a_file_of_pairs_is_read_by_the_tables_beside_it(folder):

@@ -15,7 +15,7 @@ from tests.export.tiny_run import make_run
 from tests.training.pairs.made_ecup import make_ecup
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
-from training.pairs.blend import BlendedScorer
+from training.pairs.blend import BlendedScorer, measure_pairs
 from training.pairs.cross_encoder import CrossEncoderConfig
 from training.pairs.evaluate import main as evaluate
 from training.pairs.labelled_pairs import LabelledPairs, read_pairs
@@ -97,6 +97,7 @@ def test_cosines_of_an_encoder_are_features_and_stay_with_the_scorer(
     scorer = BlendedScorer.load(tmp_path / "run")
     assert {"text_cosine", "fused_cosine"} <= set(scorer.boosting.feature_names)
     assert "image_cosine" not in scorer.boosting.feature_names  # these records have no photos
+    assert "main_image_cosine" not in scorer.boosting.feature_names
     cosines = scorer.cosines(SIDES)
     assert all(-1 <= cosine.text <= 1 for cosine in cosines)
     np.testing.assert_array_equal(scorer.score(SIDES), scorer.boosting.score(SIDES, cosines))
@@ -148,15 +149,34 @@ def train_ecup(folder, **made):
 
 @pytest.mark.parametrize(
     ("tells", "feature"),
-    [("name", "text_cosine"), ("main", "image_cosine"), ("further", "image_cosine")],
+    [
+        ("name", "text_cosine"),
+        ("main", "image_cosine"),
+        ("main", "main_image_cosine"),
+        ("further", "image_cosine"),
+    ],
 )
 def test_pairs_of_precomputed_vectors_are_told_apart_by_them(tmp_path, capsys, tells, feature):
     metrics = train_ecup(tmp_path / "ecup", tells=tells)
     assert metrics["f1"] > 0.9 and metrics["pair_count"] == 100
     assert f"  {feature} = " in capsys.readouterr().out
     scorer = BlendedScorer.load(tmp_path / "ecup" / "run")
-    assert {"text_cosine", "image_cosine"} <= set(scorer.boosting.feature_names)
+    known = {"text_cosine", "image_cosine", "main_image_cosine"}
+    assert known <= set(scorer.boosting.feature_names) and scorer.needs_vectors
     assert "fused_cosine" not in scorer.boosting.feature_names
+
+
+def test_main_pictures_tell_pairs_apart_that_share_another_picture(tmp_path, capsys):
+    metrics = train_ecup(tmp_path / "ecup", is_picture_shared=True)
+    assert metrics["f1"] > 0.9
+    assert "  main_image_cosine = " in capsys.readouterr().out
+    run = tmp_path / "ecup" / "run"
+    scorer, held_out = BlendedScorer.load(run), tmp_path / "ecup" / "held_out.parquet"
+    pairs = read_pairs(held_out, with_vectors=True)
+    assert all(cosine.image > 0.999 for cosine in pairs.cosines)
+    without = [replace(cosine, main_image=math.nan) for cosine in pairs.cosines]
+    scores = scorer.score(pairs.sides, without)
+    assert measure_pairs(pairs.labels, scores, scorer.threshold).f1 < 0.7
 
 
 def test_vectors_beside_other_products_tell_nothing(tmp_path):
@@ -170,7 +190,8 @@ def test_a_scorer_of_precomputed_vectors_is_published_as_any_other(tmp_path):
     assert len(cosines) == 20 and all(math.isfinite(c.image + c.text) for c in cosines)
     done = publish_pair_scorer(tmp_path / "run", tmp_path / "models")
     assert done.difference < 1e-5
-    assert {"text_cosine", "image_cosine"} <= set(done.contract["feature_names"])
+    known = {"text_cosine", "image_cosine", "main_image_cosine"}
+    assert known <= set(done.contract["feature_names"])
 
 
 def test_a_folder_is_scored_and_its_bad_rows_are_skipped(tmp_path, caplog):
