@@ -14,6 +14,7 @@ import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 
 from training.augmentation import AugmentationConfig
+from training.finishing import FinishingConfig
 from training.loop import LoopConfig
 from training.losses import LossConfig
 from training.model import ModelConfig
@@ -42,6 +43,7 @@ class TrainConfig:
         loss: What is minimised.
         optimizer: Learning rates and their schedule.
         loop: Epochs, devices, precision, stopping and loggers.
+        finishing: What becomes of the weights once training is over.
 
     Raises:
         ValueError: If a value is out of range.
@@ -58,6 +60,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    finishing: FinishingConfig = field(default_factory=FinishingConfig)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -65,6 +68,11 @@ class TrainConfig:
             raise ValueError("output must name a folder")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, got {self.seed}")
+        if self.finishing.image_head_shrinkage is not None and self.model.head.hidden_dim:
+            raise ValueError(
+                "finishing.image_head_shrinkage needs model.head.hidden_dim 0, "
+                f"got {self.model.head.hidden_dim}"
+            )
 
 
 def build_parser() -> ArgumentParser:

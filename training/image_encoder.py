@@ -52,6 +52,11 @@ class ImageEncoderConfig:
         if self.pretrained and self.weights:
             raise ValueError("model.image takes either pretrained or weights, not both")
 
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether training starts from weights that were learnt before."""
+        return self.pretrained or self.weights is not None
+
 
 class ImageEncoder(nn.Module):
     """A timm model that reads raw pixels: scale, mean and standard deviation are part of it.

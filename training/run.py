@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import time
@@ -17,6 +18,7 @@ from transformers import PretrainedConfig
 from training.checkpoint import TOKENIZER, load_inputs, save_encoder, save_inputs
 from training.config import TrainConfig
 from training.data_module import Batch, ProductDataModule
+from training.finishing import finish_image_tower
 from training.fusion_weight import fit_fusion_weight
 from training.loop import BEST, LAST, build_trainer
 from training.memory import keep_freed_memory
@@ -94,10 +96,15 @@ def train(config: TrainConfig) -> TrainingSummary:
     )
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
+    tower = module.model.image_tower
+    is_pretrained = config.model.image.is_pretrained
+    start = copy.deepcopy(tower.encoder.state_dict()) if is_pretrained else None
     start_s = time.perf_counter()
     trainer.fit(module, loaders, ckpt_path=last)
     duration_s = time.perf_counter() - start_s
     module.load_state_dict(torch.load(folder / BEST, map_location="cpu")["state_dict"])
+    photos = loaders.embedding_loader(data.train)
+    finish_image_tower(tower, config.finishing, start=start, photos=photos)
     summary = _judge(module, loaders, data, trainer, duration_s)
     if trainer.is_global_zero:
         save_encoder(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -47,6 +49,40 @@ def build_head(feature_dim: int, embedding_dim: int, config: HeadConfig) -> nn.S
     if config.batch_norm:
         layers.append(nn.BatchNorm1d(embedding_dim))
     return nn.Sequential(*layers)
+
+
+@torch.no_grad()
+def set_projection(
+    head: nn.Sequential, mean: npt.NDArray[np.float64], directions: npt.NDArray[np.float64]
+) -> None:
+    """Makes a head without a hidden layer give (features - mean) · directions.
+
+    Up to a common factor, which unit length undoes. Values of the embedding beyond the directions
+    become 0; directions beyond its length are left out.
+
+    Args:
+        head: What `build_head` built.
+        mean: Mean of the features, (feature_dim,).
+        directions: The most important first, (feature_dim, C).
+
+    Raises:
+        ValueError: If the head has a hidden layer.
+    """
+    layers = [layer for layer in head if isinstance(layer, nn.Linear)]
+    if len(layers) != 1:
+        raise ValueError("only a head with model.head.hidden_dim 0 takes another projection")
+    linear = layers[0]
+    count = min(directions.shape[1], linear.out_features)
+    linear.weight.zero_()
+    linear.weight[:count] = torch.from_numpy(directions.T[:count]).to(linear.weight)
+    offset = linear.weight @ torch.from_numpy(mean).to(linear.weight)
+    if linear.bias is not None:
+        linear.bias.copy_(-offset)
+        return
+    norm = head[-1]
+    assert isinstance(norm, nn.BatchNorm1d), "a projection without a bias is batch-normalised"
+    norm.reset_parameters()  # variance and weight 1, bias 0
+    norm.running_mean.copy_(offset)  # type: ignore[union-attr]
 
 
 class ImageTower(nn.Module):

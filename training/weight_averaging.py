@@ -1,12 +1,14 @@
-"""Averaging of weights over the steps or the epochs: the mean is validated, saved and served."""
+"""Averages of weights, over the steps, the epochs or with the start: what is saved and served."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
+from torch import nn
 
 
 def build_moving_average(decay: float) -> WeightAveraging:
@@ -71,6 +73,19 @@ class EpochAverage(WeightAveraging):
             assert self._average_model is not None
             # The next epoch is then copied over this one instead of averaged with it.
             self._average_model.n_averaged.zero_()
+
+
+@torch.no_grad()
+def mix_in(module: nn.Module, start: Mapping[str, torch.Tensor], share: float) -> None:
+    """Moves the weights of a module back towards where they started.
+
+    Args:
+        module: The trained module; its weights become share · start + (1 - share) · trained.
+        start: Copy of its `state_dict` from before training.
+        share: Share of the start, 0 to 1.
+    """
+    for name, value in module.state_dict().items():
+        value.copy_(_mix(start[name].to(value.device), value, 1.0 - share))
 
 
 def _equal_share(

@@ -1,5 +1,6 @@
 """The towers and their fusion: unit length, independence of the batch, exact inner products."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from training.image_encoder import ImageEncoderConfig
 from training.model import ModelConfig, build_model
 from training.text_encoder import ScratchTextConfig, scratch_architecture
-from training.towers import Fusion, HeadConfig
+from training.towers import Fusion, HeadConfig, build_head, set_projection
 
 SIDE = 32
 
@@ -111,3 +112,25 @@ def test_fusion_weight_reads_back_as_it_was_set():
 def test_head_values_out_of_range_are_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):
         HeadConfig(**values)
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("direction_count", [2, 6], ids=["fewer", "more"])
+def test_a_head_takes_another_projection(batch_norm, direction_count):
+    generator = np.random.default_rng(0)
+    mean, directions = generator.normal(size=5), generator.normal(size=(5, direction_count))
+    features = generator.normal(size=(7, 5))
+    head = build_head(5, 4, HeadConfig(batch_norm=batch_norm, dropout=0.5)).train()
+    head(torch.randn(9, 5))  # moves the batch statistics
+    set_projection(head, mean, directions)
+    with torch.inference_mode():
+        given = head.eval()(torch.from_numpy(features).float()).numpy()
+    expected = ((features - mean) @ directions)[:, :4]
+    np.testing.assert_allclose(given[:, : expected.shape[1]], expected, rtol=1e-3, atol=1e-4)
+    assert not given[:, expected.shape[1] :].any()
+
+
+def test_a_hidden_layer_keeps_its_projection():
+    head = build_head(5, 4, HeadConfig(hidden_dim=3))
+    with pytest.raises(ValueError, match="hidden_dim 0"):
+        set_projection(head, np.zeros(5), np.ones((5, 2)))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from training.weight_averaging import EpochAverage, build_moving_average, early_decay
+from training.weight_averaging import EpochAverage, build_moving_average, early_decay, mix_in
 
 
 def test_early_steps_take_a_smaller_decay():
@@ -30,6 +30,17 @@ def test_the_average_equals_the_loop():
         expected = current if expected is None else share * expected + (1 - share) * current
     torch.testing.assert_close(averaged.module.weight.detach(), expected)
     assert averaged.module.num_batches_tracked == 11
+
+
+def test_the_start_is_mixed_into_weights_and_statistics_but_not_into_counters():
+    module, start = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2).state_dict()
+    module.weight.data = torch.tensor([3.0, 5.0])
+    module.running_mean = torch.tensor([1.0, -1.0])
+    module.num_batches_tracked.fill_(9)
+    mix_in(module, start, 0.25)
+    assert module.weight.tolist() == [2.5, 4.0]
+    assert module.running_mean.tolist() == [0.75, -0.75]
+    assert module.num_batches_tracked == 9
 
 
 class Regression(L.LightningModule):
