@@ -103,6 +103,7 @@ def train(config: TrainConfig) -> TrainingSummary:
     trainer.fit(module, loaders, ckpt_path=last)
     duration_s = time.perf_counter() - start_s
     module.load_state_dict(torch.load(folder / BEST, map_location="cpu")["state_dict"])
+    module.to(trainer.strategy.root_device)  # the trainer takes it off as it ends
     photos = loaders.embedding_loader(data.train)
     finish_image_tower(tower, config.finishing, start=start, photos=photos)
     summary = _judge(module, loaders, data, trainer, duration_s)
