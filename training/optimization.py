@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -22,8 +22,9 @@ class OptimizerConfig:
         head_rate: Peak learning rate of the heads and of learnt group centres, above 0.
         image_rate: Peak learning rate of the image encoder, 0 or more; 0 freezes it.
         text_rate: Peak learning rate of the text encoder, 0 or more; 0 freezes it.
-        image_statistics_fixed: Whether batch norm in the image encoder keeps the statistics it came
-            with, as it must where they are folded into the weights; true suits small data too.
+        image_statistics: What becomes of the statistics of batch norms in the image encoder:
+            "moving", each step moves them; "fixed", they stay as they came; "restored", for weights
+            that have them folded in, measured on training photos first, then moving.
         image_frozen_stages: First stages of the image encoder that never move, 0 or more: 1 is the
             stem.
         text_frozen_stages: First stages of the text encoder that never move, 0 or more: 1 is the
@@ -42,7 +43,7 @@ class OptimizerConfig:
     head_rate: float = 1e-3
     image_rate: float = 1e-3
     text_rate: float = 1e-3
-    image_statistics_fixed: bool = False
+    image_statistics: Literal["moving", "fixed", "restored"] = "moving"
     image_frozen_stages: int = 0
     text_frozen_stages: int = 0
     frozen_epoch_count: int = 0
@@ -105,7 +106,7 @@ def set_training_modes(model: FusedEncoder, config: OptimizerConfig, epoch: int 
     for part in image.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             is_frozen = part.weight is not None and not part.weight.requires_grad
-            if config.image_statistics_fixed or is_frozen:
+            if config.image_statistics == "fixed" or is_frozen:
                 part.eval()
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
 from transformers import PretrainedConfig
 
+from training.batch_statistics import restore_statistics
 from training.checkpoint import TOKENIZER, load_inputs, save_encoder, save_inputs
 from training.config import TrainConfig
 from training.data_module import Batch, ProductDataModule
@@ -40,6 +42,7 @@ from training.whole_file import write_whole
 from training.wordpiece import train_wordpiece
 
 METRICS = "metrics.json"
+MEASURED_ROWS = 2000  # plenty for a mean and a variance over all places of a photo
 logger = logging.getLogger(__name__)
 
 
@@ -97,6 +100,8 @@ def train(config: TrainConfig) -> TrainingSummary:
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
     tower = module.model.image_tower
+    if config.optimizer.image_statistics == "restored":
+        restore_statistics(tower.encoder, _measure_photos(loaders, data.train))
     is_pretrained = config.model.image.is_pretrained
     start = copy.deepcopy(tower.encoder.state_dict()) if is_pretrained else None
     start_s = time.perf_counter()
@@ -164,6 +169,18 @@ def _assemble(
         group_count=group_count,
         seed=config.seed,
     )
+
+
+def _measure_photos(
+    loaders: ProductDataModule, products: Sequence[Product]
+) -> Iterator[torch.Tensor]:
+    """Yields pixels of some training photos, spread over the rows, as they are served."""
+    loaders.setup("fit")
+    step = max(1, len(products) // MEASURED_ROWS)
+    for batch in loaders.embedding_loader(products[::step]):
+        if batch.has_image.any():
+            pixels = batch.pixels[batch.has_image]
+            yield pixels.contiguous(memory_format=torch.channels_last)
 
 
 def prepare_text(

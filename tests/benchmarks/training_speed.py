@@ -72,7 +72,7 @@ def time_ours(options: argparse.Namespace) -> list[float]:
     module = EncoderModule(
         model,
         loss=replace(config.loss, streams=replace(config.loss.streams, text=0.0)),
-        optimizer=replace(config.optimizer, image_statistics_fixed=False),
+        optimizer=replace(config.optimizer, image_statistics="moving"),
         group_count=group_count,
         seed=0,
     )

@@ -54,13 +54,13 @@ def test_a_rate_of_zero_freezes_the_encoder_but_not_its_head(model):
     assert all(group["lr"] > 0 for group in groups)
 
 
-@pytest.mark.parametrize("fixed", [True, False])
-def test_fixed_statistics_stay_while_the_rest_trains(model, fixed):
-    set_training_modes(model, OptimizerConfig(image_statistics_fixed=fixed))
+@pytest.mark.parametrize("statistics", ["moving", "fixed", "restored"])
+def test_fixed_statistics_stay_while_the_rest_trains(model, statistics):
+    set_training_modes(model, OptimizerConfig(image_statistics=statistics))
     norms = [m for m in model.image_tower.encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     before = norms[0].running_mean.clone()
     model.image_tower(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
-    assert torch.equal(norms[0].running_mean, before) == fixed
+    assert torch.equal(norms[0].running_mean, before) == (statistics == "fixed")
     assert model.image_tower.encoder.backbone.training
     assert model.text_tower.encoder.training
 
