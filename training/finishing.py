@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from training.data_module import Batch
-from training.discriminant import fit_discriminant
 from training.towers import ImageTower, set_projection
 from training.weight_averaging import mix_in
+from training.whitening import fit_whitening
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,9 @@ class FinishingConfig:
         image_start_share: Share of the pretrained weights in the saved ones of the image encoder, 0
             to below 1; the rest is what training made of them (WiSE-FT: Wortsman et al. 2022, arXiv
             2109.01903, equation 1). An encoder that started at random is left as it is.
-        image_head_shrinkage: Shrinkage of a linear discriminant, above 0 to 1, that is fitted to
-            the encoder's features of the training photos and becomes the image tower's projection
-            (within-class covariance normalisation: Hatch et al., Interspeech 2006). null keeps
-            the projection as learnt. Of the embedding's values, as many as there are groups less
-            one are then used; the others are 0.
+        image_head_shrinkage: Shrinkage, above 0 to 1, of the covariance within groups by which the
+            encoder's features of the training photos are whitened; the projection that does it
+            becomes the image tower's (`training.whitening`). null keeps the projection as learnt.
 
     Raises:
         ValueError: If a value is out of range.
@@ -73,7 +71,12 @@ def finish_image_tower(
     if config.image_head_shrinkage is not None:
         features, groups = _embed_features(tower, photos)
         try:
-            fitted = fit_discriminant(features, groups, shrinkage=config.image_head_shrinkage)
+            fitted = fit_whitening(
+                features,
+                groups,
+                direction_count=tower.embedding_dim,
+                shrinkage=config.image_head_shrinkage,
+            )
         except ValueError as error:
             raise ValueError(f"finishing.image_head_shrinkage: {error}") from None
         set_projection(tower.head, fitted.mean, fitted.directions)

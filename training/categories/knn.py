@@ -1,4 +1,4 @@
-"""Labels by vote of the nearest gallery products, each vote as heavy as its score."""
+"""Labels by vote of the nearest gallery products, the more alike ones with more weight."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from training.categories.labels import UNKNOWN, Ints, Labels, Predictions, score_predictions
 from training.embeddings import ModalityWeights, ProductEmbeddings
+from training.evaluation.categories import vote_weights
 from training.relevance import RelevantPairs
 from training.retrieval import Candidates, retrieve
 
@@ -65,9 +66,9 @@ def find_neighbours(
 
 
 def vote(candidates: Candidates, numbers: Ints, neighbour_count: int) -> Predictions:
-    """Gives each query the label with the greatest sum of scores among its first neighbours.
+    """Gives each query the label with the greatest sum of weights among its first neighbours.
 
-    A negative score counts as nothing; of equal sums the label that came first wins; a query
+    Weights are those of `vote_weights`; of equal sums the label that came first wins; a query
     without neighbours has no label. The margin is of a vote of the first `MOST_NEIGHBOURS`, however
     few of them choose the label: the label's share less the best other one's, 0 where it is behind.
     So one neighbour has a margin too, and margins of different K can be compared.
@@ -85,7 +86,7 @@ def vote(candidates: Candidates, numbers: Ints, neighbour_count: int) -> Predict
     reach = max(neighbour_count, MOST_NEIGHBOURS)
     items = candidates.items[:, :reach]
     labels = np.where(items >= 0, numbers[items], UNKNOWN)  # (Q, k)
-    votes = np.where(labels >= 0, np.maximum(candidates.scores[:, :reach], 0), 0)
+    votes = np.where(labels >= 0, vote_weights(candidates.scores[:, :reach]), 0)
     rows = np.arange(len(labels))
     chosen = _label_sums(labels[:, :neighbour_count], votes[:, :neighbour_count])
     winner = np.argmax(np.round(chosen, 9), axis=1)  # rounded: the order of sums decides no tie

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from training.retrieval import Candidates
+
+# Wu et al. 2018, arXiv 1805.01978, section 3.4.
+TEMPERATURE = 0.07
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +34,23 @@ class CategoryQuality:
     weighted_f1: float
 
 
-def vote(candidates: Candidates, categories: Sequence[str], neighbour_count: int) -> list[str]:
-    """Returns the category with the greatest sum of scores among the first candidates.
+def vote_weights(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Returns the weight of each candidate's vote, exp((score - best score) / 0.07), 0 to 1.
 
-    A negative score counts as nothing; of equal sums the one that came first wins. Without a
+    The weights fall off steeply, so that of many candidates the alike ones still decide.
+
+    Args:
+        scores: Cosines of the candidates of each query, (Q, K), -inf where there is none.
+    """
+    cosines = scores.astype(np.float64)
+    best = cosines.max(axis=1, keepdims=True, initial=-1.0)
+    return np.exp((cosines - best) / TEMPERATURE)
+
+
+def vote(candidates: Candidates, categories: Sequence[str], neighbour_count: int) -> list[str]:
+    """Returns the category with the greatest sum of weights among the first candidates.
+
+    Weights are those of `vote_weights`; of equal sums the one that came first wins. Without a
     candidate of known category the answer is "".
 
     Args:
@@ -45,12 +62,12 @@ def vote(candidates: Candidates, categories: Sequence[str], neighbour_count: int
         raise ValueError(f"neighbour_count must be 1 or more, got {neighbour_count}")
     answers = []
     items = candidates.items[:, :neighbour_count].tolist()
-    scores = candidates.scores[:, :neighbour_count].tolist()
-    for row_items, row_scores in zip(items, scores, strict=True):
+    weights = vote_weights(candidates.scores[:, :neighbour_count]).tolist()
+    for row_items, row_weights in zip(items, weights, strict=True):
         sums: dict[str, float] = defaultdict(float)
-        for item, score in zip(row_items, row_scores, strict=True):
+        for item, weight in zip(row_items, row_weights, strict=True):
             if item >= 0 and categories[item]:
-                sums[categories[item]] += max(score, 0.0)
+                sums[categories[item]] += weight
         answers.append(max(sums, key=sums.__getitem__) if sums else "")
     return answers
 

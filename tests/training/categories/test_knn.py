@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
 import numpy as np
@@ -24,7 +25,7 @@ def sums_of(found: Candidates, row: int, numbers: np.ndarray, k: int) -> dict[in
     sums: dict[int, float] = defaultdict(float)
     for item, score in list(zip(found.items[row], found.scores[row], strict=True))[:k]:
         if item >= 0 and numbers[item] >= 0:
-            sums[int(numbers[item])] += max(float(score), 0.0)
+            sums[int(numbers[item])] += math.exp(float(score) / 0.07)
     return sums
 
 
@@ -71,7 +72,8 @@ def test_a_single_neighbour_has_a_margin_too() -> None:
     found = candidates([[0, 1, 2]], [[0.8, 0.5, 0.1]])
     made = vote(found, np.array([0, 1, 0]), 1)
     assert made.numbers.tolist() == [0]
-    assert made.margins == pytest.approx([0.4 / 1.4])
+    weights = [math.exp(score / 0.07) for score in (0.8, 0.5, 0.1)]
+    assert made.margins == pytest.approx([(weights[0] - weights[1] + weights[2]) / sum(weights)])
 
 
 def test_no_neighbour_gives_no_label() -> None:
@@ -94,7 +96,7 @@ def test_the_tuned_k_is_the_best_of_all_and_the_smallest_of_equals() -> None:
 
 
 def test_k_grows_where_single_neighbours_err() -> None:
-    found = candidates([[0, 1, 2]] * 4, [[0.9, 0.8, 0.7]] * 4)
+    found = candidates([[0, 1, 2]] * 4, [[0.9, 0.89, 0.88]] * 4)
     choice = tune_neighbour_count(found, np.array([1, 0, 0]), ["a"] * 4, LABELS, most=3)
     assert choice.neighbour_count == 3
 

@@ -25,12 +25,13 @@ def test_weighted_f1_equals_scikit_learn() -> None:
 
 
 def test_the_vote_is_weighted_by_score() -> None:
-    found = candidates([[0, 1, 2]], [[0.9, 0.5, 0.5]])
+    found = candidates([[0, 1, 2]], [[0.9, 0.88, 0.88]])
     assert vote(found, ["a", "b", "b"], 3) == ["b"]
     assert vote(found, ["a", "b", "b"], 1) == ["a"]
+    assert vote(candidates([[0, 1, 2]], [[0.9, 0.8, 0.8]]), ["a", "b", "b"], 3) == ["a"]
 
 
-def test_padding_unknown_categories_and_negative_scores_have_no_vote() -> None:
+def test_padding_and_unknown_categories_have_no_vote() -> None:
     found = candidates([[0, 1, NO_CANDIDATE]], [[0.9, 0.1, -np.inf]])
     assert vote(found, ["", "b"], 3) == ["b"]
     assert vote(candidates([[0, 1]], [[0.5, -0.9]]), ["a", "b"], 2) == ["a"]
