@@ -13,11 +13,13 @@ from training.embeddings import ModalityWeights, ProductEmbeddings
 from training.metrics import RelevantRanks, accuracy_at, average_precision, mean
 from training.relevance import RelevantPairs, pairs_by_group
 from training.retrieval import rank_items, score_blocks
+from training.towers import SMALLEST_FUSION_WEIGHT
 
 logger = logging.getLogger(__name__)
 
-SMALLEST_WEIGHT = 0.02
 EVEN_WEIGHT = 0.5
+# Below the even steps: a modality may count for little, or only where the other leaves a tie.
+SMALL_WEIGHTS = (SMALLEST_FUSION_WEIGHT, 0.001, 0.005, 0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class FusionWeightFit:
     """The fitted weight and how it was found.
 
     Attributes:
-        weight: w, 0.02 to 0.98; 0.5 when there was nothing to fit on.
+        weight: w, 0.0001 to 0.9999; 0.5 when there was nothing to fit on.
         query_count: Queries with both modalities and a right answer in the gallery.
         image_only: Score of the image alone (weight 1).
         text_only: Score of the text alone (weight 0).
@@ -78,6 +80,9 @@ def fit_fusion_weight(
 ) -> FusionWeightFit:
     """Finds the weight with the highest recall@1; among equals the highest MAP, then nearest 0.5.
 
+    Where no mix is better than one modality alone, and some are worse, the other modality has not
+    earned a share: among equals the weight is then the one nearest to that modality.
+
     Queries that lack a modality are left out, for no weight changes their ranking where the
     gallery has both; so are queries without a right answer.
 
@@ -108,7 +113,7 @@ def fit_fusion_weight(
     weights = [0.0, *_grid(step), 1.0]
     scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
     fit = FusionWeightFit(
-        weight=_best_weight(scores[1:-1]),
+        weight=_best_weight(scores),
         query_count=len(chosen),
         image_only=scores[-1],
         text_only=scores[0],
@@ -131,9 +136,8 @@ def _check_count(name: str, rows: ProductEmbeddings, groups: Sequence[str]) -> N
 
 def _grid(step: float) -> list[float]:
     """Returns the weights to try: even steps from 0.5, and both ends."""
-    reach = EVEN_WEIGHT - SMALLEST_WEIGHT
-    steps = np.arange(1, int(reach / step + 1e-9) + 1) * step
-    weights = {EVEN_WEIGHT, SMALLEST_WEIGHT, 1 - SMALLEST_WEIGHT}
+    steps = np.arange(0, int((EVEN_WEIGHT - SMALL_WEIGHTS[-1]) / step + 1e-9) + 1) * step
+    weights = {w for small in SMALL_WEIGHTS for w in (small, 1 - small)}
     weights |= {round(EVEN_WEIGHT + sign * float(s), 6) for s in steps for sign in (-1, 1)}
     return sorted(weights)
 
@@ -180,16 +184,19 @@ def _summary(weight: float, relevant: RelevantPairs, ranks: npt.NDArray[np.int64
     )
 
 
-def _best_weight(grid: Sequence[WeightScore]) -> float:
-    if np.isnan(grid[0].recall_at_1):
+def _best_weight(scores: Sequence[WeightScore]) -> float:
+    """Chooses from scores by rising weight, the text alone first and the image alone last."""
+    text, *grid, image = scores
+    if np.isnan(text.recall_at_1):
         return EVEN_WEIGHT
+    worst, best = min(map(_quality, grid)), max(map(_quality, grid))
+    target = EVEN_WEIGHT
+    if worst < best <= max(_quality(text), _quality(image)) and _quality(text) != _quality(image):
+        target = max(text, image, key=_quality).weight
+    equals = [score.weight for score in grid if _quality(score) == best]
+    return min(equals, key=lambda weight: (abs(weight - target), weight))
+
+
+def _quality(score: WeightScore) -> tuple[float, float]:
     # Rounded, so that the order of summation decides no tie.
-    best = max(
-        grid,
-        key=lambda score: (
-            round(score.recall_at_1, 9),
-            round(score.mean_average_precision, 9),
-            -abs(score.weight - EVEN_WEIGHT),
-        ),
-    )
-    return best.weight
+    return round(score.recall_at_1, 9), round(score.mean_average_precision, 9)

@@ -49,7 +49,9 @@ def slow_scores(queries, gallery, query_groups, gallery_groups, weight: float):
 def test_every_weight_is_scored_as_a_search_with_it_scores() -> None:
     case = data(0.4, 0.4)
     fit = fit_fusion_weight(*case, step=0.1)
-    assert [score.weight for score in fit.grid][:2] == [0.02, 0.1]
+    weights = [score.weight for score in fit.grid]
+    assert weights[:6] == [0.0001, 0.001, 0.005, 0.01, 0.1, 0.2]
+    assert weights == pytest.approx([1 - weight for weight in reversed(weights)])
     for score in (*fit.grid, fit.image_only, fit.text_only):
         recall, precision = slow_scores(*case, score.weight)
         assert score.recall_at_1 == pytest.approx(recall, abs=1e-9)
@@ -71,12 +73,21 @@ def test_both_are_never_worse_than_the_better_one(image_noise: float, text_noise
     alone = max(fit.image_only.recall_at_1, fit.text_only.recall_at_1)
     assert fit.best.recall_at_1 >= alone
     assert not fit.is_worse_than_one_modality
-    assert 0.02 <= fit.weight <= 0.98
+    assert 0.0001 <= fit.weight <= 0.9999
 
 
 def test_a_modality_of_noise_gets_little_weight() -> None:
     assert fit_fusion_weight(*data(0.3, np.inf)).weight > 0.6
     assert fit_fusion_weight(*data(np.inf, 0.3)).weight < 0.4
+
+
+def test_a_modality_that_only_harms_counts_as_little_as_possible() -> None:
+    """The text alone is always right; more than a little of the image makes mistakes."""
+    fit = fit_fusion_weight(*data(np.inf, 0.0))
+    assert fit.text_only.recall_at_1 == 1.0
+    assert min(score.recall_at_1 for score in fit.grid) < 1.0
+    assert fit.weight == 0.0001
+    assert fit_fusion_weight(*data(0.0, np.inf)).weight == 0.9999
 
 
 def test_a_perfect_tie_takes_the_even_weight() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,11 +35,13 @@ def random_embedding(rng: np.random.Generator, pattern: Pattern) -> OfferEmbeddi
     )
 
 
+@pytest.mark.parametrize("fusion_weight", [0.2, 0.0001, 0.9999])
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("weights", [(1, 0), (0, 1), (0.5, 0.5), (3, 1)])
 def test_inner_product_and_score_are_the_weighted_mean_of_cosines(
-    pattern: Pattern, weights: tuple[float, float]
+    pattern: Pattern, weights: tuple[float, float], fusion_weight: float
 ) -> None:
+    contract = replace(CONTRACT, fusion_weight=fusion_weight)
     rng = np.random.default_rng(int(pattern))
     offer = random_embedding(rng, pattern)
     asked = Weights(image=weights[0], text=weights[1])
@@ -48,9 +51,9 @@ def test_inner_product_and_score_are_the_weighted_mean_of_cosines(
         assert (pattern.has_image and weights[0]) or (pattern.has_text and weights[1]) == 0
         return
     products = [random_embedding(rng, p) for p in (*PATTERNS, *PATTERNS)]
-    stored = np.stack([stored_vector(p, CONTRACT) for p in products])
-    scores = score_products(offer, ours, stored, CONTRACT)
-    products_of_vectors = stored.astype(np.float32) @ query_vector(offer, ours, CONTRACT)
+    stored = np.stack([stored_vector(p, contract) for p in products])
+    scores = score_products(offer, ours, stored, contract)
+    products_of_vectors = stored.astype(np.float32) @ query_vector(offer, ours, contract)
     for i, product in enumerate(products):
         parts = [
             (weight, float(a @ b))
