@@ -52,7 +52,7 @@ def report(summary: TrainingSummary, folder: str) -> None:
     for pattern, recall in summary.recall_at_1.items():
         sys.stdout.write(f"validation recall@1 by {pattern}: {recall:.3f}\n")
     sys.stdout.write(
-        f"fusion weight {summary.fusion_weight:.2f}, {summary.epoch_count} epochs in "
+        f"fusion weight {summary.fusion_weight:.3g}, {summary.epoch_count} epochs in "
         f"{summary.duration_s:.0f} s, saved in {folder}\n"
     )
 

@@ -40,7 +40,7 @@ def retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult])
     table = Table(
         title=f"Retrieval: {result.query_count} queries, {result.gallery_count} products",
         caption=f"{result.confidence:.0%} bootstrap interval; "
-        f"'both' weighs the image {result.fusion_weight:.2f}; lone queries are in no mean",
+        f"'both' weighs the image {result.fusion_weight:.3g}; lone queries are in no mean",
     )
     table.add_column("metric")
     for pattern in patterns:
