@@ -18,6 +18,8 @@ from training.towers import SMALLEST_FUSION_WEIGHT
 logger = logging.getLogger(__name__)
 
 EVEN_WEIGHT = 0.5
+# So many queries show that a modality earns nothing.
+TELLING_QUERY_COUNT = 100
 # Below the even steps: a modality may count for little, or only where the other leaves a tie.
 SMALL_WEIGHTS = (SMALLEST_FUSION_WEIGHT, 0.001, 0.005, 0.01)
 
@@ -81,7 +83,8 @@ def fit_fusion_weight(
     """Finds the weight with the highest recall@1; among equals the highest MAP, then nearest 0.5.
 
     Where no mix is better than one modality alone, and some are worse, the other modality has not
-    earned a share: among equals the weight is then the one nearest to that modality.
+    earned a share: among equals the weight is then the one nearest to that modality. Fewer than 100
+    queries cannot show that.
 
     Queries that lack a modality are left out, for no weight changes their ranking where the
     gallery has both; so are queries without a right answer.
@@ -113,7 +116,7 @@ def fit_fusion_weight(
     weights = [0.0, *_grid(step), 1.0]
     scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
     fit = FusionWeightFit(
-        weight=_best_weight(scores),
+        weight=_best_weight(scores, may_lean=len(chosen) >= TELLING_QUERY_COUNT),
         query_count=len(chosen),
         image_only=scores[-1],
         text_only=scores[0],
@@ -184,15 +187,17 @@ def _summary(weight: float, relevant: RelevantPairs, ranks: npt.NDArray[np.int64
     )
 
 
-def _best_weight(scores: Sequence[WeightScore]) -> float:
+def _best_weight(scores: Sequence[WeightScore], *, may_lean: bool) -> float:
     """Chooses from scores by rising weight, the text alone first and the image alone last."""
     text, *grid, image = scores
     if np.isnan(text.recall_at_1):
         return EVEN_WEIGHT
     worst, best = min(map(_quality, grid)), max(map(_quality, grid))
     target = EVEN_WEIGHT
-    if worst < best <= max(_quality(text), _quality(image)) and _quality(text) != _quality(image):
-        target = max(text, image, key=_quality).weight
+    alone = sorted((text, image), key=_quality)
+    is_unequal = _quality(alone[0]) < _quality(alone[1])
+    if may_lean and is_unequal and worst < best <= _quality(alone[1]):
+        target = alone[1].weight
     equals = [score.weight for score in grid if _quality(score) == best]
     return min(equals, key=lambda weight: (abs(weight - target), weight))
 

@@ -83,11 +83,17 @@ def test_a_modality_of_noise_gets_little_weight() -> None:
 
 def test_a_modality_that_only_harms_counts_as_little_as_possible() -> None:
     """The text alone is always right; more than a little of the image makes mistakes."""
-    fit = fit_fusion_weight(*data(np.inf, 0.0))
+    fit = fit_fusion_weight(*data(np.inf, 0.0, query_count=100))
     assert fit.text_only.recall_at_1 == 1.0
     assert min(score.recall_at_1 for score in fit.grid) < 1.0
     assert fit.weight == 0.0001
-    assert fit_fusion_weight(*data(0.0, np.inf)).weight == 0.9999
+    assert fit_fusion_weight(*data(0.0, np.inf, query_count=100)).weight == 0.9999
+
+
+def test_few_queries_do_not_show_that_a_modality_only_harms() -> None:
+    few = fit_fusion_weight(*data(np.inf, 0.0, query_count=99))
+    right = [score.weight for score in few.grid if score.recall_at_1 == 1.0]
+    assert few.weight == min(right, key=lambda weight: abs(weight - 0.5)) > 0.0001
 
 
 def test_a_perfect_tie_takes_the_even_weight() -> None:
