@@ -7,6 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+# Of what the encoder computes; rounding alone changes a hundred-thousandth.
+TOLERANCE = 1e-3
+
 
 @torch.no_grad()
 def restore_statistics(encoder: nn.Module, batches: Iterable[torch.Tensor]) -> None:
@@ -24,7 +27,8 @@ def restore_statistics(encoder: nn.Module, batches: Iterable[torch.Tensor]) -> N
         batches: What to measure on, on the encoder's device.
 
     Raises:
-        ValueError: If there is no batch.
+        ValueError: If there is no batch, or a scaled convolution is read by more than its norm: the
+            encoder is spoilt then.
     """
     encoder.eval()
     last = _LastConvolution()
@@ -35,14 +39,22 @@ def restore_statistics(encoder: nn.Module, batches: Iterable[torch.Tensor]) -> N
         if isinstance(part, nn.Conv2d)
     ]
     hooks += [measured.norm.register_forward_pre_hook(measured.read) for measured in norms]
+    batch = before = None
     try:
         for batch in batches:
-            encoder(batch)
+            before = encoder(batch)
     finally:
         for hook in hooks:
             hook.remove()
+    if batch is None or before is None:
+        raise ValueError("batch statistics are measured on photos, and there are none")
     for measured in norms:
         measured.restore()
+    if not (encoder(batch) - before).norm() <= TOLERANCE * before.norm():
+        raise ValueError(
+            "the batch statistics of this image encoder cannot be restored: convolutions before "
+            "its norms are read elsewhere too"
+        )
 
 
 def _has_statistics(part: nn.Module) -> bool:
@@ -57,6 +69,7 @@ class _LastConvolution:
         self.output: torch.Tensor | None = None
 
     def note(self, convolution: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        """Takes over what a convolution has just put out: a forward hook."""
         self.convolution, self.output = convolution, output
 
 
@@ -72,14 +85,16 @@ class _MeasuredNorm:
         self.convolution: nn.Module | None = None
 
     def read(self, norm: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        """Measures what the norm is about to read: a forward pre-hook."""
         (values,) = inputs
         self.meter(values)
         self.convolution = self.last.convolution if values is self.last.output else None
 
     def restore(self) -> None:
+        """Gives the norm what was measured; one that read nothing is left as it is."""
         norm, mean, variance = self.norm, self.meter.running_mean, self.meter.running_var
         if not self.meter.num_batches_tracked:
-            raise ValueError("batch statistics are measured on photos, and there are none")
+            return
         assert norm.running_mean is not None and norm.running_var is not None
         assert mean is not None and variance is not None
         gain = norm.weight / (norm.running_var + norm.eps).sqrt()

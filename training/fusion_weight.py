@@ -106,12 +106,7 @@ def fit_fusion_weight(
         raise ValueError(f"step must be above 0 and at most 0.5, got {step}")
     _check_count("query", queries, query_groups)
     _check_count("gallery", gallery, gallery_groups)
-    labelled = set(gallery_groups) - {""}
-    can_be_right = np.array([group in labelled for group in query_groups], dtype=np.bool_)
-    chosen = np.flatnonzero(queries.presence.all(axis=1) & can_be_right)
-    if len(chosen) > max_query_count:
-        generator = np.random.default_rng(seed)
-        chosen = np.sort(generator.choice(chosen, max_query_count, replace=False))
+    chosen = _choose_queries(queries, query_groups, gallery_groups, max_query_count, seed)
     relevant = pairs_by_group([query_groups[row] for row in chosen.tolist()], gallery_groups)
     weights = [0.0, *_grid(step), 1.0]
     scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
@@ -130,6 +125,22 @@ def fit_fusion_weight(
             fit.text_only.recall_at_1,
         )
     return fit
+
+
+def _choose_queries(
+    queries: ProductEmbeddings,
+    query_groups: Sequence[str],
+    gallery_groups: Sequence[str],
+    max_count: int,
+    seed: int,
+) -> npt.NDArray[np.int64]:
+    """Returns the rows of queries that have both modalities and a right answer, or a sample."""
+    labelled = set(gallery_groups) - {""}
+    can_be_right = np.array([group in labelled for group in query_groups], dtype=np.bool_)
+    rows = np.flatnonzero(queries.presence.all(axis=1) & can_be_right)
+    if len(rows) <= max_count:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, max_count, replace=False))
 
 
 def _check_count(name: str, rows: ProductEmbeddings, groups: Sequence[str]) -> None:

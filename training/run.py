@@ -101,6 +101,7 @@ def train(config: TrainConfig) -> TrainingSummary:
         keep_freed_memory()
     tower = module.model.image_tower
     if config.optimizer.image_statistics == "restored":
+        loaders.setup("fit")
         restore_statistics(tower.encoder, _measure_photos(loaders, data.train))
     is_pretrained = config.model.image.is_pretrained
     start = copy.deepcopy(tower.encoder.state_dict()) if is_pretrained else None
@@ -175,7 +176,6 @@ def _measure_photos(
     loaders: ProductDataModule, products: Sequence[Product]
 ) -> Iterator[torch.Tensor]:
     """Yields pixels of some training photos, spread over the rows, as they are served."""
-    loaders.setup("fit")
     step = max(1, len(products) // MEASURED_ROWS)
     for batch in loaders.embedding_loader(products[::step]):
         if batch.has_image.any():

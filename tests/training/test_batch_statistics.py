@@ -105,6 +105,24 @@ def test_a_timm_model_computes_what_it_did():
     assert torch.allclose(network(inputs[0]), before, rtol=1e-3, atol=1e-4)
 
 
+def test_a_convolution_that_is_read_elsewhere_too_is_an_error(batches):
+    class Shortcut(Small):
+        def forward(self, values):
+            made = self.first(values)
+            return made + self.norm(made)
+
+    torch.manual_seed(0)
+    with pytest.raises(ValueError, match="are read elsewhere too"):
+        restore_statistics(Shortcut(), batches)
+
+
+def test_a_norm_that_reads_nothing_stays(network, batches):
+    network.unused = nn.BatchNorm2d(3)
+    before = copy.deepcopy(network.unused.state_dict())
+    restore_statistics(network, batches)
+    assert all(torch.equal(v, before[name]) for name, v in network.unused.state_dict().items())
+
+
 def test_hooks_are_gone_afterwards_also_after_an_error(network):
     with pytest.raises(RuntimeError):
         restore_statistics(network, [torch.zeros(2, 7, 9, 9)])

@@ -37,7 +37,7 @@ def test_a_run_leaves_all_that_export_and_evaluation_need(folder, summary):
     metrics = json.loads((run / "metrics.json").read_text())
     assert set(metrics["recall_at_1"]) == {"image", "text", "both"}
     assert metrics["fusion_weight"] == summary.fusion_weight
-    assert 0 < summary.fusion_weight < 1
+    assert 0.02 <= summary.fusion_weight <= 0.98
     assert summary.epoch_count == 1
 
 

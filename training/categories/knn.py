@@ -86,7 +86,7 @@ def vote(candidates: Candidates, numbers: Ints, neighbour_count: int) -> Predict
     reach = max(neighbour_count, MOST_NEIGHBOURS)
     items = candidates.items[:, :reach]
     labels = np.where(items >= 0, numbers[items], UNKNOWN)  # (Q, k)
-    votes = np.where(labels >= 0, vote_weights(candidates.scores[:, :reach]), 0)
+    votes = vote_weights(np.where(labels >= 0, candidates.scores[:, :reach], -np.inf))
     rows = np.arange(len(labels))
     chosen = _label_sums(labels[:, :neighbour_count], votes[:, :neighbour_count])
     winner = np.argmax(np.round(chosen, 9), axis=1)  # rounded: the order of sums decides no tie

@@ -76,6 +76,11 @@ def test_a_single_neighbour_has_a_margin_too() -> None:
     assert made.margins == pytest.approx([(weights[0] - weights[1] + weights[2]) / sum(weights)])
 
 
+def test_a_nearer_neighbour_without_a_label_does_not_drown_the_others() -> None:
+    found = candidates([[0, 1, 2, 3]], [[1.0, -0.6, -0.61, -0.61]])
+    assert vote(found, np.array([UNKNOWN, 0, 1, 1]), 4).numbers.tolist() == [1]
+
+
 def test_no_neighbour_gives_no_label() -> None:
     made = vote(candidates([[NO_CANDIDATE]], [[-np.inf]]), np.array([0]), 1)
     assert made.numbers.tolist() == [UNKNOWN]
