@@ -17,6 +17,7 @@ from client import conversions
 from client.async_stream import AsyncStream
 from client.call_terms import CallTerms
 from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from client.credentials import ClientTls, call_metadata, channel_credentials
 from client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
@@ -54,7 +55,8 @@ class AsyncTwinshelfClient:
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retry_policy: RetryPolicy | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
+        api_key: str | None = None,
+        tls: ClientTls | None = None,
         seed: int | None = None,
     ) -> None:
         """Makes the channel; the service is reached at the first call.
@@ -62,19 +64,25 @@ class AsyncTwinshelfClient:
         Args:
             address: host:port of the service.
             timeout_s: Default time for a call, seconds, above zero.
-            retry_policy: How to repeat when the service is UNAVAILABLE; None takes the default.
-            credentials: For TLS; None speaks in clear.
+            retry_policy: How to repeat when the service is UNAVAILABLE or busy; None takes the
+                default.
+            api_key: Shown with every call, such as `ts_1a2b3c4d_…`; None shows none.
+            tls: How to speak TLS; None speaks in clear.
             seed: Makes the jitter of the backoff repeatable; None does not.
 
         Raises:
-            ValueError: If the timeout is not above zero.
+            ValueError: If the timeout is not above zero, or the key or a file of TLS cannot be
+                used.
         """
         self.address = address
         self._terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
+        self._metadata = call_metadata(api_key, address=address, tls=tls)
         self._channel = (
             grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-            if credentials is None
-            else grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+            if tls is None
+            else grpc.aio.secure_channel(
+                address, channel_credentials(tls), options=CHANNEL_OPTIONS + tls.channel_options
+            )
         )
         self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
@@ -106,15 +114,17 @@ class AsyncTwinshelfClient:
         Args:
             offer: A photo, a text, or both.
             options: How many matches, weights, least probability, encoder to insist on.
-            timeout_s: Time for the call, seconds.
+            timeout_s: Time for the call, seconds; a long answer takes a call for each page.
 
         Raises:
-            TwinshelfError: If the call fails.
+            TwinshelfError: If a call fails.
         """
         request = conversions.match_request(offer, options)
-        return conversions.match_result(
-            await self._call(self._matching.MatchProduct, request, timeout_s)
-        )
+        pages = [await self._call(self._matching.MatchProduct, request, timeout_s)]
+        while pages[-1].next_page_token:
+            request.page_token = pages[-1].next_page_token
+            pages.append(await self._call(self._matching.MatchProduct, request, timeout_s))
+        return conversions.match_result(*pages)
 
     def match_many(
         self,
@@ -133,9 +143,9 @@ class AsyncTwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
         """
-        rows = self._terms.rows(match_method(options))
+        rows = self._terms.rows(match_method(options), timeout_s)
         return AsyncStream(
-            lambda: self._matching.MatchProducts(),
+            lambda: self._matching.MatchProducts(metadata=self._metadata),
             rows,
             offers,
             address=self.address,
@@ -159,9 +169,9 @@ class AsyncTwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing product is an answer.
         """
-        rows = self._terms.rows(upsert_method())
+        rows = self._terms.rows(upsert_method(), timeout_s)
         return AsyncStream(
-            lambda: self._catalog.UpsertProducts(),
+            lambda: self._catalog.UpsertProducts(metadata=self._metadata),
             rows,
             products,
             address=self.address,
@@ -263,6 +273,6 @@ class AsyncTwinshelfClient:
         attempts = self._terms.attempts(timeout_s)
         while True:
             try:
-                return await method(request, timeout=attempts.remaining_s)
+                return await method(request, timeout=attempts.remaining_s, metadata=self._metadata)
             except grpc.RpcError as error:
                 await asyncio.sleep(attempts.failed(error))

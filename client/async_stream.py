@@ -132,7 +132,7 @@ class AsyncStream(Generic[Row, Answer]):
         try:
             await call.done_writing()
             await asyncio.wait_for(pump, self._timeout_s)
-        except (TimeoutError, asyncio.InvalidStateError, grpc.RpcError):
+        except (TimeoutError, asyncio.InvalidStateError, grpc.RpcError, grpc.aio.InternalError):
             return
 
 

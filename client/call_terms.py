@@ -20,7 +20,7 @@ class CallTerms:
         Args:
             address: host:port of the service, for messages.
             timeout_s: Default time for a call, seconds, above zero.
-            policy: How to repeat when the service is UNAVAILABLE; None takes the default.
+            policy: How to repeat when the service is UNAVAILABLE or busy; None takes the default.
             seed: Makes the jitter of the backoff repeatable; None does not.
 
         Raises:
@@ -58,10 +58,21 @@ class CallTerms:
             randomness=self._randomness,
         )
 
-    def rows(self, method: StreamMethod[Row, Answer]) -> StreamRows[Row, Answer]:
+    def rows(
+        self, method: StreamMethod[Row, Answer], asked_s: float | None
+    ) -> StreamRows[Row, Answer]:
         """Opens the books of a stream.
 
         Args:
             method: How the method of the stream speaks.
+            asked_s: Longest wait for the service, seconds; None takes the client's own.
+
+        Raises:
+            ValueError: If it is not above zero.
         """
-        return StreamRows(method, policy=self._policy, randomness=self._randomness)
+        return StreamRows(
+            method,
+            policy=self._policy,
+            timeout_s=self.timeout_s(asked_s),
+            randomness=self._randomness,
+        )

@@ -15,8 +15,11 @@ from itertools import islice
 from typing import TextIO
 
 from client import output
+from client.api_keys import ApiKeyError
+from client.credentials import ClientTls, read_api_key
 from client.errors import TwinshelfError
 from client.index_command import IndexReport, index_file, print_report, write_report
+from client.keys_command import run_keys
 from client.options import build_parser
 from client.product_cells import read_photo
 from client.product_file import ProductFile, ProductFileError
@@ -42,14 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser(os.environ).parse_args(arguments)
     try:
-        with TwinshelfClient(options.address, timeout_s=options.timeout_s) as client:
+        if options.command == "keys":
+            run_keys(options, sys.stdout)
+            return DONE
+        with _make_client(options) as client:
             return _COMMANDS[options.command](client, options, sys.stdout)
     except TwinshelfError as error:
         if options.json:
             output.write_json(sys.stdout, output.error_json(error))
         return _complain(_sentence(error), FAILED)
     # ValueError: a value that no message can hold, such as text that is no Unicode.
-    except (_UnusableInputError, ProductFileError, ValueError) as error:
+    except (_UnusableInputError, ProductFileError, ApiKeyError, ValueError) as error:
         return _complain(str(error), UNUSABLE_INPUT)
     except KeyboardInterrupt:
         return _complain("stopped", INTERRUPTED)
@@ -58,6 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+
+
+def _make_client(options: argparse.Namespace) -> TwinshelfClient:
+    has_files = options.ca_file or options.cert_file or options.key_file
+    tls = ClientTls(ca_file=options.ca_file, cert_file=options.cert_file, key_file=options.key_file)
+    return TwinshelfClient(
+        options.address,
+        timeout_s=options.timeout_s,
+        api_key=read_api_key(options.api_key_file) if options.api_key_file else options.api_key,
+        tls=tls if options.tls or has_files else None,
+    )
 
 
 def _index(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:

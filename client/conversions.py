@@ -92,12 +92,13 @@ def match_request(offer: Offer, options: MatchOptions) -> matching_service_pb2.M
     )
 
 
-def match_result(message: matching_service_pb2.MatchProductResponse) -> MatchResult:
-    """Reads the matches of one offer."""
+def match_result(*pages: matching_service_pb2.MatchProductResponse) -> MatchResult:
+    """Reads the matches of one offer, from one page of the answer or several in their order."""
     return MatchResult(
-        matches=tuple(_match(each) for each in message.matches),
-        pattern=pattern_from_message(message.pattern),
-        encoder=_encoder(message.encoder),
+        matches=tuple(_match(each) for page in pages for each in page.matches),
+        pattern=pattern_from_message(pages[-1].pattern),
+        encoder=_encoder(pages[-1].encoder),
+        is_cut=bool(pages[-1].next_page_token),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ from google.rpc import error_details_pb2, status_pb2
 
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+# How gRPC words what TLS failed with.
+_TLS_SIGNS = ("handshake failed", "verification check failed")
+_OPENSSL_REASON = re.compile(r"OPENSSL_internal:([A-Z_]+)")
+_HUNG_UP = "Socket closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,8 @@ class TwinshelfError(Exception):
         facts: Names and values that belong to the message.
         field_violations: Fields that were refused.
         request_id: Ties the answer to the service's log; empty when the service gave none.
+        retry_after_s: How long to wait before a repeat may help, seconds; None when the service
+            named no time.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class TwinshelfError(Exception):
         facts: Mapping[str, str] | None = None,
         field_violations: tuple[FieldViolation, ...] = (),
         request_id: str = "",
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -56,6 +64,7 @@ class TwinshelfError(Exception):
         self.facts: dict[str, str] = dict(facts or {})
         self.field_violations = field_violations
         self.request_id = request_id
+        self.retry_after_s = retry_after_s
 
 
 class InvalidRequestError(TwinshelfError):
@@ -70,8 +79,16 @@ class PreconditionError(TwinshelfError):
     """Encoder and catalogue, or encoder and request, do not fit; do not retry."""
 
 
+class UnauthenticatedError(TwinshelfError):
+    """The service asks for an API key, and none that is valid was given (UNAUTHENTICATED)."""
+
+
+class PermissionDeniedError(TwinshelfError):
+    """The API key is valid, but does not allow the method (PERMISSION_DENIED)."""
+
+
 class ServiceBusyError(TwinshelfError):
-    """The service refuses more work for now (RESOURCE_EXHAUSTED)."""
+    """The service, or the limit of the key, refuses more for now (RESOURCE_EXHAUSTED)."""
 
 
 class ServiceUnavailableError(TwinshelfError):
@@ -99,6 +116,8 @@ _KINDS: dict[grpc.StatusCode, type[TwinshelfError]] = {
     grpc.StatusCode.OUT_OF_RANGE: InvalidRequestError,
     grpc.StatusCode.NOT_FOUND: ProductNotFoundError,
     grpc.StatusCode.FAILED_PRECONDITION: PreconditionError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDeniedError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ServiceBusyError,
     grpc.StatusCode.UNAVAILABLE: ServiceUnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
@@ -120,16 +139,20 @@ def error_from_status(status: status_pb2.Status) -> TwinshelfError:
     reason, request_id = "", ""
     facts: dict[str, str] = {}
     violations: list[FieldViolation] = []
+    retry_after_s: float | None = None
     for detail in status.details:
-        info, request, bad = (
+        info, request, bad, retry = (
             error_details_pb2.ErrorInfo(),
             error_details_pb2.RequestInfo(),
             error_details_pb2.BadRequest(),
+            error_details_pb2.RetryInfo(),
         )
         if detail.Unpack(info):
             reason, facts = info.reason, dict(info.metadata)
         elif detail.Unpack(request):
             request_id = request.request_id
+        elif detail.Unpack(retry):
+            retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
         elif detail.Unpack(bad):
             violations += [
                 FieldViolation(field=violation.field, description=violation.description)
@@ -142,6 +165,7 @@ def error_from_status(status: status_pb2.Status) -> TwinshelfError:
         facts=facts,
         field_violations=tuple(violations),
         request_id=request_id,
+        retry_after_s=retry_after_s,
     )
 
 
@@ -172,12 +196,22 @@ def unreachable_error(address: str, said: str) -> ServiceUnavailableError:
         address: Where it was expected.
         said: What gRPC said.
     """
+    code = grpc.StatusCode.UNAVAILABLE
     # gRPC wraps the cause in a sentence about each address it tried; the last part is the cause.
     cause = said.rsplit(": ", 1)[-1] or "no reason given"
+    if any(sign in said for sign in _TLS_SIGNS):
+        if reason := _OPENSSL_REASON.search(said):
+            cause = reason[1].lower().replace("_", " ")
+        return ServiceUnavailableError(
+            f"no TLS connection to {address} ({cause}): check that it speaks TLS, and that its "
+            "certificate comes from an authority that is trusted here",
+            code=code,
+        )
+    advice = "start one with `make serve`, or give the address of yours"
+    if cause == _HUNG_UP:
+        advice += "; one that asks for TLS, or for a certificate, hangs up like this"
     return ServiceUnavailableError(
-        f"no matching service can be reached at {address} ({cause}): start one with `make serve`, "
-        "or give the address of yours",
-        code=grpc.StatusCode.UNAVAILABLE,
+        f"no matching service can be reached at {address} ({cause}): {advice}", code=code
     )
 
 

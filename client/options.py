@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from client.keys_options import add_keys_command
 from client.product_file import read_column_mapping
 from client.records import ModalityWeights
 
 ADDRESS_VARIABLE = "TWINSHELF_ADDRESS"
+API_KEY_VARIABLE = "TWINSHELF_API_KEY"
 EPILOG = """\
 exit status: 0 done; 1 the service failed or refused something; 2 the input cannot be used;
 130 stopped by Ctrl-C"""
@@ -20,7 +22,8 @@ def build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """Builds the command line.
 
     Args:
-        environment: Environment variables; TWINSHELF_ADDRESS changes the default address.
+        environment: Environment variables; TWINSHELF_ADDRESS changes the default address,
+            TWINSHELF_API_KEY is the key that is shown, TWINSHELF_KEYS names the key file.
     """
     address = environment.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
     parser = argparse.ArgumentParser(
@@ -31,13 +34,24 @@ def build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
         parents=[_shared_options(address)],
     )
-    parser.set_defaults(address=address, timeout_s=DEFAULT_TIMEOUT_S, json=False)
+    parser.set_defaults(
+        address=address,
+        timeout_s=DEFAULT_TIMEOUT_S,
+        json=False,
+        api_key=environment.get(API_KEY_VARIABLE) or None,
+        api_key_file=None,
+        tls=False,
+        ca_file=None,
+        cert_file=None,
+        key_file=None,
+    )
     # Not the parser's own: argparse would give the commands its defaults, and they would win.
     shared = _shared_options(address)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_index(commands, shared)
     _add_match(commands, shared)
     _add_catalogue_commands(commands, shared)
+    add_keys_command(commands, environment)
     return parser
 
 
@@ -57,7 +71,32 @@ def _shared_options(address: str) -> argparse.ArgumentParser:
         help=f"longest wait for an answer, repeats included (default: {DEFAULT_TIMEOUT_S:g})",
     )
     shared.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    _add_credentials(shared)
     return shared
+
+
+def _add_credentials(shared: argparse.ArgumentParser) -> None:
+    shared.add_argument(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help=f"file with the API key to show; without it, that in {API_KEY_VARIABLE}, if any",
+    )
+    shared.add_argument(
+        "--tls", action="store_true", help="speak TLS; the three files below mean it, too"
+    )
+    shared.add_argument(
+        "--ca-file",
+        type=Path,
+        metavar="FILE",
+        help="authorities to trust, PEM (default: those that gRPC knows)",
+    )
+    shared.add_argument(
+        "--cert-file", type=Path, metavar="FILE", help="certificate to show, PEM (mutual TLS)"
+    )
+    shared.add_argument(
+        "--key-file", type=Path, metavar="FILE", help="private key of that certificate, PEM"
+    )
 
 
 def _add_index(commands: argparse._SubParsersAction, shared: argparse.ArgumentParser) -> None:

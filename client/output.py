@@ -90,6 +90,7 @@ def error_json(error: TwinshelfError) -> dict[str, Any]:
             "message": error.message,
             "reason": error.reason,
             "request_id": error.request_id,
+            "retry_after_s": error.retry_after_s,
             "field_violations": [asdict(violation) for violation in error.field_violations],
         }
     }

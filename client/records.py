@@ -156,11 +156,14 @@ class MatchResult:
         matches: Best first.
         pattern: Modalities of the offer that were embedded.
         encoder: The encoder that answered.
+        is_cut: Whether matches were left out because the products are long. Those of a stream can
+            be; `match` fetches all pages of an answer.
     """
 
     matches: tuple[Match, ...]
     pattern: Pattern
     encoder: EncoderInfo
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,16 +13,17 @@ from client.errors import TwinshelfError, error_from_call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how fast a call is repeated when the service is UNAVAILABLE.
+    """How often and how fast a call is repeated when the service is UNAVAILABLE or busy.
 
     The wait before repeat n is drawn evenly from the upper half of
     `min(initial_backoff_s * multiplier ** (n - 1), max_backoff_s)`, so that clients that failed
-    together do not come back together.
+    together do not come back together. A busy service says itself how long to wait: then it is
+    that, and up to half more.
 
     Attributes:
         attempt_count: Attempts in all, 1 (never repeat) or more.
         initial_backoff_s: Longest wait before the first repeat, seconds, above zero.
-        max_backoff_s: Longest wait before any repeat, seconds.
+        max_backoff_s: Longest wait before any repeat that is ours to choose, seconds.
         multiplier: Growth of the wait, 1 or more.
 
     Raises:
@@ -55,6 +56,23 @@ class RetryPolicy:
         # The exponent is bounded: a float power overflows long before anyone waits that often.
         longest = self.initial_backoff_s * self.multiplier ** min(failure_count - 1, 64)
         return min(longest, self.max_backoff_s) * randomness.uniform(0.5, 1.0)
+
+    def wait_s(
+        self, error: TwinshelfError, failure_count: int, randomness: random.Random
+    ) -> float | None:
+        """Returns how long to wait before the next attempt; None when there is none.
+
+        Args:
+            error: How the last attempt failed.
+            failure_count: Failures so far, 1 or more.
+            randomness: Where the jitter comes from.
+        """
+        if not is_retriable(error) or failure_count >= self.attempt_count:
+            return None
+        backoff_s = self.backoff_s(failure_count, randomness)
+        if error.retry_after_s is None:
+            return backoff_s
+        return max(backoff_s, error.retry_after_s * randomness.uniform(1.0, 1.5))
 
 
 class CallAttempts:
@@ -93,15 +111,15 @@ class CallAttempts:
         """
         mapped = error_from_call(error, self._address)
         self._failure_count += 1
-        if not is_retriable(mapped) or self._failure_count >= self._policy.attempt_count:
-            raise mapped from error
-        wait_s = self._policy.backoff_s(self._failure_count, self._randomness)
-        if wait_s >= self.remaining_s:
+        wait_s = self._policy.wait_s(mapped, self._failure_count, self._randomness)
+        if wait_s is None or wait_s >= self.remaining_s:
             # What went wrong says more than "out of time".
             raise mapped from error
         return wait_s
 
 
 def is_retriable(error: TwinshelfError) -> bool:
-    """Tells whether repeating the call may help."""
+    """Tells whether repeating the call may help: the service is away, or names a time."""
+    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return error.retry_after_s is not None
     return error.code is grpc.StatusCode.UNAVAILABLE

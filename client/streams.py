@@ -16,7 +16,7 @@ import grpc
 from client.conversions import match_answer, match_request, product_to_message, upsert_answer
 from client.errors import InvalidRequestError, TwinshelfError
 from client.records import MatchAnswer, MatchOptions, Offer, Product, UpsertAnswer
-from client.retries import RetryPolicy, is_retriable
+from client.retries import RetryPolicy
 from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 
 # Twice what the service works on at once for one stream, so that it never waits for us.
@@ -81,7 +81,7 @@ class _Sent(Generic[Row]):
 
 
 class StreamRows(Generic[Row, Answer]):
-    """Feeds a stream from an iterator and repeats what came back UNAVAILABLE, row by row.
+    """Feeds a stream from an iterator and repeats what came back UNAVAILABLE or busy, row by row.
 
     At most `WINDOW` rows are unanswered at a time; those alone are kept in memory.
     """
@@ -91,6 +91,7 @@ class StreamRows(Generic[Row, Answer]):
         method: StreamMethod[Row, Answer],
         *,
         policy: RetryPolicy,
+        timeout_s: float,
         randomness: random.Random,
     ) -> None:
         """Starts without rows.
@@ -98,10 +99,12 @@ class StreamRows(Generic[Row, Answer]):
         Args:
             method: How the method speaks.
             policy: How to repeat.
+            timeout_s: Longest time that a busy service may ask us to wait, seconds.
             randomness: Where the jitter comes from.
         """
         self._method: StreamMethod[Row, Answer] = method
         self._policy = policy
+        self._timeout_s = timeout_s
         self._randomness = randomness
         self._row_count = 0
         self._position = 0
@@ -177,10 +180,11 @@ class StreamRows(Generic[Row, Answer]):
             return None
         self._answered_in_stream = True
         answer = self._method.answer(sent.index, sent.row, response)
-        if answer.error is not None and is_retriable(answer.error):
+        if answer.error is not None:
             sent.failure_count += 1
-            if sent.failure_count < self._policy.attempt_count:
-                self._wait(sent, now_s)
+            wait_s = self._wait_s(answer.error, sent.failure_count)
+            if wait_s is not None:
+                heapq.heappush(self._waiting, (now_s + wait_s, sent.index, sent))
                 return None
         return answer
 
@@ -200,14 +204,15 @@ class StreamRows(Generic[Row, Answer]):
         """
         self._break_count = 0 if self._answered_in_stream else self._break_count
         self._break_count += 1
-        if not is_retriable(error) or self._break_count >= self._policy.attempt_count:
+        wait_s = self._wait_s(error, self._break_count)
+        if wait_s is None:
             raise error
         self._answered_in_stream = False
         for sent in self._sent.values():
             heapq.heappush(self._waiting, (now_s, sent.index, sent))
         self._sent.clear()
         self._position = 0
-        return self._policy.backoff_s(self._break_count, self._randomness)
+        return wait_s
 
     def _send(self, sent: _Sent[Row]) -> Any | None:
         try:
@@ -222,6 +227,7 @@ class StreamRows(Generic[Row, Answer]):
         self._position += 1
         return request
 
-    def _wait(self, sent: _Sent[Row], now_s: float) -> None:
-        due_s = now_s + self._policy.backoff_s(sent.failure_count, self._randomness)
-        heapq.heappush(self._waiting, (due_s, sent.index, sent))
+    def _wait_s(self, error: TwinshelfError, failure_count: int) -> float | None:
+        if error.retry_after_s is not None and error.retry_after_s > self._timeout_s:
+            return None
+        return self._policy.wait_s(error, failure_count, self._randomness)

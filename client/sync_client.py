@@ -16,6 +16,7 @@ import grpc
 from client import conversions
 from client.call_terms import CallTerms
 from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from client.credentials import ClientTls, call_metadata, channel_credentials
 from client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
@@ -54,7 +55,8 @@ class TwinshelfClient:
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retry_policy: RetryPolicy | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
+        api_key: str | None = None,
+        tls: ClientTls | None = None,
         seed: int | None = None,
     ) -> None:
         """Makes the channel; the service is reached at the first call.
@@ -62,19 +64,25 @@ class TwinshelfClient:
         Args:
             address: host:port of the service.
             timeout_s: Default time for a call, seconds, above zero.
-            retry_policy: How to repeat when the service is UNAVAILABLE; None takes the default.
-            credentials: For TLS; None speaks in clear.
+            retry_policy: How to repeat when the service is UNAVAILABLE or busy; None takes the
+                default.
+            api_key: Shown with every call, such as `ts_1a2b3c4d_…`; None shows none.
+            tls: How to speak TLS; None speaks in clear.
             seed: Makes the jitter of the backoff repeatable; None does not.
 
         Raises:
-            ValueError: If the timeout is not above zero.
+            ValueError: If the timeout is not above zero, or the key or a file of TLS cannot be
+                used.
         """
         self.address = address
         self._terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
+        self._metadata = call_metadata(api_key, address=address, tls=tls)
         self._channel = (
             grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-            if credentials is None
-            else grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+            if tls is None
+            else grpc.secure_channel(
+                address, channel_credentials(tls), options=CHANNEL_OPTIONS + tls.channel_options
+            )
         )
         self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
@@ -106,13 +114,17 @@ class TwinshelfClient:
         Args:
             offer: A photo, a text, or both.
             options: How many matches, weights, least probability, encoder to insist on.
-            timeout_s: Time for the call, seconds.
+            timeout_s: Time for the call, seconds; a long answer takes a call for each page.
 
         Raises:
-            TwinshelfError: If the call fails.
+            TwinshelfError: If a call fails.
         """
         request = conversions.match_request(offer, options)
-        return conversions.match_result(self._call(self._matching.MatchProduct, request, timeout_s))
+        pages = [self._call(self._matching.MatchProduct, request, timeout_s)]
+        while pages[-1].next_page_token:
+            request.page_token = pages[-1].next_page_token
+            pages.append(self._call(self._matching.MatchProduct, request, timeout_s))
+        return conversions.match_result(*pages)
 
     def match_many(
         self,
@@ -131,9 +143,9 @@ class TwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
         """
-        rows = self._terms.rows(match_method(options))
+        rows = self._terms.rows(match_method(options), timeout_s)
         return SyncStream(
-            lambda requests: self._matching.MatchProducts(requests),
+            lambda requests: self._matching.MatchProducts(requests, metadata=self._metadata),
             rows,
             offers,
             address=self.address,
@@ -154,9 +166,9 @@ class TwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing product is an answer.
         """
-        rows = self._terms.rows(upsert_method())
+        rows = self._terms.rows(upsert_method(), timeout_s)
         return SyncStream(
-            lambda requests: self._catalog.UpsertProducts(requests),
+            lambda requests: self._catalog.UpsertProducts(requests, metadata=self._metadata),
             rows,
             products,
             address=self.address,
@@ -249,6 +261,6 @@ class TwinshelfClient:
         attempts = self._terms.attempts(timeout_s)
         while True:
             try:
-                return method(request, timeout=attempts.remaining_s)
+                return method(request, timeout=attempts.remaining_s, metadata=self._metadata)
             except grpc.RpcError as error:
                 time.sleep(attempts.failed(error))

@@ -14,15 +14,23 @@ class TwinshelfError(Exception):
         message: One sentence: what was expected and what came.
         reason: A constant in UPPER_SNAKE_CASE for programs to compare with.
         facts: Names and values that belong to the sentence, for programs.
+        retry_after_s: How long to wait before a repeat may help; None when nothing is known.
     """
 
     reason = "UNKNOWN"
 
-    def __init__(self, message: str, *, facts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        facts: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         """Takes the sentence and what belongs to it."""
         super().__init__(message)
         self.message = message
         self.facts: dict[str, str] = dict(facts or {})
+        self.retry_after_s = retry_after_s
 
 
 class InvalidRequestError(TwinshelfError):
@@ -82,7 +90,43 @@ class ServerBusyError(TwinshelfError):
     reason = "SERVER_BUSY"
 
 
+class DeadlineTooShortError(ServerBusyError):
+    """The answer would come after the caller's deadline; nothing was begun."""
+
+    reason = "DEADLINE_TOO_SHORT"
+
+
+class TooManyBytesError(ServerBusyError):
+    """Messages of other requests fill the memory that is set aside for them."""
+
+    reason = "TOO_MANY_BYTES"
+
+
+class SlowMessageError(TwinshelfError):
+    """The message of a request, or the reader of its answer, took too long."""
+
+    reason = "SLOW_MESSAGE"
+
+
 class ServerStoppingError(TwinshelfError):
     """The server is stopping; the request may be repeated on another one."""
 
     reason = "SERVER_STOPPING"
+
+
+class UnauthenticatedError(TwinshelfError):
+    """The caller shows no key that is valid now."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDeniedError(TwinshelfError):
+    """The caller's key is valid, but does not allow the method."""
+
+    reason = "PERMISSION_DENIED"
+
+
+class RateLimitedError(TwinshelfError):
+    """The caller's key has used up its calls for now; the call may be repeated later."""
+
+    reason = "RATE_LIMITED"

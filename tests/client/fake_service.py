@@ -25,7 +25,12 @@ ENCODER = product_pb2.EncoderInfo(digest="sha256:" + "a" * 64, version=3)
 
 
 def make_status(
-    code: int, message: str, *, reason: str = "TEST", field: str = ""
+    code: int,
+    message: str,
+    *,
+    reason: str = "TEST",
+    field: str = "",
+    retry_after_s: float | None = None,
 ) -> status_pb2.Status:
     """Makes a status as the real service does."""
     status = status_pb2.Status(code=code, message=message)
@@ -36,6 +41,10 @@ def make_status(
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(1000 * retry_after_s))
+        details.append(retry)
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)
@@ -45,6 +54,13 @@ def make_status(
 
 UNAVAILABLE = make_status(code_pb2.UNAVAILABLE, "Triton is away", reason="ENCODER_UNAVAILABLE")
 REFUSED = make_status(code_pb2.INVALID_ARGUMENT, "the photo is not an image", field="offer.image")
+
+
+def busy(retry_after_s: float | None) -> status_pb2.Status:
+    """Makes the status of a service that refuses more work, and may say for how long."""
+    return make_status(
+        code_pb2.RESOURCE_EXHAUSTED, "too busy", reason="SERVER_BUSY", retry_after_s=retry_after_s
+    )
 
 
 class FakeService(
@@ -58,6 +74,8 @@ class FakeService(
         calls: How often each method was called, and each product sent.
         failures: Statuses that the next unary calls end with, first in, first out.
         row_failures: Statuses that the next answers to a product id are, first in, first out.
+        stream_failures: Statuses that the next streams end with before they begin, as `failures`.
+        authorizations: The authorization that came with each call; empty where none came.
         break_after: Ends the next streams UNAVAILABLE after so many answers, first in, first out.
         hangs: Whether calls and rows are left without an answer until `released` is set.
     """
@@ -67,6 +85,8 @@ class FakeService(
         self.calls: Counter[str] = Counter()
         self.failures: list[status_pb2.Status] = []
         self.row_failures: dict[str, list[status_pb2.Status]] = {}
+        self.stream_failures: list[status_pb2.Status] = []
+        self.authorizations: list[str] = []
         self.break_after: list[int] = []
         self.hangs = False
         self.released = threading.Event()
@@ -74,10 +94,21 @@ class FakeService(
 
     def _enter(self, method: str, context: grpc.ServicerContext) -> None:
         self.calls[method] += 1
+        self._note_authorization(context)
         if self.hangs:
             self.released.wait(20)
         if self.failures:
             self._abort(context, self.failures.pop(0))
+
+    def _enter_stream(self, method: str, context: grpc.ServicerContext) -> None:
+        self.calls[method] += 1
+        self._note_authorization(context)
+        if self.stream_failures:
+            self._abort(context, self.stream_failures.pop(0))
+
+    def _note_authorization(self, context: grpc.ServicerContext) -> None:
+        metadata = dict(context.invocation_metadata())
+        self.authorizations.append(str(metadata.get("authorization", "")))
 
     def _abort(self, context: grpc.ServicerContext, status: status_pb2.Status) -> None:
         details = (("grpc-status-details-bin", status.SerializeToString()),)
@@ -91,7 +122,7 @@ class FakeService(
         return self._matches(request)
 
     def MatchProducts(self, request_iterator, context):  # noqa: N802
-        self.calls["MatchProducts"] += 1
+        self._enter_stream("MatchProducts", context)
         for request in request_iterator:
             response = matching_service_pb2.MatchProductsResponse(request_id=request.request_id)
             failures = self.row_failures.get(request.request.offer.title)
@@ -102,7 +133,7 @@ class FakeService(
             yield response
 
     def UpsertProducts(self, request_iterator, context) -> Iterator[Any]:  # noqa: N802
-        self.calls["UpsertProducts"] += 1
+        self._enter_stream("UpsertProducts", context)
         answers_left = self.break_after.pop(0) if self.break_after else -1
         for index, request in enumerate(request_iterator):
             if self.hangs:

@@ -22,7 +22,9 @@ QUICK, SLOW = (
 
 
 def rows_of(policy: RetryPolicy) -> StreamRows[Product, UpsertAnswer]:
-    return StreamRows(upsert_method(), policy=policy, randomness=random.Random(0))
+    return StreamRows(
+        upsert_method(), policy=policy, timeout_s=TIMEOUT_S, randomness=random.Random(0)
+    )
 
 
 def listening_to(rows: StreamRows[Product, UpsertAnswer]) -> Listening[Product, UpsertAnswer]:

@@ -9,30 +9,34 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MatchProductRequest(_message.Message):
-    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version")
+    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version", "page_token")
     OFFER_FIELD_NUMBER: _ClassVar[int]
     MATCH_COUNT_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     MIN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     ENCODER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     offer: _product_pb2.Offer
     match_count: int
     weights: _product_pb2.ModalityWeights
     min_probability: float
     encoder_digest: str
     encoder_version: int
-    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ...) -> None: ...
+    page_token: str
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class MatchProductResponse(_message.Message):
-    __slots__ = ("matches", "pattern", "encoder")
+    __slots__ = ("matches", "pattern", "encoder", "next_page_token")
     MATCHES_FIELD_NUMBER: _ClassVar[int]
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     matches: _containers.RepeatedCompositeFieldContainer[_product_pb2.Match]
     pattern: _product_pb2.ModalityPattern
     encoder: _product_pb2.EncoderInfo
-    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class MatchProductsRequest(_message.Message):
     __slots__ = ("request_id", "request")

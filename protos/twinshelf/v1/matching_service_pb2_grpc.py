@@ -56,8 +56,9 @@ class MatchingServiceServicer:
     def MatchProduct(self, request, context):
         """Matches one offer. Errors: INVALID_ARGUMENT (the offer or an option is unusable; the field is
         named in a BadRequest detail), FAILED_PRECONDITION (the catalogue was embedded by another
-        encoder, or the request expects another one), RESOURCE_EXHAUSTED (too many requests wait),
-        UNAVAILABLE (the inference server is away: retry), DEADLINE_EXCEEDED.
+        encoder, or the request expects another one), RESOURCE_EXHAUSTED (the answer would come too
+        late or too many bytes are held; a RetryInfo detail says when to repeat), UNAVAILABLE (the
+        inference server is away or stuck: retry), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

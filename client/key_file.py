@@ -1,0 +1,95 @@
+"""The file of API keys on disk: read whole, changed under a lock, written whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from google.protobuf import json_format
+
+from client.api_keys import ApiKeyError
+from protos.twinshelf.v1 import access_pb2
+
+
+def read_keys(path: Path) -> access_pb2.KeyFile:
+    """Reads all keys.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ApiKeyError: If the file is missing, cannot be read, or is no key file.
+    """
+    try:
+        return json_format.Parse(path.read_bytes().decode(), access_pb2.KeyFile())
+    except FileNotFoundError:
+        raise ApiKeyError(f"there is no key file {path}: `twinshelf keys add` makes one") from None
+    except OSError as error:
+        raise ApiKeyError(f"the key file {path} cannot be read: {error.strerror}") from None
+    except (json_format.ParseError, UnicodeDecodeError) as error:
+        raise ApiKeyError(f"{path} is no key file: {error}") from None
+
+
+@contextmanager
+def changing_keys(path: Path) -> Iterator[access_pb2.KeyFile]:
+    """Gives the keys to be changed, and writes them back when nothing was raised.
+
+    Only one at a time has the file; a file that is not there yet is empty. Readers see the old
+    file or the new one, each of them whole, and only the owner can read it. The lock is a file
+    beside it, which stays: to remove it would let two in.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ApiKeyError: If the file cannot be read or written, or is no key file.
+    """
+    # A link stays one: it is the file behind it that is replaced.
+    path = path.resolve()
+    try:
+        lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ApiKeyError(f"the key file {path} cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        keys = read_keys(path) if path.exists() else access_pb2.KeyFile()
+        yield keys
+        try:
+            _replace(path, json_format.MessageToJson(keys) + "\n")
+        except OSError as error:
+            raise ApiKeyError(f"the key file {path} cannot be written: {error.strerror}") from None
+    finally:
+        os.close(lock)  # frees the lock
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            _keep_owner(path, file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # without it a crash could bring the old file back
+    finally:
+        os.close(folder)
+
+
+def _keep_owner(path: Path, descriptor: int) -> None:
+    """Lets the service still read its file after root has changed it."""
+    try:
+        owner = path.stat()
+    except FileNotFoundError:
+        return
+    if owner.st_uid != os.geteuid():
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -1,0 +1,93 @@
+"""A busy service is asked again when it says when, and that is soon enough."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import grpc
+import pytest
+
+from client.async_client import AsyncTwinshelfClient
+from client.errors import ServiceBusyError, ServiceUnavailableError
+from client.records import Offer
+from client.retries import RetryPolicy
+from client.sync_client import TwinshelfClient
+from tests.client.conftest import QUICK_RETRIES
+from tests.client.fake_service import FakeService, busy
+from tests.client.test_sync_client import products
+
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_the_wait_is_never_shorter_than_the_service_asks() -> None:
+    error = ServiceBusyError("busy", code=EXHAUSTED, retry_after_s=2.0)
+    waits = [RetryPolicy().wait_s(error, 1, random.Random(seed)) for seed in range(100)]
+    assert all(wait is not None and 2.0 <= wait <= 3.0 for wait in waits)
+    assert len(set(waits)) > 50  # those refused together do not come back together
+
+
+def test_a_short_wait_grows_with_the_failures() -> None:
+    error = ServiceBusyError("busy", code=EXHAUSTED, retry_after_s=0.001)
+    policy = RetryPolicy(attempt_count=9)
+    for failure_count in (1, 2, 3):
+        wait_s = policy.wait_s(error, failure_count, random.Random(0))
+        assert wait_s is not None and wait_s >= 0.1 * 2 ** (failure_count - 1)
+
+
+def test_what_will_not_help_is_not_repeated() -> None:
+    policy, randomness = RetryPolicy(attempt_count=3), random.Random(0)
+    without_time = ServiceBusyError("busy", code=EXHAUSTED)
+    assert policy.wait_s(without_time, 1, randomness) is None
+    away = ServiceUnavailableError("away", code=grpc.StatusCode.UNAVAILABLE)
+    assert policy.wait_s(away, 2, randomness) is not None
+    assert policy.wait_s(away, 3, randomness) is None
+
+
+def test_a_busy_call_is_repeated_after_the_time_that_was_named(
+    client: TwinshelfClient, service: FakeService
+) -> None:
+    service.failures = [busy(0.2)]
+    begun_s = time.monotonic()
+    assert client.stats().change_sequence == 7
+    assert time.monotonic() - begun_s >= 0.2
+    assert service.calls["GetCatalogStats"] == 2
+
+
+@pytest.mark.parametrize("retry_after_s", [60.0, None])
+def test_a_busy_call_is_not_repeated_when_the_time_is_too_long_or_unknown(
+    client: TwinshelfClient, service: FakeService, retry_after_s: float | None
+) -> None:
+    service.failures = [busy(retry_after_s)]
+    with pytest.raises(ServiceBusyError, match="too busy") as raised:
+        client.match(Offer(title="tea"))
+    assert raised.value.retry_after_s == retry_after_s
+    assert service.calls["MatchProduct"] == 1
+
+
+def test_a_busy_row_and_a_busy_stream_are_repeated(
+    client: TwinshelfClient, service: FakeService
+) -> None:
+    service.stream_failures = [busy(0.01)]
+    service.row_failures = {"p001": [busy(0.01)], "p002": [busy(60)], "p003": [busy(None)]}
+    answers = {each.product_id: each.error for each in client.upsert(products(5))}
+    assert {each for each, error in answers.items() if error} == {"p002", "p003"}
+    assert isinstance(answers["p002"], ServiceBusyError)
+    assert answers["p002"].retry_after_s == 60
+    assert [service.calls[f"p00{n}"] for n in range(5)] == [1, 2, 1, 1, 1]
+    assert service.calls["UpsertProducts"] == 2
+
+
+async def test_the_asyncio_client_repeats_busy_calls_rows_and_streams(
+    address: str, service: FakeService
+) -> None:
+    service.failures = [busy(0.01)]
+    service.row_failures = {"p001": [busy(0.01)]}
+    async with AsyncTwinshelfClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
+        await client.stats()
+        answers = [each async for each in client.upsert(products(3))]
+        assert not any(each.error for each in answers) and service.calls["p001"] == 2
+        service.stream_failures = [busy(60)]
+        with pytest.raises(ServiceBusyError):
+            _ = [each async for each in client.match_many([Offer(title="tea")])]
+    assert service.calls["GetCatalogStats"] == 2

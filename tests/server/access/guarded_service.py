@@ -1,0 +1,203 @@
+"""A small real server behind the access interceptor, and a way to make each of its calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+
+from protos.twinshelf.v1 import (
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    matching_service_pb2,
+    matching_service_pb2_grpc,
+)
+from server.access.access_interceptor import AccessInterceptor
+from server.access.audit import AuditLog
+from server.access.caller import caller
+from server.access.key_ring import KeyRing
+from server.access.rate_limit import RateLimit
+from server.services.call_interceptor import abort
+from server.services.health import HealthServicer
+from server.services.statuses import status_of
+
+Metadata = tuple[tuple[str, str], ...]
+_MATCH, _CATALOG = matching_service_pb2, catalog_service_pb2
+
+
+class StubService(
+    matching_service_pb2_grpc.MatchingServiceServicer,
+    catalog_service_pb2_grpc.CatalogServiceServicer,
+):
+    """Answers everything with an empty message; counts what reached it.
+
+    Attributes:
+        calls: How often each method was begun.
+        key_ids: The callers of the methods, in the order in which they began.
+        check_again: Called before each answer of a stream.
+    """
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.key_ids: list[str] = []
+        self.check_again: Callable[[], None] = lambda: None
+
+    def _begin(self, method: str) -> None:
+        self.calls[method] += 1
+        known = caller.get()
+        self.key_ids.append(known.key_id if known else "")
+
+    async def _answers(self, method: str, requests: Any, answer: Message) -> AsyncIterator[Message]:
+        self._begin(method)
+        async for _ in requests:
+            self.check_again()
+            yield answer
+
+    async def MatchProduct(self, request, context):  # noqa: N802 - the name in the proto
+        self._begin("MatchProduct")
+        return _MATCH.MatchProductResponse()
+
+    async def MatchProducts(self, request_iterator, context):  # noqa: N802
+        answer = _MATCH.MatchProductsResponse()
+        async for each in self._answers("MatchProducts", request_iterator, answer):
+            yield each
+
+    async def UpsertProducts(self, request_iterator, context):  # noqa: N802
+        answer = _CATALOG.UpsertProductsResponse()
+        async for each in self._answers("UpsertProducts", request_iterator, answer):
+            yield each
+
+    async def GetProduct(self, request, context):  # noqa: N802
+        self._begin("GetProduct")
+        return _CATALOG.GetProductResponse()
+
+    async def ListProducts(self, request, context):  # noqa: N802
+        self._begin("ListProducts")
+        return _CATALOG.ListProductsResponse()
+
+    async def DeleteProducts(self, request, context):  # noqa: N802
+        self._begin("DeleteProducts")
+        return _CATALOG.DeleteProductsResponse()
+
+    async def GetCatalogStats(self, request, context):  # noqa: N802
+        self._begin("GetCatalogStats")
+        return _CATALOG.GetCatalogStatsResponse()
+
+
+async def _refuse(method: str, context: grpc.aio.ServicerContext, error: Exception) -> None:
+    await abort(context, status_of(error, "request-1"))
+
+
+@asynccontextmanager
+async def serving(
+    service: StubService,
+    *,
+    keys: Path,
+    audit_log: AuditLog,
+    credentials: grpc.ServerCredentials | None = None,
+) -> AsyncIterator[str]:
+    """Serves on a free port, with reflection and health; gives the address."""
+    interceptor = AccessInterceptor(
+        keys=KeyRing(keys), rate_limit=RateLimit(), audit_log=audit_log, refuse=_refuse
+    )
+    service.check_again = interceptor.check_again
+    server = grpc.aio.server(interceptors=[interceptor], options=[("grpc.so_reuseport", 0)])
+    matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(service, server)
+    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(service, server)
+    health = HealthServicer([""])
+    health.set_serving(True)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((reflection.SERVICE_NAME,), server)
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    health.stop()
+    await server.stop(None)
+
+
+Call = Callable[[grpc.aio.Channel, Metadata], Awaitable[Any]]
+
+
+def _unary(stub: Callable[[Any], Any], name: str, request: Message) -> Call:
+    def call(channel: grpc.aio.Channel, metadata: Metadata) -> Awaitable[Any]:
+        return getattr(stub(channel), name)(request, metadata=metadata, timeout=10)
+
+    return call
+
+
+def _stream(stub: Callable[[Any], Any], name: str, request: Message) -> Call:
+    async def call(channel: grpc.aio.Channel, metadata: Metadata) -> Any:
+        method = getattr(stub(channel), name)
+        return [each async for each in method(iter([request]), metadata=metadata, timeout=10)]
+
+    return call
+
+
+async def _watch(channel: grpc.aio.Channel, metadata: Metadata) -> Any:
+    call = health_pb2_grpc.HealthStub(channel).Watch(
+        health_pb2.HealthCheckRequest(), metadata=metadata, timeout=10
+    )
+    answer = await call.read()
+    call.cancel()
+    return answer
+
+
+_MATCHING = matching_service_pb2_grpc.MatchingServiceStub
+_CATALOGUE = catalog_service_pb2_grpc.CatalogServiceStub
+_HEALTH = health_pb2_grpc.HealthStub
+_REFLECTION = reflection_pb2_grpc.ServerReflectionStub
+_SERVICE = "/twinshelf.v1"
+
+CALLS: dict[str, Call] = {
+    f"{_SERVICE}.MatchingService/MatchProduct": _unary(
+        _MATCHING, "MatchProduct", _MATCH.MatchProductRequest()
+    ),
+    f"{_SERVICE}.MatchingService/MatchProducts": _stream(
+        _MATCHING, "MatchProducts", _MATCH.MatchProductsRequest()
+    ),
+    f"{_SERVICE}.CatalogService/UpsertProducts": _stream(
+        _CATALOGUE, "UpsertProducts", _CATALOG.UpsertProductsRequest()
+    ),
+    f"{_SERVICE}.CatalogService/GetProduct": _unary(
+        _CATALOGUE, "GetProduct", _CATALOG.GetProductRequest()
+    ),
+    f"{_SERVICE}.CatalogService/ListProducts": _unary(
+        _CATALOGUE, "ListProducts", _CATALOG.ListProductsRequest()
+    ),
+    f"{_SERVICE}.CatalogService/DeleteProducts": _unary(
+        _CATALOGUE, "DeleteProducts", _CATALOG.DeleteProductsRequest()
+    ),
+    f"{_SERVICE}.CatalogService/GetCatalogStats": _unary(
+        _CATALOGUE, "GetCatalogStats", _CATALOG.GetCatalogStatsRequest()
+    ),
+    "/grpc.health.v1.Health/Check": _unary(_HEALTH, "Check", health_pb2.HealthCheckRequest()),
+    "/grpc.health.v1.Health/Watch": _watch,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _stream(
+        _REFLECTION,
+        "ServerReflectionInfo",
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+    ),
+}
+
+
+async def outcome_of(method: str, channel: grpc.aio.Channel, metadata: Metadata = ()) -> str:
+    """Makes a call; returns the name of its code."""
+    try:
+        await CALLS[method](channel, metadata)
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "OK"
+
+
+def bearer(token: str) -> Metadata:
+    return (("authorization", f"Bearer {token}"),)

@@ -1,0 +1,94 @@
+"""The key file is read whole, or refused with its name and the reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from server.access.key_file import read_key_file
+from server.access.scopes import Scope
+from server.access.setup_error import AccessSetupError
+from tests.server.access.keys import NOW_S, make_key, write_keys
+
+
+def test_every_field_of_a_key_is_read(tmp_path: Path) -> None:
+    path = write_keys(
+        tmp_path / "keys.json",
+        make_key("full", "WRITE", label="shop", expire_s=NOW_S, requests_per_second=2.5),
+        make_key("bare", "ADMIN", revoke_s=NOW_S),
+    )
+    full, bare = read_key_file(path).values()
+    assert (full.key_id, full.scope, full.label) == ("full", Scope.WRITE, "shop")
+    assert (full.expire_time_s, full.is_revoked) == (NOW_S, False)
+    assert (full.requests_per_second, full.burst_count) == (2.5, 2)
+    assert (bare.scope, bare.is_revoked, bare.expire_time_s) == (Scope.ADMIN, True, math.inf)
+    assert bare.requests_per_second == math.inf
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o644, 0o666])
+def test_a_file_that_is_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+    path = write_keys(tmp_path / "keys.json", make_key("some"))
+    path.chmod(mode)
+    with pytest.raises(AccessSetupError, match=rf"{path} is open to others.*chmod 600"):
+        read_key_file(path)
+
+
+def test_a_file_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AccessSetupError, match=r"no\.json cannot be read: No such file"):
+        read_key_file(tmp_path / "no.json")
+    with pytest.raises(AccessSetupError, match="cannot be read"):
+        read_key_file(tmp_path)
+
+
+GOOD = {
+    "keyId": "some",
+    "secretSha256": "A" * 43 + "=",
+    "scope": "ACCESS_SCOPE_READ",
+    "createTime": "2026-01-01T00:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"keyId": "a_b"}, "4 to 32 of a-z and 0-9, got 'a_b'"),
+        ({"keyId": ""}, "4 to 32 of a-z and 0-9"),
+        ({"secretSha256": "AAAA"}, "secret_sha256 of 32 bytes, got 3"),
+        ({"scope": "ACCESS_SCOPE_UNSPECIFIED"}, "must have a scope"),
+        ({"scope": "ACCESS_SCOPE_ROOT"}, "no key file"),
+        ({"scope": 7}, "7 is not a valid Scope"),
+        ({"requestsPerSecond": 0}, "above zero, got 0"),
+        ({"requestsPerSecond": "NaN"}, "above zero, got nan"),
+        ({"requestsPerSecond": 1, "burstCount": 0}, "burst_count of 1 or more, got 0"),
+        ({"expireTime": "soon"}, "no key file"),
+        ({"fieldOfTomorrow": 1}, "fieldOfTomorrow"),
+    ],
+)
+def test_a_key_that_cannot_be_used_makes_the_file_unusable(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    path = tmp_path / "keys.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"keys": [GOOD]}))
+    assert list(read_key_file(path)) == ["some"]
+    path.write_text(json.dumps({"keys": [GOOD | change]}))
+    with pytest.raises(AccessSetupError, match=words):
+        read_key_file(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[1]", b'{"keys": 1}'])
+def test_what_is_no_key_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "keys.json"
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    with pytest.raises(AccessSetupError, match="is no key file"):
+        read_key_file(path)
+
+
+def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = write_keys(tmp_path / "keys.json", make_key("some"), make_key("some", "ADMIN"))
+    with pytest.raises(AccessSetupError, match="twice"):
+        read_key_file(path)
