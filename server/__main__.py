@@ -9,7 +9,9 @@ import asyncio
 import logging
 import signal
 import sys
+from typing import cast
 
+from server.access.setup_error import AccessSetupError
 from server.catalogue.schema import CatalogueFileError
 from server.config import ServerConfig, config_from_process
 from server.encoders.encoder import Encoder
@@ -17,6 +19,7 @@ from server.encoders.local_encoder import LocalEncoder
 from server.encoders.triton_encoder import TritonEncoder
 from server.errors import TwinshelfError
 from server.serving import create_server
+from server.telemetry.logs import LogFormat, configure_logging
 
 logger = logging.getLogger("server")
 
@@ -24,12 +27,10 @@ logger = logging.getLogger("server")
 def main() -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status."""
     config = config_from_process(sys.argv[1:])
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(config.log_level, cast(LogFormat, config.log_format))
     try:
         asyncio.run(serve(config))
-    except (CatalogueFileError, OSError, TwinshelfError) as error:
+    except (AccessSetupError, CatalogueFileError, OSError, TwinshelfError) as error:
         logger.error("%s", error)
         return 1
     return 0
@@ -39,6 +40,7 @@ async def serve(config: ServerConfig) -> None:
     """Serves until SIGTERM or SIGINT, then drains.
 
     Raises:
+        AccessSetupError: If keys or certificates cannot be used, or the address needs them.
         CatalogueFileError: If the catalogue cannot be opened.
         EncoderContractError: If the local encoder cannot be loaded.
         OSError: If the address cannot be bound.
@@ -68,7 +70,7 @@ async def _open_encoder(config: ServerConfig) -> Encoder:
             thread_count=config.encoder_thread_count,
         )
     return await TritonEncoder.open(
-        config.triton, version=config.version, timeout_s=config.encode_timeout_s
+        config.triton, version=config.version, timeout_s=config.stuck_after_s
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -16,21 +19,64 @@ from protos.twinshelf.v1 import (
     matching_service_pb2,
     matching_service_pb2_grpc,
 )
+from server.access.access_interceptor import AccessInterceptor
+from server.access.audit import AuditLog
+from server.access.exposure import check_exposure
+from server.access.key_ring import KeyRing
+from server.access.rate_limit import RateLimit
+from server.access.transport import ServerTls, server_credentials
 from server.catalogue.catalogue import Catalogue
 from server.config import MIB, ServerConfig
 from server.encoders.encoder import Encoder
-from server.services.admission import Admission
+from server.services.admission import Admission, AdmissionSettings
+from server.services.byte_budget import ByteBudget
+from server.services.call_interceptor import CallInterceptor
+from server.services.call_observer import CallObserver
 from server.services.catalog_service import CatalogServicer
+from server.services.embedder import Embedder
+from server.services.encoder_pulse import EncoderPulse
 from server.services.encoder_watch import EncoderWatch
-from server.services.error_interceptor import ErrorInterceptor
 from server.services.health import OVERALL, SERVICE_NAME, HealthServicer
+from server.services.intake import Intake, IntakeSettings
 from server.services.matcher import Matcher
 from server.services.matching_service import MatchingServicer
 from server.services.requests import Limits
+from server.services.streams import StreamBounds
+from server.telemetry.metrics import Metrics, Tracked
+from server.telemetry.metrics_port import MetricsPort
+from server.telemetry.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name
 CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
+MATCH_METHOD = f"/{MATCHING_SERVICE}/MatchProduct"
+_METHODS: Final = tuple(
+    method.name
+    for file, name in (
+        (matching_service_pb2, "MatchingService"),
+        (catalog_service_pb2, "CatalogService"),
+    )
+    for method in file.DESCRIPTOR.services_by_name[name].methods
+)
+_TRACES_TIMEOUT_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the services are made of."""
+
+    catalogue: Catalogue
+    health: HealthServicer
+    intake: Intake
+    admission: Admission
+    embedder: Embedder
+    pulse: EncoderPulse
+    budget: ByteBudget
+    stream_budget: ByteBudget
+    metrics: Metrics
+    tracing: Tracing
+    observer: CallObserver
+    audit_log: AuditLog
 
 
 class MatchingServer:
@@ -40,15 +86,15 @@ class MatchingServer:
         self,
         *,
         grpc_server: grpc.aio.Server,
-        catalogue: Catalogue,
-        health_servicer: HealthServicer,
+        parts: _Parts,
         watch: asyncio.Task[None],
+        metrics_port: MetricsPort | None,
         drain_timeout_s: float,
     ) -> None:
         """Takes the parts, all of them started."""
         self._grpc_server = grpc_server
-        self._catalogue = catalogue
-        self._health = health_servicer
+        self._parts = parts
+        self._metrics_port = metrics_port
         self._watch = watch
         self._drain_timeout_s = drain_timeout_s
 
@@ -58,9 +104,16 @@ class MatchingServer:
         self._watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._watch
-        self._health.stop()
+        self._parts.health.stop()
+        self._parts.intake.stop()
         await self._grpc_server.stop(self._drain_timeout_s)
-        await self._catalogue.close()
+        # What callers have left behind at the encoder: closing the connection would cancel it.
+        await self._parts.embedder.close(self._drain_timeout_s)
+        await self._parts.catalogue.close()
+        if self._metrics_port is not None:
+            await asyncio.to_thread(self._metrics_port.stop)
+        await asyncio.to_thread(self._parts.tracing.close, _TRACES_TIMEOUT_S)
+        self._parts.audit_log.close()
         logger.info("stopped")
 
 
@@ -75,89 +128,207 @@ async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[Matchin
         The running server and the port that it listens on.
 
     Raises:
+        AccessSetupError: If keys or certificates cannot be used, or the address needs them.
         CatalogueFileError: If the catalogue cannot be opened.
-        OSError: If the address cannot be bound.
+        OSError: If an address cannot be bound.
     """
-    catalogue = Catalogue(config.catalogue, reader_count=config.reader_count)
+    check_exposure(
+        config.address,
+        has_tls=bool(config.tls_cert),
+        has_keys=bool(config.keys),
+        is_insecure_allowed=config.insecure,
+    )
+    parts = _make_parts(config, encoder)
+    metrics_port: MetricsPort | None = None
     try:
         grpc_server = grpc.aio.server(
-            interceptors=[ErrorInterceptor()], options=_channel_options(config)
+            interceptors=_interceptors(parts, config),
+            options=_channel_options(config),
+            maximum_concurrent_rpcs=config.call_count,
         )
-        health_servicer = HealthServicer((OVERALL, MATCHING_SERVICE, CATALOG_SERVICE))
-        _add_services(grpc_server, health_servicer, config, encoder, catalogue)
-        port = _bind(grpc_server, config.address)
+        _add_services(grpc_server, parts, config, encoder)
+        port = _bind(grpc_server, config)
+        if config.metrics_address:
+            metrics_port = MetricsPort(parts.metrics, config.metrics_address)
         await grpc_server.start()
     except BaseException:
-        await catalogue.close()
+        if metrics_port is not None:
+            metrics_port.stop()
+        await parts.catalogue.close()
         raise
     watch = EncoderWatch(
         encoder=encoder,
-        catalogue=catalogue,
-        health=health_servicer,
+        catalogue=parts.catalogue,
+        health=parts.health,
+        pulse=parts.pulse,
+        metrics=parts.metrics,
         interval_s=config.watch_interval_s,
+        canary_interval_s=config.canary_interval_s,
     )
     server = MatchingServer(
         grpc_server=grpc_server,
-        catalogue=catalogue,
-        health_servicer=health_servicer,
+        parts=parts,
         watch=asyncio.ensure_future(watch.run()),
+        metrics_port=metrics_port,
         drain_timeout_s=config.drain_timeout_s,
     )
     return server, port
 
 
+def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
+    metrics = Metrics(_METHODS)
+    tracing = Tracing.to(config.trace_endpoint)
+    audit_log = AuditLog(Path(config.audit_log) if config.audit_log else None)
+    pulse = EncoderPulse(config.stuck_after_s)
+    admission = Admission(
+        AdmissionSettings(
+            place_limit=config.in_flight_limit,
+            waiting_limit=config.waiting_count,
+            wait_limit_s=config.wait_limit_s,
+        )
+    )
+    intake = Intake(
+        IntakeSettings(
+            slow_message_limit=config.slow_message_count,
+            stream_limit=config.stream_count,
+            message_timeout_s=config.message_timeout_s,
+            stream_idle_timeout_s=config.stream_idle_timeout_s,
+        )
+    )
+    embedder = Embedder(
+        encoder=encoder,
+        admission=admission,
+        pulse=pulse,
+        encode_timeout_s=config.encode_timeout_s,
+        metrics=metrics,
+    )
+    parts = _Parts(
+        catalogue=Catalogue(config.catalogue, reader_count=config.reader_count),
+        health=HealthServicer((OVERALL, MATCHING_SERVICE, CATALOG_SERVICE)),
+        intake=intake,
+        admission=admission,
+        embedder=embedder,
+        pulse=pulse,
+        budget=ByteBudget(config.held_limit_bytes // 2),
+        stream_budget=ByteBudget(config.held_limit_bytes // 2),
+        metrics=metrics,
+        tracing=tracing,
+        observer=CallObserver(metrics=metrics, tracing=tracing, slow_call_s=config.slow_call_s),
+        audit_log=audit_log,
+    )
+    _track(parts)
+    return parts
+
+
+def _track(parts: _Parts) -> None:
+    track = parts.metrics.track
+    track(Tracked.BYTES_HELD, lambda: parts.budget.held_bytes + parts.stream_budget.held_bytes)
+    track(Tracked.PLACES_IN_USE, lambda: parts.admission.in_flight)
+    track(Tracked.PLACE_LIMIT, lambda: parts.admission.limit)
+    track(Tracked.WAITING_COUNT, lambda: parts.admission.waiting_count)
+    track(Tracked.INDEX_SIZE, lambda: parts.catalogue.indexed_vector_count)
+    track(Tracked.PRODUCT_COUNT, lambda: parts.catalogue.product_count)
+
+
+def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerInterceptor]:
+    def check_open(method: str, remaining_s: float | None) -> None:
+        """Refuses matches, and them alone, while the encoder is lost or has no room."""
+        if method == MATCH_METHOD:
+            parts.pulse.check()
+            parts.admission.check_open(remaining_s)
+
+    def check_caller() -> None:
+        """Refuses callers of streams whose keys have ended meanwhile."""
+        for each in access:
+            each.check_again()
+
+    calls = CallInterceptor(
+        intake=parts.intake,
+        budget=parts.budget,
+        gate=check_open,
+        check_caller=check_caller,
+        observer=parts.observer,
+        send_timeout_s=config.send_timeout_s,
+    )
+    access: list[AccessInterceptor] = []
+    if config.keys:
+        access.append(
+            AccessInterceptor(
+                keys=KeyRing(Path(config.keys)),
+                rate_limit=RateLimit(),
+                audit_log=parts.audit_log,
+                refuse=calls.refuse,
+            )
+        )
+    return [*access, calls]
+
+
 def _add_services(
-    grpc_server: grpc.aio.Server,
-    health_servicer: HealthServicer,
-    config: ServerConfig,
-    encoder: Encoder,
-    catalogue: Catalogue,
+    grpc_server: grpc.aio.Server, parts: _Parts, config: ServerConfig, encoder: Encoder
 ) -> None:
     matcher = Matcher(
         encoder=encoder,
-        catalogue=catalogue,
+        catalogue=parts.catalogue,
         limits=Limits(
             image_bytes=config.image_limit_bytes,
             text_bytes=config.text_limit_bytes,
             match_count=config.match_count_limit,
             attribute_count=config.attribute_count_limit,
         ),
-        admission=Admission(
-            in_flight_count=config.in_flight_count, waiting_count=config.waiting_count
-        ),
+        embedder=parts.embedder,
+        metrics=parts.metrics,
+    )
+    bounds = StreamBounds(
+        in_flight_count=config.stream_in_flight_count,
+        budget=parts.stream_budget,
+        limit_bytes=config.held_limit_bytes // 2,
     )
     matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(
-        MatchingServicer(matcher, config.stream_in_flight_count), grpc_server
+        MatchingServicer(matcher=matcher, bounds=bounds, observer=parts.observer), grpc_server
     )
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
         CatalogServicer(
             matcher=matcher,
-            catalogue=catalogue,
+            catalogue=parts.catalogue,
             encoder=encoder,
-            stream_in_flight_count=config.stream_in_flight_count,
+            bounds=bounds,
+            observer=parts.observer,
+            audit_log=parts.audit_log,
         ),
         grpc_server,
     )
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, grpc_server)
-    names = (MATCHING_SERVICE, CATALOG_SERVICE, SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, grpc_server)
+    health_pb2_grpc.add_HealthServicer_to_server(parts.health, grpc_server)
+    if config.reflection:
+        names = (MATCHING_SERVICE, CATALOG_SERVICE, SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, grpc_server)
 
 
 def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
-    # Twice the limits and more: what is somewhat too large must reach our checks and be answered by
-    # a sentence, instead of dying in the transport.
-    receive_limit = 2 * (config.image_limit_bytes + config.text_limit_bytes) + 8 * MIB
+    # Above the limits: what is somewhat too large must reach our checks and be answered by a
+    # sentence. What is larger still gRPC refuses by its length, before it is read.
+    receive_limit = config.image_limit_bytes + config.text_limit_bytes + 4 * MIB
     return [
         ("grpc.max_receive_message_length", receive_limit),
         ("grpc.max_send_message_length", -1),
         # Without this a second server could take half of the requests of the same port.
         ("grpc.so_reuseport", 0),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
     ]
 
 
-def _bind(grpc_server: grpc.aio.Server, address: str) -> int:
+def _bind(grpc_server: grpc.aio.Server, config: ServerConfig) -> int:
+    address = config.address
     try:
-        port = grpc_server.add_insecure_port(address)
+        if config.tls_cert:
+            tls = ServerTls(
+                cert_file=Path(config.tls_cert),
+                key_file=Path(config.tls_key),
+                client_ca_file=Path(config.tls_client_ca) if config.tls_client_ca else None,
+            )
+            port = grpc_server.add_secure_port(address, server_credentials(tls))
+        else:
+            port = grpc_server.add_insecure_port(address)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: {error}") from None
     if port == 0:

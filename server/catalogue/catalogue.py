@@ -20,7 +20,7 @@ from typing import TypeVar
 from server.catalogue.index import CatalogueIndex
 from server.catalogue.product_record import Deleted, NewProduct, Stored, StoredProduct
 from server.catalogue.product_store import ProductStore
-from server.catalogue.ranking import Hit, Query, rank
+from server.catalogue.ranking import Hit, HitPage, Query, Ranked, rank
 from server.catalogue.schema import CatalogueFileError
 from server.catalogue.vector_index import IndexSettings
 from server.catalogue.write_queue import WriteQueue
@@ -31,6 +31,8 @@ from server.errors import EncoderUnavailableError
 
 logger = logging.getLogger(__name__)
 WRITE_BATCH_LIMIT = 256
+# Products that are read at once for a page, so that one that is cut reads hardly more than it has.
+PAGE_BLOCK = 64
 Read = TypeVar("Read")
 
 
@@ -142,8 +144,8 @@ class Catalogue:
         """Returns up to `count` products by rising product_id, from after the one given."""
         return await self._read(lambda: list(self._store.products_after(product_id, count)))
 
-    async def search(self, query: Query) -> list[Hit]:
-        """Returns the products most alike an offer, best first, scored exactly.
+    async def search(self, query: Query) -> HitPage:
+        """Returns the products most alike an offer, best first, scored exactly, cut to a page.
 
         Raises:
             EncoderUnavailableError: If the index of the query's encoder is not built yet.
@@ -172,14 +174,26 @@ class Catalogue:
             image_count=sum(n for (_, pattern), n in counts.items() if pattern.has_image),
             text_count=sum(n for (_, pattern), n in counts.items() if pattern.has_text),
             stale_product_count=sum(self.stale_counts(digest).values()) if digest else 0,
-            indexed_vector_count=0 if self._index is None else len(self._index),
+            indexed_vector_count=self.indexed_vector_count,
             change_sequence=change_sequence,
         )
+
+    @property
+    def product_count(self) -> int:
+        """Products stored; may be asked for by any thread."""
+        with self._counts_lock:
+            return sum(self._counts.values())
+
+    @property
+    def indexed_vector_count(self) -> int:
+        """Vectors that a search can return; may be asked for by any thread."""
+        index = self._index
+        return 0 if index is None else len(index)
 
     async def _read(self, read: Callable[[], Read]) -> Read:
         return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 
-    def _search(self, index: CatalogueIndex, query: Query) -> list[Hit]:
+    def _search(self, index: CatalogueIndex, query: Query) -> HitPage:
         contract = query.contract
         vector = query_vector(query.embedding, query.weights, contract)
         numbers = index.search(vector, query.weights.pattern, query.candidate_count)
@@ -191,12 +205,23 @@ class Catalogue:
             )
             scores = score_products(query.embedding, query.weights, block.vectors, contract)
             ranked = rank(scores, block.product_ids, query)
-            ranked_numbers = [int(block.product_numbers[item.position]) for item in ranked]
-            products = self._store.products_by_number(ranked_numbers)
-        return [
-            Hit(product=products[number], ranked=item)
-            for number, item in zip(ranked_numbers, ranked, strict=True)
-        ]
+            numbers_of = block.product_numbers
+            return self._page([(int(numbers_of[item.position]), item) for item in ranked], query)
+
+    def _page(self, ranked: Sequence[tuple[int, Ranked]], query: Query) -> HitPage:
+        """Reads the products of hits until the page is full; needs a snapshot."""
+        hits: list[Hit] = []
+        size_bytes = 0
+        for start in range(query.skip_count, len(ranked), PAGE_BLOCK):
+            block = ranked[start : start + PAGE_BLOCK]
+            products = self._store.products_by_number([number for number, _ in block])
+            for number, item in block:
+                product = products[number]
+                size_bytes += product.record.size_bytes
+                if hits and size_bytes > query.page_limit_bytes:
+                    return HitPage(hits=tuple(hits), next_skip_count=query.skip_count + len(hits))
+                hits.append(Hit(product=product, ranked=item))
+        return HitPage(hits=tuple(hits), next_skip_count=None)
 
     # In the writer's thread.
 

@@ -37,6 +37,13 @@ class ProductRecord:
     attributes: Mapping[str, str] = field(default_factory=dict)
     image_uri: str = ""
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of UTF-8 that its texts take."""
+        texts = (self.product_id, self.title, self.description, self.category, self.brand)
+        pairs = (text for pair in self.attributes.items() for text in pair)
+        return sum(len(text.encode()) for text in (*texts, self.seller, self.image_uri, *pairs))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredProduct:

@@ -15,6 +15,8 @@ from server.encoders.modalities import Pattern, Weights
 
 CANDIDATES_PER_MATCH = 4
 LEAST_CANDIDATES = 64
+# A client takes messages of 4 MiB unless it is told otherwise; long texts must not break an answer.
+PAGE_LIMIT_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,8 @@ class Query:
         match_count: Most hits to return.
         min_probability: Least calibrated probability of a hit, 0 to 1.
         contract: That of the encoder that embedded the offer.
+        skip_count: Best hits that are left out, as earlier pages had them.
+        page_limit_bytes: Texts that a page of hits may hold; one hit always fits.
     """
 
     embedding: OfferEmbedding
@@ -34,6 +38,8 @@ class Query:
     match_count: int
     min_probability: float
     contract: EncoderContract
+    skip_count: int = 0
+    page_limit_bytes: int = PAGE_LIMIT_BYTES
 
     @property
     def candidate_count(self) -> int:
@@ -68,6 +74,19 @@ class Hit:
 
     product: StoredProduct
     ranked: Ranked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitPage:
+    """A page of the answer to a query.
+
+    Attributes:
+        hits: Best first.
+        next_skip_count: The `skip_count` of the page that follows; None when this is the last.
+    """
+
+    hits: tuple[Hit, ...]
+    next_skip_count: int | None
 
 
 def rank(scores: Scores, product_ids: Sequence[str], query: Query) -> list[Ranked]:

@@ -16,11 +16,8 @@ from server.errors import EncoderContractError
 
 PARAMETER = "twinshelf_contract"
 READABLE_VERSION = 1
-ENSEMBLES = {
-    Pattern.IMAGE: "image_encoder",
-    Pattern.TEXT: "text_encoder",
-    Pattern.BOTH: "product_encoder",
-}
+# Those that the service asks, one for each modality.
+ENSEMBLES = {Pattern.IMAGE: "image_encoder", Pattern.TEXT: "text_encoder"}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -127,6 +124,10 @@ class EncoderContract:
     def dimension(self) -> int:
         """Length of a fused embedding."""
         return self.image_dimension + self.text_dimension
+
+    def dimension_of(self, modality: Pattern) -> int:
+        """Length of the half of a modality."""
+        return self.image_dimension if modality is Pattern.IMAGE else self.text_dimension
 
     @property
     def weights(self) -> Weights:

@@ -1,4 +1,4 @@
-"""Arithmetic of the two halves: splitting, storing, querying and scoring embeddings.
+"""Arithmetic of the two halves: checking, storing, querying and scoring embeddings.
 
 A stored vector is the weighted concatenation [sqrt(w)·image ; sqrt(1-w)·text] of unit halves, a
 missing half being zeros. A query with the weights (a, b) is [a/sqrt(w)·image ; b/sqrt(1-w)·text],
@@ -7,6 +7,7 @@ so that the inner product of the two is a·cos(image) + b·cos(text).
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 
@@ -15,7 +16,9 @@ import numpy.typing as npt
 
 from server.encoders.contract import EncoderContract
 from server.encoders.modalities import Pattern, Weights
+from server.errors import EncoderFailedError, TwinshelfError
 
+logger = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 # A half that came through fp32 fusion is off by 1e-6; anything near this bar is no embedding.
@@ -65,33 +68,39 @@ class Scores:
     text: Floats
 
 
-def split_output(row: Floats, pattern: Pattern, contract: EncoderContract) -> OfferEmbedding:
-    """Splits what an ensemble answered into unit halves.
+def checked_half(row: Floats, dimension: int) -> Floats:
+    """Returns what a tower answered for one row.
 
     Args:
-        row: (I,), (T,) or (I+T,), by the pattern.
-        pattern: Which ensemble answered.
-        contract: That of the encoder.
+        row: (D,) unit row.
+        dimension: D, by the contract.
 
     Raises:
-        ValueError: If the row has another length, or is no unit row.
+        ValueError: If the row has another length.
     """
-    lengths = {
-        Pattern.IMAGE: contract.image_dimension,
-        Pattern.TEXT: contract.text_dimension,
-        Pattern.BOTH: contract.dimension,
-    }
-    if row.shape != (lengths[pattern],):
-        raise ValueError(f"embedding must be ({lengths[pattern]},), got {row.shape}")
-    if pattern is Pattern.IMAGE:
-        return OfferEmbedding(image=row, text=None)
-    if pattern is Pattern.TEXT:
-        return OfferEmbedding(image=None, text=row)
-    image, text = np.split(row, [contract.image_dimension])
-    return OfferEmbedding(
-        image=image / np.float32(math.sqrt(contract.fusion_weight)),
-        text=text / np.float32(math.sqrt(1 - contract.fusion_weight)),
-    )
+    if row.shape != (dimension,):
+        raise ValueError(f"embedding must be ({dimension},), got {row.shape}")
+    return row
+
+
+def join_halves(
+    image: Floats | TwinshelfError | None, text: Floats | TwinshelfError | None
+) -> OfferEmbedding | TwinshelfError:
+    """Joins what the towers made of one row; an error of the photo comes before one of the text.
+
+    Args:
+        image: (I,) row of the photo, why there is none, or None for a row without a photo.
+        text: (T,) row of the text, likewise.
+    """
+    if isinstance(image, TwinshelfError):
+        return image
+    if isinstance(text, TwinshelfError):
+        return text
+    try:
+        return OfferEmbedding(image=image, text=text)
+    except ValueError as error:
+        logger.error("a tower answered with no embedding: %s", error)
+        return EncoderFailedError("the encoder answered with something that is no embedding")
 
 
 def stored_vector(embedding: OfferEmbedding, contract: EncoderContract) -> Halves:

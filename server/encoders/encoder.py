@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tritonclient.grpc.service_pb2 import ModelStatisticsResponse
+
 from server.encoders.contract import EncoderContract
 from server.encoders.embedding import OfferEmbedding
 from server.encoders.modalities import Pattern
@@ -59,10 +61,13 @@ class Encoder(Protocol):
             EncoderMismatchError: If it is not the version that the configuration insists on.
         """
 
+    async def statistics(self) -> ModelStatisticsResponse | None:
+        """Returns what Triton counts of its models; None where there is no Triton, or no answer."""
+
     async def encode(
         self, inputs: Sequence[EncoderInput], contract: EncoderContract
     ) -> list[OfferEmbedding | TwinshelfError]:
-        """Embeds rows; each fails alone.
+        """Embeds rows; each fails alone. Takes as long as it takes, and must not be cancelled.
 
         Args:
             inputs: Rows to embed; none gives an empty list.

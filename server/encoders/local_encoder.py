@@ -12,7 +12,7 @@ import numpy as np
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
-from server.encoders.embedding import OfferEmbedding, split_output
+from server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
 from server.encoders.encoder import EncoderInput
 from server.encoders.local_models import Ensemble, load_models
 from server.encoders.modalities import Pattern
@@ -23,10 +23,13 @@ from server.errors import (
     InvalidRequestError,
     TwinshelfError,
 )
+from server.triton.manifest import check_files, read_manifests
 from server.triton.repository import (
+    ENCODERS,
     RepositoryError,
     check_version,
     config_path,
+    models_with_steps,
     newest_version,
     read_config,
 )
@@ -46,11 +49,14 @@ class LocalEncoder:
             thread_count: Threads of each ONNX model; 0 uses every core.
 
         Raises:
-            EncoderContractError: If the version is not published or cannot be used.
+            EncoderContractError: If the version is not published, if a file of it is no longer what
+                was published, or if it cannot be used.
         """
         try:
             version = version or newest_version(repository)
             check_version(repository, version)
+            every_model = models_with_steps(repository, ENCODERS, version)
+            check_files(repository, version, every_model, read_manifests(repository, version))
             configs = {
                 pattern: read_config(config_path(repository, name, version))
                 for pattern, name in ENSEMBLES.items()
@@ -75,6 +81,9 @@ class LocalEncoder:
         """Returns the contract; what is loaded never changes."""
         return self._contract
 
+    async def statistics(self) -> None:
+        """Returns None, for there is no Triton here."""
+
     async def close(self) -> None:
         """Waits for what is being embedded. A repeat is safe."""
         await asyncio.to_thread(self._executor.shutdown)
@@ -92,37 +101,34 @@ class LocalEncoder:
 
     def encode_now(self, inputs: Sequence[EncoderInput]) -> list[OfferEmbedding | TwinshelfError]:
         """Embeds rows in the calling thread; each row fails alone."""
-        results: dict[int, OfferEmbedding | TwinshelfError] = {}
-        for pattern in ENSEMBLES:
-            positions = [i for i, row in enumerate(inputs) if row.pattern is pattern]
-            for start in range(0, len(positions), self._contract.max_batch_size):
-                chunk = positions[start : start + self._contract.max_batch_size]
-                rows = self._encode_chunk([inputs[i] for i in chunk], pattern)
-                results.update(zip(chunk, rows, strict=True))
-        return [results[i] for i in range(len(inputs))]
+        image = self._halves(Pattern.IMAGE, [row.image for row in inputs])
+        text = self._halves(
+            Pattern.TEXT, [None if row.text is None else row.text.encode() for row in inputs]
+        )
+        return [join_halves(*halves) for halves in zip(image, text, strict=True)]
 
-    def _encode_chunk(
-        self, rows: Sequence[EncoderInput], pattern: Pattern
-    ) -> list[OfferEmbedding | TwinshelfError]:
-        tensors = {}
-        if pattern.has_image:
-            tensors["IMAGE"] = _bytes_tensor([row.image or b"" for row in rows])
-        if pattern.has_text:
-            tensors["TEXT"] = _bytes_tensor([(row.text or "").encode() for row in rows])
-        output = self._ensembles[pattern].run(tensors)
-        embeddings = output.tensors[self._outputs[pattern]]
-        return [
-            _invalid(output.errors[i], rows[i])
-            if i in output.errors
-            else self._embedding(embeddings[i], pattern)
-            for i in range(len(rows))
-        ]
+    def _halves(
+        self, modality: Pattern, values: Sequence[bytes | None]
+    ) -> list[Floats | TwinshelfError | None]:
+        """Embeds the values of one modality; None stays None."""
+        halves: list[Floats | TwinshelfError | None] = [None] * len(values)
+        there = [i for i, value in enumerate(values) if value is not None]
+        for start in range(0, len(there), self._contract.max_batch_size):
+            chunk = there[start : start + self._contract.max_batch_size]
+            output = self._ensembles[modality].run({modality.name: _bytes_tensor(values, chunk)})
+            rows = output.tensors[self._outputs[modality]]
+            for place, i in enumerate(chunk):
+                if place in output.errors:
+                    halves[i] = InvalidRequestError(output.errors[place], field=modality.key)
+                else:
+                    halves[i] = self._half(modality, rows[place])
+        return halves
 
-    def _embedding(self, row: np.ndarray, pattern: Pattern) -> OfferEmbedding | TwinshelfError:
+    def _half(self, modality: Pattern, row: np.ndarray) -> Floats | TwinshelfError:
         try:
-            return split_output(row.astype(np.float32), pattern, self._contract)
+            return checked_half(row.astype(np.float32), self._contract.dimension_of(modality))
         except ValueError as error:
-            logger.error("%s answered with no embedding: %s", ENSEMBLES[pattern], error)
+            logger.error("%s answered with no embedding: %s", ENSEMBLES[modality], error)
             return EncoderFailedError("the encoder answered with something that is no embedding")
 
 
@@ -138,11 +144,7 @@ def _shared_contract(
     return EncoderContract.from_json(texts.pop())
 
 
-def _invalid(sentence: str, row: EncoderInput) -> InvalidRequestError:
-    return InvalidRequestError(sentence, field="image" if row.image is not None else "text")
-
-
-def _bytes_tensor(values: Sequence[bytes]) -> np.ndarray:
-    tensor = np.empty((len(values), 1), dtype=np.object_)  # (B, 1)
-    tensor[:, 0] = values
+def _bytes_tensor(values: Sequence[bytes | None], positions: Sequence[int]) -> np.ndarray:
+    tensor = np.empty((len(positions), 1), dtype=np.object_)  # (B, 1)
+    tensor[:, 0] = [values[i] for i in positions]
     return tensor

@@ -150,7 +150,7 @@ def load_models(
     for name in model_names:
         config = read_config(config_path(repository, name, version))
         folder = repository / name / str(version)
-        inputs = {tensor.name for tensor in config.input}
+        inputs = {tensor.name for tensor in config.input if not tensor.optional}
         if config.backend == "onnxruntime":
             models[name] = OnnxModel(folder / "model.onnx", thread_count)
         elif config.backend == "python" and inputs == {"IMAGE"}:

@@ -11,10 +11,11 @@ import grpc
 import numpy as np
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.grpc.service_pb2 import ModelStatisticsResponse
 from tritonclient.utils import InferenceServerException
 
 from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
-from server.encoders.embedding import OfferEmbedding, split_output
+from server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
 from server.encoders.encoder import EncoderInput
 from server.encoders.modalities import Pattern
 from server.errors import (
@@ -25,13 +26,10 @@ from server.errors import (
     InvalidRequestError,
     TwinshelfError,
 )
+from server.telemetry.tracing import trace_headers
 
 logger = logging.getLogger(__name__)
-OUTPUTS = {
-    Pattern.IMAGE: "IMAGE_EMBEDDING",
-    Pattern.TEXT: "TEXT_EMBEDDING",
-    Pattern.BOTH: "EMBEDDING",
-}
+OUTPUTS = {Pattern.IMAGE: "IMAGE_EMBEDDING", Pattern.TEXT: "TEXT_EMBEDDING"}
 _CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -40,6 +38,9 @@ _CHANNEL_OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.use_local_subchannel_pool", 1),
+    # Inferences have no deadline of their own (see `encode`): a machine that is gone is noticed so.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
 ]
 _AWAY = {
     str(code)
@@ -82,7 +83,7 @@ class TritonEncoder:
         Args:
             address: host:port of Triton's gRPC service.
             version: Encoder version to insist on; 0 takes the one that Triton serves.
-            timeout_s: Longest wait for one answer.
+            timeout_s: Longest wait for the contract.
         """
         client = InferenceServerClient(url=address, channel_args=_CHANNEL_OPTIONS)
         return cls(client, address=address, version=version, timeout_s=timeout_s)
@@ -119,10 +120,25 @@ class TritonEncoder:
             self._refreshing = asyncio.ensure_future(self._refresh())
         return await asyncio.shield(self._refreshing)
 
+    async def statistics(self) -> ModelStatisticsResponse | None:
+        """Returns what Triton counts of its models; None when it does not answer."""
+        try:
+            answer: ModelStatisticsResponse = await self._client.get_inference_statistics(
+                client_timeout=self._timeout_s
+            )
+        except InferenceServerException:
+            return None
+        return answer
+
     async def encode(
         self, inputs: Sequence[EncoderInput], contract: EncoderContract
     ) -> list[OfferEmbedding | TwinshelfError]:
-        """Embeds rows, each by a request of its own: Triton batches them, and each fails alone."""
+        """Embeds rows, each by requests of its own: Triton batches them, and each fails alone.
+
+        Photo and text are asked for apart and at the same time: the two towers need not wait for
+        one another, and an error says whose it is. Takes as long as Triton takes. Must not be
+        cancelled: Triton dies of cancelled inferences.
+        """
         return list(await asyncio.gather(*(self._encode(row, contract) for row in inputs)))
 
     async def _refresh(self) -> EncoderContract:
@@ -193,36 +209,45 @@ class TritonEncoder:
     async def _encode(
         self, row: EncoderInput, contract: EncoderContract
     ) -> OfferEmbedding | TwinshelfError:
-        pattern = row.pattern
-        try:
-            result = await self._client.infer(
-                ENSEMBLES[pattern],
-                _infer_inputs(row),
-                # By number: when Triton serves another version by now, this fails.
-                model_version=str(contract.version),
-                outputs=[InferRequestedOutput(OUTPUTS[pattern])],
-                client_timeout=self._timeout_s,
-            )
-        except InferenceServerException as error:
-            return await self._row_error(error, row)
+        image, text = await asyncio.gather(
+            self._half(Pattern.IMAGE, row.image, contract),
+            self._half(Pattern.TEXT, None if row.text is None else row.text.encode(), contract),
+        )
         if contract != self._state:
             return EncoderUnavailableError("the encoder has just changed; repeat the request")
+        return join_halves(image, text)
+
+    async def _half(
+        self, modality: Pattern, value: bytes | None, contract: EncoderContract
+    ) -> Floats | TwinshelfError | None:
+        if value is None:
+            return None
+        tensor = InferInput(modality.name, [1, 1], "BYTES")  # never shared, for it is mutable
+        tensor.set_data_from_numpy(np.array([[value]], dtype=np.object_))
         try:
-            embedding = result.as_numpy(OUTPUTS[pattern])
-            return split_output(np.array(embedding[0], dtype=np.float32), pattern, contract)
+            result = await self._client.infer(
+                ENSEMBLES[modality],
+                [tensor],
+                # By number: when Triton serves another version by now, this fails.
+                model_version=str(contract.version),
+                outputs=[InferRequestedOutput(OUTPUTS[modality])],
+                headers=trace_headers(),
+            )
+        except InferenceServerException as error:
+            return await self._row_error(error, modality)
+        try:
+            row = np.array(result.as_numpy(OUTPUTS[modality])[0], dtype=np.float32)
+            return checked_half(row, contract.dimension_of(modality))
         except (ValueError, TypeError, IndexError) as error:
-            logger.error("%s answered with no embedding: %s", ENSEMBLES[pattern], error)
+            logger.error("%s answered with no embedding: %s", ENSEMBLES[modality], error)
             return EncoderFailedError("the encoder answered with something that is no embedding")
 
     async def _row_error(
-        self, error: InferenceServerException, row: EncoderInput
+        self, error: InferenceServerException, modality: Pattern
     ) -> TwinshelfError:
         status = error.status()
         if status == str(grpc.StatusCode.INVALID_ARGUMENT):
-            field = "image" if row.image is not None else "text"
-            return InvalidRequestError(_sentence(error), field=field)
-        if status == str(grpc.StatusCode.DEADLINE_EXCEEDED):
-            return self._too_late()
+            return InvalidRequestError(_sentence(error), field=modality.key)
         if status in _AWAY:
             # Perhaps it is gone, perhaps only busy: what it says of itself decides for the others.
             try:
@@ -234,17 +259,6 @@ class TritonEncoder:
             )
         logger.error("Triton failed on a request: %s %s", status, error.message())
         return EncoderFailedError("the encoder failed; the log of the server has the reason")
-
-
-def _infer_inputs(row: EncoderInput) -> list[InferInput]:
-    """Makes the inputs of one request; never shared, for they are mutable."""
-    inputs = []
-    for name, value in (("IMAGE", row.image), ("TEXT", row.text)):
-        if value is not None:
-            data = value.encode() if isinstance(value, str) else value
-            tensor = InferInput(name, [1, 1], "BYTES")
-            inputs.append(tensor.set_data_from_numpy(np.array([[data]], dtype=np.object_)))
-    return inputs
 
 
 def _sentence(error: InferenceServerException) -> str:

@@ -1,48 +1,335 @@
-"""How many offers are embedded at once, and how many may wait for it."""
+"""Admission: how much work the encoder is given at once, who waits for it, and who is refused.
+
+Work is counted in cost: 1 is a short text, or a small photo. What may be in flight follows the
+latency that is measured, as TCP Vegas does with packets: it grows while an answer takes hardly
+longer than on an idle encoder, and shrinks once answers wait for one another.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
 
-from server.errors import ServerBusyError
+from server.encoders.modalities import Pattern
+from server.errors import DeadlineTooShortError, ServerBusyError
+
+# An answer may take this many times what it takes alone before less is sent. Batches need some.
+_TOLERANCE: Final = 2.0
+# In flight beyond what the latency asks for; without it, nothing would ever be learnt anew.
+_HEADROOM: Final = 8.0
+_SMOOTHING: Final = 0.1
+# The latency of an idle encoder may have grown (a busier machine): believed a little more a second.
+_BASELINE_GROWTH_PER_S: Final = 0.005
+# Above it, work goes one at a time: a photo of a second must not keep ten others from being read.
+HEAVY_COST: Final = 8.0
+# Callers that stream wait without being refused; of so many starts, one is theirs.
+_PATIENT_TURN: Final = 4
+# Estimates are off by this much before a caller's deadline is thought to be safe.
+_MARGIN: Final = 1.25
+_SHORTEST_RETRY_S: Final = 0.05
+
+
+class Lane(Enum):
+    """Where work waits."""
+
+    PROMPT = "prompt"
+    PATIENT = "patient"
+    HEAVY = "heavy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is to be embedded for one offer or product.
+
+    Attributes:
+        pattern: Its modalities.
+        cost: How much computing it takes, from `server.services.costs`; 1 or so is ordinary.
+        is_patient: Whether it may wait as long as it takes, as the messages of a stream do.
+        deadline_s: When its caller will have gone, by `time.monotonic`; None never.
+    """
+
+    pattern: Pattern
+    cost: float
+    is_patient: bool = False
+    deadline_s: float | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """Where it waits."""
+        if self.cost > HEAVY_COST:
+            return Lane.HEAVY
+        return Lane.PATIENT if self.is_patient else Lane.PROMPT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionSettings:
+    """The bounds of admission; see `ServerConfig` for their meaning."""
+
+    place_limit: float
+    waiting_limit: int
+    wait_limit_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class _Waiter:
+    work: Work
+    turn: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Admission:
-    """A bounded number of places, and a bounded queue before them."""
+    """Places for work in flight, and the lanes before them. Belongs to one event loop."""
 
-    def __init__(self, *, in_flight_count: int, waiting_count: int) -> None:
-        """Sets the bounds.
+    def __init__(
+        self, settings: AdmissionSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Takes the bounds.
 
         Args:
-            in_flight_count: Places.
-            waiting_count: How many may wait for a place.
+            settings: The bounds.
+            clock: Seconds of a clock that never goes back; `Work.deadline_s` is by the same.
         """
-        self._places = asyncio.Semaphore(in_flight_count)
-        self._waiting_count = waiting_count
-        self._waiting = 0
+        self._settings = settings
+        self._clock = clock
+        self._lanes: dict[Lane, deque[_Waiter]] = {lane: deque() for lane in Lane}
+        self._waiting_cost = dict.fromkeys(Lane, 0.0)
+        self._in_flight = 0.0
+        self._in_flight_count = 0
+        self._heavy_count = 0
+        self._start_count = 0
+        self._latency = _Latency()
+        self._limit = min(2 * _HEADROOM, settings.place_limit)
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Holds a place while its body runs.
+    @property
+    def limit(self) -> float:
+        """Cost that may be in flight now."""
+        return self._limit
+
+    @property
+    def in_flight(self) -> float:
+        """Cost in flight."""
+        return self._in_flight
+
+    @property
+    def waiting_count(self) -> int:
+        """Offers and products that wait."""
+        return sum(map(len, self._lanes.values()))
+
+    def check_open(self, remaining_s: float | None) -> None:
+        """Refuses a caller whose message is not even read yet, when waiting is of no use.
+
+        Args:
+            remaining_s: Until the caller's deadline; None without one.
 
         Raises:
-            ServerBusyError: If too many wait already.
+            ServerBusyError: If no offer would be let in now.
+            DeadlineTooShortError: If it would come too late.
         """
-        if self._places.locked():
-            if self._waiting >= self._waiting_count:
-                raise ServerBusyError(
-                    f"{self._waiting} requests wait already; repeat the request later"
-                )
-            self._waiting += 1
-            try:
-                await self._places.acquire()
-            finally:
-                self._waiting -= 1
+        deadline_s = None if remaining_s is None else self._clock() + remaining_s
+        work = Work(pattern=Pattern.TEXT, cost=0, deadline_s=deadline_s)
+        if self._lanes[work.lane] or not self._fits(work) or self._is_too_late(work, 0.0):
+            self._check(work)
+
+    async def enter(self, work: Work) -> Place:
+        """Waits for a place; whoever is cancelled meanwhile leaves the lane.
+
+        Raises:
+            ServerBusyError: If the wait would be too long.
+            DeadlineTooShortError: If the answer would come after the caller's deadline.
+        """
+        if self._lanes[work.lane] or not self._fits(work):
+            self._check(work)
+            await self._wait(work)
         else:
-            await self._places.acquire()
+            self._begin(work)
+        return Place(self, work, self._clock())
+
+    def turn_away(self, make_error: Callable[[], Exception]) -> None:
+        """Ends the wait of all who wait, each with an error of its own."""
+        for lane, waiters in self._lanes.items():
+            for waiter in waiters:
+                if not waiter.turn.done():
+                    waiter.turn.set_exception(make_error())
+            waiters.clear()
+            self._waiting_cost[lane] = 0.0
+
+    def leave(self, work: Work, latency_s: float, *, is_measured: bool) -> None:
+        """Gives a place back; called by `Place` alone."""
+        was_full = self._in_flight >= 0.5 * self._limit
+        self._in_flight_count -= 1
+        # Counted apart, for sums of fractions do not come back to zero.
+        self._in_flight = self._in_flight - _charge(work) if self._in_flight_count else 0.0
+        self._heavy_count -= work.lane is Lane.HEAVY
+        if is_measured:
+            excess = self._latency.learn(work, latency_s, self._clock())
+            self._adapt(excess, was_full=was_full)
+        self._start_waiting()
+
+    def _check(self, work: Work) -> None:
+        wait_s = self._expected_wait_s(work)
+        retry_after_s = max(wait_s, _SHORTEST_RETRY_S)
+        if work.is_patient:
+            return
+        settings = self._settings
+        if wait_s > settings.wait_limit_s or self.waiting_count >= settings.waiting_limit:
+            raise ServerBusyError(
+                f"{self.waiting_count} requests wait already, about {wait_s:.2f} s of work; "
+                "repeat the request later",
+                retry_after_s=retry_after_s,
+            )
+        if self._is_too_late(work, wait_s):
+            raise DeadlineTooShortError(
+                f"the answer would take about {wait_s + self._latency.expected_s(work):.2f} s, "
+                "longer than the deadline of the request leaves; allow more time",
+                retry_after_s=retry_after_s,
+            )
+
+    def _is_too_late(self, work: Work, wait_s: float) -> bool:
+        if work.deadline_s is None:
+            return False
+        needed_s = _MARGIN * (wait_s + self._latency.expected_s(work))
+        return work.deadline_s - self._clock() < needed_s
+
+    def _expected_wait_s(self, work: Work) -> float:
+        """How long work would wait behind what is in flight and before it in its lane."""
+        ahead = self._waiting_cost[work.lane]
+        if work.lane is Lane.HEAVY:
+            return (ahead + self._heavy_count * work.cost) * self._latency.mean_s / HEAVY_COST
+        excess = self._in_flight + ahead + _charge(work) - self._limit
+        # Little's law: what is in flight leaves at the rate limit / latency.
+        return max(0.0, excess) * self._latency.mean_s / self._limit
+
+    def _fits(self, work: Work) -> bool:
+        if work.lane is Lane.HEAVY:
+            return self._heavy_count == 0
+        return self._in_flight_count == 0 or self._in_flight + _charge(work) <= self._limit
+
+    async def _wait(self, work: Work) -> None:
+        lane = work.lane
+        waiter = _Waiter(work=work)
+        self._lanes[lane].append(waiter)
+        self._waiting_cost[lane] += _charge(work)
         try:
-            yield
-        finally:
-            self._places.release()
+            await waiter.turn
+        except asyncio.CancelledError:
+            if waiter.turn.done() and not waiter.turn.cancelled() and not waiter.turn.exception():
+                self.leave(work, 0.0, is_measured=False)  # the turn came as the caller left
+            elif waiter in self._lanes[lane]:
+                self._lanes[lane].remove(waiter)
+                self._waiting_cost[lane] -= _charge(work)
+            raise
+
+    def _start_waiting(self) -> None:
+        while (lane := self._next_lane()) is not None:
+            waiter = self._lanes[lane].popleft()
+            self._waiting_cost[lane] -= _charge(waiter.work)
+            if waiter.turn.done():
+                continue
+            if self._is_too_late(waiter.work, 0.0):
+                waiter.turn.set_exception(
+                    DeadlineTooShortError(
+                        "the request waited too long to be answered before its deadline",
+                        retry_after_s=_SHORTEST_RETRY_S,
+                    )
+                )
+                continue
+            self._begin(waiter.work)
+            waiter.turn.set_result(None)
+
+    def _next_lane(self) -> Lane | None:
+        """The lane whose first may start now."""
+        order = [Lane.PROMPT, Lane.PATIENT]
+        if self._start_count % _PATIENT_TURN == 0:
+            order.reverse()
+        for lane in (Lane.HEAVY, *order):
+            if self._lanes[lane] and self._fits(self._lanes[lane][0].work):
+                return lane
+        return None
+
+    def _begin(self, work: Work) -> None:
+        self._in_flight += _charge(work)
+        self._in_flight_count += 1
+        self._heavy_count += work.lane is Lane.HEAVY
+        self._start_count += work.lane is not Lane.HEAVY
+
+    def _adapt(self, excess: float, *, was_full: bool) -> None:
+        """Moves the limit by how many times longer than alone answers take.
+
+        Source: Gradient2 of Netflix' concurrency-limits, after TCP Vegas.
+        """
+        gradient = min(1.0, max(0.5, _TOLERANCE / excess))
+        wanted = self._limit * gradient + _HEADROOM
+        if wanted > self._limit and not was_full:
+            return  # nothing was learnt of a limit that was not reached
+        limit = (1 - _SMOOTHING) * self._limit + _SMOOTHING * wanted
+        self._limit = min(limit, self._settings.place_limit)
+
+
+class Place:
+    """A place in flight; whoever has it must give it back."""
+
+    def __init__(self, admission: Admission, work: Work, start_s: float) -> None:
+        """Is made by `Admission.enter`."""
+        self._admission: Admission | None = admission
+        self._work = work
+        self._start_s = start_s
+
+    def leave(self, end_s: float, *, is_measured: bool) -> None:
+        """Gives the place back; a repeat has no effect.
+
+        Args:
+            end_s: When the encoder answered, by `time.monotonic`.
+            is_measured: Whether that says how fast the encoder is; an error of it does not.
+        """
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.leave(self._work, end_s - self._start_s, is_measured=is_measured)
+
+
+class _Latency:
+    """How long the encoder takes for work of each kind, now and when it is idle."""
+
+    def __init__(self) -> None:
+        self._idle_s: dict[tuple[Pattern, int], float] = {}
+        self._now_s: dict[tuple[Pattern, int], float] = {}
+        self._learnt_at: dict[tuple[Pattern, int], float] = {}
+        self._excess = 1.0
+        self.mean_s = 0.0
+
+    def learn(self, work: Work, latency_s: float, now: float) -> float:
+        """Takes a measurement; returns how many times longer than alone answers take now."""
+        kind = _kind(work)
+        latency_s = max(latency_s, 1e-4)
+        elapsed_s = now - self._learnt_at.get(kind, now)
+        self._learnt_at[kind] = now
+        idle_s = self._idle_s.get(kind, latency_s) * (1 + _BASELINE_GROWTH_PER_S * elapsed_s)
+        self._idle_s[kind] = min(idle_s, latency_s)
+        self._now_s[kind] = _smoothed(self._now_s.get(kind), latency_s)
+        if work.lane is not Lane.HEAVY:
+            self._excess = _smoothed(self._excess, latency_s / self._idle_s[kind])
+            self.mean_s = _smoothed(self.mean_s or None, latency_s)
+        return self._excess
+
+    def expected_s(self, work: Work) -> float:
+        """How long the encoder would take; that of all work where nothing is known of its kind."""
+        return self._now_s.get(_kind(work), self.mean_s)
+
+
+def _kind(work: Work) -> tuple[Pattern, int]:
+    return work.pattern, round(math.log2(max(work.cost, 1.0)))
+
+
+def _smoothed(old: float | None, new: float) -> float:
+    return new if old is None else (1 - _SMOOTHING) * old + _SMOOTHING * new
+
+
+def _charge(work: Work) -> float:
+    """What work counts among all in flight; heavy work is bounded by being one at a time."""
+    return min(work.cost, HEAVY_COST)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from weakref import WeakValueDictionary
 
 import grpc
 
 from protos.twinshelf.v1 import catalog_service_pb2 as pb
 from protos.twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
+from server.access.audit import AuditEntry, AuditLog
 from server.catalogue.catalogue import Catalogue
+from server.catalogue.ranking import PAGE_LIMIT_BYTES
 from server.encoders.encoder import Encoder
 from server.errors import ProductNotFoundError, TwinshelfError
+from server.services.call_observer import CallObserver, reason_of
 from server.services.conversions import encoder_info, modality_pattern, product_from_stored
-from server.services.error_interceptor import request_id_of
 from server.services.matcher import Matcher
 from server.services.requests import check_product_id, check_product_ids, page_token, read_page
-from server.services.statuses import status_of
-from server.services.streams import answers_as_done
+from server.services.streams import StreamBounds, answers_as_done
 
-# A client takes messages of 4 MiB unless it is told otherwise; long texts must not break paging.
-PAGE_LIMIT_BYTES = 2 * 1024 * 1024
+_SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
+UPSERT_METHOD, DELETE_METHOD = f"/{_SERVICE}/UpsertProducts", f"/{_SERVICE}/DeleteProducts"
 Turns = WeakValueDictionary[str, asyncio.Lock]
 
 
@@ -34,19 +35,22 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         matcher: Matcher,
         catalogue: Catalogue,
         encoder: Encoder,
-        stream_in_flight_count: int,
+        bounds: StreamBounds,
+        observer: CallObserver,
+        audit_log: AuditLog,
     ) -> None:
         """Takes the parts that it works with."""
         self._matcher = matcher
         self._catalogue = catalogue
         self._encoder = encoder
-        self._stream_in_flight_count = stream_in_flight_count
+        self._bounds = bounds
+        self._observer = observer
+        self._audit_log = audit_log
 
     async def UpsertProducts(  # noqa: N802 - the name is the proto's
         self, requests: AsyncIterator[pb.UpsertProductsRequest], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.UpsertProductsResponse]:
         """Stores a stream of products; each is answered when it is stored, an error included."""
-        call_id = request_id_of(context)
         turns: Turns = WeakValueDictionary()
 
         async def answer(
@@ -58,11 +62,14 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             )
             try:
                 response.upserted.CopyFrom(await self._upsert(request, turns))
+                outcome = "REPLACED" if response.upserted.replaced else "STORED"
             except Exception as error:  # the boundary: one product's failure is its own answer
-                response.error.CopyFrom(status_of(error, f"{call_id}/{position}"))
+                response.error.CopyFrom(self._observer.row_status_of(error, position))
+                outcome = reason_of(error)
+            self._note(UPSERT_METHOD, context, outcome, (response.product_id,))
             return response
 
-        async for response in answers_as_done(requests, answer, self._stream_in_flight_count):
+        async for response in answers_as_done(requests, answer, _size_bytes, self._bounds):
             yield response
 
     async def GetProduct(  # noqa: N802 - the name is the proto's
@@ -105,8 +112,14 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self, request: pb.DeleteProductsRequest, context: grpc.aio.ServicerContext
     ) -> pb.DeleteProductsResponse:
         """Removes products."""
-        check_product_ids(request.product_ids)
-        deleted = await self._catalogue.delete(request.product_ids)
+        try:
+            check_product_ids(request.product_ids)
+            deleted = await self._catalogue.delete(request.product_ids)
+        except TwinshelfError as error:
+            self._note(DELETE_METHOD, context, error.reason, request.product_ids)
+            raise
+        missing_count = len(deleted.missing)
+        self._note(DELETE_METHOD, context, "DELETED", request.product_ids, missing_count)
         return pb.DeleteProductsResponse(
             deleted_count=len(deleted.removed), missing_product_ids=deleted.missing
         )
@@ -131,6 +144,24 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             change_sequence=stats.change_sequence,
         )
 
+    def _note(
+        self,
+        method: str,
+        context: grpc.aio.ServicerContext,
+        outcome: str,
+        product_ids: Sequence[str],
+        missing_count: int = 0,
+    ) -> None:
+        self._audit_log.record(
+            AuditEntry(
+                method=method,
+                peer=context.peer(),
+                outcome=outcome,
+                product_ids=product_ids,
+                missing_count=missing_count,
+            )
+        )
+
     async def _upsert(self, request: pb.UpsertProductsRequest, turns: Turns) -> pb.UpsertedProduct:
         # The lock lets repeats of one id pass in the order of the stream: it is fair, and requests
         # are started in that order.
@@ -142,3 +173,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             replaced=stored.replaced,
             encoder=encoder_info(contract),
         )
+
+
+def _size_bytes(request: pb.UpsertProductsRequest) -> int:
+    return int(request.ByteSize())

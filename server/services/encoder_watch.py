@@ -1,16 +1,34 @@
-"""Keeps an eye on the encoder: tells health and catalogue when it goes, comes back or changes."""
+"""Keeps an eye on the encoder: tells health and catalogue when it goes, hangs, or changes."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from server.catalogue.catalogue import Catalogue
-from server.encoders.encoder import Encoder
-from server.errors import TwinshelfError
+from server.encoders.contract import EncoderContract
+from server.encoders.embedding import OfferEmbedding
+from server.encoders.encoder import Encoder, EncoderInput
+from server.encoders.modalities import Pattern
+from server.errors import EncoderUnavailableError, TwinshelfError
+from server.services.encoder_pulse import MODALITIES, EncoderPulse
 from server.services.health import HealthServicer
+from server.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
+# The smallest photo there is: a PNG of one pixel.
+CANARY_PHOTO: Final = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+_CANARIES: Final = {
+    Pattern.IMAGE: EncoderInput(image=CANARY_PHOTO, text=None),
+    Pattern.TEXT: EncoderInput(image=None, text="canary"),
+}
+_LOOK_INTERVAL_S: Final = 0.1
 
 
 class EncoderWatch:
@@ -22,39 +40,122 @@ class EncoderWatch:
         encoder: Encoder,
         catalogue: Catalogue,
         health: HealthServicer,
+        pulse: EncoderPulse,
+        metrics: Metrics,
         interval_s: float,
+        canary_interval_s: float,
     ) -> None:
-        """Takes the parts that it works with."""
+        """Takes the parts that it works with.
+
+        Args:
+            encoder: The encoder.
+            catalogue: Is told when another encoder serves.
+            health: Is told whether the service can be used.
+            pulse: Knows what is under way at the encoder.
+            metrics: Get what is seen.
+            interval_s: Time between two readings of the contract.
+            canary_interval_s: Silence of a modality after which a canary is sent.
+        """
         self._encoder = encoder
         self._catalogue = catalogue
         self._health = health
+        self._pulse = pulse
+        self._metrics = metrics
         self._interval_s = interval_s
+        self._canary_interval_s = canary_interval_s
+        self._reading: asyncio.Task[None] | None = None
+        self._canaries: dict[Pattern, asyncio.Task[None]] = {}
+        self._next_reading_s = 0.0
+        self._contract: EncoderContract | None = None
+        self._error: TwinshelfError | None = None
+        self._canary_errors: dict[Pattern, TwinshelfError] = {}
         self._last_report = ""
 
     async def run(self) -> None:
         """Looks until it is cancelled."""
         while True:
-            await self._look()
-            await asyncio.sleep(self._interval_s)
+            try:
+                self._look()
+            except Exception:  # the watch must outlive whatever goes wrong
+                logger.exception("not serving: the encoder could not be looked at")
+                self._health.set_serving(False)
+            await asyncio.sleep(min(_LOOK_INTERVAL_S, self._interval_s))
 
-    async def _look(self) -> None:
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_reading_s and (self._reading is None or self._reading.done()):
+            self._next_reading_s = now + self._interval_s
+            self._reading = self._start(self._read())
+        if self._contract is not None and self._error is None:
+            self._send_canaries()
+        self._tell(self._error or self._pulse.find_hang() or self._canary_error())
+
+    def _tell(self, error: TwinshelfError | None) -> None:
+        """Tells health, those who wait, and the log how things stand."""
+        is_serving = error is None and self._contract is not None
+        if error is not None:
+            self._report(logging.WARNING, f"not serving: {error.message}")
+            self._pulse.lose(error)
+        elif self._contract is not None:
+            version, digest = self._contract.version, self._contract.digest
+            self._report(logging.INFO, f"serving encoder version {version}, {digest}")
+            self._pulse.recover()
+        self._health.set_serving(is_serving)
+        self._metrics.set_encoder_up(is_serving)
+
+    async def _read(self) -> None:
+        """Reads the contract, and lets the catalogue search with its encoder."""
         try:
             contract = await self._encoder.refresh()
             await self._catalogue.use_encoder(contract)
+            if (statistics := await self._encoder.statistics()) is not None:
+                self._metrics.record_triton_statistics(statistics)
         except TwinshelfError as error:
-            self._report(logging.WARNING, f"not serving: {error.message}")
-            self._health.set_serving(False)
-        except Exception:  # the watch must outlive whatever goes wrong
-            logger.exception("not serving: the encoder could not be looked at")
-            self._health.set_serving(False)
+            self._error = error
+        except Exception:  # whatever else: nothing may be served by an encoder that is not known
+            logger.exception("not serving: the contract of the encoder could not be read")
+            self._error = EncoderUnavailableError("the contract of the encoder could not be read")
         else:
-            self._report(
-                logging.INFO, f"serving encoder version {contract.version}, {contract.digest}"
-            )
-            self._health.set_serving(True)
+            if contract != self._contract:
+                self._canary_errors.clear()
+                self._metrics.set_encoder(version=contract.version, digest=contract.digest)
+            self._contract, self._error = contract, None
+
+    def _send_canaries(self) -> None:
+        for modality in MODALITIES:
+            sent = self._canaries.get(modality)
+            is_quiet = self._pulse.silence_s(modality) >= self._canary_interval_s
+            if is_quiet and (sent is None or sent.done()):
+                self._canaries[modality] = self._start(self._send_canary(modality))
+
+    async def _send_canary(self, modality: Pattern) -> None:
+        """Embeds a canary. Never cancelled, however long it takes: that would crash Triton."""
+        assert self._contract is not None
+        self._pulse.begin(modality)
+        start_s = time.monotonic()
+        try:
+            answer: OfferEmbedding | TwinshelfError
+            (answer,) = await self._encoder.encode([_CANARIES[modality]], self._contract)
+        except Exception:  # a canary that is lost without a word would be taken for one that lives
+            logger.exception("the canary %s failed", modality.key)
+            answer = EncoderUnavailableError(f"the encoder failed on a small {modality.key}")
+        finally:
+            self._pulse.end(modality)
+        if isinstance(answer, TwinshelfError):
+            self._canary_errors[modality] = answer
+            return
+        self._canary_errors.pop(modality, None)
+        self._metrics.set_canary(modality.key, time.monotonic() - start_s)
+
+    def _canary_error(self) -> TwinshelfError | None:
+        return next(iter(self._canary_errors.values()), None)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.ensure_future(work)
 
     def _report(self, level: int, report: str) -> None:
         """Logs what has changed, and nothing while all stays as it was."""
-        if report != self._last_report:
+        kind = report.partition(" for ")[0]  # the seconds of a hang change with every look
+        if kind != self._last_report:
             logger.log(level, "%s", report)
-            self._last_report = report
+            self._last_report = kind

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from protos.twinshelf.v1 import matching_service_pb2, product_pb2
 from server.catalogue.catalogue import Catalogue
 from server.catalogue.product_record import NewProduct
-from server.catalogue.ranking import Hit, Query
+from server.catalogue.ranking import HitPage, Query
 from server.encoders.contract import EncoderContract
 from server.encoders.embedding import OfferEmbedding, stored_vector
 from server.encoders.encoder import Encoder, EncoderInput
 from server.encoders.modalities import Weights
-from server.errors import CatalogueStaleError, InvalidRequestError, TwinshelfError
-from server.services.admission import Admission
+from server.errors import CatalogueStaleError, InvalidRequestError
 from server.services.conversions import record_from_product
+from server.services.embedder import Embedder, at_field
 from server.services.requests import (
     Limits,
     check_expected_encoder,
@@ -23,15 +23,17 @@ from server.services.requests import (
     read_options,
     text_field_values,
 )
+from server.telemetry.metrics import Metrics
+from server.telemetry.tracing import span
 
 REEMBED_COMMAND = "twinshelf index FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchResult:
-    """The hits of an offer, and what was embedded by whom."""
+    """A page of the hits of an offer, and what was embedded by whom."""
 
-    hits: list[Hit]
+    page: HitPage
     embedding: OfferEmbedding
     contract: EncoderContract
 
@@ -40,22 +42,36 @@ class Matcher:
     """Checks, embeds and searches. One for the whole server."""
 
     def __init__(
-        self, *, encoder: Encoder, catalogue: Catalogue, limits: Limits, admission: Admission
+        self,
+        *,
+        encoder: Encoder,
+        catalogue: Catalogue,
+        limits: Limits,
+        embedder: Embedder,
+        metrics: Metrics,
     ) -> None:
         """Takes the parts that it works with."""
         self._encoder = encoder
         self._catalogue = catalogue
         self._limits = limits
-        self._admission = admission
+        self._embedder = embedder
+        self._metrics = metrics
 
     async def match(
-        self, request: matching_service_pb2.MatchProductRequest, path: str = ""
+        self,
+        request: matching_service_pb2.MatchProductRequest,
+        *,
+        path: str = "",
+        is_patient: bool = False,
+        deadline_s: float | None = None,
     ) -> MatchResult:
         """Finds the products that an offer may show.
 
         Args:
             request: The offer and its options.
             path: What stands before the names of its fields, such as "request.".
+            is_patient: Whether it may wait as long as it takes, as the offers of a stream do.
+            deadline_s: When the caller will have gone, by `time.monotonic`; None never.
 
         Raises:
             TwinshelfError: If the request cannot be answered; see the proto for the kinds.
@@ -65,9 +81,13 @@ class Matcher:
         contract = self._encoder.contract
         check_expected_encoder(request, contract, path)
         self._check_fresh(contract)
-        embedding = await self._embed(
-            request.offer, contract, contract.text_fields.query_prefix, f"{path}offer"
-        )
+        row = _row(request.offer, contract, contract.text_fields.query_prefix, f"{path}offer")
+        try:
+            embedding = await self._embedder.embed(
+                row, contract, is_patient=is_patient, deadline_s=deadline_s
+            )
+        except InvalidRequestError as error:
+            raise at_field(error, f"{path}offer") from None
         weights = _weights_for(options.weights or contract.weights, embedding, f"{path}weights")
         await self._catalogue.use_encoder(contract)
         query = Query(
@@ -76,9 +96,11 @@ class Matcher:
             match_count=options.match_count,
             min_probability=options.min_probability,
             contract=contract,
+            skip_count=options.skip_count,
         )
-        hits = await self._catalogue.search(query)
-        return MatchResult(hits=hits, embedding=embedding, contract=contract)
+        with span("search"), self._metrics.stage("search"):
+            page = await self._catalogue.search(query)
+        return MatchResult(page=page, embedding=embedding, contract=contract)
 
     async def embed_product(
         self, product: product_pb2.Product
@@ -90,9 +112,11 @@ class Matcher:
         """
         check_product(product, self._limits, "product")
         contract = self._encoder.contract
-        embedding = await self._embed(
-            product, contract, contract.text_fields.passage_prefix, "product"
-        )
+        row = _row(product, contract, contract.text_fields.passage_prefix, "product")
+        try:
+            embedding = await self._embedder.embed(row, contract, is_patient=True, deadline_s=None)
+        except InvalidRequestError as error:
+            raise at_field(error, "product") from None
         new = NewProduct(
             record=record_from_product(product),
             pattern=embedding.pattern,
@@ -100,31 +124,6 @@ class Matcher:
             digest=contract.digest,
         )
         return new, contract
-
-    async def _embed(
-        self,
-        message: product_pb2.Offer | product_pb2.Product,
-        contract: EncoderContract,
-        prefix: str,
-        path: str,
-    ) -> OfferEmbedding:
-        text = contract.text_fields.join(text_field_values(message), prefix=prefix)
-        if not message.image and text is None:
-            raise InvalidRequestError(
-                f"{path} must have an image or one of the texts that this encoder reads: "
-                + ", ".join(contract.text_fields.names),
-                field=path,
-            )
-        row = EncoderInput(image=message.image or None, text=text)
-        async with self._admission.place():
-            (result,) = await self._encoder.encode([row], contract)
-        if isinstance(result, InvalidRequestError):
-            raise InvalidRequestError(
-                result.message, field=f"{path}.{result.field}", facts=result.facts
-            )
-        if isinstance(result, TwinshelfError):
-            raise result
-        return result
 
     def _check_fresh(self, contract: EncoderContract) -> None:
         stale = self._catalogue.stale_counts(contract.digest)
@@ -150,3 +149,19 @@ def _weights_for(weights: Weights, embedding: OfferEmbedding, path: str) -> Weig
         return weights.restricted_to(embedding.pattern)
     except ValueError as error:
         raise InvalidRequestError(str(error), field=path) from None
+
+
+def _row(
+    message: product_pb2.Offer | product_pb2.Product,
+    contract: EncoderContract,
+    prefix: str,
+    path: str,
+) -> EncoderInput:
+    text = contract.text_fields.join(text_field_values(message), prefix=prefix)
+    if not message.image and text is None:
+        raise InvalidRequestError(
+            f"{path} must have an image or one of the texts that this encoder reads: "
+            + ", ".join(contract.text_fields.names),
+            field=path,
+        )
+    return EncoderInput(image=message.image or None, text=text)

@@ -8,33 +8,38 @@ import grpc
 
 from protos.twinshelf.v1 import matching_service_pb2 as pb
 from protos.twinshelf.v1 import matching_service_pb2_grpc
+from server.catalogue.ranking import PAGE_LIMIT_BYTES
 from server.errors import InvalidRequestError
+from server.services.call_interceptor import deadline_of
+from server.services.call_observer import CallObserver
 from server.services.conversions import encoder_info, match_from_hit, modality_pattern
-from server.services.error_interceptor import request_id_of
-from server.services.matcher import Matcher
-from server.services.statuses import status_of
-from server.services.streams import answers_as_done
+from server.services.matcher import Matcher, MatchResult
+from server.services.requests import DEFAULT_MATCH_COUNT, page_token
+from server.services.streams import StreamBounds, answers_as_done
+
+# What one match of an answer may take, for the memory that a stream sets aside; most take less.
+_MATCH_BYTES = 4096
 
 
 class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
     """Answers `twinshelf.v1.MatchingService`."""
 
-    def __init__(self, matcher: Matcher, stream_in_flight_count: int) -> None:
+    def __init__(self, *, matcher: Matcher, bounds: StreamBounds, observer: CallObserver) -> None:
         """Takes the parts that it works with."""
         self._matcher = matcher
-        self._stream_in_flight_count = stream_in_flight_count
+        self._bounds = bounds
+        self._observer = observer
 
     async def MatchProduct(  # noqa: N802 - the name is the proto's
         self, request: pb.MatchProductRequest, context: grpc.aio.ServicerContext
     ) -> pb.MatchProductResponse:
         """Matches one offer."""
-        return await self._match(request, path="")
+        return _response(await self._matcher.match(request, deadline_s=deadline_of(context)))
 
     async def MatchProducts(  # noqa: N802 - the name is the proto's
         self, requests: AsyncIterator[pb.MatchProductsRequest], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.MatchProductsResponse]:
         """Matches a stream of offers; each is answered when it is done, an error included."""
-        call_id = request_id_of(context)
 
         async def answer(
             position: int, request: pb.MatchProductsRequest
@@ -43,19 +48,30 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
             try:
                 if not request.HasField("request"):
                     raise InvalidRequestError("request must be set", field="request")
-                response = await self._match(request.request, path="request.")
-                return pb.MatchProductsResponse(request_id=request.request_id, response=response)
+                result = await self._matcher.match(
+                    request.request, path="request.", is_patient=True
+                )
+                return pb.MatchProductsResponse(
+                    request_id=request.request_id, response=_response(result)
+                )
             except Exception as error:  # the boundary: one offer's failure is its own answer
-                status = status_of(error, f"{call_id}/{position}")
+                status = self._observer.row_status_of(error, position)
                 return pb.MatchProductsResponse(request_id=request.request_id, error=status)
 
-        async for response in answers_as_done(requests, answer, self._stream_in_flight_count):
+        async for response in answers_as_done(requests, answer, _size_bytes, self._bounds):
             yield response
 
-    async def _match(self, request: pb.MatchProductRequest, path: str) -> pb.MatchProductResponse:
-        result = await self._matcher.match(request, path)
-        return pb.MatchProductResponse(
-            matches=[match_from_hit(hit) for hit in result.hits],
-            pattern=modality_pattern(result.embedding.pattern),
-            encoder=encoder_info(result.contract),
-        )
+
+def _response(result: MatchResult) -> pb.MatchProductResponse:
+    following = result.page.next_skip_count
+    return pb.MatchProductResponse(
+        matches=[match_from_hit(hit) for hit in result.page.hits],
+        pattern=modality_pattern(result.embedding.pattern),
+        encoder=encoder_info(result.contract),
+        next_page_token="" if following is None else page_token(str(following)),
+    )
+
+
+def _size_bytes(request: pb.MatchProductsRequest) -> int:
+    count = request.request.match_count or DEFAULT_MATCH_COUNT
+    return int(request.ByteSize()) + min(max(count, 1) * _MATCH_BYTES, PAGE_LIMIT_BYTES)

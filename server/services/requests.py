@@ -58,11 +58,13 @@ class MatchOptions:
         match_count: Most matches to return.
         weights: How much each modality counts; None for the encoder's own.
         min_probability: Least probability of a match, 0 to 1.
+        skip_count: Matches that earlier pages have answered.
     """
 
     match_count: int
     weights: Weights | None
     min_probability: float
+    skip_count: int
 
 
 def text_field_values(message: _HasTexts) -> TextFieldValues:
@@ -155,7 +157,12 @@ def read_options(
             weights = Weights(image=request.weights.image, text=request.weights.text)
         except ValueError as error:
             raise InvalidRequestError(str(error), field=f"{path}weights") from None
-    return MatchOptions(match_count=count, weights=weights, min_probability=request.min_probability)
+    return MatchOptions(
+        match_count=count,
+        weights=weights,
+        min_probability=request.min_probability,
+        skip_count=_read_skip_count(request.page_token, count, f"{path}page_token"),
+    )
 
 
 def check_expected_encoder(
@@ -201,22 +208,35 @@ def read_page(request: catalog_service_pb2.ListProductsRequest) -> tuple[int, st
             f"page_size must be 1 to {PAGE_SIZE_LIMIT}, or 0 for {DEFAULT_PAGE_SIZE}, got {size}",
             field="page_size",
         )
-    if not request.page_token:
-        return size, ""
+    return size, _read_token(request.page_token, "page_token") if request.page_token else ""
+
+
+def page_token(place: str) -> str:
+    """Makes the token of the page after a place: a product_id, or a count of matches."""
+    return base64.urlsafe_b64encode(_TOKEN_PREFIX + place.encode()).decode()
+
+
+def _read_skip_count(token: str, match_count: int, path: str) -> int:
+    if not token:
+        return 0
+    place = _read_token(token, path)
+    if not (place.isdecimal() and 0 < int(place[:9]) < match_count):
+        raise InvalidRequestError(
+            "page_token must be the next_page_token of an answer to the same request", field=path
+        )
+    return int(place)
+
+
+def _read_token(token: str, path: str) -> str:
     try:
-        token = base64.b64decode(request.page_token, altchars=b"-_", validate=True)
-        if not token.startswith(_TOKEN_PREFIX):
+        raw = base64.b64decode(token, altchars=b"-_", validate=True)
+        if not raw.startswith(_TOKEN_PREFIX):
             raise ValueError
-        return size, token.removeprefix(_TOKEN_PREFIX).decode()
+        return raw.removeprefix(_TOKEN_PREFIX).decode()
     except (binascii.Error, ValueError):
         raise InvalidRequestError(
-            "page_token must be the next_page_token of an earlier answer", field="page_token"
+            "page_token must be the next_page_token of an earlier answer", field=path
         ) from None
-
-
-def page_token(product_id: str) -> str:
-    """Makes the token of the page that comes after a product."""
-    return base64.urlsafe_b64encode(_TOKEN_PREFIX + product_id.encode()).decode()
 
 
 def _check_size(message: _HasTexts, further: Sequence[str], limits: Limits, path: str) -> None:

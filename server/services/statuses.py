@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
@@ -11,15 +12,21 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from server.errors import (
     DOMAIN,
     CatalogueStaleError,
+    DeadlineTooShortError,
     EncoderContractError,
     EncoderFailedError,
     EncoderMismatchError,
     EncoderUnavailableError,
     InvalidRequestError,
+    PermissionDeniedError,
     ProductNotFoundError,
+    RateLimitedError,
     ServerBusyError,
     ServerStoppingError,
+    SlowMessageError,
+    TooManyBytesError,
     TwinshelfError,
+    UnauthenticatedError,
 )
 
 logger = logging.getLogger(__name__)
@@ -34,6 +41,12 @@ CODES: dict[type[TwinshelfError], int] = {
     EncoderUnavailableError: code_pb2.UNAVAILABLE,
     ServerStoppingError: code_pb2.UNAVAILABLE,
     ServerBusyError: code_pb2.RESOURCE_EXHAUSTED,
+    DeadlineTooShortError: code_pb2.RESOURCE_EXHAUSTED,
+    TooManyBytesError: code_pb2.RESOURCE_EXHAUSTED,
+    SlowMessageError: code_pb2.DEADLINE_EXCEEDED,
+    UnauthenticatedError: code_pb2.UNAUTHENTICATED,
+    PermissionDeniedError: code_pb2.PERMISSION_DENIED,
+    RateLimitedError: code_pb2.RESOURCE_EXHAUSTED,
 }
 INTERNAL_SENTENCE = (
     "Something failed inside the server; its log has the reason under this request id"
@@ -67,6 +80,10 @@ def status_of(error: BaseException, request_id: str) -> status_pb2.Status:
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=facts),
         request_info,
     ]
+    if error.retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(math.ceil(1000 * error.retry_after_s))
+        details.append(retry)
     message = _cut(error.message, LONGEST_MESSAGE)
     if isinstance(error, InvalidRequestError):
         violation = error_details_pb2.BadRequest.FieldViolation(

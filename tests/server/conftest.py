@@ -35,6 +35,8 @@ def config(tmp_path: Path) -> ServerConfig:
     return ServerConfig(
         address="127.0.0.1:0",
         catalogue=tmp_path / "catalogue",
+        metrics_address="",
+        canary_interval_s=60,  # what tests count and hold up are their own offers
         watch_interval_s=0.02,
         drain_timeout_s=5,
         image_limit_bytes=64 * 1024,

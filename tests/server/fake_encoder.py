@@ -77,6 +77,9 @@ class FakeEncoder:
     async def refresh(self) -> EncoderContract:
         return self.contract
 
+    async def statistics(self) -> None:
+        return None
+
     async def close(self) -> None:
         pass
 

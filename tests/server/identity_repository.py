@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from onnx import TensorProto, helper
 
+from export.digest import files_digest
+from export.encoder_models import RECORD
+from export.manifest import list_files
 from tests.model_repository.tiny_graphs import save_graph, value
 
 MODEL = "identity"
@@ -27,4 +32,13 @@ def write_identity_repository(root: Path, version: int = 1) -> Path:
     (root / MODEL / "configs").mkdir(exist_ok=True)
     pinned = f"version_policy {{ specific {{ versions: [{version}] }} }}\n"
     (root / MODEL / "configs" / f"v{version}.pbtxt").write_text(config + pinned)
+    write_manifest(root, version)
     return root
+
+
+def write_manifest(root: Path, version: int = 1) -> None:
+    """Writes the list of the version's files, as they are now."""
+    graph = root / MODEL / str(version) / "model.onnx"
+    manifest = list_files(root, version, [MODEL], [graph], warmup_from=[root])
+    values = {"digest": files_digest(root, [graph]), **asdict(manifest)}
+    (graph.parent / RECORD).write_text(json.dumps(values), "utf-8")

@@ -38,10 +38,10 @@ def test_a_flag_wins_over_its_variable_and_that_over_the_default() -> None:
 
 def test_values_are_read_by_the_type_of_the_field() -> None:
     config = read_config(
-        ["--catalogue=here", "--encode-timeout-s=2.5"], {"TWINSHELF_IN_FLIGHT_COUNT": "7"}
+        ["--catalogue=here", "--encode-timeout-s=2.5"], {"TWINSHELF_IN_FLIGHT_LIMIT": "7"}
     )
     assert (config.catalogue, config.encode_timeout_s) == (Path("here"), 2.5)
-    assert config.in_flight_count == 7
+    assert config.in_flight_limit == 7
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ async def test_more_requests_than_may_wait_are_refused(
         await may_end.wait()
 
     encoder.gate = gate
-    small = dataclasses.replace(config, in_flight_count=1, waiting_count=0)
+    small = dataclasses.replace(config, in_flight_limit=1, waiting_count=0)
     server, port = await create_server(small, encoder)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         running = asyncio.ensure_future(match(channel, title="mug"))
@@ -206,6 +206,7 @@ async def start_program(folder: Path, *arguments: str) -> asyncio.subprocess.Pro
         "-m",
         "server",
         "--address=127.0.0.1:0",
+        "--metrics-address=127.0.0.1:0",
         f"--model-repository={folder / 'repository'}",
         "--encoder-thread-count=1",
         *arguments,

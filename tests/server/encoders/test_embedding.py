@@ -11,9 +11,9 @@ import pytest
 
 from server.encoders.embedding import (
     OfferEmbedding,
+    checked_half,
     query_vector,
     score_products,
-    split_output,
     stored_vector,
 )
 from server.encoders.modalities import Pattern, Weights
@@ -75,25 +75,17 @@ def test_inner_product_and_score_are_the_weighted_mean_of_cosines(
         assert math.isnan(scores.text[i]) == (offer.text is None or product.text is None)
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_what_an_ensemble_answers_is_split_into_unit_halves(pattern: Pattern) -> None:
-    embedding = random_embedding(np.random.default_rng(1), pattern)
-    image, text = embedding.image, embedding.text
-    if image is not None and text is not None:
-        row = np.concatenate([math.sqrt(0.2) * image, math.sqrt(0.8) * text]).astype(np.float32)
-    else:
-        row = image if image is not None else text
-    split = split_output(row, pattern, CONTRACT)
-    for got, expected in ((split.image, image), (split.text, text)):
-        assert (got is None) == (expected is None)
-        if got is not None:
-            np.testing.assert_allclose(got, expected, atol=1e-6)
+def test_a_row_of_another_length_is_refused() -> None:
+    row = np.ones(24, dtype=np.float32)
+    assert checked_half(row, 24) is row
+    with pytest.raises(ValueError, match=r"embedding must be \(25,\), got \(24,\)"):
+        checked_half(row, 25)
 
 
-@pytest.mark.parametrize("row", [np.full(24, np.nan), np.zeros(24), np.ones(24), np.ones(25)])
+@pytest.mark.parametrize("row", [np.full(24, np.nan), np.zeros(24), np.ones(24)])
 def test_rows_that_are_no_embedding_are_refused(row: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="must"):
-        split_output(row.astype(np.float32), Pattern.IMAGE, CONTRACT)
+    with pytest.raises(ValueError, match="must have length 1"):
+        OfferEmbedding(image=row.astype(np.float32), text=None)
 
 
 def test_weights_are_normalised_over_what_is_there() -> None:

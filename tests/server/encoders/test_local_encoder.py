@@ -14,7 +14,11 @@ from server.encoders.embedding import OfferEmbedding
 from server.encoders.encoder import EncoderInput
 from server.encoders.local_encoder import LocalEncoder
 from server.errors import EncoderContractError, EncoderUnavailableError, InvalidRequestError
-from tests.model_repository.tiny_repository import TinyVersion, publish_tiny_version
+from tests.model_repository.tiny_repository import (
+    TinyVersion,
+    publish_tiny_version,
+    write_manifest,
+)
 from tests.model_repository.triton_calls import photo
 from tests.server.fake_encoder import make_contract
 from training.preprocessing.images import decode_image
@@ -139,5 +143,23 @@ def test_a_version_without_a_contract_is_refused(tmp_path: Path) -> None:
     publish_tiny_version(tmp_path)
     path = tmp_path / "text_encoder" / "configs" / "v1.pbtxt"
     path.write_text(path.read_text().replace("twinshelf_contract", "something_else"))
+    write_manifest(tmp_path)
     with pytest.raises(EncoderContractError, match="twinshelf_contract"):
         LocalEncoder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["image_tower/1/model.onnx", "text_preprocess/1/preprocessing/texts.py"]
+)
+def test_a_file_that_was_changed_since_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    publish_tiny_version(tmp_path)
+    with (tmp_path / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(EncoderContractError, match=f"{name} of version 1 was changed"):
+        LocalEncoder(tmp_path)
+
+
+def test_of_a_photo_and_a_text_that_both_fail_the_photo_is_named(encoder: LocalEncoder) -> None:
+    (error,) = encoder.encode_now([EncoderInput(image=b"no photo", text="tea")])
+    assert isinstance(error, InvalidRequestError)
+    assert error.field == "image"

@@ -77,7 +77,7 @@ async def test_one_broken_photo_fails_alone_with_the_sentence_of_the_model(
 @pytest.mark.parametrize(
     "message",
     [
-        "in ensemble 'product_encoder', text is wrong",
+        "in ensemble 'text_encoder', text is wrong",
         "Failed to process the request(s) for model instance 'text_0', message: "
         "TritonModelException: text is wrong\n\nAt:\n  /models/model.py(3): execute\n",
         "[request id: <id_unknown>] text is wrong",
@@ -92,6 +92,17 @@ async def test_decorations_of_triton_are_stripped(
     assert isinstance(error, InvalidRequestError)
     assert error.message == "text is wrong"
     assert error.field == "text"
+
+
+async def test_an_error_says_whose_it_is_where_both_are_there(
+    triton: FakeTriton, encoder: TritonEncoder
+) -> None:
+    contract = await encoder.refresh()
+    triton.failure = (grpc.StatusCode.INVALID_ARGUMENT, "it is wrong")
+    for row, field in zip(ROWS, ("image", "text", "image"), strict=True):
+        (error,) = await encoder.encode([row], contract)
+        assert isinstance(error, InvalidRequestError)
+        assert error.field == field
 
 
 async def test_requests_are_in_flight_together(triton: FakeTriton, encoder: TritonEncoder) -> None:
@@ -178,17 +189,6 @@ async def test_an_embedding_of_an_encoder_that_has_changed_meanwhile_is_thrown_a
     assert "has just changed" in error.message
 
 
-async def test_waiting_is_bounded(triton: FakeTriton) -> None:
-    encoder = await TritonEncoder.open(f"127.0.0.1:{triton.port}", version=0, timeout_s=0.2)
-    contract = await encoder.refresh()
-    triton.before_answer = asyncio.Event().wait
-    async with asyncio.timeout(5):
-        (error,) = await encoder.encode(ROWS[:1], contract)
-    assert isinstance(error, EncoderUnavailableError)
-    assert "within 0.2 s" in error.message
-    await encoder.close()
-
-
 @pytest.mark.parametrize(
     "row", [np.full(16, np.nan), np.zeros(16), np.ones(16), np.ones(5)], ids=str
 )
@@ -224,7 +224,7 @@ async def test_a_version_that_the_configuration_insists_on_is_checked(triton: Fa
 @pytest.mark.parametrize(
     ("model", "text", "sentence"),
     [
-        ("product_encoder", "", "product_encoder .* has no parameter twinshelf_contract"),
+        ("text_encoder", "", "text_encoder .* has no parameter twinshelf_contract"),
         ("image_encoder", contract_json("other"), "were not published together"),
     ],
 )

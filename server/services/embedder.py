@@ -1,0 +1,138 @@
+"""Embedding under admission: from a row to its embedding, without ever cancelling the encoder.
+
+Cancelled inferences crash Triton (upstream server issues 7368 and 8034). So what was sent runs to
+its end in a task of its own, and keeps its place until then; only those who wait may leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from server.encoders.contract import EncoderContract
+from server.encoders.embedding import OfferEmbedding
+from server.encoders.encoder import Encoder, EncoderInput
+from server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
+from server.services.admission import Admission, Place, Work
+from server.services.costs import embedding_cost
+from server.services.encoder_pulse import EncoderPulse, fresh
+from server.telemetry.metrics import Metrics
+from server.telemetry.tracing import span
+
+Answer = OfferEmbedding | TwinshelfError
+
+
+class Embedder:
+    """Embeds one row at a time for each of many callers. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        encoder: Encoder,
+        admission: Admission,
+        pulse: EncoderPulse,
+        encode_timeout_s: float,
+        metrics: Metrics,
+    ) -> None:
+        """Takes the parts that it works with."""
+        self._encoder = encoder
+        self._admission = admission
+        self._pulse = pulse
+        self._encode_timeout_s = encode_timeout_s
+        self._metrics = metrics
+        self._jobs: set[asyncio.Task[Answer]] = set()
+        self._late_count = 0
+        pulse.listen(lambda error: admission.turn_away(lambda: fresh(error)))
+
+    async def embed(
+        self,
+        row: EncoderInput,
+        contract: EncoderContract,
+        *,
+        is_patient: bool,
+        deadline_s: float | None,
+    ) -> OfferEmbedding:
+        """Embeds a row.
+
+        Args:
+            row: A photo, a text, or both.
+            contract: The contract that the row was made for.
+            is_patient: Whether it may wait for a place as long as it takes.
+            deadline_s: When the caller will have gone, by `time.monotonic`; None never.
+
+        Raises:
+            InvalidRequestError: If the row cannot be embedded.
+            ServerBusyError: If it would wait too long for a place.
+            EncoderUnavailableError: If the encoder is away, or does not answer in time.
+            TwinshelfError: If the encoder fails otherwise.
+        """
+        self._pulse.check()
+        work = Work(
+            pattern=row.pattern,
+            cost=embedding_cost(row),
+            is_patient=is_patient,
+            deadline_s=deadline_s,
+        )
+        with span("admission"), self._metrics.stage("admission"):
+            place = await self._admission.enter(work)
+        job = asyncio.ensure_future(self._encode(row, contract, place))
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        with self._metrics.stage("encode"):
+            answer = await self._wait_for(job)
+        if isinstance(answer, TwinshelfError):
+            raise answer
+        return answer
+
+    async def close(self, timeout_s: float) -> None:
+        """Waits until the encoder has answered all that was sent, or until the time is over."""
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=timeout_s)
+
+    async def _encode(self, row: EncoderInput, contract: EncoderContract, place: Place) -> Answer:
+        self._pulse.begin(row.pattern)
+        is_measured = False
+        try:
+            with span(f"encode {row.pattern.key}"):
+                (answer,) = await self._encoder.encode([row], contract)
+            # A refused photo says nothing of how fast the towers are.
+            is_measured = isinstance(answer, OfferEmbedding)
+            return answer
+        finally:
+            self._pulse.end(row.pattern)
+            place.leave(time.monotonic(), is_measured=is_measured)
+
+    async def _wait_for(self, job: asyncio.Task[Answer]) -> Answer:
+        loss = self._pulse.loss
+        first: set[asyncio.Future[Any]] = {job, loss}
+        await asyncio.wait(
+            first, timeout=self._encode_timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if job.done():
+            return job.result()
+        self._note_late(job)
+        if loss.done():
+            return fresh(loss.result())
+        return EncoderUnavailableError(
+            f"the encoder did not answer within {self._encode_timeout_s:g} s; repeat the request"
+        )
+
+    def _note_late(self, job: asyncio.Task[Answer]) -> None:
+        """Counts a job that nobody waits for any more, until the encoder answers it."""
+
+        def forget(late: asyncio.Task[Answer]) -> None:
+            """Takes the answer, so that an error of it does not count as never seen."""
+            self._late_count -= 1
+            self._metrics.set_stuck_calls(self._late_count)
+            if not late.cancelled():
+                late.exception()
+
+        self._late_count += 1
+        self._metrics.set_stuck_calls(self._late_count)
+        job.add_done_callback(forget)
+
+
+def at_field(error: InvalidRequestError, path: str) -> InvalidRequestError:
+    """Returns the error of a row with the path of the message that the row was made of."""
+    return InvalidRequestError(error.message, field=f"{path}.{error.field}", facts=error.facts)

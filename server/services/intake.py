@@ -1,0 +1,147 @@
+"""Reading what callers send, in bounded memory and time.
+
+gRPC reads a message whole before it hands it over. What can be bounded is how many large or slow
+ones are under way at a time, how long each may take, and how many streams are open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from server.errors import (
+    InvalidRequestError,
+    ServerBusyError,
+    ServerStoppingError,
+    SlowMessageError,
+    TooManyBytesError,
+)
+
+# Whatever arrives within it is no burden: a text, or a photo over a good line.
+_PROMPT_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings:
+    """The bounds of reading; see `ServerConfig` for their meaning."""
+
+    slow_message_limit: int
+    stream_limit: int
+    message_timeout_s: float
+    stream_idle_timeout_s: float
+
+
+class Intake:
+    """Messages that are being read, over all calls. Belongs to one event loop."""
+
+    def __init__(self, settings: IntakeSettings) -> None:
+        """Takes the bounds."""
+        self._settings = settings
+        self._slow_count = 0
+        self._stream_count = 0
+        self._stopping: asyncio.Event = asyncio.Event()
+
+    def stop(self) -> None:
+        """Lets streams end once they have answered what was sent."""
+        self._stopping.set()
+
+    async def read_one(self, context: grpc.aio.ServicerContext) -> bytes:
+        """Returns the only message of a call.
+
+        Raises:
+            InvalidRequestError: If the call ends without a message.
+            TooManyBytesError: If it is slow, and many others are.
+            SlowMessageError: If it takes too long.
+        """
+        reading = asyncio.ensure_future(context.read())
+        try:
+            if not await _is_done(reading, _PROMPT_S):
+                with self._slow_message():
+                    if not await _is_done(reading, self._settings.message_timeout_s):
+                        raise SlowMessageError(
+                            "the message of the request did not arrive within "
+                            f"{self._settings.message_timeout_s:g} s"
+                        )
+            raw = reading.result()
+        finally:
+            reading.cancel()
+        if not isinstance(raw, bytes):
+            raise InvalidRequestError("the call ended without a message", field="")
+        return raw
+
+    async def read_all(self, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        """Yields the messages of a stream until the caller has sent all, or the server stops.
+
+        Raises:
+            SlowMessageError: If the next message takes longer than a stream may be idle.
+            ServerStoppingError: If the server stops.
+        """
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            while True:
+                reading = asyncio.ensure_future(context.read())
+                try:
+                    await asyncio.wait(
+                        {reading, stopping},
+                        timeout=self._settings.stream_idle_timeout_s,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                    raw = self._result(reading)
+                finally:
+                    reading.cancel()
+                if not isinstance(raw, bytes):
+                    return
+                yield raw
+        finally:
+            stopping.cancel()
+
+    @contextmanager
+    def open_stream(self) -> Iterator[None]:
+        """Counts a stream while its body runs.
+
+        Raises:
+            ServerBusyError: If too many are open.
+        """
+        if self._stream_count >= self._settings.stream_limit:
+            raise ServerBusyError(
+                f"{self._stream_count} streams are open already; repeat the call later",
+                retry_after_s=1.0,
+            )
+        self._stream_count += 1
+        try:
+            yield
+        finally:
+            self._stream_count -= 1
+
+    def _result(self, reading: asyncio.Future[Any]) -> Any:
+        if reading.done():
+            return reading.result()
+        if self._stopping.is_set():
+            raise ServerStoppingError("the server is stopping; repeat what was not answered")
+        raise SlowMessageError(
+            f"the stream sent nothing for {self._settings.stream_idle_timeout_s:g} s"
+        )
+
+    @contextmanager
+    def _slow_message(self) -> Iterator[None]:
+        if self._slow_count >= self._settings.slow_message_limit:
+            raise TooManyBytesError(
+                f"{self._slow_count} large or slow messages are being read already; "
+                "repeat the request later",
+                retry_after_s=0.5,
+            )
+        self._slow_count += 1
+        try:
+            yield
+        finally:
+            self._slow_count -= 1
+
+
+async def _is_done(reading: asyncio.Future[Any], timeout_s: float) -> bool:
+    await asyncio.wait({reading}, timeout=timeout_s)
+    return reading.done()

@@ -1,0 +1,225 @@
+"""What happens to every call before and after its method: reading, bounds, statuses, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+
+from protos.twinshelf.v1 import matching_service_pb2 as pb
+from protos.twinshelf.v1.product_pb2 import Product
+from server.config import ServerConfig
+from server.encoders.encoder import EncoderInput
+from server.serving import create_server
+from tests.server.calls import error_info, match, match_request, matching, upsert
+from tests.server.fake_encoder import FakeEncoder
+
+MATCH = "/twinshelf.v1.MatchingService/MatchProduct"
+MATCH_MANY = "/twinshelf.v1.MatchingService/MatchProducts"
+UPSERT = "/twinshelf.v1.CatalogService/UpsertProducts"
+GARBAGE = b"\xff\xff\xff\xff\x00garbage"
+
+
+async def never() -> AsyncIterator[bytes]:
+    """Sends nothing and does not end."""
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def code_of(call: object) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call  # type: ignore[misc]
+    return raised.value.code()
+
+
+@pytest.mark.parametrize("name", ["MatchProduct", "GetProduct", "ListProducts", "DeleteProducts"])
+async def test_bytes_that_are_no_message_are_an_invalid_argument(
+    channel: grpc.aio.Channel, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = "MatchingService" if name == "MatchProduct" else "CatalogService"
+    with pytest.raises(grpc.aio.AioRpcError, match="no protobuf message") as raised:
+        await channel.unary_unary(f"/twinshelf.v1.{service}/{name}")(GARBAGE)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert error_info(raised.value).reason == "INVALID_REQUEST"
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("method", [MATCH_MANY, UPSERT])
+async def test_bytes_that_are_no_message_end_a_stream_after_what_came_before(
+    channel: grpc.aio.Channel, method: str
+) -> None:
+    call = channel.stream_stream(method)(iter([b"", GARBAGE]))
+    answers = []
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        async for answer in call:
+            answers.append(answer)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(answers) == 1
+
+
+async def test_a_call_without_a_message_is_an_invalid_argument(channel: grpc.aio.Channel) -> None:
+    call = channel.stream_unary(MATCH)(iter(()))
+    assert await code_of(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_slow_messages_are_bounded_in_time_and_number_and_hold_up_no_other(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    bounded = dataclasses.replace(config, slow_message_count=2, message_timeout_s=0.6)
+    server, port = await create_server(bounded, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await upsert(channel, [Product(product_id="p", title="mug")])
+        slow = [channel.stream_unary(MATCH)(never()) for _ in range(2)]
+        await asyncio.sleep(0.2)
+        refused = channel.stream_unary(MATCH)(never())
+        assert await code_of(refused) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await match(channel, title="mug")).matches
+        for call in slow:
+            assert await code_of(call) is grpc.StatusCode.DEADLINE_EXCEEDED
+    await server.stop()
+
+
+async def test_streams_are_bounded_in_number_and_idle_ones_end(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    bounded = dataclasses.replace(config, stream_count=2, stream_idle_timeout_s=0.5)
+    server, port = await create_server(bounded, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        idle = [channel.stream_stream(MATCH_MANY)(never()) for _ in range(2)]
+        await asyncio.sleep(0.2)
+        refused = channel.stream_stream(MATCH_MANY)(never())
+        assert await code_of(anext(aiter(refused))) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        for call in idle:
+            assert await code_of(anext(aiter(call))) is grpc.StatusCode.DEADLINE_EXCEEDED
+        await upsert(channel, [Product(product_id="p", title="mug")])
+    await server.stop()
+
+
+async def test_a_stream_whose_caller_does_not_read_is_ended_and_holds_nothing(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    bounded = dataclasses.replace(config, send_timeout_s=0.3, stream_in_flight_count=4)
+    server, port = await create_server(bounded, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        long = "x" * 60_000
+        await upsert(
+            channel,
+            [Product(product_id=str(i), title=f"mug {i}", description=long) for i in range(40)],
+        )
+        request = pb.MatchProductsRequest(request=match_request(title="mug", match_count=40))
+        # Raw bytes: the asyncio client reads a message only when it is asked for one.
+        deaf = channel.stream_stream(MATCH_MANY)(
+            iter([request.SerializeToString()] * 50), timeout=30
+        )
+        await asyncio.sleep(1.5)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            async for _ in deaf:
+                pass
+        assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert "read none of its answers" in (raised.value.details() or "")
+        assert (await match(channel, title="mug 1")).matches
+    await server.stop()
+
+
+async def test_a_stop_ends_idle_streams_at_once_and_answers_what_was_sent(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    may_end = asyncio.Event()
+
+    async def gate(inputs: list[EncoderInput]) -> None:
+        await may_end.wait()
+
+    server, port = await create_server(config, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await upsert(channel, [Product(product_id="p", title="mug")])
+        encoder.gate = gate
+
+        async def one_and_no_end() -> AsyncIterator[pb.MatchProductsRequest]:
+            yield pb.MatchProductsRequest(request=match_request(title="mug"))
+            await asyncio.Event().wait()
+
+        call = matching(channel).MatchProducts(one_and_no_end())
+        answer = asyncio.ensure_future(anext(aiter(call)))
+        await asyncio.sleep(0.2)
+        stopping = asyncio.ensure_future(server.stop())
+        await asyncio.sleep(0.1)
+        may_end.set()
+        assert (await answer).response.matches
+        assert await code_of(anext(aiter(call))) is grpc.StatusCode.UNAVAILABLE
+        async with asyncio.timeout(config.drain_timeout_s / 2):
+            await stopping
+
+
+async def test_more_bytes_than_may_be_held_are_refused_until_others_are_answered(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    may_end, sent = asyncio.Event(), asyncio.Event()
+
+    async def gate(inputs: list[EncoderInput]) -> None:
+        sent.set()
+        await may_end.wait()
+
+    bounded = dataclasses.replace(
+        config, held_limit_bytes=1024 * 1024, image_limit_bytes=1024 * 1024
+    )
+    server, port = await create_server(bounded, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await upsert(channel, [Product(product_id="p", title="mug")])
+        encoder.gate = gate
+        first = asyncio.ensure_future(match(channel, image=b"a" * 400_000))
+        await sent.wait()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await match(channel, image=b"b" * 400_000)
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert error_info(raised.value).reason == "TOO_MANY_BYTES"
+        small = asyncio.ensure_future(match(channel, image=b"small"))
+        may_end.set()
+        await asyncio.gather(first, small)
+        await match(channel, image=b"b" * 400_000)
+    await server.stop()
+
+
+async def test_the_request_id_of_the_caller_comes_back_with_an_error(
+    channel: grpc.aio.Channel,
+) -> None:
+    call = matching(channel).MatchProduct(
+        match_request(match_count=0, title="mug"), metadata=(("x-request-id", "mine"),)
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    assert b"mine" in dict(raised.value.trailing_metadata())["grpc-status-details-bin"]
+
+
+async def test_a_long_answer_is_cut_to_pages_that_hold_every_match_once(
+    channel: grpc.aio.Channel,
+) -> None:
+    long = "x" * 60_000
+    products = [
+        Product(product_id=f"p{i:03}", title=f"mug {i}", description=long) for i in range(100)
+    ]
+    for some in itertools.batched(products, 20) if hasattr(itertools, "batched") else [products]:
+        await upsert(channel, some)
+    request = match_request(title="mug", match_count=90)
+    found: list[str] = []
+    sizes = []
+    while True:
+        answer = await matching(channel).MatchProduct(request)
+        found += [each.product.product_id for each in answer.matches]
+        sizes.append(answer.ByteSize())
+        if not answer.next_page_token:
+            break
+        request.page_token = answer.next_page_token
+    assert len(sizes) > 2
+    assert max(sizes) < 2.2 * 1024 * 1024
+    assert len(found) == len(set(found)) == 90
+
+
+@pytest.mark.parametrize("token", ["nonsense", "YWZ0ZXI6", "YWZ0ZXI6LTE=", "YWZ0ZXI6OTk5OTk5"])
+async def test_a_page_token_of_no_answer_is_refused(channel: grpc.aio.Channel, token: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="page_token must be") as raised:
+        await match(channel, title="mug", page_token=token)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT

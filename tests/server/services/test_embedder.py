@@ -1,0 +1,142 @@
+"""Embedding under admission: what was sent is never cancelled, and keeps its place to the end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.encoders.encoder import EncoderInput
+from server.errors import EncoderUnavailableError, InvalidRequestError
+from server.services.admission import Admission, AdmissionSettings
+from server.services.embedder import Embedder
+from server.services.encoder_pulse import EncoderPulse
+from server.telemetry.metrics import Metrics
+from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder
+
+ROW = EncoderInput(image=None, text="query: mug")
+
+
+class Stage:
+    """An embedder whose encoder answers when the test says so."""
+
+    def __init__(self, *, encode_timeout_s: float = 20, place_limit: float = 1) -> None:
+        self.encoder = FakeEncoder()
+        self.may_answer = asyncio.Event()
+        self.sent = asyncio.Event()
+        self.cancelled_count = 0
+        self.encoder.gate = self._hold
+        self.admission = Admission(
+            AdmissionSettings(place_limit=place_limit, waiting_limit=100, wait_limit_s=100)
+        )
+        self.pulse = EncoderPulse(60)
+        self.metrics = Metrics()
+        self.embedder = Embedder(
+            encoder=self.encoder,
+            admission=self.admission,
+            pulse=self.pulse,
+            encode_timeout_s=encode_timeout_s,
+            metrics=self.metrics,
+        )
+
+    async def _hold(self, inputs: list[EncoderInput]) -> None:
+        self.sent.set()
+        try:
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.cancelled_count += 1
+            raise
+
+    def embed(self, row: EncoderInput = ROW) -> asyncio.Task[object]:
+        return asyncio.ensure_future(
+            self.embedder.embed(row, self.encoder.contract, is_patient=False, deadline_s=None)
+        )
+
+    def stuck_call_count(self) -> float:
+        value = self.metrics.registry.get_sample_value("twinshelf_stuck_calls")
+        assert value is not None
+        return value
+
+
+async def test_a_caller_that_leaves_cancels_nothing_and_its_place_stays_taken() -> None:
+    stage = Stage()
+    leaving = stage.embed()
+    await stage.sent.wait()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    waiting = stage.embed()
+    await asyncio.sleep(0.01)
+    assert stage.encoder.in_flight == 1
+    assert stage.admission.waiting_count == 1
+    stage.may_answer.set()
+    await waiting
+    assert stage.cancelled_count == 0
+    assert (stage.encoder.in_flight, stage.admission.in_flight) == (0, 0)
+
+
+async def test_a_caller_that_leaves_while_it_waits_sends_nothing() -> None:
+    stage = Stage()
+    first = stage.embed()
+    await stage.sent.wait()
+    waiting = stage.embed()
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    stage.may_answer.set()
+    await first
+    assert stage.encoder.texts == ["query: mug"]
+
+
+async def test_an_answer_that_takes_too_long_is_not_waited_for_and_is_counted_until_it_comes() -> (
+    None
+):
+    stage = Stage(encode_timeout_s=0.05)
+    with pytest.raises(EncoderUnavailableError, match=r"within 0\.05 s"):
+        await stage.embed()
+    assert stage.stuck_call_count() == 1
+    assert stage.admission.in_flight > 0
+    stage.may_answer.set()
+    await stage.embedder.close(5)
+    assert stage.stuck_call_count() == 0
+    assert stage.admission.in_flight == 0
+    assert stage.cancelled_count == 0
+
+
+async def test_those_in_flight_hear_of_a_loss_at_once_and_new_ones_are_refused() -> None:
+    stage = Stage(place_limit=10)
+    tasks = [stage.embed() for _ in range(3)]
+    await stage.sent.wait()
+    stage.pulse.lose(EncoderUnavailableError("the encoder is stuck"))
+    for task in [*tasks, stage.embed()]:
+        with pytest.raises(EncoderUnavailableError, match="the encoder is stuck"):
+            await task
+    assert stage.encoder.in_flight == 3
+    stage.may_answer.set()
+    await stage.embedder.close(5)
+    assert stage.cancelled_count == 0
+    stage.pulse.recover()
+    await stage.embed()
+
+
+async def test_those_who_wait_for_a_place_hear_of_a_loss_too() -> None:
+    stage = Stage()
+    first = stage.embed()
+    await stage.sent.wait()
+    waiting = stage.embed()
+    await asyncio.sleep(0.01)
+    stage.pulse.lose(EncoderUnavailableError("the encoder is stuck"))
+    async with asyncio.timeout(2):
+        for task in (first, waiting):
+            with pytest.raises(EncoderUnavailableError, match="the encoder is stuck"):
+                await task
+    assert stage.admission.waiting_count == 0
+    stage.may_answer.set()
+    await stage.embedder.close(5)
+
+
+async def test_a_refused_row_raises_its_error() -> None:
+    stage = Stage()
+    stage.may_answer.set()
+    with pytest.raises(InvalidRequestError, match="JPEG"):
+        await stage.embed(EncoderInput(image=BROKEN_IMAGE, text=None))
+    assert stage.admission.in_flight == 0

@@ -1,0 +1,108 @@
+"""The watch over the encoder: a hang is seen in time, told to all, and over when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+
+import grpc
+import pytest
+
+from server.config import ServerConfig
+from server.encoders.encoder import EncoderInput
+from server.encoders.modalities import Pattern
+from server.errors import EncoderFailedError
+from server.serving import create_server
+from tests.server.calls import match
+from tests.server.fake_encoder import FakeEncoder
+from tests.server.test_serving import NOT_SERVING, SERVING, wait_for_health
+
+STUCK_AFTER_S = 0.4
+
+
+@pytest.fixture
+def watched(config: ServerConfig) -> ServerConfig:
+    return dataclasses.replace(config, canary_interval_s=0.05, stuck_after_s=STUCK_AFTER_S)
+
+
+class Freezer:
+    """Holds up every input of the modalities that are frozen, canaries included."""
+
+    def __init__(self, encoder: FakeEncoder) -> None:
+        self.frozen = Pattern.NONE
+        self.thawed = asyncio.Event()
+        encoder.gate = self._hold
+
+    async def _hold(self, inputs: list[EncoderInput]) -> None:
+        if inputs[0].pattern & self.frozen:
+            await self.thawed.wait()
+
+
+@pytest.mark.parametrize("frozen", [Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH])
+async def test_an_encoder_that_hangs_is_noticed_without_any_caller_and_so_is_its_return(
+    watched: ServerConfig, encoder: FakeEncoder, frozen: Pattern
+) -> None:
+    freezer = Freezer(encoder)
+    server, port = await create_server(watched, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await wait_for_health(channel, SERVING)
+        freezer.frozen = frozen
+        await wait_for_health(channel, NOT_SERVING)
+        with pytest.raises(grpc.aio.AioRpcError, match="stuck") as raised:
+            await match(channel, title="mug")
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        freezer.frozen = Pattern.NONE
+        freezer.thawed.set()
+        await wait_for_health(channel, SERVING)
+        await match(channel, title="mug")
+    await server.stop()
+
+
+async def test_callers_without_a_deadline_hear_of_a_hang_while_they_wait(
+    watched: ServerConfig, encoder: FakeEncoder
+) -> None:
+    freezer = Freezer(encoder)
+    small = dataclasses.replace(watched, in_flight_limit=2)
+    server, port = await create_server(small, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await wait_for_health(channel, SERVING)
+        freezer.frozen = Pattern.BOTH
+        start_s = time.monotonic()
+        calls = [asyncio.ensure_future(match(channel, title=f"mug {i}")) for i in range(20)]
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+        # Far below the encode time-out; generous, for the machine may be busy.
+        assert time.monotonic() - start_s < watched.encode_timeout_s - 1
+        assert {error.code() for error in errors} == {grpc.StatusCode.UNAVAILABLE}
+        freezer.frozen = Pattern.NONE
+        freezer.thawed.set()
+        await wait_for_health(channel, SERVING)
+    await server.stop()
+
+
+async def test_an_encoder_that_fails_on_its_canaries_is_not_serving(
+    watched: ServerConfig, encoder: FakeEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, port = await create_server(watched, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await wait_for_health(channel, SERVING)
+        embed = encoder.embed
+        encoder.embed = lambda row: EncoderFailedError("the model has died")  # type: ignore[method-assign]
+        await wait_for_health(channel, NOT_SERVING)
+        assert "not serving: the model has died" in caplog.text
+        encoder.embed = embed  # type: ignore[method-assign]
+        await wait_for_health(channel, SERVING)
+    await server.stop()
+
+
+async def test_real_offers_that_are_answered_spare_the_canaries(
+    watched: ServerConfig, encoder: FakeEncoder
+) -> None:
+    patient = dataclasses.replace(watched, canary_interval_s=30)
+    server, port = await create_server(patient, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await wait_for_health(channel, SERVING)
+        await match(channel, title="mug")
+        await asyncio.sleep(0.3)
+        assert encoder.texts == ["query: mug"]
+    await server.stop()
