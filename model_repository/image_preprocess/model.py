@@ -1,7 +1,8 @@
 """Triton model `image_preprocess`: photos as bytes in, pixels out.
 
 `export` copies this file into a version folder, next to the preprocessing that the version was
-trained with and its settings. A photo that cannot be read fails its own request and no other.
+trained with and its settings. A photo that cannot be read fails its own request and no other;
+of a request of several photos every bad row is named.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from preprocessing.images import decode_images
 from preprocessing.settings import PreprocessingError, PreprocessingSettings
 
 VERSION_FOLDER = Path(__file__).resolve().parent
+MAX_NAMED_ROWS = 10
 
 
 class TritonPythonModel:
@@ -32,9 +34,16 @@ class TritonPythonModel:
     def _answer(self, request: Any) -> Any:
         photos = pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy().reshape(-1)
         rows = decode_images([bytes(photo) for photo in photos], self._settings)
-        for number, row in enumerate(rows):
-            if isinstance(row, PreprocessingError):
-                where = f"row {number}: " if len(rows) > 1 else ""
-                error = pb_utils.TritonError(f"{where}{row}", pb_utils.TritonError.INVALID_ARG)
-                return pb_utils.InferenceResponse(error=error)
+        if reasons := {n: str(r) for n, r in enumerate(rows) if isinstance(r, PreprocessingError)}:
+            sentence = _name_rows(reasons) if len(rows) > 1 else reasons[0]
+            error = pb_utils.TritonError(sentence, pb_utils.TritonError.INVALID_ARG)
+            return pb_utils.InferenceResponse(error=error)
         return pb_utils.InferenceResponse([pb_utils.Tensor("PIXELS", np.stack(rows))])
+
+
+def _name_rows(reasons: dict[int, str]) -> str:
+    """Joins the reasons of bad rows, so that a caller can send the others again by themselves."""
+    named = [f"row {number}: {reason}" for number, reason in reasons.items()]
+    if len(named) > MAX_NAMED_ROWS:
+        named = [*named[:MAX_NAMED_ROWS], f"and {len(named) - MAX_NAMED_ROWS} rows more"]
+    return "; ".join(named)

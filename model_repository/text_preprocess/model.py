@@ -1,19 +1,23 @@
 """Triton model `text_preprocess`: texts as UTF-8 bytes in, token ids and mask out.
 
 `export` copies this file into a version folder, next to the preprocessing that the version was
-trained with, its settings and its tokenizer. A bad text fails its own request and no other.
+trained with, its settings and its tokenizer. A bad text fails its own request and no other; of a
+request of several texts every bad row is named. `AFTER` is not read: an ensemble sets it so that
+this step waits for another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
-from preprocessing.settings import PreprocessingError, PreprocessingSettings
+from preprocessing.settings import PreprocessingSettings
 from preprocessing.tokens import TextTokenizer
 
 VERSION_FOLDER = Path(__file__).resolve().parent
+MAX_NAMED_ROWS = 10
 
 
 class TritonPythonModel:
@@ -35,11 +39,11 @@ class TritonPythonModel:
 
     def _answer(self, request: Any) -> Any:
         rows = pb_utils.get_input_tensor_by_name(request, "TEXT").as_numpy().reshape(-1)
-        try:
-            tokens = self._tokenizer.encode([_decode(row, n) for n, row in enumerate(rows)])
-        except PreprocessingError as error:
-            refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+        texts, reasons = _decode_rows(rows)
+        if reasons:
+            refusal = pb_utils.TritonError(_name_rows(reasons), pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=refusal)
+        tokens = self._tokenizer.encode(texts)
         return pb_utils.InferenceResponse(
             [
                 pb_utils.Tensor("INPUT_IDS", tokens.input_ids),
@@ -48,8 +52,21 @@ class TritonPythonModel:
         )
 
 
-def _decode(row: bytes, number: int) -> str:
-    try:
-        return bytes(row).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise PreprocessingError(f"row {number}: TEXT must be UTF-8, got {error.reason}") from error
+def _decode_rows(rows: Iterable[bytes]) -> tuple[list[str], dict[int, str]]:
+    """Reads rows as UTF-8; returns their texts, and of each bad row its number and the reason."""
+    texts: list[str] = []
+    reasons: dict[int, str] = {}
+    for number, row in enumerate(rows):
+        try:
+            texts.append(bytes(row).decode("utf-8"))
+        except UnicodeDecodeError as error:
+            reasons[number] = f"TEXT must be UTF-8, got {error.reason}"
+    return texts, reasons
+
+
+def _name_rows(reasons: dict[int, str]) -> str:
+    """Joins the reasons of bad rows, so that a caller can send the others again by themselves."""
+    named = [f"row {number}: {reason}" for number, reason in reasons.items()]
+    if len(named) > MAX_NAMED_ROWS:
+        named = [*named[:MAX_NAMED_ROWS], f"and {len(named) - MAX_NAMED_ROWS} rows more"]
+    return "; ".join(named)
