@@ -8,11 +8,13 @@ It is SHA-256 over one line per file, "<SHA-256 of the content>  <model>/<name>"
 Left out is what leaves embeddings as they are: the version number, the calibration, the thin
 `model.py`, batching and threads. So a version published again with a new calibration, or copied
 under another number, keeps its digest, and catalogues that were embedded with it stay valid.
+Who loads a version computes the digest again, from the files that its manifest names.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from export.encoder_models import GRAPHS, PREPROCESSORS
@@ -33,8 +35,30 @@ def version_digest(repository: Path, version: int) -> str:
     Raises:
         FileNotFoundError: If a file of the version is missing.
     """
-    lines = [f"{file_digest(path)}  {name}" for name, path in _files(repository, version)]
-    return PREFIX + hashlib.sha256("\n".join(sorted(lines, key=_name)).encode()).hexdigest()
+    return files_digest(repository, digest_files(repository, version))
+
+
+def digest_files(repository: Path, version: int) -> list[Path]:
+    """Returns the files of a version that the digest covers.
+
+    Raises:
+        FileNotFoundError: If there is no preprocessing.
+    """
+    found = [repository / model / str(version) / "model.onnx" for model in GRAPHS]
+    for model in PREPROCESSORS:
+        folder = repository / model / str(version)
+        if not (folder / "preprocessing").is_dir():
+            raise FileNotFoundError(f"no preprocessing in {folder}")
+        found += [folder / "settings.json", *sorted((folder / "preprocessing").glob("*.py"))]
+    found.append(repository / "text_preprocess" / str(version) / "tokenizer.json")
+    return found
+
+
+def files_digest(repository: Path, paths: Iterable[Path]) -> str:
+    """Joins the SHA-256 of files of a version into one digest; the version does not matter."""
+    files = {_versionless(repository, path): file_digest(path) for path in paths}
+    lines = "\n".join(f"{files[name]}  {name}" for name in sorted(files))
+    return PREFIX + hashlib.sha256(lines.encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
@@ -43,19 +67,6 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _name(line: str) -> str:
-    return line.partition("  ")[2]
-
-
-def _files(repository: Path, version: int) -> list[tuple[str, Path]]:
-    found = []
-    for model in GRAPHS:
-        found.append((model, "model.onnx"))
-    for model in PREPROCESSORS:
-        folder = repository / model / str(version) / "preprocessing"
-        if not folder.is_dir():
-            raise FileNotFoundError(f"no preprocessing in {folder.parent}")
-        sources = sorted(path.name for path in folder.glob("*.py"))
-        found += [(model, "settings.json"), *((model, f"preprocessing/{s}") for s in sources)]
-    found.append(("text_preprocess", "tokenizer.json"))
-    return [(f"{model}/{name}", repository / model / str(version) / name) for model, name in found]
+def _versionless(repository: Path, path: Path) -> str:
+    model, _, *name = path.relative_to(repository).parts
+    return "/".join((model, *name))

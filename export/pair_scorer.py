@@ -8,18 +8,19 @@ all its models: to serve the scorer beside an encoder, publish it as the encoder
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from export.configurations import ConfigurationError, config_path, read_config, write_config
-from export.digest import PREFIX, file_digest
+from export.digest import files_digest
+from export.encoder_models import RECORD
+from export.manifest import list_files
 from export.pair_scorer_graph import classifier_graph
 from export.pair_scorer_parity import PublishedPairScorer, check_pair_parity
 from export.pair_scorer_repository import (
@@ -107,7 +108,7 @@ def publish_pair_scorer(
     with staging(repository) as staged:
         # The number is decided once the digest is known: the same scorer keeps its own.
         _stage_files(scorer, run, staged, committed_file(repository, committed, *MODEL_FILE))
-        contract = _contract(scorer, settings, _digest(staged))
+        contract = _contract(scorer, settings, files_digest(staged, _digest_files(staged, 0)))
         held = _held_contracts(repository)
         number = version or _version_of(contract, held) or max([0, *held]) + 1
         is_new = held.get(number) != contract
@@ -123,6 +124,7 @@ def publish_pair_scorer(
             config = read_config(committed_file(repository, committed, model, CONFIG))
             pinned = pin_pair_config(config, version=number, contract=contract)
             write_config(pinned, config_path(staged, model, number))
+        _write_manifest(staged, number, contract, warmup_from=[repository, committed])
         complete_committed_files(repository, committed, MODELS)
         move_into_place(staged, repository, MODELS, number)
     return PairPublication(version=number, contract=contract, difference=difference, is_new=is_new)
@@ -149,13 +151,20 @@ def _stage_files(scorer: PairScorer, run: Path, staged: Path, model_file: Path) 
     graph.write_bytes(classifier_graph(scorer))
 
 
-def _digest(staged: Path) -> str:
-    """Returns SHA-256 over the files that decide probabilities, as `export.digest` does."""
-    folder = version_folder(staged, FEATURES_MODEL, 0)
-    sources = [*sorted(folder.rglob("*.py")), folder / FEATURE_NAMES, folder / STATISTICS]
-    lines = [f"{file_digest(path)}  {path.relative_to(folder).as_posix()}" for path in sources]
-    lines.append(f"{file_digest(version_folder(staged, CLASSIFIER_MODEL, 0) / GRAPH)}  {GRAPH}")
-    return PREFIX + hashlib.sha256("\n".join(lines).encode()).hexdigest()
+def _digest_files(staged: Path, version: int) -> list[Path]:
+    """Returns the files that decide probabilities."""
+    folder = version_folder(staged, FEATURES_MODEL, version)
+    graph = version_folder(staged, CLASSIFIER_MODEL, version) / GRAPH
+    return [*sorted(folder.rglob("*.py")), folder / FEATURE_NAMES, folder / STATISTICS, graph]
+
+
+def _write_manifest(
+    staged: Path, version: int, contract: dict[str, Any], *, warmup_from: Sequence[Path]
+) -> None:
+    covered = _digest_files(staged, version)
+    manifest = list_files(staged, version, MODELS, covered, warmup_from=warmup_from)
+    text = json.dumps({"digest": contract["digest"], **asdict(manifest)}, indent=2) + "\n"
+    (version_folder(staged, SCORER_MODEL, version) / RECORD).write_text(text, "utf-8")
 
 
 def _contract(scorer: PairScorer, settings: dict[str, Any], digest: str) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from export.configurations import (
     write_config,
 )
 from export.contract import build_contract, contract_to_json
-from export.digest import version_digest
+from export.digest import digest_files, version_digest
 from export.encoder_models import MODELS, PREPROCESSORS, PRODUCT_ENCODER, record_path
+from export.manifest import list_files
 from export.parity import ParityComparison, compare_probes
 from export.published import PublishedVersion
-from export.record import PublicationRecord, RunError, content_digest, source_digest
+from export.record import PublicationRecord, RunError, source_digest
 from export.reference import TorchReference
 from export.repository import (
     CONFIG,
@@ -106,7 +107,7 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
         contract = _stage_configs(encoder, staged, request, version, digest)
         if version in taken and not request.replaces:
             _check_same_encoder(repository, version, contract)
-        record = _pass_gate(encoder, staged, version, digest=digest, source=source)
+        record = _pass_gate(encoder, staged, request, version, digest=digest, source=source)
         record_path(staged, version).write_text(record.to_json(), "utf-8")
         complete_committed_files(repository, request.committed, MODELS)
         move_into_place(staged, repository, MODELS, version)
@@ -192,7 +193,13 @@ def _check_same_encoder(repository: Path, version: int, contract: str) -> None:
 
 
 def _pass_gate(
-    encoder: TrainedEncoder, staged: Path, version: int, *, digest: str, source: str
+    encoder: TrainedEncoder,
+    staged: Path,
+    request: PublishRequest,
+    version: int,
+    *,
+    digest: str,
+    source: str,
 ) -> PublicationRecord:
     comparison = ParityComparison(TorchReference(encoder), PublishedVersion(staged, version))
     logger.info("comparing raw photos and texts through torch and through the exported version")
@@ -210,11 +217,15 @@ def _pass_gate(
         )
         metrics = compare_retrieval(comparison, sample, encoder)
     report = comparison.report()
+    covered = digest_files(staged, version)
+    warmup_from = [request.repository, request.committed]
+    manifest = list_files(staged, version, MODELS, covered, warmup_from=warmup_from)
     return PublicationRecord(
         digest=digest,
         source=source,
-        content=content_digest(staged, version),
         row_count=report.row_count,
         embedding_difference=report.embedding_difference,
         metrics={pair.name: (pair.in_torch, pair.as_published) for pair in metrics},
+        files=manifest.files,
+        digest_files=manifest.digest_files,
     )

@@ -15,15 +15,14 @@ from typing import Self
 
 import export
 import training
-from export.configurations import config_path
 from export.digest import file_digest
-from export.encoder_models import MODELS, RECORD, record_path
+from export.encoder_models import MODELS, record_path
+from export.manifest import list_files
 from export.repository import (
     CONFIG,
     committed_file,
     is_complete,
     taken_versions,
-    version_folder,
 )
 
 # Files of a run that end up in a version; the calibration may be missing.
@@ -50,18 +49,20 @@ class PublicationRecord:
     Attributes:
         digest: Digest of the encoder, "sha256:" and 64 hex digits.
         source: SHA-256 of all that the version was made from, 64 hex digits.
-        content: SHA-256 of all files of the version but this one, 64 hex digits.
         row_count: Rows that the parity gate embedded both ways.
         embedding_difference: Largest difference that it saw.
         metrics: Retrieval metrics that it saw, of torch and of the version, by name.
+        files: Path of every file of the version but this one, below the repository, to its SHA-256.
+        digest_files: Those of them that the digest covers.
     """
 
     digest: str
     source: str
-    content: str
     row_count: int
     embedding_difference: float
     metrics: dict[str, tuple[float, float]]
+    files: dict[str, str]
+    digest_files: tuple[str, ...]
 
     def to_json(self) -> str:
         """Returns the record as a JSON object."""
@@ -78,7 +79,8 @@ class PublicationRecord:
             values = json.loads(text)
             metrics = {name: (pair[0], pair[1]) for name, pair in values["metrics"].items()}
             known = {field.name: values[field.name] for field in fields(cls)}
-            return cls(**(known | {"metrics": metrics}))
+            covered = tuple(values["digest_files"])
+            return cls(**(known | {"metrics": metrics, "digest_files": covered}))
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"not a record of a publication: {error!r}") from error
 
@@ -103,7 +105,8 @@ def find_unchanged(
             continue
         if not is_complete(repository, MODELS, candidate):
             continue
-        if record.content == content_digest(repository, candidate):
+        found = list_files(repository, candidate, MODELS, (), warmup_from=[repository])
+        if record.files == found.files:
             return candidate, record
     return None
 
@@ -142,19 +145,6 @@ def source_digest(run: Path, repository: Path, committed: Path) -> str:
         for name in (CONFIG, "model.py"):
             path = committed_file(repository, committed, model, name)
             lines.append(_line(f"{model}/{name}", path))
-    return _joined(lines)
-
-
-def content_digest(repository: Path, version: int) -> str:
-    """Computes SHA-256 of all files of a version but its record, as 64 hex digits."""
-    lines = []
-    for model in MODELS:
-        lines.append(_line(f"{model}/{CONFIG}", config_path(repository, model, version)))
-        folder = version_folder(repository, model, version)
-        for path in sorted(folder.rglob("*")):
-            place = path.relative_to(folder)
-            if path.is_file() and place.name != RECORD and "__pycache__" not in place.parts:
-                lines.append(_line(f"{model}/{place.as_posix()}", path))
     return _joined(lines)
 
 

@@ -18,7 +18,6 @@ RUN useradd --create-home twinshelf && mkdir /catalogue && chown twinshelf /cata
 USER twinshelf
 VOLUME /catalogue
 ENV TWINSHELF_ADDRESS=0.0.0.0:50051 \
-    TWINSHELF_TRITON=triton:8001 \
     TWINSHELF_CATALOGUE=/catalogue
 EXPOSE 50051
 # SIGTERM drains: running requests are answered before the process ends.

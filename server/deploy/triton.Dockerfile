@@ -15,12 +15,16 @@ RUN useradd --create-home twinshelf
 USER twinshelf
 ENV PYTHONDONTWRITEBYTECODE=1
 
-EXPOSE 8000 8001 8002
 ENV TWINSHELF_VERSION=1
-# The same options as `python -m server.triton` gives, but for the addresses: a container listens
-# to its network. --model-config-name chooses the encoder version.
-CMD ["sh", "-c", "exec tritonserver --model-repository=/models --model-control-mode=explicit \
+# Loopback alone: whoever is to reach it shares its network, as the matching service does in
+# compose.yaml. What could load models, read memory or write files needs a key that is drawn anew at
+# each start and told to nobody. --model-config-name chooses the encoder version.
+CMD ["sh", "-c", "key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \\n') \
+    && restricted=model-repository,shared-memory,trace,logging:twinshelf-key=$key \
+    && exec tritonserver --model-repository=/models --model-control-mode=explicit \
     --load-model=product_encoder --load-model=image_encoder --load-model=text_encoder \
-    --model-config-name=v${TWINSHELF_VERSION} --exit-timeout-secs=10"]
+    --model-config-name=v${TWINSHELF_VERSION} --exit-timeout-secs=10 \
+    --grpc-restricted-protocol=$restricted --http-restricted-api=$restricted \
+    --grpc-address=127.0.0.1 --http-address=127.0.0.1 --metrics-address=127.0.0.1"]
 HEALTHCHECK --interval=5s --timeout=3s --start-period=120s --retries=3 \
     CMD ["curl", "--fail", "--silent", "http://127.0.0.1:8000/v2/health/ready"]

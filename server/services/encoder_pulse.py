@@ -54,6 +54,17 @@ class EncoderPulse:
         """Whether something of the modality is under way."""
         return self._under_way[modality] > 0
 
+    def excuse(self, blind_s: float) -> None:
+        """Takes time out of every silence: this process was too busy to hear an answer.
+
+        Args:
+            blind_s: Seconds for which it did not come to look.
+        """
+        for modality in MODALITIES:
+            self._last_sign_s[modality] = min(
+                self._last_sign_s[modality] + blind_s, self._clock()
+            )
+
     def find_hang(self) -> EncoderUnavailableError | None:
         """Returns the error of an encoder that hangs; None while it does not."""
         for modality in MODALITIES:

@@ -79,7 +79,13 @@ class EncoderWatch:
             except Exception:  # the watch must outlive whatever goes wrong
                 logger.exception("not serving: the encoder could not be looked at")
                 self._health.set_serving(False)
-            await asyncio.sleep(min(_LOOK_INTERVAL_S, self._interval_s))
+            await self._sleep(min(_LOOK_INTERVAL_S, self._interval_s))
+
+    async def _sleep(self, interval_s: float) -> None:
+        """Waits until the next look; the time by which that comes late counts as nobody's."""
+        start_s = time.monotonic()
+        await asyncio.sleep(interval_s)
+        self._pulse.excuse(time.monotonic() - start_s - interval_s)
 
     def _look(self) -> None:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Starts Triton with one version of the encoders and keeps it until it is told to stop.
+"""Starts Triton with one version of the encoders and keeps it alive until it is told to stop.
 
     python -m server.triton --model-repository model_repository --version 1 --grpc-port 8001
 
@@ -8,16 +8,21 @@ Ctrl-C or SIGTERM stops it in order. Code and tests that need a server use `Trit
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final, Self
 
+from server.triton.healing import TritonKeeper, TritonLostError
 from server.triton.installation import TritonNotFoundError
+from server.triton.private_copy import PrivateFolderError
 from server.triton.process import TritonServer, TritonStartError
 from server.triton.repository import ENCODERS, RepositoryError, newest_version
 from server.triton.settings import TritonSettings
@@ -25,7 +30,13 @@ from server.triton.settings import TritonSettings
 logger = logging.getLogger(__name__)
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_LOOK_UP_S: Final = 1.0
+_REFUSALS: Final = (
+    PrivateFolderError,
+    RepositoryError,
+    TritonLostError,
+    TritonNotFoundError,
+    TritonStartError,
+)
 
 
 class _StopRequestedError(BaseException):
@@ -65,16 +76,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except _StopRequestedError:
             logger.info("Triton has stopped")
             return 0
-        except (RepositoryError, TritonNotFoundError, TritonStartError, ValueError) as error:
+        except (*_REFUSALS, ValueError) as error:
             logger.error("error: %s", error)
             return 1
 
 
 def _serve(options: argparse.Namespace, signals: _StopSignals) -> int:
     started_at = time.monotonic()
-    server = TritonServer(_settings(options))
-    logger.info("Triton is loading %s; its log is %s", ", ".join(options.models), options.log_file)
-    with server:
+    settings = _settings(options)
+    server = TritonServer(settings)
+    keeper = TritonKeeper(server, settings.models, stuck_after_s=options.stuck_after_s)
+    logger.info(
+        "Triton is loading %s; its log is %s", ", ".join(settings.models), settings.log_path
+    )
+    # In this order: what is outstanding is let go of when the server has stopped.
+    with contextlib.closing(keeper), server:
         logger.info(
             "Triton is ready after %.1f s: gRPC %s, HTTP %s, metrics %s; Ctrl-C stops it",
             time.monotonic() - started_at,
@@ -82,26 +98,26 @@ def _serve(options: argparse.Namespace, signals: _StopSignals) -> int:
             server.http_address,
             server.metrics_address,
         )
-        return _watch(server, signals)
-
-
-def _watch(server: TritonServer, signals: _StopSignals) -> int:
-    """Keeps an eye on a running server; returns the exit status once it is of no more use."""
-    dead_before = 0
-    # Python drops what a handler raises inside a finaliser: hence the look at `is_requested`.
-    while not signals.is_requested:
-        status = server.wait(_LOOK_UP_S)
-        if status is not None:
-            tail = server.log_tail()
-            logger.error("error: Triton ended by itself (%s). Its log ends:\n%s", status, tail)
-            return 1
-        dead = server.dead_model_count
-        # Seen twice, it is none that Triton is about to clear away, as when it unloads a model.
-        if dead and dead_before:
-            logger.error("error: %d of Triton's Python models died; start it again", dead)
-            return 1
-        dead_before = dead
+        # Python drops what a handler raises inside a finaliser: hence the look at `is_requested`.
+        while not signals.is_requested:
+            if reason := keeper.look():
+                keeper.heal(reason)
     return 0
+
+
+def _usable_log(path: Path) -> Path:
+    """Returns the file for the log, or one in the temporary folder when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+        return path
+    except OSError as error:
+        descriptor, other = tempfile.mkstemp(prefix="twinshelf-triton-", suffix=".log")
+        os.close(descriptor)
+        logger.warning(
+            "the log %s cannot be written (%s): it is %s instead", path, error.strerror, other
+        )
+        return Path(other)
 
 
 def _settings(options: argparse.Namespace) -> TritonSettings:
@@ -118,7 +134,7 @@ def _settings(options: argparse.Namespace) -> TritonSettings:
         http_port=options.http_port,
         metrics_port=options.metrics_port,
         ready_timeout_s=options.ready_timeout_s,
-        log_path=options.log_file,
+        log_path=_usable_log(options.log_file),
     )
 
 
@@ -136,6 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--http-port", type=int, default=8000, help="0 takes a free one")
     parser.add_argument("--metrics-port", type=int, default=8002, help="0 takes a free one")
     parser.add_argument("--ready-timeout-s", type=float, default=120.0)
+    parser.add_argument(
+        "--stuck-after-s",
+        type=float,
+        default=3.0,
+        help="start Triton again when a canary stays unanswered for so long and no model moves",
+    )
     parser.add_argument("--log-file", type=Path, default=Path(".cache/triton/triton.log"))
     return parser
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
+from typing import Final
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
 def children(pid: int) -> set[int]:
@@ -23,3 +27,21 @@ def is_alive(pid: int) -> bool:
         return False
     # The name of the program stands in brackets and may hold any character.
     return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def command_line(pid: int) -> list[str]:
+    """Returns the words that a process was started with; none when it is gone or a zombie."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return []
+
+
+def cpu_time_s(pid: int) -> float:
+    """Returns the processor time that a process has used; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    user, system = status.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / _TICKS_PER_S

@@ -77,8 +77,9 @@ class TritonInstallation:
     def make_backends(self, folder: Path) -> Path:
         """Returns a folder of backends: the server's own, or one put together below `folder`.
 
-        The wheel's files are copied (1 MB each) where links would do for most: for a backend in
-        Python the server resolves links, and refuses a library that lies outside its folder.
+        Files are copied (1 MB each) where links would do for most: for a backend in Python the
+        server resolves links, and refuses a library that lies outside its folder. The path of the
+        original may also have letters that the server cannot pass on.
         """
         if self.backends is not None:
             return self.backends
@@ -87,7 +88,11 @@ class TritonInstallation:
         backends = folder / "backends"
         shutil.copytree(self.python_backend, backends / "python")
         shutil.copy2(self.stub, backends / "python" / self.stub.name)
-        (backends / "onnxruntime").symlink_to(OUR_BACKENDS / "onnxruntime")
+        shutil.copytree(
+            OUR_BACKENDS / "onnxruntime",
+            backends / "onnxruntime",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
         return backends
 
 
@@ -143,6 +148,8 @@ def _from_wheel(prefix: Path, variables: Mapping[str, str]) -> TritonInstallatio
         "PATH": f"{prefix / 'bin'}{os.pathsep}{variables.get('PATH', os.defpath)}",
         "VIRTUAL_ENV": str(prefix),
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+        # Else the stub reads the path of the environment as ASCII where no locale is set.
+        "PYTHONUTF8": "1",
     }
     settings |= {name: variables.get(name, value) for name, value in MALLOC_SETTINGS.items()}
     if not description["has_cuda"]:
@@ -166,14 +173,21 @@ def _describe(prefix: Path) -> dict:
             "Run `make setup` to install it"
         )
     answer = subprocess.run(
-        [python, "-I", "-c", _DESCRIBE], capture_output=True, text=True, check=False, timeout=60
+        [python, "-I", "-X", "utf8", "-c", _DESCRIBE],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
     )
     if answer.returncode != 0:
         raise TritonNotFoundError(
             f"{python} does not run: {answer.stderr.strip()[-500:]}. "
             f"Remove {prefix} and run `make setup`"
         )
-    return json.loads(answer.stdout)
+    description = json.loads(answer.stdout)
+    # As this process spells paths, which may not be in UTF-8.
+    description["site_packages"] = os.fsdecode(description["site_packages"].encode())
+    return description
 
 
 def _check_packages(prefix: Path, packages: Mapping[str, str | None]) -> None:

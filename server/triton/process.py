@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http
 import http.client
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from server.triton.child_processes import children, is_alive
+from server.triton.command import server_command, tied_to_this_process
 from server.triton.installation import TritonInstallation, find_triton
-from server.triton.repository import check_version, config_name
+from server.triton.private_copy import copy_models, make_private_folder
+from server.triton.repository import check_version
 from server.triton.settings import TritonSettings, free_ports, listen
 
 logger = logging.getLogger(__name__)
 
 _READY_POLL_S: Final = 0.05
-# In-flight requests get this long when the server is told to stop.
-_EXIT_TIMEOUT_S: Final = 10
-
-# Asks the kernel to stop the server when the launcher dies, however that happens, and becomes the
-# server. A program of its own because Python code between fork and exec is not safe with threads.
-_EXEC_TIED_TO_PARENT: Final = """
-import ctypes, os, signal, sys
-PR_SET_PDEATHSIG = 1
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the launcher died")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
+_MODELS: Final = "models"
+# "failed to load 'fusion' version 1: ..." and "Poll failed for model directory 'fusion': ..."
+_LOAD_FAILURE: Final = re.compile(
+    r'^E.*\] "((?:failed to load|Poll failed for) .*)"$', re.MULTILINE
+)
 
 
 class TritonStartError(RuntimeError):
@@ -66,29 +60,32 @@ class TritonServer:
         """
         if settings.version is not None:
             check_version(settings.model_repository, settings.version, settings.models)
-        self._settings = settings
         self._installation = installation or find_triton()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
+        self._backends = Path()
         self._log_start = 0
         stated = (settings.grpc_port, settings.http_port, settings.metrics_port)
-        self._grpc_port, self._http_port, self._metrics_port = free_ports(settings.host, stated)
-        self._shm_prefix = f"twinshelf_{os.getpid()}_{self._grpc_port}_"
+        grpc_port, http_port, metrics_port = free_ports(settings.host, stated)
+        self._settings = dataclasses.replace(
+            settings, grpc_port=grpc_port, http_port=http_port, metrics_port=metrics_port
+        )
+        self._shm_prefix = f"twinshelf_{os.getpid()}_{grpc_port}_"
 
     @property
     def grpc_address(self) -> str:
         """Host and port of gRPC."""
-        return f"{self._settings.host}:{self._grpc_port}"
+        return f"{self._settings.host}:{self._settings.grpc_port}"
 
     @property
     def http_address(self) -> str:
         """Host and port of HTTP."""
-        return f"{self._settings.host}:{self._http_port}"
+        return f"{self._settings.host}:{self._settings.http_port}"
 
     @property
     def metrics_address(self) -> str:
         """Host and port of the Prometheus metrics, which are at /metrics."""
-        return f"{self._settings.host}:{self._metrics_port}"
+        return f"{self._settings.host}:{self._settings.metrics_port}"
 
     @property
     def pid(self) -> int | None:
@@ -113,18 +110,27 @@ class TritonServer:
     def start(self) -> None:
         """Starts the server and returns when all models are loaded, warm and ready.
 
+        What it serves is a copy of the models, made and checked by the first start and kept until
+        `stop`: a start after `kill` serves the very same.
+
         Raises:
+            RepositoryError: If a file of the version is not what was published.
+            PrivateFolderError: If there is no place for the copy.
             TritonStartError: If a port is taken, a model does not load, or it takes too long.
         """
         if self.is_running:
             raise TritonStartError("Triton is running already")
         self._check_ports()
-        self._folder = Path(tempfile.mkdtemp(prefix="twinshelf-triton-"))
+        is_first = self._folder is None
         try:
-            self._launch(self._folder)
+            folder = self._folder or self._prepare()
+            self._launch(folder)
             self._wait_until_ready()
         except BaseException:
-            self.stop()
+            if is_first:
+                self.stop()
+            else:
+                self.kill()
             raise
 
     def stop(self) -> None:
@@ -174,28 +180,6 @@ class TritonServer:
         told = [line for line in lines if line.strip() and not line.startswith(("|", "+--"))]
         return "\n".join(told[-line_count:])
 
-    def command(self, backends: Path) -> list[str]:
-        """Returns the command line, for a folder of backends."""
-        settings = self._settings
-        command = [
-            str(self._installation.binary),
-            f"--model-repository={settings.model_repository.resolve()}",
-            f"--backend-directory={backends}",
-            "--model-control-mode=explicit",
-            *(f"--load-model={model}" for model in settings.models),
-            f"--grpc-address={settings.host}",
-            f"--grpc-port={self._grpc_port}",
-            f"--http-address={settings.host}",
-            f"--http-port={self._http_port}",
-            f"--metrics-address={settings.host}",
-            f"--metrics-port={self._metrics_port}",
-            f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
-            f"--exit-timeout-secs={_EXIT_TIMEOUT_S}",
-        ]
-        if settings.version is not None:
-            command.append(f"--model-config-name={config_name(settings.version)}")
-        return command
-
     def __enter__(self) -> Self:
         """Starts the server."""
         self.start()
@@ -210,22 +194,26 @@ class TritonServer:
         """Stops the server."""
         self.stop()
 
+    def _prepare(self) -> Path:
+        """Makes the folder that the server is started from, with the models checked."""
+        folder = self._folder = make_private_folder()
+        self._backends = self._installation.make_backends(folder)
+        settings = self._settings
+        copy_models(settings.model_repository, settings.models, settings.version, folder / _MODELS)
+        return folder
+
     def _launch(self, folder: Path) -> None:
-        command = self.command(self._installation.make_backends(folder))
-        log_path = self._log_path()
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        with log_path.open("ab") as log:
+        command = server_command(
+            self._settings,
+            binary=self._installation.binary,
+            backends=self._backends,
+            models=folder / _MODELS,
+            shm_prefix=self._shm_prefix,
+        )
+        with self._open_log() as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    "-c",
-                    _EXEC_TIED_TO_PARENT,
-                    str(os.getpid()),
-                    *command,
-                ],
+                tied_to_this_process(command),
                 env={**os.environ, **self._installation.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -234,11 +222,19 @@ class TritonServer:
                 start_new_session=True,
             )
 
+    def _open_log(self) -> BinaryIO:
+        path = self._log_path()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("ab")
+        except OSError as error:
+            raise TritonStartError(f"the log {path} cannot be written: {error.strerror}") from error
+
     def _check_ports(self) -> None:
         ports = {
-            "grpc-port": self._grpc_port,
-            "http-port": self._http_port,
-            "metrics-port": self._metrics_port,
+            "grpc-port": self._settings.grpc_port,
+            "http-port": self._settings.http_port,
+            "metrics-port": self._settings.metrics_port,
         }
         for name, port in ports.items():
             try:
@@ -262,7 +258,11 @@ class TritonServer:
             time.sleep(_READY_POLL_S)
 
     def _reason(self) -> str:
-        tail = self.log_tail(400)
+        # What is told of the copy is true of the repository, which the reader knows.
+        repository = str(self._settings.model_repository)
+        tail = self.log_tail(400).replace(f"{self._folder}/{_MODELS}", repository)
+        if failed := _LOAD_FAILURE.findall(tail):
+            return "It says:\n" + "\n".join(reason.split("\\n")[0] for reason in failed)
         # All that matters stands behind this, if Triton came to say it.
         _, found, reason = tail.rpartition("error: creating server: ")
         if found:
@@ -270,7 +270,9 @@ class TritonServer:
         return "Its log ends:\n" + "\n".join(tail.splitlines()[-20:])
 
     def _is_ready(self) -> bool:
-        connection = http.client.HTTPConnection(self._settings.host, self._http_port, timeout=2)
+        connection = http.client.HTTPConnection(
+            self._settings.host, self._settings.http_port, timeout=2
+        )
         try:
             connection.request("GET", "/v2/health/ready")
             return connection.getresponse().status == http.HTTPStatus.OK

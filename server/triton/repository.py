@@ -86,6 +86,31 @@ def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCO
                     )
 
 
+def models_with_steps(
+    repository: Path, models: tuple[str, ...], version: int | None
+) -> tuple[str, ...]:
+    """Returns the models and all that their ensembles are made of, each once.
+
+    Args:
+        repository: Folder of models.
+        models: Names of the models that are asked for.
+        version: Version whose configurations are read; None reads the plain `config.pbtxt`.
+
+    Raises:
+        RepositoryError: If a configuration is missing or is none.
+    """
+    found: dict[str, None] = {}
+    waiting = list(models)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            plain = repository / name / "config.pbtxt"
+            path = plain if version is None else config_path(repository, name, version)
+            waiting += [step.model_name for step in read_config(path).ensemble_scheduling.step]
+    return tuple(found)
+
+
 def read_config(path: Path) -> model_config_pb2.ModelConfig:
     """Returns a parsed model configuration.
 

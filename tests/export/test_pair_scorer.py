@@ -19,7 +19,8 @@ from export.pair_scorer_graph import classifier_graph
 from export.pair_scorer_parity import PublishedPairScorer
 from export.pair_scorer_repository import MODELS, PARAMETER
 from export.repository import taken_versions
-from server.triton.repository import check_version
+from server.triton.manifest import check_files, read_manifests
+from server.triton.repository import check_version, models_with_steps
 from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
 from tests.training.pairs.made_pairs import make_pairs
 from training.pairs.probes import PairProbe
@@ -102,6 +103,14 @@ def test_the_contract_says_what_was_published(repository, run):
     assert contract["validation"]["f1"] == 0.9
     assert contract["digest"].startswith("sha256:") and len(contract["digest"]) == 71
     assert contract["neural_share"] == contract["published_neural_share"] == 0
+
+
+def test_every_file_is_listed_for_the_server_to_check(repository):
+    models = models_with_steps(repository, ("pair_scorer",), 1)
+    check_files(repository, 1, models, read_manifests(repository, 1))
+    (manifest,) = read_manifests(repository, 1)
+    assert manifest.models() == set(models)
+    assert manifest.digest == contract_of(repository, 1)["digest"]
 
 
 def test_a_neural_share_is_told_as_left_out(tmp_path, caplog):

@@ -117,8 +117,8 @@ def test_the_contract_is_read_from_the_ensemble(client: InferenceServerClient, m
 
 
 def test_only_the_chosen_version_is_served(client: InferenceServerClient) -> None:
-    models = client.get_model_repository_index().models
+    statistics = client.get_inference_statistics().model_stats
 
-    assert {each.version for each in models} == {"1"}
-    assert {each.state for each in models} == {"READY"}
-    assert {each.name for each in models} >= set(ENSEMBLES)
+    assert {each.version for each in statistics} == {"1"}
+    assert {each.name for each in statistics} >= set(ENSEMBLES)
+    assert all(client.is_model_ready(name) for name in ENSEMBLES)

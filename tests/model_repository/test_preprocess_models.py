@@ -9,6 +9,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.model_repository.tiny_repository import TinyVersion
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together, photo
+from tests.training.preprocessing.costly_photos import animated_webp
 from training.preprocessing.images import decode_image
 from training.preprocessing.tokens import TextTokenizer
 
@@ -89,17 +90,52 @@ def test_one_broken_photo_among_concurrent_requests_fails_alone(
             np.testing.assert_array_equal(answer["PIXELS"], expected)
 
 
-def test_a_broken_photo_in_a_request_of_several_is_named_by_its_row(
+def test_every_broken_photo_of_a_request_is_named_by_its_row(
     client: InferenceServerClient,
 ) -> None:
-    with pytest.raises(InferenceServerException, match="row 1: ") as caught:
-        infer(client, "image_preprocess", IMAGE=as_bytes([PHOTOS[0], b"GIF89a?", PHOTOS[1]]))
+    rows = [PHOTOS[0], b"GIF89a?", PHOTOS[1], b"", animated_webp((6300, 6300), (8, 8))]
+    with pytest.raises(InferenceServerException) as caught:
+        infer(client, "image_preprocess", IMAGE=as_bytes(rows))
 
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+    first, second, third = caught.value.message().split("; row ")
+    assert first.endswith("row 1: image is not a JPEG, PNG or WebP file")
+    assert second.startswith("3: image is empty")
+    assert third.startswith("4: image has 39.7 megapixels (6300 x 6300) as an animated WebP")
 
 
-def test_a_text_that_is_not_utf8_is_an_invalid_argument(client: InferenceServerClient) -> None:
-    with pytest.raises(InferenceServerException, match="row 1: TEXT must be UTF-8") as caught:
-        infer(client, "text_preprocess", TEXT=as_bytes([b"tea", b"\xff\xfe"]))
+def test_every_bad_text_of_a_request_is_named_by_its_row(client: InferenceServerClient) -> None:
+    with pytest.raises(InferenceServerException) as caught:
+        infer(client, "text_preprocess", TEXT=as_bytes([b"tea", b"\xff\xfe", b"cup", b"\xc3"]))
 
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+    expected = (
+        "row 1: TEXT must be UTF-8, got invalid start byte; "
+        "row 3: TEXT must be UTF-8, got unexpected end of data"
+    )
+    assert caught.value.message().endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("model", "tensor", "bad"),
+    [("image_preprocess", "IMAGE", b"GIF89a?"), ("text_preprocess", "TEXT", b"\xff")],
+)
+def test_of_very_many_bad_rows_ten_are_named_and_the_others_counted(
+    client: InferenceServerClient, model: str, tensor: str, bad: bytes
+) -> None:
+    with pytest.raises(InferenceServerException, match="and 22 rows more") as caught:
+        infer(client, model, **{tensor: as_bytes([bad] * 32)})
+
+    assert caught.value.message().count("row ") == 10
+
+
+def test_a_bad_row_does_not_hurt_requests_of_the_same_dynamic_batch(
+    client: InferenceServerClient,
+) -> None:
+    rows = [[b"tea", b"\xff"], [b"cup", b"tea"]] * 8
+    answers = infer_together(
+        client, "text_preprocess", [{"TEXT": as_bytes(texts)} for texts in rows]
+    )
+
+    for texts, answer in zip(rows, answers, strict=True):
+        assert isinstance(answer, dict if b"cup" in texts else InferenceServerException)

@@ -2,20 +2,26 @@
 
 Everything but the towers is the real thing: the committed configurations and thin models, the
 project's preprocessing and a tokenizer of its own. It is written here, not by `export`, so that the
-tests of the repository say what a published version must look like.
+tests of the repository say what a published version must look like; the digest and the list of the
+files are those of `export`.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from google.protobuf import text_format
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from tritonclient.grpc import model_config_pb2
 
+from export.digest import digest_files, version_digest
+from export.encoder_models import RECORD
+from export.manifest import list_files
 from tests.model_repository.tiny_graphs import save_fusion, save_image_tower, save_text_tower
 from training.preprocessing.settings import PreprocessingSettings
 
@@ -48,28 +54,33 @@ class TinyVersion:
 
 def publish_tiny_version(repository: Path, version: int = 1) -> TinyVersion:
     """Writes a version into a repository; versions differ in their weights."""
+    tokenizer_path = _write_what_embeds(repository, version)
     for committed in (COMMITTED / name for name in ENCODER_MODELS):
         model = repository / committed.name
-        (model / str(version)).mkdir(parents=True)
+        (model / str(version)).mkdir(parents=True, exist_ok=True)
         (model / "configs").mkdir(exist_ok=True)
         shutil.copy(committed / "config.pbtxt", model)
         if (committed / "warmup").is_dir():
             shutil.copytree(committed / "warmup", model / "warmup", dirs_exist_ok=True)
         config = _exact_config(committed / "config.pbtxt", version)
         (model / "configs" / f"v{version}.pbtxt").write_text(text_format.MessageToString(config))
-    tokenizer_path = _publish_preprocessing(repository, version)
-    vocabulary_size = Tokenizer.from_file(str(tokenizer_path)).get_vocab_size()
-    tiny = TinyVersion(
+    write_manifest(repository, version)
+    return TinyVersion(
         repository=repository,
         version=version,
         settings=SETTINGS,
         tokenizer_path=tokenizer_path,
         fusion_weight=FUSION_WEIGHT,
     )
-    save_image_tower(tiny.onnx_path("image_tower"), SETTINGS.image_size_px, seed=version)
-    save_text_tower(tiny.onnx_path("text_tower"), vocabulary_size, seed=100 + version)
-    save_fusion(tiny.onnx_path("fusion"), FUSION_WEIGHT)
-    return tiny
+
+
+def write_manifest(repository: Path, version: int = 1) -> None:
+    """Writes the list of a version's files, as they are now."""
+    covered = digest_files(repository, version)
+    manifest = list_files(repository, version, ENCODER_MODELS, covered, warmup_from=[repository])
+    values = {"digest": version_digest(repository, version), **asdict(manifest)}
+    path = repository / "product_encoder" / str(version) / RECORD
+    path.write_text(json.dumps(values, indent=2), "utf-8")
 
 
 def contract(version: int) -> dict[str, object]:
@@ -77,7 +88,7 @@ def contract(version: int) -> dict[str, object]:
     return {
         "contract_version": 1,
         "encoder_version": version,
-        "digest": f"sha256:{version:064x}",
+        "digest": _digest(version),
         "image_dim": EMBEDDING_DIM,
         "text_dim": EMBEDDING_DIM,
         "embedding_dim": 2 * EMBEDDING_DIM,
@@ -112,18 +123,35 @@ def _exact_config(path: Path, version: int) -> model_config_pb2.ModelConfig:
     return config
 
 
-def _publish_preprocessing(repository: Path, version: int) -> Path:
+@cache
+def _digest(version: int) -> str:
+    """Files of equal versions are equal in every repository, and so are their digests."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write_what_embeds(Path(folder), version)
+        return version_digest(Path(folder), version)
+
+
+def _write_what_embeds(repository: Path, version: int) -> Path:
+    """Writes the files that the digest covers, and the thin models; returns the tokenizer's."""
     for model in PREPROCESSING_MODELS:
         folder = repository / model / str(version)
-        shutil.copy(COMMITTED / model / "model.py", folder)
         shutil.copytree(
             PROJECT / "training" / "preprocessing",
             folder / "preprocessing",
             ignore=shutil.ignore_patterns("__pycache__"),
         )
+        shutil.copy(COMMITTED / model / "model.py", folder)
         (folder / "settings.json").write_text(SETTINGS.to_json(), "utf-8")
     path = repository / "text_preprocess" / str(version) / "tokenizer.json"
     _word_tokenizer().save(str(path))
+    vocabulary_size = Tokenizer.from_file(str(path)).get_vocab_size()
+    graphs = {
+        name: repository / name / str(version) / "model.onnx"
+        for name in ("image_tower", "text_tower", "fusion")
+    }
+    save_image_tower(graphs["image_tower"], SETTINGS.image_size_px, seed=version)
+    save_text_tower(graphs["text_tower"], vocabulary_size, seed=100 + version)
+    save_fusion(graphs["fusion"], FUSION_WEIGHT)
     return path
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from server.config import read_config
-from server.triton.installation import TritonInstallation
-from server.triton.process import TritonServer
+from server.triton.command import RESTRICTED, RESTRICTED_HEADER
 from server.triton.repository import ENCODERS
-from server.triton.settings import TritonSettings
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEPLOY = PROJECT / "server" / "deploy"
@@ -39,17 +39,46 @@ def test_triton_reads_photos_and_texts_with_the_versions_of_the_lock() -> None:
         assert re.search(rf"^{name}=={re.escape(version)}\s", lock, re.MULTILINE)
 
 
-def test_the_container_loads_what_the_launcher_loads(tmp_path: Path) -> None:
-    server = TritonServer(
-        TritonSettings(model_repository=tmp_path),
-        TritonInstallation(binary=tmp_path / "tritonserver", backends=tmp_path),
-    )
+def test_the_container_loads_what_the_launcher_loads() -> None:
     text = joined_lines("triton.Dockerfile")
 
-    assert "--model-control-mode=explicit" in server.command(tmp_path)
-    assert "--model-control-mode=explicit" in text
     assert re.findall(r"--load-model=(\w+)", text) == list(ENCODERS)
     assert "--model-config-name=v${TWINSHELF_VERSION}" in text
+
+
+def test_the_models_of_the_container_cannot_be_changed_by_callers() -> None:
+    text = joined_lines("triton.Dockerfile")
+
+    assert f"restricted={','.join(RESTRICTED)}:{RESTRICTED_HEADER}=$key" in text
+    assert "--grpc-restricted-protocol=$restricted --http-restricted-api=$restricted" in text
+
+
+def test_the_key_is_drawn_anew_by_each_start() -> None:
+    (script,) = re.findall(r'CMD \["sh", "-c", (".*")\]', joined_lines("triton.Dockerfile"))
+    shown = json.loads(script).replace("exec tritonserver", "echo")
+
+    answers = [
+        subprocess.run(["sh", "-c", shown], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+
+    keys = [re.findall(rf"{RESTRICTED_HEADER}=(\w+)", answer) for answer in answers]
+    assert all(re.fullmatch("[0-9a-f]{32}", key) for pair in keys for key in pair)
+    assert [len(pair) for pair in keys] == [2, 2]
+    assert keys[0] != keys[1]
+
+
+def test_triton_is_reached_through_the_matching_service_alone() -> None:
+    text = joined_lines("triton.Dockerfile")
+    triton, server = (services("compose.yaml")[name] for name in ("triton", "server"))
+
+    assert re.findall(r"--(\w+)-address=(\S+?)[\s\"]", text) == [
+        (name, "127.0.0.1") for name in ("grpc", "http", "metrics")
+    ]
+    assert triton["network_mode"] == "service:server"
+    assert "ports" not in triton
+    # Triton's network is there once the service is: the service cannot wait for Triton.
+    assert "depends_on" not in server
 
 
 def test_the_service_is_configured_by_variables_that_it_knows() -> None:
@@ -59,7 +88,7 @@ def test_the_service_is_configured_by_variables_that_it_knows() -> None:
     config = read_config([], environment)
 
     assert config.address == "0.0.0.0:50051"
-    assert config.triton == "triton:8001"
+    assert config.triton == "127.0.0.1:8001"
     assert config.catalogue == Path("/catalogue")
 
 
@@ -72,9 +101,8 @@ def test_the_compose_files_name_files_and_services_that_exist() -> None:
     assert set(services("compose.gpu.yaml")) <= set(services("compose.yaml"))
 
 
-def test_ports_are_published_to_this_machine_only() -> None:
-    for service in services("compose.yaml").values():
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+def test_only_the_service_is_published_and_to_this_machine_only() -> None:
+    assert services("compose.yaml")["server"]["ports"] == ["127.0.0.1:50051:50051"]
 
 
 def test_copied_files_are_let_through_by_the_ignore_file() -> None:

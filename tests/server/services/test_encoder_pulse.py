@@ -53,6 +53,20 @@ async def test_answers_to_others_are_signs_of_life_of_the_same_modality_only() -
     assert "no text" in error.message
 
 
+async def test_time_in_which_this_process_did_not_look_is_no_silence() -> None:
+    clock = Clock()
+    pulse = EncoderPulse(2.0, clock)
+    pulse.begin(Pattern.TEXT)
+    clock.now = 5.0
+    pulse.excuse(4.5)
+    assert pulse.find_hang() is None
+    assert pulse.silence_s(Pattern.TEXT) == 0.5
+    clock.now = 7.0
+    assert pulse.find_hang() is not None
+    pulse.excuse(100)
+    assert pulse.silence_s(Pattern.TEXT) == 0
+
+
 async def test_a_loss_is_told_until_the_encoder_is_back() -> None:
     pulse = EncoderPulse(2.0)
     pulse.check()

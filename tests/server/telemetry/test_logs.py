@@ -136,6 +136,16 @@ def test_configuring_again_takes_the_place_of_what_was() -> None:
     assert first.getvalue() == "" and second.getvalue().count("once") == 1
 
 
+def test_libraries_stay_quiet_at_debug_and_at_error() -> None:
+    stream = open_log("text", "debug")
+    logging.getLogger("grpc._cython.cygrpc").debug("a turn of the loop")
+    logger.debug("ours")
+    assert "ours" in stream.getvalue() and "turn" not in stream.getvalue()
+    stream = open_log("text", "error")
+    logging.getLogger("asyncio").warning("of no matter")
+    assert stream.getvalue() == ""
+
+
 @pytest.mark.parametrize(
     ("code", "duration_s", "is_stream", "level"),
     [

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from server.triton.__main__ import main
 from server.triton.child_processes import children, is_alive
 from server.triton.settings import listen
-from tests.server.identity_repository import MODEL, write_identity_repository
+from tests.server.identity_repository import MODEL, write_identity_repository, write_manifest
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 60
@@ -92,36 +93,70 @@ def test_a_killed_launcher_leaves_no_orphans(launcher: subprocess.Popen[str]) ->
 
 
 @pytest.mark.triton
-@pytest.mark.parametrize(
-    ("victim", "message"),
-    [("server", "Triton ended by itself"), ("model", "1 of Triton's Python models died")],
-)
-def test_a_server_of_no_more_use_ends_the_launcher_with_an_error(
-    launcher: subprocess.Popen[str], victim: str, message: str
-) -> None:
-    below = descendants(launcher.pid)
-    (server,) = children(launcher.pid)
-    (model,) = children(server)
-
-    os.kill(server if victim == "server" else model, signal.SIGKILL)
-
-    assert launcher.wait(DEADLINE_S) == 1
-    assert launcher.stderr is not None
-    assert message in launcher.stderr.read()
-    assert not wait_until_gone(below)
-
-
-@pytest.mark.triton
 def test_a_model_that_does_not_load_ends_the_launcher_with_the_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_identity_repository(tmp_path)
     (tmp_path / MODEL / "1" / "model.onnx").write_bytes(b"not a graph")
+    write_manifest(tmp_path)
 
     assert main(command(tmp_path, "--version=1")) == 1
 
     assert "error: Triton did not start" in caplog.text
-    assert f"load failed for model '{MODEL}'" in caplog.text
+    assert f"failed to load '{MODEL}' version 1: " in caplog.text
+
+
+def test_a_changed_file_is_an_error_that_names_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_identity_repository(tmp_path)
+    with (tmp_path / MODEL / "1" / "model.onnx").open("ab") as file:
+        file.write(b"\n")
+
+    assert main(command(tmp_path)) == 1
+
+    assert f"error: {MODEL}/1/model.onnx of version 1 was changed" in caplog.text
+
+
+def test_a_log_that_cannot_be_written_goes_elsewhere_with_a_line_that_says_where(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    write_identity_repository(tmp_path)
+    (tmp_path / "file").touch()
+    with listen("127.0.0.1", 0) as holder:  # ends the launcher once it has chosen the log
+        port = f"--grpc-port={holder.getsockname()[1]}"
+        log = f"--log-file={tmp_path / 'file' / 'logs' / 'triton.log'}"
+        assert main([*command(tmp_path), log, port]) == 1
+
+    (other,) = tmp_path.glob("twinshelf-triton-*.log")
+    assert f"cannot be written (Not a directory): it is {other} instead" in caplog.text
+
+
+@pytest.mark.triton
+@pytest.mark.parametrize("name", ["My Projects/mödel's", "x" * 200, "link"])
+def test_any_path_of_the_repository_will_do(tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    if name == "link":
+        place.symlink_to(write_identity_repository(tmp_path / "models"))
+    else:
+        write_identity_repository(place)
+    (tmp_path / "tmp dir").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server.triton", *command(place)],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path / "tmp dir")},  # and no HOME
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr is not None
+        told = ""
+        for line in process.stderr:
+            told += line
+            if "Triton is ready" in line:
+                process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0, told
 
 
 def test_an_unknown_version_is_an_error_that_lists_the_others(

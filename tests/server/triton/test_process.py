@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tritonclient import grpc as triton
 
 from server.triton.installation import TritonInstallation
 from server.triton.process import TritonServer, TritonStartError
+from server.triton.repository import RepositoryError
 from server.triton.settings import TritonSettings, listen
 from tests.server.identity_repository import MODEL, write_identity_repository
 
@@ -21,6 +23,11 @@ def ask(address: str) -> list[list[float]]:
     with triton.InferenceServerClient(address) as client:
         tensor = triton.InferInput("X", [1, 2], "FP32").set_data_from_numpy(sent)
         return client.infer(MODEL, [tensor], client_timeout=30).as_numpy("Y").tolist()
+
+
+def settings_for(tmp_path: Path, **changes: Any) -> TritonSettings:
+    repository = write_identity_repository(tmp_path / "models")
+    return TritonSettings(model_repository=repository, models=(MODEL,), **changes)
 
 
 def fake_server(tmp_path: Path, script: str) -> TritonInstallation:
@@ -63,7 +70,9 @@ def test_a_model_that_does_not_load_is_named_with_the_reason(tmp_path: Path) -> 
     (repository / MODEL / "1" / "model.onnx").unlink()
     server = TritonServer(TritonSettings(model_repository=repository, models=(MODEL,)))
 
-    with pytest.raises(TritonStartError, match=f"(?s)'{MODEL}'.*there is no ONNX file") as caught:
+    with pytest.raises(
+        TritonStartError, match=f"(?s)'{MODEL}'.*there is no ONNX file .*/model.onnx"
+    ) as caught:
         server.start()
 
     assert len(str(caught.value)) < 1500
@@ -73,7 +82,7 @@ def test_a_model_that_does_not_load_is_named_with_the_reason(tmp_path: Path) -> 
 def test_a_taken_port_is_named_with_its_option(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as holder:
         port = holder.getsockname()[1]
-        settings = TritonSettings(model_repository=tmp_path, metrics_port=port)
+        settings = settings_for(tmp_path, metrics_port=port)
         server = TritonServer(settings, fake_server(tmp_path, "exec sleep 60"))
 
         with pytest.raises(TritonStartError, match=rf"127.0.0.1:{port} .*--metrics-port"):
@@ -81,16 +90,14 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path) -> None:
 
 
 def test_a_server_that_ends_at_once_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    server = TritonServer(
-        TritonSettings(model_repository=tmp_path), fake_server(tmp_path, "echo no licence; exit 7")
-    )
+    server = TritonServer(settings_for(tmp_path), fake_server(tmp_path, "echo no licence; exit 7"))
 
     with pytest.raises(TritonStartError, match="(?s)did not start.*no licence"):
         server.start()
 
 
 def test_a_server_that_is_never_ready_is_given_up_in_time(tmp_path: Path) -> None:
-    settings = TritonSettings(model_repository=tmp_path, ready_timeout_s=0.3)
+    settings = settings_for(tmp_path, ready_timeout_s=0.3)
     server = TritonServer(settings, fake_server(tmp_path, "echo loading; exec sleep 60"))
 
     with pytest.raises(TritonStartError, match="(?s)not ready after 0.3 s.*loading"):
@@ -100,7 +107,7 @@ def test_a_server_that_is_never_ready_is_given_up_in_time(tmp_path: Path) -> Non
 
 
 def test_a_server_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> None:
-    settings = TritonSettings(model_repository=tmp_path, ready_timeout_s=0.3, stop_timeout_s=0.2)
+    settings = settings_for(tmp_path, ready_timeout_s=0.3, stop_timeout_s=0.2)
     server = TritonServer(
         settings, fake_server(tmp_path, "trap '' TERM; while true; do sleep 60; done")
     )
@@ -113,7 +120,7 @@ def test_a_server_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> 
 
 def test_the_log_goes_where_it_is_told_and_is_appended_to(tmp_path: Path) -> None:
     log_path = tmp_path / "logs" / "triton.log"
-    settings = TritonSettings(model_repository=tmp_path, log_path=log_path)
+    settings = settings_for(tmp_path, log_path=log_path)
     for number in (1, 2):
         with pytest.raises(TritonStartError) as caught:
             TritonServer(settings, fake_server(tmp_path, f"echo start {number}; exit 1")).start()
@@ -121,3 +128,27 @@ def test_the_log_goes_where_it_is_told_and_is_appended_to(tmp_path: Path) -> Non
 
     assert "start 1" not in str(caught.value)
     assert log_path.read_text().split() == ["start", "1", "start", "2"]
+
+
+def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = settings_for(tmp_path, log_path=tmp_path / "file" / "logs" / "triton.log")
+
+    with pytest.raises(TritonStartError, match=r"triton\.log cannot be written: Not a directory"):
+        TritonServer(settings, fake_server(tmp_path, "exec sleep 60")).start()
+
+
+@pytest.mark.triton
+def test_a_start_after_a_crash_serves_what_was_checked_and_a_new_start_checks_again(
+    tmp_path: Path,
+) -> None:
+    repository = write_identity_repository(tmp_path)
+    server = TritonServer(TritonSettings(model_repository=repository, version=1, models=(MODEL,)))
+    with server:
+        (repository / MODEL / "1" / "model.onnx").write_bytes(b"another")
+        server.kill()
+        server.start()
+        assert ask(server.grpc_address) == [[1.0, 2.0]]
+
+    with pytest.raises(RepositoryError, match="model.onnx of version 1 was changed"):
+        server.start()

@@ -1,0 +1,96 @@
+"""Tests of a running Triton that nobody can change the models of; by gRPC and by HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tritonclient import grpc as triton
+from tritonclient.utils import InferenceServerException
+
+from server.triton.command import RESTRICTED_HEADER, server_command
+from server.triton.process import TritonServer
+from server.triton.settings import TritonSettings
+from tests.server.identity_repository import MODEL, write_identity_repository
+
+CODE = b"import os; os.abort()"
+OVERRIDE = {"config": '{"backend": "python"}', "file:1/model.py": "aW1wb3J0IG9z"}
+Client = triton.InferenceServerClient
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    repository = write_identity_repository(tmp_path_factory.mktemp("models"))
+    settings = TritonSettings(model_repository=repository, version=1, models=(MODEL,))
+    with TritonServer(settings) as running:
+        yield running
+
+
+@pytest.mark.triton
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c, h: c.load_model(MODEL, headers=h),
+        lambda c, h: c.load_model(
+            "foreign", h, config=OVERRIDE["config"], files={"file:1/model.py": CODE}
+        ),
+        lambda c, h: c.unload_model(MODEL, headers=h),
+        lambda c, h: c.get_model_repository_index(headers=h),
+        lambda c, h: c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]}, headers=h),
+        lambda c, h: c.get_trace_settings(headers=h),
+        lambda c, h: c.update_log_settings({"log_verbose_level": 1}, headers=h),
+        lambda c, h: c.register_system_shared_memory("region", "/twinshelf", 16, headers=h),
+        lambda c, h: c.get_system_shared_memory_status(headers=h),
+        lambda c, h: c.get_cuda_shared_memory_status(headers=h),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {f"triton-grpc-protocol-{RESTRICTED_HEADER}": "guess"}])
+def test_grpc_refuses_what_could_change_models_or_read_memory(
+    server: TritonServer, call: Callable[[Client, dict[str, str]], object], headers: dict[str, str]
+) -> None:
+    with triton.InferenceServerClient(server.grpc_address) as client:
+        with pytest.raises(InferenceServerException, match="protocol is restricted"):
+            call(client, headers)
+        assert client.is_model_ready(MODEL)
+        assert not client.is_model_ready("foreign")
+
+
+@pytest.mark.triton
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", f"/v2/repository/models/{MODEL}/load", {}),
+        ("POST", "/v2/repository/models/foreign/load", {"parameters": OVERRIDE}),
+        ("POST", f"/v2/repository/models/{MODEL}/unload", {}),
+        ("POST", "/v2/repository/index", {}),
+        ("POST", "/v2/trace/setting", {"trace_level": ["TIMESTAMPS"]}),
+        ("POST", f"/v2/models/{MODEL}/trace/setting", {"trace_level": ["TIMESTAMPS"]}),
+        ("POST", "/v2/logging", {"log_verbose_level": 1}),
+        ("POST", "/v2/systemsharedmemory/region/a/register", {"key": "/a", "byte_size": 16}),
+        ("GET", "/v2/systemsharedmemory/status", None),
+        ("GET", "/v2/cudasharedmemory/status", None),
+    ],
+)
+def test_http_refuses_what_could_change_models_or_read_memory(
+    server: TritonServer, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    connection = http.client.HTTPConnection(server.http_address, timeout=30)
+    for headers in ({}, {RESTRICTED_HEADER: "guess"}):
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        assert answer.status == http.client.FORBIDDEN
+        assert b"restricted" in answer.read()
+    connection.close()
+
+
+def test_the_key_is_another_one_for_each_start(tmp_path: Path) -> None:
+    settings = TritonSettings(model_repository=tmp_path)
+    places = {"binary": tmp_path, "backends": tmp_path, "models": tmp_path}
+    first, second = (server_command(settings, **places, shm_prefix="p") for _ in range(2))
+
+    assert "--model-control-mode=none" in first
+    differing = [mine.partition("=")[0] for mine in first if mine not in second]
+    assert differing == ["--grpc-restricted-protocol", "--http-restricted-api"]
