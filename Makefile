@@ -30,7 +30,7 @@ ARGS ?=
 DATA_OPTIONS = $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(if $(COLUMNS),--columns $(COLUMNS))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup demo data train evaluate export triton serve index match pairs categories group compare ablation quality perf bench protos lint test clean lock
+.PHONY: help setup demo data train evaluate export triton serve index match pairs categories group compare ablation quality perf bench soak fuzz protos lint test audit clean lock
 
 help: ## Print this help
 	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,12 @@ perf: setup ## Load Triton with perf_analyzer; prints and saves throughput and l
 bench: setup ## Run our own benchmarks, side by side
 	@python -m tests.benchmarks.bench $(ARGS)
 
+soak: setup ## Try to break a whole deployment: bad offers, overload, hostile clients, killed processes
+	@python -m tests.soak $(ARGS)
+
+fuzz: setup ## Send mutated photos, texts and requests through preprocessing, Triton and service
+	@python -m tests.fuzz $(ARGS)
+
 protos: setup ## Generate the Python code of protos/
 	@python -m grpc_tools.protoc -I . -I .venv/lib/python3*/site-packages --python_out=. --pyi_out=. --grpc_python_out=. protos/twinshelf/v1/*.proto
 
@@ -101,9 +107,12 @@ lint: setup ## Check style, types and imports
 test: setup lint ## Check everything (no GPU needed)
 	@python -m pytest -m 'not gpu' $(ARGS)
 
+audit: setup ## Look the locked packages up among known holes (asks the package index)
+	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
+
 lock: setup ## Pin the dependencies anew
-	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --quiet -o requirements.lock
-	@cd server/triton_backends && uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --quiet -o requirements.lock
+	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	@cd server/triton_backends && uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 
 clean: ## Remove what was made here, except the virtual environments
 	@rm -rf .cache runs model_repository/*/[0-9]* model_repository/*/configs *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -17,6 +17,7 @@ from typing import TextIO
 from client import output
 from client.api_keys import ApiKeyError
 from client.credentials import ClientTls, read_api_key
+from client.doctor import plan_from, run_doctor
 from client.errors import TwinshelfError
 from client.index_command import IndexReport, index_file, print_report, write_report
 from client.keys_command import run_keys
@@ -67,14 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make_client(options: argparse.Namespace) -> TwinshelfClient:
-    has_files = options.ca_file or options.cert_file or options.key_file
-    tls = ClientTls(ca_file=options.ca_file, cert_file=options.cert_file, key_file=options.key_file)
     return TwinshelfClient(
         options.address,
         timeout_s=options.timeout_s,
         api_key=read_api_key(options.api_key_file) if options.api_key_file else options.api_key,
-        tls=tls if options.tls or has_files else None,
+        tls=_tls(options),
     )
+
+
+def _tls(options: argparse.Namespace) -> ClientTls | None:
+    if not (options.tls or options.ca_file or options.cert_file or options.key_file):
+        return None
+    return ClientTls(
+        ca_file=options.ca_file, cert_file=options.cert_file, key_file=options.key_file
+    )
+
+
+def _doctor(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
+    return run_doctor(client, plan_from(options, _tls(options)), stream, as_json=options.json)
 
 
 def _index(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
@@ -180,6 +191,7 @@ _COMMANDS: dict[str, Callable[[TwinshelfClient, argparse.Namespace, TextIO], int
     "list": _list,
     "delete": _delete,
     "stats": _stats,
+    "doctor": _doctor,
 }
 
 

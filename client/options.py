@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from client.doctor import add_doctor_command
 from client.keys_options import add_keys_command
 from client.product_file import read_column_mapping
 from client.records import ModalityWeights
@@ -52,6 +53,7 @@ def build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _add_match(commands, shared)
     _add_catalogue_commands(commands, shared)
     add_keys_command(commands, environment)
+    add_doctor_command(commands, shared)
     return parser
 
 
