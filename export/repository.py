@@ -77,7 +77,7 @@ def complete_committed_files(repository: Path, committed: Path, models: Sequence
 def staging(repository: Path) -> Iterator[Path]:
     """Gives an empty folder on the repository's own disk, and removes it with what is left in it.
 
-    Triton passes over it: with explicit model control it loads what it is told by name. A
+    Triton never sees it: what it loads is copied out of the repository, model by model. A
     repository that was not there before, and into which nothing was moved, is not there after.
     """
     is_new = not repository.exists()

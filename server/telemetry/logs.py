@@ -23,6 +23,8 @@ _UNSAFE: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _FAILURES: Final = frozenset(("INTERNAL", "UNKNOWN", "DATA_LOSS"))
+# At DEBUG they tell of each turn of their own loops, several for each call.
+_TALKATIVE: Final = ("grpc", "asyncio")
 _CALL_FIELDS: Final = "twinshelf_call"
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ def configure_logging(level: str, log_format: LogFormat, stream: TextIO | None =
     for old in root.handlers[:]:
         root.removeHandler(old)
     root.addHandler(handler)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(root.level, logging.INFO))
 
 
 def log_call(

@@ -61,7 +61,7 @@ def _families(models: tuple[ModelStatistics, ...]) -> list[Metric]:
     )
     stages = CounterMetricFamily(
         "twinshelf_triton_stage_seconds",
-        "Time that requests spent in Triton, by stage: queue, preprocess, compute.",
+        "Time of requests in Triton, by stage; an ensemble holds that of its steps.",
         labels=("model", "version", "stage"),
     )
     batches = HistogramMetricFamily(
@@ -77,8 +77,7 @@ def _families(models: tuple[ModelStatistics, ...]) -> list[Metric]:
         compute_ns = times.compute_input.ns + times.compute_infer.ns + times.compute_output.ns
         stage = "preprocess" if model.name.endswith(_PREPROCESSING) else "compute"
         stages.add_metric((*labels, stage), compute_ns / _NS_PER_S)
-        if model.batch_stats:  # ensembles have none
-            batches.add_metric(labels, *_batch_histogram(model))
+        batches.add_metric(labels, *_batch_histogram(model))
     return [inferences, executions, failures, stages, batches]
 
 
