@@ -98,7 +98,8 @@ def _decode_to_file(
 
 def _content_key(paths: Sequence[Path], settings: PreprocessingSettings) -> str:
     digest = hashlib.sha256(Path(images.__file__).read_bytes())
-    digest.update(repr((settings.image_size_px, settings.resize, settings.max_pixels)).encode())
+    limits = (settings.max_pixels, settings.max_decode_ms, settings.max_decode_mb)
+    digest.update(repr((settings.image_size_px, settings.resize, *limits)).encode())
     for path in paths:
         digest.update(repr((str(path.absolute()), *_change(path))).encode())
     return digest.hexdigest()[:32]

@@ -1,24 +1,22 @@
-"""What a photo file says of itself before anything is decoded: its format and its size.
+"""What a photo file says of itself before anything is decoded: format, size, what decoding takes.
 
 Read here and not by Pillow, because Pillow reserves the canvas of a WebP file while it opens it.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from .jpeg_header import JPEG_START, MAX_PART_COUNT, JpegHeader, read_jpeg_header
+from .settings import PreprocessingError
+
 _PNG_START = b"\x89PNG\r\n\x1a\n"
-_JPEG_START = b"\xff\xd8\xff"
-# Start-of-frame markers; the gaps are Huffman tables, the JPG extension and arithmetic coding.
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Markers that stand alone, without a length: TEM, restart markers, start of image.
-_JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-_JPEG_END = frozenset({0xD9, 0xDA})
-_PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-# Inside coded data 0xFF is always followed by zero or by a restart marker.
-_NEXT_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_PNG_DEFLATED = frozenset({b"zTXt", b"iTXt", b"iCCP"})
+_PNG_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"fdAT", b"IEND"})
+_ANIMATION_FLAG = 0x02  # of VP8X
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +25,36 @@ class ImageHeader:
 
     Attributes:
         format: Format in Pillow's words.
-        width_px: Width before any rotation.
-        height_px: Height before any rotation.
-        scan_count: Scans of a progressive JPEG, each of which decodes the whole photo again; 1 for
-            every other file.
+        width_px: Width before any rotation; of an animation that of the canvas.
+        height_px: Height before any rotation; of an animation that of the canvas.
+        is_animated: Whether a PNG or WebP file states that it is an animation.
+        is_lossless: Whether a WebP file is coded without loss.
+        bytes_per_pixel: Bytes of a pixel of a PNG before they are packed, 0.125 to 8; else 0.
+        file_bytes: Length of the file.
+        metadata_bytes: Length of what does not make pixels; of a WebP file it is not counted.
+        exif_bytes: Length of its EXIF.
+        part_count: Parts, segments or chunks, that are read one by one.
+        deflated_count: Packed texts and profiles of a PNG.
+        jpeg: How a JPEG file is coded; None for the others.
     """
 
     format: Literal["JPEG", "PNG", "WEBP"]
     width_px: int
     height_px: int
-    scan_count: int = 1
+    is_animated: bool = False
+    is_lossless: bool = False
+    bytes_per_pixel: float = 0.0
+    file_bytes: int = 0
+    metadata_bytes: int = 0
+    exif_bytes: int = 0
+    part_count: int = 0
+    deflated_count: int = 0
+    jpeg: JpegHeader | None = None
+
+    @property
+    def pixel_count(self) -> int:
+        """Pixels of the photo as stored."""
+        return self.width_px * self.height_px
 
 
 def read_image_header(data: bytes) -> ImageHeader | None:
@@ -47,10 +65,14 @@ def read_image_header(data: bytes) -> ImageHeader | None:
 
     Returns:
         The header; None when the bytes are of another format or end inside the header.
+
+    Raises:
+        PreprocessingError: If the file is made of very many parts, or is a JPEG that shops cannot
+            show.
     """
     if data.startswith(_PNG_START):
         return _read_png(data)
-    if data.startswith(_JPEG_START):
+    if data.startswith(JPEG_START):
         return _read_jpeg(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _read_webp(data)
@@ -59,63 +81,72 @@ def read_image_header(data: bytes) -> ImageHeader | None:
 
 def is_known_format(data: bytes) -> bool:
     """Says whether the bytes begin as a JPEG, PNG or WebP file does, whole or broken."""
-    return data.startswith((_PNG_START, _JPEG_START)) or (
+    return data.startswith((_PNG_START, JPEG_START)) or (
         data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     )
 
 
+def _read_jpeg(data: bytes) -> ImageHeader | None:
+    jpeg = read_jpeg_header(data)
+    if jpeg is None:
+        return None
+    return ImageHeader(
+        format="JPEG",
+        width_px=jpeg.width_px,
+        height_px=jpeg.height_px,
+        file_bytes=len(data),
+        metadata_bytes=jpeg.metadata_bytes,
+        exif_bytes=jpeg.exif_bytes,
+        part_count=jpeg.part_count,
+        jpeg=jpeg,
+    )
+
+
 def _read_png(data: bytes) -> ImageHeader | None:
-    if len(data) < 24 or data[12:16] != b"IHDR":
+    if len(data) < 26 or data[12:16] != b"IHDR":
+        return None
+    metadata_bytes = exif_bytes = part_count = deflated_count = header_count = 0
+    is_animated = False
+    for kind, _, length in _walk_chunks(data, len(_PNG_START), "big"):
+        part_count += 1
+        header_count += kind == b"IHDR"
+        deflated_count += kind in _PNG_DEFLATED
+        is_animated |= kind == b"acTL"
+        metadata_bytes += 0 if kind in _PNG_PIXELS else length
+        exif_bytes += length if kind == b"eXIf" else 0
+    if header_count > 1:  # the second could undo the first
         return None
     return ImageHeader(
         format="PNG",
         width_px=int.from_bytes(data[16:20], "big"),
         height_px=int.from_bytes(data[20:24], "big"),
+        is_animated=is_animated,
+        bytes_per_pixel=data[24] * _PNG_CHANNELS.get(data[25], 4) / 8,
+        file_bytes=len(data),
+        metadata_bytes=metadata_bytes,
+        exif_bytes=exif_bytes,
+        part_count=part_count,
+        deflated_count=deflated_count,
     )
-
-
-def _read_jpeg(data: bytes) -> ImageHeader | None:
-    position = 2
-    while (position := data.find(b"\xff", position)) != -1 and position + 9 <= len(data):
-        marker = data[position + 1]
-        if marker in _JPEG_FRAMES:
-            return ImageHeader(
-                format="JPEG",
-                height_px=int.from_bytes(data[position + 5 : position + 7], "big"),
-                width_px=int.from_bytes(data[position + 7 : position + 9], "big"),
-                scan_count=_count_scans(data, position) if marker in _PROGRESSIVE_FRAMES else 1,
-            )
-        if marker in _JPEG_END:
-            return None
-        if marker in (0x00, 0xFF):  # fill bytes
-            position += 1
-        elif marker in _JPEG_ALONE:
-            position += 2
-        else:
-            length = int.from_bytes(data[position + 2 : position + 4], "big")
-            position += 2 + max(length, 2)
-    return None
-
-
-def _count_scans(data: bytes, position: int) -> int:
-    """Counts the scans from the frame marker at `position` to the end of the image."""
-    scan_count = 0
-    while (marker := _NEXT_JPEG_MARKER.search(data, position)) is not None:
-        if marker[1] == b"\xd9":
-            break
-        scan_count += marker[1] == b"\xda"
-        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-        position = marker.end() + max(length, 2)
-    return scan_count
 
 
 def _read_webp(data: bytes) -> ImageHeader | None:
     if len(data) < 30:
         return None
+    exif_bytes = part_count = 0
+    is_animated = False
+    is_lossless = data[12:16] == b"VP8L"
     match data[12:16]:
         case b"VP8X":
             width = 1 + int.from_bytes(data[24:27], "little")
             height = 1 + int.from_bytes(data[27:30], "little")
+            is_animated = bool(data[20] & _ANIMATION_FLAG)
+            kinds = []
+            for kind, start, length in _walk_chunks(data, 12, "little"):
+                part_count += 1
+                exif_bytes += length if kind == b"EXIF" else 0
+                kinds.append(data[start + 16 : start + 20] if kind == b"ANMF" else kind)
+            is_lossless = b"VP8L" in kinds and not {b"VP8 ", b"ALPH"} & set(kinds)
         case b"VP8L":
             bits = int.from_bytes(data[21:25], "little")
             width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
@@ -124,4 +155,30 @@ def _read_webp(data: bytes) -> ImageHeader | None:
             height = int.from_bytes(data[28:30], "little") & 0x3FFF
         case _:
             return None
-    return ImageHeader(format="WEBP", width_px=width, height_px=height)
+    return ImageHeader(
+        format="WEBP",
+        width_px=width,
+        height_px=height,
+        is_animated=is_animated,
+        is_lossless=is_lossless,
+        file_bytes=len(data),
+        exif_bytes=exif_bytes,
+        part_count=part_count,
+    )
+
+
+def _walk_chunks(
+    data: bytes, position: int, byte_order: Literal["big", "little"]
+) -> Iterator[tuple[bytes, int, int]]:
+    """Yields kind, start and length of each chunk of a PNG (big) or WebP (little) file."""
+    part_count = 0
+    while position + 8 <= len(data):
+        part_count += 1
+        if part_count > MAX_PART_COUNT:
+            raise PreprocessingError(f"image is made of more than {MAX_PART_COUNT} parts")
+        first, second = data[position : position + 4], data[position + 4 : position + 8]
+        kind, size = (second, first) if byte_order == "big" else (first, second)
+        length = int.from_bytes(size, byte_order)
+        yield kind, position + 8, min(length, len(data) - position)
+        # A PNG chunk is followed by its checksum; a WebP chunk is filled up to an even length.
+        position += 8 + length + (4 if byte_order == "big" else length % 2)

@@ -13,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .image_header import is_known_format, read_image_header
-from .settings import PreprocessingError, PreprocessingSettings, Resize
+from .image_cost import estimate_cost
+from .image_header import ImageHeader, is_known_format, read_image_header
+from .settings import PreprocessingError, PreprocessingSettings
+
+Size = tuple[int, int]
 
 _WHITE = (255, 255, 255)
 # JPEG is decoded at an eighth, quarter or half when that still leaves twice the target: a third
@@ -44,27 +47,24 @@ def decode_image(data: bytes, settings: PreprocessingSettings) -> npt.NDArray[np
 
     Args:
         data: Bytes of a JPEG, PNG or WebP file.
-        settings: Side of the square, way to reach it, and the limit on pixels.
+        settings: Side of the square, way to reach it, and the limits on pixels and decoding.
 
     Returns:
         RGB pixels, (3, S, S), 0 to 255.
 
     Raises:
         PreprocessingError: If the bytes are none of these formats, hold more pixels than allowed,
-            or are broken or cut off; the message says what was expected.
+            would take more time or memory than allowed, or are broken or cut off; the message says
+            what was expected.
     """
-    _check_header(data, settings.max_pixels)
+    header = _read_header(data)
+    _check_cost(header, settings)
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
-            # Once more, for the size that Pillow will decode: a file can state two.
-            _check_pixel_count(*image.size, settings.max_pixels)
-            square = _to_square(image, settings)
+        square = _to_square(*_load_upright(data, header, settings), settings)
     except PreprocessingError:
         raise
     except Exception as error:  # decoders raise about ten kinds for broken bytes
-        raise PreprocessingError(
-            f"image cannot be decoded: the file of {len(data)} bytes is broken or cut off"
-        ) from error
+        raise _unreadable(data) from error
     pixels = np.asarray(square, dtype=np.uint8)  # (S, S, 3)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))  # (3, S, S)
 
@@ -90,55 +90,107 @@ def decode_images(
     return decoded
 
 
-def _check_header(data: bytes, max_pixels: int) -> None:
+def _read_header(data: bytes) -> ImageHeader:
     if not data:
         raise PreprocessingError("image is empty; expected the bytes of a JPEG, PNG or WebP file")
     if not is_known_format(data):
         raise PreprocessingError("image is not a JPEG, PNG or WebP file")
     header = read_image_header(data)
-    if header is None:
+    if header is None or header.pixel_count == 0:
+        raise _unreadable(data)
+    return header
+
+
+def _unreadable(data: bytes) -> PreprocessingError:
+    return PreprocessingError(
+        f"image cannot be decoded: the file of {len(data)} bytes is broken or cut off"
+    )
+
+
+def _check_cost(header: ImageHeader, settings: PreprocessingSettings) -> None:
+    """Refuses a photo that has too many pixels, or takes too much for those it has."""
+    width, height, pixel_count = header.width_px, header.height_px, header.pixel_count
+    size = f"image has {pixel_count / 1e6:.1f} megapixels ({width} x {height})"
+    if pixel_count > settings.max_pixels:
+        raise PreprocessingError(f"{size}; at most {settings.max_pixels / 1e6:.1f} are allowed")
+    if header.jpeg is not None and header.jpeg.scan_count > _MAX_JPEG_SCANS:
         raise PreprocessingError(
-            f"image cannot be decoded: the file of {len(data)} bytes is broken or cut off"
+            f"image is a JPEG of {header.jpeg.scan_count} scans; "
+            f"at most {_MAX_JPEG_SCANS} are allowed"
         )
-    _check_pixel_count(header.width_px, header.height_px, max_pixels)
-    if header.scan_count > _MAX_JPEG_SCANS:
-        raise PreprocessingError(
-            f"image is a JPEG of {header.scan_count} scans; at most {_MAX_JPEG_SCANS} are allowed"
-        )
+    cost = estimate_cost(header, _jpeg_scale(header, settings))
+    allowed = cost.affordable_pixels(settings.max_decode_ms, settings.max_decode_mb)
+    if pixel_count <= allowed:
+        return
+    kind = _name_kind(header)
+    if allowed > 0:
+        raise PreprocessingError(f"{size} as {kind}; at most {allowed / 1e6:.1f} are allowed")
+    raise PreprocessingError(
+        f"image is {kind} of {header.file_bytes / 1e6:.1f} megabytes in {header.part_count} parts "
+        f"that would take {cost.cpu_ms(pixel_count):.0f} ms and {cost.memory_mb(pixel_count):.0f} "
+        f"MB to decode; at most {settings.max_decode_ms} ms and {settings.max_decode_mb} MB are "
+        "allowed"
+    )
 
 
-def _check_pixel_count(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise PreprocessingError(
-            f"image has {width * height / 1e6:.1f} megapixels ({width} x {height}); "
-            f"at most {max_pixels / 1e6:.1f} are allowed"
-        )
+def _name_kind(header: ImageHeader) -> str:
+    kind = {"JPEG": "a JPEG", "PNG": "a PNG", "WEBP": "a WebP"}[header.format]
+    if header.is_animated:
+        return kind.replace("a ", "an animated ")
+    if header.jpeg is not None and header.jpeg.is_progressive:
+        return "a progressive JPEG"
+    return kind
 
 
-def _to_square(image: Image.Image, settings: PreprocessingSettings) -> Image.Image:
-    side = settings.image_size_px
-    width, height = _fitted_size(*image.size, side, settings.resize)
+def _load_upright(
+    data: bytes, header: ImageHeader, settings: PreprocessingSettings
+) -> tuple[Image.Image, Size]:
+    """Decodes a photo and turns it as its EXIF says; what Pillow kept to decode is freed.
+
+    Returns:
+        The photo, and the size at which the whole of it would be shown.
+    """
+    width, height = _fitted_size(header, settings)
+    image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
+    if image.size != (header.width_px, header.height_px):
+        raise _unreadable(data)
     # Only JPEG can do it; for the other formats the call does nothing.
     image.draft(None, (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height))
     image.load()
-    upright = _to_true_colour(_turn_upright(image))
+    upright = _turn_upright(image)
+    is_turned = upright.size != image.size  # by a quarter
+    return upright, (height, width) if is_turned else (width, height)
+
+
+def _jpeg_scale(header: ImageHeader, settings: PreprocessingSettings) -> int:
+    """By how much Pillow will divide the sides of a JPEG, as the draft leaves room for."""
+    width, height = _fitted_size(header, settings)
+    scale = min(
+        header.width_px // (_DRAFT_MARGIN * width), header.height_px // (_DRAFT_MARGIN * height)
+    )
+    return next((each for each in (8, 4, 2) if scale >= each), 1)
+
+
+def _to_square(image: Image.Image, size: Size, settings: PreprocessingSettings) -> Image.Image:
+    """Brings an upright photo to the square; the whole of it would be shown at `size`."""
+    side = settings.image_size_px
+    image = _to_true_colour(image)
     if settings.resize == "crop":
-        return _on_white(_resize(upright, (side, side), _middle_square(*upright.size)))
-    if upright.size != image.size:  # turned by a quarter
-        width, height = height, width
-    resized = _on_white(_resize(upright, (width, height), (0, 0, *upright.size)))
+        return _on_white(_resize(image, (side, side), _middle_square(*image.size)))
+    resized = _on_white(_resize(image, size, (0, 0, *image.size)))
     if resized.size == (side, side):
         return resized
     canvas = Image.new("RGB", (side, side), _WHITE)
-    canvas.paste(resized, ((side - width) // 2, (side - height) // 2))
+    canvas.paste(resized, ((side - size[0]) // 2, (side - size[1]) // 2))
     return canvas
 
 
-def _fitted_size(width: int, height: int, side: int, resize: Resize) -> tuple[int, int]:
+def _fitted_size(header: ImageHeader, settings: PreprocessingSettings) -> Size:
     """Size at which the whole photo would be shown, before padding or cropping."""
-    if resize == "squash":
+    width, height, side = header.width_px, header.height_px, settings.image_size_px
+    if settings.resize == "squash":
         return side, side
-    fitted = max(width, height) if resize == "pad" else min(width, height)
+    fitted = max(width, height) if settings.resize == "pad" else min(width, height)
     return max(1, round(width * side / fitted)), max(1, round(height * side / fitted))
 
 

@@ -23,6 +23,9 @@ class PreprocessingSettings:
         resize: What happens to a photo that is not square: "pad" keeps all of it and fills the
             rest with white, "crop" takes the middle square, "squash" stretches it.
         max_pixels: Photos of more pixels are refused before they are decoded.
+        max_decode_ms: Photos whose decoding would take more time of one core, as told from their
+            header, are refused before they are decoded.
+        max_decode_mb: The same of memory, in megabytes besides the file itself.
         text_fields: Fields that are embedded, in the order in which they are joined.
         text_separator: What stands between two fields.
         max_text_characters: A text is cut here before it is tokenised.
@@ -37,6 +40,8 @@ class PreprocessingSettings:
     image_size_px: int = 224
     resize: Resize = "pad"
     max_pixels: int = 40_000_000
+    max_decode_ms: int = 400
+    max_decode_mb: int = 150
     text_fields: tuple[str, ...] = TEXT_FIELDS
     text_separator: str = " | "
     max_text_characters: int = 4096
@@ -49,14 +54,11 @@ class PreprocessingSettings:
             raise ValueError(f"image_size_px must be 8 to 2048, got {self.image_size_px}")
         if self.resize not in get_args(Resize):
             raise ValueError(f"resize must be one of {get_args(Resize)}, got {self.resize!r}")
-        if self.max_pixels < 1:
-            raise ValueError(f"max_pixels must be 1 or more, got {self.max_pixels}")
+        for name in ("max_pixels", "max_decode_ms", "max_decode_mb", "max_text_characters"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
         if unknown := set(self.text_fields) - set(TEXT_FIELDS):
             raise ValueError(f"text_fields must be among {TEXT_FIELDS}, got {sorted(unknown)}")
-        if self.max_text_characters < 1:
-            raise ValueError(
-                f"max_text_characters must be 1 or more, got {self.max_text_characters}"
-            )
         buckets = self.token_buckets
         if not buckets or buckets[0] < 3 or list(buckets) != sorted(set(buckets)):
             raise ValueError(f"token_buckets must be rising counts of 3 or more, got {buckets}")

@@ -4,14 +4,15 @@ import io
 import subprocess
 import sys
 import threading
+import time
 import warnings
-import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.training.preprocessing.costly_photos import BOMBS, animated_webp, png_chunk, png_file
 from tests.training.preprocessing.golden import (
     draw_photo,
     encode,
@@ -24,18 +25,11 @@ from training.preprocessing.settings import PreprocessingError, PreprocessingSet
 
 SETTINGS = settings_for("pad")
 GOLDEN = list(load_golden())
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    checksum = zlib.crc32(kind + data).to_bytes(4, "big")
-    return len(data).to_bytes(4, "big") + kind + data + checksum
-
-
-def png_bomb(width: int, height: int) -> bytes:
-    """A small PNG file that says it is large."""
-    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
-    body = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
-    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + body + png_chunk(b"IEND", b"")
+# 6300 x 6300 pixels in 184 bytes; the same idea 512 x 65464.
+SERVICE_CASES = {
+    "animated_184_bytes": animated_webp((6300, 6300), (6300, 6300)),
+    "slow_162_kilobytes": animated_webp((512, 65464), (330, 440), frame_count=60, flags=0x12),
+}
 
 
 def mean_difference(first, second) -> float:
@@ -210,21 +204,62 @@ def test_random_damage_gives_pixels_or_our_error_and_nothing_else(file_format):
         assert isinstance(result, PreprocessingError) or result.shape == (3, 32, 32)
 
 
-def test_a_bomb_is_refused_before_it_is_decoded_and_without_a_warning():
+@pytest.mark.parametrize("make", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_refused_before_it_is_decoded_and_without_a_warning(make):
+    data = make()
+    started_s = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(PreprocessingError) as raised:
-            decode_image(png_bomb(10_000, 5_000), PreprocessingSettings())
-        assert "50.0 megapixels" in str(raised.value)
-        assert "at most 40.0 are allowed" in str(raised.value)
-        with pytest.raises(PreprocessingError, match="megapixels"):
-            decode_image(png_bomb(60_000, 60_000), PreprocessingSettings())
+        with pytest.raises(PreprocessingError, match=r"at most [1-9].* allowed"):
+            decode_image(data, PreprocessingSettings())
+    assert time.process_time() - started_s < 0.3
+
+
+@pytest.mark.parametrize("name", ["animated_184_bytes", "slow_162_kilobytes"])
+def test_small_files_that_declare_much_are_refused_by_their_canvas(name):
+    data = SERVICE_CASES[name]
+    with pytest.raises(PreprocessingError, match="megapixels .* as an animated WebP; at most [89]"):
+        decode_image(data, PreprocessingSettings())
+
+
+def test_megapixels_above_all_limits_are_refused_whatever_the_format():
+    with pytest.raises(PreprocessingError) as raised:
+        decode_image(png_file(10_000, 5_000, bit_depth=1, colour_type=0), PreprocessingSettings())
+    assert "50.0 megapixels (10000 x 5000); at most 40.0 are allowed" in str(raised.value)
+
+
+def test_what_decoding_may_take_is_a_setting():
+    data = encode(draw_photo(500, 400), "PNG")
+    assert decode_image(data, SETTINGS).shape == (3, 32, 32)
+    for limit in ({"max_decode_ms": 1}, {"max_decode_mb": 1}):
+        with pytest.raises(PreprocessingError, match="as a PNG; at most 0.. are allowed"):
+            decode_image(data, replace(SETTINGS, **limit))
+
+
+def test_a_jpeg_of_a_shape_that_must_be_decoded_whole_is_charged_for_it():
+    data = encode(Image.new("L", (60_000, 400)), "JPEG")
+    assert decode_image(data, settings_for("pad")).shape == (3, 32, 32)
+    tall = PreprocessingSettings(resize="squash")  # 400 px of 224: no half of it would do
+    with pytest.raises(PreprocessingError, match="24.0 megapixels .* as a JPEG; at most"):
+        decode_image(data, tall)
+
+
+def test_a_photo_of_two_sizes_is_refused():
+    data = encode(draw_photo(60, 40), "JPEG")
+    start = data.index(b"\xff\xc0")
+    frame = bytearray(data[start : start + 19])
+    frame[5:9] = bytes([0, 8, 0, 8])
+    with pytest.raises(PreprocessingError, match="broken"):
+        decode_image(data[:start] + bytes(frame) + data[start:], SETTINGS)
 
 
 def test_pillows_own_limit_gives_our_error_too():
-    settings = PreprocessingSettings(max_pixels=10**12)
+    settings = PreprocessingSettings(max_pixels=10**12, max_decode_ms=10**9, max_decode_mb=10**9)
+    size = b"".join(side.to_bytes(4, "big") for side in (60_000, 60_000))
+    data = encode(draw_photo(8, 8), "PNG")
+    data = data[:8] + png_chunk(b"IHDR", size + data[24:29]) + data[33:]
     with pytest.raises(PreprocessingError):
-        decode_image(png_bomb(60_000, 60_000), settings)
+        decode_image(data, settings)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])

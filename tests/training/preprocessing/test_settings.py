@@ -26,6 +26,8 @@ def test_unknown_keys_are_refused():
         {"image_size_px": 4},
         {"resize": "stretch"},
         {"max_pixels": 0},
+        {"max_decode_ms": 0},
+        {"max_decode_mb": 0},
         {"text_fields": ("title", "price")},
         {"max_text_characters": 0},
         {"token_buckets": ()},
