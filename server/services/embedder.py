@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from server.encoders.contract import EncoderContract
 from server.encoders.embedding import OfferEmbedding
 from server.encoders.encoder import Encoder, EncoderInput
 from server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
-from server.services.admission import Admission, Place, Work
+from server.services.admission import Admission, Work
 from server.services.costs import embedding_cost
 from server.services.encoder_pulse import EncoderPulse, fresh
 from server.telemetry.metrics import Metrics
@@ -45,19 +47,24 @@ class Embedder:
         self._late_count = 0
         pulse.listen(lambda error: admission.turn_away(lambda: fresh(error)))
 
-    async def embed(
+    @asynccontextmanager
+    async def embedded(
         self,
         row: EncoderInput,
         contract: EncoderContract,
         *,
+        path: str,
         is_patient: bool,
         deadline_s: float | None,
-    ) -> OfferEmbedding:
-        """Embeds a row.
+    ) -> AsyncIterator[OfferEmbedding]:
+        """Embeds a row, and keeps its place while the body uses the embedding.
+
+        So admission measures, and bounds, the search that follows as well.
 
         Args:
             row: A photo, a text, or both.
             contract: The contract that the row was made for.
+            path: Path of the message that the row was made of, for the fields of errors.
             is_patient: Whether it may wait for a place as long as it takes.
             deadline_s: When the caller will have gone, by `time.monotonic`; None never.
 
@@ -76,32 +83,40 @@ class Embedder:
         )
         with span("admission"), self._metrics.stage("admission"):
             place = await self._admission.enter(work)
-        job = asyncio.ensure_future(self._encode(row, contract, place))
+        job = asyncio.ensure_future(self._encode(row, contract))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
-        with self._metrics.stage("encode"):
-            answer = await self._wait_for(job)
-        if isinstance(answer, TwinshelfError):
-            raise answer
-        return answer
+        is_measured = False
+        try:
+            with self._metrics.stage("encode"):
+                answer = await self._wait_for(job)
+            if isinstance(answer, InvalidRequestError):
+                raise InvalidRequestError(
+                    answer.message, field=f"{path}.{answer.field}", facts=answer.facts
+                )
+            if isinstance(answer, TwinshelfError):
+                raise answer
+            yield answer
+            is_measured = True  # a refused photo says nothing of how fast the rest is
+        finally:
+            if job.done():
+                place.leave(time.monotonic(), is_measured=is_measured)
+            else:  # what the caller has left behind keeps its place until the encoder has answered
+                job.add_done_callback(lambda _: place.leave(time.monotonic(), is_measured=False))
 
     async def close(self, timeout_s: float) -> None:
         """Waits until the encoder has answered all that was sent, or until the time is over."""
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=timeout_s)
 
-    async def _encode(self, row: EncoderInput, contract: EncoderContract, place: Place) -> Answer:
+    async def _encode(self, row: EncoderInput, contract: EncoderContract) -> Answer:
         self._pulse.begin(row.pattern)
-        is_measured = False
         try:
             with span(f"encode {row.pattern.key}"):
                 (answer,) = await self._encoder.encode([row], contract)
-            # A refused photo says nothing of how fast the towers are.
-            is_measured = isinstance(answer, OfferEmbedding)
             return answer
         finally:
             self._pulse.end(row.pattern)
-            place.leave(time.monotonic(), is_measured=is_measured)
 
     async def _wait_for(self, job: asyncio.Task[Answer]) -> Answer:
         loss = self._pulse.loss
@@ -131,8 +146,3 @@ class Embedder:
         self._late_count += 1
         self._metrics.set_stuck_calls(self._late_count)
         job.add_done_callback(forget)
-
-
-def at_field(error: InvalidRequestError, path: str) -> InvalidRequestError:
-    """Returns the error of a row with the path of the message that the row was made of."""
-    return InvalidRequestError(error.message, field=f"{path}.{error.field}", facts=error.facts)

@@ -61,9 +61,7 @@ class EncoderPulse:
             blind_s: Seconds for which it did not come to look.
         """
         for modality in MODALITIES:
-            self._last_sign_s[modality] = min(
-                self._last_sign_s[modality] + blind_s, self._clock()
-            )
+            self._last_sign_s[modality] = min(self._last_sign_s[modality] + blind_s, self._clock())
 
     def find_hang(self) -> EncoderUnavailableError | None:
         """Returns the error of an encoder that hangs; None while it does not."""

@@ -14,7 +14,7 @@ from server.encoders.encoder import Encoder, EncoderInput
 from server.encoders.modalities import Weights
 from server.errors import CatalogueStaleError, InvalidRequestError
 from server.services.conversions import record_from_product
-from server.services.embedder import Embedder, at_field
+from server.services.embedder import Embedder
 from server.services.requests import (
     Limits,
     check_expected_encoder,
@@ -82,24 +82,21 @@ class Matcher:
         check_expected_encoder(request, contract, path)
         self._check_fresh(contract)
         row = _row(request.offer, contract, contract.text_fields.query_prefix, f"{path}offer")
-        try:
-            embedding = await self._embedder.embed(
-                row, contract, is_patient=is_patient, deadline_s=deadline_s
+        async with self._embedder.embedded(
+            row, contract, path=f"{path}offer", is_patient=is_patient, deadline_s=deadline_s
+        ) as embedding:
+            weights = _weights_for(options.weights or contract.weights, embedding, f"{path}weights")
+            query = Query(
+                embedding=embedding,
+                weights=weights,
+                match_count=options.match_count,
+                min_probability=options.min_probability,
+                contract=contract,
+                skip_count=options.skip_count,
             )
-        except InvalidRequestError as error:
-            raise at_field(error, f"{path}offer") from None
-        weights = _weights_for(options.weights or contract.weights, embedding, f"{path}weights")
-        await self._catalogue.use_encoder(contract)
-        query = Query(
-            embedding=embedding,
-            weights=weights,
-            match_count=options.match_count,
-            min_probability=options.min_probability,
-            contract=contract,
-            skip_count=options.skip_count,
-        )
-        with span("search"), self._metrics.stage("search"):
-            page = await self._catalogue.search(query)
+            with span("search"), self._metrics.stage("search"):
+                await self._catalogue.use_encoder(contract)
+                page = await self._catalogue.search(query)
         return MatchResult(page=page, embedding=embedding, contract=contract)
 
     async def embed_product(
@@ -113,16 +110,15 @@ class Matcher:
         check_product(product, self._limits, "product")
         contract = self._encoder.contract
         row = _row(product, contract, contract.text_fields.passage_prefix, "product")
-        try:
-            embedding = await self._embedder.embed(row, contract, is_patient=True, deadline_s=None)
-        except InvalidRequestError as error:
-            raise at_field(error, "product") from None
-        new = NewProduct(
-            record=record_from_product(product),
-            pattern=embedding.pattern,
-            vector=stored_vector(embedding, contract),
-            digest=contract.digest,
-        )
+        async with self._embedder.embedded(
+            row, contract, path="product", is_patient=True, deadline_s=None
+        ) as embedding:
+            new = NewProduct(
+                record=record_from_product(product),
+                pattern=embedding.pattern,
+                vector=stored_vector(embedding, contract),
+                digest=contract.digest,
+            )
         return new, contract
 
     def _check_fresh(self, contract: EncoderContract) -> None:

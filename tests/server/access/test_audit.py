@@ -18,9 +18,7 @@ from server.access.scopes import Scope
 from server.access.setup_error import AccessSetupError
 from server.telemetry.request_context import request_id
 
-ENTRY = AuditEntry(
-    method="/m", peer="ipv4:127.0.0.1:9", outcome="STORED", product_ids=["tea"]
-)
+ENTRY = AuditEntry(method="/m", peer="ipv4:127.0.0.1:9", outcome="STORED", product_ids=["tea"])
 
 
 @pytest.fixture

@@ -48,9 +48,13 @@ class Stage:
             raise
 
     def embed(self, row: EncoderInput = ROW) -> asyncio.Task[object]:
-        return asyncio.ensure_future(
-            self.embedder.embed(row, self.encoder.contract, is_patient=False, deadline_s=None)
-        )
+        return asyncio.ensure_future(self._embed(row))
+
+    async def _embed(self, row: EncoderInput) -> object:
+        async with self.embedder.embedded(
+            row, self.encoder.contract, path="offer", is_patient=False, deadline_s=None
+        ) as embedding:
+            return embedding
 
     def stuck_call_count(self) -> float:
         value = self.metrics.registry.get_sample_value("twinshelf_stuck_calls")
@@ -137,6 +141,7 @@ async def test_those_who_wait_for_a_place_hear_of_a_loss_too() -> None:
 async def test_a_refused_row_raises_its_error() -> None:
     stage = Stage()
     stage.may_answer.set()
-    with pytest.raises(InvalidRequestError, match="JPEG"):
+    with pytest.raises(InvalidRequestError, match="JPEG") as refused:
         await stage.embed(EncoderInput(image=BROKEN_IMAGE, text=None))
+    assert refused.value.field == "offer.image"
     assert stage.admission.in_flight == 0
