@@ -22,11 +22,14 @@ from server.serving import create_server
 from server.telemetry.logs import LogFormat, configure_logging
 
 logger = logging.getLogger("server")
+# Threads that search would keep the interpreter for 5 ms each, while calls wait to be read.
+_SWITCH_INTERVAL_S = 0.0005
 
 
 def main() -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status."""
     config = config_from_process(sys.argv[1:])
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     configure_logging(config.log_level, cast(LogFormat, config.log_format))
     try:
         asyncio.run(serve(config))

@@ -84,13 +84,30 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Returns the method's handler, wrapped."""
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
+        try:
+            self._gate(method, None)
+        except TwinshelfError as error:
+            return self._turning_away(method, error)
+        handler = await continuation(handler_call_details)
         if handler is None or method.startswith(_PASSED_BY):
             return handler
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(self._wrap_stream(method, handler))
         return grpc.stream_unary_rpc_method_handler(self._wrap_unary(method, handler))
+
+    def _turning_away(self, method: str, error: TwinshelfError) -> grpc.RpcMethodHandler[Any, Any]:
+        """Refuses a call with as little work as can be: under overload most calls end here."""
+        status = self._observer.turned_away(method, error)
+        code, details = _CODES[status.code], ((STATUS_DETAILS_KEY, status.SerializeToString()),)
+
+        async def refuse(_: Any, context: grpc.aio.ServicerContext) -> None:
+            """Sets the status; to abort would raise, which takes longer."""
+            context.set_code(code)
+            context.set_details(status.message)
+            context.set_trailing_metadata(details)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
     async def refuse(
         self, method: str, context: grpc.aio.ServicerContext, error: TwinshelfError

@@ -88,6 +88,13 @@ class CallObserver:
         outcome.reason = self._count(error)
         return status
 
+    def turned_away(self, method: str, error: BaseException) -> status_pb2.Status:
+        """Counts a call that is refused before anything of it is looked at; returns its status."""
+        status = status_of(error, "")
+        self._metrics.record_call(method, _NAMES[status.code], 0.0)
+        self._count(error)
+        return status
+
     def row_status_of(self, error: BaseException, position: int) -> status_pb2.Status:
         """Makes the status of one row of a stream, and counts it; the stream goes on."""
         self._count(error)
