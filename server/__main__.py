@@ -11,6 +11,8 @@ import signal
 import sys
 from typing import cast
 
+import uvloop
+
 from server.access.setup_error import AccessSetupError
 from server.catalogue.schema import CatalogueFileError
 from server.config import ServerConfig, config_from_process
@@ -32,7 +34,7 @@ def main() -> int:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     configure_logging(config.log_level, cast(LogFormat, config.log_format))
     try:
-        asyncio.run(serve(config))
+        uvloop.run(serve(config))
     except (AccessSetupError, CatalogueFileError, OSError, TwinshelfError) as error:
         logger.error("%s", error)
         return 1
