@@ -86,7 +86,7 @@ class ServerConfig:
         high=1024 * 1024 * MIB,
     )
     slow_message_count: int = _option(
-        32, "messages that are read at once and take more than a moment", low=1, high=10_000
+        16, "messages that are read at once and take more than a moment", low=1, high=10_000
     )
     message_timeout_s: float = _option(
         10.0, "longest time that one message may take to arrive", low=0.01, high=3600

@@ -54,6 +54,7 @@ class Embedder:
         contract: EncoderContract,
         *,
         path: str,
+        further_cost: float = 0.0,
         is_patient: bool,
         deadline_s: float | None,
     ) -> AsyncIterator[OfferEmbedding]:
@@ -65,6 +66,7 @@ class Embedder:
             row: A photo, a text, or both.
             contract: The contract that the row was made for.
             path: Path of the message that the row was made of, for the fields of errors.
+            further_cost: What the body costs.
             is_patient: Whether it may wait for a place as long as it takes.
             deadline_s: When the caller will have gone, by `time.monotonic`; None never.
 
@@ -77,7 +79,7 @@ class Embedder:
         self._pulse.check()
         work = Work(
             pattern=row.pattern,
-            cost=embedding_cost(row),
+            cost=embedding_cost(row) + further_cost,
             is_patient=is_patient,
             deadline_s=deadline_s,
         )
@@ -111,12 +113,14 @@ class Embedder:
 
     async def _encode(self, row: EncoderInput, contract: EncoderContract) -> Answer:
         self._pulse.begin(row.pattern)
+        is_answered = False
         try:
             with span(f"encode {row.pattern.key}"):
                 (answer,) = await self._encoder.encode([row], contract)
+            is_answered = isinstance(answer, OfferEmbedding | InvalidRequestError)
             return answer
         finally:
-            self._pulse.end(row.pattern)
+            self._pulse.end(row.pattern, is_answered=is_answered)
 
     async def _wait_for(self, job: asyncio.Task[Answer]) -> Answer:
         loss = self._pulse.loss

@@ -30,6 +30,7 @@ class EncoderPulse:
         self._clock = clock
         self._under_way = dict.fromkeys(MODALITIES, 0)
         self._last_sign_s = dict.fromkeys(MODALITIES, clock())
+        self._suspects: set[Pattern] = set()
         self._loss: asyncio.Future[TwinshelfError] | None = None
         self._listeners: list[Callable[[TwinshelfError], None]] = []
 
@@ -40,11 +41,25 @@ class EncoderPulse:
                 self._last_sign_s[modality] = self._clock()
             self._under_way[modality] += 1
 
-    def end(self, pattern: Pattern) -> None:
-        """Notes that it was answered, or has failed."""
+    def end(self, pattern: Pattern, *, is_answered: bool = True) -> None:
+        """Notes that nothing more will come.
+
+        Args:
+            pattern: What was sent.
+            is_answered: Whether the encoder answered, be it by a refusal. That it failed is no sign
+                of life: a Triton whose process is frozen says so after a second.
+        """
         for modality in _modalities(pattern):
             self._under_way[modality] -= 1
-            self._last_sign_s[modality] = self._clock()
+            if is_answered:
+                self._last_sign_s[modality] = self._clock()
+            else:
+                self._suspects.add(modality)
+
+    def take_suspects(self) -> set[Pattern]:
+        """Returns the modalities of which something failed since this was asked last."""
+        suspects, self._suspects = self._suspects, set()
+        return suspects
 
     def silence_s(self, modality: Pattern) -> float:
         """Seconds since the last sign of life."""

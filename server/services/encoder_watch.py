@@ -30,6 +30,8 @@ _CANARIES: Final = {
     Pattern.TEXT: EncoderInput(image=None, text="canary"),
 }
 _LOOK_INTERVAL_S: Final = 0.1
+# One of several processes of a model may have died: after a failure, one good answer proves little.
+_GOOD_CANARIES: Final = 5
 
 
 class EncoderWatch:
@@ -70,6 +72,7 @@ class EncoderWatch:
         self._contract: EncoderContract | None = None
         self._error: TwinshelfError | None = None
         self._canary_errors: dict[Pattern, TwinshelfError] = {}
+        self._needed_canaries = dict.fromkeys(MODALITIES, 0)
         self._last_report = ""
 
     async def run(self) -> None:
@@ -124,15 +127,17 @@ class EncoderWatch:
             self._error = EncoderUnavailableError("the contract of the encoder could not be read")
         else:
             if contract != self._contract:
-                self._canary_errors.clear()
                 self._metrics.set_encoder(version=contract.version, digest=contract.digest)
             self._contract, self._error = contract, None
 
     def _send_canaries(self) -> None:
+        for modality in self._pulse.take_suspects():
+            self._needed_canaries[modality] = _GOOD_CANARIES
         for modality in MODALITIES:
             sent = self._canaries.get(modality)
             is_quiet = self._pulse.silence_s(modality) >= self._canary_interval_s
-            if is_quiet and (sent is None or sent.done()):
+            is_wanted = is_quiet or self._needed_canaries[modality] > 0
+            if is_wanted and (sent is None or sent.done()):
                 self._canaries[modality] = self._start(self._send_canary(modality))
 
     async def _send_canary(self, modality: Pattern) -> None:
@@ -140,19 +145,24 @@ class EncoderWatch:
         assert self._contract is not None
         self._pulse.begin(modality)
         start_s = time.monotonic()
+        answer: OfferEmbedding | TwinshelfError = EncoderUnavailableError(
+            "it raised an error of its own"
+        )
         try:
-            answer: OfferEmbedding | TwinshelfError
             (answer,) = await self._encoder.encode([_CANARIES[modality]], self._contract)
         except Exception:  # a canary that is lost without a word would be taken for one that lives
             logger.exception("the canary %s failed", modality.key)
-            answer = EncoderUnavailableError(f"the encoder failed on a small {modality.key}")
         finally:
-            self._pulse.end(modality)
+            self._pulse.end(modality, is_answered=isinstance(answer, OfferEmbedding))
         if isinstance(answer, TwinshelfError):
-            self._canary_errors[modality] = answer
+            self._canary_errors[modality] = EncoderUnavailableError(
+                f"the encoder fails on a small {modality.key}: {answer.message}"
+            )
             return
-        self._canary_errors.pop(modality, None)
         self._metrics.set_canary(modality.key, time.monotonic() - start_s)
+        self._needed_canaries[modality] = max(0, self._needed_canaries[modality] - 1)
+        if self._needed_canaries[modality] == 0:
+            self._canary_errors.pop(modality, None)
 
     def _canary_error(self) -> TwinshelfError | None:
         return next(iter(self._canary_errors.values()), None)

@@ -14,6 +14,7 @@ from server.encoders.encoder import Encoder, EncoderInput
 from server.encoders.modalities import Weights
 from server.errors import CatalogueStaleError, InvalidRequestError
 from server.services.conversions import record_from_product
+from server.services.costs import search_cost
 from server.services.embedder import Embedder
 from server.services.requests import (
     Limits,
@@ -83,7 +84,12 @@ class Matcher:
         self._check_fresh(contract)
         row = _row(request.offer, contract, contract.text_fields.query_prefix, f"{path}offer")
         async with self._embedder.embedded(
-            row, contract, path=f"{path}offer", is_patient=is_patient, deadline_s=deadline_s
+            row,
+            contract,
+            path=f"{path}offer",
+            further_cost=search_cost(options.match_count),
+            is_patient=is_patient,
+            deadline_s=deadline_s,
         ) as embedding:
             weights = _weights_for(options.weights or contract.weights, embedding, f"{path}weights")
             query = Query(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from server.encoders.encoder import EncoderInput
 from server.services.admission import HEAVY_COST
-from server.services.costs import embedding_cost
+from server.services.costs import embedding_cost, search_cost
 
 
 def photo(width: int, height: int, image_format: str) -> bytes:
@@ -36,6 +36,11 @@ def test_formats_that_are_decoded_whole_cost_more_than_a_jpeg_of_their_size() ->
 def test_longer_texts_cost_more_up_to_what_is_read_of_them() -> None:
     assert 1 <= cost_of(text="mug") < cost_of(text="mug " * 50) < cost_of(text="mug " * 500)
     assert cost_of(text="mug " * 500) == cost_of(text="mug " * 50_000)
+
+
+def test_a_search_costs_by_the_matches_that_are_asked_for() -> None:
+    assert search_cost(10) < 0.5
+    assert search_cost(1000) > HEAVY_COST
 
 
 def test_both_cost_what_each_costs() -> None:

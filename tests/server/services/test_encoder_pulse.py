@@ -53,6 +53,19 @@ async def test_answers_to_others_are_signs_of_life_of_the_same_modality_only() -
     assert "no text" in error.message
 
 
+async def test_a_failure_is_no_sign_of_life_and_makes_suspect() -> None:
+    clock = Clock()
+    pulse = EncoderPulse(2.0, clock)
+    pulse.begin(Pattern.IMAGE)
+    pulse.begin(Pattern.IMAGE)
+    clock.now = 1.0
+    pulse.end(Pattern.IMAGE, is_answered=False)
+    assert pulse.take_suspects() == {Pattern.IMAGE}
+    assert pulse.take_suspects() == set()
+    clock.now = 2.1
+    assert pulse.find_hang() is not None
+
+
 async def test_time_in_which_this_process_did_not_look_is_no_silence() -> None:
     clock = Clock()
     pulse = EncoderPulse(2.0, clock)

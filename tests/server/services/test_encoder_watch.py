@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import time
 
 import grpc
@@ -89,7 +90,31 @@ async def test_an_encoder_that_fails_on_its_canaries_is_not_serving(
         embed = encoder.embed
         encoder.embed = lambda row: EncoderFailedError("the model has died")  # type: ignore[method-assign]
         await wait_for_health(channel, NOT_SERVING)
-        assert "not serving: the model has died" in caplog.text
+        assert "not serving: the encoder fails on a small" in caplog.text
+        assert "the model has died" in caplog.text
+        encoder.embed = embed  # type: ignore[method-assign]
+        await wait_for_health(channel, SERVING)
+    await server.stop()
+
+
+async def test_an_encoder_of_which_every_other_answer_fails_is_not_serving(
+    watched: ServerConfig, encoder: FakeEncoder
+) -> None:
+    patient = dataclasses.replace(watched, canary_interval_s=30)
+    server, port = await create_server(patient, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await wait_for_health(channel, SERVING)
+        embed, count = encoder.embed, itertools.count()
+        encoder.embed = lambda row: (  # type: ignore[method-assign]
+            embed(row) if next(count) % 2 else EncoderFailedError("one of its processes has died")
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await match(channel, title="mug")
+        assert raised.value.code() is grpc.StatusCode.INTERNAL
+        await wait_for_health(channel, NOT_SERVING)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await match(channel, title="mug")
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
         encoder.embed = embed  # type: ignore[method-assign]
         await wait_for_health(channel, SERVING)
     await server.stop()
