@@ -96,7 +96,7 @@ soak: setup ## Try to break a whole deployment: bad offers, overload, hostile cl
 	@python -m tests.soak $(ARGS)
 
 fuzz: setup ## Send mutated photos, texts and requests through preprocessing, Triton and service
-	@python -m tests.fuzz $(ARGS)
+	@python -m tests.fuzz $(or $(ARGS),--photos 500000 --texts 500000)
 
 protos: setup ## Generate the Python code of protos/
 	@python -m grpc_tools.protoc -I . -I .venv/lib/python3*/site-packages --python_out=. --pyi_out=. --grpc_python_out=. protos/twinshelf/v1/*.proto

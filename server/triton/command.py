@@ -26,6 +26,8 @@ PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 if os.getppid() != int(sys.argv[1]):
     sys.exit("the launcher died")
+# The matching service beside it comes first: it refuses what Triton would only answer too late.
+os.nice(4)
 os.execv(sys.argv[2], sys.argv[2:])
 """
 

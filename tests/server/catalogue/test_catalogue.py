@@ -106,7 +106,7 @@ async def check_against_brute_force(
         weights = [BOTH, Weights(image=1, text=0.05), Weights(image=0.05, text=1)][trial % 2]
         query = query_of(random_embedding(rng, pattern), weights=weights)
         scores = slow_scores(query, expected)
-        hits = await catalogue.search(query)
+        hits = (await catalogue.search(query)).hits
         assert len(hits) == min(10, len(scores))
         got = [hit.ranked.score for hit in hits]
         assert got == sorted(got, reverse=True)
@@ -160,7 +160,7 @@ async def test_a_product_replaced_a_thousand_times_hides_no_other(tmp_path: Path
         moved = OfferEmbedding(image=image / np.linalg.norm(image), text=near.text)
         writes.append(catalogue.upsert(new_product("busy", moved)))
     await asyncio.gather(*writes)
-    hits = await catalogue.search(query_of(near, count=21))
+    hits = (await catalogue.search(query_of(near, count=21))).hits
     assert len(hits) == 21
     assert hits[0].product.record.product_id == "busy"
     assert (await catalogue.stats(CONTRACT.digest)).indexed_vector_count == 21
@@ -193,7 +193,7 @@ async def test_a_product_never_vanishes_while_it_is_replaced(tmp_path: Path) -> 
 
     writing = asyncio.ensure_future(replace())
     while not writing.done():
-        hits = await catalogue.search(query_of(embedding))
+        hits = (await catalogue.search(query_of(embedding))).hits
         assert [hit.product.record.product_id for hit in hits] == ["p"]
     await writing
     await catalogue.close()
@@ -211,7 +211,7 @@ async def test_products_of_another_encoder_are_counted_as_stale_and_not_indexed(
     await catalogue.upsert(new_product("ours", random_embedding(rng, Pattern.IMAGE)))
     await catalogue.upsert(new_product("theirs", small, other))
     assert catalogue.stale_counts(CONTRACT.digest) == {other.digest: 1}
-    hits = await catalogue.search(query_of(random_embedding(rng, Pattern.IMAGE)))
+    hits = (await catalogue.search(query_of(random_embedding(rng, Pattern.IMAGE)))).hits
     assert [hit.product.record.product_id for hit in hits] == ["ours"]
     await catalogue.use_encoder(other)
     assert (await catalogue.stats(other.digest)).indexed_vector_count == 1

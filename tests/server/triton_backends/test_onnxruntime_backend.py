@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from server.triton.process import TritonServer
+from server.triton.process import TritonServer, TritonStartError
 from server.triton.settings import TritonSettings
 from tests.model_repository.tiny_graphs import save_graph, value
 
@@ -248,12 +248,19 @@ def test_a_bad_request_in_a_batch_fails_alone(client: triton.InferenceServerClie
     assert "99" in bad.message()
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_served_is_refused_at_load(
-    client: triton.InferenceServerClient, name: str
-) -> None:
-    with pytest.raises(InferenceServerException) as caught:
-        client.load_model(name)
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What is said when a server is to start with nothing but models that cannot be served."""
+    root = tmp_path_factory.mktemp("refused")
+    write_repository(root)
+    settings = TritonSettings(model_repository=root, models=tuple(REFUSED))
+    with pytest.raises(TritonStartError) as caught:
+        TritonServer(settings).start()
+    return str(caught.value)
 
-    assert REFUSED[name][1] in caught.value.message()
-    assert not client.is_model_ready(name)
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_served_is_refused_at_load(refusals: str, name: str) -> None:
+    (said,) = [line for line in refusals.splitlines() if f"'{name}'" in line]
+
+    assert REFUSED[name][1] in said
