@@ -22,7 +22,7 @@ from server.errors import DeadlineTooShortError, ServerBusyError
 # An answer may take this many times what it takes alone before less is sent. Batches need some.
 _TOLERANCE: Final = 2.0
 # In flight beyond what the latency asks for; without it, nothing would ever be learnt anew.
-_HEADROOM: Final = 8.0
+_HEADROOM: Final = 16.0
 _SMOOTHING: Final = 0.1
 # The latency of an idle encoder may have grown (a busier machine): believed a little more a second.
 _BASELINE_GROWTH_PER_S: Final = 0.005
