@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -197,6 +198,7 @@ class Catalogue:
         contract = query.contract
         vector = query_vector(query.embedding, query.weights, contract)
         numbers = index.search(vector, query.weights.pattern, query.candidate_count)
+        start_s = time.perf_counter()
         with self._store.snapshot():
             # By product and not by vector version: a product that is replaced just now is scored by
             # its new vector instead of vanishing for a moment.
@@ -205,10 +207,15 @@ class Catalogue:
             )
             scores = score_products(query.embedding, query.weights, block.vectors, contract)
             ranked = rank(scores, block.product_ids, query)
+            rescore_s = time.perf_counter() - start_s
             numbers_of = block.product_numbers
-            return self._page([(int(numbers_of[item.position]), item) for item in ranked], query)
+            placed = [(int(numbers_of[item.position]), item) for item in ranked]
+            hits, next_skip_count = self._page(placed, query)
+        return HitPage(hits=tuple(hits), next_skip_count=next_skip_count, rescore_s=rescore_s)
 
-    def _page(self, ranked: Sequence[tuple[int, Ranked]], query: Query) -> HitPage:
+    def _page(
+        self, ranked: Sequence[tuple[int, Ranked]], query: Query
+    ) -> tuple[list[Hit], int | None]:
         """Reads the products of hits until the page is full; needs a snapshot."""
         hits: list[Hit] = []
         size_bytes = 0
@@ -219,9 +226,9 @@ class Catalogue:
                 product = products[number]
                 size_bytes += product.record.size_bytes
                 if hits and size_bytes > query.page_limit_bytes:
-                    return HitPage(hits=tuple(hits), next_skip_count=query.skip_count + len(hits))
+                    return hits, query.skip_count + len(hits)
                 hits.append(Hit(product=product, ranked=item))
-        return HitPage(hits=tuple(hits), next_skip_count=None)
+        return hits, None
 
     # In the writer's thread.
 

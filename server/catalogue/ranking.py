@@ -83,10 +83,12 @@ class HitPage:
     Attributes:
         hits: Best first.
         next_skip_count: The `skip_count` of the page that follows; None when this is the last.
+        rescore_s: Time that reading and exact scoring of the candidates took, seconds.
     """
 
     hits: tuple[Hit, ...]
     next_skip_count: int | None
+    rescore_s: float
 
 
 def rank(scores: Scores, product_ids: Sequence[str], query: Query) -> list[Ranked]:

@@ -103,6 +103,7 @@ class Matcher:
             with span("search"), self._metrics.stage("search"):
                 await self._catalogue.use_encoder(contract)
                 page = await self._catalogue.search(query)
+            self._metrics.observe_stage("rescore", page.rescore_s)
         return MatchResult(page=page, embedding=embedding, contract=contract)
 
     async def embed_product(
