@@ -104,6 +104,7 @@ def _print_new(new: NewKey, options: argparse.Namespace, stream: TextIO, now: da
 
 def _key_json(key: access_pb2.ApiKey, now: datetime) -> dict[str, Any]:
     def time_of(field: str) -> str | None:
+        """Returns a time in RFC 3339; None where the key has none."""
         return getattr(key, field).ToJsonString() if key.HasField(field) else None
 
     has_limit, has_burst = key.HasField("requests_per_second"), key.HasField("burst_count")

@@ -182,7 +182,7 @@ def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
     pulse = EncoderPulse(config.stuck_after_s)
     admission = Admission(
         AdmissionSettings(
-            place_limit=config.in_flight_limit,
+            in_flight_limit=config.in_flight_limit,
             waiting_limit=config.waiting_count,
             wait_limit_s=config.wait_limit_s,
         )

@@ -131,6 +131,8 @@ def matching_service(triton_address: str, catalogue: Path) -> tuple[Service, str
     """
     address = f"127.0.0.1:{free_ports(1)[0]}"
     arguments = ["server", "--address", address, "--triton", triton_address]
+    # Nobody reads them here, and another service on this machine may have their port.
+    arguments += ["--metrics-address", ""]
     arguments += ["--catalogue", str(catalogue)]
     return Service(name="serve", arguments=arguments, is_ready=lambda: _serves(address)), address
 

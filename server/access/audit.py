@@ -108,6 +108,7 @@ class AuditLog:
 class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         def open_private(path: str, flags: int) -> int:
+            """Opens a file that nobody but its owner may read."""
             return os.open(path, flags, 0o600)
 
         return open(  # type: ignore[return-value]

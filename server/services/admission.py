@@ -71,7 +71,7 @@ class Work:
 class AdmissionSettings:
     """The bounds of admission; see `ServerConfig` for their meaning."""
 
-    place_limit: float
+    in_flight_limit: float
     waiting_limit: int
     wait_limit_s: float
 
@@ -105,7 +105,7 @@ class Admission:
         self._heavy_count = 0
         self._start_count = 0
         self._latency = _Latency()
-        self._limit = min(2 * _HEADROOM, settings.place_limit)
+        self._limit = min(2 * _HEADROOM, settings.in_flight_limit)
 
     @property
     def limit(self) -> float:
@@ -199,9 +199,10 @@ class Admission:
 
     def _expected_wait_s(self, work: Work) -> float:
         """How long work would wait behind what is in flight and before it in its lane."""
-        ahead = self._waiting_cost[work.lane]
         if work.lane is Lane.HEAVY:
-            return (ahead + self._heavy_count * work.cost) * self._latency.mean_s / HEAVY_COST
+            ahead_count = len(self._lanes[Lane.HEAVY]) + self._heavy_count
+            return ahead_count * self._latency.expected_s(work)
+        ahead = self._waiting_cost[work.lane]
         excess = self._in_flight + ahead + _charge(work) - self._limit
         # Little's law: what is in flight leaves at the rate limit / latency.
         return max(0.0, excess) * self._latency.mean_s / self._limit
@@ -269,7 +270,7 @@ class Admission:
         if wanted > self._limit and not was_full:
             return  # nothing was learnt of a limit that was not reached
         limit = (1 - _SMOOTHING) * self._limit + _SMOOTHING * wanted
-        self._limit = min(limit, self._settings.place_limit)
+        self._limit = min(limit, self._settings.in_flight_limit)
 
 
 class Place:
@@ -285,8 +286,8 @@ class Place:
         """Gives the place back; a repeat has no effect.
 
         Args:
-            end_s: When the encoder answered, by `time.monotonic`.
-            is_measured: Whether that says how fast the encoder is; an error of it does not.
+            end_s: When the work was done, by `time.monotonic`.
+            is_measured: Whether that says how long such work takes; an error does not.
         """
         admission, self._admission = self._admission, None
         if admission is not None:
@@ -294,7 +295,7 @@ class Place:
 
 
 class _Latency:
-    """How long the encoder takes for work of each kind, now and when it is idle."""
+    """How long work of each kind takes, now and when there is little of it."""
 
     def __init__(self) -> None:
         self._idle_s: dict[tuple[Pattern, int], float] = {}
@@ -318,7 +319,7 @@ class _Latency:
         return self._excess
 
     def expected_s(self, work: Work) -> float:
-        """How long the encoder would take; that of all work where nothing is known of its kind."""
+        """How long work would take; as all work does where nothing is known of its kind."""
         return self._now_s.get(_kind(work), self.mean_s)
 
 

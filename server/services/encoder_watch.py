@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import time
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 from server.catalogue.catalogue import Catalogue
 from server.encoders.contract import EncoderContract
@@ -18,16 +16,12 @@ from server.errors import EncoderUnavailableError, TwinshelfError
 from server.services.encoder_pulse import MODALITIES, EncoderPulse
 from server.services.health import HealthServicer
 from server.telemetry.metrics import Metrics
+from server.triton.canary import CANARY_PHOTO, CANARY_TEXT
 
 logger = logging.getLogger(__name__)
-# A PNG of two colours in four pixels. Not black: a tower without biases makes nothing of that.
-CANARY_PHOTO: Final = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQV"
-    "R4nGMUiTqxRS6BaYtcAgMDAwAfYgOeqtAhYAAAAABJRU5ErkJggg=="
-)
 _CANARIES: Final = {
     Pattern.IMAGE: EncoderInput(image=CANARY_PHOTO, text=None),
-    Pattern.TEXT: EncoderInput(image=None, text="canary"),
+    Pattern.TEXT: EncoderInput(image=None, text=CANARY_TEXT),
 }
 _LOOK_INTERVAL_S: Final = 0.1
 # One of several processes of a model may have died: after a failure, one good answer proves little.
@@ -95,7 +89,7 @@ class EncoderWatch:
         now = time.monotonic()
         if now >= self._next_reading_s and (self._reading is None or self._reading.done()):
             self._next_reading_s = now + self._interval_s
-            self._reading = self._start(self._read())
+            self._reading = asyncio.ensure_future(self._read())
         if self._contract is not None and self._error is None:
             self._send_canaries()
         self._tell(self._error or self._pulse.find_hang() or self._canary_error())
@@ -138,7 +132,7 @@ class EncoderWatch:
             is_quiet = self._pulse.silence_s(modality) >= self._canary_interval_s
             is_wanted = is_quiet or self._needed_canaries[modality] > 0
             if is_wanted and (sent is None or sent.done()):
-                self._canaries[modality] = self._start(self._send_canary(modality))
+                self._canaries[modality] = asyncio.ensure_future(self._send_canary(modality))
 
     async def _send_canary(self, modality: Pattern) -> None:
         """Embeds a canary. Never cancelled, however long it takes: that would crash Triton."""
@@ -166,9 +160,6 @@ class EncoderWatch:
 
     def _canary_error(self) -> TwinshelfError | None:
         return next(iter(self._canary_errors.values()), None)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.ensure_future(work)
 
     def _report(self, level: int, report: str) -> None:
         """Logs what has changed, and nothing while all stays as it was."""

@@ -24,12 +24,12 @@ from server.triton.child_processes import children, command_line, cpu_time_s
 
 logger = logging.getLogger(__name__)
 
-# A grey PNG of 16 pixels a side.
-_PHOTO: Final = bytes.fromhex(
+# A grey PNG of 16 pixels a side. Not black: a tower without biases makes nothing of that.
+CANARY_PHOTO: Final = bytes.fromhex(
     "89504e470d0a1a0a0000000d494844520000001000000010080200000090916836000000144944415478da636820"
     "11308c6a18d5307c35000025848010bc6ff1cf0000000049454e44ae426082"
 )
-_TEXT: Final = b"red tea"
+CANARY_TEXT: Final = "red tea"
 _PAUSE_S: Final = 1.0
 _METRICS_TIMEOUT_S: Final = 0.25
 # From here on it is looked up what the models do.
@@ -62,19 +62,19 @@ class Canary:
 CANARIES: Final = (
     Canary(
         ensemble="image_encoder",
-        inputs={"IMAGE": _PHOTO},
+        inputs={"IMAGE": CANARY_PHOTO},
         counted="image_tower",
         steps=("image_preprocess", "image_tower"),
     ),
     Canary(
         ensemble="text_encoder",
-        inputs={"TEXT": _TEXT},
+        inputs={"TEXT": CANARY_TEXT.encode()},
         counted="text_tower",
         steps=("text_preprocess", "text_tower"),
     ),
     Canary(
         ensemble="product_encoder",
-        inputs={"IMAGE": _PHOTO, "TEXT": _TEXT},
+        inputs={"IMAGE": CANARY_PHOTO, "TEXT": CANARY_TEXT.encode()},
         counted="fusion",
         steps=("image_preprocess", "image_tower", "text_preprocess", "text_tower", "fusion"),
     ),

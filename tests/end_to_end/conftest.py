@@ -64,6 +64,7 @@ def service(triton: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> I
     log = folder / "server.log"
     command = [sys.executable, "-m", "server", "--triton", triton.grpc_address]
     command += ["--address", "127.0.0.1:0", "--catalogue", str(folder / "catalogue")]
+    command += ["--metrics-address", ""]
     command += ["--encode-timeout-s", "5", "--watch-interval-s", "0.2"]
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)

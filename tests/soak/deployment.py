@@ -153,6 +153,7 @@ class Deployment:
         """
         before = len(LISTENING.findall(self.service_log))
         command = ["server", "--triton", self.triton_address, "--address", self.address]
+        command += ["--metrics-address", "127.0.0.1:0"]
         command += ["--catalogue", str(self.folder / "catalogue"), *self._service_arguments]
         self.service = self._run(command, "service.log")
         self._wait(

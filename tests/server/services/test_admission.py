@@ -22,10 +22,14 @@ class Clock:
 
 
 def make_admission(
-    clock: Clock, *, place_limit: float = 4, waiting_limit: int = 1000, wait_limit_s: float = 100
+    clock: Clock,
+    *,
+    in_flight_limit: float = 4,
+    waiting_limit: int = 1000,
+    wait_limit_s: float = 100,
 ) -> Admission:
     settings = AdmissionSettings(
-        place_limit=place_limit, waiting_limit=waiting_limit, wait_limit_s=wait_limit_s
+        in_flight_limit=in_flight_limit, waiting_limit=waiting_limit, wait_limit_s=wait_limit_s
     )
     return Admission(settings, clock)
 
@@ -53,7 +57,7 @@ async def wait_in_line(admission: Admission, work: Work) -> asyncio.Task[Place]:
 
 async def test_what_is_in_flight_is_bounded_and_those_who_wait_get_in() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=3)
+    admission = make_admission(clock, in_flight_limit=3)
     inside = most = 0
 
     async def visit() -> None:
@@ -73,7 +77,7 @@ async def test_what_is_in_flight_is_bounded_and_those_who_wait_get_in() -> None:
 
 async def test_places_are_weighed_by_cost_and_one_always_fits() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=4)
+    admission = make_admission(clock, in_flight_limit=4)
     places = [await admission.enter(text(2.0)), await admission.enter(text(2.0))]
     third = await wait_in_line(admission, text(0.5))
     assert not third.done()
@@ -88,7 +92,7 @@ async def test_places_are_weighed_by_cost_and_one_always_fits() -> None:
 
 async def test_those_beyond_the_queue_are_turned_away_until_there_is_room() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=1, waiting_limit=1)
+    admission = make_admission(clock, in_flight_limit=1, waiting_limit=1)
     place = await admission.enter(text())
     waiting = await wait_in_line(admission, text())
     with pytest.raises(ServerBusyError, match="1 requests wait") as refused:
@@ -106,7 +110,7 @@ async def test_a_wait_that_would_be_too_long_is_refused_at_once_and_says_when_to
     None
 ):
     clock = Clock()
-    admission = make_admission(clock, place_limit=1, wait_limit_s=0.5)
+    admission = make_admission(clock, in_flight_limit=1, wait_limit_s=0.5)
     await learn(admission, clock, 0.2)
     await admission.enter(text())
     waiting = [await wait_in_line(admission, text()) for _ in range(2)]
@@ -118,7 +122,7 @@ async def test_a_wait_that_would_be_too_long_is_refused_at_once_and_says_when_to
 
 async def test_a_deadline_that_cannot_be_kept_is_refused_before_anything_is_begun() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=1)
+    admission = make_admission(clock, in_flight_limit=1)
     await learn(admission, clock, 0.2)
     place = await admission.enter(text(deadline_s=clock.now + 0.3))
     with pytest.raises(DeadlineTooShortError, match="deadline") as refused:
@@ -132,7 +136,7 @@ async def test_a_deadline_that_cannot_be_kept_is_refused_before_anything_is_begu
 
 async def test_who_has_waited_too_long_is_not_begun_any_more() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=1)
+    admission = make_admission(clock, in_flight_limit=1)
     await learn(admission, clock, 0.1)
     place = await admission.enter(text())
     late = await wait_in_line(admission, text(deadline_s=clock.now + 0.5))
@@ -145,7 +149,7 @@ async def test_who_has_waited_too_long_is_not_begun_any_more() -> None:
 
 async def test_a_place_is_given_back_by_those_who_leave_while_they_wait() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=1)
+    admission = make_admission(clock, in_flight_limit=1)
     place = await admission.enter(text())
     leaving = await wait_in_line(admission, text())
     staying = await wait_in_line(admission, text())
@@ -170,7 +174,7 @@ async def test_giving_a_place_back_twice_counts_once() -> None:
 
 async def test_heavy_work_goes_one_at_a_time_and_holds_up_nothing_else() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=4)
+    admission = make_admission(clock, in_flight_limit=4)
     heavy = Work(pattern=Pattern.IMAGE, cost=5 * HEAVY_COST)
     first = await admission.enter(heavy)
     second = await wait_in_line(admission, heavy)
@@ -185,9 +189,24 @@ async def test_heavy_work_goes_one_at_a_time_and_holds_up_nothing_else() -> None
     await ordinary
 
 
+async def test_heavy_work_that_would_wait_for_others_of_its_kind_too_long_is_refused() -> None:
+    clock = Clock()
+    admission = make_admission(clock, wait_limit_s=0.5)
+    heavy = Work(pattern=Pattern.IMAGE, cost=5 * HEAVY_COST)
+    await learn(admission, clock, 0.01)
+    finish(await admission.enter(heavy), clock, 0.4)
+    await admission.enter(heavy)
+    waiting = await wait_in_line(admission, heavy)
+    with pytest.raises(ServerBusyError) as refused:
+        await admission.enter(heavy)
+    assert refused.value.retry_after_s == pytest.approx(0.8)
+    assert not waiting.done()
+    admission.check_open(None)
+
+
 async def test_streams_wait_without_being_refused_and_get_their_turn_among_the_others() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=1, wait_limit_s=0.5)
+    admission = make_admission(clock, in_flight_limit=1, wait_limit_s=0.5)
     await learn(admission, clock, 1.0)
     place = await admission.enter(text())
     patient = [await wait_in_line(admission, text(is_patient=True)) for _ in range(20)]
@@ -202,7 +221,7 @@ async def test_streams_wait_without_being_refused_and_get_their_turn_among_the_o
 
 async def test_the_limit_grows_while_answers_are_quick_and_shrinks_when_they_wait() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=256)
+    admission = make_admission(clock, in_flight_limit=256)
     start = admission.limit
 
     async def load(latency_s: float, rounds: int) -> None:
@@ -221,7 +240,7 @@ async def test_the_limit_grows_while_answers_are_quick_and_shrinks_when_they_wai
 
 async def test_failures_of_the_encoder_teach_nothing() -> None:
     clock = Clock()
-    admission = make_admission(clock, place_limit=256)
+    admission = make_admission(clock, in_flight_limit=256)
     before = admission.limit
     for _ in range(100):
         place = await admission.enter(text())

@@ -20,14 +20,14 @@ ROW = EncoderInput(image=None, text="query: mug")
 class Stage:
     """An embedder whose encoder answers when the test says so."""
 
-    def __init__(self, *, encode_timeout_s: float = 20, place_limit: float = 1) -> None:
+    def __init__(self, *, encode_timeout_s: float = 20, in_flight_limit: float = 1) -> None:
         self.encoder = FakeEncoder()
         self.may_answer = asyncio.Event()
         self.sent = asyncio.Event()
         self.cancelled_count = 0
         self.encoder.gate = self._hold
         self.admission = Admission(
-            AdmissionSettings(place_limit=place_limit, waiting_limit=100, wait_limit_s=100)
+            AdmissionSettings(in_flight_limit=in_flight_limit, waiting_limit=100, wait_limit_s=100)
         )
         self.pulse = EncoderPulse(60)
         self.metrics = Metrics()
@@ -107,7 +107,7 @@ async def test_an_answer_that_takes_too_long_is_not_waited_for_and_is_counted_un
 
 
 async def test_those_in_flight_hear_of_a_loss_at_once_and_new_ones_are_refused() -> None:
-    stage = Stage(place_limit=10)
+    stage = Stage(in_flight_limit=10)
     tasks = [stage.embed() for _ in range(3)]
     await stage.sent.wait()
     stage.pulse.lose(EncoderUnavailableError("the encoder is stuck"))

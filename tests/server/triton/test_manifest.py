@@ -31,6 +31,10 @@ def test_a_version_as_it_was_published_passes_byte_code_beside_it(repository: Pa
 
     check(repository)
 
+    (cache.parent / "texts.cpython-311.pyc").write_bytes(b"")  # where nobody's byte code belongs
+    with pytest.raises(RepositoryError, match=r"texts\.cpython-311\.pyc"):
+        check(repository)
+
 
 @pytest.mark.parametrize(
     "name",
