@@ -173,10 +173,10 @@ class Admission:
         self._start_waiting()
 
     def _check(self, work: Work) -> None:
-        wait_s = self._expected_wait_s(work)
-        retry_after_s = max(wait_s, _SHORTEST_RETRY_S)
         if work.is_patient:
             return
+        wait_s = self._expected_wait_s(work)
+        retry_after_s = max(wait_s, _SHORTEST_RETRY_S)
         settings = self._settings
         if wait_s > settings.wait_limit_s or self.waiting_count >= settings.waiting_limit:
             raise ServerBusyError(

@@ -43,8 +43,8 @@ class MetricsPort:
         except (OSError, OverflowError) as error:
             said = getattr(error, "strerror", None) or error
             raise OSError(
-                f"cannot serve metrics on {address} ({said}): stop what uses it, "
-                "or choose another address for them"
+                f"cannot serve metrics on {address} ({said}): stop what uses it, or choose "
+                "another address with --metrics-address (empty for none)"
             ) from None
         self._thread = threading.Thread(
             target=self._server.serve_forever,
