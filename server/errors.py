@@ -78,6 +78,12 @@ class EncoderUnavailableError(TwinshelfError):
     reason = "ENCODER_UNAVAILABLE"
 
 
+class EncoderChangedError(EncoderUnavailableError):
+    """Another encoder came into service while this one was asked; the request may be repeated."""
+
+    reason = "ENCODER_CHANGED"
+
+
 class EncoderFailedError(TwinshelfError):
     """The encoder failed on an input that it should have taken; the log has the reason."""
 

@@ -72,7 +72,7 @@ class Encoder(Protocol):
         Args:
             inputs: Rows to embed; none gives an empty list.
             contract: The contract that the inputs were made for. When another encoder has taken
-                over meanwhile, its rows are `EncoderUnavailableError`: the caller may repeat.
+                over meanwhile, its rows are `EncoderChangedError`: the caller may repeat.
 
         Returns:
             One embedding or error per input, in order.

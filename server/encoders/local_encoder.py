@@ -17,9 +17,9 @@ from server.encoders.encoder import EncoderInput
 from server.encoders.local_models import Ensemble, load_models
 from server.encoders.modalities import Pattern
 from server.errors import (
+    EncoderChangedError,
     EncoderContractError,
     EncoderFailedError,
-    EncoderUnavailableError,
     InvalidRequestError,
     TwinshelfError,
 )
@@ -93,9 +93,7 @@ class LocalEncoder:
     ) -> list[OfferEmbedding | TwinshelfError]:
         """Embeds rows in a thread, so that the event loop goes on; each row fails alone."""
         if contract != self._contract:
-            return [EncoderUnavailableError("another encoder serves; repeat the request")] * len(
-                inputs
-            )
+            return [EncoderChangedError("another encoder serves; repeat the request")] * len(inputs)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self.encode_now, inputs)
 

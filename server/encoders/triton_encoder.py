@@ -19,6 +19,7 @@ from server.encoders.embedding import Floats, OfferEmbedding, checked_half, join
 from server.encoders.encoder import EncoderInput
 from server.encoders.modalities import Pattern
 from server.errors import (
+    EncoderChangedError,
     EncoderContractError,
     EncoderFailedError,
     EncoderMismatchError,
@@ -213,8 +214,8 @@ class TritonEncoder:
             self._half(Pattern.IMAGE, row.image, contract),
             self._half(Pattern.TEXT, None if row.text is None else row.text.encode(), contract),
         )
-        if contract != self._state:
-            return EncoderUnavailableError("the encoder has just changed; repeat the request")
+        if isinstance(self._state, EncoderContract) and contract != self._state:
+            return EncoderChangedError("the encoder has just changed; repeat the request")
         return join_halves(image, text)
 
     async def _half(

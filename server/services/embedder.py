@@ -15,7 +15,12 @@ from typing import Any
 from server.encoders.contract import EncoderContract
 from server.encoders.embedding import OfferEmbedding
 from server.encoders.encoder import Encoder, EncoderInput
-from server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
+from server.errors import (
+    EncoderChangedError,
+    EncoderUnavailableError,
+    InvalidRequestError,
+    TwinshelfError,
+)
 from server.services.admission import Admission, Work
 from server.services.costs import embedding_cost
 from server.services.encoder_pulse import EncoderPulse, fresh
@@ -117,7 +122,9 @@ class Embedder:
         try:
             with span(f"encode {row.pattern.key}"):
                 (answer,) = await self._encoder.encode([row], contract)
-            is_answered = isinstance(answer, OfferEmbedding | InvalidRequestError)
+            is_answered = isinstance(
+                answer, OfferEmbedding | InvalidRequestError | EncoderChangedError
+            )
             return answer
         finally:
             self._pulse.end(row.pattern, is_answered=is_answered)

@@ -12,7 +12,7 @@ from server.encoders.contract import EncoderContract
 from server.encoders.embedding import OfferEmbedding
 from server.encoders.encoder import Encoder, EncoderInput
 from server.encoders.modalities import Pattern
-from server.errors import EncoderUnavailableError, TwinshelfError
+from server.errors import EncoderChangedError, EncoderUnavailableError, TwinshelfError
 from server.services.encoder_pulse import MODALITIES, EncoderPulse
 from server.services.health import HealthServicer
 from server.telemetry.metrics import Metrics
@@ -147,7 +147,10 @@ class EncoderWatch:
         except Exception:  # a canary that is lost without a word would be taken for one that lives
             logger.exception("the canary %s failed", modality.key)
         finally:
-            self._pulse.end(modality, is_answered=isinstance(answer, OfferEmbedding))
+            is_answered = isinstance(answer, OfferEmbedding | EncoderChangedError)
+            self._pulse.end(modality, is_answered=is_answered)
+        if isinstance(answer, EncoderChangedError):
+            return  # the next canary asks the encoder that serves now
         if isinstance(answer, TwinshelfError):
             self._canary_errors[modality] = EncoderUnavailableError(
                 f"the encoder fails on a small {modality.key}: {answer.message}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import grpc
 from google.protobuf.message import Message
@@ -16,6 +17,27 @@ from protos.twinshelf.v1 import (
     matching_service_pb2_grpc,
     product_pb2,
 )
+from server.config import ServerConfig
+from server.encoders.encoder import Encoder
+from server.serving import create_server
+
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+@asynccontextmanager
+async def serving(config: ServerConfig, encoder: Encoder) -> AsyncIterator[grpc.aio.Channel]:
+    """Serves while the block runs, and stops however it ends: a server left over hangs the next."""
+    server, port = await create_server(config, encoder)
+    try:
+        async with grpc.aio.insecure_channel(
+            f"127.0.0.1:{port}", options=CHANNEL_OPTIONS
+        ) as channel:
+            yield channel
+    finally:
+        await server.stop()
 
 
 def matching(channel: grpc.aio.Channel) -> matching_service_pb2_grpc.MatchingServiceStub:

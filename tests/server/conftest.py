@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from server.config import ServerConfig
-from server.serving import create_server
+from tests.server.calls import serving
 from tests.server.fake_encoder import FakeEncoder
 from tests.server.fake_triton import FakeTriton
 
@@ -46,8 +46,5 @@ def config(tmp_path: Path) -> ServerConfig:
 @pytest.fixture
 async def channel(config: ServerConfig, encoder: FakeEncoder) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a running service."""
-    server, port = await create_server(config, encoder)
-    options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-        yield channel
-    await server.stop()
+    async with serving(config, encoder) as running:
+        yield running

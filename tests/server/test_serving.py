@@ -22,7 +22,7 @@ from server.services.health import OVERALL
 from server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import photo
-from tests.server.calls import error_info, match, upsert
+from tests.server.calls import error_info, match, serving, upsert
 from tests.server.fake_encoder import FakeEncoder, contract_json, digest_of
 from tests.server.fake_triton import FakeTriton
 
@@ -109,8 +109,7 @@ async def test_more_requests_than_may_wait_are_refused(
 
     encoder.gate = gate
     small = dataclasses.replace(config, in_flight_limit=1, waiting_count=0)
-    server, port = await create_server(small, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(small, encoder) as channel:
         running = asyncio.ensure_future(match(channel, title="mug"))
         await full.wait()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -119,7 +118,6 @@ async def test_more_requests_than_may_wait_are_refused(
         assert error_info(caught.value).reason == "SERVER_BUSY"
         may_end.set()
         await running
-    await server.stop()
 
 
 async def test_a_port_that_is_taken_is_an_error(config: ServerConfig, encoder: FakeEncoder) -> None:
@@ -136,8 +134,7 @@ async def test_triton_may_go_and_come_back_with_another_encoder_without_a_restar
     config: ServerConfig, triton: FakeTriton
 ) -> None:
     encoder = await TritonEncoder.open(f"127.0.0.1:{triton.port}", version=0, timeout_s=5)
-    server, port = await create_server(config, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(config, encoder) as channel:
         await wait_for_health(channel, SERVING)
         await upsert(channel, [Product(product_id="p", title="mug")])
         assert (await match(channel, title="mug")).matches
@@ -159,7 +156,6 @@ async def test_triton_may_go_and_come_back_with_another_encoder_without_a_restar
         assert digest_of("second") in (caught.value.details() or "")
         await upsert(channel, [Product(product_id="p", title="mug")])
         assert (await match(channel, title="mug")).encoder.version == 2
-    await server.stop()
     await encoder.close()
 
 

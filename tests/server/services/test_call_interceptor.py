@@ -15,7 +15,7 @@ from protos.twinshelf.v1.product_pb2 import Product
 from server.config import ServerConfig
 from server.encoders.encoder import EncoderInput
 from server.serving import create_server
-from tests.server.calls import error_info, match, match_request, matching, upsert
+from tests.server.calls import error_info, match, match_request, matching, serving, upsert
 from tests.server.fake_encoder import FakeEncoder
 
 MATCH = "/twinshelf.v1.MatchingService/MatchProduct"
@@ -70,8 +70,7 @@ async def test_slow_messages_are_bounded_in_time_and_number_and_hold_up_no_other
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
     bounded = dataclasses.replace(config, slow_message_count=2, message_timeout_s=0.6)
-    server, port = await create_server(bounded, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(bounded, encoder) as channel:
         await upsert(channel, [Product(product_id="p", title="mug")])
         slow = [channel.stream_unary(MATCH)(never()) for _ in range(2)]
         await asyncio.sleep(0.2)
@@ -80,15 +79,13 @@ async def test_slow_messages_are_bounded_in_time_and_number_and_hold_up_no_other
         assert (await match(channel, title="mug")).matches
         for call in slow:
             assert await code_of(call) is grpc.StatusCode.DEADLINE_EXCEEDED
-    await server.stop()
 
 
 async def test_streams_are_bounded_in_number_and_idle_ones_end(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
     bounded = dataclasses.replace(config, stream_count=2, stream_idle_timeout_s=0.5)
-    server, port = await create_server(bounded, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(bounded, encoder) as channel:
         idle = [channel.stream_stream(MATCH_MANY)(never()) for _ in range(2)]
         await asyncio.sleep(0.2)
         refused = channel.stream_stream(MATCH_MANY)(never())
@@ -96,15 +93,13 @@ async def test_streams_are_bounded_in_number_and_idle_ones_end(
         for call in idle:
             assert await code_of(anext(aiter(call))) is grpc.StatusCode.DEADLINE_EXCEEDED
         await upsert(channel, [Product(product_id="p", title="mug")])
-    await server.stop()
 
 
 async def test_a_stream_whose_caller_does_not_read_is_ended_and_holds_nothing(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
     bounded = dataclasses.replace(config, send_timeout_s=0.3, stream_in_flight_count=4)
-    server, port = await create_server(bounded, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(bounded, encoder) as channel:
         long = "x" * 60_000
         await upsert(
             channel,
@@ -122,7 +117,6 @@ async def test_a_stream_whose_caller_does_not_read_is_ended_and_holds_nothing(
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert "read none of its answers" in (raised.value.details() or "")
         assert (await match(channel, title="mug 1")).matches
-    await server.stop()
 
 
 async def test_a_stop_ends_idle_streams_at_once_and_answers_what_was_sent(
@@ -166,8 +160,7 @@ async def test_more_bytes_than_may_be_held_are_refused_until_others_are_answered
     bounded = dataclasses.replace(
         config, held_limit_bytes=1024 * 1024, image_limit_bytes=1024 * 1024
     )
-    server, port = await create_server(bounded, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(bounded, encoder) as channel:
         await upsert(channel, [Product(product_id="p", title="mug")])
         encoder.gate = gate
         first = asyncio.ensure_future(match(channel, image=b"a" * 400_000))
@@ -180,7 +173,6 @@ async def test_more_bytes_than_may_be_held_are_refused_until_others_are_answered
         may_end.set()
         await asyncio.gather(first, small)
         await match(channel, image=b"b" * 400_000)
-    await server.stop()
 
 
 async def test_the_request_id_of_the_caller_comes_back_with_an_error(

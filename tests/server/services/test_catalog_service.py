@@ -15,8 +15,7 @@ from protos.twinshelf.v1.product_pb2 import (
 )
 from server.config import ServerConfig
 from server.encoders.encoder import EncoderInput
-from server.serving import create_server
-from tests.server.calls import catalog, error_info, match, upsert, violated_field
+from tests.server.calls import catalog, error_info, match, serving, upsert, violated_field
 from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder, digest_of, make_contract
 
 FULL = Product(
@@ -251,11 +250,9 @@ async def test_reading_needs_no_encoder(channel: grpc.aio.Channel, encoder: Fake
 async def test_a_catalogue_outlives_the_server(config: ServerConfig) -> None:
     for title in ("old", "new"):
         encoder = FakeEncoder()
-        server, port = await create_server(config, encoder)
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with serving(config, encoder) as channel:
             if title == "new":
                 best = (await match(channel, title="old")).matches[0]
                 assert best.product.product_id == "p"
                 assert best.score == pytest.approx(1, abs=1e-3)
             await upsert(channel, [Product(product_id="p", title=title)])
-        await server.stop()

@@ -11,11 +11,11 @@ import grpc
 import pytest
 
 from server.config import ServerConfig
+from server.encoders.embedding import OfferEmbedding
 from server.encoders.encoder import EncoderInput
 from server.encoders.modalities import Pattern
-from server.errors import EncoderFailedError
-from server.serving import create_server
-from tests.server.calls import match
+from server.errors import EncoderChangedError, EncoderFailedError, TwinshelfError
+from tests.server.calls import match, serving
 from tests.server.fake_encoder import FakeEncoder
 from tests.server.test_serving import NOT_SERVING, SERVING, wait_for_health
 
@@ -45,8 +45,7 @@ async def test_an_encoder_that_hangs_is_noticed_without_any_caller_and_so_is_its
     watched: ServerConfig, encoder: FakeEncoder, frozen: Pattern
 ) -> None:
     freezer = Freezer(encoder)
-    server, port = await create_server(watched, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(watched, encoder) as channel:
         await wait_for_health(channel, SERVING)
         freezer.frozen = frozen
         await wait_for_health(channel, NOT_SERVING)
@@ -57,7 +56,6 @@ async def test_an_encoder_that_hangs_is_noticed_without_any_caller_and_so_is_its
         freezer.thawed.set()
         await wait_for_health(channel, SERVING)
         await match(channel, title="mug")
-    await server.stop()
 
 
 async def test_callers_without_a_deadline_hear_of_a_hang_while_they_wait(
@@ -65,8 +63,7 @@ async def test_callers_without_a_deadline_hear_of_a_hang_while_they_wait(
 ) -> None:
     freezer = Freezer(encoder)
     small = dataclasses.replace(watched, in_flight_limit=2)
-    server, port = await create_server(small, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(small, encoder) as channel:
         await wait_for_health(channel, SERVING)
         freezer.frozen = Pattern.BOTH
         start_s = time.monotonic()
@@ -78,14 +75,12 @@ async def test_callers_without_a_deadline_hear_of_a_hang_while_they_wait(
         freezer.frozen = Pattern.NONE
         freezer.thawed.set()
         await wait_for_health(channel, SERVING)
-    await server.stop()
 
 
 async def test_an_encoder_that_fails_on_its_canaries_is_not_serving(
     watched: ServerConfig, encoder: FakeEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server, port = await create_server(watched, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(watched, encoder) as channel:
         await wait_for_health(channel, SERVING)
         embed = encoder.embed
         encoder.embed = lambda row: EncoderFailedError("the model has died")  # type: ignore[method-assign]
@@ -94,15 +89,33 @@ async def test_an_encoder_that_fails_on_its_canaries_is_not_serving(
         assert "the model has died" in caplog.text
         encoder.embed = embed  # type: ignore[method-assign]
         await wait_for_health(channel, SERVING)
-    await server.stop()
+
+
+async def test_a_canary_that_meets_a_change_of_encoder_is_no_failure(
+    watched: ServerConfig, encoder: FakeEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(watched, encoder) as channel:
+        await wait_for_health(channel, SERVING)
+        embed, changed = encoder.embed, asyncio.Event()
+
+        def change(row: EncoderInput) -> OfferEmbedding | TwinshelfError:
+            if changed.is_set():
+                return embed(row)
+            changed.set()
+            return EncoderChangedError("the encoder has just changed")
+
+        encoder.embed = change  # type: ignore[method-assign]
+        await changed.wait()
+        for _ in range(20):
+            assert (await match(channel, title="mug")).encoder.version == 1
+        assert "not serving" not in caplog.text
 
 
 async def test_an_encoder_of_which_every_other_answer_fails_is_not_serving(
     watched: ServerConfig, encoder: FakeEncoder
 ) -> None:
     patient = dataclasses.replace(watched, canary_interval_s=30)
-    server, port = await create_server(patient, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(patient, encoder) as channel:
         await wait_for_health(channel, SERVING)
         embed, count = encoder.embed, itertools.count()
         encoder.embed = lambda row: (  # type: ignore[method-assign]
@@ -117,17 +130,14 @@ async def test_an_encoder_of_which_every_other_answer_fails_is_not_serving(
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
         encoder.embed = embed  # type: ignore[method-assign]
         await wait_for_health(channel, SERVING)
-    await server.stop()
 
 
 async def test_real_offers_that_are_answered_spare_the_canaries(
     watched: ServerConfig, encoder: FakeEncoder
 ) -> None:
     patient = dataclasses.replace(watched, canary_interval_s=30)
-    server, port = await create_server(patient, encoder)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with serving(patient, encoder) as channel:
         await wait_for_health(channel, SERVING)
         await match(channel, title="mug")
         await asyncio.sleep(0.3)
         assert encoder.texts == ["query: mug"]
-    await server.stop()
