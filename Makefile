@@ -42,25 +42,25 @@ help: ## Print this help
 setup: .venv/installed ## Make the virtual environments from the locks (once)
 
 demo: setup ## Run the whole path: data, train, evaluate, export, Triton, serve, index, match
-	@python -m client.demo --data $(DATA) $(DATA_OPTIONS) $(if $(CONFIG),--config $(CONFIG)) $(if $(IMAGE_WEIGHTS),--image-weights $(IMAGE_WEIGHTS)) $(ARGS)
+	@python -m twinshelf.client.demo --data $(DATA) $(DATA_OPTIONS) $(if $(CONFIG),--config $(CONFIG)) $(if $(IMAGE_WEIGHTS),--image-weights $(IMAGE_WEIGHTS)) $(ARGS)
 
 data: setup ## Read a data set into .cache/data/NAME
-	@python -m training.prepare --data $(DATA) $(DATA_OPTIONS) --out .cache/data/$(NAME)
+	@python -m twinshelf.training.catalogues.prepare --data $(DATA) $(DATA_OPTIONS) --out .cache/data/$(NAME)
 
 train: data ## Train the encoder into runs/NAME
-	@python -m training.train --config $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA)),$(if $(filter esci-%,$(DATA)),esci),demo) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(ARGS)
+	@python -m twinshelf.training.train --config $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA)),$(if $(filter esci-%,$(DATA)),esci),demo) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
-	@python -m training.evaluate --run runs/$(NAME) $(ARGS)
+	@python -m twinshelf.training.evaluation --run runs/$(NAME) $(ARGS)
 
 export: setup ## Publish runs/NAME as a version of the model repository
-	@python -m export --run runs/$(NAME) --repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
+	@python -m twinshelf.export --run runs/$(NAME) --repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
 
 triton: setup ## Start Triton with a version of the model repository
-	@python -m server.triton --model-repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
+	@python -m twinshelf.server.triton --model-repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
 
 serve: setup ## Start the matching service
-	@python -m server $(ARGS)
+	@python -m twinshelf.server $(ARGS)
 
 index: setup ## Store the products of FILE in the catalogue
 	@twinshelf index $(FILE) $(ARGS)
@@ -69,22 +69,22 @@ match: setup ## Match IMAGE and TITLE against the catalogue
 	@twinshelf match $(if $(IMAGE),--image '$(IMAGE)') $(if $(TITLE),--title '$(TITLE)') -k $(K) $(ARGS)
 
 pairs: setup ## Train the pair scorer on the pairs of DATA_DIR (Ditto's form, or E-CUP's tables) into runs/NAME
-	@python -m training.pairs.train --pairs $(DATA_DIR) --output runs/$(NAME) $(ARGS)
+	@python -m twinshelf.training.pairs.train_pairs --pairs $(DATA_DIR) --output runs/$(NAME) $(ARGS)
 
 categories: setup ## Predict the categories of held-out offers with the encoder of runs/NAME
-	@python -m training.categories --run runs/$(NAME) $(ARGS)
+	@python -m twinshelf.training.categories --run runs/$(NAME) $(ARGS)
 
 group: setup ## Find duplicate groups among the products of FILE
-	@python -m training.grouping --run runs/$(NAME) --products $(FILE) --output runs/$(NAME)/groups.parquet $(ARGS)
+	@python -m twinshelf.training.grouping --run runs/$(NAME) --products $(FILE) --output runs/$(NAME)/groups.parquet $(ARGS)
 
 compare: setup ## Lay runs side by side: RUNS='runs/a runs/b'
-	@python -m training.compare $(RUNS) $(ARGS)
+	@python -m twinshelf.training.runs $(RUNS) $(ARGS)
 
 ablation: setup ## Measure what each field and modality gives to the encoder of runs/NAME
-	@python -m training.ablation --run runs/$(NAME) $(ARGS)
+	@python -m twinshelf.training.ablation --run runs/$(NAME) $(ARGS)
 
 quality: setup ## Train and evaluate every row of the quality table from DATA_ROOT
-	@python -m training.quality --data-root $(DATA_ROOT) $(ARGS)
+	@python -m twinshelf.training.quality --data-root $(DATA_ROOT) $(ARGS)
 
 perf: setup ## Load Triton with perf_analyzer; prints and saves throughput and latency
 	@python -m tests.benchmarks.perf $(ARGS)
@@ -99,7 +99,7 @@ fuzz: setup ## Send mutated photos, texts and requests through preprocessing, Tr
 	@python -m tests.fuzz $(or $(ARGS),--photos 500000 --texts 500000)
 
 protos: setup ## Generate the Python code of protos/
-	@python -m grpc_tools.protoc -I . -I .venv/lib/python3*/site-packages --python_out=. --pyi_out=. --grpc_python_out=. protos/twinshelf/v1/*.proto
+	@cd protos && python -m grpc_tools.protoc -I . -I ../.venv/lib/python3*/site-packages --python_out=. --pyi_out=. --grpc_python_out=. twinshelf/v1/*.proto
 
 lint: setup ## Check style, types and imports
 	@ruff check . && ruff format --check . && mypy && lint-imports

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.v1 import access_pb2
 
 KeyState = Literal["active", "expired", "revoked"]
 

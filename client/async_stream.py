@@ -8,10 +8,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any, Generic
 
 import grpc
-
-from client.errors import TwinshelfError, error_from_call, unreachable_error
-from client.listening import END, Listening
-from client.streams import Answer, Row, StreamRows
+from twinshelf.client.errors import TwinshelfError, error_from_call, unreachable_error
+from twinshelf.client.listening import END, Listening
+from twinshelf.client.streams import Answer, Row, StreamRows
 
 # What grpc.aio says, instead of the reason, when a stream ends while a request is being written.
 _LOST_WHILE_WRITING = "Internal error from Core"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from client.channel import check_timeout
-from client.retries import CallAttempts, RetryPolicy
-from client.streams import Answer, Row, StreamMethod, StreamRows
+from twinshelf.client.channel import check_timeout
+from twinshelf.client.retries import CallAttempts, RetryPolicy
+from twinshelf.client.streams import Answer, Row, StreamMethod, StreamRows
 
 
 class CallTerms:

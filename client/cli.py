@@ -14,18 +14,18 @@ from dataclasses import asdict
 from itertools import islice
 from typing import TextIO
 
-from client import output
-from client.api_keys import ApiKeyError
-from client.credentials import ClientTls, read_api_key
-from client.doctor import plan_from, run_doctor
-from client.errors import TwinshelfError
-from client.index_command import IndexReport, index_file, print_report, write_report
-from client.keys_command import run_keys
-from client.options import build_parser
-from client.product_cells import read_photo
-from client.product_file import ProductFile, ProductFileError
-from client.records import MatchOptions, Offer
-from client.sync_client import TwinshelfClient
+from twinshelf.client import output
+from twinshelf.client.api_keys import ApiKeyError
+from twinshelf.client.credentials import ClientTls, read_api_key
+from twinshelf.client.doctor import plan_from, run_doctor
+from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.index_command import IndexReport, index_file, print_report, write_report
+from twinshelf.client.keys_command import run_keys
+from twinshelf.client.options import build_parser
+from twinshelf.client.product_cells import read_photo
+from twinshelf.client.product_file import ProductFile, ProductFileError
+from twinshelf.client.records import MatchOptions, Offer
+from twinshelf.client.sync_client import TwinshelfClient
 
 DONE, FAILED, UNUSABLE_INPUT, INTERRUPTED = 0, 1, 2, 130
 DELETED_AT_A_TIME = 10_000

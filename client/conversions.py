@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from client.errors import error_from_status
-from client.records import (
+from twinshelf.client.errors import error_from_status
+from twinshelf.client.records import (
     CatalogStats,
     DeleteResult,
     EncoderInfo,
@@ -20,7 +20,7 @@ from client.records import (
     StoredProduct,
     UpsertAnswer,
 )
-from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
+from twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
 
 _PATTERNS: dict[int, Pattern] = {
     product_pb2.MODALITY_PATTERN_IMAGE: "image",

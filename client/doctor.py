@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
-from client.credentials import ClientTls
-from client.doctor_findings import (
+from twinshelf.client.credentials import ClientTls
+from twinshelf.client.doctor_findings import (
     Finding,
     State,
     attempt,
@@ -23,12 +23,12 @@ from client.doctor_findings import (
     print_findings,
     write_findings,
 )
-from client.doctor_metrics import check_metrics
-from client.doctor_network import Endpoint, answers
-from client.doctor_service import ServiceTarget, check_service
-from client.doctor_triton import TritonTarget, check_triton
-from client.errors import TwinshelfError
-from client.sync_client import TwinshelfClient
+from twinshelf.client.doctor_metrics import check_metrics
+from twinshelf.client.doctor_network import Endpoint, answers
+from twinshelf.client.doctor_service import ServiceTarget, check_service
+from twinshelf.client.doctor_triton import TritonTarget, check_triton
+from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.sync_client import TwinshelfClient
 
 CHECK_TIMEOUT_S: Final = 5.0
 DEFAULT_TRITON: Final = "127.0.0.1:8001"

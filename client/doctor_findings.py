@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TextIO, TypeVar
 
-from client.output import count_of, write_json
+from twinshelf.client.output import count_of, write_json
 
 # Narrow enough for any terminal.
 WIDTH: Final = 80

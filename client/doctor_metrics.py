@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from client.doctor_findings import Finding, bad, doubtful, good
-from client.doctor_http import ask
-from client.doctor_network import Endpoint
+from twinshelf.client.doctor_findings import Finding, bad, doubtful, good
+from twinshelf.client.doctor_http import ask
+from twinshelf.client.doctor_network import Endpoint
 
 _SAMPLE: Final = re.compile(r"(\w+)(?:\{(.*)\})?\s+(\S+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from client.credentials import ClientTls
+from twinshelf.client.credentials import ClientTls
 
 # How an HTTP/2 client begins: its greeting, and settings that change nothing.
 _HTTP2_GREETING: Final = (

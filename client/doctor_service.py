@@ -10,17 +10,16 @@ from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from client.channel import CHANNEL_OPTIONS
-from client.credentials import ClientTls, channel_credentials
-from client.doctor_findings import Finding, State, attempt, bad, bounded, doubtful, good
-from client.doctor_network import (
+from twinshelf.client.channel import CHANNEL_OPTIONS
+from twinshelf.client.credentials import ClientTls, channel_credentials
+from twinshelf.client.doctor_findings import Finding, State, attempt, bad, bounded, doubtful, good
+from twinshelf.client.doctor_network import (
     Endpoint,
     Language,
     certificate_trouble,
     language,
 )
-from client.errors import (
+from twinshelf.client.errors import (
     DeadlineError,
     InvalidRequestError,
     PermissionDeniedError,
@@ -31,10 +30,10 @@ from client.errors import (
     UnauthenticatedError,
     UnsupportedCallError,
 )
-from client.output import count_of
-from client.records import CatalogStats, MatchOptions, Offer
-from client.sync_client import TwinshelfClient
-from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2
+from twinshelf.client.output import count_of
+from twinshelf.client.records import CatalogStats, MatchOptions, Offer
+from twinshelf.client.sync_client import TwinshelfClient
+from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 
 # A grey PNG of one pixel: the smallest photo there is.
 TINY_PHOTO: Final = base64.b64decode(

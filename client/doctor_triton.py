@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from client.doctor_findings import Finding, bad, doubtful, good
-from client.doctor_http import HttpAnswer, ask
-from client.doctor_network import Endpoint, Language, language
-from client.doctor_service import short
+from twinshelf.client.doctor_findings import Finding, bad, doubtful, good
+from twinshelf.client.doctor_http import HttpAnswer, ask
+from twinshelf.client.doctor_network import Endpoint, Language, language
+from twinshelf.client.doctor_service import short
 
 ENCODERS: Final = ("image_encoder", "text_encoder", "product_encoder")
 _CONTRACT: Final = "twinshelf_contract"

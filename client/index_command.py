@@ -17,11 +17,10 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
-
-from client.output import count_of, write_json
-from client.product_file import ProductFile
-from client.records import Product
-from client.sync_client import TwinshelfClient
+from twinshelf.client.output import count_of, write_json
+from twinshelf.client.product_file import ProductFile
+from twinshelf.client.records import Product
+from twinshelf.client.sync_client import TwinshelfClient
 
 FAILURES_SHOWN = 30
 

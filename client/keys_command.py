@@ -10,11 +10,18 @@ from typing import Any, TextIO
 
 from rich.table import Table
 from rich.text import Text
-
-from client import output
-from client.api_keys import ApiKeyError, NewKey, add_key, find_key, revoke_key, rotate_key, state_of
-from client.key_file import changing_keys, read_keys
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.client import output
+from twinshelf.client.api_keys import (
+    ApiKeyError,
+    NewKey,
+    add_key,
+    find_key,
+    revoke_key,
+    rotate_key,
+    state_of,
+)
+from twinshelf.client.key_file import changing_keys, read_keys
+from twinshelf.v1 import access_pb2
 
 _SCOPE_PREFIX = "ACCESS_SCOPE_"
 _STATE_STYLES = {"active": "green", "expired": "yellow", "revoked": "red"}

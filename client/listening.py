@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 import grpc
-
-from client.errors import DeadlineError, ServiceError, TwinshelfError
-from client.streams import Answer, Row, StreamRows
+from twinshelf.client.errors import DeadlineError, ServiceError, TwinshelfError
+from twinshelf.client.streams import Answer, Row, StreamRows
 
 # Stands behind the last response of a stream that ended well.
 END = None

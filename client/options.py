@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
-from client.doctor import add_doctor_command
-from client.keys_options import add_keys_command
-from client.product_file import read_column_mapping
-from client.records import ModalityWeights
+from twinshelf.client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from twinshelf.client.doctor import add_doctor_command
+from twinshelf.client.keys_options import add_keys_command
+from twinshelf.client.product_file import read_column_mapping
+from twinshelf.client.records import ModalityWeights
 
 ADDRESS_VARIABLE = "TWINSHELF_ADDRESS"
 API_KEY_VARIABLE = "TWINSHELF_API_KEY"

@@ -9,9 +9,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from client.errors import TwinshelfError
-from client.records import (
+from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.records import (
     CatalogStats,
     DeleteResult,
     Match,

@@ -17,15 +17,14 @@ from typing import Any, TextIO
 
 import pyarrow
 import pyarrow.parquet
-
-from client.product_cells import (
+from twinshelf.client.product_cells import (
     read_attributes,
     read_images,
     read_photo,
     read_price,
     read_text,
 )
-from client.records import Product
+from twinshelf.client.records import Product
 
 FIELDS = (
     "product_id",

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from client.errors import TwinshelfError
+from twinshelf.client.errors import TwinshelfError
 
 Pattern = Literal["none", "image", "text", "both"]
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})

@@ -12,12 +12,11 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import grpc
-
-from client import conversions
-from client.call_terms import CallTerms
-from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
-from client.credentials import ClientTls, call_metadata, channel_credentials
-from client.records import (
+from twinshelf.client import conversions
+from twinshelf.client.call_terms import CallTerms
+from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
     DeleteResult,
@@ -30,10 +29,10 @@ from client.records import (
     StoredProduct,
     UpsertAnswer,
 )
-from client.retries import RetryPolicy
-from client.streams import match_method, upsert_method
-from client.sync_stream import SyncStream
-from protos.twinshelf.v1 import (
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.streams import match_method, upsert_method
+from twinshelf.client.sync_stream import SyncStream
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2_grpc,

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic
 
 import grpc
-
-from client.errors import error_from_call
-from client.listening import END, Listening
-from client.streams import Answer, Row, StreamRows
+from twinshelf.client.errors import error_from_call
+from twinshelf.client.listening import END, Listening
+from twinshelf.client.streams import Answer, Row, StreamRows
 
 
 class SyncStream(Generic[Row, Answer]):

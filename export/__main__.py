@@ -1,4 +1,6 @@
-"""Publish a trained encoder: `python -m export --run runs/demo --repository model_repository`.
+"""Publishes a trained encoder as a version of the model repository.
+
+Run: python -m twinshelf.export --run runs/demo --repository model_repository
 
 Writes version N of every model, checks that it embeds as the trained encoder does, and only then
 moves it into place. Publishing the same again changes nothing and ends at once.
@@ -12,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.record import PublicationRecord, find_unchanged, source_digest
-from export.repository import COMMITTED
+from twinshelf.export.record import PublicationRecord, find_unchanged, source_digest
+from twinshelf.export.repository import COMMITTED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +42,7 @@ def _publish(options: argparse.Namespace) -> str:
     if unchanged is not None:
         return _summary("unchanged", repository, *unchanged)
     # Only now: importing torch takes longer than recognising what is already there.
-    from export.publishing import PublishRequest, publish
+    from twinshelf.export.publishing import PublishRequest, publish
 
     request = PublishRequest(
         run=run,
@@ -66,7 +68,7 @@ def _summary(what: str, repository: Path, version: int, record: PublicationRecor
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m export",
+        prog="python -m twinshelf.export",
         description="Publish a trained encoder as a version of the model repository.",
     )
     parser.add_argument("--run", required=True, help="folder of the run, such as runs/demo")

@@ -6,8 +6,8 @@ import json
 import logging
 from typing import Any
 
-from training.calibration import PATTERNS, Calibration, Curve
-from training.checkpoint import TrainedEncoder
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.retrieval.calibration import PATTERNS, Calibration, Curve
 
 logger = logging.getLogger(__name__)
 

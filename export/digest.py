@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from export.encoder_models import GRAPHS, PREPROCESSORS
+from twinshelf.export.encoder_models import GRAPHS, PREPROCESSORS
 
 PREFIX = "sha256:"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from export.repository import version_folder
+from twinshelf.export.repository import version_folder
 
 PREPROCESSORS = ("image_preprocess", "text_preprocess")
 GRAPHS = ("image_tower", "text_tower", "fusion")

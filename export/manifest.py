@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.configurations import config_path
-from export.digest import file_digest
-from export.encoder_models import RECORD
-from export.repository import version_folder
+from twinshelf.export.configurations import config_path
+from twinshelf.export.digest import file_digest
+from twinshelf.export.encoder_models import RECORD
+from twinshelf.export.repository import version_folder
 
 WARMUP = "warmup"
 

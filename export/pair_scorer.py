@@ -1,4 +1,4 @@
-"""Publish a pair scorer: `python -m export.pair_scorer --run runs/pairs`.
+"""Publish a pair scorer: `python -m twinshelf.export.pair_scorer --run runs/pairs`.
 
 Writes version N of `pair_features`, `pair_classifier` and `pair_scorer`, checks that it answers as
 the trained scorer does, and only then moves it into place. One Triton serves one version number of
@@ -17,13 +17,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.configurations import ConfigurationError, config_path, read_config, write_config
-from export.digest import files_digest
-from export.encoder_models import RECORD
-from export.manifest import list_files
-from export.pair_scorer_graph import classifier_graph
-from export.pair_scorer_parity import PublishedPairScorer, check_pair_parity
-from export.pair_scorer_repository import (
+from twinshelf.export.configurations import (
+    ConfigurationError,
+    config_path,
+    read_config,
+    write_config,
+)
+from twinshelf.export.digest import files_digest
+from twinshelf.export.encoder_models import RECORD
+from twinshelf.export.manifest import list_files
+from twinshelf.export.pair_scorer_graph import classifier_graph
+from twinshelf.export.pair_scorer_parity import PublishedPairScorer, check_pair_parity
+from twinshelf.export.pair_scorer_repository import (
     CLASSIFIER_MODEL,
     FEATURE_NAMES,
     FEATURES_MODEL,
@@ -35,7 +40,7 @@ from export.pair_scorer_repository import (
     pin_pair_config,
     vendor_features,
 )
-from export.repository import (
+from twinshelf.export.repository import (
     COMMITTED,
     CONFIG,
     committed_file,
@@ -46,8 +51,8 @@ from export.repository import (
     taken_versions,
     version_folder,
 )
-from training.pairs.probes import read_probes
-from training.pairs.scorer import PairScorer
+from twinshelf.training.pairs.probes import read_probes
+from twinshelf.training.pairs.scorer import PairScorer
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +140,7 @@ def _load(run: Path) -> tuple[PairScorer, dict[str, Any]]:
         return PairScorer.load(run), json.loads((run / SETTINGS).read_text("utf-8"))
     except OSError as error:
         raise PairScorerError(
-            f"{run} holds no whole pair scorer, train one with `python -m training.pairs.train`: "
-            f"{error}"
+            f"{run} holds no whole pair scorer, train one with `make pairs`: {error}"
         ) from error
 
 
@@ -205,7 +209,7 @@ def _version_of(contract: dict[str, Any], held: dict[int, dict[str, Any] | None]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0 published or unchanged, 1 refused."""
     parser = argparse.ArgumentParser(
-        prog="python -m export.pair_scorer", description="Publish a trained pair scorer."
+        prog="python -m twinshelf.export.pair_scorer", description="Publish a trained pair scorer."
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the trained scorer")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-
-from export.pair_scorer_repository import (
+from twinshelf.export.pair_scorer_repository import (
     CLASSIFIER_MODEL,
     FEATURE_NAMES,
     FEATURES_MODEL,
@@ -18,10 +17,10 @@ from export.pair_scorer_repository import (
     STATISTICS,
     VENDORED,
 )
-from export.repository import version_folder
-from export.vendored import VendoredPackage
-from training.pairs.probes import PairProbe
-from training.pairs.scorer import PairScorer
+from twinshelf.export.repository import version_folder
+from twinshelf.export.vendored import VendoredPackage
+from twinshelf.training.pairs.probes import PairProbe
+from twinshelf.training.pairs.scorer import PairScorer
 
 # Float32 sums of thousands of leaves against float64 ones; a pair on the wrong side of one split
 # moves further.

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-
-from export.probes import photo_probes, text_probes
-from export.published import PublishedVersion
-from export.reference import TorchReference
+from twinshelf.export.probes import photo_probes, text_probes
+from twinshelf.export.published import PublishedVersion
+from twinshelf.export.reference import TorchReference
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")

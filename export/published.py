@@ -10,10 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from tritonclient.grpc.model_config_pb2 import ModelConfig
-
-from export.configurations import ConfigurationError, config_path, is_ensemble, read_config
-from export.encoder_models import ENSEMBLES, IMAGE_ENCODER, PRODUCT_ENCODER, TEXT_ENCODER
-from export.vendored import FOLDER, VendoredPackage
+from twinshelf.export.configurations import (
+    ConfigurationError,
+    config_path,
+    is_ensemble,
+    read_config,
+)
+from twinshelf.export.encoder_models import ENSEMBLES, IMAGE_ENCODER, PRODUCT_ENCODER, TEXT_ENCODER
+from twinshelf.export.vendored import FOLDER, VendoredPackage
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 Model = Callable[[Tensors], Tensors]

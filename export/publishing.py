@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.configurations import (
+from twinshelf.export.configurations import (
     ConfigurationError,
     EncoderShape,
     config_path,
@@ -19,15 +19,15 @@ from export.configurations import (
     stamped_contract,
     write_config,
 )
-from export.contract import build_contract, contract_to_json
-from export.digest import digest_files, version_digest
-from export.encoder_models import MODELS, PREPROCESSORS, PRODUCT_ENCODER, record_path
-from export.manifest import list_files
-from export.parity import ParityComparison, compare_probes
-from export.published import PublishedVersion
-from export.record import PublicationRecord, RunError, source_digest
-from export.reference import TorchReference
-from export.repository import (
+from twinshelf.export.contract import build_contract, contract_to_json
+from twinshelf.export.digest import digest_files, version_digest
+from twinshelf.export.encoder_models import MODELS, PREPROCESSORS, PRODUCT_ENCODER, record_path
+from twinshelf.export.manifest import list_files
+from twinshelf.export.parity import ParityComparison, compare_probes
+from twinshelf.export.published import PublishedVersion
+from twinshelf.export.record import PublicationRecord, RunError, source_digest
+from twinshelf.export.reference import TorchReference
+from twinshelf.export.repository import (
     CONFIG,
     committed_file,
     complete_committed_files,
@@ -38,10 +38,10 @@ from export.repository import (
     taken_versions,
     version_folder,
 )
-from export.retrieval_parity import MetricPair, compare_retrieval, read_sample
-from export.towers import fusion_graph, image_tower_graph, text_tower_graph
-from export.vendored import vendor_preprocessing
-from training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.export.retrieval_parity import MetricPair, compare_retrieval, read_sample
+from twinshelf.export.towers import fusion_graph, image_tower_graph, text_tower_graph
+from twinshelf.export.vendored import vendor_preprocessing
+from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def _load(request: PublishRequest) -> TrainedEncoder:
     if encoder.calibration is None and not request.allows_uncalibrated:
         raise RunError(
             f"the run {request.run} has no calibration, so its probabilities would mean nothing: "
-            "run `python -m training.evaluate` first, or publish with --uncalibrated"
+            "run `python -m twinshelf.training.evaluation` first, or publish with --uncalibrated"
         )
     return encoder
 

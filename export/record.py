@@ -13,12 +13,12 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Self
 
-import export
-import training
-from export.digest import file_digest
-from export.encoder_models import MODELS, record_path
-from export.manifest import list_files
-from export.repository import (
+import twinshelf.export
+import twinshelf.training
+from twinshelf.export.digest import file_digest
+from twinshelf.export.encoder_models import MODELS, record_path
+from twinshelf.export.manifest import list_files
+from twinshelf.export.repository import (
     CONFIG,
     committed_file,
     is_complete,
@@ -134,7 +134,9 @@ def source_digest(run: Path, repository: Path, committed: Path) -> str:
         RunError: If the run lacks a file.
     """
     if not run.is_dir():
-        raise RunError(f"there is no run {run}; train one with `python -m training.train`")
+        raise RunError(
+            f"there is no run {run}; train one with `python -m twinshelf.training.train`"
+        )
     for name in RUN_FILES:
         if not (run / name).is_file():
             raise RunError(f"the run {run} has no {name}: has its training finished?")
@@ -149,7 +151,7 @@ def source_digest(run: Path, repository: Path, committed: Path) -> str:
 
 
 def _code() -> Iterable[Path]:
-    ours, theirs = Path(export.__file__).parent, Path(training.__file__).parent
+    ours, theirs = Path(twinshelf.export.__file__).parent, Path(twinshelf.training.__file__).parent
     yield from sorted(ours.glob("*.py"))
     yield from (theirs / name for name in TOWER_SOURCES)
     yield from sorted((theirs / "preprocessing").glob("*.py"))

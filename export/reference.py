@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-
-from training.checkpoint import TrainedEncoder
-from training.preprocessing.images import decode_image
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.preprocessing.images import decode_image
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from export.configurations import config_path
+from twinshelf.export.configurations import config_path
 
 # The project's own model repository.
 COMMITTED = Path(__file__).resolve().parent.parent / "model_repository"

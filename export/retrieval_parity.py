@@ -9,17 +9,16 @@ from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-
-from export.parity import ParityComparison, ParityError, Tensors
-from training.catalogues.table import read_table
-from training.checkpoint import TrainedEncoder
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.metrics import RelevantRanks, accuracy_at, average_precision, mean
-from training.preprocessing.texts import join_fields
-from training.product import Product
-from training.relevance import RelevantPairs, pairs_by_group
-from training.retrieval import rank_items, score_blocks
-from training.training_data import text_fields
+from twinshelf.export.parity import ParityComparison, ParityError, Tensors
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import read_table
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.data.training_data import text_fields
+from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
+from twinshelf.training.retrieval.metrics import RelevantRanks, accuracy_at, average_precision, mean
+from twinshelf.training.retrieval.relevance import RelevantPairs, pairs_by_group
 
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")

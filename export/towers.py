@@ -11,8 +11,7 @@ import onnx
 import torch
 from torch import nn
 from torch.export import Dim
-
-from training.towers import Fusion, ImageTower, TextTower
+from twinshelf.training.model.towers import Fusion, ImageTower, TextTower
 
 RGB = 3
 # Of the opsets that every onnxruntime and Triton container of the last years runs, the newest that

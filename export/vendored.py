@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-import training.preprocessing
+import twinshelf.training.preprocessing
 
-SOURCES = Path(training.preprocessing.__file__).parent
+SOURCES = Path(twinshelf.training.preprocessing.__file__).parent
 FOLDER = "preprocessing"
 _package_numbers = itertools.count(1)
 

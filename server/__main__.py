@@ -1,6 +1,6 @@
 """Starts the matching service.
 
-python -m server --triton 127.0.0.1:8001 --address 127.0.0.1:50051 --catalogue .cache/catalogue
+python -m twinshelf.server --triton 127.0.0.1:8001 --catalogue .cache/catalogue
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ import sys
 from typing import cast
 
 import uvloop
-
-from server.access.setup_error import AccessSetupError
-from server.catalogue.schema import CatalogueFileError
-from server.config import ServerConfig, config_from_process
-from server.encoders.encoder import Encoder
-from server.encoders.local_encoder import LocalEncoder
-from server.encoders.triton_encoder import TritonEncoder
-from server.errors import TwinshelfError
-from server.serving import create_server
-from server.telemetry.logs import LogFormat, configure_logging
+from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.config import ServerConfig, config_from_process
+from twinshelf.server.encoders.encoder import Encoder
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.serving import create_server
+from twinshelf.server.telemetry.logs import LogFormat, configure_logging
 
 logger = logging.getLogger("server")
 # Threads that search would keep the interpreter for 5 ms each, while calls wait to be read.

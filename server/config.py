@@ -193,7 +193,7 @@ def environment_name(field_name: str) -> str:
 def build_parser() -> argparse.ArgumentParser:
     """Builds the command line from the fields of `ServerConfig`."""
     parser = argparse.ArgumentParser(
-        prog="python -m server",
+        prog="python -m twinshelf.server",
         description="Serves twinshelf.v1: matches offers to the products of a catalogue.",
         epilog="A flag wins over its environment variable, and that over the default.",
         allow_abbrev=False,

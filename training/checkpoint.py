@@ -9,15 +9,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import PretrainedConfig
-
-from training.calibration import Calibration
-from training.config import TrainConfig, config_from_yaml, config_to_yaml
-from training.model import build_model
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.tokens import TextTokenizer
-from training.text_encoder import architecture_from_json, architecture_to_json
-from training.towers import FusedEncoder
-from training.whole_file import write_whole, written_whole
+from twinshelf.training.atomic_file import write_whole, written_whole
+from twinshelf.training.config import TrainConfig, config_from_yaml, config_to_yaml
+from twinshelf.training.model.build import build_model
+from twinshelf.training.model.text_encoder import architecture_from_json, architecture_to_json
+from twinshelf.training.model.towers import FusedEncoder
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.tokens import TextTokenizer
+from twinshelf.training.retrieval.calibration import Calibration
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.yaml"

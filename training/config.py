@@ -12,16 +12,15 @@ from typing import Any
 
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
-
-from training.augmentation import AugmentationConfig
-from training.finishing import FinishingConfig
-from training.loop import LoopConfig
-from training.losses import LossConfig
-from training.model import ModelConfig
-from training.optimization import OptimizerConfig
-from training.preprocessing.settings import PreprocessingSettings
-from training.samplers import SamplerConfig
-from training.training_data import DataConfig
+from twinshelf.training.data.augmentation import AugmentationConfig
+from twinshelf.training.data.sampler import SamplerConfig
+from twinshelf.training.data.training_data import DataConfig
+from twinshelf.training.loop.finishing import FinishingConfig
+from twinshelf.training.loop.optimizer import OptimizerConfig
+from twinshelf.training.loop.trainer import LoopConfig
+from twinshelf.training.losses.stream_losses import LossConfig
+from twinshelf.training.model.build import ModelConfig
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 PRESETS = Path(__file__).parent / "configs"
 RECIPES = PRESETS / "recipes"
@@ -78,7 +77,7 @@ class TrainConfig:
 def build_parser() -> ArgumentParser:
     """Returns the command line of training: `--config NAME_OR_FILE` and one option per value."""
     parser = ArgumentParser(
-        prog="python -m training.train",
+        prog="python -m twinshelf.training.train",
         description="Train the two towers on prepared data (see training.prepare).",
     )
     parser.add_argument(

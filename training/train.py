@@ -1,6 +1,6 @@
 """Trains the encoder on prepared data, and saves it.
 
-Run: python -m training.train --config demo --data.folder .cache/data/generated --output runs/demo
+Run: python -m twinshelf.training.train --config demo --data.folder FOLDER --output runs/demo
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections.abc import Sequence
 
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-
-from training.config import read_config
-from training.run import TrainingSummary, train
+from twinshelf.training.config import read_config
+from twinshelf.training.training_run import TrainingSummary, train
 
 STOPPED = 143  # 128 + SIGTERM, as a shell reports it
 

@@ -1,7 +1,7 @@
 """Runs the whole path, each step as the command that its user would type.
 
-python -m client.demo
-python -m client.demo --data grocery --data-dir ../shared/data/grocery
+python -m twinshelf.client.demo
+python -m twinshelf.client.demo --data grocery --data-dir ../shared/data/grocery
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-
-from client.demo.contact_page import write_page
-from client.demo.contact_sheet import write_sheet
-from client.demo.held_out import MatchedOffer
-from client.demo.path import PublishedEncoder, make_encoder, serve_and_match
-from client.demo.plan import DemoPlan
-from client.demo.report import matches_table, metrics_table, recall_table, sheet_title
-from client.demo.signals import StopRequestedError, stop_requests
-from client.demo.steps import DemoError, StepRunner
-from client.errors import TwinshelfError
-from client.product_file import ProductFileError
+from twinshelf.client.demo.contact_page import write_page
+from twinshelf.client.demo.contact_sheet import write_sheet
+from twinshelf.client.demo.held_out import MatchedOffer
+from twinshelf.client.demo.path import PublishedEncoder, make_encoder, serve_and_match
+from twinshelf.client.demo.plan import DemoPlan
+from twinshelf.client.demo.report import matches_table, metrics_table, recall_table, sheet_title
+from twinshelf.client.demo.signals import StopRequestedError, stop_requests
+from twinshelf.client.demo.steps import DemoError, StepRunner
+from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.product_file import ProductFileError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 OFFERS_PRINTED = 12
@@ -100,7 +99,7 @@ def _next_commands(plan: DemoPlan, encoder: PublishedEncoder) -> list[str]:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m client.demo",
+        prog="python -m twinshelf.client.demo",
         description="Run the whole path: read a data set, train, evaluate, export, start Triton "
         "and the matching service, store the catalogue, match held-out offers. Steps whose inputs "
         "did not change are left out.",

@@ -6,9 +6,9 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
-from client.demo.held_out import MATCH_COUNT, MatchedOffer
-from client.demo.report import offer_name
-from client.demo.thumbnails import data_uri, load_thumbnail
+from twinshelf.client.demo.held_out import MATCH_COUNT, MatchedOffer
+from twinshelf.client.demo.report import offer_name
+from twinshelf.client.demo.thumbnails import data_uri, load_thumbnail
 
 THUMBNAIL_PX = 200
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-
-from client.demo.held_out import MATCH_COUNT, MatchedOffer
-from client.demo.report import offer_name
-from client.demo.thumbnails import load_thumbnail
+from twinshelf.client.demo.held_out import MATCH_COUNT, MatchedOffer
+from twinshelf.client.demo.report import offer_name
+from twinshelf.client.demo.thumbnails import load_thumbnail
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colour = tuple[int, int, int]

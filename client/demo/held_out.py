@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.demo.steps import DemoError
-from client.product_file import ProductFile, ProductRow
-from client.records import Match, MatchOptions, Offer
-from client.sync_client import TwinshelfClient
+from twinshelf.client.demo.steps import DemoError
+from twinshelf.client.product_file import ProductFile, ProductRow
+from twinshelf.client.records import Match, MatchOptions, Offer
+from twinshelf.client.sync_client import TwinshelfClient
 
 MATCH_COUNT = 5
 PATTERNS = ("image", "text", "both")

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
-
-from client.demo import plan as plans
-from client.demo.held_out import PATTERNS, MatchedOffer, match_held_out, read_held_out
-from client.demo.plan import DemoPlan
-from client.demo.services import RunningServices, matching_service, triton_service
-from client.demo.stamps import Stamp, read_stamp
-from client.demo.steps import DemoError, Step, StepRunner, timed
-from client.sync_client import TwinshelfClient
+from twinshelf.client.demo import plan as plans
+from twinshelf.client.demo.held_out import PATTERNS, MatchedOffer, match_held_out, read_held_out
+from twinshelf.client.demo.plan import DemoPlan
+from twinshelf.client.demo.services import RunningServices, matching_service, triton_service
+from twinshelf.client.demo.stamps import Stamp, read_stamp
+from twinshelf.client.demo.steps import DemoError, Step, StepRunner, timed
+from twinshelf.client.sync_client import TwinshelfClient
 
 SAMPLE_SEED = 42
 PUBLISHED = re.compile(r"version (\d+) of .*encoder (sha256:[0-9a-f]{64})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.demo.steps import DemoError, Step
+from twinshelf.client.demo.steps import DemoError, Step
 
 PRESETS = {"generated": "demo", "grocery": "grocery", "fashion": "fashion"}
 DATA_SETS_WITH_FOLDER = ("grocery", "fashion")
@@ -13,8 +13,8 @@ DATA_SETS_WITH_FOLDER = ("grocery", "fashion")
 WEIGHTS_BESIDE_DATA = Path("../../weights/mobilenetv2_100_tf2ptq_timm.pth")
 DATA_SETS_WITH_WEIGHTS = ("grocery", "fashion")
 # What training reads and evaluation does not change; a change elsewhere must not train anew.
-NOT_TRAINING = ("evaluation", "evaluate.py", "pairs", "prepare.py", "catalogues")
-PREPARING = ("catalogues", "preprocessing", "prepare.py", "product.py")
+NOT_TRAINING = ("evaluation", "pairs", "catalogues")
+PREPARING = ("catalogues", "preprocessing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,13 @@ class DemoPlan:
 
 def prepare_step(plan: DemoPlan) -> Step:
     """Returns the step that reads the data set into the project's own tables."""
-    arguments = ["training.prepare", "--data", plan.data, "--out", str(plan.prepared)]
+    arguments = [
+        "twinshelf.training.catalogues.prepare",
+        "--data",
+        plan.data,
+        "--out",
+        str(plan.prepared),
+    ]
     inputs = [plan.root / "training" / name for name in PREPARING]
     if plan.data_dir is not None:
         arguments += ["--data-dir", str(plan.data_dir)]
@@ -119,7 +125,7 @@ def train_step(plan: DemoPlan, prepared_digest: str) -> Step:
         prepared_digest: Digest of the step before.
     """
     config = plan.config or PRESETS.get(plan.data, "demo")
-    arguments = ["training.train", "--config", config]
+    arguments = ["twinshelf.training.train", "--config", config]
     arguments += ["--data.folder", str(plan.prepared), "--output", str(plan.run)]
     folder = plan.root / "training"
     inputs = [path for path in sorted(folder.iterdir()) if path.name not in NOT_TRAINING]
@@ -146,7 +152,7 @@ def evaluate_step(plan: DemoPlan, trained_digest: str) -> Step:
     """
     return Step(
         name="evaluate",
-        arguments=["training.evaluate", "--run", str(plan.run)],
+        arguments=["twinshelf.training.evaluation", "--run", str(plan.run)],
         inputs=[plan.root / "training", plan.run / "weights.safetensors"],
         outputs=[plan.run / "evaluation.json", plan.run / "calibration.json"],
         after=[trained_digest],
@@ -186,7 +192,7 @@ def index_step(plan: DemoPlan, address: str, encoder_digest: str) -> Step:
     gallery = plan.prepared / "gallery.parquet"
     return Step(
         name="index",
-        arguments=["client.cli", "index", str(gallery)],
+        arguments=["twinshelf.client.cli", "index", str(gallery)],
         inputs=[gallery, plan.root / "client", plan.root / "server"],
         outputs=[plan.catalogue],
         after=[encoder_digest],

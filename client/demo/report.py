@@ -10,9 +10,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-
-from client.demo.held_out import MatchedOffer, recall_at_1
-from client.output import probability_style
+from twinshelf.client.demo.held_out import MatchedOffer, recall_at_1
+from twinshelf.client.output import probability_style
 
 NAMES = {"image": "photo only", "text": "text only", "both": "photo and text"}
 METRICS_SHOWN = ("R@1", "R@5", "R@10", "P@1", "F1@1", "NDCG@10", "MAP", "Acc@10")

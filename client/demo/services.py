@@ -13,8 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-
-from client.demo.steps import (
+from twinshelf.client.demo.steps import (
     LOOK_INTERVAL_S,
     DemoError,
     command_error,
@@ -24,9 +23,9 @@ from client.demo.steps import (
     tail,
     timed,
 )
-from client.errors import DeadlineError, ServiceUnavailableError, TwinshelfError
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
+from twinshelf.client.errors import DeadlineError, ServiceUnavailableError, TwinshelfError
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import TwinshelfClient
 
 READY_TIMEOUT_S = 180.0
 
@@ -112,7 +111,7 @@ def triton_service(repository: Path, version: str, folder: Path) -> tuple[Servic
         folder: Of the run; Triton's own log lies below it.
     """
     grpc_port, http_port, metrics_port = free_ports(3)
-    arguments = ["server.triton", "--model-repository", str(repository)]
+    arguments = ["twinshelf.server.triton", "--model-repository", str(repository)]
     arguments += ["--version", version] if version else []
     arguments += ["--grpc-port", str(grpc_port), "--http-port", str(http_port)]
     arguments += ["--metrics-port", str(metrics_port)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.v1 import access_pb2
 
 
 class Scope(IntEnum):

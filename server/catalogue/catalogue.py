@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from server.catalogue.index import CatalogueIndex
-from server.catalogue.product_record import Deleted, NewProduct, Stored, StoredProduct
-from server.catalogue.product_store import ProductStore
-from server.catalogue.ranking import Hit, HitPage, Query, Ranked, rank
-from server.catalogue.schema import CatalogueFileError
-from server.catalogue.vector_index import IndexSettings
-from server.catalogue.write_queue import WriteQueue
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import query_vector, score_products
-from server.encoders.modalities import Pattern
-from server.errors import EncoderUnavailableError
+from twinshelf.server.catalogue.index import CatalogueIndex
+from twinshelf.server.catalogue.product_record import Deleted, NewProduct, Stored, StoredProduct
+from twinshelf.server.catalogue.product_store import ProductStore
+from twinshelf.server.catalogue.ranking import Hit, HitPage, Query, Ranked, rank
+from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.vector_index import IndexSettings
+from twinshelf.server.catalogue.write_queue import WriteQueue
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import query_vector, score_products
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import EncoderUnavailableError
 
 logger = logging.getLogger(__name__)
 WRITE_BATCH_LIMIT = 256

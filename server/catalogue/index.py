@@ -9,11 +9,15 @@ import logging
 
 import numpy as np
 import numpy.typing as npt
-
-from server.catalogue.product_store import ProductStore
-from server.catalogue.vector_index import VERSION_BITS, IndexSettings, VectorIndex, vector_key
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Pattern
+from twinshelf.server.catalogue.product_store import ProductStore
+from twinshelf.server.catalogue.vector_index import (
+    VERSION_BITS,
+    IndexSettings,
+    VectorIndex,
+    vector_key,
+)
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Pattern
 
 logger = logging.getLogger(__name__)
 PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)

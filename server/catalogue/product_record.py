@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-
-from server.encoders.modalities import Pattern
+from twinshelf.server.encoders.modalities import Pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

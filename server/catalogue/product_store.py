@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-
-from server.catalogue.product_record import (
+from twinshelf.server.catalogue.product_record import (
     Deleted,
     NewProduct,
     ProductRecord,
@@ -25,8 +24,8 @@ from server.catalogue.product_record import (
     StoredProduct,
     VectorBlock,
 )
-from server.catalogue.schema import open_reader, open_writer
-from server.encoders.modalities import Pattern
+from twinshelf.server.catalogue.schema import open_reader, open_writer
+from twinshelf.server.encoders.modalities import Pattern
 
 _PRODUCT_COLUMNS = (
     "p.product_id, p.title, p.description, p.category, p.brand, p.seller, p.price, p.attributes, "

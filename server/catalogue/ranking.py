@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from server.catalogue.product_record import StoredProduct
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding, Scores
-from server.encoders.modalities import Pattern, Weights
+from twinshelf.server.catalogue.product_record import StoredProduct
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding, Scores
+from twinshelf.server.encoders.modalities import Pattern, Weights
 
 CANDIDATES_PER_MATCH = 4
 LEAST_CANDIDATES = 64

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from server.errors import ServerStoppingError
+from twinshelf.server.errors import ServerStoppingError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

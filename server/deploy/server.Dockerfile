@@ -2,7 +2,7 @@
 #
 #   docker build -f server/deploy/server.Dockerfile -t twinshelf-server .
 #
-# Every option of `python -m server --help` has an environment variable; compose.yaml sets a few.
+# Every option of `python -m twinshelf.server --help` has an environment variable; compose.yaml sets a few.
 FROM python:3.11-slim
 
 WORKDIR /app

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-
-from server.encoders.modalities import Pattern, Weights
-from server.errors import EncoderContractError
+from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.errors import EncoderContractError
 
 PARAMETER = "twinshelf_contract"
 READABLE_VERSION = 1

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Pattern, Weights
-from server.errors import EncoderFailedError, TwinshelfError
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.errors import EncoderFailedError, TwinshelfError
 
 logger = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]

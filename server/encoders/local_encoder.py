@@ -10,21 +10,20 @@ from pathlib import Path
 
 import numpy as np
 from tritonclient.grpc.model_config_pb2 import ModelConfig
-
-from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
-from server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
-from server.encoders.encoder import EncoderInput
-from server.encoders.local_models import Ensemble, load_models
-from server.encoders.modalities import Pattern
-from server.errors import (
+from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
+from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_models import Ensemble, load_models
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import (
     EncoderChangedError,
     EncoderContractError,
     EncoderFailedError,
     InvalidRequestError,
     TwinshelfError,
 )
-from server.triton.manifest import check_files, read_manifests
-from server.triton.repository import (
+from twinshelf.server.triton.manifest import check_files, read_manifests
+from twinshelf.server.triton.repository import (
     ENCODERS,
     RepositoryError,
     check_version,

@@ -14,9 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
-
-from server.errors import EncoderContractError
-from server.triton.repository import config_path, read_config
+from twinshelf.server.errors import EncoderContractError
+from twinshelf.server.triton.repository import config_path, read_config
 
 Tensor = np.ndarray
 

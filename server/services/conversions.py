@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from google.protobuf import timestamp_pb2
-
-from protos.twinshelf.v1 import product_pb2
-from server.catalogue.product_record import ProductRecord, StoredProduct
-from server.catalogue.ranking import Hit
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Pattern
+from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
+from twinshelf.server.catalogue.ranking import Hit
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.v1 import product_pb2
 
 _PATTERNS = {
     Pattern.NONE: product_pb2.MODALITY_PATTERN_UNSPECIFIED,

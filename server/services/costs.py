@@ -10,8 +10,7 @@ import io
 from typing import Final
 
 import imagesize
-
-from server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.encoder import EncoderInput
 
 _CHARACTERS_PER_COST: Final = 128
 # About as many characters fill the longest token bucket; what is cut off costs no more.

@@ -7,16 +7,16 @@ import logging
 import time
 from typing import Final
 
-from server.catalogue.catalogue import Catalogue
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.encoder import Encoder, EncoderInput
-from server.encoders.modalities import Pattern
-from server.errors import EncoderChangedError, EncoderUnavailableError, TwinshelfError
-from server.services.encoder_pulse import MODALITIES, EncoderPulse
-from server.services.health import HealthServicer
-from server.telemetry.metrics import Metrics
-from server.triton.canary import CANARY_PHOTO, CANARY_TEXT
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import Encoder, EncoderInput
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import EncoderChangedError, EncoderUnavailableError, TwinshelfError
+from twinshelf.server.services.encoder_pulse import MODALITIES, EncoderPulse
+from twinshelf.server.services.health import HealthServicer
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.triton.canary import CANARY_PHOTO, CANARY_TEXT
 
 logger = logging.getLogger(__name__)
 _CANARIES: Final = {

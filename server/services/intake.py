@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
-
-from server.errors import (
+from twinshelf.server.errors import (
     InvalidRequestError,
     ServerBusyError,
     ServerStoppingError,

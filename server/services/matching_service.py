@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import grpc
-
-from protos.twinshelf.v1 import matching_service_pb2 as pb
-from protos.twinshelf.v1 import matching_service_pb2_grpc
-from server.catalogue.ranking import PAGE_LIMIT_BYTES
-from server.errors import InvalidRequestError
-from server.services.call_interceptor import deadline_of
-from server.services.call_observer import CallObserver
-from server.services.conversions import encoder_info, match_from_hit, modality_pattern
-from server.services.matcher import Matcher, MatchResult
-from server.services.requests import DEFAULT_MATCH_COUNT, page_token
-from server.services.streams import StreamBounds, answers_as_done
+from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
+from twinshelf.server.errors import InvalidRequestError
+from twinshelf.server.services.call_interceptor import deadline_of
+from twinshelf.server.services.call_observer import CallObserver
+from twinshelf.server.services.conversions import encoder_info, match_from_hit, modality_pattern
+from twinshelf.server.services.matcher import Matcher, MatchResult
+from twinshelf.server.services.requests import DEFAULT_MATCH_COUNT, page_token
+from twinshelf.server.services.streams import StreamBounds, answers_as_done
+from twinshelf.v1 import matching_service_pb2 as pb
+from twinshelf.v1 import matching_service_pb2_grpc
 
 # What one match of an answer may take, for the memory that a stream sets aside; most take less.
 _MATCH_BYTES = 4096

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Weights
-from server.errors import EncoderMismatchError, InvalidRequestError
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Weights
+from twinshelf.server.errors import EncoderMismatchError, InvalidRequestError
+from twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
 
 DEFAULT_MATCH_COUNT = 10
 PRODUCT_ID_LIMIT_BYTES = 256

@@ -22,9 +22,8 @@ from prometheus_client import (
     Info,
     ProcessCollector,
 )
-
-from server.errors import TwinshelfError
-from server.telemetry.triton_statistics import TritonStatistics
+from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.telemetry.triton_statistics import TritonStatistics
 
 if TYPE_CHECKING:
     from tritonclient.grpc.service_pb2 import ModelStatisticsResponse

@@ -1,6 +1,6 @@
 """Starts Triton with one version of the encoders and keeps it alive until it is told to stop.
 
-    python -m server.triton --model-repository model_repository --version 1 --grpc-port 8001
+    python -m twinshelf.server.triton --model-repository model_repository --version 1
 
 Ctrl-C or SIGTERM stops it in order. Code and tests that need a server use `TritonServer`.
 """
@@ -20,12 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, Self
 
-from server.triton.healing import TritonKeeper, TritonLostError
-from server.triton.installation import TritonNotFoundError
-from server.triton.private_copy import PrivateFolderError
-from server.triton.process import TritonServer, TritonStartError
-from server.triton.repository import ENCODERS, RepositoryError, newest_version
-from server.triton.settings import TritonSettings
+from twinshelf.server.triton.healing import TritonKeeper, TritonLostError
+from twinshelf.server.triton.installation import TritonNotFoundError
+from twinshelf.server.triton.private_copy import PrivateFolderError
+from twinshelf.server.triton.process import TritonServer, TritonStartError
+from twinshelf.server.triton.repository import ENCODERS, RepositoryError, newest_version
+from twinshelf.server.triton.settings import TritonSettings
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def _settings(options: argparse.Namespace) -> TritonSettings:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m server.triton",
+        prog="python -m twinshelf.server.triton",
         description="Starts Triton with one version of the encoders and keeps it until Ctrl-C.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

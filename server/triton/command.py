@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from server.triton.repository import config_name
-from server.triton.settings import TritonSettings
+from twinshelf.server.triton.repository import config_name
+from twinshelf.server.triton.settings import TritonSettings
 
 # In-flight requests get this long when the server is told to stop.
 _EXIT_TIMEOUT_S: Final = 10

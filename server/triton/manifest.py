@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from server.triton.repository import RepositoryError, config_path, read_config
+from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
 
 MANIFEST: Final = "published.json"
 # Parameters of ensembles that hold a contract with a digest.
 _CONTRACTS: Final = ("twinshelf_contract", "twinshelf_pair_contract")
-_REPAIR: Final = "publish the version again with `python -m export --force`"
+_REPAIR: Final = "publish the version again with `python -m twinshelf.export --force`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

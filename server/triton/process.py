@@ -17,12 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from server.triton.child_processes import children, is_alive
-from server.triton.command import server_command, tied_to_this_process
-from server.triton.installation import TritonInstallation, find_triton
-from server.triton.private_copy import copy_models, make_private_folder
-from server.triton.repository import check_version
-from server.triton.settings import TritonSettings, free_ports, listen
+from twinshelf.server.triton.child_processes import children, is_alive
+from twinshelf.server.triton.command import server_command, tied_to_this_process
+from twinshelf.server.triton.installation import TritonInstallation, find_triton
+from twinshelf.server.triton.private_copy import copy_models, make_private_folder
+from twinshelf.server.triton.repository import check_version
+from twinshelf.server.triton.settings import TritonSettings, free_ports, listen
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.triton.repository import ENCODERS
+from twinshelf.server.triton.repository import ENCODERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,13 +19,12 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-
-from server.catalogue.vector_index import IndexSettings, VectorIndex, vector_key
-from server.encoders.encoder import EncoderInput
-from server.encoders.local_encoder import LocalEncoder
-from training.checkpoint import load_encoder
-from training.preprocessing.images import decode_image
-from training.preprocessing.settings import PreprocessingSettings
+from twinshelf.server.catalogue.vector_index import IndexSettings, VectorIndex, vector_key
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.training.checkpoint import load_encoder
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 ROUNDS = 7
 

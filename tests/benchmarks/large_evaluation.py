@@ -12,11 +12,10 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-
-from training.embeddings import Floats, ProductEmbeddings
-from training.evaluation.embedded import EmbeddedProducts
-from training.evaluation.evaluator import evaluate
-from training.evaluation.settings import EvaluationSettings
+from twinshelf.training.evaluation.embedded import EmbeddedProducts
+from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
+from twinshelf.training.evaluation.evaluator import evaluate
+from twinshelf.training.retrieval.embeddings import Floats, ProductEmbeddings
 
 CATEGORY_COUNT = 100
 KIB_PER_GIB = 1024**2

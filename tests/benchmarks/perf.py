@@ -18,11 +18,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from twinshelf.client.demo.services import RunningServices, triton_service
+from twinshelf.client.demo.signals import StopRequestedError, stop_requests
+from twinshelf.client.demo.steps import DemoError
+from twinshelf.client.product_file import ProductFileError
 
-from client.demo.services import RunningServices, triton_service
-from client.demo.signals import StopRequestedError, stop_requests
-from client.demo.steps import DemoError
-from client.product_file import ProductFileError
 from tests.benchmarks.perf_analyzer import (
     INTERVAL_MS,
     STEADY_PERCENT,

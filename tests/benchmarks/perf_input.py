@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from client.product_file import ProductFile, ProductRow
+from twinshelf.client.product_file import ProductFile, ProductRow
 
 PRODUCT_COUNT = 64
 TENSORS = {

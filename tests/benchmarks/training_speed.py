@@ -29,15 +29,14 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
-
-from training.config import read_config
-from training.data_module import Batch
-from training.device import choose_device
-from training.loop import LoopConfig, build_trainer
-from training.memory import keep_freed_memory
-from training.model import build_model
-from training.module import EncoderModule
-from training.text_encoder import scratch_architecture
+from twinshelf.training.config import read_config
+from twinshelf.training.data.data_module import Batch
+from twinshelf.training.loop.memory import keep_freed_memory
+from twinshelf.training.loop.module import EncoderModule
+from twinshelf.training.loop.trainer import LoopConfig, build_trainer
+from twinshelf.training.model.build import build_model
+from twinshelf.training.model.device import choose_device
+from twinshelf.training.model.text_encoder import scratch_architecture
 
 ROUNDS = 3
 WARM_UP_STEPS = 3

@@ -7,9 +7,15 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from client.api_keys import ApiKeyError, add_key, find_key, revoke_key, rotate_key, state_of
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.client.api_keys import (
+    ApiKeyError,
+    add_key,
+    find_key,
+    revoke_key,
+    rotate_key,
+    state_of,
+)
+from twinshelf.v1 import access_pb2
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

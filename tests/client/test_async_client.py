@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from twinshelf.client.async_client import AsyncTwinshelfClient
+from twinshelf.client.errors import DeadlineError, InvalidRequestError, ServiceUnavailableError
+from twinshelf.client.records import Offer, Product
 
-from client.async_client import AsyncTwinshelfClient
-from client.errors import DeadlineError, InvalidRequestError, ServiceUnavailableError
-from client.records import Offer, Product
 from tests.client.conftest import QUICK_RETRIES
 from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
 from tests.client.test_sync_client import products
@@ -24,7 +24,7 @@ async def client(address: str) -> AsyncIterator[AsyncTwinshelfClient]:
 async def test_both_clients_give_the_same_results(client: AsyncTwinshelfClient) -> None:
     answers = [answer async for answer in client.upsert(products(5))]
     assert len(answers) == 5 and not any(answer.error for answer in answers)
-    from client.sync_client import TwinshelfClient
+    from twinshelf.client.sync_client import TwinshelfClient
 
     with TwinshelfClient(client.address) as other:
         assert await client.match(Offer(title="tea")) == other.match(Offer(title="tea"))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twinshelf.client.cli import main
+from twinshelf.client.options import read_weights
+from twinshelf.client.records import ModalityWeights, Product
+from twinshelf.client.sync_client import TwinshelfClient
 
-from client.cli import main
-from client.options import read_weights
-from client.records import ModalityWeights, Product
-from client.sync_client import TwinshelfClient
 from tests.client.fake_service import REFUSED, FakeService
 
 

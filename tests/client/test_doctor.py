@@ -13,14 +13,21 @@ from typing import Any
 
 import pytest
 from google.rpc import code_pb2
+from twinshelf.client.credentials import ClientTls
+from twinshelf.client.doctor import (
+    DoctorPlan,
+    add_doctor_command,
+    check_disk,
+    find,
+    plan_from,
+    run_doctor,
+)
+from twinshelf.client.doctor_findings import Finding, State
+from twinshelf.client.doctor_network import Endpoint
+from twinshelf.client.doctor_service import ServiceTarget
+from twinshelf.client.records import Product
+from twinshelf.client.sync_client import TwinshelfClient
 
-from client.credentials import ClientTls
-from client.doctor import DoctorPlan, add_doctor_command, check_disk, find, plan_from, run_doctor
-from client.doctor_findings import Finding, State
-from client.doctor_network import Endpoint
-from client.doctor_service import ServiceTarget
-from client.records import Product
-from client.sync_client import TwinshelfClient
 from tests.client.conftest import QUICK_RETRIES
 from tests.client.fake_deployment import (
     FakeWeb,
@@ -35,8 +42,8 @@ from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, make_st
 @pytest.fixture(autouse=True)
 def _no_usual_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps what runs on this machine out of the tests."""
-    monkeypatch.setattr("client.doctor.DEFAULT_TRITON", "127.0.0.1:1")
-    monkeypatch.setattr("client.doctor.DEFAULT_METRICS", "127.0.0.1:1")
+    monkeypatch.setattr("twinshelf.client.doctor.DEFAULT_TRITON", "127.0.0.1:1")
+    monkeypatch.setattr("twinshelf.client.doctor.DEFAULT_METRICS", "127.0.0.1:1")
 
 
 def stock(service: FakeService, address: str) -> None:
@@ -214,7 +221,9 @@ def test_a_disk_that_is_full_or_cannot_be_read_is_found(
     usage = type(shutil.disk_usage(tmp_path))
     for free, state in ((10**8, State.BAD), (10**9, State.DOUBTFUL), (10**11, State.GOOD)):
         full = usage(10**12, 10**12 - free, free)
-        monkeypatch.setattr("client.doctor.shutil.disk_usage", lambda folder, full=full: full)
+        monkeypatch.setattr(
+            "twinshelf.client.doctor.shutil.disk_usage", lambda folder, full=full: full
+        )
         assert check_disk(tmp_path).state is state
 
 

@@ -7,8 +7,7 @@ import json
 import time
 
 import pytest
-
-from client.doctor_findings import (
+from twinshelf.client.doctor_findings import (
     CheckTimeoutError,
     Finding,
     State,

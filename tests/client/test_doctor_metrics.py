@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from twinshelf.client.doctor_findings import Finding, State
+from twinshelf.client.doctor_metrics import check_metrics, read_samples
+from twinshelf.client.doctor_network import Endpoint
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.metrics_port import MetricsPort
 
-from client.doctor_findings import Finding, State
-from client.doctor_metrics import check_metrics, read_samples
-from client.doctor_network import Endpoint
-from server.telemetry.metrics import Metrics
-from server.telemetry.metrics_port import MetricsPort
 from tests.client.fake_deployment import FakeWeb, serve_web
 
 

@@ -6,9 +6,15 @@ import socket
 from pathlib import Path
 
 import pytest
+from twinshelf.client.credentials import ClientTls
+from twinshelf.client.doctor_network import (
+    Endpoint,
+    Language,
+    answers,
+    certificate_trouble,
+    language,
+)
 
-from client.credentials import ClientTls
-from client.doctor_network import Endpoint, Language, answers, certificate_trouble, language
 from tests.client.fake_deployment import FakeWeb, make_authority, serve, serve_web
 from tests.client.fake_service import FakeService
 

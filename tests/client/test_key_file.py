@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
-from client import key_file
-from client.api_keys import ApiKeyError, add_key
-from client.key_file import changing_keys, read_keys
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.client import key_file
+from twinshelf.client.api_keys import ApiKeyError, add_key
+from twinshelf.client.key_file import changing_keys, read_keys
+from twinshelf.v1 import access_pb2
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 

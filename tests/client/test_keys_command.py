@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-
-from client import output
-from client.cli import main
-from client.keys_options import read_duration
+from twinshelf.client import output
+from twinshelf.client.cli import main
+from twinshelf.client.keys_options import read_duration
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
-
-from client.product_file import ProductFile, ProductFileError, read_column_mapping
-from training.catalogues.table import read_table
-from training.product import BadRow
+from twinshelf.client.product_file import ProductFile, ProductFileError, read_column_mapping
+from twinshelf.training.catalogues.product import BadRow
+from twinshelf.training.catalogues.table import read_table
 
 HEADER = "product_id,title,description,category,brand,seller,price,attributes,images,group\n"
 

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-
-from client.errors import (
+from twinshelf.client.errors import (
     DeadlineError,
     FieldViolation,
     InvalidRequestError,
@@ -16,9 +15,10 @@ from client.errors import (
     ServiceUnavailableError,
     UnsupportedCallError,
 )
-from client.records import MatchOptions, ModalityWeights, Offer, Product
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
+from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Product
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import TwinshelfClient
+
 from tests.client.conftest import QUICK_RETRIES
 from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
 

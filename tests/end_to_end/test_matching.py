@@ -9,17 +9,17 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-
-from client.errors import (
+from twinshelf.client.errors import (
     InvalidRequestError,
     PreconditionError,
     ServiceUnavailableError,
     TwinshelfError,
 )
-from client.records import MatchOptions, ModalityWeights, Offer, Product
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
-from server.triton.process import TritonServer
+from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Product
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import TwinshelfClient
+from twinshelf.server.triton.process import TritonServer
+
 from tests.end_to_end.offers import photos
 
 pytestmark = pytest.mark.triton

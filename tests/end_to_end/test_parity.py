@@ -9,17 +9,17 @@ import numpy.typing as npt
 import pytest
 import torch
 from tritonclient import grpc as triton_client
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.errors import InvalidRequestError
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.texts import join_fields
 
-from server.encoders.encoder import EncoderInput
-from server.encoders.local_encoder import LocalEncoder
-from server.encoders.triton_encoder import TritonEncoder
-from server.errors import InvalidRequestError
-from server.triton.process import TritonServer
 from tests.end_to_end.conftest import Published
 from tests.end_to_end.offers import TEXTS, photos
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together
-from training.preprocessing.images import decode_image
-from training.preprocessing.texts import join_fields
 
 pytestmark = pytest.mark.triton
 

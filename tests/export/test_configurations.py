@@ -7,8 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 from tritonclient.grpc import model_config_pb2
-
-from export.configurations import (
+from twinshelf.export.configurations import (
     ConfigurationError,
     EncoderShape,
     config_path,
@@ -18,8 +17,8 @@ from export.configurations import (
     stamp_contract,
     stamped_contract,
 )
-from export.encoder_models import ENSEMBLES, GRAPHS, MODELS
-from export.repository import COMMITTED
+from twinshelf.export.encoder_models import ENSEMBLES, GRAPHS, MODELS
+from twinshelf.export.repository import COMMITTED
 
 SHAPE = EncoderShape(image_size_px=32, token_buckets=(8, 16, 48), image_dim=12, text_dim=10)
 ONNX_TYPES = {

@@ -7,11 +7,10 @@ import json
 import logging
 
 import pytest
-
-from export.contract import build_contract, contract_to_json
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Pattern
-from training.calibration import Calibration
+from twinshelf.export.contract import build_contract, contract_to_json
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.training.retrieval.calibration import Calibration
 
 DIGEST = "sha256:" + "0f" * 32
 

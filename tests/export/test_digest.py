@@ -7,9 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from export.digest import version_digest
-from export.encoder_models import MODELS
+from twinshelf.export.digest import version_digest
+from twinshelf.export.encoder_models import MODELS
 
 
 def test_a_digest_has_its_form_and_is_stable(published: Path):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from export.digest import digest_files, file_digest, files_digest, version_digest
-from export.encoder_models import MODELS
-from export.manifest import list_files
-from export.record import read_record
-from server.triton.manifest import check_files, read_manifests
-from server.triton.repository import ENCODERS, models_with_steps
+from twinshelf.export.digest import digest_files, file_digest, files_digest, version_digest
+from twinshelf.export.encoder_models import MODELS
+from twinshelf.export.manifest import list_files
+from twinshelf.export.record import read_record
+from twinshelf.server.triton.manifest import check_files, read_manifests
+from twinshelf.server.triton.repository import ENCODERS, models_with_steps
 
 
 def test_a_published_version_lists_every_file_but_its_record(published: Path):

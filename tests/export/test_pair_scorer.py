@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import twinshelf.export.pair_scorer as publishing
+from twinshelf.export.configurations import config_path, read_config
+from twinshelf.export.pair_scorer import main
+from twinshelf.export.pair_scorer_graph import classifier_graph
+from twinshelf.export.pair_scorer_parity import PublishedPairScorer
+from twinshelf.export.pair_scorer_repository import MODELS, PARAMETER
+from twinshelf.export.repository import taken_versions
+from twinshelf.server.triton.manifest import check_files, read_manifests
+from twinshelf.server.triton.repository import check_version, models_with_steps
+from twinshelf.training.pairs.probes import PairProbe
+from twinshelf.training.pairs.records import record_to_json
+from twinshelf.training.pairs.scorer import PairScorer
 
-import export.pair_scorer as publishing
-from export.configurations import config_path, read_config
-from export.pair_scorer import main
-from export.pair_scorer_graph import classifier_graph
-from export.pair_scorer_parity import PublishedPairScorer
-from export.pair_scorer_repository import MODELS, PARAMETER
-from export.repository import taken_versions
-from server.triton.manifest import check_files, read_manifests
-from server.triton.repository import check_version, models_with_steps
 from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
 from tests.training.pairs.made_pairs import make_pairs
-from training.pairs.probes import PairProbe
-from training.pairs.records import record_to_json
-from training.pairs.scorer import PairScorer
 
 
 def publish(run: Path, repository: Path, *options: str) -> int:

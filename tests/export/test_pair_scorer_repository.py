@@ -3,7 +3,7 @@
 import ast
 import sys
 
-from export.pair_scorer_repository import SOURCES, vendored_sources
+from twinshelf.export.pair_scorer_repository import SOURCES, vendored_sources
 
 
 def test_vendored_sources_need_nothing_but_each_other_and_numpy():

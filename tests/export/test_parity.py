@@ -8,12 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-
-from export.parity import ParityComparison, ParityError, compare_probes
-from export.published import PublishedVersion
-from export.reference import TorchReference
-from export.towers import fusion_graph
-from training.towers import Fusion
+from twinshelf.export.parity import ParityComparison, ParityError, compare_probes
+from twinshelf.export.published import PublishedVersion
+from twinshelf.export.reference import TorchReference
+from twinshelf.export.towers import fusion_graph
+from twinshelf.training.model.towers import Fusion
 
 
 def check(reference: TorchReference, repository: Path) -> ParityComparison:

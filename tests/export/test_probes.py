@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 
 from PIL import Image
-
-from export.probes import photo_probes, text_probes
-from training.preprocessing.images import decode_image
-from training.preprocessing.settings import PreprocessingSettings
+from twinshelf.export.probes import photo_probes, text_probes
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 
 def test_no_photo_is_square_and_all_kinds_are_there():

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from export.configurations import ConfigurationError, config_path
-from export.probes import photo_probes, text_probes
-from export.published import PublishedVersion
+from twinshelf.export.configurations import ConfigurationError, config_path
+from twinshelf.export.probes import photo_probes, text_probes
+from twinshelf.export.published import PublishedVersion
 
 # One thread or many, one row or many: sums in another order.
 TOLERANCE = 1e-5

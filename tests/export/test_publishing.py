@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twinshelf.export import publishing
+from twinshelf.export.__main__ import main
+from twinshelf.export.configurations import config_path, read_config, stamped_contract
+from twinshelf.export.encoder_models import MODELS
+from twinshelf.export.probes import photo_probes, text_probes
+from twinshelf.export.published import PublishedVersion
+from twinshelf.export.reference import TorchReference
+from twinshelf.export.repository import taken_versions
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.triton.repository import check_version
+from twinshelf.training.checkpoint import load_encoder
 
-from export import publishing
-from export.__main__ import main
-from export.configurations import config_path, read_config, stamped_contract
-from export.encoder_models import MODELS
-from export.probes import photo_probes, text_probes
-from export.published import PublishedVersion
-from export.reference import TorchReference
-from export.repository import taken_versions
-from server.encoders.contract import EncoderContract
-from server.triton.repository import check_version
 from tests.export.tiny_run import make_run
-from training.checkpoint import load_encoder
 
 
 def export(run: Path, repository: Path, *options: str) -> int:
@@ -137,7 +137,7 @@ def test_a_failed_gate_leaves_the_repository_as_it_was(
 def test_a_run_without_calibration_is_refused_unless_told(tmp_path, capsys):
     run = make_run(tmp_path, calibration=None)
     assert export(run, tmp_path / "models") == 1
-    assert "python -m training.evaluate" in capsys.readouterr().err
+    assert "python -m twinshelf.training.evaluation" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()
 
 

@@ -6,16 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from export.encoder_models import record_path
-from export.record import (
+from twinshelf.export.encoder_models import record_path
+from twinshelf.export.record import (
     PublicationRecord,
     RunError,
     find_unchanged,
     read_record,
     source_digest,
 )
-from export.repository import COMMITTED
+from twinshelf.export.repository import COMMITTED
 
 
 def test_a_record_is_read_as_it_was_written(published: Path):

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-
-from export import encoder_models, pair_scorer_repository
-from export import repository as module
-from export.repository import (
+from twinshelf.export import encoder_models, pair_scorer_repository
+from twinshelf.export import repository as module
+from twinshelf.export.repository import (
     complete_committed_files,
     is_complete,
     move_into_place,

@@ -10,10 +10,9 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
-
-from export.towers import GraphError, fusion_graph, image_tower_graph, text_tower_graph
-from training.checkpoint import TrainedEncoder
-from training.towers import Fusion, ImageTower, TextTower
+from twinshelf.export.towers import GraphError, fusion_graph, image_tower_graph, text_tower_graph
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.model.towers import Fusion, ImageTower, TextTower
 
 SIDE = 32
 # Two runtimes sum in another order; measured 5e-7 at most.

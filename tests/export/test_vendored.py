@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import twinshelf.training.preprocessing.images as trained
+from twinshelf.export.probes import photo_probes
+from twinshelf.export.vendored import FOLDER, VendoredPackage, vendor_preprocessing
 
-import training.preprocessing.images
-from export.probes import photo_probes
-from export.vendored import FOLDER, VendoredPackage, vendor_preprocessing
 from tests.export.tiny_run import SETTINGS
 
 
@@ -18,9 +18,9 @@ def test_the_copy_is_imported_and_not_the_original(tmp_path: Path):
     vendor_preprocessing(tmp_path)
     images = VendoredPackage(tmp_path / FOLDER).module("images")
     assert images.__file__ == str(tmp_path / "preprocessing" / "images.py")
-    assert images.PreprocessingSettings is not training.preprocessing.images.PreprocessingSettings
+    assert images.PreprocessingSettings is not trained.PreprocessingSettings
     photo = photo_probes()[0].data
-    expected = training.preprocessing.images.decode_image(photo, SETTINGS)
+    expected = trained.decode_image(photo, SETTINGS)
     np.testing.assert_array_equal(images.decode_image(photo, SETTINGS), expected)
 
 
@@ -42,7 +42,7 @@ def test_the_sources_import_nothing_of_ours(tmp_path: Path):
     vendor_preprocessing(tmp_path)
     for source in (tmp_path / "preprocessing").glob("*.py"):
         text = source.read_text("utf-8")
-        assert "import training" not in text and "from training" not in text
+        assert "import twinshelf" not in text and "from twinshelf" not in text
 
 
 def test_a_folder_without_preprocessing_is_named(tmp_path: Path):

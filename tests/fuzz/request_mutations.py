@@ -11,8 +11,8 @@ from typing import Any
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
+from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 
-from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 from tests.fuzz.photo_mutations import make_photo
 from tests.fuzz.text_mutations import make_text
 

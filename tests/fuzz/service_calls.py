@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from google.protobuf import message_factory
 from google.rpc import code_pb2, status_pb2
+from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 
-from protos.twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 from tests.fuzz.request_mutations import GeneratedCall, make_call
 from tests.fuzz.tally import CallTally
 

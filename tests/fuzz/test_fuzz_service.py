@@ -6,9 +6,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.serving import create_server
 
-from server.config import ServerConfig
-from server.serving import create_server
 from tests.fuzz.request_mutations import GeneratedCall, make_call, methods
 from tests.fuzz.service_calls import fuzz_service, send
 from tests.server.fake_encoder import FakeEncoder

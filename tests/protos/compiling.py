@@ -14,8 +14,12 @@ PROTO_FILES = sorted((ROOT / "protos").rglob("*.proto"))
 
 def compile_protos(arguments: Sequence[str]) -> None:
     """Compiles all protos; the arguments say to what."""
-    folders = (ROOT, sysconfig.get_paths()["purelib"], Path(protoc.__file__).parent / "_proto")
+    folders = (
+        ROOT / "protos",
+        sysconfig.get_paths()["purelib"],
+        Path(protoc.__file__).parent / "_proto",
+    )
     includes = [f"-I{folder}" for folder in folders]
-    names = [str(path.relative_to(ROOT)) for path in PROTO_FILES]
+    names = [str(path.relative_to(ROOT / "protos")) for path in PROTO_FILES]
     status = protoc.main(["protoc", *includes, *arguments, *names])
     assert status == 0, "the protos do not compile"

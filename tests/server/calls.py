@@ -9,17 +9,16 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
-
-from protos.twinshelf.v1 import (
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import Encoder
+from twinshelf.server.serving import create_server
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
     product_pb2,
 )
-from server.config import ServerConfig
-from server.encoders.encoder import Encoder
-from server.serving import create_server
 
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),

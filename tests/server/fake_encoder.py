@@ -7,11 +7,10 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.encoder import EncoderInput
-from server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
 
 CURVE = {"scores": [-1.0, 0.0, 1.0], "probabilities": [0.0, 0.1, 1.0]}
 BROKEN_IMAGE = b"not an image"

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.errors import InvalidRequestError
 
-from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
-from server.encoders.encoder import EncoderInput
-from server.errors import InvalidRequestError
 from tests.server.fake_encoder import FakeEncoder, contract_json
 
 

@@ -6,8 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-
-from server.config import (
+from twinshelf.server.config import (
     ServerConfig,
     build_parser,
     config_from_process,

@@ -13,13 +13,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.services.health import OVERALL
+from twinshelf.server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
+from twinshelf.v1.product_pb2 import Product
 
-from protos.twinshelf.v1.product_pb2 import Product
-from server.config import ServerConfig
-from server.encoders.encoder import EncoderInput
-from server.encoders.triton_encoder import TritonEncoder
-from server.services.health import OVERALL
-from server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import photo
 from tests.server.calls import error_info, match, serving, upsert

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
+from twinshelf.v1 import matching_service_pb2
 
-from protos.twinshelf.v1 import matching_service_pb2
 from tests.soak.broken_offers import broken_offers, match_request, stream_request
 from tests.soak.load import CODE_NAMES, MATCH
 from tests.soak.offers import KINDS, read_products

@@ -9,15 +9,15 @@ from typing import Final, Literal, get_args
 import grpc
 import numpy as np
 from PIL import Image
-
-from client.product_file import ProductFile
-from client.records import Product
-from protos.twinshelf.v1 import (
+from twinshelf.client.product_file import ProductFile
+from twinshelf.client.records import Product
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2,
     product_pb2,
 )
+
 from tests.soak.deployment import PROJECT
 
 Kind = Literal["texts", "photos", "both"]

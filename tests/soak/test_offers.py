@@ -6,8 +6,8 @@ import io
 
 import pytest
 from PIL import Image
+from twinshelf.v1 import matching_service_pb2
 
-from protos.twinshelf.v1 import matching_service_pb2
 from tests.soak.attacks import bomb
 from tests.soak.broken_offers import broken_offers, match_request, stream_request
 

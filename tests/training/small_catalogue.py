@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from training.catalogues.table import write_table
-from training.config import TrainConfig, read_config
-from training.product import Product
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.config import TrainConfig, read_config
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "black", "white", "brown", "pink")
 

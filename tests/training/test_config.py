@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-
-from training.config import (
+from twinshelf.training.config import (
     TrainConfig,
     config_from_yaml,
     config_to_yaml,

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-
-from training import train
+from twinshelf.training import train
 
 
 def test_a_stopped_training_is_no_success(

@@ -1,6 +1,6 @@
 """Prints what each input, the training and the index are worth to a run; saves it as JSON.
 
-Run: python -m training.ablation --run runs/demo
+Run: python -m twinshelf.training.ablation --run runs/demo
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-
-from training.ablation.evaluator import AblationSource
-from training.ablation.results import ablation_table
-from training.ablation.run import RESULTS, ablate
-from training.device import choose_device
+from twinshelf.training.ablation.ablation_results import ablation_table
+from twinshelf.training.ablation.ablation_run import RESULTS, ablate
+from twinshelf.training.ablation.variant_evaluator import AblationSource
+from twinshelf.training.model.device import choose_device
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.ablation",
+        prog="python -m twinshelf.training.ablation",
         description="Compare a run by image, title, category and all text, before and after its "
         "training, by exact search and by usearch.",
     )

@@ -10,17 +10,20 @@ from typing import TypeVar
 import torch
 from torch import nn
 from transformers import PretrainedConfig
-
-from training.checkpoint import TrainedEncoder
-from training.image_encoder import ImageEncoderConfig, build_image_encoder, count_image_features
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.tokens import TextTokenizer
-from training.text_encoder import (
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.model.image_encoder import (
+    ImageEncoderConfig,
+    build_image_encoder,
+    count_image_features,
+)
+from twinshelf.training.model.text_encoder import (
     load_architecture,
     load_pretrained_text_encoder,
     load_pretrained_tokenizer,
 )
-from training.towers import FusedEncoder, Fusion, ImageTower, TextTower
+from twinshelf.training.model.towers import FusedEncoder, Fusion, ImageTower, TextTower
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 
-from training.product import Product
+from twinshelf.training.catalogues.product import Product
 
 
 def split_within_groups(

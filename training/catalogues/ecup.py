@@ -20,13 +20,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-
-from training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.labels import require_two_classes
-from training.catalogues.lookup import Key, blocks, find_rows
-from training.product import BadRow, Product
-from training.product_pair import PrecomputedPair, PrecomputedProduct, ProductPair, Vectors
+from twinshelf.training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
+from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.training.catalogues.lookup import Key, blocks, find_rows
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.product_pair import (
+    PrecomputedPair,
+    PrecomputedProduct,
+    ProductPair,
+    Vectors,
+)
 
 CATEGORY_SEPARATOR = " > "
 _ID = "variantid"

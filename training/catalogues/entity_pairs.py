@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.product import BadRow, Product
-from training.product_pair import ProductPair
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.product_pair import ProductPair
 
 _COLUMN = re.compile(r"COL (\S+) VAL ?(.*?)(?=(?:^|\s)COL \S+ VAL|$)", re.DOTALL)
 _FIELD_OF_COLUMN = {

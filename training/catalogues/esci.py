@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.catalogues.cell_values import text_of
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.labels import require_two_classes
-from training.catalogues.lookup import FoundRows, Key, blocks, find_rows
-from training.catalogues.reading import MatchingData
-from training.catalogues.searches import split_searches
-from training.preprocessing.texts import clean_text
-from training.product import BadRow, Product
-from training.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.cell_values import text_of
+from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.training.catalogues.lookup import FoundRows, Key, blocks, find_rows
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.reading import MatchingData
+from twinshelf.training.catalogues.searches import split_searches
+from twinshelf.training.preprocessing.texts import clean_text
 
 EXAMPLES = "shopping_queries_dataset_examples.parquet"
 PRODUCTS = "shopping_queries_dataset_products.parquet"

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.reading import MatchingData, Row, checked, split_by_group
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.texts import clean_text
-from training.product import BadRow, Product
+from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked, split_by_group
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import clean_text
 
 TABLE = "styles.csv"
 _ATTRIBUTES = ("gender", "season", "usage")

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.reading import MatchingData, Row, checked, separate
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import BadRow, Product
+from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked, separate
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 _NAME = "Class Name (str)"
 _ID = "Class ID (int)"

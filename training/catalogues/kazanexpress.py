@@ -20,21 +20,20 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.class_split import split_within_groups
-from training.catalogues.labels import require_two_classes
-from training.catalogues.reading import (
+from twinshelf.training.atomic_file import written_whole
+from twinshelf.training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
+from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from twinshelf.training.catalogues.class_split import split_within_groups
+from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.reading import (
     HELD_OUT_SHARE,
     MatchingData,
     Row,
     checked,
     separate,
 )
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import BadRow, Product
-from training.whole_file import written_whole
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 Part = Literal["train", "test"]
 RESULT = "result.parquet"

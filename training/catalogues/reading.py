@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training.preprocessing.images import decode_image
-from training.preprocessing.settings import PreprocessingError, PreprocessingSettings
-from training.preprocessing.texts import join_fields
-from training.product import BadRow, Product
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
+from twinshelf.training.preprocessing.texts import join_fields
 
 Row = Product | BadRow
 HELD_OUT_SHARE = 0.2

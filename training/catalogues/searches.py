@@ -14,9 +14,9 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from training.catalogues.reading import MatchingData, draw_held_out
-from training.product import BadRow, Product
-from training.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.reading import MatchingData, draw_held_out
 
 logger = logging.getLogger(__name__)
 

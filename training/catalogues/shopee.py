@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.labels import require_shared_groups, require_two_classes
-from training.catalogues.reading import MatchingData, Row, checked, split_by_group
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import BadRow, Product
+from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from twinshelf.training.catalogues.labels import require_shared_groups, require_two_classes
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked, split_by_group
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 Part = Literal["train", "test"]
 _COLUMNS = ("posting_id", "image", "title")

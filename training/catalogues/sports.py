@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from training.catalogues.cell_values import comma_price_of, text_of
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.class_split import split_within_groups
-from training.catalogues.labels import require_two_classes
-from training.catalogues.reading import MatchingData, Row, checked, separate
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import BadRow, Product
+from twinshelf.training.catalogues.cell_values import comma_price_of, text_of
+from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from twinshelf.training.catalogues.class_split import split_within_groups
+from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked, separate
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 QUERIES = "company_data.csv"
 HELD_OUT_SHARE = 0.5

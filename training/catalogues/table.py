@@ -15,9 +15,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from training.catalogues.cell_values import paths_of, price_of, scalar_attributes_of, text_of
-from training.catalogues.cells import (
+from twinshelf.training.atomic_file import written_whole
+from twinshelf.training.catalogues.cell_values import (
+    paths_of,
+    price_of,
+    scalar_attributes_of,
+    text_of,
+)
+from twinshelf.training.catalogues.cells import (
     CSV_SUFFIXES,
     PARQUET_SUFFIXES,
     CellRow,
@@ -25,9 +30,8 @@ from training.catalogues.cells import (
     read_columns,
     require_columns,
 )
-from training.catalogues.reading import Row
-from training.product import BadRow, Product
-from training.whole_file import written_whole
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.reading import Row
 
 COLUMNS = (
     "product_id",

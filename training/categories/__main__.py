@@ -1,7 +1,7 @@
 """Predicts the category, or the product group, of held-out offers; prints a table and saves it.
 
-Run: python -m training.categories --run runs/demo
-     python -m training.categories --run runs/demo --label group --modality image \
+Run: python -m twinshelf.training.categories --run runs/demo
+     python -m twinshelf.training.categories --run runs/demo --label group --modality image \
          --gallery gallery.parquet train.parquet --queries queries.parquet
 """
 
@@ -15,22 +15,21 @@ from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
-
-from training.calibration import PATTERNS
-from training.catalogues.table import parse_column_mapping
-from training.categories.labels import LabelField
-from training.categories.mlp import MlpConfig
-from training.categories.results import result_table
-from training.categories.run import CategoryFiles, predict_categories
-from training.categories.settings import CategorySettings
-from training.device import choose_device
+from twinshelf.training.catalogues.table import parse_column_mapping
+from twinshelf.training.categories.category_labels import LabelField
+from twinshelf.training.categories.category_results import result_table
+from twinshelf.training.categories.category_run import CategoryFiles, predict_categories
+from twinshelf.training.categories.category_settings import CategorySettings
+from twinshelf.training.categories.mlp import MlpConfig
+from twinshelf.training.model.device import choose_device
+from twinshelf.training.retrieval.calibration import PATTERNS
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the command line."""
     defaults = CategorySettings()
     parser = argparse.ArgumentParser(
-        prog="python -m training.categories",
+        prog="python -m twinshelf.training.categories",
         description="Predict categories by vote of the nearest products and by a small network; "
         "tune on one part of the offers, report weighted F1 on the other.",
     )

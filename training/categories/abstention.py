@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from training.calibration import fit_threshold
-from training.categories.labels import Predictions
+from twinshelf.training.categories.category_labels import Predictions
+from twinshelf.training.retrieval.calibration import fit_threshold
 
 # No margin is above 1, so this one answers nothing.
 NEVER = 1.0 + 1e-6

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from training.categories.labels import UNKNOWN, Ints, Labels, Predictions, score_predictions
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.evaluation.categories import vote_weights
-from training.relevance import RelevantPairs
-from training.retrieval import Candidates, retrieve
+from twinshelf.training.categories.category_labels import (
+    UNKNOWN,
+    Ints,
+    Labels,
+    Predictions,
+    score_predictions,
+)
+from twinshelf.training.evaluation.category_vote import vote_weights
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import Candidates, retrieve
+from twinshelf.training.retrieval.relevance import RelevantPairs
 
 MOST_NEIGHBOURS = 20
 

@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
-
-from training.categories.labels import Ints, Labels, Predictions
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.evaluation.categories import weighted_f1
-from training.whole_file import written_whole
+from twinshelf.training.atomic_file import written_whole
+from twinshelf.training.categories.category_labels import Ints, Labels, Predictions
+from twinshelf.training.evaluation.category_vote import weighted_f1
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 
 Floats = npt.NDArray[np.float32]
 PREDICTED_AT_ONCE = 8192

@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader
-
-from training.checkpoint import TrainedEncoder
-from training.data_module import Batch, Collator, ProductRows
-from training.embeddings import ProductEmbeddings
-from training.pixels import decode_once
-from training.product import Product
-from training.towers import FusedEncoder
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.data.data_module import Batch, Collator, ProductRows
+from twinshelf.training.data.pixel_cache import decode_once
+from twinshelf.training.model.towers import FusedEncoder
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 Rows = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 

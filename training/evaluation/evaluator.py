@@ -8,25 +8,28 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from training import metrics
-from training.calibration import PATTERNS
-from training.embeddings import ModalityWeights
-from training.evaluation.categories import judge_categories
-from training.evaluation.embedded import EmbeddedProducts
-from training.evaluation.intervals import Estimate, estimate_means
-from training.evaluation.reliability import expected_calibration_error, reliability_bins
-from training.evaluation.results import (
+from twinshelf.training.evaluation.category_vote import judge_categories
+from twinshelf.training.evaluation.embedded import EmbeddedProducts
+from twinshelf.training.evaluation.evaluation_results import (
     CategoryBreakdown,
     EvaluationResult,
     JudgedQuality,
     PatternResult,
 )
-from training.evaluation.row_f1 import MatchLists, row_f1
-from training.evaluation.scored_pairs import ScoredPairs, average_precision_of_pairs, quality_at
-from training.evaluation.search import Search, rows_with_pattern, search_gallery
-from training.evaluation.settings import EvaluationSettings
-from training.evaluation.tuning import Tuning, split_halves, tune
+from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
+from twinshelf.training.evaluation.intervals import Estimate, estimate_means
+from twinshelf.training.evaluation.pattern_search import Search, rows_with_pattern, search_gallery
+from twinshelf.training.evaluation.reliability import expected_calibration_error, reliability_bins
+from twinshelf.training.evaluation.row_f1 import MatchLists, row_f1
+from twinshelf.training.evaluation.scored_pairs import (
+    ScoredPairs,
+    average_precision_of_pairs,
+    quality_at,
+)
+from twinshelf.training.evaluation.tuned_half import Tuning, split_halves, tune
+from twinshelf.training.retrieval import metrics
+from twinshelf.training.retrieval.calibration import PATTERNS
+from twinshelf.training.retrieval.embeddings import ModalityWeights
 
 logger = logging.getLogger(__name__)
 

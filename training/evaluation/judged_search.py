@@ -13,21 +13,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-
-from training.catalogues.esci import find_esci_files, read_esci
-from training.catalogues.lookup import blocks
-from training.catalogues.table import read_table
-from training.checkpoint import TrainedEncoder, load_encoder
-from training.evaluation.embedded import embed_products
-from training.evaluation.graded_ndcg import Floats, JudgedPairs, graded_ndcg, random_ndcg
-from training.evaluation.intervals import Estimate, estimate_means
-from training.evaluation.run import EvaluationFiles
-from training.evaluation.settings import EvaluationSettings
-from training.product import BadRow, Product
-from training.query_product import QueryProduct
-from training.runs.environment import record_environment
-from training.runs.tracking import Outcome, TrackedRun, track_outcome
-from training.whole_file import write_whole
+from twinshelf.training.atomic_file import write_whole
+from twinshelf.training.catalogues.esci import find_esci_files, read_esci
+from twinshelf.training.catalogues.lookup import blocks
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.query_product import QueryProduct
+from twinshelf.training.catalogues.table import read_table
+from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.training.evaluation.embedded import embed_products
+from twinshelf.training.evaluation.evaluation_run import EvaluationFiles
+from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
+from twinshelf.training.evaluation.graded_ndcg import Floats, JudgedPairs, graded_ndcg, random_ndcg
+from twinshelf.training.evaluation.intervals import Estimate, estimate_means
+from twinshelf.training.runs.environment import record_environment
+from twinshelf.training.runs.tracking import Outcome, TrackedRun, track_outcome
 
 RESULTS = "judgements.json"
 JUDGED = "judged"

@@ -9,9 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-from training.evaluation.results import EvaluationResult
-from training.evaluation.scored_pairs import ScoredPairs, precision_recall
+from twinshelf.training.evaluation.evaluation_results import EvaluationResult
+from twinshelf.training.evaluation.scored_pairs import ScoredPairs, precision_recall
 
 COLOURS = {"image": "tab:blue", "text": "tab:orange", "both": "tab:green"}
 HISTOGRAM_BINS = 50

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-
-from training.evaluation.intervals import Estimate
-from training.evaluation.judged_search import JudgedResult
-from training.evaluation.results import EvaluationResult, PatternResult
+from twinshelf.training.evaluation.evaluation_results import EvaluationResult, PatternResult
+from twinshelf.training.evaluation.intervals import Estimate
+from twinshelf.training.evaluation.judged_search import JudgedResult
 
 BREAKDOWN_METRICS = ("Acc@10", "MAP")
 MOST_CATEGORIES = 12

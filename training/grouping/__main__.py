@@ -1,8 +1,8 @@
 """Finds the duplicate groups of a catalogue; prints a table, and writes the groups as Parquet.
 
-Run: python -m training.grouping --run runs/demo --products catalogue.parquet \
+Run: python -m twinshelf.training.grouping --run runs/demo --products catalogue.parquet \
          --output groups.parquet
-     python -m training.grouping --run runs/demo --products catalogue.parquet \
+     python -m twinshelf.training.grouping --run runs/demo --products catalogue.parquet \
          --output groups.parquet --tune-on labelled.parquet --previous earlier.parquet
 """
 
@@ -18,18 +18,17 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-
-from training.catalogues.table import parse_column_mapping
-from training.device import choose_device
-from training.grouping.run import GroupingFiles, GroupingResult, group_products
-from training.grouping.settings import GroupingSettings
+from twinshelf.training.catalogues.table import parse_column_mapping
+from twinshelf.training.grouping.grouping_run import GroupingFiles, GroupingResult, group_products
+from twinshelf.training.grouping.grouping_settings import GroupingSettings
+from twinshelf.training.model.device import choose_device
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the command line."""
     defaults = GroupingSettings()
     parser = argparse.ArgumentParser(
-        prog="python -m training.grouping",
+        prog="python -m twinshelf.training.grouping",
         description="Find groups of the same product in a whole catalogue, by photo, text and "
         "both. When the file has groups of its own, the found ones are judged by them.",
     )

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-
-from training.grouping.edges import Edges
-from training.grouping.settings import GroupingSettings
-from training.grouping.splitting import split_component
+from twinshelf.training.grouping.edges import Edges
+from twinshelf.training.grouping.grouping_settings import GroupingSettings
+from twinshelf.training.grouping.splitting import split_component
 
 MOST_TIES = 10
 Ints = npt.NDArray[np.int64]

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-
-from training.calibration import PATTERNS, Calibration
-from training.embeddings import ModalityWeights
-from training.evaluation.embedded import EmbeddedProducts
-from training.evaluation.search import rows_with_pattern
-from training.grouping.components import Groups, form_groups
-from training.grouping.edges import Edges, above, neighbour_edges, unite
-from training.grouping.neighbours import nearest_products
-from training.grouping.settings import GroupingSettings
+from twinshelf.training.evaluation.embedded import EmbeddedProducts
+from twinshelf.training.evaluation.pattern_search import rows_with_pattern
+from twinshelf.training.grouping.components import Groups, form_groups
+from twinshelf.training.grouping.edges import Edges, above, neighbour_edges, unite
+from twinshelf.training.grouping.grouping_settings import GroupingSettings
+from twinshelf.training.grouping.neighbours import nearest_products
+from twinshelf.training.retrieval.calibration import PATTERNS, Calibration
+from twinshelf.training.retrieval.embeddings import ModalityWeights
 
 # No score is above 1: this threshold leaves a pattern out.
 LEFT_OUT = math.inf

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from training.grouping.components import Groups
-from training.whole_file import written_whole
+from twinshelf.training.atomic_file import written_whole
+from twinshelf.training.grouping.components import Groups
 
 SCHEMA = pa.schema(
     [

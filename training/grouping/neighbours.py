@@ -7,12 +7,11 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from twinshelf.training.grouping.grouping_settings import GroupingSettings
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates, retrieve
+from twinshelf.training.retrieval.relevance import RelevantPairs
 from usearch.index import BatchMatches, Index
-
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.grouping.settings import GroupingSettings
-from training.relevance import RelevantPairs
-from training.retrieval import NO_CANDIDATE, Candidates, retrieve
 
 logger = logging.getLogger(__name__)
 

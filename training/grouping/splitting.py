@@ -14,8 +14,7 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
-
-from training.grouping.edges import Edges
+from twinshelf.training.grouping.edges import Edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
-
-from training.checkpoint import (
+from twinshelf.training.atomic_file import write_whole
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.checkpoint import (
     ARCHITECTURE,
     CONFIG,
     PREPROCESSING,
@@ -22,12 +23,10 @@ from training.checkpoint import (
     TrainedEncoder,
     load_encoder,
 )
-from training.pairs.cosines import pair_cosines
-from training.pairs.cross_encoder import CrossEncoder
-from training.pairs.features import MAIN_IMAGE_COSINE, NO_COSINES, Cosines
-from training.pairs.scorer import PairScorer, best_threshold
-from training.product import Product
-from training.whole_file import write_whole
+from twinshelf.training.pairs.cosines import pair_cosines
+from twinshelf.training.pairs.cross_encoder import CrossEncoder
+from twinshelf.training.pairs.features import MAIN_IMAGE_COSINE, NO_COSINES, Cosines
+from twinshelf.training.pairs.scorer import PairScorer, best_threshold
 
 Floats = npt.NDArray[np.float64]
 ENCODER = "encoder"

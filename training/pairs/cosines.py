@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-
-from training.checkpoint import TrainedEncoder
-from training.embeddings import ProductEmbeddings
-from training.evaluation.embedded import embed_products
-from training.pairs.features import Cosines
-from training.product import Product
-from training.product_pair import PrecomputedProduct, Vectors
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import PrecomputedProduct, Vectors
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.evaluation.embedded import embed_products
+from twinshelf.training.pairs.features import Cosines
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 
 def pair_cosines(

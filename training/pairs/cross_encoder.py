@@ -17,9 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, AutoTokenizer
-
-from training.pairs.records import PairRecord
-from training.whole_file import write_whole
+from twinshelf.training.atomic_file import write_whole
+from twinshelf.training.pairs.records import PairRecord
 
 Texts = tuple[str, str]
 

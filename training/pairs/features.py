@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .alignment import align_words, longest_run
-from .reading import RecordReading
+from .pair_tokens import numbers, quantities
+from .product_variants import EDITIONS, colours, editions, plain_numbers, versions, years
+from .read_record import RecordReading
 from .records import PairRecord
 from .statistics import TokenStatistics
-from .tokens import numbers, quantities
-from .variants import EDITIONS, colours, editions, plain_numbers, versions, years
 
 NAN = float("nan")
 # Far above what two machines round differently, far below what tells pairs apart: the last digit

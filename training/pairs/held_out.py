@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-
-from training.product_pair import ProductPair
+from twinshelf.training.catalogues.product_pair import ProductPair
 
 # Chains of pairs longer than the share cannot be held out; when less than this part of the share
 # is left to draw from, validation would say too little.

@@ -17,15 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
-from training.catalogues.cells import PARQUET_SUFFIXES
-from training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
-from training.catalogues.entity_pairs import read_entity_pairs
-from training.pairs.cosines import compare_vectors
-from training.pairs.features import Cosines
-from training.pairs.held_out import HeldOutConfig, held_out_rows
-from training.product import BadRow, Product
-from training.product_pair import ProductPair
+from twinshelf.training.catalogues.cells import PARQUET_SUFFIXES
+from twinshelf.training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
+from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.pairs.cosines import compare_vectors
+from twinshelf.training.pairs.features import Cosines
+from twinshelf.training.pairs.held_out import HeldOutConfig, held_out_rows
 
 TRAIN, VALIDATION = "train.txt", "valid.txt"
 _FILES = EcupFiles()

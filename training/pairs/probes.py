@@ -9,8 +9,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.pairs.features import Cosines
-from training.whole_file import written_whole
+from twinshelf.training.atomic_file import written_whole
+from twinshelf.training.pairs.features import Cosines
 
 PROBES = "probes.jsonl"
 

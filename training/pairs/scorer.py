@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
-
-from training.pairs.features import NO_COSINES, Cosines, feature_matrix
-from training.pairs.records import PairRecord
-from training.pairs.statistics import TokenStatistics
-from training.whole_file import write_whole
+from twinshelf.training.atomic_file import write_whole
+from twinshelf.training.pairs.features import NO_COSINES, Cosines, feature_matrix
+from twinshelf.training.pairs.records import PairRecord
+from twinshelf.training.pairs.statistics import TokenStatistics
 
 Floats = npt.NDArray[np.float64]
 

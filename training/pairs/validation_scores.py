@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
-from training.whole_file import written_whole
+from twinshelf.training.atomic_file import written_whole
 
 Floats = npt.NDArray[np.float64]
 SCORES = "validation_scores.npz"

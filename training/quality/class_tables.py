@@ -1,6 +1,6 @@
 """Turns prepared tables into tables whose groups are the categories, to learn and predict them.
 
-Run: python -m training.quality.class_tables --tables .cache/data/fashion --out .cache/data/types
+Run: python -m twinshelf.training.quality.class_tables --tables FOLDER --out FOLDER
 
 All rows of the prepared tables are split anew, by category: a share of each is held out. Rows of
 one product group stay on one side, so that no held-out row has its twin among those learnt from.
@@ -16,12 +16,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.catalogues.class_split import split_within_groups
-from training.catalogues.reading import MatchingData
-from training.catalogues.table import write_table
-from training.prepare import TABLES
-from training.product import Product
-from training.runs.products import read_products
+from twinshelf.training.catalogues.class_split import split_within_groups
+from twinshelf.training.catalogues.prepare import TABLES
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.reading import MatchingData
+from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.evaluation.run_products import read_products
 
 HELD_OUT_SHARE = 0.2
 # The rest of the rows learnt from are offers, from which training draws its validation.
@@ -77,7 +77,7 @@ def _draw_held_out(products: Iterable[Product], seed: int) -> frozenset[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the tables as the command line says; returns 0, or 1 when it cannot be done."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.quality.class_tables",
+        prog="python -m twinshelf.training.quality.class_tables",
         description="Split prepared tables anew, with the category as the group.",
     )
     parser.add_argument("--tables", type=Path, required=True, help="folder of training.prepare")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from training.config import PRESETS
-from training.quality.places import Command, Places
-from training.quality.results import Measurement
-from training.quality.row import Row, read_estimate, read_values
+from twinshelf.training.config import PRESETS
+from twinshelf.training.quality.places import Command, Places
+from twinshelf.training.quality.results import Measurement
+from twinshelf.training.quality.row import Row, read_estimate, read_values
 
 TRAINED = "weights.safetensors"
 _HALVES = "K is tuned on one half of the held-out rows, the other half is reported."
@@ -28,9 +28,9 @@ def grocery_row(places: Places) -> Row:
         trained=TRAINED,
         recipe=(PRESETS / "grocery.yaml",),
         judge=(
-            Command.of("training.evaluate", "--run", run),
+            Command.of("twinshelf.training.evaluation", "--run", run),
             Command.of(
-                "training.categories",
+                "twinshelf.training.categories",
                 "--run",
                 run,
                 "--label",
@@ -60,14 +60,16 @@ def fashion_row(places: Places) -> Row:
         sources=tuple(path for path in sources if path is not None),
         prepare=(
             _prepare("fashion", source, tables),
-            Command.of("training.quality.class_tables", "--tables", tables, "--out", data),
+            Command.of(
+                "twinshelf.training.quality.class_tables", "--tables", tables, "--out", data
+            ),
         ),
         train=_train("fashion_types", data, run, *options),
         trained=TRAINED,
         recipe=(PRESETS / "fashion_types.yaml",),
         judge=(
             Command.of(
-                "training.categories",
+                "twinshelf.training.categories",
                 "--run",
                 run,
                 "--label",
@@ -92,17 +94,19 @@ def sports_row(places: Places) -> Row:
         train=_train("sports", data, run),
         trained=TRAINED,
         recipe=(PRESETS / "sports.yaml",),
-        judge=(Command.of("training.evaluate", "--run", run),),
+        judge=(Command.of("twinshelf.training.evaluation", "--run", run),),
         read=lambda: (_sports_accuracy(run),),
     )
 
 
 def _prepare(name: str, source: Path, out: Path) -> Command:
-    return Command.of("training.prepare", "--data", name, "--data-dir", source, "--out", out)
+    return Command.of(
+        "twinshelf.training.catalogues.prepare", "--data", name, "--data-dir", source, "--out", out
+    )
 
 
 def _train(preset: str, data: Path, run: Path, *options: str) -> Command:
-    return Command.of("training.train", "--config", preset, "--data.folder", data,
+    return Command.of("twinshelf.training.train", "--config", preset, "--data.folder", data,
                       "--output", run, "--loop.show_progress=false", *options)  # fmt: skip
 
 

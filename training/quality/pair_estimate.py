@@ -1,6 +1,6 @@
 """Estimates the F1 of a finished pair scorer where no test half is at hand.
 
-Run: python -m training.quality.pair_estimate --run runs/pairs
+Run: python -m twinshelf.training.quality.pair_estimate --run runs/pairs
 
 The scores are those of the validation pairs from before the scorer learnt from them. The threshold
 is fitted on one half of the pairs and judged on the other, over many random halves: a threshold
@@ -18,12 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
-from training.evaluation.intervals import Estimate
-from training.pairs.blend import measure_pairs
-from training.pairs.scorer import best_threshold
-from training.pairs.validation_scores import read_validation
-from training.whole_file import write_whole
+from twinshelf.training.atomic_file import write_whole
+from twinshelf.training.evaluation.intervals import Estimate
+from twinshelf.training.pairs.blend import measure_pairs
+from twinshelf.training.pairs.scorer import best_threshold
+from twinshelf.training.pairs.validation_scores import read_validation
 
 ESTIMATE = "estimate.json"
 HALF_COUNT = 100
@@ -82,7 +81,7 @@ def estimate_f1(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Estimates as the command line says; returns 0, or 1 when the files cannot be used."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.quality.pair_estimate",
+        prog="python -m twinshelf.training.quality.pair_estimate",
         description="Estimate the F1 of a pair scorer over random halves of its validation pairs.",
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the trained scorer")

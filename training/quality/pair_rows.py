@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from training.quality.pair_estimate import ESTIMATE
-from training.quality.places import Command, Places
-from training.quality.results import Measurement
-from training.quality.row import Row, read_estimate, read_values
+from twinshelf.training.quality.pair_estimate import ESTIMATE
+from twinshelf.training.quality.places import Command, Places
+from twinshelf.training.quality.results import Measurement
+from twinshelf.training.quality.row import Row, read_estimate, read_values
 
 TRAINED = "pairs.json"
 
@@ -47,16 +47,16 @@ def pair_row(name: str, places: Places) -> Row:
     test = folder / "test.txt"
     has_test = test.is_file()
     judge = (
-        Command.of("training.pairs.evaluate", "--run", run, "--pairs", test)
+        Command.of("twinshelf.training.pairs.evaluate_pairs", "--run", run, "--pairs", test)
         if has_test
-        else Command.of("training.quality.pair_estimate", "--run", run)
+        else Command.of("twinshelf.training.quality.pair_estimate", "--run", run)
     )
     sources = (folder / "train.txt", folder / "valid.txt", places.text_encoder)
     return Row(
         name=name,
         run=run,
         sources=tuple(path for path in sources if path is not None),
-        train=Command.of("training.pairs.train", *options),
+        train=Command.of("twinshelf.training.pairs.train_pairs", *options),
         trained=TRAINED,
         judge=(judge,),
         read=lambda: (_tested(run, pair_set) if has_test else _estimated(run, pair_set),),

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.intervals import Estimate
-from training.quality.places import Command
-from training.quality.results import Measurement
+from twinshelf.training.evaluation.intervals import Estimate
+from twinshelf.training.quality.places import Command
+from twinshelf.training.quality.results import Measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

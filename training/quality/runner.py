@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.quality.matching_rows import MATCHING_ROWS
-from training.quality.pair_rows import PAIR_ROWS
-from training.quality.places import Command, Places
-from training.quality.results import RowResult, markdown_table
-from training.quality.row import Row, require
-from training.quality.stamps import digest_inputs, is_stamped, remove_stamp, write_stamp
-from training.runs.environment import describe_environment
-from training.whole_file import write_whole
+from twinshelf.training.atomic_file import write_whole
+from twinshelf.training.quality.matching_rows import MATCHING_ROWS
+from twinshelf.training.quality.pair_rows import PAIR_ROWS
+from twinshelf.training.quality.places import Command, Places
+from twinshelf.training.quality.results import RowResult, markdown_table
+from twinshelf.training.quality.row import Row, require
+from twinshelf.training.quality.stamps import digest_inputs, is_stamped, remove_stamp, write_stamp
+from twinshelf.training.runs.environment import describe_environment
 
 ROWS: dict[str, Callable[[Places], Row]] = {**MATCHING_ROWS, **PAIR_ROWS}
 RESULT = "quality.json"
@@ -58,7 +58,7 @@ def run_row(row: Row, places: Places, conduct: Conduct) -> RowResult:
     environment = describe_environment()
     result = RowResult(
         row=row.name,
-        command=f"python -m training.quality --data-root $DATA_ROOT --rows {row.name}",
+        command=f"python -m twinshelf.training.quality --data-root $DATA_ROOT --rows {row.name}",
         steps=tuple(places.shorten(command.text) for command in row.steps),
         measurements=row.read(),
         measured_at=environment.recorded_at,

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from training.whole_file import write_whole
+from twinshelf.training.atomic_file import write_whole
 
 STAMP = "quality_stamp.txt"
 # Lists are read whole; photos are told by their names and sizes.

@@ -13,10 +13,9 @@ import yaml
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-
-from training.checkpoint import CONFIG
-from training.runs.environment import read_environments
-from training.runs.flat_values import flatten
+from twinshelf.training.checkpoint import CONFIG
+from twinshelf.training.runs.environment import read_environments
+from twinshelf.training.runs.flat_values import flatten
 
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"

@@ -17,12 +17,16 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
-
-from training.checkpoint import CONFIG
-from training.loop import LOGS, LoopConfig
-from training.runs.environment import ENVIRONMENT, read_environments
-from training.runs.flat_values import flatten
-from training.runs.mlflow_run import forget_mlflow_run, mlflow_run_id, open_mlflow, refusals_named
+from twinshelf.training.checkpoint import CONFIG
+from twinshelf.training.loop.mlflow_run import (
+    forget_mlflow_run,
+    mlflow_run_id,
+    open_mlflow,
+    refusals_named,
+)
+from twinshelf.training.loop.trainer import LOGS, LoopConfig
+from twinshelf.training.runs.environment import ENVIRONMENT, read_environments
+from twinshelf.training.runs.flat_values import flatten
 
 # Figures of each category would be thousands; they stand in the file of results.
 UNTRACKED = "by_category"

@@ -1,5 +1,5 @@
 from google.rpc import status_pb2 as _status_pb2
-from protos.twinshelf.v1 import product_pb2 as _product_pb2
+from twinshelf.v1 import product_pb2 as _product_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

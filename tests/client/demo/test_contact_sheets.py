@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
-from client.demo import contact_sheet
-from client.demo.contact_page import write_page
-from client.demo.contact_sheet import write_sheet
-from client.demo.held_out import MatchedOffer
-from client.demo.thumbnails import load_thumbnail
-from client.product_file import ProductRow
-from client.records import Match, Product
+from twinshelf.client.demo import contact_sheet
+from twinshelf.client.demo.contact_page import write_page
+from twinshelf.client.demo.contact_sheet import write_sheet
+from twinshelf.client.demo.held_out import MatchedOffer
+from twinshelf.client.demo.thumbnails import load_thumbnail
+from twinshelf.client.product_file import ProductRow
+from twinshelf.client.records import Match, Product
 
 
 @pytest.fixture

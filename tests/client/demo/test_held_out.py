@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pandas
 import pytest
-
-from client.demo.held_out import match_held_out, read_held_out, recall_at_1
-from client.demo.plan import (
+from twinshelf.client.demo.held_out import match_held_out, read_held_out, recall_at_1
+from twinshelf.client.demo.plan import (
     DemoPlan,
     evaluate_step,
     export_step,
@@ -17,11 +16,12 @@ from client.demo.plan import (
     prepare_step,
     train_step,
 )
-from client.demo.report import matches_table, recall_table, sheet_title
-from client.demo.steps import DemoError
-from client.output import make_console
-from client.product_file import ProductFile
-from client.sync_client import TwinshelfClient
+from twinshelf.client.demo.report import matches_table, recall_table, sheet_title
+from twinshelf.client.demo.steps import DemoError
+from twinshelf.client.output import make_console
+from twinshelf.client.product_file import ProductFile
+from twinshelf.client.sync_client import TwinshelfClient
+
 from tests.client.fake_service import REFUSED, FakeService
 
 
@@ -99,17 +99,21 @@ def test_the_generated_data_needs_nothing_and_keeps_its_name() -> None:
     plan = DemoPlan()
     assert plan.run == Path("runs/generated")
     assert prepare_step(plan).arguments == [
-        "training.prepare",
+        "twinshelf.training.catalogues.prepare",
         "--data",
         "generated",
         "--out",
         ".cache/data/generated",
     ]
     train = train_step(plan, "digest")
-    assert train.arguments[:3] == ["training.train", "--config", "demo"]
+    assert train.arguments[:3] == ["twinshelf.training.train", "--config", "demo"]
     assert train.after == ["digest"]
     assert not any(path.name == "evaluation" for path in train.inputs)
-    assert evaluate_step(plan, "d").arguments == ["training.evaluate", "--run", "runs/generated"]
+    assert evaluate_step(plan, "d").arguments == [
+        "twinshelf.training.evaluation",
+        "--run",
+        "runs/generated",
+    ]
     assert export_step(plan, "d", Path("v1")).outputs == [Path("v1")]
 
 
@@ -129,7 +133,7 @@ def test_grocery_takes_the_weights_that_lie_beside_it(tmp_path: Path) -> None:
 def grocery_arguments(data_dir: Path, **options: Path) -> list[str]:
     plan = DemoPlan(data="grocery", data_dir=data_dir, **options)  # type: ignore[arg-type]
     arguments = list(train_step(plan, "d").arguments)
-    assert arguments[:3] == ["training.train", "--config", "grocery"]
+    assert arguments[:3] == ["twinshelf.training.train", "--config", "grocery"]
     return arguments
 
 

@@ -6,9 +6,8 @@ import os
 import signal
 
 import pytest
-
-from client.demo.__main__ import main
-from client.demo.signals import STOP_SIGNALS, StopRequestedError, stop_requests
+from twinshelf.client.demo.__main__ import main
+from twinshelf.client.demo.signals import STOP_SIGNALS, StopRequestedError, stop_requests
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-
-from client.demo.services import RunningServices, Service, free_ports
-from client.demo.steps import (
+from twinshelf.client.demo.services import RunningServices, Service, free_ports
+from twinshelf.client.demo.steps import (
     DemoError,
     Step,
     StepRunner,
@@ -18,6 +17,7 @@ from client.demo.steps import (
     start_process,
     stop_process,
 )
+
 from tests.client.fake_service import wait_until
 
 

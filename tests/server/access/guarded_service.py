@@ -12,21 +12,20 @@ import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
-
-from protos.twinshelf.v1 import (
+from twinshelf.server.access.access_interceptor import AccessInterceptor
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.caller import caller
+from twinshelf.server.access.key_ring import KeyRing
+from twinshelf.server.access.rate_limit import RateLimit
+from twinshelf.server.services.call_interceptor import abort
+from twinshelf.server.services.health import HealthServicer
+from twinshelf.server.services.statuses import status_of
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
 )
-from server.access.access_interceptor import AccessInterceptor
-from server.access.audit import AuditLog
-from server.access.caller import caller
-from server.access.key_ring import KeyRing
-from server.access.rate_limit import RateLimit
-from server.services.call_interceptor import abort
-from server.services.health import HealthServicer
-from server.services.statuses import status_of
 
 Metadata = tuple[tuple[str, str], ...]
 _MATCH, _CATALOG = matching_service_pb2, catalog_service_pb2

@@ -13,11 +13,11 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from twinshelf.server.access import key_ring
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.scopes import METHOD_SCOPES, Scope
+from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc, product_pb2
 
-from protos.twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc, product_pb2
-from server.access import key_ring
-from server.access.audit import AuditLog
-from server.access.scopes import METHOD_SCOPES, Scope
 from tests.server.access.guarded_service import (
     CALLS,
     StubService,

@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from client.async_client import AsyncTwinshelfClient
-from client.cli import main
-from client.credentials import ClientTls
-from client.errors import (
+from twinshelf.client.async_client import AsyncTwinshelfClient
+from twinshelf.client.cli import main
+from twinshelf.client.credentials import ClientTls
+from twinshelf.client.errors import (
     PermissionDeniedError,
     ServiceUnavailableError,
     TwinshelfError,
     UnauthenticatedError,
 )
-from client.records import Product
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
-from server.access import key_ring
-from server.access.audit import AuditLog
-from server.access.key_file import read_key_file
-from server.access.key_ring import KeyRing
-from server.access.scopes import Scope
-from server.access.transport import ServerTls, server_credentials
+from twinshelf.client.records import Product
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import TwinshelfClient
+from twinshelf.server.access import key_ring
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.key_file import read_key_file
+from twinshelf.server.access.key_ring import KeyRing
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.access.transport import ServerTls, server_credentials
+
 from tests.server.access.certificates import make_authority, make_certificate
 from tests.server.access.guarded_service import StubService, serving
 

@@ -7,10 +7,10 @@ import math
 from pathlib import Path
 
 import pytest
+from twinshelf.server.access.key_file import read_key_file
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.access.setup_error import AccessSetupError
 
-from server.access.key_file import read_key_file
-from server.access.scopes import Scope
-from server.access.setup_error import AccessSetupError
 from tests.server.access.keys import NOW_S, make_key, write_keys
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
+from twinshelf.server.catalogue.ranking import Query
+from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.vector_index import IndexSettings
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
+from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.errors import EncoderUnavailableError, ServerStoppingError
 
-from server.catalogue.catalogue import Catalogue
-from server.catalogue.product_record import NewProduct, ProductRecord
-from server.catalogue.ranking import Query
-from server.catalogue.schema import CatalogueFileError
-from server.catalogue.vector_index import IndexSettings
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding, stored_vector
-from server.encoders.modalities import Pattern, Weights
-from server.errors import EncoderUnavailableError, ServerStoppingError
 from tests.server.fake_encoder import make_contract
 
 CONTRACT = make_contract()

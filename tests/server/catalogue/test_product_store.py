@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
+from twinshelf.server.catalogue.product_store import ProductStore
+from twinshelf.server.encoders.modalities import Pattern
 
-from server.catalogue.product_record import NewProduct, ProductRecord
-from server.catalogue.product_store import ProductStore
-from server.encoders.modalities import Pattern
 from tests.server.fake_encoder import digest_of
 
 DIMENSION = 8

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from twinshelf.server.catalogue.ranking import Query, rank
+from twinshelf.server.encoders.embedding import OfferEmbedding, Scores
+from twinshelf.server.encoders.modalities import Pattern, Weights
 
-from server.catalogue.ranking import Query, rank
-from server.encoders.embedding import OfferEmbedding, Scores
-from server.encoders.modalities import Pattern, Weights
 from tests.server.fake_encoder import hashed_row, make_contract
 
 FLAT = {"scores": [-1, 1], "probabilities": [0.25, 0.25]}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from server.catalogue.vector_index import VERSION_BITS, IndexSettings, VectorIndex, vector_key
+from twinshelf.server.catalogue.vector_index import (
+    VERSION_BITS,
+    IndexSettings,
+    VectorIndex,
+    vector_key,
+)
 
 GRAPH = IndexSettings(exact_limit=0)
 

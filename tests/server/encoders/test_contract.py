@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import EncoderContractError
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import join_fields, normalise_text
 
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Pattern
-from server.errors import EncoderContractError
 from tests.server.fake_encoder import contract_json, digest_of, make_contract
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.texts import join_fields, normalise_text
 
 
 def test_a_contract_is_read() -> None:

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from server.encoders.embedding import (
+from twinshelf.server.encoders.embedding import (
     OfferEmbedding,
     checked_half,
     query_vector,
     score_products,
     stored_vector,
 )
-from server.encoders.modalities import Pattern, Weights
+from twinshelf.server.encoders.modalities import Pattern, Weights
+
 from tests.server.fake_encoder import make_contract
 
 CONTRACT = make_contract(image_dim=24, text_dim=8, embedding_dim=32, fusion_weight=0.2)

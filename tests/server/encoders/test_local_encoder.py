@@ -9,11 +9,17 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.server.errors import (
+    EncoderContractError,
+    EncoderUnavailableError,
+    InvalidRequestError,
+)
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.encoder import EncoderInput
-from server.encoders.local_encoder import LocalEncoder
-from server.errors import EncoderContractError, EncoderUnavailableError, InvalidRequestError
 from tests.model_repository.tiny_repository import (
     TinyVersion,
     publish_tiny_version,
@@ -21,8 +27,6 @@ from tests.model_repository.tiny_repository import (
 )
 from tests.model_repository.triton_calls import photo
 from tests.server.fake_encoder import make_contract
-from training.preprocessing.images import decode_image
-from training.preprocessing.tokens import TextTokenizer
 
 
 @pytest.fixture(scope="module")

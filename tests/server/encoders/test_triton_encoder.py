@@ -9,18 +9,18 @@ import grpc
 import numpy as np
 import pytest
 from google.rpc import code_pb2
-
-from server.encoders.encoder import EncoderInput
-from server.encoders.triton_encoder import TritonEncoder
-from server.errors import (
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.errors import (
     EncoderContractError,
     EncoderFailedError,
     EncoderMismatchError,
     EncoderUnavailableError,
     InvalidRequestError,
 )
-from server.services.statuses import status_of
-from server.triton.settings import listen
+from twinshelf.server.services.statuses import status_of
+from twinshelf.server.triton.settings import listen
+
 from tests.server.fake_encoder import (
     BROKEN_IMAGE,
     FakeEncoder,

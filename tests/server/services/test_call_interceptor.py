@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.serving import create_server
+from twinshelf.v1 import matching_service_pb2 as pb
+from twinshelf.v1.product_pb2 import Product
 
-from protos.twinshelf.v1 import matching_service_pb2 as pb
-from protos.twinshelf.v1.product_pb2 import Product
-from server.config import ServerConfig
-from server.encoders.encoder import EncoderInput
-from server.serving import create_server
 from tests.server.calls import error_info, match, match_request, matching, serving, upsert
 from tests.server.fake_encoder import FakeEncoder
 

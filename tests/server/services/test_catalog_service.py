@@ -6,15 +6,15 @@ import asyncio
 
 import grpc
 import pytest
-
-from protos.twinshelf.v1 import catalog_service_pb2 as pb
-from protos.twinshelf.v1.product_pb2 import (
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.v1 import catalog_service_pb2 as pb
+from twinshelf.v1.product_pb2 import (
     MODALITY_PATTERN_BOTH,
     MODALITY_PATTERN_IMAGE,
     Product,
 )
-from server.config import ServerConfig
-from server.encoders.encoder import EncoderInput
+
 from tests.server.calls import catalog, error_info, match, serving, upsert, violated_field
 from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder, digest_of, make_contract
 

@@ -6,18 +6,18 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from protos.twinshelf.v1 import product_pb2
-from server.catalogue.product_record import ProductRecord, StoredProduct
-from server.catalogue.ranking import Hit, Ranked
-from server.encoders.modalities import Pattern
-from server.services.conversions import (
+from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
+from twinshelf.server.catalogue.ranking import Hit, Ranked
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.services.conversions import (
     encoder_info,
     match_from_hit,
     modality_pattern,
     product_from_stored,
     record_from_product,
 )
+from twinshelf.v1 import product_pb2
+
 from tests.server.fake_encoder import make_contract
 
 FULL = ProductRecord(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.errors import EncoderUnavailableError, InvalidRequestError
+from twinshelf.server.services.admission import Admission, AdmissionSettings
+from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.encoder_pulse import EncoderPulse
+from twinshelf.server.telemetry.metrics import Metrics
 
-from server.encoders.encoder import EncoderInput
-from server.errors import EncoderUnavailableError, InvalidRequestError
-from server.services.admission import Admission, AdmissionSettings
-from server.services.embedder import Embedder
-from server.services.encoder_pulse import EncoderPulse
-from server.telemetry.metrics import Metrics
 from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder
 
 ROW = EncoderInput(image=None, text="query: mug")

@@ -9,12 +9,12 @@ import time
 
 import grpc
 import pytest
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import EncoderChangedError, EncoderFailedError, TwinshelfError
 
-from server.config import ServerConfig
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.encoder import EncoderInput
-from server.encoders.modalities import Pattern
-from server.errors import EncoderChangedError, EncoderFailedError, TwinshelfError
 from tests.server.calls import match, serving
 from tests.server.fake_encoder import FakeEncoder
 from tests.server.test_serving import NOT_SERVING, SERVING, wait_for_health

@@ -7,16 +7,16 @@ import asyncio
 import grpc
 import numpy as np
 import pytest
-
-from protos.twinshelf.v1 import matching_service_pb2
-from protos.twinshelf.v1.product_pb2 import (
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.v1 import matching_service_pb2
+from twinshelf.v1.product_pb2 import (
     MODALITY_PATTERN_BOTH,
     MODALITY_PATTERN_IMAGE,
     MODALITY_PATTERN_TEXT,
     ModalityWeights,
     Product,
 )
-from server.encoders.encoder import EncoderInput
+
 from tests.server.calls import error_info, match, match_request, matching, upsert, violated_field
 from tests.server.fake_encoder import (
     BROKEN_IMAGE,

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-
-from server.services.byte_budget import ByteBudget
-from server.services.streams import StreamBounds, answers_as_done
+from twinshelf.server.services.byte_budget import ByteBudget
+from twinshelf.server.services.streams import StreamBounds, answers_as_done
 
 LIMIT_BYTES = 16_000
 

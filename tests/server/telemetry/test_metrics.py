@@ -6,8 +6,7 @@ import math
 import threading
 
 import pytest
-
-from server.telemetry.metrics import STAGES, Metrics, Tracked
+from twinshelf.server.telemetry.metrics import STAGES, Metrics, Tracked
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException
+from twinshelf.server.triton.command import RESTRICTED_HEADER, server_command
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.settings import TritonSettings
 
-from server.triton.command import RESTRICTED_HEADER, server_command
-from server.triton.process import TritonServer
-from server.triton.settings import TritonSettings
 from tests.server.identity_repository import MODEL, write_identity_repository
 
 CODE = b"import os; os.abort()"

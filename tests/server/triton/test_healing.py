@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from tritonclient import grpc as triton
+from twinshelf.server.triton.child_processes import children, command_line
+from twinshelf.server.triton.healing import RestartBudget, TritonKeeper, TritonLostError
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.settings import TritonSettings, free_ports
 
-from server.triton.child_processes import children, command_line
-from server.triton.healing import RestartBudget, TritonKeeper, TritonLostError
-from server.triton.process import TritonServer
-from server.triton.settings import TritonSettings, free_ports
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import as_bytes, infer
 from tests.server.identity_repository import MODEL, write_identity_repository
@@ -26,13 +26,18 @@ DEADLINE_S = 90
 
 
 class Launcher:
-    """`python -m server.triton` with the tiny encoders."""
+    """`python -m twinshelf.server.triton` with the tiny encoders."""
 
     def __init__(self, repository: Path) -> None:
         (self.port,) = free_ports("127.0.0.1", (0,))
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "server.triton", f"--model-repository={repository}"),
+                *(
+                    sys.executable,
+                    "-m",
+                    "twinshelf.server.triton",
+                    f"--model-repository={repository}",
+                ),
                 *(f"--grpc-port={self.port}", "--http-port=0", "--metrics-port=0"),
                 f"--log-file={repository / 'triton.log'}",
             ],

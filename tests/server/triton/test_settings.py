@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from server.triton.settings import TritonSettings, free_ports, listen
+from twinshelf.server.triton.settings import TritonSettings, free_ports, listen
 
 
 @pytest.mark.parametrize(

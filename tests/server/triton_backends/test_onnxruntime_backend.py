@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from twinshelf.server.triton.process import TritonServer, TritonStartError
+from twinshelf.server.triton.settings import TritonSettings
 
-from server.triton.process import TritonServer, TritonStartError
-from server.triton.settings import TritonSettings
 from tests.model_repository.tiny_graphs import save_graph, value
 
 pytestmark = pytest.mark.triton

@@ -1,8 +1,7 @@
 """Values of cells."""
 
 import pytest
-
-from training.catalogues.cell_values import (
+from twinshelf.training.catalogues.cell_values import (
     attributes_of,
     comma_price_of,
     object_of,

@@ -2,9 +2,8 @@
 
 import pandas as pd
 import pytest
-
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.product import BadRow
+from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from twinshelf.training.catalogues.product import BadRow
 
 
 @pytest.fixture(params=["t.csv", "t.parquet"])

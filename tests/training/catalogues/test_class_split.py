@@ -1,9 +1,8 @@
 """The split within groups."""
 
 import pytest
-
-from training.catalogues.class_split import split_within_groups
-from training.product import Product
+from twinshelf.training.catalogues.class_split import split_within_groups
+from twinshelf.training.catalogues.product import Product
 
 PRODUCTS = [Product(product_id=f"{g}{n}", group=g) for g in "abc" for n in range(ord(g) - 94)]
 

@@ -4,6 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from twinshelf.training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
+from twinshelf.training.catalogues.product import BadRow
 
 from tests.training.catalogues.ecup_tables import (
     IDS,
@@ -15,8 +17,6 @@ from tests.training.catalogues.ecup_tables import (
     write_tables,
     write_texts,
 )
-from training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
-from training.product import BadRow
 
 
 @pytest.fixture

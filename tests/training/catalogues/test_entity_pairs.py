@@ -1,9 +1,8 @@
 """Entity-matching pairs in Ditto's form."""
 
 import pytest
-
-from training.catalogues.entity_pairs import read_entity_pairs
-from training.product import BadRow
+from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
+from twinshelf.training.catalogues.product import BadRow
 
 LEFT = "COL name VAL sony tv 40 ' COL description VAL lcd COL price VAL $ 1,299.90 "
 RIGHT = "COL title VAL sony kdl40 COL manufacturer VAL sony COL modelno VAL kdl-40 COL price VAL "

@@ -2,18 +2,18 @@
 
 import pandas as pd
 import pytest
-
-from tests.training.catalogues.small_esci import write_published
-from training.catalogues import esci
-from training.catalogues.esci import (
+from twinshelf.training.catalogues import esci
+from twinshelf.training.catalogues.esci import (
     EsciChoice,
     EsciFiles,
     find_esci_files,
     read_esci,
     read_esci_tables,
 )
-from training.product import BadRow
-from training.query_product import Relevance
+from twinshelf.training.catalogues.product import BadRow
+from twinshelf.training.catalogues.query_product import Relevance
+
+from tests.training.catalogues.small_esci import write_published
 
 EXAMPLES = [
     (0, "usb cable", 10, "B1", "us", "E", 1, 1, "train"),

@@ -5,16 +5,16 @@ import json
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-
-from tests.training.catalogues.photos import write_photo
-from training.catalogues.kazanexpress import (
+from twinshelf.training.catalogues.kazanexpress import (
     CategoryPrediction,
     read_category_ids,
     read_kazanexpress,
     read_products,
     write_result,
 )
-from training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+
+from tests.training.catalogues.photos import write_photo
 
 TEXT_FIELDS = {
     "title": "Чехол",

@@ -1,8 +1,7 @@
 """Labels looked at before reading."""
 
 import pytest
-
-from training.catalogues.labels import require_shared_groups, require_two_classes
+from twinshelf.training.catalogues.labels import require_shared_groups, require_two_classes
 
 
 def write(tmp_path, *labels):

@@ -4,8 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from training.catalogues.lookup import blocks, find_rows
+from twinshelf.training.catalogues.lookup import blocks, find_rows
 
 
 @pytest.fixture

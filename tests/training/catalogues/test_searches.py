@@ -5,10 +5,9 @@ import random
 from itertools import product as combinations
 
 import pytest
-
-from training.catalogues.searches import split_searches
-from training.product import BadRow, Product
-from training.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.searches import split_searches
 
 LABELS = {label.value[0].upper(): label for label in Relevance}
 

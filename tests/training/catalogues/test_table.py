@@ -9,9 +9,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from training.catalogues.table import COLUMNS, parse_column_mapping, read_table, write_table
-from training.product import BadRow, Product
+from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.training.catalogues.table import (
+    COLUMNS,
+    parse_column_mapping,
+    read_table,
+    write_table,
+)
 
 
 def write_csv(path, header, *rows, encoding="utf-8"):

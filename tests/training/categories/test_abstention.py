@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import pytest
-
-from training.categories.abstention import NEVER, fit_margin, judge_abstention
-from training.categories.labels import Predictions
+from twinshelf.training.categories.abstention import NEVER, fit_margin, judge_abstention
+from twinshelf.training.categories.category_labels import Predictions
 
 
 def made(margins: list[float], numbers: list[int] | None = None) -> Predictions:

@@ -7,11 +7,10 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-
-from training.categories.knn import find_neighbours, tune_neighbour_count, vote
-from training.categories.labels import UNKNOWN, Labels, score_predictions
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.retrieval import NO_CANDIDATE, Candidates
+from twinshelf.training.categories.category_labels import UNKNOWN, Labels, score_predictions
+from twinshelf.training.categories.knn import find_neighbours, tune_neighbour_count, vote
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
 
 IMAGE = ModalityWeights(image=1, text=0)
 LABELS = Labels(names=("a", "b", "c"))

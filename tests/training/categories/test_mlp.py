@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from training.categories.labels import Labels
-from training.categories.mlp import (
+from twinshelf.training.categories.category_labels import Labels
+from twinshelf.training.categories.mlp import (
     LabelHead,
     LabelledRows,
     MlpConfig,
@@ -19,7 +18,7 @@ from training.categories.mlp import (
     save_head,
     train_head,
 )
-from training.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 
 CONFIG = MlpConfig(hidden_width=16, epoch_count=12, patience=12, batch_size=16)
 

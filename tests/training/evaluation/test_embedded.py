@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from training.catalogues.table import read_table
-from training.checkpoint import TrainedEncoder, load_encoder
-from training.evaluation.embedded import EmbeddedProducts, embed_products
-from training.preprocessing.images import decode_image
-from training.product import Product
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import read_table
+from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.training.evaluation.embedded import EmbeddedProducts, embed_products
+from twinshelf.training.preprocessing.images import decode_image
 
 
 @pytest.fixture(scope="module")

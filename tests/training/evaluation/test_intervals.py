@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import pytest
-
-from training.evaluation import intervals
-from training.evaluation.intervals import estimate_means
+from twinshelf.training.evaluation import intervals
+from twinshelf.training.evaluation.intervals import estimate_means
 
 
 def names(count: int) -> list[str]:

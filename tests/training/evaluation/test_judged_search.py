@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from twinshelf.training.catalogues.esci import read_esci
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.query_product import QueryProduct
+from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.checkpoint import load_encoder
+from twinshelf.training.evaluation.embedded import embed_products
+from twinshelf.training.evaluation.evaluation_run import EvaluationFiles
+from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
+from twinshelf.training.evaluation.graded_ndcg import graded_ndcg
+from twinshelf.training.evaluation.judged_search import judge_searches, score_pairs
+from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
+from twinshelf.training.runs.environment import read_environments
 
 from tests.training.evaluation.tiny_run import WORDS, make_run
-from training.catalogues.esci import read_esci
-from training.catalogues.table import write_table
-from training.checkpoint import load_encoder
-from training.evaluation.embedded import embed_products
-from training.evaluation.graded_ndcg import graded_ndcg
-from training.evaluation.judged_search import judge_searches, score_pairs
-from training.evaluation.run import EvaluationFiles
-from training.evaluation.settings import EvaluationSettings
-from training.product import Product
-from training.query_product import QueryProduct
-from training.runs.environment import read_environments
-from training.runs.mlflow_run import mlflow_run_id, open_mlflow
 
 SETTINGS = EvaluationSettings(resample_count=20)
 QUERIES = ("red tea", "Green soap", "blue milk")

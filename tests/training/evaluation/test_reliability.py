@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torchmetrics.functional.classification import binary_calibration_error
-
-from training.evaluation.reliability import expected_calibration_error, reliability_bins
+from twinshelf.training.evaluation.reliability import expected_calibration_error, reliability_bins
 
 
 def test_the_error_equals_torchmetrics() -> None:

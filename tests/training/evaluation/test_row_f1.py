@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from training.evaluation.row_f1 import MatchLists, best_row_threshold, row_f1
+from twinshelf.training.evaluation.row_f1 import MatchLists, best_row_threshold, row_f1
 
 QUERY_COUNT, CANDIDATE_COUNT = 30, 8
 

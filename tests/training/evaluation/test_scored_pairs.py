@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
-
-from training.evaluation.scored_pairs import (
+from twinshelf.training.evaluation.scored_pairs import (
     ScoredPairs,
     average_precision_of_pairs,
     best_f1_threshold,

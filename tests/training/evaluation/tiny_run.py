@@ -8,18 +8,21 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-
-from training.catalogues.table import write_table
-from training.checkpoint import save_encoder
-from training.config import TrainConfig
-from training.image_encoder import ImageEncoderConfig
-from training.loop import LoopConfig
-from training.model import ModelConfig, build_model
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import Product
-from training.text_encoder import ScratchTextConfig, TextEncoderConfig, scratch_architecture
-from training.training_data import DataConfig
-from training.wordpiece import train_wordpiece
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.checkpoint import save_encoder
+from twinshelf.training.config import TrainConfig
+from twinshelf.training.data.training_data import DataConfig
+from twinshelf.training.loop.trainer import LoopConfig
+from twinshelf.training.model.build import ModelConfig, build_model
+from twinshelf.training.model.image_encoder import ImageEncoderConfig
+from twinshelf.training.model.text_encoder import (
+    ScratchTextConfig,
+    TextEncoderConfig,
+    scratch_architecture,
+)
+from twinshelf.training.model.wordpiece import train_wordpiece
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 SETTINGS = PreprocessingSettings(
     image_size_px=32,

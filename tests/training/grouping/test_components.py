@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-
-from training.grouping.components import Groups, form_groups
-from training.grouping.edges import Edges
-from training.grouping.settings import GroupingSettings
+from twinshelf.training.grouping.components import Groups, form_groups
+from twinshelf.training.grouping.edges import Edges
+from twinshelf.training.grouping.grouping_settings import GroupingSettings
 
 SETTINGS = GroupingSettings(most_members=6, least_density=0.5)
 Weighted = dict[tuple[int, int], float]

@@ -7,11 +7,7 @@ import math
 
 import numpy as np
 import pytest
-
-from tests.training.evaluation.drawn_products import without
-from tests.training.grouping.planted import CALIBRATION, CURVE, plant
-from training.calibration import Calibration
-from training.grouping.evidence import (
+from twinshelf.training.grouping.evidence import (
     LEFT_OUT,
     Evidence,
     gather_evidence,
@@ -19,8 +15,12 @@ from training.grouping.evidence import (
     thresholds_from_json,
     thresholds_to_json,
 )
-from training.grouping.quality import judge_groups
-from training.grouping.settings import GroupingSettings
+from twinshelf.training.grouping.group_scores import judge_groups
+from twinshelf.training.grouping.grouping_settings import GroupingSettings
+from twinshelf.training.retrieval.calibration import Calibration
+
+from tests.training.evaluation.drawn_products import without
+from tests.training.grouping.planted import CALIBRATION, CURVE, plant
 
 SETTINGS = GroupingSettings(neighbour_count=10)
 SIZES = [5, 4, 4, 3, 2, 2, 1, 1, 1]

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from training.grouping.components import Groups
-from training.grouping.group_table import read_group_ids, write_groups
+from twinshelf.training.grouping.components import Groups
+from twinshelf.training.grouping.group_table import read_group_ids, write_groups
 
 GROUPS = Groups(numbers=np.array([0, 1, 1]), weakest=np.array([np.nan, 0.75, 0.75]))
 

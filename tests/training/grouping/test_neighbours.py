@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.grouping.neighbours import nearest_products
-from training.grouping.settings import GroupingSettings
+from twinshelf.training.grouping.grouping_settings import GroupingSettings
+from twinshelf.training.grouping.neighbours import nearest_products
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 
 WEIGHTS = ModalityWeights(image=0.3, text=0.7)
 

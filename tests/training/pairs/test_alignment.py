@@ -3,10 +3,9 @@
 import math
 
 import pytest
-
-from training.pairs.alignment import align_words, longest_run, word_similarity
-from training.pairs.statistics import TokenStatistics
-from training.pairs.tokens import compact
+from twinshelf.training.pairs.alignment import align_words, longest_run, word_similarity
+from twinshelf.training.pairs.pair_tokens import compact
+from twinshelf.training.pairs.statistics import TokenStatistics
 
 STATISTICS = TokenStatistics.count([["sony", "camera"], ["sony", "tv"], ["photoshop"]])
 

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-
-from training.pairs.blend import (
+from twinshelf.training.pairs.blend import (
     NEURAL_SHARES,
     BlendedScorer,
     blend_probabilities,

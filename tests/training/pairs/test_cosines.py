@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import PrecomputedProduct
+from twinshelf.training.catalogues.table import read_table
+from twinshelf.training.checkpoint import load_encoder
+from twinshelf.training.pairs.cosines import compare_sides, compare_vectors, pair_cosines
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 from tests.export.tiny_run import make_run
-from training.catalogues.table import read_table
-from training.checkpoint import load_encoder
-from training.embeddings import ProductEmbeddings
-from training.pairs.cosines import compare_sides, compare_vectors, pair_cosines
-from training.preprocessing.images import decode_image
-from training.preprocessing.texts import join_fields
-from training.product import Product
-from training.product_pair import PrecomputedProduct
 
 
 def unit(generator, *shape):

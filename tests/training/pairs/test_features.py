@@ -6,17 +6,17 @@ from collections import Counter
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
-
-from tests.training.pairs.made_pairs import make_pairs
-from training.pairs.features import (
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.pairs.features import (
     Cosines,
     cosine_count,
     describe_pair,
     feature_matrix,
     pair_tokens,
 )
-from training.pairs.statistics import TokenStatistics
-from training.product import Product
+from twinshelf.training.pairs.statistics import TokenStatistics
+
+from tests.training.pairs.made_pairs import make_pairs
 
 PAIRS = [(pair.left, pair.right) for pair in make_pairs(20, seed=1)]
 RECORDS = [record for pair in PAIRS for record in pair]

@@ -4,10 +4,9 @@ import random
 
 import numpy as np
 import pytest
-
-from training.pairs.held_out import HeldOutConfig, held_out_rows
-from training.product import Product
-from training.product_pair import ProductPair
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.pairs.held_out import HeldOutConfig, held_out_rows
 
 
 def pair(left, right, is_match):

@@ -3,9 +3,8 @@
 import math
 
 import pytest
-
-from training.pairs.features import Cosines
-from training.pairs.probes import PROBES, PairProbe, read_probes, write_probes
+from twinshelf.training.pairs.features import Cosines
+from twinshelf.training.pairs.probes import PROBES, PairProbe, read_probes, write_probes
 
 
 def test_probes_come_back_as_written(tmp_path):

@@ -3,9 +3,8 @@
 import json
 
 import pytest
-
-from training.pairs.records import ReceivedRecord, record_from_json, record_to_json
-from training.product import Product
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.pairs.records import ReceivedRecord, record_from_json, record_to_json
 
 PRODUCT = Product(
     product_id="1",

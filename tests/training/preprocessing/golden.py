@@ -14,9 +14,8 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-
-from training.preprocessing.images import decode_image
-from training.preprocessing.settings import PreprocessingSettings, Resize
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import PreprocessingSettings, Resize
 
 FILE = Path(__file__).with_name("golden.npz")
 SIZE_PX = 32

@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from twinshelf.training.preprocessing.images import decode_image, decode_images
+from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
 
 from tests.training.preprocessing.costly_photos import BOMBS, animated_webp, png_chunk, png_file
 from tests.training.preprocessing.golden import (
@@ -20,8 +22,6 @@ from tests.training.preprocessing.golden import (
     settings_for,
     with_orientation,
 )
-from training.preprocessing.images import decode_image, decode_images
-from training.preprocessing.settings import PreprocessingError, PreprocessingSettings
 
 SETTINGS = settings_for("pad")
 GOLDEN = list(load_golden())
@@ -312,6 +312,6 @@ def test_threads_decode_alike():
 
 def test_preprocessing_imports_no_torch():
     modules = ("images", "texts", "tokens")
-    imports = "; ".join(f"import training.preprocessing.{name}" for name in modules)
+    imports = "; ".join(f"import twinshelf.training.preprocessing.{name}" for name in modules)
     code = f"import sys; {imports}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

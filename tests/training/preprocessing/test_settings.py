@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 
 def test_settings_survive_a_round_trip():

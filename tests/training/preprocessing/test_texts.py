@@ -4,9 +4,8 @@ import random
 import unicodedata
 
 import pytest
-
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.texts import (
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import (
     MAX_RAW_CHARACTERS,
     clean_text,
     join_fields,

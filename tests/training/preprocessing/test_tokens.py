@@ -5,9 +5,8 @@ import threading
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.tokens import TextTokenizer
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "tea", "green", "black", "a", "##b", "|")
 SETTINGS = PreprocessingSettings(token_buckets=(4, 8, 16))

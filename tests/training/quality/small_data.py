@@ -10,8 +10,7 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
-
-from training.quality.places import Command
+from twinshelf.training.quality.places import Command
 
 KINDS = {"Shirts": "red", "Shoes": "green", "Watches": "blue"}
 
@@ -23,7 +22,7 @@ def run_here(command: Command) -> None:
     module = importlib.import_module(command.module)
     if hasattr(module, "__path__"):  # as python -m does with a package
         module = importlib.import_module(f"{command.module}.__main__")
-    is_training = command.module == "training.train"
+    is_training = command.module == "twinshelf.training.train"
     status = module.main((*command.arguments, *(SHORT if is_training else ())))
     if status != 0:
         raise RuntimeError(f"ended with status {status}: {command.text}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from training.catalogues.table import write_table
-from training.product import Product
-from training.quality.class_tables import main, split_by_category
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.quality.class_tables import main, split_by_category
 
 
 def products() -> list[Product]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from training.quality.__main__ import build_parser, main
-from training.quality.places import Command
+from twinshelf.training.quality.__main__ import build_parser, main
+from twinshelf.training.quality.places import Command
 
 
 def test_all_rows_are_run_by_default_and_some_by_name() -> None:

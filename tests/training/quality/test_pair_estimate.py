@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_recall_curve
-
-from training.quality.pair_estimate import estimate_f1
+from twinshelf.training.quality.pair_estimate import estimate_f1
 
 
 def test_pairs_that_are_told_apart_come_to_one() -> None:

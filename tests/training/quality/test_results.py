@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from training.quality.results import Measurement, RowResult, markdown_table
+from twinshelf.training.quality.results import Measurement, RowResult, markdown_table
 
 
 def figure(**values: object) -> Measurement:

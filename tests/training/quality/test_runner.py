@@ -6,6 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from twinshelf.training.catalogues import prepare
+from twinshelf.training.categories.__main__ import build_parser as categories_parser
+from twinshelf.training.config import read_config
+from twinshelf.training.evaluation import __main__ as evaluate
+from twinshelf.training.quality.places import Command, Places
+from twinshelf.training.quality.runner import ROWS, Conduct, collect_results, run_row, save_table
 
 from tests.training.quality.small_data import (
     run_here,
@@ -15,11 +21,6 @@ from tests.training.quality.small_data import (
     write_pairs,
     write_sports,
 )
-from training import evaluate, prepare
-from training.categories.__main__ import build_parser as categories_parser
-from training.config import read_config
-from training.quality.places import Command, Places
-from training.quality.runner import ROWS, Conduct, collect_results, run_row, save_table
 
 
 @pytest.fixture
@@ -45,10 +46,10 @@ def test_every_command_is_one_that_its_module_takes(
     )
     row = ROWS[name](places)
     readers = {
-        "training.prepare": prepare._build_parser().parse_args,
-        "training.train": read_config,
-        "training.evaluate": evaluate.build_parser().parse_args,
-        "training.categories": categories_parser().parse_args,
+        "twinshelf.training.catalogues.prepare": prepare._build_parser().parse_args,
+        "twinshelf.training.train": read_config,
+        "twinshelf.training.evaluation": evaluate.build_parser().parse_args,
+        "twinshelf.training.categories": categories_parser().parse_args,
     }
     for command in row.steps:
         if command.module in readers:
@@ -105,9 +106,9 @@ class Recorder:
         self.modules.append(command.module)
         run = self.places.run("sports")
         run.mkdir(parents=True, exist_ok=True)
-        if command.module == "training.train":
+        if command.module == "twinshelf.training.train":
             (run / "weights.safetensors").write_bytes(b"")
-        if command.module == "training.evaluate":
+        if command.module == "twinshelf.training.evaluation":
             estimate = {"value": 0.97, "low": 0.9, "high": None}
             found = {"patterns": {"text": {"metrics": {"Acc@10": estimate, "P@10": estimate}}}}
             (run / "evaluation.json").write_text(json.dumps(found))
@@ -120,8 +121,8 @@ def test_a_training_is_repeated_only_when_its_inputs_change(places: Places) -> N
     def count_trainings(conduct: Conduct) -> int:
         recorder.modules.clear()
         run_row(ROWS["sports"](places), places, conduct)
-        assert recorder.modules[-1] == "training.evaluate"
-        return recorder.modules.count("training.train")
+        assert recorder.modules[-1] == "twinshelf.training.evaluation"
+        return recorder.modules.count("twinshelf.training.train")
 
     usual = Conduct(execute=recorder)
     assert count_trainings(usual) == 1
@@ -139,14 +140,14 @@ def test_a_training_that_fails_leaves_no_stamp(places: Places) -> None:
     run_row(ROWS["sports"](places), places, Conduct(execute=recorder))
 
     def fail(command: Command) -> None:
-        if command.module == "training.train":
+        if command.module == "twinshelf.training.train":
             raise RuntimeError("no memory")
 
     with pytest.raises(RuntimeError, match="no memory"):
         run_row(ROWS["sports"](places), places, Conduct(execute=fail, forces=True))
     recorder.modules.clear()
     run_row(ROWS["sports"](places), places, Conduct(execute=recorder))
-    assert "training.train" in recorder.modules
+    assert "twinshelf.training.train" in recorder.modules
 
 
 def test_without_a_run_there_is_nothing_to_judge(places: Places) -> None:

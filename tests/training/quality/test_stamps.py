@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from training.quality.stamps import digest_inputs, is_stamped, remove_stamp, write_stamp
+from twinshelf.training.quality.stamps import digest_inputs, is_stamped, remove_stamp, write_stamp
 
 
 def make(folder: Path, text: str = "a,b", photo: bytes = b"photo") -> Path:

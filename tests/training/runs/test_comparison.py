@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-
-from training.runs.comparison import best_columns, comparison_tables, read_run
-from training.runs.environment import record_environment
+from twinshelf.training.runs.comparison import best_columns, comparison_tables, read_run
+from twinshelf.training.runs.environment import record_environment
 
 
 def make_run(folder: Path, *, epochs: int, recall: float | None) -> Path:

@@ -10,9 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-
-from training.runs import environment
-from training.runs.environment import read_environments, record_environment
+from twinshelf.training.runs import environment
+from twinshelf.training.runs.environment import read_environments, record_environment
 
 
 def test_a_record_holds_versions_processors_and_revision(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Nested values under one name each."""
 
-from training.runs.flat_values import flatten
+from twinshelf.training.runs.flat_values import flatten
 
 
 def test_keys_are_joined_and_lists_stay() -> None:

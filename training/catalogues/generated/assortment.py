@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from training.catalogues.generated.vocabulary import (
+from twinshelf.training.catalogues.generated.vocabulary import (
     BRANDS,
     KINDS,
     LINES,

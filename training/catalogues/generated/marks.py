@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable
 
 from PIL import ImageDraw
-
-from training.catalogues.generated.vocabulary import Colour
+from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)

@@ -6,9 +6,17 @@ import functools
 import math
 from collections.abc import Callable
 
-from training.catalogues.generated.assortment import Design
-from training.catalogues.generated.marks import BLACK, SIGNS, WHITE, Draw, luminance, mixed, regular
-from training.catalogues.generated.vocabulary import Colour
+from twinshelf.training.catalogues.generated.assortment import Design
+from twinshelf.training.catalogues.generated.marks import (
+    BLACK,
+    SIGNS,
+    WHITE,
+    Draw,
+    luminance,
+    mixed,
+    regular,
+)
+from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 Box = tuple[float, float, float, float]
 

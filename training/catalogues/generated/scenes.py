@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-
-from training.catalogues.generated.folding import perspective
-from training.catalogues.generated.labels import load_font, write_in
-from training.catalogues.generated.marks import BLACK, WHITE, mixed
-from training.catalogues.generated.vocabulary import Colour
+from twinshelf.training.catalogues.generated.folding import perspective
+from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, mixed
+from twinshelf.training.catalogues.generated.printed_labels import load_font, write_in
+from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 Size = tuple[int, int]
 FRAMES: tuple[Size, ...] = (

@@ -8,16 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-
-from training.catalogues.generated.assortment import LAYOUTS, ORNAMENTS, Item, assemble_assortment
-from training.catalogues.generated.packaging import FOLDED, ROUND_FORMS, draw_package
-from training.catalogues.generated.scenes import (
+from twinshelf.training.catalogues.generated.assortment import (
+    LAYOUTS,
+    ORNAMENTS,
+    Item,
+    assemble_assortment,
+)
+from twinshelf.training.catalogues.generated.packaging import FOLDED, ROUND_FORMS, draw_package
+from twinshelf.training.catalogues.generated.scenes import (
     BACKGROUNDS,
     SELLER_MARKS,
     shoot_offer,
     shoot_studio,
 )
-from training.catalogues.generated.vocabulary import KINDS, VARIANTS
+from twinshelf.training.catalogues.generated.vocabulary import KINDS, VARIANTS
 
 
 @pytest.fixture(scope="module")
