@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s"
     )
     # The exporters below ours log each step of theirs.
-    logging.getLogger("export").setLevel(logging.INFO)
+    logging.getLogger("twinshelf.export").setLevel(logging.INFO)
     try:
         sys.stdout.write(_publish(options))
     except (ValueError, OSError) as error:

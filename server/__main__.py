@@ -22,7 +22,7 @@ from twinshelf.server.errors import TwinshelfError
 from twinshelf.server.serving import create_server
 from twinshelf.server.telemetry.logs import LogFormat, configure_logging
 
-logger = logging.getLogger("server")
+logger = logging.getLogger("twinshelf.server")
 # Threads that search would keep the interpreter for 5 ms each, while calls wait to be read.
 _SWITCH_INTERVAL_S = 0.0005
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from twinshelf.training.config import read_config
-from twinshelf.training.training_run import TrainingSummary, train
+from twinshelf.training.runs.training_run import TrainingSummary, train
 
 STOPPED = 143  # 128 + SIGTERM, as a shell reports it
 

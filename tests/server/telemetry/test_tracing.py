@@ -195,7 +195,11 @@ def test_a_collector_that_is_away_hurts_no_call_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def logged() -> list[str]:
-        return [each.getMessage() for each in caplog.records if each.name.startswith("server.")]
+        return [
+            each.getMessage()
+            for each in caplog.records
+            if each.name.startswith("twinshelf.server.")
+        ]
 
     with caplog.at_level(logging.WARNING):
         tracing = Tracing.to("127.0.0.1:1")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.loop.batch_statistics import restore_statistics
-from twinshelf.training.training_run import train
+from twinshelf.training.runs.training_run import train
 
 from tests.training.small_catalogue import small_config, write_small_catalogue
 

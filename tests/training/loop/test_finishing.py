@@ -11,7 +11,7 @@ from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.finishing import FinishingConfig, finish_image_tower
 from twinshelf.training.loop.whitening import fit_whitening
 from twinshelf.training.model.towers import ImageTower
-from twinshelf.training.training_run import train
+from twinshelf.training.runs.training_run import train
 
 from tests.training.small_catalogue import small_config, write_small_catalogue
 
