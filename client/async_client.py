@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import grpc
+
 from twinshelf.client import conversions
 from twinshelf.client.async_stream import AsyncStream
 from twinshelf.client.call_terms import CallTerms

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any, Generic
 
 import grpc
+
 from twinshelf.client.errors import TwinshelfError, error_from_call, unreachable_error
 from twinshelf.client.listening import END, Listening
 from twinshelf.client.streams import Answer, Row, StreamRows

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from twinshelf.client.channel import CHANNEL_OPTIONS
 from twinshelf.client.credentials import ClientTls, channel_credentials
 from twinshelf.client.doctor_findings import Finding, State, attempt, bad, bounded, doubtful, good

@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+
 from twinshelf.client.output import count_of, write_json
 from twinshelf.client.product_file import ProductFile
 from twinshelf.client.records import Product

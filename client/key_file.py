@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf import json_format
+
 from twinshelf.client.api_keys import ApiKeyError
 from twinshelf.v1 import access_pb2
 

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from rich.table import Table
 from rich.text import Text
+
 from twinshelf.client import output
 from twinshelf.client.api_keys import (
     ApiKeyError,

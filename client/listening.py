@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 import grpc
+
 from twinshelf.client.errors import DeadlineError, ServiceError, TwinshelfError
 from twinshelf.client.streams import Answer, Row, StreamRows
 

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
 from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.records import (
     CatalogStats,

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import pyarrow
 import pyarrow.parquet
+
 from twinshelf.client.product_cells import (
     read_attributes,
     read_images,

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import grpc
+
 from twinshelf.client.errors import TwinshelfError, error_from_call
 
 

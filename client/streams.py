@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import grpc
+
 from twinshelf.client.conversions import (
     match_answer,
     match_request,

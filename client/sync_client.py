@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import grpc
+
 from twinshelf.client import conversions
 from twinshelf.client.call_terms import CallTerms
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic
 
 import grpc
+
 from twinshelf.client.errors import error_from_call
 from twinshelf.client.listening import END, Listening
 from twinshelf.client.streams import Answer, Row, StreamRows

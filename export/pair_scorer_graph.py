@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
+
 from twinshelf.training.pairs.scorer import PairScorer
 
 # Read by ONNX Runtime from 1.15 on, so by Triton's containers too.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+
 from twinshelf.export.pair_scorer_repository import (
     CLASSIFIER_MODEL,
     FEATURE_NAMES,

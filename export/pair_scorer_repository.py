@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import twinshelf.training.pairs
 from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+import twinshelf.training.pairs
 from twinshelf.export.configurations import pin_version
 from twinshelf.export.vendored import copy_sources
 from twinshelf.training.pairs.features import cosine_count

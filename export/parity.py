@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.export.probes import photo_probes, text_probes
 from twinshelf.export.published import PublishedVersion
 from twinshelf.export.reference import TorchReference

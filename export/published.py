@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from tritonclient.grpc.model_config_pb2 import ModelConfig
+
 from twinshelf.export.configurations import (
     ConfigurationError,
     config_path,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.preprocessing.images import decode_image
 

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.export.parity import ParityComparison, ParityError, Tensors
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table

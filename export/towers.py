@@ -11,6 +11,7 @@ import onnx
 import torch
 from torch import nn
 from torch.export import Dim
+
 from twinshelf.training.model.towers import Fusion, ImageTower, TextTower
 
 RGB = 3

@@ -12,6 +12,7 @@ import sys
 from typing import cast
 
 import uvloop
+
 from twinshelf.server.access.setup_error import AccessSetupError
 from twinshelf.server.catalogue.schema import CatalogueFileError
 from twinshelf.server.config import ServerConfig, config_from_process

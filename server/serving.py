@@ -12,6 +12,7 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from twinshelf.server.access.access_interceptor import AccessInterceptor
 from twinshelf.server.access.audit import AuditLog
 from twinshelf.server.access.exposure import check_exposure

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import PretrainedConfig
+
 from twinshelf.training.atomic_file import write_whole, written_whole
 from twinshelf.training.config import TrainConfig, config_from_yaml, config_to_yaml
 from twinshelf.training.model.build import build_model

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
+
 from twinshelf.training.data.augmentation import AugmentationConfig
 from twinshelf.training.data.sampler import SamplerConfig
 from twinshelf.training.data.training_data import DataConfig

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+
 from twinshelf.training.config import read_config
 from twinshelf.training.runs.training_run import TrainingSummary, train
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+
 from twinshelf.client.demo.contact_page import write_page
 from twinshelf.client.demo.contact_sheet import write_sheet
 from twinshelf.client.demo.held_out import MatchedOffer

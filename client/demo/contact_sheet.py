@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+
 from twinshelf.client.demo.held_out import MATCH_COUNT, MatchedOffer
 from twinshelf.client.demo.report import offer_name
 from twinshelf.client.demo.thumbnails import load_thumbnail

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
+
 from twinshelf.client.demo import plan as plans
 from twinshelf.client.demo.held_out import PATTERNS, MatchedOffer, match_held_out, read_held_out
 from twinshelf.client.demo.plan import DemoPlan

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
 from twinshelf.client.demo.held_out import MatchedOffer, recall_at_1
 from twinshelf.client.output import probability_style
 

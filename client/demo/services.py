@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
+
 from twinshelf.client.demo.steps import (
     LOOK_INTERVAL_S,
     DemoError,

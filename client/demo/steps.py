@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+
 from twinshelf.client.demo.stamps import Stamp, digest_inputs, read_stamp, write_stamp
 
 LOOK_INTERVAL_S = 0.1

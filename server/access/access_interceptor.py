@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeAlias
 
 import grpc
+
 from twinshelf.server.access.audit import AuditEntry, AuditLog
 from twinshelf.server.access.caller import Caller, caller
 from twinshelf.server.access.key_ring import KeyRing

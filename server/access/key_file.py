@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from google.protobuf import json_format
+
 from twinshelf.server.access.scopes import Scope
 from twinshelf.server.access.setup_error import AccessSetupError
 from twinshelf.v1 import access_pb2

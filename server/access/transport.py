@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import grpc
+
 from twinshelf.server.access.setup_error import AccessSetupError
 
 logger = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import logging
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.vector_index import (
     VERSION_BITS,

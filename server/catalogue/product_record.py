@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.server.encoders.modalities import Pattern
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
 from twinshelf.server.catalogue.product_record import (
     Deleted,
     NewProduct,

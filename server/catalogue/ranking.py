@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.server.catalogue.product_record import StoredProduct
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, Scores

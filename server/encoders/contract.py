@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+
 from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.errors import EncoderContractError
 

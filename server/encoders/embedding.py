@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.errors import EncoderFailedError, TwinshelfError

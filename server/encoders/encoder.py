@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tritonclient.grpc.service_pb2 import ModelStatisticsResponse
+
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern

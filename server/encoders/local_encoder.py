@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from tritonclient.grpc.model_config_pb2 import ModelConfig
+
 from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
 from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
 from twinshelf.server.encoders.encoder import EncoderInput

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
+
 from twinshelf.server.errors import EncoderContractError
 from twinshelf.server.triton.repository import config_path, read_config
 

@@ -13,6 +13,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.grpc.service_pb2 import ModelStatisticsResponse
 from tritonclient.utils import InferenceServerException
+
 from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
 from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
 from twinshelf.server.encoders.encoder import EncoderInput

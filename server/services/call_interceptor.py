@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
+
 from twinshelf.server.errors import InvalidRequestError, SlowMessageError, TwinshelfError
 from twinshelf.server.services.byte_budget import ByteBudget
 from twinshelf.server.services.call_observer import CallObserver

@@ -10,6 +10,7 @@ from typing import Final
 
 import grpc
 from google.rpc import status_pb2
+
 from twinshelf.server.errors import TwinshelfError
 from twinshelf.server.services.statuses import status_of
 from twinshelf.server.telemetry.logs import log_call

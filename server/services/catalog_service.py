@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from weakref import WeakValueDictionary
 
 import grpc
+
 from twinshelf.server.access.audit import AuditEntry, AuditLog
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES

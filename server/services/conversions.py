@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from google.protobuf import timestamp_pb2
+
 from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
 from twinshelf.server.catalogue.ranking import Hit
 from twinshelf.server.encoders.contract import EncoderContract

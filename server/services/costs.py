@@ -10,6 +10,7 @@ import io
 from typing import Final
 
 import imagesize
+
 from twinshelf.server.encoders.encoder import EncoderInput
 
 _CHARACTERS_PER_COST: Final = 128

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
+
 from twinshelf.server.errors import (
     InvalidRequestError,
     ServerBusyError,

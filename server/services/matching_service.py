@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import grpc
+
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
 from twinshelf.server.errors import InvalidRequestError
 from twinshelf.server.services.call_interceptor import deadline_of

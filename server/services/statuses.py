@@ -8,6 +8,7 @@ import math
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+
 from twinshelf.server.errors import (
     DOMAIN,
     CatalogueStaleError,

@@ -22,6 +22,7 @@ from prometheus_client import (
     Info,
     ProcessCollector,
 )
+
 from twinshelf.server.errors import TwinshelfError
 from twinshelf.server.telemetry.triton_statistics import TritonStatistics
 

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from prometheus_client.exposition import choose_encoder
+
 from twinshelf.server.telemetry.metrics import Metrics
 
 # Whoever asks for metrics and does not read on must not keep a thread for good.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
 from twinshelf.server.telemetry.request_context import key_id, request_id, trace_id
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+
 from twinshelf.server.catalogue.vector_index import IndexSettings, VectorIndex, vector_key
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.local_encoder import LocalEncoder

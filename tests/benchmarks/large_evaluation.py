@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
 from twinshelf.training.evaluation.evaluator import evaluate

@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
+
 from twinshelf.training.config import read_config
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.memory import keep_freed_memory

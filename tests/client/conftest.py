@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from twinshelf.client.retries import RetryPolicy
-from twinshelf.client.sync_client import TwinshelfClient
 
 from tests.client.fake_service import FakeService, start_server
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import TwinshelfClient
 
 QUICK_RETRIES = RetryPolicy(attempt_count=3, initial_backoff_s=0.001, max_backoff_s=0.002)
 

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from twinshelf.client.api_keys import (
     ApiKeyError,
     add_key,

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from twinshelf.client.async_client import AsyncTwinshelfClient
-from twinshelf.client.errors import DeadlineError, InvalidRequestError, ServiceUnavailableError
-from twinshelf.client.records import Offer, Product
 
 from tests.client.conftest import QUICK_RETRIES
 from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
 from tests.client.test_sync_client import products
+from twinshelf.client.async_client import AsyncTwinshelfClient
+from twinshelf.client.errors import DeadlineError, InvalidRequestError, ServiceUnavailableError
+from twinshelf.client.records import Offer, Product
 
 
 @pytest.fixture

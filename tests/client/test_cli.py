@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.client.fake_service import REFUSED, FakeService
 from twinshelf.client.cli import main
 from twinshelf.client.options import read_weights
 from twinshelf.client.records import ModalityWeights, Product
 from twinshelf.client.sync_client import TwinshelfClient
-
-from tests.client.fake_service import REFUSED, FakeService
 
 
 @pytest.fixture(autouse=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+from tests.client.fake_service import FakeService, make_status
+from tests.client.test_sync_client import products
+from tests.server.access.certificates import make_authority, make_certificate
 from twinshelf.client.async_client import AsyncTwinshelfClient
 from twinshelf.client.cli import main
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials, read_api_key
 from twinshelf.client.errors import PermissionDeniedError, UnauthenticatedError
 from twinshelf.client.records import Offer
 from twinshelf.client.sync_client import TwinshelfClient
-
-from tests.client.fake_service import FakeService, make_status
-from tests.client.test_sync_client import products
-from tests.server.access.certificates import make_authority, make_certificate
 
 KEY = "ts_1a2b3c4d_" + "0" * 64
 

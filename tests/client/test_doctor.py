@@ -13,6 +13,16 @@ from typing import Any
 
 import pytest
 from google.rpc import code_pb2
+
+from tests.client.conftest import QUICK_RETRIES
+from tests.client.fake_deployment import (
+    FakeWeb,
+    make_authority,
+    serve,
+    serve_web,
+    triton_answers,
+)
+from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, make_status
 from twinshelf.client.credentials import ClientTls
 from twinshelf.client.doctor import (
     DoctorPlan,
@@ -27,16 +37,6 @@ from twinshelf.client.doctor_network import Endpoint
 from twinshelf.client.doctor_service import ServiceTarget
 from twinshelf.client.records import Product
 from twinshelf.client.sync_client import TwinshelfClient
-
-from tests.client.conftest import QUICK_RETRIES
-from tests.client.fake_deployment import (
-    FakeWeb,
-    make_authority,
-    serve,
-    serve_web,
-    triton_answers,
-)
-from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, make_status
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+
 from twinshelf.client.doctor_findings import (
     CheckTimeoutError,
     Finding,

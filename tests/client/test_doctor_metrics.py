@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
+from tests.client.fake_deployment import FakeWeb, serve_web
 from twinshelf.client.doctor_findings import Finding, State
 from twinshelf.client.doctor_metrics import check_metrics, read_samples
 from twinshelf.client.doctor_network import Endpoint
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.telemetry.metrics_port import MetricsPort
-
-from tests.client.fake_deployment import FakeWeb, serve_web
 
 
 @pytest.fixture

@@ -6,6 +6,9 @@ import socket
 from pathlib import Path
 
 import pytest
+
+from tests.client.fake_deployment import FakeWeb, make_authority, serve, serve_web
+from tests.client.fake_service import FakeService
 from twinshelf.client.credentials import ClientTls
 from twinshelf.client.doctor_network import (
     Endpoint,
@@ -14,9 +17,6 @@ from twinshelf.client.doctor_network import (
     certificate_trouble,
     language,
 )
-
-from tests.client.fake_deployment import FakeWeb, make_authority, serve, serve_web
-from tests.client.fake_service import FakeService
 
 
 @pytest.mark.parametrize(

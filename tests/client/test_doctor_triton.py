@@ -6,12 +6,12 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from twinshelf.client.doctor_findings import Finding, State
-from twinshelf.client.doctor_network import Endpoint
-from twinshelf.client.doctor_triton import TritonTarget, check_triton
 
 from tests.client.fake_deployment import FakeWeb, serve, serve_web, triton_answers
 from tests.client.fake_service import ENCODER
+from twinshelf.client.doctor_findings import Finding, State
+from twinshelf.client.doctor_network import Endpoint
+from twinshelf.client.doctor_triton import TritonTarget, check_triton
 
 LOAD = "/v2/repository/models/twinshelf_doctor_finds_no_such_model/load"
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from twinshelf.client import key_file
 from twinshelf.client.api_keys import ApiKeyError, add_key
 from twinshelf.client.key_file import changing_keys, read_keys

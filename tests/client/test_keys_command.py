@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+
 from twinshelf.client import output
 from twinshelf.client.cli import main
 from twinshelf.client.keys_options import read_duration

@@ -7,6 +7,7 @@ import time
 
 import grpc
 import pytest
+
 from twinshelf.client.errors import DeadlineError, ServiceError
 from twinshelf.client.listening import END, Listening
 from twinshelf.client.records import Product, UpsertAnswer

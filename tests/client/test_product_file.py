@@ -8,6 +8,7 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
+
 from twinshelf.client.product_file import ProductFile, ProductFileError, read_column_mapping
 from twinshelf.training.catalogues.product import BadRow
 from twinshelf.training.catalogues.table import read_table

@@ -7,15 +7,15 @@ import time
 
 import grpc
 import pytest
+
+from tests.client.conftest import QUICK_RETRIES
+from tests.client.fake_service import FakeService, busy
+from tests.client.test_sync_client import products
 from twinshelf.client.async_client import AsyncTwinshelfClient
 from twinshelf.client.errors import ServiceBusyError, ServiceUnavailableError
 from twinshelf.client.records import Offer
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import TwinshelfClient
-
-from tests.client.conftest import QUICK_RETRIES
-from tests.client.fake_service import FakeService, busy
-from tests.client.test_sync_client import products
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 

@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+
+from tests.client.conftest import QUICK_RETRIES
+from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
 from twinshelf.client.errors import (
     DeadlineError,
     FieldViolation,
@@ -18,9 +21,6 @@ from twinshelf.client.errors import (
 from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Product
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import TwinshelfClient
-
-from tests.client.conftest import QUICK_RETRIES
-from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
 
 
 def products(count: int) -> list[Product]:

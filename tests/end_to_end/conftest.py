@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.export.tiny_run import make_run
 from twinshelf.client.sync_client import TwinshelfClient
 from twinshelf.export.publishing import PublishRequest, publish
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.triton.process import TritonServer
 from twinshelf.server.triton.settings import TritonSettings
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
-
-from tests.export.tiny_run import make_run
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 60

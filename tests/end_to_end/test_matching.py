@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
+
+from tests.end_to_end.offers import photos
 from twinshelf.client.errors import (
     InvalidRequestError,
     PreconditionError,
@@ -19,8 +21,6 @@ from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Produ
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import TwinshelfClient
 from twinshelf.server.triton.process import TritonServer
-
-from tests.end_to_end.offers import photos
 
 pytestmark = pytest.mark.triton
 

@@ -9,6 +9,10 @@ import numpy.typing as npt
 import pytest
 import torch
 from tritonclient import grpc as triton_client
+
+from tests.end_to_end.conftest import Published
+from tests.end_to_end.offers import TEXTS, photos
+from tests.model_repository.triton_calls import as_bytes, infer, infer_together
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.encoders.triton_encoder import TritonEncoder
@@ -16,10 +20,6 @@ from twinshelf.server.errors import InvalidRequestError
 from twinshelf.server.triton.process import TritonServer
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.texts import join_fields
-
-from tests.end_to_end.conftest import Published
-from tests.end_to_end.offers import TEXTS, photos
-from tests.model_repository.triton_calls import as_bytes, infer, infer_together
 
 pytestmark = pytest.mark.triton
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+
+from tests.export.tiny_run import make_run
 from twinshelf.export import publishing
 from twinshelf.export.publishing import PublishRequest, publish
 from twinshelf.export.reference import TorchReference
 from twinshelf.export.repository import COMMITTED
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
-
-from tests.export.tiny_run import make_run
 
 
 def remembered(make: Callable[..., bytes]) -> Callable[..., bytes]:

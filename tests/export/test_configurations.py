@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 from tritonclient.grpc import model_config_pb2
+
 from twinshelf.export.configurations import (
     ConfigurationError,
     EncoderShape,

@@ -7,6 +7,7 @@ import json
 import logging
 
 import pytest
+
 from twinshelf.export.contract import build_contract, contract_to_json
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.modalities import Pattern

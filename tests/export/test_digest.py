@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from twinshelf.export.digest import version_digest
 from twinshelf.export.encoder_models import MODELS
 

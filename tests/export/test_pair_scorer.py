@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+
 import twinshelf.export.pair_scorer as publishing
+from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
+from tests.training.pairs.made_pairs import make_pairs
 from twinshelf.export.configurations import config_path, read_config
 from twinshelf.export.pair_scorer import main
 from twinshelf.export.pair_scorer_graph import classifier_graph
@@ -23,9 +26,6 @@ from twinshelf.server.triton.repository import check_version, models_with_steps
 from twinshelf.training.pairs.probes import PairProbe
 from twinshelf.training.pairs.records import record_to_json
 from twinshelf.training.pairs.scorer import PairScorer
-
-from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
-from tests.training.pairs.made_pairs import make_pairs
 
 
 def publish(run: Path, repository: Path, *options: str) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+
 from twinshelf.export.parity import ParityComparison, ParityError, compare_probes
 from twinshelf.export.published import PublishedVersion
 from twinshelf.export.reference import TorchReference

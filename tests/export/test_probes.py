@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from PIL import Image
+
 from twinshelf.export.probes import photo_probes, text_probes
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingSettings

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from twinshelf.export.configurations import ConfigurationError, config_path
 from twinshelf.export.probes import photo_probes, text_probes
 from twinshelf.export.published import PublishedVersion

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.export.tiny_run import make_run
 from twinshelf.export import publishing
 from twinshelf.export.__main__ import main
 from twinshelf.export.configurations import config_path, read_config, stamped_contract
@@ -19,8 +21,6 @@ from twinshelf.export.repository import taken_versions
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.triton.repository import check_version
 from twinshelf.training.checkpoint import load_encoder
-
-from tests.export.tiny_run import make_run
 
 
 def export(run: Path, repository: Path, *options: str) -> int:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from twinshelf.export.encoder_models import record_path
 from twinshelf.export.record import (
     PublicationRecord,

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from twinshelf.export import encoder_models, pair_scorer_repository
 from twinshelf.export import repository as module
 from twinshelf.export.repository import (

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.export.tiny_run import make_data
 from twinshelf.export.parity import ParityComparison, ParityError
 from twinshelf.export.published import PublishedVersion
 from twinshelf.export.retrieval_parity import compare_metrics, compare_retrieval, read_sample
 from twinshelf.training.retrieval.relevance import pairs_by_group
-
-from tests.export.tiny_run import make_data
 
 RELEVANT = pairs_by_group(["a", "b"], ["a", "b", "c"])
 

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
+
 from twinshelf.export.towers import GraphError, fusion_graph, image_tower_graph, text_tower_graph
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.model.towers import Fusion, ImageTower, TextTower

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import twinshelf.training.preprocessing.images as trained
+from tests.export.tiny_run import SETTINGS
 from twinshelf.export.probes import photo_probes
 from twinshelf.export.vendored import FOLDER, VendoredPackage, vendor_preprocessing
-
-from tests.export.tiny_run import SETTINGS
 
 
 def test_the_copy_is_imported_and_not_the_original(tmp_path: Path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
 from twinshelf.training.checkpoint import save_encoder

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from google.protobuf import message_factory
 from google.rpc import code_pb2, status_pb2
-from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 
 from tests.fuzz.request_mutations import GeneratedCall, make_call
 from tests.fuzz.tally import CallTally
+from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 
 CALL_TIMEOUT_S = 20.0
 _CALLER_COUNT = 8

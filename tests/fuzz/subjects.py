@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from tests.fuzz.photo_mutations import make_photo
+from tests.fuzz.text_mutations import make_text
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
 from twinshelf.training.preprocessing.texts import clean_text
 from twinshelf.training.preprocessing.tokens import TextTokenizer
-
-from tests.fuzz.photo_mutations import make_photo
-from tests.fuzz.text_mutations import make_text
 
 _SIDES_PX = (32, 96, 224)
 _RESIZES = ("pad", "crop", "squash")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from twinshelf.server.config import ServerConfig
-from twinshelf.server.serving import create_server
 
 from tests.fuzz.request_mutations import GeneratedCall, make_call, methods
 from tests.fuzz.service_calls import fuzz_service, send
 from tests.server.fake_encoder import FakeEncoder
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.serving import create_server
 
 CALL_COUNT = 1_000
 LIMIT_S = 120.0

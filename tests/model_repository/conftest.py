@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from tritonclient import grpc as triton
-from twinshelf.server.triton.process import TritonServer
-from twinshelf.server.triton.settings import TritonSettings
 
 from tests.model_repository.tiny_repository import TinyVersion, publish_tiny_version
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.settings import TritonSettings
 
 
 @pytest.fixture(scope="package")

@@ -9,11 +9,11 @@ import onnxruntime as ort
 import pytest
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
-from twinshelf.training.preprocessing.images import decode_image
-from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 from tests.model_repository.tiny_repository import ENSEMBLES, TinyVersion, contract
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together, photo
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 pytestmark = pytest.mark.triton
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from twinshelf.export.pair_scorer import publish_pair_scorer
-from twinshelf.training.pairs.records import record_to_json
-from twinshelf.training.pairs.scorer import PairScorer
 
 from tests.export.trained_pairs import cosines_for, make_pair_run
 from tests.model_repository.triton_calls import as_bytes
 from tests.training.pairs.made_pairs import make_pairs
+from twinshelf.export.pair_scorer import publish_pair_scorer
+from twinshelf.training.pairs.records import record_to_json
+from twinshelf.training.pairs.scorer import PairScorer
 
 SIDES = [(pair.left, pair.right) for pair in make_pairs(12, seed=5)]
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException
+
+from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
+from tests.model_repository.triton_calls import as_bytes, infer, infer_together
+from tests.training.pairs.made_pairs import make_pairs
 from twinshelf.export.pair_scorer import publish_pair_scorer
 from twinshelf.server.triton.process import TritonServer
 from twinshelf.server.triton.settings import TritonSettings
 from twinshelf.training.pairs.records import record_to_json
 from twinshelf.training.pairs.scorer import PairScorer
-
-from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
-from tests.model_repository.triton_calls import as_bytes, infer, infer_together
-from tests.training.pairs.made_pairs import make_pairs
 
 pytestmark = pytest.mark.triton
 

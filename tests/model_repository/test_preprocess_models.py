@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
-from twinshelf.training.preprocessing.images import decode_image
-from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 from tests.model_repository.tiny_repository import TinyVersion
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together, photo
 from tests.training.preprocessing.costly_photos import animated_webp
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 pytestmark = pytest.mark.triton
 

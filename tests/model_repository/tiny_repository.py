@@ -18,12 +18,12 @@ from pathlib import Path
 from google.protobuf import text_format
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from tritonclient.grpc import model_config_pb2
+
+from tests.model_repository.tiny_graphs import save_fusion, save_image_tower, save_text_tower
 from twinshelf.export.digest import digest_files, version_digest
 from twinshelf.export.encoder_models import RECORD
 from twinshelf.export.manifest import list_files
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
-
-from tests.model_repository.tiny_graphs import save_fusion, save_image_tower, save_text_tower
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED = PROJECT / "model_repository"

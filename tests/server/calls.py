@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.serving import create_server

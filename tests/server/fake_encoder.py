@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
+
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput

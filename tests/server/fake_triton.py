@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from tests.server.fake_encoder import FakeEncoder, contract_json
 from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.errors import InvalidRequestError
-
-from tests.server.fake_encoder import FakeEncoder, contract_json
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):

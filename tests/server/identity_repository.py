@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from onnx import TensorProto, helper
+
+from tests.model_repository.tiny_graphs import save_graph, value
 from twinshelf.export.digest import files_digest
 from twinshelf.export.encoder_models import RECORD
 from twinshelf.export.manifest import list_files
-
-from tests.model_repository.tiny_graphs import save_graph, value
 
 MODEL = "identity"
 

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
 from twinshelf.server.config import (
     ServerConfig,
     build_parser,

@@ -13,18 +13,18 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from twinshelf.server.config import ServerConfig
-from twinshelf.server.encoders.encoder import EncoderInput
-from twinshelf.server.encoders.triton_encoder import TritonEncoder
-from twinshelf.server.services.health import OVERALL
-from twinshelf.server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
-from twinshelf.v1.product_pb2 import Product
 
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import photo
 from tests.server.calls import error_info, match, serving, upsert
 from tests.server.fake_encoder import FakeEncoder, contract_json, digest_of
 from tests.server.fake_triton import FakeTriton
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.services.health import OVERALL
+from twinshelf.server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
+from twinshelf.v1.product_pb2 import Product
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

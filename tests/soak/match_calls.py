@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
-from twinshelf.v1 import matching_service_pb2
 
 from tests.soak.broken_offers import broken_offers, match_request, stream_request
 from tests.soak.load import CODE_NAMES, MATCH
 from tests.soak.offers import KINDS, read_products
 from tests.soak.tally import Tally
+from twinshelf.v1 import matching_service_pb2
 
 MATCH_STREAM: Final = "/twinshelf.v1.MatchingService/MatchProducts"
 PATIENCE_S: Final = 20.0

@@ -9,6 +9,8 @@ from typing import Final, Literal, get_args
 import grpc
 import numpy as np
 from PIL import Image
+
+from tests.soak.deployment import PROJECT
 from twinshelf.client.product_file import ProductFile
 from twinshelf.client.records import Product
 from twinshelf.v1 import (
@@ -17,8 +19,6 @@ from twinshelf.v1 import (
     matching_service_pb2,
     product_pb2,
 )
-
-from tests.soak.deployment import PROJECT
 
 Kind = Literal["texts", "photos", "both"]
 KINDS: Final = get_args(Kind)

@@ -6,10 +6,10 @@ import io
 
 import pytest
 from PIL import Image
-from twinshelf.v1 import matching_service_pb2
 
 from tests.soak.attacks import bomb
 from tests.soak.broken_offers import broken_offers, match_request, stream_request
+from twinshelf.v1 import matching_service_pb2
 
 
 def test_there_are_twenty_ways_and_more_to_break_an_offer() -> None:

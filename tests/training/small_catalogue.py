@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
 from twinshelf.training.config import TrainConfig, read_config

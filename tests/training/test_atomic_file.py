@@ -1,6 +1,7 @@
 """Files appear whole or not at all."""
 
 import pytest
+
 from twinshelf.training.atomic_file import write_whole, written_whole
 
 

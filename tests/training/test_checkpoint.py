@@ -3,13 +3,13 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from tests.training.small_catalogue import small_config
 from twinshelf.training.checkpoint import load_encoder, save_encoder
 from twinshelf.training.model.build import build_model
 from twinshelf.training.model.text_encoder import scratch_architecture
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.retrieval.calibration import Calibration, Curve
-
-from tests.training.small_catalogue import small_config
 
 CALIBRATION = Calibration(
     curves={"both": Curve(scores=(0.0, 1.0), probabilities=(0.1, 0.9))}, thresholds={"both": 0.5}

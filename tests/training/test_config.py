@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from twinshelf.training.config import (
     TrainConfig,
     config_from_yaml,

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+
+from tests.training.catalogues.small_esci import write_small_esci
 from twinshelf.training import train
 from twinshelf.training.catalogues import prepare
 from twinshelf.training.evaluation import __main__ as evaluate
-
-from tests.training.catalogues.small_esci import write_small_esci
 
 UNTRAINED = ("--optimizer.text_rate=0", "--optimizer.head_rate=1e-9", "--loop.epoch_count=1")
 TRAINED = ("--optimizer.text_rate=5e-3", "--loop.epoch_count=16")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+
 from twinshelf.training import train
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+
 from twinshelf.training.ablation.ablation_results import ablation_table
 from twinshelf.training.ablation.ablation_run import RESULTS, ablate
 from twinshelf.training.ablation.variant_evaluator import AblationSource

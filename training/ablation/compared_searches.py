@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from usearch.index import BatchMatches, Index, Matches
+
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.metrics import RelevantRanks
 from twinshelf.training.retrieval.relevance import RelevantPairs
-from usearch.index import BatchMatches, Index, Matches
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.evaluation.embedded import embed_products

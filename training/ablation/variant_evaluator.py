@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from twinshelf.training.ablation.ablation_results import Ablation, Cell
 from twinshelf.training.ablation.compared_searches import exact_ranks, indexed_ranks
 from twinshelf.training.ablation.input_variants import (

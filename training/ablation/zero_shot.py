@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 from transformers import PretrainedConfig
+
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.model.image_encoder import (
     ImageEncoderConfig,

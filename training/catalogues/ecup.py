@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+
 from twinshelf.training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
 from twinshelf.training.catalogues.labels import require_two_classes

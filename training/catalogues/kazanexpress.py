@@ -20,6 +20,7 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from twinshelf.training.atomic_file import written_whole
 from twinshelf.training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
 from twinshelf.training.catalogues.cell_values import text_of
 from twinshelf.training.catalogues.cells import PARQUET_SUFFIXES, CellRow, read_cells
 

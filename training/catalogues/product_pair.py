@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.catalogues.product import Product
 
 Vectors = npt.NDArray[np.float32]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from twinshelf.training.atomic_file import written_whole
 from twinshelf.training.catalogues.cell_values import (
     paths_of,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
+
 from twinshelf.training.catalogues.table import parse_column_mapping
 from twinshelf.training.categories.category_labels import LabelField
 from twinshelf.training.categories.category_results import result_table

@@ -8,6 +8,7 @@ from typing import Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.evaluation.category_vote import weighted_f1
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
 from twinshelf.training.categories.abstention import Abstention
 from twinshelf.training.evaluation.intervals import Estimate
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.categories.abstention import judge_abstention
 from twinshelf.training.categories.category_labels import (
     Labels,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.categories.category_labels import (
     UNKNOWN,
     Ints,

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+
 from twinshelf.training.atomic_file import written_whole
 from twinshelf.training.categories.category_labels import Ints, Labels, Predictions
 from twinshelf.training.evaluation.category_vote import weighted_f1

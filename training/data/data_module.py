@@ -11,6 +11,7 @@ import lightning as L
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.data.augmentation import (
     AugmentationConfig,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.atomic_file import write_whole, written_whole
 from twinshelf.training.preprocessing import images
 from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings

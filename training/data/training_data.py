@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from twinshelf.training.catalogues.product import BadRow, Product
 from twinshelf.training.catalogues.table import read_table
 

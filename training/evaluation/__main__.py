@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
+
 from twinshelf.training.catalogues.table import parse_column_mapping
 from twinshelf.training.evaluation.evaluation_run import EvaluationFiles, evaluate_run
 from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.retrieval.exact_search import Candidates
 
 # Wu et al. 2018, arXiv 1805.01978, section 3.4.

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.data.data_module import Batch, Collator, ProductRows

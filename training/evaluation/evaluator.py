@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.evaluation.category_vote import judge_categories
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_results import (

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.catalogues.esci import find_esci_files, read_esci
 from twinshelf.training.catalogues.lookup import blocks

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
 from twinshelf.training.evaluation.row_f1 import MatchLists

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult
 from twinshelf.training.evaluation.scored_pairs import ScoredPairs, precision_recall
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult, PatternResult
 from twinshelf.training.evaluation.intervals import Estimate
 from twinshelf.training.evaluation.judged_search import JudgedResult

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.evaluation.row_f1 import MatchLists, best_row_threshold
 from twinshelf.training.evaluation.scored_pairs import ScoredPairs, best_f1_threshold
 from twinshelf.training.retrieval.calibration import (

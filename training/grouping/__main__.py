@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
 from twinshelf.training.catalogues.table import parse_column_mapping
 from twinshelf.training.grouping.grouping_run import GroupingFiles, GroupingResult, group_products
 from twinshelf.training.grouping.grouping_settings import GroupingSettings

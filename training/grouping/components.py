@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
 from twinshelf.training.grouping.edges import Edges
 from twinshelf.training.grouping.grouping_settings import GroupingSettings
 from twinshelf.training.grouping.splitting import split_component

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from twinshelf.training.grouping.evidence import LEFT_OUT, Evidence, group_by
 from twinshelf.training.grouping.group_scores import judge_groups
 from twinshelf.training.grouping.grouping_settings import GroupingSettings

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.exact_search import Candidates
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from twinshelf.training.atomic_file import written_whole
 from twinshelf.training.grouping.components import Groups
 

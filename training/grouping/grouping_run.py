@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.checkpoint import CALIBRATION, TrainedEncoder, load_encoder
 from twinshelf.training.evaluation.embedded import EmbeddedProducts

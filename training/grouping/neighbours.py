@@ -7,11 +7,12 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from usearch.index import BatchMatches, Index
+
 from twinshelf.training.grouping.grouping_settings import GroupingSettings
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates, retrieve
 from twinshelf.training.retrieval.relevance import RelevantPairs
-from usearch.index import BatchMatches, Index
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.grouping.edges import Edges
 
 

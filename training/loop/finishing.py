@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.weight_averaging import mix_in
 from twinshelf.training.loop.whitening import fit_whitening

@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch.optim.lr_scheduler import LambdaLR
+
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.optimizer import (
     OptimizerConfig,

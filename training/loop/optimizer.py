@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+
 from twinshelf.training.model.stages import enable_gradient_checkpointing, freeze_first_stages
 from twinshelf.training.model.towers import FusedEncoder
 

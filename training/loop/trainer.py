@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+
 from twinshelf.training.loop.mlflow_run import mlflow_address, mlflow_run_id
 from twinshelf.training.loop.weight_averaging import EpochAverage, build_moving_average
 

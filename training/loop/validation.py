@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.metrics import accuracy_at, average_precision, mean

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
+
 from twinshelf.training.losses.ranges import check_above_zero, check_weight
 
 LARGEST_SCALE = 100.0

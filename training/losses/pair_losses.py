@@ -12,6 +12,7 @@ import torch
 from pytorch_metric_learning import distances, miners, reducers
 from pytorch_metric_learning import losses as pml
 from torch import nn
+
 from twinshelf.training.losses.ranges import check_above_zero, check_between, check_weight
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from pytorch_metric_learning import losses as pml
 from torch import nn
+
 from twinshelf.training.losses.ranges import check_above_zero, check_weight
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 import torch
 from pytorch_metric_learning import losses as pml
 from torch import nn
+
 from twinshelf.training.losses.cross_modal import CrossModalConfig, CrossModalLoss
 from twinshelf.training.losses.pair_losses import (
     ContrastiveConfig,

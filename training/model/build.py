@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from transformers import PretrainedConfig
+
 from twinshelf.training.model.image_encoder import (
     ImageEncoderConfig,
     build_image_encoder,

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import (

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.product_pair import PrecomputedProduct, Vectors
 from twinshelf.training.checkpoint import TrainedEncoder

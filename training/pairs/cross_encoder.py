@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, AutoTokenizer
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.pairs.records import PairRecord
 

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs
 from twinshelf.training.pairs.labelled_pairs import read_pairs

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
 from twinshelf.training.catalogues.product_pair import ProductPair
 
 # Chains of pairs longer than the share cannot be held out; when less than this part of the share

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.catalogues.cells import PARQUET_SUFFIXES
 from twinshelf.training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs

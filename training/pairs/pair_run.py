@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import yaml
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.runs.environment import record_environment

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.pairs.features import NO_COSINES, Cosines, feature_matrix
 from twinshelf.training.pairs.records import PairRecord

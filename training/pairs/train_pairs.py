@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 from twinshelf.training.pairs.blend import (
     BlendedScorer,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.atomic_file import written_whole
 
 Floats = npt.NDArray[np.float64]

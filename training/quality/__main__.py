@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
 from twinshelf.training.quality.places import Places
 from twinshelf.training.quality.results import RowResult, format_value
 from twinshelf.training.quality.runner import (

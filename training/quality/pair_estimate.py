@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.evaluation.intervals import Estimate
 from twinshelf.training.pairs.blend import measure_pairs

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+
 from twinshelf.training.retrieval.embeddings import (
     ModalityWeights,
     ProductEmbeddings,

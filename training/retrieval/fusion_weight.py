@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from twinshelf.training.model.towers import SMALLEST_FUSION_WEIGHT
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import rank_items, score_blocks

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+
 from twinshelf.training.runs.comparison import comparison_tables, read_run
 
 

@@ -13,6 +13,7 @@ import yaml
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.runs.environment import read_environments
 from twinshelf.training.runs.flat_values import flatten

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+
 from twinshelf.training.atomic_file import write_whole
 
 ENVIRONMENT = "environment.json"

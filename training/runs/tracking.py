@@ -17,6 +17,7 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
+
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.loop.mlflow_run import (
     forget_mlflow_run,

@@ -15,6 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
 from transformers import PretrainedConfig
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import TOKENIZER, load_inputs, save_encoder, save_inputs

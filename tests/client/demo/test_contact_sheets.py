@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from twinshelf.client.demo import contact_sheet
 from twinshelf.client.demo.contact_page import write_page
 from twinshelf.client.demo.contact_sheet import write_sheet

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas
 import pytest
+
+from tests.client.fake_service import REFUSED, FakeService
 from twinshelf.client.demo.held_out import match_held_out, read_held_out, recall_at_1
 from twinshelf.client.demo.plan import (
     DemoPlan,
@@ -21,8 +23,6 @@ from twinshelf.client.demo.steps import DemoError
 from twinshelf.client.output import make_console
 from twinshelf.client.product_file import ProductFile
 from twinshelf.client.sync_client import TwinshelfClient
-
-from tests.client.fake_service import REFUSED, FakeService
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+
 from twinshelf.client.demo.__main__ import main
 from twinshelf.client.demo.signals import STOP_SIGNALS, StopRequestedError, stop_requests
 

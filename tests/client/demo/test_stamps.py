@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from twinshelf.client.demo.stamps import Stamp, digest_inputs, read_stamp, write_stamp
 
 

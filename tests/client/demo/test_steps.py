@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+
+from tests.client.fake_service import wait_until
 from twinshelf.client.demo.services import RunningServices, Service, free_ports
 from twinshelf.client.demo.steps import (
     DemoError,
@@ -17,8 +19,6 @@ from twinshelf.client.demo.steps import (
     start_process,
     stop_process,
 )
-
-from tests.client.fake_service import wait_until
 
 
 @pytest.fixture

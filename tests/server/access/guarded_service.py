@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+
 from twinshelf.server.access.access_interceptor import AccessInterceptor
 from twinshelf.server.access.audit import AuditLog
 from twinshelf.server.access.caller import caller

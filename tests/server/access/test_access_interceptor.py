@@ -13,10 +13,6 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from twinshelf.server.access import key_ring
-from twinshelf.server.access.audit import AuditLog
-from twinshelf.server.access.scopes import METHOD_SCOPES, Scope
-from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc, product_pb2
 
 from tests.server.access.guarded_service import (
     CALLS,
@@ -27,6 +23,10 @@ from tests.server.access.guarded_service import (
 )
 from tests.server.access.keys import make_key, token_of, write_keys
 from tests.server.calls import detail, error_info
+from twinshelf.server.access import key_ring
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.scopes import METHOD_SCOPES, Scope
+from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc, product_pb2
 
 CREDENTIALS: dict[str, tuple[tuple[str, str], ...]] = {
     "no key": (),

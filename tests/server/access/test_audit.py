@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from twinshelf.server.access import audit
 from twinshelf.server.access.audit import SHOWN_IDS, AuditEntry, AuditLog
 from twinshelf.server.access.caller import Caller, caller

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.server.access.certificates import make_authority, make_certificate
+from tests.server.access.guarded_service import StubService, serving
 from twinshelf.client.async_client import AsyncTwinshelfClient
 from twinshelf.client.cli import main
 from twinshelf.client.credentials import ClientTls
@@ -27,9 +30,6 @@ from twinshelf.server.access.key_file import read_key_file
 from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.scopes import Scope
 from twinshelf.server.access.transport import ServerTls, server_credentials
-
-from tests.server.access.certificates import make_authority, make_certificate
-from tests.server.access.guarded_service import StubService, serving
 
 Run = Callable[..., str]
 

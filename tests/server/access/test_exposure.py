@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 import pytest
+
 from twinshelf.server.access.exposure import check_exposure, is_loopback
 from twinshelf.server.access.setup_error import AccessSetupError
 

@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 
 import pytest
+
+from tests.server.access.keys import NOW_S, make_key, write_keys
 from twinshelf.server.access.key_file import read_key_file
 from twinshelf.server.access.scopes import Scope
 from twinshelf.server.access.setup_error import AccessSetupError
-
-from tests.server.access.keys import NOW_S, make_key, write_keys
 
 
 def test_every_field_of_a_key_is_read(tmp_path: Path) -> None:

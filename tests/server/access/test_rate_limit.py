@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from twinshelf.server.access.key_file import ApiKey
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.access.scopes import Scope

@@ -8,6 +8,7 @@ from pathlib import Path
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
+
 from twinshelf.server.access.scopes import METHOD_SCOPES, Scope, needed_scope
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
 from twinshelf.server.catalogue.ranking import Query
@@ -17,8 +19,6 @@ from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
 from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.errors import EncoderUnavailableError, ServerStoppingError
-
-from tests.server.fake_encoder import make_contract
 
 CONTRACT = make_contract()
 # The graph is searched, not the vectors one by one, and it is built anew often.

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.server.fake_encoder import digest_of
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.encoders.modalities import Pattern
-
-from tests.server.fake_encoder import digest_of
 
 DIMENSION = 8
 

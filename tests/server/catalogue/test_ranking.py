@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+
+from tests.server.fake_encoder import hashed_row, make_contract
 from twinshelf.server.catalogue.ranking import Query, rank
 from twinshelf.server.encoders.embedding import OfferEmbedding, Scores
 from twinshelf.server.encoders.modalities import Pattern, Weights
-
-from tests.server.fake_encoder import hashed_row, make_contract
 
 FLAT = {"scores": [-1, 1], "probabilities": [0.25, 0.25]}
 RISING = {"scores": [0, 1], "probabilities": [0, 1]}

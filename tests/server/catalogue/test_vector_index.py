@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from twinshelf.server.catalogue.vector_index import (
     VERSION_BITS,
     IndexSettings,

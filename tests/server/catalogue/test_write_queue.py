@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.errors import ServerStoppingError
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from twinshelf.server.config import read_config
 from twinshelf.server.triton.command import RESTRICTED, RESTRICTED_HEADER
 from twinshelf.server.triton.repository import ENCODERS

@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 import pytest
+
+from tests.server.fake_encoder import contract_json, digest_of, make_contract
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import EncoderContractError
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.texts import join_fields, normalise_text
-
-from tests.server.fake_encoder import contract_json, digest_of, make_contract
 
 
 def test_a_contract_is_read() -> None:

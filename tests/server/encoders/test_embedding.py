@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from tests.server.fake_encoder import make_contract
 from twinshelf.server.encoders.embedding import (
     OfferEmbedding,
     checked_half,
@@ -16,8 +18,6 @@ from twinshelf.server.encoders.embedding import (
     stored_vector,
 )
 from twinshelf.server.encoders.modalities import Pattern, Weights
-
-from tests.server.fake_encoder import make_contract
 
 CONTRACT = make_contract(image_dim=24, text_dim=8, embedding_dim=32, fusion_weight=0.2)
 PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)

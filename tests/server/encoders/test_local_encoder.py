@@ -9,6 +9,14 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
+
+from tests.model_repository.tiny_repository import (
+    TinyVersion,
+    publish_tiny_version,
+    write_manifest,
+)
+from tests.model_repository.triton_calls import photo
+from tests.server.fake_encoder import make_contract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.local_encoder import LocalEncoder
@@ -19,14 +27,6 @@ from twinshelf.server.errors import (
 )
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.tokens import TextTokenizer
-
-from tests.model_repository.tiny_repository import (
-    TinyVersion,
-    publish_tiny_version,
-    write_manifest,
-)
-from tests.model_repository.triton_calls import photo
-from tests.server.fake_encoder import make_contract
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,15 @@ import grpc
 import numpy as np
 import pytest
 from google.rpc import code_pb2
+
+from tests.server.fake_encoder import (
+    BROKEN_IMAGE,
+    FakeEncoder,
+    contract_json,
+    digest_of,
+    make_contract,
+)
+from tests.server.fake_triton import FakeTriton
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.triton_encoder import TritonEncoder
 from twinshelf.server.errors import (
@@ -20,15 +29,6 @@ from twinshelf.server.errors import (
 )
 from twinshelf.server.services.statuses import status_of
 from twinshelf.server.triton.settings import listen
-
-from tests.server.fake_encoder import (
-    BROKEN_IMAGE,
-    FakeEncoder,
-    contract_json,
-    digest_of,
-    make_contract,
-)
-from tests.server.fake_triton import FakeTriton
 
 ROWS = [
     EncoderInput(image=b"photo", text=None),

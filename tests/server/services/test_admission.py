@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import DeadlineTooShortError, ServerBusyError
 from twinshelf.server.services.admission import (

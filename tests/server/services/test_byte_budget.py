@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from twinshelf.server.errors import TooManyBytesError
 from twinshelf.server.services.byte_budget import ByteBudget
 

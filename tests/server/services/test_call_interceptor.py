@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+
+from tests.server.calls import error_info, match, match_request, matching, serving, upsert
+from tests.server.fake_encoder import FakeEncoder
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.serving import create_server
 from twinshelf.v1 import matching_service_pb2 as pb
 from twinshelf.v1.product_pb2 import Product
-
-from tests.server.calls import error_info, match, match_request, matching, serving, upsert
-from tests.server.fake_encoder import FakeEncoder
 
 MATCH = "/twinshelf.v1.MatchingService/MatchProduct"
 MATCH_MANY = "/twinshelf.v1.MatchingService/MatchProducts"

@@ -6,6 +6,9 @@ import asyncio
 
 import grpc
 import pytest
+
+from tests.server.calls import catalog, error_info, match, serving, upsert, violated_field
+from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder, digest_of, make_contract
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.v1 import catalog_service_pb2 as pb
@@ -14,9 +17,6 @@ from twinshelf.v1.product_pb2 import (
     MODALITY_PATTERN_IMAGE,
     Product,
 )
-
-from tests.server.calls import catalog, error_info, match, serving, upsert, violated_field
-from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder, digest_of, make_contract
 
 FULL = Product(
     product_id="продукт 1",

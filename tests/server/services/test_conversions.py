@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+
+from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
 from twinshelf.server.catalogue.ranking import Hit, Ranked
 from twinshelf.server.encoders.modalities import Pattern
@@ -17,8 +19,6 @@ from twinshelf.server.services.conversions import (
     record_from_product,
 )
 from twinshelf.v1 import product_pb2
-
-from tests.server.fake_encoder import make_contract
 
 FULL = ProductRecord(
     product_id="я-1",

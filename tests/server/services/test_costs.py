@@ -6,6 +6,7 @@ import io
 
 import pytest
 from PIL import Image
+
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.services.admission import HEAVY_COST
 from twinshelf.server.services.costs import embedding_cost, search_cost

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
+from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.errors import EncoderUnavailableError, InvalidRequestError
 from twinshelf.server.services.admission import Admission, AdmissionSettings
 from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.encoder_pulse import EncoderPulse
 from twinshelf.server.telemetry.metrics import Metrics
-
-from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder
 
 ROW = EncoderInput(image=None, text="query: mug")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import EncoderUnavailableError
 from twinshelf.server.services.encoder_pulse import EncoderPulse

@@ -9,15 +9,15 @@ import time
 
 import grpc
 import pytest
+
+from tests.server.calls import match, serving
+from tests.server.fake_encoder import FakeEncoder
+from tests.server.test_serving import NOT_SERVING, SERVING, wait_for_health
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import EncoderChangedError, EncoderFailedError, TwinshelfError
-
-from tests.server.calls import match, serving
-from tests.server.fake_encoder import FakeEncoder
-from tests.server.test_serving import NOT_SERVING, SERVING, wait_for_health
 
 STUCK_AFTER_S = 0.4
 

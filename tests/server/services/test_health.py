@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from twinshelf.server.services.health import OVERALL, HealthServicer
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

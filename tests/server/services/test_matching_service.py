@@ -7,15 +7,6 @@ import asyncio
 import grpc
 import numpy as np
 import pytest
-from twinshelf.server.encoders.encoder import EncoderInput
-from twinshelf.v1 import matching_service_pb2
-from twinshelf.v1.product_pb2 import (
-    MODALITY_PATTERN_BOTH,
-    MODALITY_PATTERN_IMAGE,
-    MODALITY_PATTERN_TEXT,
-    ModalityWeights,
-    Product,
-)
 
 from tests.server.calls import error_info, match, match_request, matching, upsert, violated_field
 from tests.server.fake_encoder import (
@@ -24,6 +15,15 @@ from tests.server.fake_encoder import (
     digest_of,
     hashed_row,
     make_contract,
+)
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.v1 import matching_service_pb2
+from twinshelf.v1.product_pb2 import (
+    MODALITY_PATTERN_BOTH,
+    MODALITY_PATTERN_IMAGE,
+    MODALITY_PATTERN_TEXT,
+    ModalityWeights,
+    Product,
 )
 
 PRODUCTS = [

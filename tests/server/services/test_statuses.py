@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from google.rpc import code_pb2, error_details_pb2
+
+from tests.server.calls import detail
 from twinshelf.server import errors
 from twinshelf.server.errors import InvalidRequestError, ProductNotFoundError, TwinshelfError
 from twinshelf.server.services.statuses import CODES, status_of
-
-from tests.server.calls import detail
 
 
 def all_kinds(kind: type[TwinshelfError] = TwinshelfError) -> list[type[TwinshelfError]]:

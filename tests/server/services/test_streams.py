@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+
 from twinshelf.server.services.byte_budget import ByteBudget
 from twinshelf.server.services.streams import StreamBounds, answers_as_done
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from twinshelf.server.telemetry import logs
 from twinshelf.server.telemetry.logs import LogFormat, configure_logging, escape, log_call
 from twinshelf.server.telemetry.request_context import key_id, request_id, trace_id

@@ -6,6 +6,7 @@ import math
 import threading
 
 import pytest
+
 from twinshelf.server.telemetry.metrics import STAGES, Metrics, Tracked
 
 

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.telemetry.metrics_port import MetricsPort
 

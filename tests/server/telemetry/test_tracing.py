@@ -16,6 +16,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from twinshelf.server.telemetry.request_context import request_id, trace_id
 from twinshelf.server.telemetry.tracing import Tracing, span, trace_headers
 

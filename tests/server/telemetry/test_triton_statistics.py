@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tritonclient.grpc.service_pb2 import ModelStatistics, ModelStatisticsResponse
+
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.telemetry.triton_statistics import MODEL_LIMIT
 

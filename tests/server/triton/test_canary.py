@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from twinshelf.server.triton.canary import (
     CANARIES,
     CanaryWatch,

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException
+
+from tests.server.identity_repository import MODEL, write_identity_repository
 from twinshelf.server.triton.command import RESTRICTED_HEADER, server_command
 from twinshelf.server.triton.process import TritonServer
 from twinshelf.server.triton.settings import TritonSettings
-
-from tests.server.identity_repository import MODEL, write_identity_repository
 
 CODE = b"import os; os.abort()"
 OVERRIDE = {"config": '{"backend": "python"}', "file:1/model.py": "aW1wb3J0IG9z"}

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 from tritonclient import grpc as triton
-from twinshelf.server.triton.child_processes import children, command_line
-from twinshelf.server.triton.healing import RestartBudget, TritonKeeper, TritonLostError
-from twinshelf.server.triton.process import TritonServer
-from twinshelf.server.triton.settings import TritonSettings, free_ports
 
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import as_bytes, infer
 from tests.server.identity_repository import MODEL, write_identity_repository
+from twinshelf.server.triton.child_processes import children, command_line
+from twinshelf.server.triton.healing import RestartBudget, TritonKeeper, TritonLostError
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.settings import TritonSettings, free_ports
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 90

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from twinshelf.server.triton.installation import MALLOC_SETTINGS, TritonNotFoundError, find_triton
 
 

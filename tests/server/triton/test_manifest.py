@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from twinshelf.server.triton.manifest import MANIFEST, check_files, read_manifests
-from twinshelf.server.triton.repository import ENCODERS, RepositoryError, models_with_steps
 
 from tests.model_repository.tiny_repository import publish_tiny_version, write_manifest
+from twinshelf.server.triton.manifest import MANIFEST, check_files, read_manifests
+from twinshelf.server.triton.repository import ENCODERS, RepositoryError, models_with_steps
 
 
 def check(repository: Path, models: tuple[str, ...] = ENCODERS) -> None:

@@ -7,15 +7,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.model_repository.tiny_repository import publish_tiny_version
+from tests.server.identity_repository import MODEL, write_identity_repository
 from twinshelf.server.triton.private_copy import (
     PrivateFolderError,
     copy_models,
     make_private_folder,
 )
 from twinshelf.server.triton.repository import RepositoryError
-
-from tests.model_repository.tiny_repository import publish_tiny_version
-from tests.server.identity_repository import MODEL, write_identity_repository
 
 
 def files(folder: Path) -> set[str]:

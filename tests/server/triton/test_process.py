@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tritonclient import grpc as triton
+
+from tests.server.identity_repository import MODEL, write_identity_repository
 from twinshelf.server.triton.installation import TritonInstallation
 from twinshelf.server.triton.process import TritonServer, TritonStartError
 from twinshelf.server.triton.repository import RepositoryError
 from twinshelf.server.triton.settings import TritonSettings, listen
-
-from tests.server.identity_repository import MODEL, write_identity_repository
 
 
 def ask(address: str) -> list[list[float]]:

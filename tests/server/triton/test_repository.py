@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+from tests.model_repository.tiny_repository import publish_tiny_version
 from twinshelf.server.triton.repository import (
     RepositoryError,
     check_version,
@@ -13,8 +15,6 @@ from twinshelf.server.triton.repository import (
     published_versions,
     read_config,
 )
-
-from tests.model_repository.tiny_repository import publish_tiny_version
 
 
 def test_versions_are_numbers_that_every_model_has(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from twinshelf.server.triton.settings import TritonSettings, free_ports, listen
 
 

@@ -11,10 +11,10 @@ import pytest
 from onnx import TensorProto, helper
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
-from twinshelf.server.triton.process import TritonServer, TritonStartError
-from twinshelf.server.triton.settings import TritonSettings
 
 from tests.model_repository.tiny_graphs import save_graph, value
+from twinshelf.server.triton.process import TritonServer, TritonStartError
+from twinshelf.server.triton.settings import TritonSettings
 
 pytestmark = pytest.mark.triton
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.ablation.ablation_run import ablate
 from twinshelf.training.ablation.input_variants import VARIANTS
 from twinshelf.training.ablation.variant_evaluator import AblationSource
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
 from twinshelf.training.runs.environment import read_environments
-
-from tests.training.evaluation.tiny_run import make_run
 
 
 def test_a_tracked_run_gets_the_figures_of_every_variant_in_its_loggers(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from twinshelf.training.ablation.compared_searches import exact_ranks, indexed_ranks
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.metrics import accuracy_at, average_precision

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.ablation.__main__ import main
 from twinshelf.training.ablation.ablation_results import Ablation
 from twinshelf.training.ablation.input_variants import VARIANTS, embed_variants
@@ -19,8 +21,6 @@ from twinshelf.training.config import config_to_yaml
 from twinshelf.training.evaluation.embedded import embed_products
 from twinshelf.training.evaluation.run_products import read_products
 from twinshelf.training.model.image_encoder import build_image_encoder
-
-from tests.training.evaluation.tiny_run import make_run
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+
 from twinshelf.training.catalogues.esci import EXAMPLES, PRODUCTS
 
 EXAMPLE_COLUMNS = (

@@ -1,6 +1,7 @@
 """Values of cells."""
 
 import pytest
+
 from twinshelf.training.catalogues.cell_values import (
     attributes_of,
     comma_price_of,

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+
 from twinshelf.training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
 from twinshelf.training.catalogues.product import BadRow
 

@@ -1,6 +1,7 @@
 """The split within groups."""
 
 import pytest
+
 from twinshelf.training.catalogues.class_split import split_within_groups
 from twinshelf.training.catalogues.product import Product
 

@@ -4,8 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from twinshelf.training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
-from twinshelf.training.catalogues.product import BadRow
 
 from tests.training.catalogues.ecup_tables import (
     IDS,
@@ -17,6 +15,8 @@ from tests.training.catalogues.ecup_tables import (
     write_tables,
     write_texts,
 )
+from twinshelf.training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
+from twinshelf.training.catalogues.product import BadRow
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Entity-matching pairs in Ditto's form."""
 
 import pytest
+
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
 from twinshelf.training.catalogues.product import BadRow
 

@@ -2,6 +2,8 @@
 
 import pandas as pd
 import pytest
+
+from tests.training.catalogues.small_esci import write_published
 from twinshelf.training.catalogues import esci
 from twinshelf.training.catalogues.esci import (
     EsciChoice,
@@ -12,8 +14,6 @@ from twinshelf.training.catalogues.esci import (
 )
 from twinshelf.training.catalogues.product import BadRow
 from twinshelf.training.catalogues.query_product import Relevance
-
-from tests.training.catalogues.small_esci import write_published
 
 EXAMPLES = [
     (0, "usb cable", 10, "B1", "us", "E", 1, 1, "train"),

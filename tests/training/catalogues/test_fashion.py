@@ -1,11 +1,11 @@
 """The fashion set, on a small folder of exactly its layout."""
 
 import pytest
+
+from tests.training.catalogues.photos import write_photo
 from twinshelf.training.catalogues.fashion import read_fashion, read_styles
 from twinshelf.training.catalogues.product import BadRow
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
-
-from tests.training.catalogues.photos import write_photo
 
 HEADER = (
     "id,title,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,image\n"

@@ -1,10 +1,10 @@
 """The Grocery Store data set, on a small folder of exactly its layout."""
 
 import pytest
-from twinshelf.training.catalogues.grocery import read_grocery
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 from tests.training.catalogues.photos import write_broken_photo, write_photo
+from twinshelf.training.catalogues.grocery import read_grocery
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 SETTINGS = PreprocessingSettings()
 HEADER = (

@@ -5,6 +5,8 @@ import json
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+
+from tests.training.catalogues.photos import write_photo
 from twinshelf.training.catalogues.kazanexpress import (
     CategoryPrediction,
     read_category_ids,
@@ -13,8 +15,6 @@ from twinshelf.training.catalogues.kazanexpress import (
     write_result,
 )
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
-
-from tests.training.catalogues.photos import write_photo
 
 TEXT_FIELDS = {
     "title": "Чехол",

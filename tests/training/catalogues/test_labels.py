@@ -1,6 +1,7 @@
 """Labels looked at before reading."""
 
 import pytest
+
 from twinshelf.training.catalogues.labels import require_shared_groups, require_two_classes
 
 

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from twinshelf.training.catalogues.prepare import Source, find_prepared, main, prepare
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.table import read_table, write_table
 
 from tests.training.catalogues.photos import write_broken_photo, write_photo
 from tests.training.catalogues.small_esci import write_small_esci
+from twinshelf.training.catalogues.prepare import Source, find_prepared, main, prepare
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import read_table, write_table
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import math
 from dataclasses import FrozenInstanceError
 
 import pytest
+
 from twinshelf.training.catalogues.product import BadRow, Product
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from twinshelf.training.catalogues.product_pair import PrecomputedProduct
 
 

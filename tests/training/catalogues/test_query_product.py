@@ -1,6 +1,7 @@
 """Judged searches."""
 
 import pytest
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
+
+from tests.training.catalogues.photos import write_broken_photo, write_photo
 from twinshelf.training.catalogues.product import BadRow, Product
 from twinshelf.training.catalogues.reading import checked, separate, split_by_group
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
-
-from tests.training.catalogues.photos import write_broken_photo, write_photo
 
 SETTINGS = PreprocessingSettings()
 

@@ -5,6 +5,7 @@ import random
 from itertools import product as combinations
 
 import pytest
+
 from twinshelf.training.catalogues.product import BadRow, Product
 from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
 from twinshelf.training.catalogues.searches import split_searches

@@ -1,10 +1,10 @@
 """Shopee Price Match, on a small folder of exactly its layout."""
 
 import pytest
-from twinshelf.training.catalogues.shopee import read_postings, read_shopee
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 from tests.training.catalogues.photos import write_photo
+from twinshelf.training.catalogues.shopee import read_postings, read_shopee
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 HEADER = "posting_id,image,image_phash,title,label_group\n"
 

@@ -3,10 +3,10 @@
 from collections import Counter
 
 import pytest
-from twinshelf.training.catalogues.sports import read_cards, read_sports
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 from tests.training.catalogues.photos import write_photo
+from twinshelf.training.catalogues.sports import read_cards, read_sports
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 HEADER = "title,price,cat_1,cat_2,cat_3,caracteristics,img_ref,target,dealer\n"
 

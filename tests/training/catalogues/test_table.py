@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from twinshelf.training.catalogues.product import BadRow, Product
 from twinshelf.training.catalogues.table import (
     COLUMNS,

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from twinshelf.training.categories.abstention import NEVER, fit_margin, judge_abstention
 from twinshelf.training.categories.category_labels import Predictions
 

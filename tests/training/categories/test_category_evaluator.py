@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from tests.training.evaluation.drawn_products import DIM, draw_products, near, without
 from twinshelf.training.categories.category_evaluator import (
     judge_pattern,
     split_queries,
@@ -17,8 +19,6 @@ from twinshelf.training.categories.category_settings import CategorySettings
 from twinshelf.training.categories.mlp import MlpConfig
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-
-from tests.training.evaluation.drawn_products import DIM, draw_products, near, without
 
 SETTINGS = CategorySettings(
     fusion_weight=0.4, most_neighbours=5, mlp=MlpConfig(hidden_width=16, epoch_count=20)

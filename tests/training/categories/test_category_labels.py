@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
+
 from twinshelf.training.categories.category_labels import (
     UNKNOWN,
     Labels,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table, write_table
 from twinshelf.training.categories.__main__ import main
@@ -15,8 +17,6 @@ from twinshelf.training.categories.category_run import CategoryFiles, predict_ca
 from twinshelf.training.categories.category_settings import CategorySettings
 from twinshelf.training.categories.mlp import MlpConfig
 from twinshelf.training.runs.environment import read_environments
-
-from tests.training.evaluation.tiny_run import make_run
 
 SETTINGS = CategorySettings(
     label="group", most_neighbours=5, mlp=MlpConfig(hidden_width=8, epoch_count=4)

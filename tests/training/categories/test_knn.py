@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+
 from twinshelf.training.categories.category_labels import UNKNOWN, Labels, score_predictions
 from twinshelf.training.categories.knn import find_neighbours, tune_neighbour_count, vote
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings

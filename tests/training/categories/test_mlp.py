@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from twinshelf.training.categories.category_labels import Labels
 from twinshelf.training.categories.mlp import (
     LabelHead,

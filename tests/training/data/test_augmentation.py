@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+
 from twinshelf.training.data.augmentation import (
     ImageAugmentationConfig,
     TextAugmentationConfig,

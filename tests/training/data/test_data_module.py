@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+
+from tests.training.small_catalogue import small_config, write_small_catalogue
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.data.augmentation import (
     AugmentationConfig,
@@ -20,8 +22,6 @@ from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.tokens import TextTokenizer
-
-from tests.training.small_catalogue import small_config, write_small_catalogue
 
 
 @pytest.fixture(scope="module")

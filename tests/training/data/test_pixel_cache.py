@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
+
 from twinshelf.training.data import pixel_cache as pixels_module
 from twinshelf.training.data.pixel_cache import decode_once
 from twinshelf.training.preprocessing.images import decode_image

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+
 from twinshelf.training.data.sampler import GroupBatchSampler, SamplerConfig
 
 GROUPS = [g for g in range(10) for _ in range(g % 4 + 1)]

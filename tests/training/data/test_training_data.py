@@ -1,6 +1,7 @@
 """The validation split: nothing on both sides, and of the kind that the queries are."""
 
 import pytest
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
 from twinshelf.training.data.training_data import DataConfig, load_training_data, split_validation

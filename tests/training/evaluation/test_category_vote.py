@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
+
 from twinshelf.training.evaluation.category_vote import judge_categories, vote, weighted_f1
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
 

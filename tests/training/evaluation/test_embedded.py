@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder

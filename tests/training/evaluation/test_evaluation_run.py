@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.evaluation.evaluation_run import EvaluationFiles, evaluate_run
 from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
-
-from tests.training.evaluation.tiny_run import make_run
 
 SETTINGS = EvaluationSettings(
     candidate_count=10, near_count=10, neighbour_count=3, resample_count=20

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from tests.training.evaluation.drawn_products import draw_products, without
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_results import read_tunings
 from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
 from twinshelf.training.evaluation.evaluator import evaluate
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-
-from tests.training.evaluation.drawn_products import draw_products, without
 
 SETTINGS = EvaluationSettings(candidate_count=20, resample_count=100)
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from twinshelf.training.evaluation import intervals
 from twinshelf.training.evaluation.intervals import estimate_means
 

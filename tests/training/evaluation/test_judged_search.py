@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.evaluation.tiny_run import WORDS, make_run
 from twinshelf.training.catalogues.esci import read_esci
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.query_product import QueryProduct
@@ -20,8 +22,6 @@ from twinshelf.training.evaluation.graded_ndcg import graded_ndcg
 from twinshelf.training.evaluation.judged_search import judge_searches, score_pairs
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
 from twinshelf.training.runs.environment import read_environments
-
-from tests.training.evaluation.tiny_run import WORDS, make_run
 
 SETTINGS = EvaluationSettings(resample_count=20)
 QUERIES = ("red tea", "Green soap", "blue milk")

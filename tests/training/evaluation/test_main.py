@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table, write_table
 from twinshelf.training.evaluation.__main__ import main
-
-from tests.training.evaluation.tiny_run import make_run
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from tests.training.evaluation.drawn_products import draw_products, without
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
 from twinshelf.training.evaluation.pattern_search import rows_with_pattern, search_gallery
 from twinshelf.training.retrieval.embeddings import ModalityWeights
-
-from tests.training.evaluation.drawn_products import draw_products, without
 
 SETTINGS = EvaluationSettings(candidate_count=12)
 EVEN = ModalityWeights(image=0.5, text=0.5)

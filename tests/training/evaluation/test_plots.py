@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.training.evaluation.drawn_products import draw_products
 from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
 from twinshelf.training.evaluation.evaluator import evaluate
 from twinshelf.training.evaluation.plots import save_plots
-
-from tests.training.evaluation.drawn_products import draw_products
 
 SETTINGS = EvaluationSettings(candidate_count=20, resample_count=10)
 

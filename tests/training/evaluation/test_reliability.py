@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torchmetrics.functional.classification import binary_calibration_error
+
 from twinshelf.training.evaluation.reliability import expected_calibration_error, reliability_bins
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from twinshelf.training.evaluation.row_f1 import MatchLists, best_row_threshold, row_f1
 
 QUERY_COUNT, CANDIDATE_COUNT = 30, 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from twinshelf.training.evaluation.run_products import read_products
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
+
 from twinshelf.training.evaluation.scored_pairs import (
     ScoredPairs,
     average_precision_of_pairs,

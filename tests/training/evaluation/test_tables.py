@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 
 from rich.console import Console
+
+from tests.training.evaluation.drawn_products import draw_products, without
 from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
 from twinshelf.training.evaluation.evaluator import evaluate
 from twinshelf.training.evaluation.tables import result_tables
-
-from tests.training.evaluation.drawn_products import draw_products, without
 
 SETTINGS = EvaluationSettings(candidate_count=20, resample_count=20)
 

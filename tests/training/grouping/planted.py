@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 from twinshelf.training.retrieval.calibration import Calibration, Curve
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings

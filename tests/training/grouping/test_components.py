@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
 from twinshelf.training.grouping.components import Groups, form_groups
 from twinshelf.training.grouping.edges import Edges
 from twinshelf.training.grouping.grouping_settings import GroupingSettings

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from tests.training.grouping.planted import CALIBRATION, plant
 from twinshelf.training.evaluation.embedded import EmbeddedProducts
 from twinshelf.training.grouping.edge_thresholds import tune_thresholds
 from twinshelf.training.grouping.evidence import gather_evidence, group_by
 from twinshelf.training.grouping.group_scores import judge_groups
 from twinshelf.training.grouping.grouping_settings import GroupingSettings
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-
-from tests.training.grouping.planted import CALIBRATION, plant
 
 SETTINGS = GroupingSettings(neighbour_count=8)
 

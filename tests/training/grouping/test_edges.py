@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from twinshelf.training.grouping.edges import Edges, above, neighbour_edges, unite
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates

@@ -7,6 +7,9 @@ import math
 
 import numpy as np
 import pytest
+
+from tests.training.evaluation.drawn_products import without
+from tests.training.grouping.planted import CALIBRATION, CURVE, plant
 from twinshelf.training.grouping.evidence import (
     LEFT_OUT,
     Evidence,
@@ -18,9 +21,6 @@ from twinshelf.training.grouping.evidence import (
 from twinshelf.training.grouping.group_scores import judge_groups
 from twinshelf.training.grouping.grouping_settings import GroupingSettings
 from twinshelf.training.retrieval.calibration import Calibration
-
-from tests.training.evaluation.drawn_products import without
-from tests.training.grouping.planted import CALIBRATION, CURVE, plant
 
 SETTINGS = GroupingSettings(neighbour_count=10)
 SIZES = [5, 4, 4, 3, 2, 2, 1, 1, 1]

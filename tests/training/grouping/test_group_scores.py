@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics.cluster import pair_confusion_matrix
+
 from twinshelf.training.grouping.group_scores import judge_groups
 
 

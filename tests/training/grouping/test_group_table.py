@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from twinshelf.training.grouping.components import Groups
 from twinshelf.training.grouping.group_table import read_group_ids, write_groups
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.evaluation.tiny_run import make_run
+from tests.training.grouping.planted import CALIBRATION
 from twinshelf.training.grouping.__main__ import main
 from twinshelf.training.grouping.grouping_run import GroupingFiles, group_products
 from twinshelf.training.grouping.grouping_settings import GroupingSettings
 from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_run_id, open_mlflow
 from twinshelf.training.runs.environment import read_environments
-
-from tests.training.evaluation.tiny_run import make_run
-from tests.training.grouping.planted import CALIBRATION
 
 SETTINGS = GroupingSettings(neighbour_count=10)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from twinshelf.training.grouping.naming import name_groups
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from twinshelf.training.grouping.grouping_settings import GroupingSettings
 from twinshelf.training.grouping.neighbours import nearest_products
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings

@@ -6,11 +6,11 @@ import pytest
 import timm
 import torch
 from torch import nn
+
+from tests.training.small_catalogue import small_config, write_small_catalogue
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.loop.batch_statistics import restore_statistics
 from twinshelf.training.runs.training_run import train
-
-from tests.training.small_catalogue import small_config, write_small_catalogue
 
 
 class Small(nn.Module):

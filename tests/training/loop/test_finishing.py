@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
+from tests.training.small_catalogue import small_config, write_small_catalogue
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.finishing import FinishingConfig, finish_image_tower
 from twinshelf.training.loop.whitening import fit_whitening
 from twinshelf.training.model.towers import ImageTower
 from twinshelf.training.runs.training_run import train
-
-from tests.training.small_catalogue import small_config, write_small_catalogue
 
 
 class MeanColour(nn.Module):

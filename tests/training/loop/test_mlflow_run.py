@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
+
 from twinshelf.training.loop.mlflow_run import (
     forget_mlflow_run,
     mlflow_address,

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from twinshelf.training.loop.optimizer import (
     OptimizerConfig,
     freeze_unmoved,

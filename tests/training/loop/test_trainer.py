@@ -2,6 +2,7 @@
 
 import lightning as L
 import torch
+
 from twinshelf.training.loop.trainer import BEST, LAST, MONITORED, LoopConfig, build_trainer
 
 

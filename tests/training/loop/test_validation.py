@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from twinshelf.training.loop.validation import (
     EmbeddedRows,
     join_rows,

@@ -4,6 +4,7 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
 from twinshelf.training.loop.weight_averaging import (
     EpochAverage,
     build_moving_average,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from twinshelf.training.loop.whitening import fit_whitening
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+
 from twinshelf.training.losses.pair_losses import (
     ContrastiveConfig,
     CosineConfig,

@@ -1,6 +1,7 @@
 """The whole model, translated and not."""
 
 import torch
+
 from twinshelf.training.model.build import ModelConfig, build_model, compile_encoders
 from twinshelf.training.model.image_encoder import ImageEncoderConfig
 from twinshelf.training.model.text_encoder import ScratchTextConfig, scratch_architecture

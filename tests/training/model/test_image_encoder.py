@@ -3,6 +3,7 @@
 import pytest
 import timm
 import torch
+
 from twinshelf.training.model.image_encoder import (
     ImageEncoderConfig,
     build_image_encoder,

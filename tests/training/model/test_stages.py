@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from transformers import BertConfig, DistilBertConfig
+
 from twinshelf.training.model.image_encoder import ImageEncoderConfig, build_image_encoder
 from twinshelf.training.model.stages import enable_gradient_checkpointing, list_stages
 from twinshelf.training.model.text_encoder import TextEncoder, build_text_encoder

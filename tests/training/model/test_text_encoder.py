@@ -4,6 +4,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
+
 from twinshelf.training.model.text_encoder import (
     ScratchTextConfig,
     architecture_from_json,

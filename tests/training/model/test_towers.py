@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from twinshelf.training.model.build import ModelConfig, build_model
 from twinshelf.training.model.image_encoder import ImageEncoderConfig
 from twinshelf.training.model.text_encoder import ScratchTextConfig, scratch_architecture

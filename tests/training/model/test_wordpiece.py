@@ -1,6 +1,7 @@
 """The learnt vocabulary: both languages, numbers, and no unknown words."""
 
 import pytest
+
 from twinshelf.training.model.wordpiece import UNKNOWN, train_wordpiece
 
 TEXTS = ["Apple juice 500 ml", "Яблочный сок 500 мл", "Juice 1.5 l", "сок 250мл"] * 5

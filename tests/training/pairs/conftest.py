@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twinshelf.training.pairs.scorer import BoostingConfig
 
 from tests.training.pairs.made_pairs import make_pairs, write_pairs
+from twinshelf.training.pairs.scorer import BoostingConfig
 
 
 @pytest.fixture(scope="package")

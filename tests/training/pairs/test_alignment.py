@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from twinshelf.training.pairs.alignment import align_words, longest_run, word_similarity
 from twinshelf.training.pairs.pair_tokens import compact
 from twinshelf.training.pairs.statistics import TokenStatistics

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from twinshelf.training.pairs.blend import (
     NEURAL_SHARES,
     BlendedScorer,

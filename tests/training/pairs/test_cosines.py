@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+
+from tests.export.tiny_run import make_run
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.product_pair import PrecomputedProduct
 from twinshelf.training.catalogues.table import read_table
@@ -13,8 +15,6 @@ from twinshelf.training.pairs.cosines import compare_sides, compare_vectors, pai
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.texts import join_fields
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-
-from tests.export.tiny_run import make_run
 
 
 def unit(generator, *shape):

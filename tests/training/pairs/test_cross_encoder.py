@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.pairs.cross_encoder import CrossEncoder, CrossEncoderConfig, pair_text
 
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.pairs.cross_encoder import CrossEncoder, CrossEncoderConfig, pair_text
 
 PAIRS = make_pairs(24, seed=1)
 SIDES = [(pair.left, pair.right) for pair in PAIRS]

@@ -6,6 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+
+from tests.training.pairs.made_pairs import make_pairs
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.pairs.features import (
     Cosines,
@@ -15,8 +17,6 @@ from twinshelf.training.pairs.features import (
     pair_tokens,
 )
 from twinshelf.training.pairs.statistics import TokenStatistics
-
-from tests.training.pairs.made_pairs import make_pairs
 
 PAIRS = [(pair.left, pair.right) for pair in make_pairs(20, seed=1)]
 RECORDS = [record for pair in PAIRS for record in pair]

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.product_pair import ProductPair
 from twinshelf.training.pairs.held_out import HeldOutConfig, held_out_rows

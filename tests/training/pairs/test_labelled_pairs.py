@@ -7,13 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from twinshelf.training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
-from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
-from twinshelf.training.pairs.cosines import compare_vectors
-from twinshelf.training.pairs.features import feature_matrix
-from twinshelf.training.pairs.held_out import HeldOutConfig
-from twinshelf.training.pairs.labelled_pairs import read_pairs, read_training_pairs
-from twinshelf.training.pairs.statistics import TokenStatistics
 
 from tests.training.catalogues.ecup_tables import (
     IDS,
@@ -23,6 +16,13 @@ from tests.training.catalogues.ecup_tables import (
     write_tables,
 )
 from tests.training.pairs.made_ecup import make_ecup
+from twinshelf.training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
+from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
+from twinshelf.training.pairs.cosines import compare_vectors
+from twinshelf.training.pairs.features import feature_matrix
+from twinshelf.training.pairs.held_out import HeldOutConfig
+from twinshelf.training.pairs.labelled_pairs import read_pairs, read_training_pairs
+from twinshelf.training.pairs.statistics import TokenStatistics
 
 ONES = [[1.0] * PICTURE_SIZE]
 

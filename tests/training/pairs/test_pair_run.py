@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
 from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_run_id, open_mlflow
 from twinshelf.training.pairs.evaluate_pairs import main as evaluate
 from twinshelf.training.pairs.train_pairs import main as train

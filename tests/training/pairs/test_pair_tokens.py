@@ -1,6 +1,7 @@
 """Tokens of product texts."""
 
 import pytest
+
 from twinshelf.training.pairs.pair_tokens import (
     canonical_word,
     character_ngrams,

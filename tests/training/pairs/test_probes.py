@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from twinshelf.training.pairs.features import Cosines
 from twinshelf.training.pairs.probes import PROBES, PairProbe, read_probes, write_probes
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.pairs.records import ReceivedRecord, record_from_json, record_to_json
 

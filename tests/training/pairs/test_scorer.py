@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
+
+from tests.training.pairs.made_pairs import make_pairs
 from twinshelf.training.pairs.features import Cosines, feature_matrix, pair_tokens
 from twinshelf.training.pairs.scorer import BoostingConfig, PairScorer, best_threshold
 from twinshelf.training.pairs.statistics import TokenStatistics
-
-from tests.training.pairs.made_pairs import make_pairs
 
 TINY = BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2)
 

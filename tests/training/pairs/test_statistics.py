@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+
 from twinshelf.training.pairs.statistics import TokenStatistics
 
 DOCUMENTS = ["red tea cup", "red coffee cup cup", "чай зелёный", "red red red", "tea 500 g"]

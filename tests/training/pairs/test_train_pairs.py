@@ -9,6 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import average_precision_score
+
+from tests.export.tiny_run import make_run
+from tests.training.pairs.made_ecup import make_ecup
+from tests.training.pairs.made_pairs import make_pairs
+from tests.training.pairs.tiny_text_encoder import make_text_encoder
 from twinshelf.export.pair_scorer import publish_pair_scorer
 from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs
 from twinshelf.training.pairs.cross_encoder import CrossEncoderConfig
@@ -18,11 +23,6 @@ from twinshelf.training.pairs.probes import read_probes
 from twinshelf.training.pairs.train_pairs import main, train_pair_scorer
 from twinshelf.training.pairs.validation_scores import read_validation
 from twinshelf.training.quality.pair_estimate import main as estimate
-
-from tests.export.tiny_run import make_run
-from tests.training.pairs.made_ecup import make_ecup
-from tests.training.pairs.made_pairs import make_pairs
-from tests.training.pairs.tiny_text_encoder import make_text_encoder
 
 pytestmark = pytest.mark.usefixtures("quick_boosting")
 SIDES = [(pair.left, pair.right) for pair in make_pairs(20, seed=9)]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from twinshelf.training.preprocessing.image_cost import estimate_cost
 from twinshelf.training.preprocessing.image_header import read_image_header
 from twinshelf.training.preprocessing.images import decode_image

@@ -14,6 +14,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingSettings, Resize
 

@@ -5,8 +5,6 @@ import time
 
 import pytest
 from PIL import Image
-from twinshelf.training.preprocessing.image_header import is_known_format, read_image_header
-from twinshelf.training.preprocessing.settings import PreprocessingError
 
 from tests.training.preprocessing.costly_photos import (
     MANY_PARTS,
@@ -16,6 +14,8 @@ from tests.training.preprocessing.costly_photos import (
     png_file,
 )
 from tests.training.preprocessing.golden import draw_photo, encode, with_orientation
+from twinshelf.training.preprocessing.image_header import is_known_format, read_image_header
+from twinshelf.training.preprocessing.settings import PreprocessingError
 
 FILES = {
     "jpeg": encode(draw_photo(70, 31), "JPEG"),

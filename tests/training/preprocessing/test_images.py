@@ -11,8 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from twinshelf.training.preprocessing.images import decode_image, decode_images
-from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
 
 from tests.training.preprocessing.costly_photos import BOMBS, animated_webp, png_chunk, png_file
 from tests.training.preprocessing.golden import (
@@ -22,6 +20,8 @@ from tests.training.preprocessing.golden import (
     settings_for,
     with_orientation,
 )
+from twinshelf.training.preprocessing.images import decode_image, decode_images
+from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
 
 SETTINGS = settings_for("pad")
 GOLDEN = list(load_golden())

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 

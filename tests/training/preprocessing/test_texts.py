@@ -4,6 +4,7 @@ import random
 import unicodedata
 
 import pytest
+
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.texts import (
     MAX_RAW_CHARACTERS,

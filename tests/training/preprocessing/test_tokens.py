@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 

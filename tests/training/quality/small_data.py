@@ -10,6 +10,7 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
+
 from twinshelf.training.quality.places import Command
 
 KINDS = {"Shirts": "red", "Shoes": "green", "Watches": "blue"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
 from twinshelf.training.quality.class_tables import main, split_by_category

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from twinshelf.training.quality.__main__ import build_parser, main
 from twinshelf.training.quality.places import Command
 

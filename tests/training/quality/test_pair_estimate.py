@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_recall_curve
+
 from twinshelf.training.quality.pair_estimate import estimate_f1
 
 

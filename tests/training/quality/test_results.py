@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from twinshelf.training.quality.results import Measurement, RowResult, markdown_table
 
 

@@ -6,12 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from twinshelf.training.catalogues import prepare
-from twinshelf.training.categories.__main__ import build_parser as categories_parser
-from twinshelf.training.config import read_config
-from twinshelf.training.evaluation import __main__ as evaluate
-from twinshelf.training.quality.places import Command, Places
-from twinshelf.training.quality.runner import ROWS, Conduct, collect_results, run_row, save_table
 
 from tests.training.quality.small_data import (
     run_here,
@@ -21,6 +15,12 @@ from tests.training.quality.small_data import (
     write_pairs,
     write_sports,
 )
+from twinshelf.training.catalogues import prepare
+from twinshelf.training.categories.__main__ import build_parser as categories_parser
+from twinshelf.training.config import read_config
+from twinshelf.training.evaluation import __main__ as evaluate
+from twinshelf.training.quality.places import Command, Places
+from twinshelf.training.quality.runner import ROWS, Conduct, collect_results, run_row, save_table
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from twinshelf.training.quality.stamps import digest_inputs, is_stamped, remove_stamp, write_stamp
 
 

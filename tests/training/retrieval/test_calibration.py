@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+
 from twinshelf.training.retrieval.calibration import Calibration, Curve, fit_curve, fit_threshold
 
 METHODS = ("platt", "isotonic")

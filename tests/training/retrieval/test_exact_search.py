@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
+
+from tests.training.retrieval.test_embeddings import unit_rows
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Retrieval, rank_items, retrieve
 from twinshelf.training.retrieval.relevance import pairs_by_group
-
-from tests.training.retrieval.test_embeddings import unit_rows
 
 QUERY_COUNT, GALLERY_COUNT = 23, 41
 ONE_ROW_BYTES = 4 * GALLERY_COUNT

@@ -15,6 +15,7 @@ from torchmetrics.functional.retrieval import (
     retrieval_precision,
     retrieval_recall,
 )
+
 from twinshelf.training.retrieval import metrics
 from twinshelf.training.retrieval.metrics import RelevantRanks
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from twinshelf.training.retrieval.relevance import pairs_by_group, rows_of_same_product
 
 

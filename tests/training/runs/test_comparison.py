@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+
 from twinshelf.training.runs.comparison import best_columns, comparison_tables, read_run
 from twinshelf.training.runs.environment import record_environment
 

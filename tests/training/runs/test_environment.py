@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
 from twinshelf.training.runs import environment
 from twinshelf.training.runs.environment import read_environments, record_environment
 

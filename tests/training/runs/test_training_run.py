@@ -6,14 +6,14 @@ import shutil
 import pytest
 import torch
 from transformers import BertConfig, BertModel
+
+from tests.training.small_catalogue import small_config, write_small_catalogue
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.config import read_config, recipe_names
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.runs.training_run import train
 from twinshelf.training.train import main
-
-from tests.training.small_catalogue import small_config, write_small_catalogue
 
 
 @pytest.fixture(scope="module")

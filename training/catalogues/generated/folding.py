@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
+
 from twinshelf.training.catalogues.generated.assortment import Item
 from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, Point, mixed
 from twinshelf.training.catalogues.generated.printed_labels import draw_back, draw_label

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import PIL
 from PIL import Image
+
 from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
 from twinshelf.training.catalogues.generated.packaging import draw_package

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
 from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 Array = npt.NDArray[np.floating]

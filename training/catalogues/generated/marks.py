@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from PIL import ImageDraw
+
 from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 WHITE: Colour = (255, 255, 255)

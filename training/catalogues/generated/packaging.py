@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
 from twinshelf.training.catalogues.generated.assortment import Item
 from twinshelf.training.catalogues.generated.folding import draw_box, draw_carton
 from twinshelf.training.catalogues.generated.lathe import Body, Lid, wrap_print

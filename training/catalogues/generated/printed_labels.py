@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+
 from twinshelf.training.catalogues.generated.assortment import Item
 from twinshelf.training.catalogues.generated.marks import (
     BLACK,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
 from twinshelf.training.catalogues.generated.folding import perspective
 from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, mixed
 from twinshelf.training.catalogues.generated.printed_labels import load_font, write_in

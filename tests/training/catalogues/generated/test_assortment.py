@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import fields
 
 import pytest
+
 from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from twinshelf.training.catalogues.generated.generator import STAMP, generate_catalogue
 from twinshelf.training.catalogues.product import Product
 

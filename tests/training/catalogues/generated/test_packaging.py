@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+
 from twinshelf.training.catalogues.generated.assortment import (
     LAYOUTS,
     ORNAMENTS,

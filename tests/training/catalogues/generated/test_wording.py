@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
 from twinshelf.training.catalogues.generated.vocabulary import LITRES, Size
 from twinshelf.training.catalogues.generated.wording import word_canonically, word_offer
