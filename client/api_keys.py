@@ -16,7 +16,7 @@ _SECRET_BYTES: Final = 32
 _KEY_ID_BYTES: Final = 4
 
 
-class ApiKeyError(Exception):
+class ApiKeyError(ValueError):
     """What was asked of the keys cannot be done; the message says why."""
 
 

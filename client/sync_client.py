@@ -1,6 +1,6 @@
 """The client for ordinary code: one object, one channel, safe to share between threads.
 
-with TwinshelfClient("127.0.0.1:50051") as client:
+with Client("127.0.0.1:50051") as client:
     result = client.match(Offer(title="Arabica coffee beans 1 kg"))
 """
 
@@ -42,7 +42,23 @@ from twinshelf.v1 import (
 Response = TypeVar("Response")
 
 
-class TwinshelfClient:
+def open_channel(address: str, tls: ClientTls | None) -> grpc.Channel:
+    """Makes a channel; the service is reached at the first call.
+
+    Args:
+        address: host:port of the service.
+        tls: How to speak TLS; None speaks in clear.
+
+    Raises:
+        ValueError: If a file of TLS cannot be used.
+    """
+    if tls is None:
+        return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    options = CHANNEL_OPTIONS + tls.channel_options
+    return grpc.secure_channel(address, channel_credentials(tls), options=options)
+
+
+class Client:
     """Speaks to one matching service.
 
     Every method raises `client.errors.TwinshelfError` or one of its kinds. Each takes `timeout_s`,
@@ -77,17 +93,11 @@ class TwinshelfClient:
         self.address = address
         self._terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
         self._metadata = call_metadata(api_key, address=address, tls=tls)
-        self._channel = (
-            grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-            if tls is None
-            else grpc.secure_channel(
-                address, channel_credentials(tls), options=CHANNEL_OPTIONS + tls.channel_options
-            )
-        )
+        self._channel = open_channel(address, tls)
         self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
 
-    def __enter__(self) -> TwinshelfClient:
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(
@@ -143,13 +153,10 @@ class TwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
         """
-        rows = self._terms.rows(match_method(options), timeout_s)
         return SyncStream(
             lambda requests: self._matching.MatchProducts(requests, metadata=self._metadata),
-            rows,
+            self._terms.listening(match_method(options), timeout_s),
             offers,
-            address=self.address,
-            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     def upsert(
@@ -166,13 +173,10 @@ class TwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing product is an answer.
         """
-        rows = self._terms.rows(upsert_method(), timeout_s)
         return SyncStream(
             lambda requests: self._catalog.UpsertProducts(requests, metadata=self._metadata),
-            rows,
+            self._terms.listening(upsert_method(), timeout_s),
             products,
-            address=self.address,
-            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     def get(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:

@@ -12,7 +12,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 import twinshelf.training.pairs
 from twinshelf.export.configurations import pin_version
-from twinshelf.export.vendored import copy_sources
+from twinshelf.export.repository import copy_sources
 from twinshelf.training.pairs.features import cosine_count
 
 FEATURES_MODEL, CLASSIFIER_MODEL, SCORER_MODEL = "pair_features", "pair_classifier", "pair_scorer"

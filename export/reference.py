@@ -23,6 +23,10 @@ class TorchReference:
         self._settings, self._tokenizer = encoder.settings, encoder.tokenizer
         self._model = encoder.model.eval()
 
+    def reads(self, text: str) -> bool:
+        """Says whether anything of a text is left to embed; an empty one is read as such."""
+        return not text or bool(self._tokenizer.encode([text]).has_text[0])
+
     @torch.inference_mode()
     def encode_photos(self, photos: Sequence[bytes]) -> Tensors:
         """Embeds B photos: `PIXELS` uint8 (B, 3, S, S), `IMAGE_EMBEDDING` float32 (B, D)."""

@@ -20,6 +20,8 @@ from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.access.transport import ServerTls, server_credentials
 from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.upkeep import UpkeepSettings
 from twinshelf.server.config import MIB, ServerConfig
 from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.services.admission import Admission, AdmissionSettings
@@ -203,7 +205,11 @@ def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
         metrics=metrics,
     )
     parts = _Parts(
-        catalogue=Catalogue(config.catalogue, reader_count=config.reader_count),
+        catalogue=SqliteCatalogue(
+            config.catalogue,
+            reader_count=config.reader_count,
+            upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
+        ),
         health=HealthServicer((OVERALL, MATCHING_SERVICE, CATALOG_SERVICE)),
         intake=intake,
         admission=admission,
@@ -228,6 +234,7 @@ def _track(parts: _Parts) -> None:
     track(Tracked.WAITING_COUNT, lambda: parts.admission.waiting_count)
     track(Tracked.INDEX_SIZE, lambda: parts.catalogue.indexed_vector_count)
     track(Tracked.PRODUCT_COUNT, lambda: parts.catalogue.product_count)
+    track(Tracked.LIVE_RECALL, lambda: parts.catalogue.live_recall)
 
 
 def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerInterceptor]:

@@ -151,6 +151,16 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             encoder=encoder_info(contract) if contract else None,
             embedding_dimension=contract.dimension if contract else 0,
             change_sequence=stats.change_sequence,
+            damaged_product_count=stats.damaged_product_count,
+        )
+
+    async def Snapshot(  # noqa: N802 - the name is the proto's
+        self, request: pb.SnapshotRequest, context: grpc.aio.ServicerContext
+    ) -> pb.SnapshotResponse:
+        """Writes a snapshot of the search index."""
+        report = await self._catalogue.snapshot()
+        return pb.SnapshotResponse(
+            vector_count=report.vector_count, change_sequence=report.change_sequence
         )
 
     def _note(

@@ -59,6 +59,7 @@ def match_from_hit(hit: Hit) -> product_pb2.Match:
         product=product_from_stored(hit.product),
         score=hit.ranked.score,
         probability=hit.ranked.probability,
+        is_match=hit.ranked.is_match,
         pattern=modality_pattern(hit.ranked.pattern),
         image_score=hit.ranked.image_score,
         text_score=hit.ranked.text_score,

@@ -47,4 +47,4 @@ def _decoding_cost(photo: bytes) -> float:
         width, height = imagesize.get(io.BytesIO(photo), exif_rotation=False)
     except Exception:  # a broken header: it will be refused before anything is decoded
         return 0.0
-    return max(0, width) * max(0, height) / 1e6 * cost_per_megapixel
+    return float(max(0, width) * max(0, height) / 1e6 * cost_per_megapixel)

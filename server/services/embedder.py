@@ -15,6 +15,7 @@ from typing import Any
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import Encoder, EncoderInput
+from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
     EncoderChangedError,
     EncoderUnavailableError,
@@ -98,9 +99,9 @@ class Embedder:
             with self._metrics.stage("encode"):
                 answer = await self._wait_for(job)
             if isinstance(answer, InvalidRequestError):
-                raise InvalidRequestError(
-                    answer.message, field=f"{path}.{answer.field}", facts=answer.facts
-                )
+                # A text is of several fields: the message that holds them is named.
+                field = f"{path}.image" if answer.field == Pattern.IMAGE.key else path
+                raise InvalidRequestError(answer.message, field=field, facts=answer.facts)
             if isinstance(answer, TwinshelfError):
                 raise answer
             yield answer

@@ -97,6 +97,8 @@ class Matcher:
                 weights=weights,
                 match_count=options.match_count,
                 min_probability=options.min_probability,
+                match_prior=options.match_prior or contract.match_probability.match_prior,
+                target_precision=options.target_precision,
                 contract=contract,
                 skip_count=options.skip_count,
             )

@@ -66,6 +66,7 @@ def _response(result: MatchResult) -> pb.MatchProductResponse:
     following = result.page.next_skip_count
     return pb.MatchProductResponse(
         matches=[match_from_hit(hit) for hit in result.page.hits],
+        no_match_probability=result.page.no_match_probability,
         pattern=modality_pattern(result.embedding.pattern),
         encoder=encoder_info(result.contract),
         next_page_token="" if following is None else page_token(str(following)),

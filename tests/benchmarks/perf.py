@@ -32,7 +32,7 @@ from tests.benchmarks.perf_input import TENSORS, read_products, write_input
 from twinshelf.client.demo.services import RunningServices, triton_service
 from twinshelf.client.demo.signals import StopRequestedError, stop_requests
 from twinshelf.client.demo.steps import DemoError
-from twinshelf.client.product_file import ProductFileError
+from twinshelf.client.files.rows import ProductFileError
 
 PREPARED = Path(".cache/data")
 UNSTEADY_NOTE = (

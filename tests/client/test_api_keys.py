@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def wanted(**fields: object) -> access_pb2.ApiKey:
+def wanted(**fields: Any) -> access_pb2.ApiKey:
     return access_pb2.ApiKey(scope=access_pb2.ACCESS_SCOPE_WRITE, label="shop", **fields)
 
 

@@ -68,12 +68,12 @@ def send(channel: grpc.Channel, call: GeneratedCall) -> tuple[str, list[bytes]]:
     answers: list[bytes] = []
     try:
         if call.method.client_streaming:
-            rpc = channel.stream_stream(call.path)
-            for answer in rpc(iter(call.payloads), timeout=CALL_TIMEOUT_S):
+            stream: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(call.path)
+            for answer in stream(iter(call.payloads), timeout=CALL_TIMEOUT_S):
                 answers.append(answer)
         else:
-            rpc = channel.unary_unary(call.path)
-            answers.append(rpc(call.payloads[0], timeout=CALL_TIMEOUT_S))
+            unary: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(call.path)
+            answers.append(unary(call.payloads[0], timeout=CALL_TIMEOUT_S))
     except grpc.RpcError as error:
         return error.code().name, answers
     return "OK", answers

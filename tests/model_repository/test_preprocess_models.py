@@ -104,6 +104,21 @@ def test_every_broken_photo_of_a_request_is_named_by_its_row(
     assert third.startswith("4: image has 39.7 megapixels (6300 x 6300) as an animated WebP")
 
 
+def test_a_text_of_which_no_known_token_is_left_is_refused_by_its_row(
+    client: InferenceServerClient,
+) -> None:
+    rows = [text.encode() for text in ("tea", "<p>&nbsp;</p>", "", "日本語 | 語")]
+    with pytest.raises(InferenceServerException) as caught:
+        infer(client, "text_preprocess", TEXT=as_bytes(rows))
+
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+    expected = (
+        "row 1: TEXT must hold words that the encoder knows, got '<p>&nbsp;</p>'; "
+        "row 3: TEXT must hold words that the encoder knows, got '日本語 | 語'"
+    )
+    assert caught.value.message().endswith(expected)
+
+
 def test_every_bad_text_of_a_request_is_named_by_its_row(client: InferenceServerClient) -> None:
     with pytest.raises(InferenceServerException) as caught:
         infer(client, "text_preprocess", TEXT=as_bytes([b"tea", b"\xff\xfe", b"cup", b"\xc3"]))

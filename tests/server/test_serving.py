@@ -159,6 +159,7 @@ async def test_triton_may_go_and_come_back_with_another_encoder_without_a_restar
     await encoder.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_program_serves_a_model_repository_and_stops_on_a_signal(
     tmp_path: Path, number: signal.Signals
@@ -209,3 +210,17 @@ async def start_program(folder: Path, *arguments: str) -> asyncio.subprocess.Pro
         env={**os.environ, "TWINSHELF_CATALOGUE": str(folder / "catalogue")},
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def test_health_ends_when_the_files_of_the_catalogue_vanish(
+    channel: grpc.aio.Channel, config: ServerConfig
+) -> None:
+    await upsert(channel, [Product(product_id="p", title="mug")])
+    await wait_for_health(channel, SERVING)
+    (config.catalogue / "catalogue.sqlite").unlink()
+    await wait_for_health(channel, NOT_SERVING)
+    (answer,) = await upsert(channel, [Product(product_id="q", title="mug")])
+    assert answer.error.code == grpc.StatusCode.DATA_LOSS.value[0]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await match(channel, title="mug")
+    assert error_info(caught.value).reason == "CATALOGUE_DAMAGED"

@@ -69,7 +69,7 @@ async def draw(
         for kind in KINDS
     ]
     async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-        method = channel.unary_unary(MATCH)
+        method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(MATCH)
         good = [
             MatchCall(way="", body=body, expected=_best(await method(body, timeout=PATIENCE_S)))
             for body in bodies
@@ -93,7 +93,7 @@ async def run_unary(address: str, calls: Sequence[MatchCall], concurrency: int) 
 
     async def caller() -> None:
         async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-            method = channel.unary_unary(MATCH)
+            method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(MATCH)
             while not tally.lost_count and (call := next(left, None)) is not None:
                 start_s = time.monotonic()
                 try:
@@ -131,7 +131,9 @@ async def _stream(channel: grpc.aio.Channel, calls: Sequence[MatchCall], tally: 
     owed = dict(enumerate(calls))
     timeout_s = PATIENCE_S + len(calls) * 0.5
     try:
-        async for answer in channel.stream_stream(MATCH_STREAM)(requests(), timeout=timeout_s):
+        stream: grpc.aio.StreamStreamMultiCallable[bytes, bytes]
+        stream = channel.stream_stream(MATCH_STREAM)
+        async for answer in stream(requests(), timeout=timeout_s):
             message = matching_service_pb2.MatchProductsResponse.FromString(answer)
             call = owed.pop(int(message.request_id))
             if message.HasField("error"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final, Literal, get_args
 
 import grpc
@@ -11,7 +12,9 @@ import numpy as np
 from PIL import Image
 
 from tests.soak.deployment import PROJECT
-from twinshelf.client.product_file import ProductFile
+from twinshelf.client.file_products import product_of
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import PREPARED_OPTIONS, ProductFiles
 from twinshelf.client.records import Product
 from twinshelf.v1 import (
     catalog_service_pb2,
@@ -32,8 +35,9 @@ def read_products(table: str, count: int) -> list[Product]:
     path = PREPARED / f"{table}.parquet"
     if not path.is_file():
         return draw_products(count, seed=len(table))
-    rows = (row.product for row in ProductFile(path).rows())
-    return [product for product in rows if product and product.image][:count]
+    rows = ProductFiles([path], PREPARED_OPTIONS).rows()
+    shown = (row for row in rows if isinstance(row, ProductRow) and row.main_photo is not None)
+    return [product_of(row) for row in islice(shown, count)]
 
 
 def draw_products(count: int, seed: int) -> list[Product]:

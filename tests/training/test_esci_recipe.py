@@ -12,8 +12,10 @@ from twinshelf.training import train
 from twinshelf.training.catalogues import prepare
 from twinshelf.training.evaluation import __main__ as evaluate
 
-UNTRAINED = ("--optimizer.text_rate=0", "--optimizer.head_rate=1e-9", "--loop.epoch_count=1")
-TRAINED = ("--optimizer.text_rate=5e-3", "--loop.epoch_count=16")
+pytestmark = pytest.mark.slow
+
+UNTRAINED = ("--optimizer.text_lr=0", "--optimizer.head_lr=1e-9", "--loop.epoch_count=1")
+TRAINED = ("--optimizer.text_lr=5e-3", "--loop.epoch_count=16")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinshelf.training.catalogues.product import BadRow, Product
+from twinshelf.client.files.rows import BadRow
+from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.product_pair import ProductPair
 
 _COLUMN = re.compile(r"COL (\S+) VAL ?(.*?)(?=(?:^|\s)COL \S+ VAL|$)", re.DOTALL)

@@ -5,32 +5,39 @@ Run: python -m twinshelf.training.catalogues.prepare --data generated --out .cac
 
 from __future__ import annotations
 
-import argparse
 import csv
 import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from twinshelf.training.atomic_file import write_whole, written_whole
+from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
+from twinshelf.client.files.rows import BadRow, TableForm
 from twinshelf.training.catalogues.esci import LOCALES, read_esci_tables
 from twinshelf.training.catalogues.fashion import read_fashion
 from twinshelf.training.catalogues.generated.generator import generate_catalogue
 from twinshelf.training.catalogues.grocery import read_grocery
 from twinshelf.training.catalogues.kazanexpress import read_kazanexpress
-from twinshelf.training.catalogues.product import BadRow
-from twinshelf.training.catalogues.reading import MatchingData, checked, split_by_group
+from twinshelf.training.catalogues.reading import MatchingData, checked
 from twinshelf.training.catalogues.shopee import read_shopee
+from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.catalogues.sports import read_sports
-from twinshelf.training.catalogues.table import parse_column_mapping, read_table, write_table
+from twinshelf.training.catalogues.table import make_product, write_table
+from twinshelf.training.command_line import read_command_line
+from twinshelf.training.files import atomic_write, write_atomically
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 BAD_ROWS = "bad_rows.csv"
 SUMMARY = "data.json"
+# Photos that a table of one's own names, read or not: when one changes, so do the tables.
+PHOTO_LIST = "photos.txt"
 TABLES = ("train", "queries", "gallery")
 SHOWN_BAD_ROW_COUNT = 10
+PLACES = ("data_dir", "out")  # what of a source is a place of this machine
 Reader = Callable[[Path, PreprocessingSettings, int], MatchingData]
 
 
@@ -52,23 +59,51 @@ PUBLISHED: Mapping[str, Reader] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Which data set is read, and how.
+    """Reads a data set into train.parquet, queries.parquet and gallery.parquet.
+
+    Tables of one's own: see `twinshelf index --help`.
 
     Attributes:
-        data: "generated", a name of `PUBLISHED`, or a CSV or Parquet file of one's own.
+        data: "generated", a published data set (grocery, fashion, shopee, sports, kazanexpress,
+            esci, esci-us, esci-es, esci-jp), or a table or a folder of photos of one's own.
         data_dir: Folder of the data set; for the generated one, where its pictures go.
-        columns: Mapping of a file's columns, such as "title=name,images=photo".
+        columns: Columns of a table of one's own, such as title=name,images=photo.
+        delimiter: Character between the cells of a text table; default: found.
+        encoding: Encoding of a text table; default: found.
+        no_header: The first row names no columns: they are 1, 2, ...
+        image_root: Folder in which photos may lie, besides that of the table.
+        out: Target folder; default: .cache/data/NAME.
         product_count: Products of the generated catalogue.
         offers_per_product: Rows of each generated product, its maker's included.
         seed: Seed of the generated catalogue and of the split.
+
+    Raises:
+        ValueError: If a value is out of range.
     """
 
-    data: str
+    data: str = "generated"
     data_dir: Path | None = None
     columns: str = ""
+    delimiter: str = ""
+    encoding: str = ""
+    no_header: bool = False
+    image_root: str = ""
+    out: Path | None = None
     product_count: int = 300
     offers_per_product: int = 8
     seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        read_column_mapping(self.columns)
+        for name in ("product_count", "offers_per_product"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+
+    @property
+    def folder(self) -> Path:
+        """Target folder."""
+        return self.out or Path(".cache/data") / Path(self.data).stem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +117,8 @@ class Summary:
         gallery_count: Catalogue products.
         bad_row_count: Rows that were left out.
         first_bad_rows: The first of them, each with its reason.
+        findings: What else could not be read, though its rows stand: counts, in sentences.
         sha256: Digest over the three tables.
-        inputs: Digest of what they were made from: options, code, and lists of the data set.
     """
 
     source: dict[str, str | int]
@@ -92,16 +127,12 @@ class Summary:
     gallery_count: int
     bad_row_count: int
     first_bad_rows: list[str]
+    findings: list[str]
     sha256: str
-    inputs: str
 
 
-def read_data(source: Source, out: Path) -> MatchingData:
+def read_data(source: Source) -> MatchingData:
     """Reads a data set, checks every row and splits it.
-
-    Args:
-        source: Which one.
-        out: Folder of the generated pictures, unless the source names one.
 
     Raises:
         FileNotFoundError: If a file of the data set is missing.
@@ -112,7 +143,7 @@ def read_data(source: Source, out: Path) -> MatchingData:
         raise ValueError(f"--columns is for tables of one's own, not for {source.data}")
     if source.data == "generated":
         rows = generate_catalogue(
-            source.data_dir or out,
+            source.data_dir or source.folder,
             product_count=source.product_count,
             offers_per_product=source.offers_per_product,
             seed=source.seed,
@@ -123,27 +154,22 @@ def read_data(source: Source, out: Path) -> MatchingData:
     if source.data_dir is not None:
         raise ValueError("--data-dir is for data sets known by name, not for a table")
     table = Path(source.data)
-    if table.suffix == "":
+    if table.suffix == "" and not table.exists():
         raise ValueError(
-            f"--data must be generated, {', '.join(PUBLISHED)} or a .csv or .parquet file, "
+            f"--data must be generated, {', '.join(PUBLISHED)}, or a table or a folder of photos, "
             f"got {source.data!r}"
         )
-    products = read_table(table, parse_column_mapping(source.columns))
-    return split_by_group(checked(products, settings, source=table.name), source.seed)
+    return _read_own_table(table, source, settings)
 
 
-def prepare(source: Source, out: Path) -> Summary:
-    """Reads a data set into `out`: the three tables, `bad_rows.csv` and `data.json`.
-
-    Args:
-        source: Which data set.
-        out: Target folder; made when missing.
+def prepare(source: Source) -> Summary:
+    """Writes the three tables of a data set, `bad_rows.csv` and `data.json` into its target folder.
 
     Raises:
         FileNotFoundError: If a file of the data set is missing.
         ValueError: If the data set cannot be read, or no row of it can be used.
     """
-    data = read_data(source, out)
+    data, out = read_data(source), source.folder
     if not data.gallery or not data.train:
         first = f"; the first: {data.bad_rows[0]}" if data.bad_rows else ""
         raise ValueError(f"no usable row in {source.data}, {len(data.bad_rows)} bad ones{first}")
@@ -151,75 +177,55 @@ def prepare(source: Source, out: Path) -> Summary:
         write_table(out / f"{name}.parquet", getattr(data, name))
     _write_bad_rows(out / BAD_ROWS, data.bad_rows)
     summary = Summary(
-        source={name: value for name, value in asdict(source).items() if name != "data_dir"},
+        source={name: value for name, value in asdict(source).items() if name not in PLACES},
         train_count=len(data.train),
         query_count=len(data.queries),
         gallery_count=len(data.gallery),
         bad_row_count=len(data.bad_rows),
         first_bad_rows=[str(row) for row in data.bad_rows[:SHOWN_BAD_ROW_COUNT]],
+        findings=list(data.findings),
         sha256=_digest_tables(out),
-        inputs=_digest_inputs(source),
     )
     text = json.dumps(asdict(summary), indent=2, ensure_ascii=False)
-    write_whole(out / SUMMARY, text + "\n")
+    write_atomically(out / SUMMARY, text + "\n")
     return summary
-
-
-def find_prepared(source: Source, out: Path) -> Summary | None:
-    """Returns the summary of an earlier equal call whose tables are still there.
-
-    A data set with bad rows is always read again: its user may have mended them.
-    """
-    try:
-        summary = Summary(**json.loads((out / SUMMARY).read_text(encoding="utf-8")))
-        is_same = summary.inputs == _digest_inputs(source) and summary.sha256 == _digest_tables(out)
-    except (OSError, ValueError, TypeError):
-        return None
-    return summary if is_same and summary.bad_row_count == 0 else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prepares a data set as the command line says; returns the exit status."""
-    options = _build_parser().parse_args(arguments)
-    source = Source(
-        data=options.data,
-        data_dir=options.data_dir,
-        columns=options.columns,
-        product_count=options.product_count,
-        offers_per_product=options.offers_per_product,
-        seed=options.seed,
-    )
-    out: Path = options.out or Path(".cache/data") / Path(options.data).stem
-    summary = None if options.force else find_prepared(source, out)
+    source = read_command_line(Source, "twinshelf.training.catalogues.prepare", arguments)
     try:
-        summary = summary or prepare(source, out)
+        summary = prepare(source)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stdout.write(_format_summary(summary, out))
+    sys.stdout.write(_format_summary(summary, source.folder))
     return 0
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m twinshelf.training.catalogues.prepare",
-        description="Read a data set into train.parquet, queries.parquet and gallery.parquet.",
-        epilog="Columns of one's own table: see training/catalogues/table.py.",
+def _read_own_table(table: Path, source: Source, settings: PreprocessingSettings) -> MatchingData:
+    out = source.folder
+    options = ReadOptions(
+        columns=read_column_mapping(source.columns),
+        form=TableForm(
+            delimiter=source.delimiter, encoding=source.encoding, has_header=not source.no_header
+        ),
+        image_root=Path(source.image_root) if source.image_root else None,
     )
-    known = f"generated (default), {', '.join(PUBLISHED)}, or a CSV or Parquet file"
-    parser.add_argument("--data", default="generated", help=known)
-    parser.add_argument("--data-dir", type=Path, help="folder of the data set")
-    parser.add_argument("--columns", default="", help="columns of a table: title=name,images=photo")
-    parser.add_argument("--out", type=Path, help="target folder (default: .cache/data/NAME)")
-    parser.add_argument(
-        "--product-count", type=int, default=300, help="generated products (default: 300)"
-    )
-    parser.add_argument(
-        "--offers-per-product", type=int, default=8, help="rows of each of them (default: 8)"
-    )
-    parser.add_argument("--seed", type=int, default=42, help="seed (default: 42)")
-    parser.add_argument("--force", action="store_true", help="read again what did not change")
-    return parser
+    files = ProductFiles([table], options)
+    rows = list(files.rows())
+    photos = {
+        str(photo.path or table.parent / photo.name)
+        for row in rows
+        if isinstance(row, ProductRow)
+        for photo in row.photos
+        if photo.name and not photo.is_url
+    }
+    write_atomically(out / PHOTO_LIST, "\n".join(sorted(photos)))
+    offers = (row if isinstance(row, BadRow) else make_product(row, out / "photos") for row in rows)
+    found = checked(offers, settings, source=table.name, findings=files.findings)
+    data = split_by_group(found, source.seed)
+    return replace(data, findings=tuple(files.findings.sentences()))
 
 
 def _require_folder(source: Source) -> Path:
@@ -230,26 +236,6 @@ def _require_folder(source: Source) -> Path:
     return source.data_dir
 
 
-def _digest_inputs(source: Source) -> str:
-    """Names what the tables depend on: the options, the code that reads, and the lists it reads."""
-    digest = hashlib.sha256(repr(source).encode())
-    package = Path(__file__).parents[1]
-    for room in ("catalogues", "preprocessing"):
-        for path in sorted((package / room).glob("*.py")):
-            digest.update(path.read_bytes())
-    lists = [Path(source.data)] if Path(source.data).is_file() else []
-    if source.data_dir is not None and source.data != "generated":
-        lists += sorted(
-            path
-            for ending in ("csv", "txt", "parquet")
-            for path in source.data_dir.glob(f"*.{ending}")
-        )
-    for path in lists:
-        state = path.stat()
-        digest.update(f"{path.absolute()} {state.st_size} {state.st_mtime_ns}".encode())
-    return digest.hexdigest()
-
-
 def _digest_tables(out: Path) -> str:
     digest = hashlib.sha256()
     for name in TABLES:
@@ -258,7 +244,7 @@ def _digest_tables(out: Path) -> str:
 
 
 def _write_bad_rows(path: Path, bad_rows: Sequence[BadRow]) -> None:
-    with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("source", "row_number", "reason"))
         writer.writerows((row.source, row.row_number, row.reason) for row in bad_rows)
@@ -271,6 +257,7 @@ def _format_summary(summary: Summary, out: Path) -> str:
     ]
     if not summary.query_count:
         lines.append("no row shares its group with another: nothing can be matched or evaluated")
+    lines += [f"  {sentence}" for sentence in summary.findings]
     lines += [f"  bad: {row}" for row in summary.first_bad_rows]
     if summary.bad_row_count > len(summary.first_bad_rows):
         lines.append(f"  all of them in {out / BAD_ROWS}")

@@ -47,21 +47,3 @@ class Product:
             raise ValueError("product_id must not be empty")
         if self.price is not None and not (math.isfinite(self.price) and self.price >= 0):
             raise ValueError(f"price must be zero or more, got {self.price}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BadRow:
-    """A row of a data set that could not be read.
-
-    Attributes:
-        source: File or folder it came from.
-        row_number: Number of the row, counted from 1, the header of a table not counted.
-        reason: What was wrong and what was expected, as one sentence without a full stop.
-    """
-
-    source: str
-    row_number: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.source}, row {self.row_number}: {self.reason}"

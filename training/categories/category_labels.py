@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.training.evaluation.category_vote import weighted_f1
-from twinshelf.training.evaluation.embedded import EmbeddedProducts
+from twinshelf.training.categories.category_config import LabelField
+from twinshelf.training.evaluation.category_vote import UNKNOWN, Ints, weighted_f1
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-LabelField = Literal["category", "group"]
-
-UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +60,9 @@ class Predictions:
     numbers: Ints
     margins: Floats
 
-    def rows(self, selection: npt.NDArray[np.bool_]) -> Predictions:
-        """Returns the selected queries."""
-        return Predictions(numbers=self.numbers[selection], margins=self.margins[selection])
-
 
 def labels_of(products: EmbeddedProducts, field: LabelField) -> tuple[str, ...]:
-    """Returns what is to be predicted of each product; "" where it is not known.
-
-    Raises:
-        ValueError: If the field is not a label.
-    """
-    if field not in get_args(LabelField):
-        raise ValueError(f"label must be one of {get_args(LabelField)}, got {field!r}")
+    """Returns what is to be predicted of each product; "" where it is not known."""
     return products.categories if field == "category" else products.groups
 
 
@@ -87,9 +74,14 @@ def score_predictions(actual: Sequence[str], predictions: Predictions, labels: L
         predictions: What was predicted.
         labels: The labels.
     """
-    return weighted_f1(actual, predicted_names(predictions, labels))
+    numbers = labels.numbers(actual)
+    missed = UNKNOWN - 1  # no prediction, not even an unknown label, is this one
+    return weighted_f1(np.where(numbers == UNKNOWN, missed, numbers), predictions.numbers)
 
 
-def predicted_names(predictions: Predictions, labels: Labels) -> list[str]:
-    """Returns the predicted label of each query; "" for none."""
-    return [labels.names[number] if number >= 0 else "" for number in predictions.numbers.tolist()]
+def right_rows(
+    actual: Sequence[str], predictions: Predictions, labels: Labels
+) -> npt.NDArray[np.bool_]:
+    """Returns whether each prediction is right, bool (Q,)."""
+    numbers = labels.numbers(actual)
+    return (numbers == predictions.numbers) & (numbers != UNKNOWN)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,8 +15,9 @@ from rich.text import Text
 
 from twinshelf.training.categories.abstention import Abstention
 from twinshelf.training.evaluation.intervals import Estimate
+from twinshelf.training.runs.figures import figure_text
 
-Method = Literal["knn", "mlp"]
+RESULTS = "categories.json"
 METHOD_TITLES: Mapping[str, str] = {"knn": "nearest neighbours", "mlp": "network"}
 
 
@@ -72,7 +74,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoriesResult:
-    """The whole evaluation of category prediction.
+    """All that category prediction came to.
 
     Attributes:
         label: What was predicted: "category" or "group".
@@ -90,34 +92,38 @@ class CategoriesResult:
     patterns: Mapping[str, Mapping[str, MethodResult]]
     notes: tuple[str, ...] = ()
 
-    def to_json(self) -> str:
-        """Returns the results as a JSON object; NaN becomes null."""
-        return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False) + "\n"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierChoice:
     """What an earlier evaluation chose.
 
     Attributes:
-        label: What it predicted.
         labels: Its labels, in the order of the network's outputs.
         choices: Modality pattern to method to choice.
     """
 
-    label: str
     labels: tuple[str, ...]
     choices: Mapping[str, Mapping[str, Choice]]
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Reads the choices out of what `CategoriesResult.to_json` wrote.
+    def read(cls, folder: Path, label: str) -> Self:
+        """Reads the choices out of categories.json.
+
+        Args:
+            folder: Folder of the earlier results.
+            label: What is to be predicted.
 
         Raises:
-            ValueError: If it is not such an object.
+            FileNotFoundError: If there are no such results.
+            ValueError: If they are no results of ours, or of another label.
         """
+        path = folder / RESULTS
+        if not path.is_file():
+            raise FileNotFoundError(f"no {RESULTS} in {folder}: run training.categories first")
         try:
-            values = json.loads(text)
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values["label"] != label:
+                raise ValueError(f"{path} predicts the {values['label']}, not the {label}")
             choices = {
                 pattern: {
                     method: Choice(
@@ -127,9 +133,9 @@ class EarlierChoice:
                 }
                 for pattern, methods in values["patterns"].items()
             }
-            return cls(label=values["label"], labels=tuple(values["labels"]), choices=choices)
+            return cls(labels=tuple(values["labels"]), choices=choices)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not the results of training.categories: {error!r}") from error
+            raise ValueError(f"{path} is not of training.categories: {error!r}") from error
 
 
 def result_table(result: CategoriesResult) -> RenderableType:
@@ -153,35 +159,15 @@ def result_table(result: CategoriesResult) -> RenderableType:
                 pattern,
                 METHOD_TITLES[method],
                 str(values.neighbour_count or ""),
-                _number(values.tuned_f1),
+                figure_text(values.tuned_f1),
                 str(reported.query_count),
-                Text(_number(reported.weighted_f1), style="bold" if method == best else ""),
-                _interval(reported.accuracy),
-                _number(reported.abstention.coverage),
-                _number(reported.abstention.accuracy),
+                Text(figure_text(reported.weighted_f1), style="bold" if method == best else ""),
+                str(reported.accuracy),
+                figure_text(reported.abstention.coverage),
+                figure_text(reported.abstention.accuracy),
             )
     return Group(table, *(Text(f"Note: {note}") for note in result.notes))
 
 
 def _sortable(value: float) -> float:
     return -1.0 if math.isnan(value) else value
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    if math.isnan(estimate.value):
-        return "–"
-    return f"{estimate.value:.3f} [dim]{estimate.low:.3f}–{estimate.high:.3f}[/dim]"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

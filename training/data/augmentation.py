@@ -4,101 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import torch
 from torchvision.transforms import v2
 
+from twinshelf.training.data.data_config import ImageAugmentationConfig, TextAugmentationConfig
+
 TextFields = Mapping[str, str | Mapping[str, str]]
 WHITE = 255
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageAugmentationConfig:
-    """How a photo is varied.
-
-    Attributes:
-        smallest_crop: Smallest share of the area that a crop keeps, above 0 to 1.
-        flip: Chance to mirror left and right, 0 to 1; mirrored print hurts where it is read.
-        rotation_degrees: Largest rotation to either side, 0 to 180.
-        brightness: Largest relative change of brightness, 0 to 1; the same for contrast.
-        saturation: Largest relative change of saturation, 0 to 1.
-        hue: Largest shift of hue, 0 to 0.5; more than a little turns one product into another.
-        erase: Chance that a rectangle is painted over, 0 to 1.
-        size_px: Side of the varied photo, 8 or more; null keeps that of serving. A crop shows a
-            product larger than the whole photo does, so a smaller side learns as well for a
-            larger one, in less time (FixRes: Touvron et al., 2019, arXiv 1906.06423).
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    smallest_crop: float = 0.6
-    flip: float = 0.5
-    rotation_degrees: float = 10.0
-    brightness: float = 0.2
-    saturation: float = 0.2
-    hue: float = 0.0
-    erase: float = 0.0
-    size_px: int | None = None
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 0 < self.smallest_crop <= 1:
-            raise ValueError(
-                f"augmentation.image.smallest_crop must be above 0 to 1, got {self.smallest_crop}"
-            )
-        if self.size_px is not None and self.size_px < 8:
-            raise ValueError(f"augmentation.image.size_px must be 8 or more, got {self.size_px}")
-        limits = {"flip": 1, "brightness": 1, "saturation": 1, "hue": 0.5, "erase": 1}
-        for name, limit in {**limits, "rotation_degrees": 180}.items():
-            if not 0 <= getattr(self, name) <= limit:
-                raise ValueError(
-                    f"augmentation.image.{name} must be 0 to {limit}, got {getattr(self, name)}"
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextAugmentationConfig:
-    """How the fields of an offer are varied, each value a chance from 0 to 1.
-
-    Attributes:
-        drop_field: To leave out a field other than the title; each by itself.
-        title_only: To leave out all of them: many queries are a bare title.
-        drop_word: To leave out a word of the title.
-        swap_words: To exchange two neighbouring words of the title, once.
-        typo: To misspell a word of the title by one letter.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    drop_field: float = 0.2
-    title_only: float = 0.3
-    drop_word: float = 0.1
-    swap_words: float = 0.2
-    typo: float = 0.05
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        for name in ("drop_field", "title_only", "drop_word", "swap_words", "typo"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"augmentation.text.{name} must be 0 to 1, got {getattr(self, name)}"
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentationConfig:
-    """How training rows are varied.
-
-    Attributes:
-        image: Photos.
-        text: Titles and other fields.
-    """
-
-    image: ImageAugmentationConfig = field(default_factory=ImageAugmentationConfig)
-    text: TextAugmentationConfig = field(default_factory=TextAugmentationConfig)
 
 
 def build_image_augmentation(config: ImageAugmentationConfig, image_size_px: int) -> v2.Compose:

@@ -13,14 +13,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.data.augmentation import (
-    AugmentationConfig,
-    build_image_augmentation,
-    vary_fields,
-)
+from twinshelf.training.data.augmentation import build_image_augmentation, vary_fields
+from twinshelf.training.data.data_config import AugmentationConfig, DataConfig, SamplerConfig
 from twinshelf.training.data.pixel_cache import Pixels, decode_once
-from twinshelf.training.data.sampler import GroupBatchSampler, SamplerConfig
-from twinshelf.training.data.training_data import DataConfig, TrainingData, text_fields
+from twinshelf.training.data.sampler import GroupBatchSampler
+from twinshelf.training.data.training_data import TrainingData, text_fields
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.texts import join_fields
 from twinshelf.training.preprocessing.tokens import TextTokenizer
@@ -149,7 +146,7 @@ class Collator:
             has_image=torch.tensor([row.pixels is not None for row in rows]),
             input_ids=torch.from_numpy(tokens.input_ids),
             attention_mask=torch.from_numpy(tokens.attention_mask),
-            has_text=torch.tensor([bool(row.text) for row in rows]),
+            has_text=torch.from_numpy(tokens.has_text),
             labels=torch.tensor([row.label for row in rows]),
         )
 

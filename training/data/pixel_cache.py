@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.training.atomic_file import write_whole, written_whole
+from twinshelf.training.files import Step, atomic_write, file_state, write_atomically
 from twinshelf.training.preprocessing import images
 from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
 
@@ -55,9 +54,11 @@ def decode_once(
     data, report = stem.with_suffix(".pixels"), stem.with_suffix(".json")
     shape = (len(unique), RGB, settings.image_size_px, settings.image_size_px)
     if not report.is_file() or not data.is_file():
-        with written_whole(data) as partial:
+        with atomic_write(data) as partial:
             failures = _decode_to_file(unique, settings, partial, shape, worker_count)
-        write_whole(report, json.dumps({str(path): reason for path, reason in failures.items()}))
+        write_atomically(
+            report, json.dumps({str(path): reason for path, reason in failures.items()})
+        )
     reasons = {Path(path): reason for path, reason in json.loads(report.read_text()).items()}
     for path, reason in reasons.items():
         logger.warning("left out photo %s: %s", path, reason)
@@ -97,17 +98,7 @@ def _decode_to_file(
 
 
 def _content_key(paths: Sequence[Path], settings: PreprocessingSettings) -> str:
-    digest = hashlib.sha256(Path(images.__file__).read_bytes())
     limits = (settings.max_pixels, settings.max_decode_ms, settings.max_decode_mb)
-    digest.update(repr((settings.image_size_px, settings.resize, *limits)).encode())
-    for path in paths:
-        digest.update(repr((str(path.absolute()), *_change(path))).encode())
-    return digest.hexdigest()[:32]
-
-
-def _change(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+    options = [repr((settings.image_size_px, settings.resize, *limits))]
+    options += [f"{path.absolute()} {file_state(path)}" for path in paths]
+    return Step(name="decode", module=images.__name__, options=tuple(options)).digest()[:32]

@@ -1,54 +1,15 @@
-"""PK sampling: batches of P groups with K rows each, so that every row meets its like."""
+"""PK sampling: batches of P groups with K rows each, so that every row meets its positives."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Sampler
 
-
-@dataclass(frozen=True, kw_only=True)
-class SamplerConfig:
-    """Shape of a training batch.
-
-    Attributes:
-        groups_per_batch: P, groups in a batch, 2 or more.
-        rows_per_group: K, rows of each group, 2 or more.
-        with_catalogue_row: Whether one of the K rows is always a catalogue product of the group,
-            where it has one, and the others are offers, where it has some: these are matched
-            against those.
-        similar_share: Share of the batches that are drawn from one category at a time, 0 to 1:
-            near-duplicates must meet to be told apart.
-        size_power: A batch draws groups with chances as (rows of the group)^size_power, 0 to 1: 0
-            shows every group equally often, as products need; 1 shows every row so, as categories
-            of very unequal sizes need. Batches from one category draw with 0.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    groups_per_batch: int = 16
-    rows_per_group: int = 4
-    with_catalogue_row: bool = True
-    similar_share: float = 0.5
-    size_power: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if self.groups_per_batch < 2:
-            raise ValueError(
-                f"sampler.groups_per_batch must be 2 or more, got {self.groups_per_batch}"
-            )
-        if self.rows_per_group < 2:
-            raise ValueError(f"sampler.rows_per_group must be 2 or more, got {self.rows_per_group}")
-        if not 0 <= self.similar_share <= 1:
-            raise ValueError(f"sampler.similar_share must be 0 to 1, got {self.similar_share}")
-        if not 0 <= self.size_power <= 1:
-            raise ValueError(f"sampler.size_power must be 0 to 1, got {self.size_power}")
+from twinshelf.training.data.data_config import SamplerConfig
 
 
 class GroupBatchSampler(Sampler[list[int]]):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import f1_score
 
 from twinshelf.training.retrieval.exact_search import Candidates
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+UNKNOWN = -1
 # Wu et al. 2018, arXiv 1805.01978, section 3.4.
 TEMPERATURE = 0.07
 
@@ -34,63 +38,70 @@ class CategoryQuality:
     weighted_f1: float
 
 
-def vote_weights(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Returns the weight of each candidate's vote, exp((score - best score) / 0.07), 0 to 1.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Votes:
+    """The candidates of each query as voters.
 
-    The weights fall off steeply, so that of many candidates the alike ones still decide.
-
-    Args:
-        scores: Cosines of the candidates of each query, (Q, K), -inf where there is none.
+    Attributes:
+        labels: Label number of each candidate, best first, int64 (Q, K); `UNKNOWN` has no vote.
+        weights: Weight of each vote, float64 (Q, K): exp((score - best score) / 0.07), so that of
+            many candidates the alike ones still decide; 0 without a vote.
     """
-    cosines = scores.astype(np.float64)
-    best = cosines.max(axis=1, keepdims=True, initial=-1.0)
-    return np.exp((cosines - best) / TEMPERATURE)
+
+    labels: Ints
+    weights: Floats
+
+    @classmethod
+    def of(cls, candidates: Candidates, numbers: Ints) -> Votes:
+        """Lets candidates vote.
+
+        Args:
+            candidates: Candidates of each query, best first (Q, K).
+            numbers: Label number of each gallery product, int64 (G,).
+        """
+        items = candidates.items
+        labels = np.where(items >= 0, numbers[items], UNKNOWN)  # (Q, K)
+        scores = np.where(labels >= 0, candidates.scores.astype(np.float64), -np.inf)
+        best = scores.max(axis=1, keepdims=True, initial=-1.0)
+        return cls(labels=labels, weights=np.exp((scores - best) / TEMPERATURE))
+
+    def sums(self, k: int) -> Floats:
+        """Returns the sum of votes for the label of each of the first k, (Q, k); -1 if unknown.
+
+        There is no table of all labels, of which there can be very many.
+        """
+        labels = self.labels[:, :k]
+        same = labels[:, :, None] == labels[:, None, :]  # (Q, k, k)
+        return np.where(labels >= 0, np.einsum("qij,qj->qi", same, self.weights[:, :k]), -1.0)
+
+    def winners(self, k: int) -> Ints:
+        """Returns the label with the greatest sum of votes among the first k, int64 (Q,).
+
+        Of equal sums the one that came first wins; `UNKNOWN` without a vote.
+
+        Raises:
+            ValueError: If nobody is to vote.
+        """
+        if k < 1:
+            raise ValueError(f"neighbour_count must be 1 or more, got {k}")
+        # Rounded, so that the order of summation decides no tie.
+        place = np.argmax(np.round(self.sums(k), 9), axis=1)
+        return self.labels[np.arange(len(self.labels)), place]
 
 
-def vote(candidates: Candidates, categories: Sequence[str], neighbour_count: int) -> list[str]:
-    """Returns the category with the greatest sum of weights among the first candidates.
+def weighted_f1(actual: Sequence[str] | Ints, predicted: Sequence[str] | Ints) -> float:
+    """Returns the F1 of each actual label, weighted by how many queries it has, 0 to 1.
 
-    Weights are those of `vote_weights`; of equal sums the one that came first wins. Without a
-    candidate of known category the answer is "".
-
-    Args:
-        candidates: Candidates of each query, best first.
-        categories: Category of each gallery product; "" has no vote.
-        neighbour_count: Candidates that vote, 1 or more.
-    """
-    if neighbour_count < 1:
-        raise ValueError(f"neighbour_count must be 1 or more, got {neighbour_count}")
-    answers = []
-    items = candidates.items[:, :neighbour_count].tolist()
-    weights = vote_weights(candidates.scores[:, :neighbour_count]).tolist()
-    for row_items, row_weights in zip(items, weights, strict=True):
-        sums: dict[str, float] = defaultdict(float)
-        for item, weight in zip(row_items, row_weights, strict=True):
-            if item >= 0 and categories[item]:
-                sums[categories[item]] += weight
-        answers.append(max(sums, key=sums.__getitem__) if sums else "")
-    return answers
-
-
-def weighted_f1(actual: Sequence[str], predicted: Sequence[str]) -> float:
-    """Returns the F1 of each actual category, weighted by how many queries it has, 0 to 1.
-
-    NaN without queries. Categories that are only predicted have no weight, as in scikit-learn.
+    NaN without queries. Labels that are only predicted have no weight.
     """
     if len(actual) != len(predicted):
-        raise ValueError(f"{len(actual)} actual and {len(predicted)} predicted categories")
-    names, codes = np.unique([*actual, *predicted], return_inverse=True)
-    truth, guess = codes[: len(actual)], codes[len(actual) :]
-    actual_counts = np.bincount(truth, minlength=len(names))
-    predicted_counts = np.bincount(guess, minlength=len(names))
-    hits = np.bincount(truth[truth == guess], minlength=len(names))
+        raise ValueError(f"{len(actual)} actual and {len(predicted)} predicted labels")
     if not len(actual):
         return float("nan")
-    f1 = 2 * hits / np.maximum(actual_counts + predicted_counts, 1)
-    return float((f1 * actual_counts).sum() / actual_counts.sum())
+    return float(f1_score(actual, predicted, average="weighted", zero_division=0))
 
 
-def judge_categories(
+def evaluate_categories(
     actual: Sequence[str],
     candidates: Candidates,
     gallery_categories: Sequence[str],
@@ -101,17 +112,22 @@ def judge_categories(
     Args:
         actual: Category of each query; "" leaves it out.
         candidates: Candidates of each query.
-        gallery_categories: Category of each gallery product.
-        neighbour_count: Candidates that vote.
+        gallery_categories: Category of each gallery product; "" has no vote.
+        neighbour_count: Candidates that vote, 1 or more.
     """
-    predicted = vote(candidates, gallery_categories, neighbour_count)
-    known = [(truth, guess) for truth, guess in zip(actual, predicted, strict=True) if truth]
-    truths, guesses = [pair[0] for pair in known], [pair[1] for pair in known]
-    seen = set(gallery_categories)
+    names = sorted({*actual, *gallery_categories} - {""})
+    places = {name: number for number, name in enumerate(names)}
+    ours, theirs = (
+        np.array([places.get(name, UNKNOWN) for name in labels], dtype=np.int64)
+        for labels in (actual, gallery_categories)
+    )
+    known = ours >= 0
+    predicted = Votes.of(candidates, theirs).winners(neighbour_count)[known]
+    truth = ours[known]
     return CategoryQuality(
         neighbour_count=neighbour_count,
-        query_count=len(known),
-        unseen_count=sum(truth not in seen for truth in truths),
-        accuracy=sum(a == b for a, b in known) / len(known) if known else float("nan"),
-        weighted_f1=weighted_f1(truths, guesses),
+        query_count=len(truth),
+        unseen_count=int((~np.isin(truth, theirs)).sum()),
+        accuracy=float((truth == predicted).mean()) if len(truth) else float("nan"),
+        weighted_f1=weighted_f1(truth, predicted),
     )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from twinshelf.training.evaluation.category_vote import CategoryQuality
 from twinshelf.training.evaluation.intervals import Estimate
-from twinshelf.training.evaluation.reliability import ReliabilityBin
+from twinshelf.training.evaluation.match_worlds import WorldQuality
 from twinshelf.training.evaluation.scored_pairs import PairQuality
-from twinshelf.training.evaluation.tuned_half import Tuning
+from twinshelf.training.evaluation.tuning import Tuning
 from twinshelf.training.retrieval.calibration import Curve
+from twinshelf.training.retrieval.match_probability import MatchModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,34 +21,34 @@ class CategoryBreakdown:
 
     Attributes:
         query_count: Queries of the category.
-        lone_count: Those without a right product in the gallery; they are in no mean.
-        means: Metric to mean; NaN when all queries are lone.
+        no_relevant_count: Those without a relevant product in the gallery; they are in no mean.
+        means: Metric to mean; NaN when no query has a relevant product.
     """
 
     query_count: int
-    lone_count: int
+    no_relevant_count: int
     means: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedQuality:
-    """What the tuned curve and thresholds are worth on queries that did not tune them.
+class HeldOutQuality:
+    """What was tuned is worth on queries that did not tune it.
 
     Attributes:
-        query_count: Queries judged.
-        tuned_elsewhere: Whether the tuning is of an earlier evaluation, so that all queries are
-            judged; else it is of the other half of them.
-        calibration_error: Expected calibration error, 0 to 1.
-        reliability: Its bins.
+        query_count: Queries that the thresholds were tried on.
+        tuned_elsewhere: Whether the tuning is of an earlier evaluation, so that it is
+            tried on all queries; else thresholds are of the other half of them.
+        worlds: "closed" and "open" to what match probabilities are worth there, on all queries that
+            have a relevant product; unless tuned elsewhere, each by a model fitted to others.
         matches: Quality at the threshold of the target precision, among the near candidates.
         pairs: Quality at the pair threshold, among all candidates.
-        row_f1: Mean F1 per row at the row threshold; lone queries count.
+        row_f1: Mean F1 per row at the row threshold; queries without a relevant product
+            count.
     """
 
     query_count: int
     tuned_elsewhere: bool
-    calibration_error: float
-    reliability: tuple[ReliabilityBin, ...]
+    worlds: Mapping[str, WorldQuality]
     matches: PairQuality
     pairs: PairQuality
     row_f1: Estimate
@@ -62,23 +61,23 @@ class PatternResult:
     Attributes:
         pattern: "image", "text" or "both".
         query_count: Queries that have all modalities of the pattern.
-        lone_count: Those without a right product in the gallery; they are in no mean of a
+        no_relevant_count: Those without a relevant product in the gallery; they are in no mean of a
             retrieval metric.
         itself_count: Queries that are in the gallery; they are left out of their own search.
-        metrics: Metric to mean and interval, over the queries that are not lone.
+        metrics: Metric to mean and interval, over the queries that have a relevant product.
         recall_by_k: K to mean R@K.
         accuracy_by_k: K to mean Acc@K.
         pair_average_precision: PR-AUC of all candidate pairs, of all queries.
         categories: Quality of category prediction; None when no query or product has one.
         by_category: Category to its retrieval metrics.
         tuning: Curve and thresholds; None when they could not be fitted.
-        judged: Quality of the tuning; None when there is none.
+        held_out: Quality of the tuning; None when there is none.
         untuned_reason: Why there is no tuning; empty when there is.
     """
 
     pattern: str
     query_count: int
-    lone_count: int
+    no_relevant_count: int
     itself_count: int
     metrics: Mapping[str, Estimate]
     recall_by_k: Mapping[int, float]
@@ -87,7 +86,7 @@ class PatternResult:
     categories: CategoryQuality | None
     by_category: Mapping[str, CategoryBreakdown]
     tuning: Tuning | None
-    judged: JudgedQuality | None
+    held_out: HeldOutQuality | None
     untuned_reason: str
 
 
@@ -113,13 +112,9 @@ class EvaluationResult:
     patterns: Mapping[str, PatternResult]
     notes: tuple[str, ...] = ()
 
-    def to_json(self) -> str:
-        """Returns the results as a JSON object; NaN becomes null."""
-        return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False) + "\n"
-
 
 def read_tunings(text: str) -> dict[str, Tuning]:
-    """Reads the tuning of each pattern from what `EvaluationResult.to_json` wrote.
+    """Reads the tuning of each pattern from evaluation.json.
 
     Raises:
         ValueError: If it is not such an object.
@@ -130,22 +125,14 @@ def read_tunings(text: str) -> dict[str, Tuning]:
             if (tuning := values["tuning"]) is None:
                 continue
             curve = tuning.pop("curve")
+            models = tuple(map(MatchModel.from_values, tuning.pop("match_models")))
             tunings[pattern] = Tuning(
                 curve=Curve(
                     scores=tuple(curve["scores"]), probabilities=tuple(curve["probabilities"])
                 ),
+                match_models=models,
                 **tuning,
             )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the results of an evaluation: {error!r}") from error
     return tunings
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

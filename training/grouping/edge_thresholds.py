@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from twinshelf.training.grouping.evidence import LEFT_OUT, Evidence, group_by
-from twinshelf.training.grouping.group_scores import judge_groups
-from twinshelf.training.grouping.grouping_settings import GroupingSettings
+from twinshelf.training.grouping.group_scores import evaluate_groups
+from twinshelf.training.grouping.grouping_config import GroupingConfig
+from twinshelf.training.retrieval.embeddings import PATTERNS
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ def tune_thresholds(
     evidence: Evidence,
     actual: Sequence[str],
     start: Mapping[str, float],
-    settings: GroupingSettings,
+    config: GroupingConfig,
 ) -> TunedThresholds:
     """Moves one threshold at a time to where the groups have the best F1 per row.
 
@@ -46,7 +49,7 @@ def tune_thresholds(
         evidence: Possible edges of the labelled catalogue.
         actual: Right group of each product; "" where unknown.
         start: Thresholds to begin with.
-        settings: The guards.
+        config: The guards.
 
     Raises:
         ValueError: If no right group has two products: there is nothing to tune by.
@@ -55,12 +58,12 @@ def tune_thresholds(
     if len(set(groups)) == len(groups):
         raise ValueError("thresholds need a labelled group of two products or more, got none")
     thresholds = {pattern: start.get(pattern, LEFT_OUT) for pattern in evidence.edges}
-    best = _row_f1(evidence, actual, thresholds, settings)
+    best = _row_f1(evidence, actual, thresholds, config)
     for _ in range(MOST_ROUNDS):
         before = dict(thresholds)
         for pattern in thresholds:
             for candidate in _candidates(evidence, actual, pattern):
-                found = _row_f1(evidence, actual, {**thresholds, pattern: candidate}, settings)
+                found = _row_f1(evidence, actual, {**thresholds, pattern: candidate}, config)
                 if found > best + 1e-9:
                     best, thresholds[pattern] = found, candidate
         if thresholds == before:
@@ -69,13 +72,34 @@ def tune_thresholds(
     return TunedThresholds(thresholds=thresholds, row_f1=best)
 
 
+def read_thresholds(path: Path) -> dict[str, float]:
+    """Reads the thresholds out of the results of a grouping; null leaves a pattern out.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it has none, or of unknown patterns.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no results of a grouping at {path}")
+    try:
+        thresholds = {
+            str(pattern): LEFT_OUT if value is None else float(value)
+            for pattern, value in json.loads(path.read_text("utf-8"))["thresholds"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not of a grouping: {error!r}") from error
+    if unknown := sorted(set(thresholds) - set(PATTERNS)):
+        raise ValueError(f"thresholds are of {PATTERNS}, got {unknown[0]!r}")
+    return thresholds
+
+
 def _row_f1(
     evidence: Evidence,
     actual: Sequence[str],
     thresholds: Mapping[str, float],
-    settings: GroupingSettings,
+    config: GroupingConfig,
 ) -> float:
-    quality = judge_groups(group_by(evidence, thresholds, settings).numbers, actual)
+    quality = evaluate_groups(group_by(evidence, thresholds, config).numbers, actual)
     return quality.row_f1 if quality else float("nan")
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics.cluster import contingency_matrix, pair_confusion_matrix
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class GroupingQuality:
     pair_f1: float
 
 
-def judge_groups(found: Ints, actual: Sequence[str]) -> GroupingQuality | None:
+def evaluate_groups(found: Ints, actual: Sequence[str]) -> GroupingQuality | None:
     """Compares groups without listing pairs.
 
     Args:
@@ -57,25 +57,16 @@ def judge_groups(found: Ints, actual: Sequence[str]) -> GroupingQuality | None:
     if not labelled.any():
         return None
     truth = np.unique(np.array(actual, dtype=np.str_)[labelled], return_inverse=True)[1]
-    truth = truth.reshape(-1).astype(np.int64)
-    guess = np.unique(found[labelled], return_inverse=True)[1].reshape(-1)
+    guess = np.unique(found[labelled], return_inverse=True)[1]
     sizes, guessed_sizes = np.bincount(truth), np.bincount(guess)
-    _, places, common = np.unique(
-        truth * len(guessed_sizes) + guess, return_inverse=True, return_counts=True
-    )
-    hits, found_pairs, right_pairs = map(_pair_count, (common, guessed_sizes, sizes))
+    common = contingency_matrix(truth, guess, sparse=True)[truth, guess].A1
+    (_, wrong), (missed, hits) = pair_confusion_matrix(truth, guess)
     return GroupingQuality(
-        labelled_count=int(labelled.sum()),
+        labelled_count=len(truth),
         true_group_count=len(sizes),
         found_group_count=len(guessed_sizes),
-        row_f1=float(
-            (2 * common[places.reshape(-1)] / (sizes[truth] + guessed_sizes[guess])).mean()
-        ),
-        pair_precision=hits / found_pairs if found_pairs else float("nan"),
-        pair_recall=hits / right_pairs if right_pairs else float("nan"),
-        pair_f1=2 * hits / (found_pairs + right_pairs) if right_pairs else float("nan"),
+        row_f1=float((2 * common / (sizes[truth] + guessed_sizes[guess])).mean()),
+        pair_precision=hits / (hits + wrong) if hits + wrong else float("nan"),
+        pair_recall=hits / (hits + missed) if hits + missed else float("nan"),
+        pair_f1=2 * hits / (2 * hits + wrong + missed) if hits + missed else float("nan"),
     )
-
-
-def _pair_count(sizes: npt.NDArray[np.integer]) -> int:
-    return int((sizes.astype(np.int64) * (sizes.astype(np.int64) - 1) // 2).sum())

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinshelf.training.atomic_file import write_whole
+from twinshelf.training.files import write_atomically
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -59,7 +59,7 @@ def mlflow_run_id(folder: Path, uri: str | None) -> str:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         number = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
         run = client.create_run(number, run_name=folder.resolve().name)
-    write_whole(path, f"{run.info.run_id}\n")
+    write_atomically(path, f"{run.info.run_id}\n")
     return str(run.info.run_id)
 
 

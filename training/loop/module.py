@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import lightning as L
 import torch
-from torch.optim.lr_scheduler import LambdaLR
+from transformers import get_cosine_schedule_with_warmup
 
 from twinshelf.training.data.data_module import Batch
+from twinshelf.training.loop.loop_config import OptimizerConfig
 from twinshelf.training.loop.optimizer import (
-    OptimizerConfig,
     build_optimizer,
-    freeze_unmoved,
-    parameter_groups,
-    rate_factor,
+    freeze_backbones,
     set_training_modes,
 )
 from twinshelf.training.loop.trainer import MONITORED
-from twinshelf.training.loop.validation import (
-    EmbeddedRows,
-    join_rows,
-    judge_ranking,
-    pattern_weights,
-)
-from twinshelf.training.losses.stream_losses import (
-    LossConfig,
-    Stream,
-    StreamLosses,
-    drop_modalities,
-)
-from twinshelf.training.model.towers import FusedEncoder
+from twinshelf.training.loop.validation import EmbeddedRows, evaluate_patterns, join_rows
+from twinshelf.training.losses.loss_config import LossConfig
+from twinshelf.training.losses.stream_losses import Stream, StreamLosses, drop_modalities
+from twinshelf.training.model.encoder import FusedEncoder
 
 
 class EncoderModule(L.LightningModule):
@@ -55,7 +43,7 @@ class EncoderModule(L.LightningModule):
         group_count: int,
         seed: int,
     ) -> None:
-        """Builds the losses and freezes what is not to move."""
+        """Builds the losses and freezes what is not to learn."""
         super().__init__()
         self.model = model
         self.loss_config, self.optimizer_config = loss, optimizer
@@ -67,11 +55,11 @@ class EncoderModule(L.LightningModule):
         )
         self.seed = seed
         self.embedded: dict[int, list[EmbeddedRows]] = {0: [], 1: []}
-        freeze_unmoved(model, optimizer)
+        freeze_backbones(model, optimizer)
 
     def on_train_epoch_start(self) -> None:
-        """Keeps frozen encoders as they are: no dropout, no moving batch statistics."""
-        set_training_modes(self.model, self.optimizer_config, self.current_epoch)
+        """Keeps frozen backbones as they are: no dropout, no moving batch statistics."""
+        set_training_modes(self.model, self.optimizer_config)
 
     def training_step(self, batch: Batch, batch_number: int) -> torch.Tensor:
         """Returns the loss of a batch."""
@@ -139,33 +127,24 @@ class EncoderModule(L.LightningModule):
         queries, gallery = (join_rows(self.embedded[loader]) for loader in (0, 1))
         for batches in self.embedded.values():
             batches.clear()
-        share = self.model.fusion.image_share()
-        precisions = []
-        for pattern, weights in pattern_weights(share).items():
-            judgement = judge_ranking(queries, gallery, weights)
-            if judgement is not None:
-                self.log(f"validation/recall_at_1_{pattern}", judgement.recall_at_1)
-                precisions.append(judgement.mean_average_precision)
+        scores = evaluate_patterns(queries, gallery, self.model.fusion.image_share())
+        for pattern, found in scores.items():
+            self.log(f"validation/recall_at_1_{pattern}", found.recall_at_1)
+        precisions = [found.mean_average_precision for found in scores.values()]
         self.log(MONITORED, sum(precisions) / max(1, len(precisions)), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """Returns AdamW and its schedule, moved at every step."""
+        """Returns AdamW and its schedule, a step of it for each step of training."""
         config = self.optimizer_config
-        optimizer = build_optimizer(parameter_groups(self.model, self.losses, config))
+        optimizer = build_optimizer(self.model, self.losses, config)
         step_count = int(self.trainer.estimated_stepping_batches)
-        epoch_share = config.frozen_epoch_count / max(1, self.trainer.max_epochs or 1)
-        # A rate of 0, rather than no gradient, leaves distributed training in step.
-        factors: list[Callable[[int], float]] = [
-            partial(
-                rate_factor,
-                step_count=step_count,
-                warmup_share=config.warmup_share,
-                frozen_step_count=round(step_count * epoch_share) if group["is_encoder"] else 0,
-            )
-            for group in optimizer.param_groups
-        ]
-        schedule = {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        schedule = get_cosine_schedule_with_warmup(
+            optimizer, round(step_count * config.warmup_share), step_count
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
 
 
 def _embed_present(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ctypes
 from pathlib import Path
-from typing import Literal
 
 import lightning as L
 import torch
@@ -18,89 +17,19 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from twinshelf.training.loop.loop_config import LoopConfig, Precision
 from twinshelf.training.loop.mlflow_run import mlflow_address, mlflow_run_id
-from twinshelf.training.loop.weight_averaging import EpochAverage, build_moving_average
 
 MONITORED = "validation/mean_average_precision"
-Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 LOGS = "logs"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopConfig:
-    """How long, where and how precisely is trained.
-
-    Attributes:
-        epoch_count: Most passes over the training rows, 1 or more.
-        patience: Validations without a better mean average precision before training stops, 0 or
-            more; 0 never stops early.
-        validation_interval: Epochs from one validation to the next, 1 to epoch_count.
-        accelerator: Kind of device, such as "cpu" or "gpu"; "auto" takes the best there is.
-        device_count: Devices to use; "auto" takes all.
-        strategy: How several devices share the work, such as "ddp".
-        precision: Precision of the arithmetic; "auto" mixes in 16 bits on a GPU.
-        accumulation: Batches whose gradients are added up before a step, 1 or more.
-        average_decay: Decay of a moving average of the weights, which is then what is validated and
-            saved, 0 to below 1; 0 keeps none.
-        average_from_epoch: Epoch, counted from 1, from which on the weights that each epoch ends
-            with are averaged in equal shares; the mean is then what is validated and saved. The
-            rate falls to 0 towards the end, so begin well before it. null averages none.
-        compile: Whether torch.compile translates the encoders: slow to start, faster after.
-        loggers: Where figures are written: "tensorboard", "mlflow".
-        mlflow_uri: Address of an MLflow server; null writes to a folder of the run.
-        show_progress: Whether a progress bar is drawn.
-
-    Raises:
-        ValueError: If a value is out of range, or both averages are asked for.
-    """
-
-    epoch_count: int = 20
-    patience: int = 0
-    validation_interval: int = 1
-    accelerator: str = "auto"
-    device_count: int | Literal["auto"] = "auto"
-    strategy: str = "auto"
-    precision: Literal["auto"] | Precision = "auto"
-    accumulation: int = 1
-    average_decay: float = 0.0
-    average_from_epoch: int | None = None
-    compile: bool = False
-    loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ("tensorboard",)
-    mlflow_uri: str | None = None
-    show_progress: bool = True
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        for name in ("epoch_count", "validation_interval", "accumulation"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"loop.{name} must be 1 or more, got {getattr(self, name)}")
-        if self.validation_interval > self.epoch_count:
-            raise ValueError(
-                f"loop.validation_interval must be 1 to loop.epoch_count, {self.epoch_count}, "
-                f"got {self.validation_interval}"
-            )
-        if self.patience < 0:
-            raise ValueError(f"loop.patience must be 0 or more, got {self.patience}")
-        if not 0 <= self.average_decay < 1:
-            raise ValueError(f"loop.average_decay must be 0 to below 1, got {self.average_decay}")
-        if self.average_from_epoch is not None:
-            self._check_average_from_epoch(self.average_from_epoch)
-        if self.device_count != "auto" and self.device_count < 1:
-            raise ValueError(f"loop.device_count must be 1 or more, got {self.device_count}")
-
-    def _check_average_from_epoch(self, epoch: int) -> None:
-        if not 1 <= epoch <= self.epoch_count:
-            raise ValueError(
-                f"loop.average_from_epoch must be 1 to loop.epoch_count ({self.epoch_count}), "
-                f"got {epoch}"
-            )
-        if self.average_decay:
-            raise ValueError(
-                "loop.average_decay and loop.average_from_epoch exclude each other, got "
-                f"{self.average_decay} and {epoch}"
-            )
+# Parameters of mallopt, from malloc.h of the GNU C library.
+TRIM_THRESHOLD = -1
+TOP_PAD = -2
+MMAP_MAX = -4
+LARGEST_TRIM_THRESHOLD = 2**31 - 1
+PAD_BYTES = 256 * 2**20
 
 
 def build_trainer(
@@ -122,7 +51,6 @@ def build_trainer(
         devices=config.device_count,
         strategy=config.strategy,
         precision=resolve_precision(config),
-        accumulate_grad_batches=config.accumulation,
         gradient_clip_val=gradient_clip or None,
         # Without validation every epoch is saved in turn.
         check_val_every_n_epoch=config.validation_interval if with_validation else 1,
@@ -180,10 +108,6 @@ def _callbacks(
             enable_version_counter=False,
         ),
     ]
-    if config.average_decay:
-        callbacks.append(build_moving_average(config.average_decay))
-    if config.average_from_epoch is not None:
-        callbacks.append(EpochAverage(config.average_from_epoch))
     if config.show_progress:
         callbacks.append(RichProgressBar())
     if logged:
@@ -191,3 +115,23 @@ def _callbacks(
     if config.patience and with_validation:
         callbacks.append(EarlyStopping(MONITORED, patience=config.patience, mode="max"))
     return callbacks
+
+
+def keep_freed_memory() -> bool:
+    """Tells the C library to keep what is freed; affects the whole process, for good.
+
+    On a CPU each activation is some hundred megabytes that the C library asks of the system anew
+    in every step. The system fills every page with zeros at its first touch, which takes as long as
+    the arithmetic. What is kept is used again instead, and the process stays at its peak size.
+
+    Returns:
+        Whether the C library took all of it; one that has no `mallopt` (musl, macOS) does not.
+    """
+    library = ctypes.CDLL(None)  # what the process has loaded
+    try:
+        set_option = library.mallopt
+    except AttributeError:
+        return False
+    options = ((MMAP_MAX, 0), (TRIM_THRESHOLD, LARGEST_TRIM_THRESHOLD), (TOP_PAD, PAD_BYTES))
+    accepted = [set_option(name, value) for name, value in options]
+    return all(accepted)

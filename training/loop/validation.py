@@ -10,6 +10,7 @@ import torch
 
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
+from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.metrics import accuracy_at, average_precision, mean
 from twinshelf.training.retrieval.relevance import pairs_by_group
 
@@ -40,7 +41,7 @@ class EmbeddedRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class ValidationScores:
     """How well a gallery was ranked.
 
     Attributes:
@@ -52,22 +53,30 @@ class Judgement:
     mean_average_precision: float
 
 
-def pattern_weights(image_share: float) -> dict[str, ModalityWeights]:
-    """Returns the weights of a query of each kind: by image, by text, by both.
+def evaluate_patterns(
+    queries: EmbeddedRows, gallery: EmbeddedRows, image_share: float
+) -> dict[str, ValidationScores]:
+    """Evaluates queries by image, by text and by both, with the weights of each.
 
     Args:
+        queries: Offers.
+        gallery: Catalogue products.
         image_share: w of the fusion.
+
+    Returns:
+        The scores by pattern; a pattern is absent when no query of its kind has a right answer in
+        the gallery.
     """
-    return {
-        "image": ModalityWeights(image=1.0, text=0.0),
-        "text": ModalityWeights(image=0.0, text=1.0),
-        "both": ModalityWeights(image=image_share, text=1.0 - image_share),
+    scores = {
+        pattern: evaluate_ranking(queries, gallery, weights)
+        for pattern, weights in pattern_weights(image_share).items()
     }
+    return {pattern: found for pattern, found in scores.items() if found is not None}
 
 
-def judge_ranking(
+def evaluate_ranking(
     queries: EmbeddedRows, gallery: EmbeddedRows, weights: ModalityWeights
-) -> Judgement | None:
+) -> ValidationScores | None:
     """Ranks the gallery for each query that has every modality with a weight.
 
     Args:
@@ -87,7 +96,7 @@ def judge_ranking(
     found = retrieve(
         queries.embeddings.rows(rows), gallery.embeddings, weights=weights, relevant=relevant, k=1
     )
-    return Judgement(
+    return ValidationScores(
         recall_at_1=mean(accuracy_at(found.ranks, 1)),
         mean_average_precision=mean(average_precision(found.ranks)),
     )

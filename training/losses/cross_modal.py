@@ -3,67 +3,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from twinshelf.training.losses.ranges import check_above_zero, check_weight
-
-LARGEST_SCALE = 100.0
+from twinshelf.training.losses.loss_config import LARGEST_SCALE
 
 
-@dataclass(frozen=True, kw_only=True)
-class CrossModalConfig:
-    """Symmetric softmax between the images and the texts of a batch.
+class CrossModalLoss(nn.Module):
+    """Symmetric softmax between the images and the texts of a batch, with a learnt logit_scale.
 
-    Other rows of the same group are neither right nor wrong answers: they are left out.
+    Other rows of the same group are neither positives nor negatives: they are left out.
 
     Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
     ICML 2021, figure 3.
 
-    Attributes:
-        weight: Share in the sum of losses, 0 or more; 0 leaves it out.
-        temperature: Divisor of the cosines, 0.01 or more; where it is learnt, the first one.
-        is_temperature_learnt: Whether logit_scale, its inverse, moves as the heads do, up to 100.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    weight: float = 0.0
-    temperature: float = 0.07
-    is_temperature_learnt: bool = True
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        check_weight("cross_modal", self.weight)
-        check_above_zero("cross_modal.temperature", self.temperature)
-        if self.temperature < 1 / LARGEST_SCALE:
-            raise ValueError(
-                f"loss.cross_modal.temperature must be {1 / LARGEST_SCALE} or more, "
-                f"got {self.temperature}"
-            )
-
-
-class CrossModalLoss(nn.Module):
-    """The contrast, with its logit_scale.
-
     Args:
-        config: Temperature, and whether it is learnt.
+        temperature: Divisor of the cosines that training begins with, above 0.
     """
 
-    log_scale: torch.Tensor
-
-    def __init__(self, config: CrossModalConfig) -> None:
+    def __init__(self, temperature: float) -> None:
         """Sets the logit_scale, kept as its logarithm so that it stays positive."""
         super().__init__()
-        log_scale = torch.tensor(-math.log(config.temperature))
-        if config.is_temperature_learnt:
-            self.log_scale = nn.Parameter(log_scale)
-        else:
-            self.register_buffer("log_scale", log_scale)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
     def forward(
         self, image: torch.Tensor, text: torch.Tensor, labels: torch.Tensor

@@ -1,128 +1,16 @@
-"""The losses: what pulls offers of one product together, for each tower and for the fusion.
-
-To add a loss, give it a configuration with `weight` and `build`, and a field in `LossConfig`.
-"""
+"""The losses: what pulls offers of one product together, for each tower and for the fusion."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 import torch
-from pytorch_metric_learning import losses as pml
 from torch import nn
 
-from twinshelf.training.losses.cross_modal import CrossModalConfig, CrossModalLoss
-from twinshelf.training.losses.pair_losses import (
-    ContrastiveConfig,
-    CosineConfig,
-    MultiSimilarityConfig,
-    TripletConfig,
-)
-from twinshelf.training.losses.proxy_losses import ArcFaceConfig, ClassificationConfig
-from twinshelf.training.losses.ranges import check_weight
-
-STREAMS = ("image", "text", "fused")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupConConfig:
-    """Supervised contrastive loss: every other row of the batch is a class of a softmax.
-
-    Source: Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, equation 2.
-
-    Attributes:
-        weight: Share in the sum of losses, 0 or more; 0 leaves it out.
-        temperature: Divisor of the cosines, above 0.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    weight: float = 1.0
-    temperature: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        check_weight("supcon", self.weight)
-        if self.temperature <= 0:
-            raise ValueError(f"loss.supcon.temperature must be above 0, got {self.temperature}")
-
-    def build(self, *, group_count: int, embedding_dim: int) -> nn.Module:
-        """Builds the loss over embeddings (B, D) and labels; it has no weights of its own."""
-        del group_count, embedding_dim
-        return pml.SupConLoss(temperature=self.temperature)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamWeights:
-    """How much each embedding counts in the loss.
-
-    Attributes:
-        image: Weight of the image embedding, 0 or more.
-        text: Weight of the text embedding, 0 or more.
-        fused: Weight of the fused embedding, 0 or more.
-
-    Raises:
-        ValueError: If a weight is negative or all are zero.
-    """
-
-    image: float = 1.0
-    text: float = 1.0
-    fused: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        for name in STREAMS:
-            check_weight(f"streams.{name}", getattr(self, name))
-        if self.image == self.text == self.fused == 0:
-            raise ValueError("loss.streams must have a weight above 0")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossConfig:
-    """What is minimised: a weighted sum of losses on each weighted stream.
-
-    Attributes:
-        streams: Weight of each embedding.
-        arcface: Margin against learnt centres.
-        supcon: Contrast within the batch.
-        triplet: Order within triplets of the batch.
-        multi_similarity: Soft maxima over mined pairs of the batch.
-        contrastive: Distance within pairs of the batch.
-        cosine: Cosine within pairs of the batch.
-        classification: Softmax over learnt centres, without a margin.
-        cross_modal: Contrast of each row's image with its text, once for both streams.
-        modality_dropout: Chance that a row loses its image, and the same chance that it loses its
-            text, before the two are fused; 0 to 0.5.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    streams: StreamWeights = field(default_factory=StreamWeights)
-    arcface: ArcFaceConfig = field(default_factory=ArcFaceConfig)
-    supcon: SupConConfig = field(default_factory=SupConConfig)
-    triplet: TripletConfig = field(default_factory=TripletConfig)
-    multi_similarity: MultiSimilarityConfig = field(default_factory=MultiSimilarityConfig)
-    contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
-    cosine: CosineConfig = field(default_factory=CosineConfig)
-    classification: ClassificationConfig = field(default_factory=ClassificationConfig)
-    cross_modal: CrossModalConfig = field(default_factory=CrossModalConfig)
-    modality_dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 0 <= self.modality_dropout <= 0.5:
-            raise ValueError(f"loss.modality_dropout must be 0 to 0.5, got {self.modality_dropout}")
-        if not self.weights() and self.cross_modal.weight == 0:
-            raise ValueError("loss needs a part with a weight above 0")
-
-    def weights(self) -> dict[str, float]:
-        """Returns the weight of each loss that takes part in the streams, by its field name."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        weighted = {name: part.weight for name, part in parts.items() if hasattr(part, "build")}
-        return {name: weight for name, weight in weighted.items() if weight > 0}
+from twinshelf.training.losses.cross_modal import CrossModalLoss
+from twinshelf.training.losses.loss_config import STREAMS, LossConfig
+from twinshelf.training.losses.metric_losses import build_term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,27 +40,22 @@ class StreamLosses(nn.Module):
     ) -> None:
         """Builds each loss once per stream."""
         super().__init__()
-        self.loss_weights = config.weights()
-        self.stream_weights = {
-            name: getattr(config.streams, name)
-            for name in STREAMS
-            if getattr(config.streams, name) > 0
-        }
-        self.cross_modal_weight = config.cross_modal.weight
-        # No loss, no weight: one without a gradient would stop distributed training.
-        self.cross_modal = CrossModalLoss(config.cross_modal) if self.cross_modal_weight else None
-        self.parts = nn.ModuleDict(
+        self.term_weights = [term.weight for term in config.terms]
+        weights = {name: getattr(config.streams, name) for name in STREAMS}
+        self.stream_weights = {name: weight for name, weight in weights.items() if weight > 0}
+        self.terms = nn.ModuleDict(
             {
-                stream: nn.ModuleDict(
-                    {
-                        name: getattr(config, name).build(
-                            group_count=group_count, embedding_dim=embedding_dims[stream]
-                        )
-                        for name in self.loss_weights
-                    }
+                stream: nn.ModuleList(
+                    build_term(term, group_count=group_count, embedding_dim=embedding_dims[stream])
+                    for term in config.terms
                 )
                 for stream in self.stream_weights
             }
+        )
+        self.cross_modal_weight = config.cross_modal.weight
+        # No loss, no weight: one without a gradient would stop distributed training.
+        self.cross_modal = (
+            CrossModalLoss(config.cross_modal.temperature) if self.cross_modal_weight else None
         )
 
     def forward(
@@ -204,11 +87,10 @@ class StreamLosses(nn.Module):
         rows, row_labels = stream.embeddings[stream.present], labels[stream.present]
         # Every weight must get a gradient in every step, or distributed training waits forever.
         total = 0.0 * stream.embeddings.sum()
-        for part, loss in self.parts[name].items():  # type: ignore[operator]
+        for weight, term in zip(self.term_weights, self.terms[name].children(), strict=True):
+            total = total + sum(0.0 * centres.sum() for centres in term.parameters())
             if len(rows):
-                total = total + self.loss_weights[part] * loss(rows, row_labels)
-            else:
-                total = total + sum(0.0 * p.sum() for p in loss.parameters())
+                total = total + weight * term(rows, row_labels)
         return total
 
 

@@ -1,4 +1,4 @@
-"""A WordPiece vocabulary learnt from the training texts, for the text encoder from scratch."""
+"""A WordPiece vocabulary learnt from the training texts, for the text backbone from scratch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import string
 from collections import Counter
 from collections.abc import Iterable
 
-from tokenizers import Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import WordPieceTrainer
@@ -14,6 +14,7 @@ from tokenizers.trainers import WordPieceTrainer
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL_TOKENS = [PAD, UNKNOWN, START, END]
 INNER_PREFIX = "##"
+LONGEST_WORD_CHARACTERS = 100
 ALPHABET = (
     string.ascii_lowercase
     + string.digits
@@ -27,7 +28,8 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
 
     Letters are lowered and keep their accents: й is no и. A number is a word of its own, also in
     "500ml", and is never joined with letters; rare numbers fall apart into digits, so that every
-    amount has its own sequence of tokens.
+    amount has its own sequence of tokens. A character that the vocabulary lacks, such as one of
+    another script, is unknown by itself and never takes its word with it.
 
     Args:
         texts: Cleaned training texts.
@@ -47,7 +49,7 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
         WordPiece(_learn_pieces(texts, alphabet, inner, vocabulary_size), unk_token=UNKNOWN)
     )
     tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = _split_words()
+    tokenizer.pre_tokenizer = _split_words(alphabet)
     tokenizer.add_special_tokens(SPECIAL_TOKENS)
     tokenizer.post_processor = TemplateProcessing(
         single=f"{START} $A {END}",
@@ -69,7 +71,7 @@ def _learn_pieces(
         show_progress=False,
     )
     learner = Tokenizer(WordPiece(unk_token=UNKNOWN))
-    learner.pre_tokenizer = _split_words()
+    learner.pre_tokenizer = _split_words(alphabet)
     learner.train_from_iterator(texts, trainer)
     return learner.get_vocab()
 
@@ -81,7 +83,18 @@ def _choose_alphabet(texts: list[str], further_count: int) -> list[str]:
     return sorted(set(ALPHABET).union(c for _, c in further[:further_count]))
 
 
-def _split_words() -> pre_tokenizers.PreTokenizer:
+def _split_words(alphabet: list[str]) -> pre_tokenizers.PreTokenizer:
+    strange = Regex(f"[^\\s{''.join(map(_escaped, alphabet))}]")
     return pre_tokenizers.Sequence(
-        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Digits(individual_digits=False)]
+        [
+            pre_tokenizers.BertPreTokenizer(),
+            pre_tokenizers.Digits(individual_digits=False),
+            pre_tokenizers.Split(strange, "isolated"),
+            # The library takes a longer word for unknown, whatever it is made of.
+            pre_tokenizers.Split(Regex(f".{{1,{LONGEST_WORD_CHARACTERS}}}"), "isolated"),
+        ]
     )
+
+
+def _escaped(character: str) -> str:
+    return f"\\x{{{ord(character):x}}}"

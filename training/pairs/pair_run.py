@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.checkpoint import CONFIG
+from twinshelf.training.files import write_atomically
 from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
 
-def record_training(folder: Path, options: Namespace, results: Path) -> int:
+def record_training(folder: Path, options: Mapping[str, object], results: Path) -> int:
     """Writes config.yaml and environment.json, and tracks them with the figures of the training.
 
     Args:
@@ -25,11 +26,8 @@ def record_training(folder: Path, options: Namespace, results: Path) -> int:
     Returns:
         Status of the command: 1 when tracking failed, which is then on standard error, else 0.
     """
-    settings = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(options).items()
-    }
-    write_whole(folder / CONFIG, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+    plain = json.loads(json.dumps(options, default=str))  # YAML has no tuples and no paths
+    write_atomically(folder / CONFIG, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
     return _track(folder, "training", results, is_new=True)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
+from itertools import chain
 
 _WORD = re.compile(r"[^\W_]+(?:[.\-/][^\W_]+)*")
 _PIECE = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?")
@@ -44,6 +46,13 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+@lru_cache(maxsize=65536)
+def has_digit(word: str) -> bool:
+    """Says whether a digit is among the signs of a word."""
+    return any(map(str.isdigit, word))
+
+
+@lru_cache(maxsize=65536)
 def canonical_word(word: str) -> str:
     """Returns a lower-case word in the one form of its spellings: "ii", "v2" and "2.0" are "2"."""
     if word in _NUMERALS:
@@ -86,17 +95,18 @@ def model_codes(text: str) -> set[str]:
     codes = set()
     for word in words(text):
         code = _INNER_MARKS.sub("", word)
-        has_digit = any(sign.isdigit() for sign in code)
-        if len(code) >= 4 and has_digit and (len(code) >= 5 or not code.isdigit()):
+        if len(code) >= 4 and has_digit(code) and (len(code) >= 5 or not code.isdigit()):
             codes.add(code)
     return codes
 
 
 def character_ngrams(text: str) -> Counter[str]:
     """Counts character n-grams of 2 to 5 signs inside each word, word ends marked by a space."""
-    counts: Counter[str] = Counter()
-    for word in text.lower().split():
-        padded = f" {word} "
-        for n in range(2, 6):
-            counts.update(padded[i : i + n] for i in range(max(1, len(padded) - n + 1)))
-    return counts
+    return Counter(chain.from_iterable(map(_word_ngrams, text.lower().split())))
+
+
+@lru_cache(maxsize=8192)
+def _word_ngrams(word: str) -> tuple[str, ...]:
+    padded = f" {word} "
+    starts = {n: range(max(1, len(padded) - n + 1)) for n in range(2, 6)}
+    return tuple(padded[i : i + n] for n, each in starts.items() for i in each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+PATTERNS = ("image", "text", "both")  # what of a product is compared
 UNIT_TOLERANCE = 1e-2  # half-precision towers leave rows this far from unit length
 
 
@@ -47,6 +49,30 @@ class ProductEmbeddings:
     def rows(self, selection: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> ProductEmbeddings:
         """Returns the selected products."""
         return ProductEmbeddings(image=self.image[selection], text=self.text[selection])
+
+    def joined(self, *, image: float, text: float) -> Floats:
+        """Returns the halves side by side, each times its factor, float32 (N, D).
+
+        A half whose factor is 0 is left out.
+        """
+        halves = [
+            half * factor for half, factor in ((self.image, image), (self.text, text)) if factor
+        ]
+        return np.ascontiguousarray(np.concatenate(halves, axis=1, dtype=np.float32))
+
+    def fused(self, weights: ModalityWeights) -> Floats:
+        """Returns rows whose inner product is the score, where both have all that is weighted.
+
+        Args:
+            weights: Weights of the modalities.
+
+        Returns:
+            Rows [√a·image ; √b·text] with a + b = 1, float32 (N, D).
+        """
+        total = weights.image + weights.text
+        return self.joined(
+            image=math.sqrt(weights.image / total), text=math.sqrt(weights.text / total)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

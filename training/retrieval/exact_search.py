@@ -100,16 +100,35 @@ def retrieve(
         found_scores.append(best.cpu().numpy())
         found_ranks.append(rank_items(scores.cpu().numpy(), *relevant.of_queries(start, stop)))
     ranks = np.concatenate(found_ranks) if found_ranks else np.zeros(0, dtype=np.int64)
-    order = np.lexsort((ranks, relevant.queries))
     return Retrieval(
         candidates=Candidates(
             items=_padded(found_items, len(queries), k, NO_CANDIDATE, np.int64),
             scores=_padded(found_scores, len(queries), k, -math.inf, np.float32),
         ),
-        ranks=RelevantRanks(
-            query_count=len(queries), queries=relevant.queries[order], ranks=ranks[order]
-        ),
+        ranks=RelevantRanks.of_pairs(len(queries), relevant.queries, ranks),
     )
+
+
+def find_candidates(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    *,
+    weights: ModalityWeights,
+    k: int,
+    excluded: Ints | None = None,
+    device: str = "cpu",
+) -> Candidates:
+    """Searches as `retrieve` does, where no product is known to be relevant."""
+    none = np.zeros(0, dtype=np.int64)
+    return retrieve(
+        queries,
+        gallery,
+        weights=weights,
+        relevant=RelevantPairs(query_count=len(queries), queries=none, items=none),
+        k=k,
+        excluded=excluded,
+        device=device,
+    ).candidates
 
 
 def score_blocks(
@@ -129,8 +148,8 @@ def score_blocks(
         raise ValueError("the gallery is empty: there is nothing to search")
     check_same_length(queries, gallery)
     shares = np.array([weights.image, weights.text], dtype=np.float32)
-    query_side = torch.from_numpy(_weighted(queries, shares))
-    gallery_side = torch.from_numpy(_weighted(gallery, (shares > 0).astype(np.float32)))
+    query_side = torch.from_numpy(queries.joined(image=weights.image, text=weights.text))
+    gallery_side = torch.from_numpy(gallery.joined(image=weights.image > 0, text=weights.text > 0))
     query_shares = torch.from_numpy(queries.presence * shares)  # (Q, 2)
     presence = torch.from_numpy(gallery.presence.astype(np.float32))  # (G, 2)
     if bool((presence == presence[0]).all()):
@@ -162,16 +181,6 @@ def rank_items(scores: Floats, rows: Ints, items: Ints) -> Ints:
         equal_before = np.count_nonzero(line[:item] == line[item])
         ranks[pair] = 1 + above + equal_before
     return ranks
-
-
-def _weighted(embeddings: ProductEmbeddings, shares: Floats) -> Floats:
-    """Joins the halves that have a weight, each times its weight."""
-    halves = [
-        half * share
-        for half, share in zip((embeddings.image, embeddings.text), shares, strict=True)
-        if share > 0
-    ]
-    return np.concatenate(halves, axis=1, dtype=np.float32)
 
 
 def _exclude(scores: torch.Tensor, excluded: Ints) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.training.model.towers import SMALLEST_FUSION_WEIGHT
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
 from twinshelf.training.retrieval.metrics import RelevantRanks, accuracy_at, average_precision, mean
@@ -21,7 +20,7 @@ EVEN_WEIGHT = 0.5
 # So many queries show that a modality earns nothing.
 TELLING_QUERY_COUNT = 100
 # Below the even steps: a modality may count for little, or only where the other leaves a tie.
-SMALL_WEIGHTS = (SMALLEST_FUSION_WEIGHT, 0.001, 0.005, 0.01)
+SMALL_WEIGHTS = (0.0001, 0.001, 0.005, 0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +66,19 @@ class FusionWeightFit:
         """Whether no weight of the grid reached the better modality; its ends are not 0 and 1."""
         alone = max(self.image_only.recall_at_1, self.text_only.recall_at_1)
         return self.query_count > 0 and self.best.recall_at_1 < alone
+
+
+def pattern_weights(fusion_weight: float) -> dict[str, ModalityWeights]:
+    """Returns the weights of a query by its pattern: "image", "text" and "both".
+
+    Args:
+        fusion_weight: w, the share of the image in "both", 0 to 1.
+    """
+    return {
+        "image": ModalityWeights(image=1, text=0),
+        "text": ModalityWeights(image=0, text=1),
+        "both": ModalityWeights(image=fusion_weight, text=1 - fusion_weight),
+    }
 
 
 def fit_fusion_weight(
@@ -166,9 +178,10 @@ def _score_weights(
 ) -> list[WeightScore]:
     """Scores weights that rise from 0, the text alone, to 1, the image alone."""
     ranks = np.zeros((len(weights), len(relevant.items)), dtype=np.int64)
+    of_pattern = pattern_weights(EVEN_WEIGHT)
     alone = [
-        score_blocks(queries, gallery, weights=weight, device=device)
-        for weight in (ModalityWeights(image=1, text=0), ModalityWeights(image=0, text=1))
+        score_blocks(queries, gallery, weights=of_pattern[pattern], device=device)
+        for pattern in ("image", "text")
     ]
     for (start, image_block), (_, text_block) in zip(*alone, strict=True):
         image, text = image_block.cpu().numpy(), text_block.cpu().numpy()
@@ -187,10 +200,7 @@ def _score_weights(
 
 
 def _summary(weight: float, relevant: RelevantPairs, ranks: npt.NDArray[np.int64]) -> WeightScore:
-    order = np.lexsort((ranks, relevant.queries))
-    found = RelevantRanks(
-        query_count=relevant.query_count, queries=relevant.queries[order], ranks=ranks[order]
-    )
+    found = RelevantRanks.of_pairs(relevant.query_count, relevant.queries, ranks)
     return WeightScore(
         weight=weight,
         recall_at_1=mean(accuracy_at(found, 1)),

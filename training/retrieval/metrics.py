@@ -1,7 +1,7 @@
 """Retrieval metrics, as pure functions of the ranks that the relevant items of each query got.
 
-A query without a relevant item (a *lone* query) has no recall: its value is NaN, and `mean` leaves
-it out. Whoever prints a mean prints the count of lone queries beside it.
+A query without a relevant item has no recall: its value is NaN, and `mean` leaves it out. Whoever
+prints a mean prints the count of such queries beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class RelevantRanks:
     """Where the relevant items of each query stand in its ranking.
 
     Attributes:
-        query_count: Queries, lone ones included (Q).
+        query_count: Queries, those without a relevant item included (Q).
         queries: Number of the query that a relevant item belongs to, int64 (P,), not falling.
         ranks: Rank of that item among all the items of the gallery, 1 is best, int64 (P,);
             rising within a query.
@@ -62,13 +62,25 @@ class RelevantRanks:
         queries, places = np.nonzero(relevance)
         return cls(query_count=len(relevance), queries=queries, ranks=places + 1)
 
+    @classmethod
+    def of_pairs(cls, query_count: int, queries: Counts, ranks: Counts) -> Self:
+        """Reads the rank of each relevant item, in any order.
+
+        Args:
+            query_count: Queries, those without relevant items included (Q).
+            queries: Number of each item's query, int64 (P,).
+            ranks: Rank of each item, int64 (P,).
+        """
+        order = np.lexsort((ranks, queries))
+        return cls(query_count=query_count, queries=queries[order], ranks=ranks[order])
+
     @property
     def relevant_counts(self) -> Counts:
-        """Relevant items in the gallery per query, int64 (Q,); 0 for a lone query."""
+        """Relevant items in the gallery per query, int64 (Q,)."""
         return np.bincount(self.queries, minlength=self.query_count)
 
     @property
-    def lone_count(self) -> int:
+    def no_relevant_count(self) -> int:
         """Queries without a relevant item."""
         return int((self.relevant_counts == 0).sum())
 
@@ -87,46 +99,46 @@ def hit_counts(found: RelevantRanks, k: int) -> Counts:
 
 
 def precision_at(found: RelevantRanks, k: int) -> Floats:
-    """P@K: relevant items among the first k, divided by k, 0 to 1, (Q,); NaN for a lone query.
+    """P@K: relevant items among the first k, divided by k, 0 to 1, (Q,).
 
     It divides by k even where the gallery or the relevant items are fewer, so a query with one
     relevant item has at most 1/k.
 
     Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval, section 8.4.
     """
-    return _nan_where_lone(found, hit_counts(found, k) / k)
+    return _nan_without_relevant(found, hit_counts(found, k) / k)
 
 
 def recall_at(found: RelevantRanks, k: int) -> Floats:
-    """R@K: share of all relevant items that are among the first k, 0 to 1, (Q,); NaN if lone.
+    """R@K: share of all relevant items that are among the first k, 0 to 1, (Q,).
 
     With R relevant items it is at most k/R; `accuracy_at` asks for one of them only, and is what
     image-retrieval papers call recall@K. With one relevant item per query both are the same.
 
     Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval, section 8.4.
     """
-    return _nan_where_lone(found, hit_counts(found, k) / np.maximum(found.relevant_counts, 1))
+    return _nan_without_relevant(found, hit_counts(found, k) / np.maximum(found.relevant_counts, 1))
 
 
 def f1_at(found: RelevantRanks, k: int) -> Floats:
-    """F1@K: harmonic mean of P@K and R@K of the query, 2·hits/(k + R), (Q,); NaN if lone.
+    """F1@K: harmonic mean of P@K and R@K of the query, 2·hits/(k + R), (Q,).
 
     Source: van Rijsbergen, Information Retrieval (1979), chapter 7, with β = 1.
     """
-    return _nan_where_lone(found, 2 * hit_counts(found, k) / (k + found.relevant_counts))
+    return _nan_without_relevant(found, 2 * hit_counts(found, k) / (k + found.relevant_counts))
 
 
 def accuracy_at(found: RelevantRanks, k: int) -> Floats:
-    """Acc@K: 1 where at least one of the first k is relevant, else 0, (Q,); NaN if lone.
+    """Acc@K: 1 where at least one of the first k is relevant, else 0, (Q,).
 
     Source: Song et al., Deep Metric Learning via Lifted Structured Feature Embedding (2016),
     section 6, where it is called Recall@K.
     """
-    return _nan_where_lone(found, (hit_counts(found, k) > 0).astype(np.float64))
+    return _nan_without_relevant(found, (hit_counts(found, k) > 0).astype(np.float64))
 
 
 def ndcg_at(found: RelevantRanks, k: int) -> Floats:
-    """NDCG@K with gain 1 per relevant item and discount 1/log2(1 + rank), (Q,); NaN if lone.
+    """NDCG@K with gain 1 per relevant item and discount 1/log2(1 + rank), (Q,).
 
     The ideal ranking has min(k, R) relevant items on top.
 
@@ -140,11 +152,11 @@ def ndcg_at(found: RelevantRanks, k: int) -> Floats:
     counts = found.relevant_counts
     deepest = min(k, int(counts.max(initial=0)))
     ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, deepest + 2)))])
-    return _nan_where_lone(found, dcg / np.maximum(ideal[np.minimum(counts, deepest)], 1.0))
+    return _nan_without_relevant(found, dcg / np.maximum(ideal[np.minimum(counts, deepest)], 1.0))
 
 
 def average_precision(found: RelevantRanks) -> Floats:
-    """AP: mean over a query's relevant items of the precision at their rank, (Q,); NaN if lone.
+    """AP: mean over a query's relevant items of the precision at their rank, (Q,).
 
     It reads the whole ranking, without a cut. Its mean over queries is MAP.
 
@@ -154,8 +166,8 @@ def average_precision(found: RelevantRanks) -> Floats:
     firsts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
     places = np.arange(len(found.ranks)) - firsts[found.queries] + 1
     sums = np.bincount(found.queries, weights=places / found.ranks, minlength=found.query_count)
-    return _nan_where_lone(found, sums / np.maximum(counts, 1))
+    return _nan_without_relevant(found, sums / np.maximum(counts, 1))
 
 
-def _nan_where_lone(found: RelevantRanks, values: npt.NDArray[np.floating]) -> Floats:
+def _nan_without_relevant(found: RelevantRanks, values: npt.NDArray[np.floating]) -> Floats:
     return np.where(found.relevant_counts == 0, np.nan, values)

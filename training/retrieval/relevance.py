@@ -1,4 +1,4 @@
-"""Which gallery products are right answers to which query."""
+"""Which gallery products are relevant to which query."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RelevantPairs:
     """Which gallery products are relevant to which query.
 
     Attributes:
-        query_count: Queries, lone ones included.
+        query_count: Queries, those without a relevant product included.
         queries: Rows of queries, int64 (P,), not falling.
         items: Rows of the gallery, int64 (P,).
     """

@@ -6,7 +6,6 @@ import copy
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,25 +15,24 @@ from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
 from transformers import PretrainedConfig
 
-from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import TOKENIZER, load_inputs, save_encoder, save_inputs
 from twinshelf.training.config import TrainConfig
-from twinshelf.training.data.data_module import Batch, ProductDataModule
+from twinshelf.training.data.data_module import Batch, ProductDataModule, Row
 from twinshelf.training.data.training_data import TrainingData, load_training_data, text_fields
-from twinshelf.training.loop.batch_statistics import restore_statistics
+from twinshelf.training.files import write_atomically
 from twinshelf.training.loop.finishing import finish_image_tower
-from twinshelf.training.loop.memory import keep_freed_memory
 from twinshelf.training.loop.module import EncoderModule
-from twinshelf.training.loop.trainer import BEST, LAST, build_trainer
+from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
 from twinshelf.training.loop.validation import (
     EmbeddedRows,
+    ValidationScores,
+    evaluate_patterns,
     join_rows,
-    judge_ranking,
-    pattern_weights,
 )
-from twinshelf.training.model.build import build_model, compile_encoders
-from twinshelf.training.model.text_encoder import (
+from twinshelf.training.losses.metric_losses import check_terms
+from twinshelf.training.model.encoder import build_encoder
+from twinshelf.training.model.text_backbone import (
     load_architecture,
     load_pretrained_tokenizer,
     scratch_architecture,
@@ -47,7 +45,6 @@ from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
 METRICS = "metrics.json"
-MEASURED_ROWS = 2000  # plenty for a mean and a variance over all places of a photo
 logger = logging.getLogger(__name__)
 
 
@@ -82,8 +79,9 @@ def train(config: TrainConfig) -> TrainingSummary:
 
     Raises:
         FileNotFoundError: If prepared data, weights, or the run to resume are missing.
-        ValueError: If the data cannot be learnt from.
+        ValueError: If a loss cannot be built, or the data cannot be learnt from.
     """
+    check_terms(config.loss.terms)
     folder = Path(config.output)
     last = _find_last(folder) if config.resume else None
     L.seed_everything(config.seed, workers=True)
@@ -105,11 +103,8 @@ def train(config: TrainConfig) -> TrainingSummary:
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
     tower = module.model.image_tower
-    if config.optimizer.image_statistics == "restored":
-        loaders.setup("fit")
-        restore_statistics(tower.encoder, _measure_photos(loaders, data.train))
     is_pretrained = config.model.image.is_pretrained
-    start = copy.deepcopy(tower.encoder.state_dict()) if is_pretrained else None
+    start = copy.deepcopy(tower.backbone.state_dict()) if is_pretrained else None
     start_s = time.perf_counter()
     trainer.fit(module, loaders, ckpt_path=last)
     duration_s = time.perf_counter() - start_s
@@ -117,7 +112,7 @@ def train(config: TrainConfig) -> TrainingSummary:
     module.to(trainer.strategy.root_device)  # the trainer takes it off as it ends
     photos = loaders.embedding_loader(data.train)
     finish_image_tower(tower, config.finishing, start=start, photos=photos)
-    summary = _judge(module, loaders, data, trainer, duration_s)
+    summary = _evaluate(module, loaders, data, trainer, duration_s)
     if trainer.is_global_zero:
         save_encoder(
             folder,
@@ -132,7 +127,7 @@ def train(config: TrainConfig) -> TrainingSummary:
 
 def _save_summary(summary: TrainingSummary, run: TrackedRun) -> None:
     results = run.folder / METRICS
-    write_whole(results, json.dumps(asdict(summary), indent=2) + "\n")
+    write_atomically(results, json.dumps(asdict(summary), indent=2) + "\n")
     track_outcome(run, Outcome(name="training", results=results))
 
 
@@ -159,15 +154,13 @@ def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataM
 def _assemble(
     config: TrainConfig, architecture: PretrainedConfig, group_count: int
 ) -> EncoderModule:
-    model = build_model(
+    model = build_encoder(
         config.model,
         image_size_px=config.preprocessing.image_size_px,
         architecture=architecture,
     )
     # Convolutions on a CPU, and on tensor cores, are a third faster with the channels last.
-    model.image_tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if config.loop.compile:
-        compile_encoders(model)
+    model.image_tower.to(memory_format=torch.channels_last)
     return EncoderModule(
         model,
         loss=config.loss,
@@ -177,28 +170,17 @@ def _assemble(
     )
 
 
-def _measure_photos(
-    loaders: ProductDataModule, products: Sequence[Product]
-) -> Iterator[torch.Tensor]:
-    """Yields pixels of some training photos, spread over the rows, as they are served."""
-    step = max(1, len(products) // MEASURED_ROWS)
-    for batch in loaders.embedding_loader(products[::step]):
-        if batch.has_image.any():
-            pixels = batch.pixels[batch.has_image]
-            yield pixels.contiguous(memory_format=torch.channels_last)
-
-
 def prepare_text(
     config: TrainConfig, products: tuple[Product, ...]
 ) -> tuple[Tokenizer, PretrainedConfig]:
-    """Returns the tokenizer and the architecture of the text encoder.
+    """Returns the tokenizer and the architecture of the text backbone.
 
     Args:
-        config: A pretrained encoder brings its own; else a vocabulary is learnt.
+        config: A pretrained backbone brings its own; else a vocabulary is learnt.
         products: Rows to learn it from.
 
     Raises:
-        ValueError: If a pretrained encoder reads fewer tokens than the last bucket holds.
+        ValueError: If a pretrained backbone reads fewer tokens than the last bucket holds.
     """
     text, buckets = config.model.text, config.preprocessing.token_buckets
     if text.name:
@@ -217,7 +199,7 @@ def prepare_text(
     )
 
 
-def _judge(
+def _evaluate(
     module: EncoderModule,
     loaders: ProductDataModule,
     data: TrainingData,
@@ -225,23 +207,21 @@ def _judge(
     duration_s: float,
 ) -> TrainingSummary:
     """Fits the fusion weight and measures with it."""
-    recall: dict[str, float] = {}
-    precision: dict[str, float] = {}
+    fusion = module.model.fusion
+    scores: dict[str, ValidationScores] = {}
     if data.validation:
         queries, gallery = (_embed(module, loader) for loader in loaders.val_dataloader())
         fit = fit_fusion_weight(
             queries.embeddings, gallery.embeddings, queries.groups, gallery.groups
         )
-        module.model.fusion.set_weight(fit.weight)
-        for pattern, weights in pattern_weights(module.model.fusion.image_share()).items():
-            judgement = judge_ranking(queries, gallery, weights)
-            if judgement is not None:
-                recall[pattern] = judgement.recall_at_1
-                precision[pattern] = judgement.mean_average_precision
+        fusion.set_weight(fit.weight)
+        scores = evaluate_patterns(queries, gallery, fusion.image_share())
     return TrainingSummary(
-        recall_at_1=recall,
-        mean_average_precision=precision,
-        fusion_weight=module.model.fusion.image_share(),
+        recall_at_1={kind: found.recall_at_1 for kind, found in scores.items()},
+        mean_average_precision={
+            kind: found.mean_average_precision for kind, found in scores.items()
+        },
+        fusion_weight=fusion.image_share(),
         epoch_count=trainer.current_epoch,
         train_count=len(data.train),
         validation_count=len(data.validation),
@@ -251,7 +231,7 @@ def _judge(
 
 
 @torch.inference_mode()
-def _embed(module: EncoderModule, loader: DataLoader) -> EmbeddedRows:
+def _embed(module: EncoderModule, loader: DataLoader[Row]) -> EmbeddedRows:
     module.eval()
     device = module.device
     batches = (Batch(*(part.to(device) for part in batch)) for batch in loader)

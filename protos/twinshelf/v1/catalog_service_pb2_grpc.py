@@ -60,6 +60,11 @@ class CatalogServiceStub:
                 request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.SerializeToString,
                 response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.FromString,
                 _registered_method=True)
+        self.Snapshot = channel.unary_unary(
+                '/twinshelf.v1.CatalogService/Snapshot',
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -92,7 +97,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProducts(self, request, context):
-        """Removes products for good. Unknown ids are reported, not refused; a repeat is safe.
+        """Removes products for good. Unknown ids are reported, not refused; a repeat is safe. Goes on
+        while the disk is full.
         Errors: INVALID_ARGUMENT (no ids, or more than 10,000).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -101,6 +107,15 @@ class CatalogServiceServicer:
 
     def GetCatalogStats(self, request, context):
         """Counts what is stored and names the encoder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Snapshot(self, request, context):
+        """Writes a snapshot of the search index now, from which the next start is quick; one is also
+        written on schedule and at shutdown. Answers when it is stored for good. Writes and matches go
+        on meanwhile. A repeat is safe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +148,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.GetCatalogStats,
                     request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.FromString,
                     response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.SerializeToString,
+            ),
+            'Snapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.Snapshot,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -271,6 +291,33 @@ class CatalogService:
             '/twinshelf.v1.CatalogService/GetCatalogStats',
             twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.SerializeToString,
             twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Snapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/twinshelf.v1.CatalogService/Snapshot',
+            twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from twinshelf.v1 import product_pb2 as twinshelf_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#twinshelf/v1/matching_service.proto\x12\x0ctwinshelf.v1\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"\x82\x02\n\x13MatchProductRequest\x12\"\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.Offer\x12\x18\n\x0bmatch_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x33\n\x07weights\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.ModalityWeightsH\x01\x88\x01\x01\x12\x17\n\x0fmin_probability\x18\x04 \x01(\x02\x12\x16\n\x0e\x65ncoder_digest\x18\x05 \x01(\t\x12\x17\n\x0f\x65ncoder_version\x18\x06 \x01(\x03\x12\x12\n\npage_token\x18\x07 \x01(\tB\x0e\n\x0c_match_countB\n\n\x08_weights\"\xb1\x01\n\x14MatchProductResponse\x12$\n\x07matches\x18\x01 \x03(\x0b\x32\x13.twinshelf.v1.Match\x12.\n\x07pattern\x18\x02 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"^\n\x14MatchProductsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.twinshelf.v1.MatchProductRequest\"\x92\x01\n\x15MatchProductsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".twinshelf.v1.MatchProductResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result2\xc6\x01\n\x0fMatchingService\x12U\n\x0cMatchProduct\x12!.twinshelf.v1.MatchProductRequest\x1a\".twinshelf.v1.MatchProductResponse\x12\\\n\rMatchProducts\x12\".twinshelf.v1.MatchProductsRequest\x1a#.twinshelf.v1.MatchProductsResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#twinshelf/v1/matching_service.proto\x12\x0ctwinshelf.v1\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"\xc6\x02\n\x13MatchProductRequest\x12\"\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.Offer\x12\x18\n\x0bmatch_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x33\n\x07weights\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.ModalityWeightsH\x01\x88\x01\x01\x12\x17\n\x0fmin_probability\x18\x04 \x01(\x02\x12\x16\n\x0e\x65ncoder_digest\x18\x05 \x01(\t\x12\x17\n\x0f\x65ncoder_version\x18\x06 \x01(\x03\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x18\n\x0bmatch_prior\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10target_precision\x18\t \x01(\x01\x42\x0e\n\x0c_match_countB\n\n\x08_weightsB\x0e\n\x0c_match_prior\"\xcf\x01\n\x14MatchProductResponse\x12$\n\x07matches\x18\x01 \x03(\x0b\x32\x13.twinshelf.v1.Match\x12.\n\x07pattern\x18\x02 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x1c\n\x14no_match_probability\x18\x05 \x01(\x01\"^\n\x14MatchProductsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.twinshelf.v1.MatchProductRequest\"\x92\x01\n\x15MatchProductsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".twinshelf.v1.MatchProductResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result2\xc6\x01\n\x0fMatchingService\x12U\n\x0cMatchProduct\x12!.twinshelf.v1.MatchProductRequest\x1a\".twinshelf.v1.MatchProductResponse\x12\\\n\rMatchProducts\x12\".twinshelf.v1.MatchProductsRequest\x1a#.twinshelf.v1.MatchProductsResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinshelf.v1.matching_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MATCHPRODUCTREQUEST']._serialized_start=107
-  _globals['_MATCHPRODUCTREQUEST']._serialized_end=365
-  _globals['_MATCHPRODUCTRESPONSE']._serialized_start=368
-  _globals['_MATCHPRODUCTRESPONSE']._serialized_end=545
-  _globals['_MATCHPRODUCTSREQUEST']._serialized_start=547
-  _globals['_MATCHPRODUCTSREQUEST']._serialized_end=641
-  _globals['_MATCHPRODUCTSRESPONSE']._serialized_start=644
-  _globals['_MATCHPRODUCTSRESPONSE']._serialized_end=790
-  _globals['_MATCHINGSERVICE']._serialized_start=793
-  _globals['_MATCHINGSERVICE']._serialized_end=991
+  _globals['_MATCHPRODUCTREQUEST']._serialized_end=433
+  _globals['_MATCHPRODUCTRESPONSE']._serialized_start=436
+  _globals['_MATCHPRODUCTRESPONSE']._serialized_end=643
+  _globals['_MATCHPRODUCTSREQUEST']._serialized_start=645
+  _globals['_MATCHPRODUCTSREQUEST']._serialized_end=739
+  _globals['_MATCHPRODUCTSRESPONSE']._serialized_start=742
+  _globals['_MATCHPRODUCTSRESPONSE']._serialized_end=888
+  _globals['_MATCHINGSERVICE']._serialized_start=891
+  _globals['_MATCHINGSERVICE']._serialized_end=1089
 # @@protoc_insertion_point(module_scope)

@@ -60,33 +60,47 @@ class StubService(
             self.check_again()
             yield answer
 
-    async def MatchProduct(self, request, context):  # noqa: N802 - the name in the proto
+    async def MatchProduct(  # noqa: N802 - the name in the proto
+        self, request: matching_service_pb2.MatchProductRequest, context: Any
+    ) -> matching_service_pb2.MatchProductResponse:
         self._begin("MatchProduct")
         return _MATCH.MatchProductResponse()
 
-    async def MatchProducts(self, request_iterator, context):  # noqa: N802
+    async def MatchProducts(  # noqa: N802
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[Message]:
         answer = _MATCH.MatchProductsResponse()
         async for each in self._answers("MatchProducts", request_iterator, answer):
             yield each
 
-    async def UpsertProducts(self, request_iterator, context):  # noqa: N802
+    async def UpsertProducts(  # noqa: N802
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[Message]:
         answer = _CATALOG.UpsertProductsResponse()
         async for each in self._answers("UpsertProducts", request_iterator, answer):
             yield each
 
-    async def GetProduct(self, request, context):  # noqa: N802
+    async def GetProduct(  # noqa: N802
+        self, request: catalog_service_pb2.GetProductRequest, context: Any
+    ) -> catalog_service_pb2.GetProductResponse:
         self._begin("GetProduct")
         return _CATALOG.GetProductResponse()
 
-    async def ListProducts(self, request, context):  # noqa: N802
+    async def ListProducts(  # noqa: N802
+        self, request: catalog_service_pb2.ListProductsRequest, context: Any
+    ) -> catalog_service_pb2.ListProductsResponse:
         self._begin("ListProducts")
         return _CATALOG.ListProductsResponse()
 
-    async def DeleteProducts(self, request, context):  # noqa: N802
+    async def DeleteProducts(  # noqa: N802
+        self, request: catalog_service_pb2.DeleteProductsRequest, context: Any
+    ) -> catalog_service_pb2.DeleteProductsResponse:
         self._begin("DeleteProducts")
         return _CATALOG.DeleteProductsResponse()
 
-    async def GetCatalogStats(self, request, context):  # noqa: N802
+    async def GetCatalogStats(  # noqa: N802
+        self, request: catalog_service_pb2.GetCatalogStatsRequest, context: Any
+    ) -> catalog_service_pb2.GetCatalogStatsResponse:
         self._begin("GetCatalogStats")
         return _CATALOG.GetCatalogStatsResponse()
 

@@ -247,6 +247,15 @@ async def test_reading_needs_no_encoder(channel: grpc.aio.Channel, encoder: Fake
     assert answer.error.code == grpc.StatusCode.UNAVAILABLE.value[0]
 
 
+async def test_a_snapshot_is_written_on_demand(
+    channel: grpc.aio.Channel, config: ServerConfig
+) -> None:
+    await upsert(channel, [FULL])
+    answer = await catalog(channel).Snapshot(pb.SnapshotRequest())
+    assert (answer.vector_count, answer.change_sequence) == (1, 1)
+    assert list(config.catalogue.glob("index-*/manifest.json"))
+
+
 async def test_a_catalogue_outlives_the_server(config: ServerConfig) -> None:
     for title in ("old", "new"):
         encoder = FakeEncoder()

@@ -192,6 +192,7 @@ def test_spans_reach_a_collector(collector: tuple[Collector, str], scheme: str) 
     assert keeper.services == {"twinshelf"}
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_away_hurts_no_call_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -11,7 +11,7 @@ from twinshelf.server.triton.canary import (
     Progress,
     finished_requests,
 )
-from twinshelf.server.triton.settings import listen
+from twinshelf.server.triton.triton_config import listen
 
 TICK_S = 0.25
 STUCK_AFTER_S = 3.0

@@ -16,7 +16,7 @@ import pytest
 from tests.server.identity_repository import MODEL, write_identity_repository, write_manifest
 from twinshelf.server.triton.__main__ import main
 from twinshelf.server.triton.child_processes import children, is_alive
-from twinshelf.server.triton.settings import listen
+from twinshelf.server.triton.triton_config import listen
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 60

@@ -7,11 +7,11 @@ import pytest
 from sklearn.metrics import f1_score
 
 from twinshelf.training.categories.category_labels import (
-    UNKNOWN,
     Labels,
     Predictions,
     score_predictions,
 )
+from twinshelf.training.evaluation.category_vote import UNKNOWN
 
 
 def test_labels_are_sorted_and_the_empty_one_is_none() -> None:

@@ -13,12 +13,13 @@ from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table, write_table
 from twinshelf.training.categories.__main__ import main
-from twinshelf.training.categories.category_run import CategoryFiles, predict_categories
-from twinshelf.training.categories.category_settings import CategorySettings
-from twinshelf.training.categories.mlp import MlpConfig
+from twinshelf.training.categories.category_config import CategoryConfig, CategoryFiles, MlpConfig
+from twinshelf.training.categories.category_run import predict_categories
 from twinshelf.training.runs.environment import read_environments
 
-SETTINGS = CategorySettings(
+pytestmark = pytest.mark.slow
+
+SETTINGS = CategoryConfig(
     label="group", most_neighbours=5, mlp=MlpConfig(hidden_width=8, epoch_count=4)
 )
 
@@ -55,7 +56,7 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(tmp_path: Path) -> None:
     assert list(read_environments(tracked / "categories" / "group")) == ["categories"]
 
 
-def test_an_earlier_choice_is_judged_on_all_queries_without_tuning(
+def test_an_earlier_choice_is_tried_on_all_queries_without_tuning(
     run: Path, tmp_path: Path
 ) -> None:
     settings = replace(SETTINGS, patterns=("image",))
@@ -92,16 +93,18 @@ def test_a_validation_file_tunes_so_that_all_queries_are_reported(
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("category", "message"),
     [
-        ({"category": ""}, "no product of .*gallery.* has a category"),
-        ({"category": "tea"}, "at least two different labels.*'tea'"),
+        ("", "no row of .*gallery.* has a category"),
+        ("tea", "at least two different labels.*'tea'"),
     ],
 )
 def test_a_gallery_of_one_label_or_none_is_refused(
-    run: Path, tmp_path: Path, change: dict[str, str], message: str
+    run: Path, tmp_path: Path, category: str, message: str
 ) -> None:
-    gallery = [replace(product, **change) for product in products(data(run) / "gallery.parquet")]
+    gallery = [
+        replace(product, category=category) for product in products(data(run) / "gallery.parquet")
+    ]
     write_table(tmp_path / "gallery.parquet", gallery)
     files = CategoryFiles(run=run, gallery=(tmp_path / "gallery.parquet",), output=tmp_path)
     with pytest.raises(ValueError, match=message):
@@ -111,7 +114,7 @@ def test_a_gallery_of_one_label_or_none_is_refused(
 def test_the_command_prints_a_table(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--run", str(run), "--modality", "text", "--neighbours", "3"]
+    arguments = ["--run", str(run), "--modality", "text", "--most-neighbours", "3"]
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
     assert "nearest" in text and "network" in text

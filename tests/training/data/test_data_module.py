@@ -6,7 +6,7 @@ import torch
 
 from tests.training.small_catalogue import small_config, write_small_catalogue
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.data.augmentation import (
+from twinshelf.training.data.data_config import (
     AugmentationConfig,
     ImageAugmentationConfig,
     TextAugmentationConfig,
@@ -17,15 +17,18 @@ from twinshelf.training.data.data_module import (
     group_key,
     number_groups,
 )
+from twinshelf.training.data.pixel_cache import Pixels
 from twinshelf.training.data.training_data import load_training_data
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
-def loaders(tmp_path_factory):
+def loaders(tmp_path_factory: pytest.TempPathFactory) -> ProductDataModule:
     folder = tmp_path_factory.mktemp("feeding")
     write_small_catalogue(folder / "data")
     config = small_config(folder)
@@ -44,7 +47,12 @@ def loaders(tmp_path_factory):
     return module
 
 
-def test_training_batches_have_p_times_k_rows_of_trained_groups(loaders):
+def pixels_of(loaders: ProductDataModule) -> Pixels:
+    assert loaders.pixels is not None
+    return loaders.pixels
+
+
+def test_training_batches_have_p_times_k_rows_of_trained_groups(loaders: ProductDataModule) -> None:
     for batch in loaders.train_dataloader():
         assert batch.pixels.shape == (9, 3, 32, 32)
         assert batch.pixels.dtype == torch.uint8
@@ -55,7 +63,7 @@ def test_training_batches_have_p_times_k_rows_of_trained_groups(loaders):
     assert loaders.group_count == 4
 
 
-def test_embedding_rows_are_the_main_photo_in_order(loaders):
+def test_embedding_rows_are_the_main_photo_in_order(loaders: ProductDataModule) -> None:
     gallery = loaders.data.gallery
     (batch,) = list(loaders.embedding_loader(gallery))
     for row, product in enumerate(gallery):
@@ -64,7 +72,7 @@ def test_embedding_rows_are_the_main_photo_in_order(loaders):
         assert batch.labels[row] == loaders.numbers[group_key(product)]
 
 
-def test_missing_modalities_are_marked(loaders):
+def test_missing_modalities_are_marked(loaders: ProductDataModule) -> None:
     products = [
         Product(product_id="a", title="red paint"),
         Product(product_id="b", images=loaders.data.gallery[0].images),
@@ -76,11 +84,11 @@ def test_missing_modalities_are_marked(loaders):
     assert not batch.pixels[0].any()
 
 
-def test_blank_pictures_are_as_large_as_the_varied_ones(loaders):
+def test_blank_pictures_are_as_large_as_the_varied_ones(loaders: ProductDataModule) -> None:
     products = [Product(product_id="a"), loaders.data.gallery[0]]
     small = AugmentationConfig(image=ImageAugmentationConfig(size_px=16))
     rows = ProductRows(
-        products, [0, 1], loaders.pixels, loaders.settings, passage_ids=frozenset(),
+        products, [0, 1], pixels_of(loaders), loaders.settings, passage_ids=frozenset(),
         augmentation=small,
     )  # fmt: skip
     batch = loaders.collator([rows[0], rows[1]])
@@ -88,7 +96,7 @@ def test_blank_pictures_are_as_large_as_the_varied_ones(loaders):
     assert not batch.pixels[0].any()
 
 
-def test_validation_offers_and_gallery_share_their_numbers(loaders):
+def test_validation_offers_and_gallery_share_their_numbers(loaders: ProductDataModule) -> None:
     queries, gallery = loaders.val_dataloader()
     gallery_labels = {int(label) for batch in gallery for label in batch.labels}
     query_labels = {int(label) for batch in queries for label in batch.labels}
@@ -97,23 +105,25 @@ def test_validation_offers_and_gallery_share_their_numbers(loaders):
     assert min(query_labels) >= loaders.group_count
 
 
-def test_prefixes_tell_offers_from_catalogue_products(loaders):
+def test_prefixes_tell_offers_from_catalogue_products(loaders: ProductDataModule) -> None:
     settings = PreprocessingSettings(query_prefix="query: ", passage_prefix="passage: ")
     products = [Product(product_id=name, title="red paint") for name in ("offer", "product")]
     rows = ProductRows(
-        products, [0, 0], loaders.pixels, settings, passage_ids=frozenset({"product"})
+        products, [0, 0], pixels_of(loaders), settings, passage_ids=frozenset({"product"})
     )
     assert [rows[0].text, rows[1].text] == ["query: red paint", "passage: red paint"]
 
 
-def test_variation_is_repeated_by_the_seed_and_differs_between_readings(loaders):
+def test_variation_is_repeated_by_the_seed_and_differs_between_readings(
+    loaders: ProductDataModule,
+) -> None:
     product = Product(product_id="a", title="bright yellow wall paint for every room", brand="X")
     augmentation = AugmentationConfig(text=TextAugmentationConfig(drop_word=0.5))
     rows = [
         ProductRows(
             [product],
             [0],
-            loaders.pixels,
+            pixels_of(loaders),
             loaders.settings,
             passage_ids=frozenset(),
             augmentation=augmentation,
@@ -126,7 +136,7 @@ def test_variation_is_repeated_by_the_seed_and_differs_between_readings(loaders)
     assert len(set(readings[0])) > 1
 
 
-def test_a_product_without_a_group_is_one_of_its_own():
+def test_a_product_without_a_group_is_one_of_its_own() -> None:
     products = [
         Product(product_id="a", title="x", group="b"),
         Product(product_id="b", title="x"),

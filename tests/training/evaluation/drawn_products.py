@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinshelf.training.evaluation.embedded import EmbeddedProducts
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 DIM = 8

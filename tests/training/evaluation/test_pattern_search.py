@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.training.evaluation.drawn_products import draw_products, without
-from twinshelf.training.evaluation.embedded import EmbeddedProducts
-from twinshelf.training.evaluation.evaluation_settings import EvaluationSettings
-from twinshelf.training.evaluation.pattern_search import rows_with_pattern, search_gallery
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
+from twinshelf.training.evaluation.pattern_search import search_gallery
 from twinshelf.training.retrieval.embeddings import ModalityWeights
 
-SETTINGS = EvaluationSettings(candidate_count=12)
+SETTINGS = EvaluationConfig(candidate_count=12)
 EVEN = ModalityWeights(image=0.5, text=0.5)
 
 
@@ -49,13 +49,13 @@ def test_leave_one_out_finds_the_other_offers_only() -> None:
 @pytest.mark.parametrize(("pattern", "count"), [("image", 150), ("text", 158), ("both", 148)])
 def test_a_pattern_takes_queries_with_all_its_modalities(pattern: str, count: int) -> None:
     queries = without(without(draw_products()[0], "image", slice(0, 10)), "text", slice(20, 22))
-    assert rows_with_pattern(queries, pattern).sum() == count
+    assert queries.with_pattern(pattern).sum() == count
 
 
 def test_counts_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match="near_count must be 1 to candidate_count, 5, got 10"):
-        EvaluationSettings(candidate_count=5)
+    with pytest.raises(ValueError, match="neighbour_count must be 1 to candidate_count, 5, got 10"):
+        EvaluationConfig(candidate_count=5)
     with pytest.raises(ValueError, match="top_k must be rising"):
-        EvaluationSettings(top_k=(5, 1))
+        EvaluationConfig(top_k=(5, 1))
     with pytest.raises(ValueError, match="target_precision"):
-        EvaluationSettings(target_precision=1.5)
+        EvaluationConfig(target_precision=1.5)

@@ -13,15 +13,16 @@ from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
 from twinshelf.training.checkpoint import save_encoder
 from twinshelf.training.config import TrainConfig
-from twinshelf.training.data.training_data import DataConfig
-from twinshelf.training.loop.trainer import LoopConfig
-from twinshelf.training.model.build import ModelConfig, build_model
-from twinshelf.training.model.image_encoder import ImageEncoderConfig
-from twinshelf.training.model.text_encoder import (
+from twinshelf.training.data.data_config import DataConfig
+from twinshelf.training.loop.loop_config import LoopConfig
+from twinshelf.training.model.encoder import build_encoder
+from twinshelf.training.model.model_config import (
+    ImageBackboneConfig,
+    ModelConfig,
     ScratchTextConfig,
-    TextEncoderConfig,
-    scratch_architecture,
+    TextBackboneConfig,
 )
+from twinshelf.training.model.text_backbone import scratch_architecture
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
@@ -45,8 +46,8 @@ def make_run(folder: Path, *loggers: Literal["tensorboard", "mlflow"]) -> Path:
         data=DataConfig(folder=str(folder / "data"), pixel_cache=str(folder / "pixels")),
         preprocessing=SETTINGS,
         model=ModelConfig(
-            image=ImageEncoderConfig(name="test_efficientnet"),
-            text=TextEncoderConfig(
+            image=ImageBackboneConfig(name="test_efficientnet"),
+            text=TextBackboneConfig(
                 scratch=ScratchTextConfig(width=16, layer_count=1, head_count=2)
             ),
             embedding_dim=12,
@@ -60,7 +61,7 @@ def make_run(folder: Path, *loggers: Literal["tensorboard", "mlflow"]) -> Path:
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model(config.model, image_size_px=32, architecture=architecture)
+        model = build_encoder(config.model, image_size_px=32, architecture=architecture)
     save_encoder(
         folder / "run", model=model, config=config, tokenizer=tokenizer, architecture=architecture
     )
@@ -70,7 +71,8 @@ def make_run(folder: Path, *loggers: Literal["tensorboard", "mlflow"]) -> Path:
 def make_tables(folder: Path) -> None:
     """Writes queries and gallery: two offers per product, like it but for noise in the photo."""
     generator = np.random.default_rng(3)
-    queries, gallery = [], []
+    queries: list[Product] = []
+    gallery: list[Product] = []
     for number in range(PRODUCT_COUNT):
         colours = generator.integers(0, 256, (3, 4, 3), dtype=np.uint8)
         for place in range(3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,12 +14,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.training.evaluation.tiny_run import make_run
 from tests.training.grouping.planted import CALIBRATION
 from twinshelf.training.grouping.__main__ import main
-from twinshelf.training.grouping.grouping_run import GroupingFiles, group_products
-from twinshelf.training.grouping.grouping_settings import GroupingSettings
+from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
+from twinshelf.training.grouping.grouping_run import group_products
 from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_run_id, open_mlflow
 from twinshelf.training.runs.environment import read_environments
 
-SETTINGS = GroupingSettings(neighbour_count=10)
+pytestmark = pytest.mark.slow
+
+SETTINGS = GroupingConfig(neighbour_count=10)
 
 
 def tables(run: Path) -> tuple[Path, ...]:
@@ -26,7 +29,7 @@ def tables(run: Path) -> tuple[Path, ...]:
     return folder / "gallery.parquet", folder / "queries.parquet"
 
 
-def files(run: Path, output: Path, **changes: Path) -> GroupingFiles:
+def files(run: Path, output: Path, **changes: Any) -> GroupingFiles:
     return GroupingFiles(run=run, products=tables(run), output=output, **changes)
 
 

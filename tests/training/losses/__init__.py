@@ -1,1 +1,1 @@
-"""Tests of losses: environment, tables of products, comparison."""
+"""Tests of the losses."""

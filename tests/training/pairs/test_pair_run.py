@@ -14,7 +14,7 @@ from twinshelf.training.pairs.evaluate_pairs import main as evaluate
 from twinshelf.training.pairs.train_pairs import main as train
 from twinshelf.training.runs.environment import read_environments
 
-pytestmark = pytest.mark.usefixtures("quick_boosting")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_boosting")]
 
 
 def test_a_scorer_and_its_evaluation_are_tracked_when_asked(

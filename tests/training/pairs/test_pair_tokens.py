@@ -14,17 +14,17 @@ from twinshelf.training.pairs.pair_tokens import (
 )
 
 
-def test_words_keep_marks_inside_and_drop_those_outside():
+def test_words_keep_marks_inside_and_drop_those_outside() -> None:
     assert words("Sony (DSC-W170), 7.0 a/b - 'x' Чайник!") == [
         "sony", "dsc-w170", "7.0", "a/b", "x", "чайник",
     ]  # fmt: skip
 
 
-def test_pieces_part_letters_from_digits():
+def test_pieces_part_letters_from_digits() -> None:
     assert pieces("DSCW170 2.5kg") == ["dscw", "170", "2.5", "kg"]
 
 
-def test_compact_text_has_only_letters_and_digits():
+def test_compact_text_has_only_letters_and_digits() -> None:
     assert compact("DSC-W 170/б_") == "dscw170б"
 
 
@@ -39,18 +39,18 @@ def test_compact_text_has_only_letters_and_digits():
         ("10 cm", "100 мм"),
     ],
 )
-def test_spellings_of_one_quantity_are_one(spellings):
+def test_spellings_of_one_quantity_are_one(spellings: tuple[str, ...]) -> None:
     found = [quantities(text) for text in spellings]
     assert len(found[0]) == 1
     assert all(each == found[0] for each in found)
 
 
 @pytest.mark.parametrize("text", ["7 dwarfs", "w170", "abc", "5 gbit", ""])
-def test_what_has_no_known_unit_is_no_quantity(text):
+def test_what_has_no_known_unit_is_no_quantity(text: str) -> None:
     assert quantities(text) == set()
 
 
-def test_numbers_are_compared_by_value():
+def test_numbers_are_compared_by_value() -> None:
     assert numbers("2.70 and 7.0, 300") == numbers("2.7 7 300.0") == {"2.7", "7", "300"}
 
 
@@ -66,7 +66,7 @@ def test_numbers_are_compared_by_value():
         ("Пылесос ВС-2000", {"вс2000"}),
     ],
 )
-def test_model_codes(text, codes):
+def test_model_codes(text: str, codes: set[str]) -> None:
     assert model_codes(text) == codes
 
 
@@ -75,11 +75,11 @@ def test_model_codes(text, codes):
     [("ii", "2"), ("xiv", "14"), ("v2", "2"), ("ver7.0", "7"), ("7.0", "7"), ("2007", "2007"),
      ("i", "i"), ("x", "x"), ("v", "v"), ("1234567", "1234567"), ("чай", "чай"), ("w170", "w170")],
 )  # fmt: skip
-def test_canonical_words(word, canonical):
+def test_canonical_words(word: str, canonical: str) -> None:
     assert canonical_word(word) == canonical
 
 
-def test_character_ngrams_are_those_of_a_slow_loop():
+def test_character_ngrams_are_those_of_a_slow_loop() -> None:
     text = "Чай tea a"
     expected: dict[str, int] = {}
     for word in ("чай", "tea", "a"):

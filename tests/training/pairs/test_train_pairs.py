@@ -4,35 +4,39 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import average_precision_score
 
+from tests.benchmarks.quality.pair_estimate import main as estimate
 from tests.export.tiny_run import make_run
 from tests.training.pairs.made_ecup import make_ecup
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
-from twinshelf.export.pair_scorer import publish_pair_scorer
-from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs
-from twinshelf.training.pairs.cross_encoder import CrossEncoderConfig
+from twinshelf.export.pair_scorer_publishing import publish_pair_scorer
+from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs, read_validation
 from twinshelf.training.pairs.evaluate_pairs import main as evaluate
 from twinshelf.training.pairs.labelled_pairs import LabelledPairs, read_pairs
+from twinshelf.training.pairs.pair_config import CrossEncoderConfig
+from twinshelf.training.pairs.pair_training import train_pair_scorer
 from twinshelf.training.pairs.probes import read_probes
-from twinshelf.training.pairs.train_pairs import main, train_pair_scorer
-from twinshelf.training.pairs.validation_scores import read_validation
-from twinshelf.training.quality.pair_estimate import main as estimate
+from twinshelf.training.pairs.train_pairs import main
 
-pytestmark = pytest.mark.usefixtures("quick_boosting")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_boosting")]
 SIDES = [(pair.left, pair.right) for pair in make_pairs(20, seed=9)]
 
 
-def train(folder, output, *options):
+def train(folder: Path, output: Path, *options: str) -> int:
     return main(["--pairs", str(folder), "--output", str(output), *options])
 
 
-def test_a_scorer_is_trained_saved_and_evaluated(pair_folder, tmp_path, capsys):
+def test_a_scorer_is_trained_saved_and_evaluated(
+    pair_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train(pair_folder, tmp_path / "run") == 0
     settings = json.loads((tmp_path / "run" / "pairs.json").read_text())
     assert settings["neural_share"] == 0 and settings["validation"]["boosting"]["f1"] > 0.95
@@ -46,7 +50,7 @@ def test_a_scorer_is_trained_saved_and_evaluated(pair_folder, tmp_path, capsys):
     assert len(re.findall(r"^  [+-]\d+\.\d\d  \w+ = ", printed, re.MULTILINE)) == 10
 
 
-def test_probes_hold_the_answers_of_the_saved_trees(pair_folder, tmp_path):
+def test_probes_hold_the_answers_of_the_saved_trees(pair_folder: Path, tmp_path: Path) -> None:
     assert train(pair_folder, tmp_path) == 0
     probes = read_probes(tmp_path)
     pairs = read_pairs(pair_folder / "valid.txt").sides
@@ -56,7 +60,7 @@ def test_probes_hold_the_answers_of_the_saved_trees(pair_folder, tmp_path):
     assert math.isnan(probes[0].cosines.text)
 
 
-def test_the_kept_trees_have_learnt_from_the_validation_pairs_too(tmp_path):
+def test_the_kept_trees_have_learnt_from_the_validation_pairs_too(tmp_path: Path) -> None:
     pairs = make_pairs(80, seed=1)
     known = LabelledPairs(pairs=pairs)
     # What is a match in training is none here: trees that saw these pairs are less sure.
@@ -71,8 +75,8 @@ def test_the_kept_trees_have_learnt_from_the_validation_pairs_too(tmp_path):
 
 
 def test_the_estimate_is_of_scores_from_before_the_trees_learnt_from_the_pairs(
-    pair_folder, tmp_path, capsys
-):
+    pair_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert estimate(["--run", str(tmp_path)]) == 1
     assert "no validation_scores.npz" in capsys.readouterr().err
     assert train(pair_folder, tmp_path) == 0
@@ -88,8 +92,8 @@ def test_the_estimate_is_of_scores_from_before_the_trees_learnt_from_the_pairs(
 
 
 def test_cosines_of_an_encoder_are_features_and_stay_with_the_scorer(
-    pair_folder, tmp_path, monkeypatch
-):
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     encoder_run = make_run(tmp_path / "encoder")
     assert train(pair_folder, tmp_path / "run", "--encoder-run", str(encoder_run)) == 0
@@ -105,9 +109,11 @@ def test_cosines_of_an_encoder_are_features_and_stay_with_the_scorer(
     assert BlendedScorer.load(tmp_path / "run").encoder is None
 
 
-def test_the_neural_variant_is_measured_beside_the_boosting(pair_folder, tmp_path):
+def test_the_neural_variant_is_measured_beside_the_boosting(
+    pair_folder: Path, tmp_path: Path
+) -> None:
     source = make_text_encoder(tmp_path / "text")
-    options = ("--encoder", source, "--epochs", "1", "--tokens", "32")
+    options = ("--encoder", source, "--epoch-count", "1", "--token-count", "32")
     assert train(pair_folder, tmp_path / "run", *options) == 0
     measured = json.loads((tmp_path / "run" / "pairs.json").read_text())["validation"]
     assert set(measured) == {"boosting", "cross-encoder", "kept"}
@@ -119,18 +125,24 @@ def test_the_neural_variant_is_measured_beside_the_boosting(pair_folder, tmp_pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--epochs", "0"), "epoch_count and batch_size must be 1 or more"),
         (("--encoder-run", "nowhere"), "nowhere"),
-        (("--validation-share", "1"), "validation share must be between 0 and 1, got 1.0"),
     ],
 )
-def test_bad_options_are_answered_in_words(pair_folder, tmp_path, capsys, options, message):
+def test_bad_options_are_answered_in_words(
+    pair_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, str],
+    message: str,
+) -> None:
     assert train(pair_folder, tmp_path / "run", *options) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
-def test_files_that_are_missing_or_of_one_class_are_answered_in_words(tmp_path, capsys):
+def test_files_that_are_missing_or_of_one_class_are_answered_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train(tmp_path, tmp_path / "run") == 1
     assert "train.txt" in capsys.readouterr().err
     (tmp_path / "train.txt").write_text("COL title VAL a\tCOL title VAL b\t1\nbroken\n")
@@ -138,7 +150,7 @@ def test_files_that_are_missing_or_of_one_class_are_answered_in_words(tmp_path, 
     assert "needs matches and non-matches, got 1 pairs of one class" in capsys.readouterr().err
 
 
-def train_ecup(folder, **made):
+def train_ecup(folder: Path, **made: Any) -> dict[str, float]:
     """Trains on made tables and returns the metrics of the held-out pairs."""
     make_ecup(folder, **made)
     assert train(folder, folder / "run") == 0
@@ -156,7 +168,9 @@ def train_ecup(folder, **made):
         ("further", "image_cosine"),
     ],
 )
-def test_pairs_of_precomputed_vectors_are_told_apart_by_them(tmp_path, capsys, tells, feature):
+def test_pairs_of_precomputed_vectors_are_told_apart_by_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tells: str, feature: str
+) -> None:
     metrics = train_ecup(tmp_path / "ecup", tells=tells)
     assert metrics["f1"] > 0.9 and metrics["pair_count"] == 100
     assert f"  {feature} = " in capsys.readouterr().out
@@ -166,24 +180,27 @@ def test_pairs_of_precomputed_vectors_are_told_apart_by_them(tmp_path, capsys, t
     assert "fused_cosine" not in scorer.boosting.feature_names
 
 
-def test_main_pictures_tell_pairs_apart_that_share_another_picture(tmp_path, capsys):
+def test_main_pictures_tell_pairs_apart_that_share_another_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     metrics = train_ecup(tmp_path / "ecup", is_picture_shared=True)
     assert metrics["f1"] > 0.9
     assert "  main_image_cosine = " in capsys.readouterr().out
     run = tmp_path / "ecup" / "run"
     scorer, held_out = BlendedScorer.load(run), tmp_path / "ecup" / "held_out.parquet"
     pairs = read_pairs(held_out, with_vectors=True)
+    assert pairs.cosines is not None
     assert all(cosine.image > 0.999 for cosine in pairs.cosines)
     without = [replace(cosine, main_image=math.nan) for cosine in pairs.cosines]
     scores = scorer.score(pairs.sides, without)
     assert measure_pairs(pairs.labels, scores, scorer.threshold).f1 < 0.7
 
 
-def test_vectors_beside_other_products_tell_nothing(tmp_path):
+def test_vectors_beside_other_products_tell_nothing(tmp_path: Path) -> None:
     assert train_ecup(tmp_path / "ecup", is_shuffled=True)["f1"] < 0.7
 
 
-def test_a_scorer_of_precomputed_vectors_is_published_as_any_other(tmp_path):
+def test_a_scorer_of_precomputed_vectors_is_published_as_any_other(tmp_path: Path) -> None:
     make_ecup(tmp_path)
     assert train(tmp_path, tmp_path / "run") == 0
     cosines = [probe.cosines for probe in read_probes(tmp_path / "run")]
@@ -194,7 +211,9 @@ def test_a_scorer_of_precomputed_vectors_is_published_as_any_other(tmp_path):
     assert known <= set(done.contract["feature_names"])
 
 
-def test_a_folder_is_scored_and_its_bad_rows_are_skipped(tmp_path, caplog):
+def test_a_folder_is_scored_and_its_bad_rows_are_skipped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     make_ecup(tmp_path, pair_count=60)
     assert train(tmp_path, tmp_path / "run") == 0
     make_ecup(tmp_path / "other", seed=1, pair_count=50)
@@ -207,7 +226,9 @@ def test_a_folder_is_scored_and_its_bad_rows_are_skipped(tmp_path, caplog):
     assert report["pair_count"] == 49
 
 
-def test_a_scorer_of_vectors_refuses_pairs_without_them(tmp_path, pair_folder, capsys):
+def test_a_scorer_of_vectors_refuses_pairs_without_them(
+    tmp_path: Path, pair_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_ecup(tmp_path, pair_count=60)
     assert train(tmp_path, tmp_path / "run") == 0
     options = ["--run", str(tmp_path / "run"), "--pairs"]
@@ -218,7 +239,9 @@ def test_a_scorer_of_vectors_refuses_pairs_without_them(tmp_path, pair_folder, c
     assert "resnet.parquet" in capsys.readouterr().err
 
 
-def test_raw_fields_of_ecup_are_compared_by_an_encoder(tmp_path, monkeypatch):
+def test_raw_fields_of_ecup_are_compared_by_an_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     encoder_run = make_run(tmp_path / "encoder")
     make_ecup(tmp_path / "ecup", pair_count=60)

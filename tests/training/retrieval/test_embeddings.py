@@ -1,4 +1,4 @@
-"""Embeddings: what is accepted as unit rows."""
+"""Embeddings: what is accepted as unit rows, and how halves are joined."""
 
 from __future__ import annotations
 
@@ -52,3 +52,19 @@ def test_different_counts_and_lengths_are_refused() -> None:
 def test_weights_out_of_range_are_refused(image: float, text: float) -> None:
     with pytest.raises(ValueError, match="weights must be 0 to 1"):
         ModalityWeights(image=image, text=text)
+
+
+def test_the_inner_product_of_fused_rows_is_the_weighted_mean_of_the_cosines() -> None:
+    queries, gallery = (
+        ProductEmbeddings(image=unit_rows(5, seed=seed), text=unit_rows(5, dim=3, seed=seed))
+        for seed in (1, 2)
+    )
+    weights = ModalityWeights(image=0.1, text=0.4)
+    found = queries.fused(weights) @ gallery.fused(weights).T
+    cosines = 0.2 * queries.image @ gallery.image.T + 0.8 * queries.text @ gallery.text.T
+    np.testing.assert_allclose(found, cosines, atol=1e-6)
+
+
+def test_a_half_without_a_weight_is_left_out() -> None:
+    rows = ProductEmbeddings(image=unit_rows(2), text=unit_rows(2, dim=3))
+    np.testing.assert_array_equal(rows.fused(ModalityWeights(image=0, text=0.5)), rows.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def slow_score(
     return total / shared if shared else -math.inf
 
 
-def search(weights: ModalityWeights, k: int, block_bytes: int, **options) -> Retrieval:
+def search(weights: ModalityWeights, k: int, block_bytes: int, **options: Any) -> Retrieval:
     return retrieve(
         with_gaps(QUERY_COUNT, 10),
         with_gaps(GALLERY_COUNT, 20),

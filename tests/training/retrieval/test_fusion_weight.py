@@ -22,7 +22,9 @@ def noisy(rows: np.ndarray, noise: float, seed: int) -> np.ndarray:
     return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
 
 
-def data(image_noise: float, text_noise: float, query_count: int = 90):
+def data(
+    image_noise: float, text_noise: float, query_count: int = 90
+) -> tuple[ProductEmbeddings, ProductEmbeddings, list[str], list[str]]:
     gallery = ProductEmbeddings(
         image=unit_rows(GALLERY_COUNT, DIM, 1), text=unit_rows(GALLERY_COUNT, DIM, 2)
     )
@@ -35,7 +37,13 @@ def data(image_noise: float, text_noise: float, query_count: int = 90):
     return queries, gallery, [names[row] for row in rows], names
 
 
-def slow_scores(queries, gallery, query_groups, gallery_groups, weight: float):
+def slow_scores(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    query_groups: list[str],
+    gallery_groups: list[str],
+    weight: float,
+) -> tuple[float, float]:
     found = retrieve(
         queries,
         gallery,

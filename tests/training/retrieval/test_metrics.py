@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,7 +107,7 @@ def test_average_precision_and_ndcg_equal_scikit_learn(relevance: np.ndarray) ->
 
 def test_lone_queries_are_counted_and_left_out_of_means() -> None:
     found = RelevantRanks.from_relevance(np.array([[1, 0], [0, 0], [0, 1]], dtype=bool))
-    assert found.lone_count == 1
+    assert found.no_relevant_count == 1
     assert np.isnan(metrics.recall_at(found, 1)[1])
     assert metrics.mean(metrics.recall_at(found, 1)) == 0.5
 
@@ -132,7 +134,7 @@ def test_ranks_that_cannot_be_are_refused(queries: list[int], ranks: list[int]) 
 
 
 @pytest.mark.parametrize("metric", [metrics.precision_at, metrics.ndcg_at, metrics.accuracy_at])
-def test_k_below_one_is_refused(metric) -> None:
+def test_k_below_one_is_refused(metric: Callable[..., Any]) -> None:
     found = RelevantRanks.from_relevance(np.ones((1, 2), dtype=bool))
     with pytest.raises(ValueError, match="k must be 1 or more, got 0"):
         metric(found, 0)

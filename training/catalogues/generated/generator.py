@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import itertools
-import json
 import random
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-import PIL
 from PIL import Image
 
-from twinshelf.training.atomic_file import write_whole
 from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
 from twinshelf.training.catalogues.generated.packaging import draw_package
 from twinshelf.training.catalogues.generated.scenes import jpeg_quality, shoot_offer, shoot_studio
 from twinshelf.training.catalogues.generated.vocabulary import SELLERS
 from twinshelf.training.catalogues.generated.wording import Wording, word_canonically, word_offer
 from twinshelf.training.catalogues.product import Product
+from twinshelf.training.files import atomic_write
 
 WORKER_COUNT = 2
 DRAWN_AHEAD = 8
-STAMP = "generated.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sheaf:
-    """The rows of one product, and what their pictures hold."""
-
-    products: tuple[Product, ...]
-    digests: Mapping[str, str]
 
 
 def generate_catalogue(
@@ -44,7 +31,7 @@ def generate_catalogue(
 
     The first row of each group is the maker's own: a studio photo with the full title. The others
     are sellers' offers. Equal arguments give equal rows and equal files, byte for byte, under one
-    version of Pillow. Pictures of a complete earlier run with the same arguments are kept.
+    version of Pillow. A picture that is there already is not written again.
 
     Args:
         folder: Where the pictures go, as JPEG files in its folder `images`; made when missing.
@@ -71,21 +58,13 @@ def _generate(
     folder: Path, items: list[Item], offers_per_product: int, seed: int
 ) -> Iterator[Product]:
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    fingerprint = _fingerprint(len(items), offers_per_product, seed)
-    kept = _read_stamp(folder, fingerprint)
-    digests: dict[str, str] = {}
     with ThreadPoolExecutor(max_workers=WORKER_COUNT) as pool:
-        jobs = (
-            pool.submit(_make_sheaf, folder, item, offers_per_product, seed, kept) for item in items
-        )
-        for sheaf in _in_order(jobs):
-            digests |= sheaf.digests
-            yield from sheaf.products
-    stamp = {"fingerprint": fingerprint, "sha256": digests}
-    write_whole(folder / STAMP, json.dumps(stamp, indent=1))
+        jobs = (pool.submit(_make_offers, folder, item, offers_per_product, seed) for item in items)
+        for products in _in_order(jobs):
+            yield from products
 
 
-def _in_order(jobs: Iterable[Future[_Sheaf]]) -> Iterator[_Sheaf]:
+def _in_order(jobs: Iterable[Future[list[Product]]]) -> Iterator[list[Product]]:
     """Yields results in the order of the jobs, a few of which are started ahead."""
     source = iter(jobs)
     started = deque(itertools.islice(source, DRAWN_AHEAD))
@@ -94,27 +73,26 @@ def _in_order(jobs: Iterable[Future[_Sheaf]]) -> Iterator[_Sheaf]:
         started.extend(itertools.islice(source, 1))
 
 
-def _make_sheaf(
-    folder: Path, item: Item, offers_per_product: int, seed: int, kept: Mapping[str, str]
-) -> _Sheaf:
+def _make_offers(folder: Path, item: Item, offers_per_product: int, seed: int) -> list[Product]:
     """Words and draws all rows of one product."""
     sellers = random.Random(f"sellers {seed} {item.number}").sample(SELLERS, len(SELLERS))
-    products, digests = [], {}
-    package: Image.Image | None = None
+    package, products = draw_package(item), []
     for row in range(offers_per_product):
         rng = random.Random(f"offer {seed} {item.number} {row}")
         seller = sellers[(row - 1) % len(sellers)]
         wording = word_canonically(item) if row == 0 else word_offer(item, seller[1], rng)
         name = f"images/{item.number:05d}-{row}.jpg"
         products.append(_product(folder / name, item, row, wording, seller[0], rng))
-        digest = _digest(folder / name)
-        if digest is None or kept.get(name) != digest:
-            package = package or draw_package(item)
-            data = _photograph(package, row, seller, random.Random(f"photo {seed} {name}"))
-            (folder / name).write_bytes(data)
-            digest = hashlib.sha256(data).hexdigest()
-        digests[name] = digest
-    return _Sheaf(products=tuple(products), digests=digests)
+        photo = _photograph(package, row, seller, random.Random(f"photo {seed} {name}"))
+        _write_if_new(folder / name, photo)
+    return products
+
+
+def _write_if_new(path: Path, content: bytes) -> None:
+    # The time of change tells later steps whether a photo changed.
+    if not path.is_file() or path.read_bytes() != content:
+        with atomic_write(path) as partial:
+            partial.write_bytes(content)
 
 
 def _product(
@@ -146,32 +124,3 @@ def _photograph(
     file = io.BytesIO()
     photo.save(file, "JPEG", quality=quality)
     return file.getvalue()
-
-
-def _fingerprint(product_count: int, offers_per_product: int, seed: int) -> str:
-    """Names everything that the pictures depend on: arguments, this code, Pillow."""
-    digest = hashlib.sha256(
-        f"{product_count} {offers_per_product} {seed} {PIL.__version__}".encode()
-    )
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-def _read_stamp(folder: Path, fingerprint: str) -> Mapping[str, str]:
-    """Returns the digests of the pictures of a complete equal run, else nothing."""
-    try:
-        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(stamp, dict) or stamp.get("fingerprint") != fingerprint:
-        return {}
-    digests = stamp.get("sha256")
-    return digests if isinstance(digests, dict) else {}
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None

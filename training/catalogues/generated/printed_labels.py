@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from twinshelf.training.catalogues.generated.assortment import Item
 from twinshelf.training.catalogues.generated.marks import (
     BLACK,
-    SIGNS,
     WHITE,
     Draw,
+    draw_sign,
     ink_on,
     luminance,
     mixed,
@@ -108,7 +108,8 @@ def _draw_logo(draw: Draw, item: Item, box: Box, ground: Colour) -> None:
     )
     left, top, right, bottom = box
     radius = (bottom - top) * 0.24
-    SIGNS[item.brand.mark](draw, (left + right) / 2, top + radius * 1.15, radius, ink, ground)
+    centre = (left + right) / 2, top + radius * 1.15
+    draw_sign(draw, item.brand.mark, centre, radius, ink, ground)
     write_in(draw, item.brand.name, _rows(box, 0.54, 1.0), ink, item.brand.font)
 
 
@@ -123,7 +124,7 @@ def _draw_picture(draw: Draw, item: Item, x: float, y: float, radius: float) -> 
         width=max(2, int(radius / 10)),
     )
     fill = mixed(colour, BLACK, 0.3) if luminance(colour) > 210 else colour
-    SIGNS[item.variant.picture](draw, x, y, radius * 0.68, fill, mixed(colour, WHITE, 0.85))
+    draw_sign(draw, item.variant.picture, (x, y), radius * 0.68, fill, mixed(colour, WHITE, 0.85))
 
 
 def _draw_size(draw: Draw, item: Item, box: Box, ground: Colour) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from twinshelf.training.catalogues.generated.generator import STAMP, generate_catalogue
+from twinshelf.training.catalogues.generated.generator import generate_catalogue
 from twinshelf.training.catalogues.product import Product
 
 PRODUCT_COUNT = 12
@@ -83,7 +83,7 @@ def test_another_process_with_another_hash_seed_makes_equal_bytes(
 ) -> None:
     script = (
         "import sys; from pathlib import Path;"
-        "from training.catalogues.generated.catalogue import generate_catalogue;"
+        "from twinshelf.training.catalogues.generated.generator import generate_catalogue;"
         f"rows = list(generate_catalogue(Path(sys.argv[1]), product_count={PRODUCT_COUNT},"
         f" offers_per_product={OFFERS}, seed=3));"
         "sys.stdout.buffer.write('\\n'.join(row.title for row in rows).encode())"
@@ -114,29 +114,9 @@ def test_a_second_run_keeps_whole_pictures_and_redraws_damaged_ones(tmp_path: Pa
     assert _digests(tmp_path) == before
 
 
-def test_a_stamp_of_other_arguments_or_a_broken_one_keeps_nothing(tmp_path: Path) -> None:
-    _generate(tmp_path, seed=5)
-    _generate(tmp_path, seed=3)
-    expected = _digests(tmp_path)
-    picture = next((tmp_path / "images").iterdir())
-    for stamp in ("{", "[]", '{"fingerprint": "other"}'):
-        (tmp_path / STAMP).write_text(stamp, encoding="utf-8")
-        os.utime(picture, (1, 1))
-        _generate(tmp_path)
-        assert picture.stat().st_mtime != 1
-        assert _digests(tmp_path) == expected
-
-
 @pytest.mark.parametrize(("product_count", "offers"), [(0, 3), (3, 0), (-1, 1)])
 def test_counts_below_one_are_refused_at_once(
     tmp_path: Path, product_count: int, offers: int
 ) -> None:
     with pytest.raises(ValueError, match="must be 1 or more"):
         generate_catalogue(tmp_path, product_count=product_count, offers_per_product=offers, seed=1)
-
-
-def test_stopping_early_leaves_no_stamp(tmp_path: Path) -> None:
-    source = generate_catalogue(tmp_path, product_count=3, offers_per_product=2, seed=1)
-    next(iter(source))
-    source.close()  # type: ignore[attr-defined]
-    assert not (tmp_path / STAMP).exists()

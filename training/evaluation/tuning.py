@@ -1,0 +1,78 @@
+"""What is tuned on held-out queries: curve, thresholds, and the model of match probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
+from twinshelf.training.evaluation.match_lists import MatchLists, best_row_threshold
+from twinshelf.training.evaluation.scored_pairs import best_f1_threshold
+from twinshelf.training.retrieval.calibration import Calibration, Curve
+from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
+from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What was tuned for one modality pattern.
+
+    Attributes:
+        curve: Score of a pair to its probability.
+        match_threshold: Lowest score at which pairs reach the target precision.
+        pair_threshold: Score with the best F1 of pairs.
+        row_threshold: Score with the best F1 per row.
+        match_models: Probabilities of an offer's matches, fitted to all queries; for "both" also at
+            weights on either side.
+    """
+
+    curve: Curve
+    match_threshold: float
+    pair_threshold: float
+    row_threshold: float
+    match_models: tuple[MatchModel, ...]
+
+
+def fit_tuning(
+    matches: MatchLists, match_models: Sequence[MatchModel], config: EvaluationConfig
+) -> Tuning:
+    """Fits the curve and all thresholds.
+
+    The curve is of the few candidates that a user sees, the other thresholds of all.
+
+    Args:
+        matches: The half of the queries that is fitted to.
+        match_models: The models of all queries.
+        config: How it is done.
+
+    Raises:
+        ValueError: If the candidates are all matches or all non-matches.
+    """
+    near, pairs = matches.pairs(config.near_count), matches.pairs(config.candidate_count)
+    return Tuning(
+        curve=fit_curve(near.scores, near.is_match, method=config.calibration_method),
+        match_threshold=fit_threshold(
+            near.scores, near.is_match, target_precision=config.target_precision
+        ),
+        pair_threshold=best_f1_threshold(pairs),
+        row_threshold=best_row_threshold(matches),
+        match_models=tuple(match_models),
+    )
+
+
+def as_calibration(tuned: Mapping[str, Tuning], match_prior: float) -> Calibration:
+    """Returns what of the tuning is kept with the run.
+
+    Args:
+        tuned: Modality pattern to what was tuned for it; one at least.
+        match_prior: Share of the offers with a match where a request does not say.
+    """
+    models = sorted(
+        (model for tuning in tuned.values() for model in tuning.match_models),
+        key=lambda model: model.image_weight,
+    )
+    return Calibration(
+        curves={pattern: tuning.curve for pattern, tuning in tuned.items()},
+        thresholds={pattern: tuning.match_threshold for pattern, tuning in tuned.items()},
+        matches=MatchProbability(models=tuple(models), match_prior=match_prior),
+    )
