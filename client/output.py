@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from twinshelf.client.records import (
+from client.errors import TwinshelfError
+from client.records import (
     CatalogStats,
     DeleteResult,
     Match,
@@ -18,9 +19,6 @@ from twinshelf.client.records import (
     Product,
     StoredProduct,
 )
-
-if TYPE_CHECKING:
-    from twinshelf.client.errors import TwinshelfError
 
 # Far enough for any terminal; a pipe is not folded to the 80 columns that rich would assume.
 PIPE_WIDTH = 160
@@ -69,7 +67,6 @@ def match_result_json(result: MatchResult) -> dict[str, Any]:
     """Returns the matches of an offer as JSON knows them."""
     return {
         "matches": [_match_json(match) for match in result.matches],
-        "no_match_probability": result.no_match_probability,
         "pattern": result.pattern,
         "encoder": asdict(result.encoder),
     }
@@ -101,16 +98,10 @@ def error_json(error: TwinshelfError) -> dict[str, Any]:
 
 def match_table(result: MatchResult) -> Table:
     """Returns the matches of an offer as a table."""
-    table = Table(
-        box=None,
-        pad_edge=False,
-        caption=f"✓ a match; none in the catalogue: {result.no_match_probability:.1%}",
-        caption_justify="left",
-    )
-    for name in ("#", "probability", "", "score", "image", "text"):
+    table = Table(box=None, pad_edge=False)
+    for name in ("#", "probability", "score", "image", "text"):
         table.add_column(name, justify="right", no_wrap=True)
-    # A long identifier is folded, so that the figures keep their room.
-    table.add_column("product", overflow="fold")
+    table.add_column("product", no_wrap=True, overflow="fold")
     for name in ("title", "brand"):
         table.add_column(name)
     table.add_column("price", justify="right", no_wrap=True)
@@ -118,7 +109,6 @@ def match_table(result: MatchResult) -> Table:
         table.add_row(
             str(rank),
             Text(f"{match.probability:.1%}", style=probability_style(match.probability)),
-            "✓" if match.is_match else "",
             f"{match.score:.3f}",
             _cosine(match.image_score),
             _cosine(match.text_score),
@@ -140,7 +130,7 @@ def probability_style(probability: float) -> str:
 def product_list_table(products: list[Product]) -> Table:
     """Returns products as a table, one a line."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("product", overflow="fold")
+    table.add_column("product", no_wrap=True)
     for name in ("title", "category", "brand"):
         table.add_column(name)
     table.add_column("price", justify="right", no_wrap=True)
@@ -207,7 +197,6 @@ def _match_json(match: Match) -> dict[str, Any]:
         "product": product_json(match.product),
         "score": match.score,
         "probability": match.probability,
-        "is_match": match.is_match,
         "pattern": match.pattern,
         "image_score": match.image_score,
         "text_score": match.text_score,

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from twinshelf.training.model.encoder import Fusion
-from twinshelf.training.model.tower import Tower
+from training.towers import Fusion, ImageTower, TextTower
 
 RGB = 3
 # Of the opsets that every onnxruntime and Triton container of the last years runs, the newest that
@@ -53,7 +52,7 @@ FUSION = GraphSignature(
 )
 
 
-def image_tower_graph(tower: Tower, image_size_px: int) -> bytes:
+def image_tower_graph(tower: ImageTower, image_size_px: int) -> bytes:
     """Returns the graph from `PIXELS` uint8 (B, 3, S, S) to `IMAGE_EMBEDDING` float32 (B, D).
 
     Args:
@@ -68,7 +67,7 @@ def image_tower_graph(tower: Tower, image_size_px: int) -> bytes:
     return _graph_bytes(IMAGE_TOWER, tower, (pixels,), ({0: Dim("batch")},))
 
 
-def text_tower_graph(tower: Tower, max_token_count: int) -> bytes:
+def text_tower_graph(tower: TextTower, max_token_count: int) -> bytes:
     """Returns the graph from `INPUT_IDS`, `ATTENTION_MASK` int64 (B, L) to `TEXT_EMBEDDING`.
 
     Args:

@@ -1,1 +1,1 @@
-"""Twinshelf finds the same product. The folders beside are links to those at the top."""
+"""Protocol buffers of Twinshelf."""

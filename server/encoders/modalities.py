@@ -32,7 +32,7 @@ class Pattern(IntEnum):
 
     @property
     def key(self) -> str:
-        """Name: image, text or both."""
+        """Name in the contract's calibration: image, text or both."""
         return self.name.lower()
 
 

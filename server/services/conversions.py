@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from google.protobuf import timestamp_pb2
 
-from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
-from twinshelf.server.catalogue.ranking import Hit
-from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.encoders.modalities import Pattern
-from twinshelf.v1 import product_pb2
+from protos.twinshelf.v1 import product_pb2
+from server.catalogue.product_record import ProductRecord, StoredProduct
+from server.catalogue.ranking import Hit
+from server.encoders.contract import EncoderContract
+from server.encoders.modalities import Pattern
 
 _PATTERNS = {
     Pattern.NONE: product_pb2.MODALITY_PATTERN_UNSPECIFIED,
@@ -59,7 +59,6 @@ def match_from_hit(hit: Hit) -> product_pb2.Match:
         product=product_from_stored(hit.product),
         score=hit.ranked.score,
         probability=hit.ranked.probability,
-        is_match=hit.ranked.is_match,
         pattern=modality_pattern(hit.ranked.pattern),
         image_score=hit.ranked.image_score,
         text_score=hit.ranked.text_score,

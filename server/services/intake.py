@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import grpc
 
-from twinshelf.server.errors import (
+from server.errors import (
     InvalidRequestError,
     ServerBusyError,
     ServerStoppingError,

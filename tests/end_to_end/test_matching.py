@@ -10,17 +10,17 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from tests.end_to_end.offers import photos
-from twinshelf.client.errors import (
+from client.errors import (
     InvalidRequestError,
     PreconditionError,
     ServiceUnavailableError,
     TwinshelfError,
 )
-from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Product
-from twinshelf.client.retries import RetryPolicy
-from twinshelf.client.sync_client import Client
-from twinshelf.server.triton.process import TritonServer
+from client.records import MatchOptions, ModalityWeights, Offer, Product
+from client.retries import RetryPolicy
+from client.sync_client import TwinshelfClient
+from server.triton.process import TritonServer
+from tests.end_to_end.offers import photos
 
 pytestmark = pytest.mark.triton
 
@@ -30,7 +30,7 @@ BOUNDED_S = 15
 
 
 @pytest.fixture
-def catalogue(client: Client) -> Iterator[list[Product]]:
+def catalogue(client: TwinshelfClient) -> Iterator[list[Product]]:
     """Five products of photo and title, one of each alone."""
     products = [
         Product(product_id=f"p{i}", title=title, image=photo, price=float(i))
@@ -44,7 +44,7 @@ def catalogue(client: Client) -> Iterator[list[Product]]:
 
 
 def test_a_product_matches_itself_by_photo_by_text_and_by_both(
-    client: Client, catalogue: list[Product]
+    client: TwinshelfClient, catalogue: list[Product]
 ) -> None:
     for product in catalogue[:5]:
         offers = {
@@ -65,7 +65,7 @@ def test_a_product_matches_itself_by_photo_by_text_and_by_both(
 
 
 def test_weights_move_the_score_between_the_modalities(
-    client: Client, catalogue: list[Product]
+    client: TwinshelfClient, catalogue: list[Product]
 ) -> None:
     offer = Offer(image=catalogue[0].image, title=catalogue[1].title)
     by_image, by_text = (
@@ -76,7 +76,9 @@ def test_weights_move_the_score_between_the_modalities(
     assert by_text.product.product_id == "p1"
 
 
-def test_stored_products_come_back_and_go(client: Client, catalogue: list[Product]) -> None:
+def test_stored_products_come_back_and_go(
+    client: TwinshelfClient, catalogue: list[Product]
+) -> None:
     stats = client.stats()
     assert (stats.product_count, stats.image_count, stats.text_count) == (6, 5, 6)
     assert client.get("p3").product.price == 3.0
@@ -85,7 +87,7 @@ def test_stored_products_come_back_and_go(client: Client, catalogue: list[Produc
     assert "p3" not in [match.product.product_id for match in found]
 
 
-def test_one_bad_row_never_fails_its_stream(client: Client) -> None:
+def test_one_bad_row_never_fails_its_stream(client: TwinshelfClient) -> None:
     rows = [
         Product(product_id="good", title="red soap"),
         Product(product_id="broken", image=photos()[0][:100]),
@@ -118,7 +120,7 @@ BAD_REQUESTS = {
 
 
 @pytest.mark.parametrize("name", BAD_REQUESTS)
-def test_bad_requests_are_told_what_was_expected(name: str, client: Client) -> None:
+def test_bad_requests_are_told_what_was_expected(name: str, client: TwinshelfClient) -> None:
     offer, options, expected = BAD_REQUESTS[name]
     with pytest.raises(InvalidRequestError) as refused:
         client.match(offer, options)
@@ -129,7 +131,7 @@ def test_bad_requests_are_told_what_was_expected(name: str, client: Client) -> N
     "options", [MatchOptions(encoder_version=9), MatchOptions(encoder_digest="sha256:" + "0" * 64)]
 )
 def test_another_encoder_than_expected_is_a_failed_precondition(
-    options: MatchOptions, client: Client
+    options: MatchOptions, client: TwinshelfClient
 ) -> None:
     digest = client.stats().encoder.digest
     with pytest.raises(PreconditionError) as refused:
@@ -147,7 +149,7 @@ def test_killing_triton_in_the_middle_is_unavailable_and_heals(
     stop = threading.Event()
 
     def match_on() -> None:
-        with Client(service, retry_policy=RetryPolicy(attempt_count=1)) as client:
+        with TwinshelfClient(service, retry_policy=RetryPolicy(attempt_count=1)) as client:
             while not stop.is_set():
                 started = time.monotonic()
                 try:
@@ -173,7 +175,7 @@ def test_killing_triton_in_the_middle_is_unavailable_and_heals(
             thread.join(BOUNDED_S * 2)
     assert all(isinstance(e, ServiceUnavailableError) for _, e in outcomes if e is not None)
     assert max(seconds for seconds, _ in outcomes) < BOUNDED_S
-    with Client(service) as client:
+    with TwinshelfClient(service) as client:
         assert client.match(offer).matches[0].product.product_id == "p0"
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from twinshelf.export.encoder_models import record_path
-from twinshelf.export.record import (
+from export.encoder_models import record_path
+from export.record import (
     PublicationRecord,
     RunError,
     find_unchanged,
     read_record,
     source_digest,
 )
-from twinshelf.export.repository import COMMITTED
+from export.repository import COMMITTED
 
 
-def test_a_record_is_read_as_it_was_written(published: Path) -> None:
+def test_a_record_is_read_as_it_was_written(published: Path):
     record = read_record(published, 1)
     assert record is not None
     assert PublicationRecord.from_json(record.to_json()) == record
@@ -26,12 +26,12 @@ def test_a_record_is_read_as_it_was_written(published: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1}'])
-def test_what_is_no_record_is_none(repository: Path, text: str) -> None:
+def test_what_is_no_record_is_none(repository: Path, text):
     record_path(repository, 1).write_text(text)
     assert read_record(repository, 1) is None
 
 
-def test_the_same_run_is_found_under_any_number(run: Path, published: Path) -> None:
+def test_the_same_run_is_found_under_any_number(run: Path, published: Path):
     source = source_digest(run, published, COMMITTED)
     for version in (None, 1):
         found = find_unchanged(published, version, source)
@@ -50,9 +50,7 @@ def test_the_same_run_is_found_under_any_number(run: Path, published: Path) -> N
         "image_preprocess/1/preprocessing/images.py",
     ],
 )
-def test_a_damaged_version_is_not_taken_for_unchanged(
-    run: Path, repository: Path, name: str
-) -> None:
+def test_a_damaged_version_is_not_taken_for_unchanged(run: Path, repository: Path, name):
     source = source_digest(run, repository, COMMITTED)
     with (repository / name).open("ab") as file:
         file.write(b" ")
@@ -61,7 +59,7 @@ def test_a_damaged_version_is_not_taken_for_unchanged(
     assert find_unchanged(repository, 1, source) is None
 
 
-def test_bytecode_that_triton_leaves_is_no_damage(run: Path, repository: Path) -> None:
+def test_bytecode_that_triton_leaves_is_no_damage(run: Path, repository: Path):
     cache = repository / "image_preprocess" / "1" / "__pycache__"
     cache.mkdir()
     (cache / "model.cpython-311.pyc").touch()
@@ -69,9 +67,7 @@ def test_bytecode_that_triton_leaves_is_no_damage(run: Path, repository: Path) -
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "calibration.json", "tokenizer.json"])
-def test_the_source_changes_with_the_run(
-    run: Path, published: Path, tmp_path: Path, name: str
-) -> None:
+def test_the_source_changes_with_the_run(run: Path, published: Path, tmp_path: Path, name):
     other = shutil.copytree(run, tmp_path / "run")
     same = source_digest(run, published, COMMITTED)
     assert source_digest(other, published, COMMITTED) == same
@@ -80,16 +76,14 @@ def test_the_source_changes_with_the_run(
     assert source_digest(other, published, COMMITTED) != same
 
 
-def test_the_source_changes_with_the_repositorys_own_configuration(
-    run: Path, repository: Path
-) -> None:
+def test_the_source_changes_with_the_repositorys_own_configuration(run: Path, repository: Path):
     before = source_digest(run, repository, COMMITTED)
     with (repository / "image_tower" / "config.pbtxt").open("a") as file:
         file.write("# tuned\n")
     assert source_digest(run, repository, COMMITTED) != before
 
 
-def test_a_run_that_is_not_there_or_not_finished_is_named(run: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_not_there_or_not_finished_is_named(run: Path, tmp_path: Path):
     with pytest.raises(RunError, match=r"there is no run .*nowhere; train one with"):
         source_digest(tmp_path / "nowhere", tmp_path, COMMITTED)
     other = shutil.copytree(run, tmp_path / "run")

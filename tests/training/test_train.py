@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from twinshelf.training import train
-from twinshelf.training.runs import training_run
+from training import train
 
 
 def test_a_stopped_training_is_no_success(
@@ -17,7 +16,7 @@ def test_a_stopped_training_is_no_success(
     def be_stopped(config: object) -> None:
         raise SIGTERMException
 
-    monkeypatch.setattr(training_run, "train", be_stopped)
+    monkeypatch.setattr(train, "train", be_stopped)
     assert train.main(["--config", "demo", "--output", str(tmp_path)]) == 143
     assert "--resume" in capsys.readouterr().err
 

@@ -15,26 +15,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
-from twinshelf.client.files.rows import BadRow, CellRow
-from twinshelf.client.files.table import open_table, read_cells
-from twinshelf.training.catalogues.labels import require_two_classes
-from twinshelf.training.catalogues.lookup import Key, blocks, find_rows
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.product_pair import (
-    PrecomputedPair,
-    PrecomputedProduct,
-    ProductPair,
-    Vectors,
-)
+from training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
+from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
+from training.catalogues.labels import require_two_classes
+from training.catalogues.lookup import Key, blocks, find_rows
+from training.product import BadRow, Product
+from training.product_pair import PrecomputedPair, PrecomputedProduct, ProductPair, Vectors
 
-PAIRS = "train.parquet"
-ATTRIBUTES, TEXTS, PICTURES = "attributes.parquet", "text_and_bert.parquet", "resnet.parquet"
 CATEGORY_SEPARATOR = " > "
 _ID = "variantid"
 _LEFT, _RIGHT, _TARGET = "variantid1", "variantid2", "target"
@@ -46,14 +39,31 @@ T = TypeVar("T")
 Finder = Callable[[set[Key]], Callable[[str], T]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcupFiles:
+    """Names of the tables in the data set's folder, all Parquet.
+
+    Attributes:
+        pairs: Labelled pairs.
+        attributes: Categories and attributes.
+        texts: Names, descriptions and embeddings of names.
+        pictures: Embeddings of pictures.
+    """
+
+    pairs: str = "train.parquet"
+    attributes: str = "attributes.parquet"
+    texts: str = "text_and_bert.parquet"
+    pictures: str = "resnet.parquet"
+
+
 def read_ecup_pairs(
-    folder: Path, pairs_name: str = PAIRS, *, block_pair_count: int = 50_000
+    folder: Path, files: EcupFiles | None = None, *, block_pair_count: int = 50_000
 ) -> Iterator[ProductPair | BadRow]:
     """Reads pairs of raw fields, lazily.
 
     Args:
         folder: Folder of the tables.
-        pairs_name: Name of the table of pairs among them.
+        files: Their names, where they are not the published ones.
         block_pair_count: Pairs whose products are in memory at once.
 
     Returns:
@@ -63,10 +73,11 @@ def read_ecup_pairs(
         FileNotFoundError: If a table is missing.
         ValueError: If one lacks a column, or all targets are of one class.
     """
-    attributes, texts = folder / ATTRIBUTES, folder / TEXTS
+    folder, files = Path(folder), files or EcupFiles()
+    attributes, texts = folder / files.attributes, folder / files.texts
     _require(attributes, (_ID, _CATEGORIES, _ATTRIBUTES))
     _require(texts, (_ID, _NAME, _DESCRIPTION))
-    pairs = _open_pairs(folder / pairs_name)
+    pairs = _open_pairs(folder / files.pairs)
 
     def find(ids: set[Key]) -> Callable[[str], Product]:
         """Reads both tables once for all products of a block."""
@@ -84,13 +95,13 @@ def read_ecup_pairs(
 
 
 def read_ecup_vectors(
-    folder: Path, pairs_name: str = PAIRS, *, block_pair_count: int = 50_000
+    folder: Path, files: EcupFiles | None = None, *, block_pair_count: int = 50_000
 ) -> Iterator[PrecomputedPair | BadRow]:
     """Reads pairs of precomputed vectors, lazily; a NaN among them makes the pair a bad row.
 
     Args:
         folder: Folder of the tables; `attributes` is not needed.
-        pairs_name: Name of the table of pairs among them.
+        files: Their names, where they are not the published ones.
         block_pair_count: Pairs whose vectors are in memory at once.
 
     Returns:
@@ -100,10 +111,11 @@ def read_ecup_vectors(
         FileNotFoundError: If a table is missing.
         ValueError: If one lacks a column, or all targets are of one class.
     """
-    texts, pictures = folder / TEXTS, folder / PICTURES
+    folder, files = Path(folder), files or EcupFiles()
+    texts, pictures = folder / files.texts, folder / files.pictures
     _require(texts, (_ID, _NAME_VECTOR))
     _require(pictures, (_ID, _MAIN, _FURTHER))
-    pairs = _open_pairs(folder / pairs_name)
+    pairs = _open_pairs(folder / files.pairs)
     sizes: dict[str, int] = {}
 
     def find(ids: set[Key]) -> Callable[[str], PrecomputedProduct]:
@@ -124,7 +136,7 @@ def read_ecup_vectors(
 
 
 def _require(path: Path, columns: Sequence[str]) -> None:
-    open_table(path).require(columns)
+    require_columns(path, read_columns(path), columns)
 
 
 def _open_pairs(path: Path) -> Iterator[CellRow | BadRow]:
@@ -170,7 +182,7 @@ def _make_product(product_id: str, texts: CellRow, attributes: CellRow) -> Produ
         title=text_of(texts.cells[_NAME]),
         description=text_of(texts.cells[_DESCRIPTION]),
         category=_join_categories(_read_object(attributes, _CATEGORIES)),
-        attributes=attributes_of(_read_object(attributes, _ATTRIBUTES))[0],
+        attributes=attributes_of(_read_object(attributes, _ATTRIBUTES)),
     )
 
 

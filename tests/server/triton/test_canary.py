@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from twinshelf.server.triton.canary import (
-    CANARIES,
-    CanaryWatch,
-    OutstandingCall,
-    Progress,
-    finished_requests,
-)
-from twinshelf.server.triton.triton_config import listen
+from server.triton.canary import CANARIES, CanaryWatch, OutstandingCall, Progress, finished_requests
+from server.triton.settings import listen
 
 TICK_S = 0.25
 STUCK_AFTER_S = 3.0

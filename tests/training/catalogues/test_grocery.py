@@ -1,12 +1,10 @@
 """The Grocery Store data set, on a small folder of exactly its layout."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.training.catalogues.photos import write_broken_photo, write_photo
-from twinshelf.training.catalogues.grocery import read_grocery
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from training.catalogues.grocery import read_grocery
+from training.preprocessing.settings import PreprocessingSettings
 
 SETTINGS = PreprocessingSettings()
 HEADER = (
@@ -16,7 +14,7 @@ HEADER = (
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     iconic = "iconic-images-and-descriptions/Fruit/Apple"
     lines = []
     for number, name in enumerate(["Golden-Delicious", "Pink-Lady"]):
@@ -34,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_catalogue_is_the_gallery_with_icon_and_description(folder: Path) -> None:
+def test_the_catalogue_is_the_gallery_with_icon_and_description(folder):
     gallery = read_grocery(folder, SETTINGS).gallery
     assert [product.title for product in gallery] == ["Golden Delicious", "Pink Lady"]
     assert gallery[0].description == "About Golden-Delicious."
@@ -42,7 +40,7 @@ def test_the_catalogue_is_the_gallery_with_icon_and_description(folder: Path) ->
     assert gallery[0].images[0].is_file()
 
 
-def test_validation_photos_are_queries_of_their_product_without_a_word(folder: Path) -> None:
+def test_validation_photos_are_queries_of_their_product_without_a_word(folder):
     data = read_grocery(folder, SETTINGS)
     [query] = data.queries
     assert query.group == data.gallery[1].group
@@ -50,14 +48,14 @@ def test_validation_photos_are_queries_of_their_product_without_a_word(folder: P
     assert (query.title, query.description, query.category, query.brand) == ("", "", "", "")
 
 
-def test_training_takes_its_photos_and_the_catalogue_and_no_query(folder: Path) -> None:
+def test_training_takes_its_photos_and_the_catalogue_and_no_query(folder):
     data = read_grocery(folder, SETTINGS)
     assert len(data.train) == 3 + 2
     assert not {p.product_id for p in data.train} & {p.product_id for p in data.queries}
     assert data.bad_rows == ()
 
 
-def test_bad_rows_are_reported_with_list_and_number(folder: Path) -> None:
+def test_bad_rows_are_reported_with_list_and_number(folder):
     write_broken_photo(folder / "train/broken.jpg")
     with (folder / "train.txt").open("a") as file:
         file.write("train/missing.jpg, 1, 0\ntrain/broken.jpg, 1, 0\nno ids\nphoto.jpg, 99, 0\n")
@@ -71,14 +69,14 @@ def test_bad_rows_are_reported_with_list_and_number(folder: Path) -> None:
     assert "must be: photo, class id" in odd and "class id '99'" in unknown
 
 
-def test_a_product_without_its_description_is_bad_and_so_are_its_photos(folder: Path) -> None:
+def test_a_product_without_its_description_is_bad_and_so_are_its_photos(folder):
     next(folder.glob("**/Pink-Lady_Description.txt")).unlink()
     data = read_grocery(folder, SETTINGS)
     assert [product.title for product in data.gallery] == ["Golden Delicious"]
     assert [row.source for row in data.bad_rows] == ["classes.csv", *["train.txt"] * 3, "val.txt"]
 
 
-def test_missing_lists_and_columns_are_named(folder: Path) -> None:
+def test_missing_lists_and_columns_are_named(folder):
     (folder / "val.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"val\.txt"):
         read_grocery(folder, SETTINGS)

@@ -1,21 +1,17 @@
 """Labels looked at before reading."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from twinshelf.training.catalogues.labels import require_shared_groups, require_two_classes
+from training.catalogues.labels import require_shared_groups, require_two_classes
 
 
-def write(tmp_path: Path, *labels: str) -> Path:
+def write(tmp_path, *labels):
     path = tmp_path / "t.csv"
     path.write_text("id,label\n" + "".join(f"{n},{label}\n" for n, label in enumerate(labels)))
     return path
 
 
-def passes(check: Callable[..., Any], path: Path) -> bool:
+def passes(check, path):
     try:
         check(path, "label")
     except ValueError:
@@ -31,26 +27,24 @@ def passes(check: Callable[..., Any], path: Path) -> bool:
         (("a", "", "a"), False, True),
     ],
 )
-def test_two_classes_and_a_shared_group_pass(
-    tmp_path: Path, labels: tuple[str, ...], has_two_classes: bool, has_shared_group: bool
-) -> None:
+def test_two_classes_and_a_shared_group_pass(tmp_path, labels, has_two_classes, has_shared_group):
     path = write(tmp_path, *labels)
     assert passes(require_two_classes, path) == has_two_classes
     assert passes(require_shared_groups, path) == has_shared_group
 
 
-def test_labels_of_one_class_are_refused_by_file_row_and_column(tmp_path: Path) -> None:
+def test_labels_of_one_class_are_refused_by_file_row_and_column(tmp_path):
     with pytest.raises(ValueError, match=r"t\.csv, column 'label': every label is 'a', from row 2"):
         require_two_classes(write(tmp_path, "", "a", "a"), "label")
 
 
-def test_groups_of_one_item_are_refused_by_file_row_and_column(tmp_path: Path) -> None:
+def test_groups_of_one_item_are_refused_by_file_row_and_column(tmp_path):
     message = r"t\.csv, column 'label': each of the 2 groups has one item, .* 'a' of row 1"
     with pytest.raises(ValueError, match=message):
         require_shared_groups(write(tmp_path, "a", "b"), "label")
 
 
 @pytest.mark.parametrize("check", [require_two_classes, require_shared_groups])
-def test_a_column_without_labels_is_refused(check: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_column_without_labels_is_refused(check, tmp_path):
     with pytest.raises(ValueError, match="no row has a"):
         check(write(tmp_path, "", ""), "label")

@@ -1,17 +1,12 @@
 """The neural pair scorer, on a tiny encoder of random weights."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.pairs.cross_encoder import CrossEncoder, pair_text
-from twinshelf.training.pairs.pair_config import CrossEncoderConfig
-
-pytestmark = pytest.mark.slow
+from training.pairs.cross_encoder import CrossEncoder, CrossEncoderConfig, pair_text
+from training.product import Product
 
 PAIRS = make_pairs(24, seed=1)
 SIDES = [(pair.left, pair.right) for pair in PAIRS]
@@ -19,12 +14,12 @@ LABELS = [pair.is_match for pair in PAIRS]
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+def source(tmp_path_factory):
     return make_text_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="module")
-def fitted(source: str) -> CrossEncoder:
+def fitted(source):
     # Few pairs, learnt by heart: what is tested is that it learns at all.
     config = CrossEncoderConfig(epoch_count=40, batch_size=8, token_count=32, learning_rate=3e-3)
     scorer = CrossEncoder(source, config)
@@ -32,13 +27,13 @@ def fitted(source: str) -> CrossEncoder:
     return scorer
 
 
-def test_what_was_trained_on_is_told_apart(fitted: CrossEncoder) -> None:
+def test_what_was_trained_on_is_told_apart(fitted):
     scores = fitted.score(SIDES)
     assert ((scores > 0) & (scores < 1)).all()
     assert ((scores > 0.5) == LABELS).mean() > 0.9
 
 
-def test_order_and_company_do_not_matter(fitted: CrossEncoder) -> None:
+def test_order_and_company_do_not_matter(fitted):
     scores = fitted.score(SIDES)
     swapped = fitted.score([(right, left) for left, right in SIDES])
     alone = [fitted.score([pair])[0] for pair in SIDES[:5]]
@@ -46,14 +41,14 @@ def test_order_and_company_do_not_matter(fitted: CrossEncoder) -> None:
     np.testing.assert_allclose(alone, scores[:5], atol=1e-5)
 
 
-def test_a_saved_scorer_answers_the_same(fitted: CrossEncoder, tmp_path: Path) -> None:
+def test_a_saved_scorer_answers_the_same(fitted, tmp_path):
     fitted.save(tmp_path)
     loaded = CrossEncoder.load(tmp_path)
     assert loaded.config == fitted.config
     np.testing.assert_allclose(loaded.score(SIDES), fitted.score(SIDES), atol=1e-6)
 
 
-def test_the_same_seed_trains_the_same(source: str) -> None:
+def test_the_same_seed_trains_the_same(source):
     config = CrossEncoderConfig(epoch_count=1, batch_size=8, token_count=32)
     scores = []
     for _ in range(2):
@@ -63,7 +58,7 @@ def test_the_same_seed_trains_the_same(source: str) -> None:
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
 
 
-def test_all_fields_of_a_record_are_read() -> None:
+def test_all_fields_of_a_record_are_read():
     record = Product(
         product_id="1", title="tv", brand="sony", price=9.5, attributes={"colour": "red"}
     )
@@ -73,6 +68,6 @@ def test_all_fields_of_a_record_are_read() -> None:
 @pytest.mark.parametrize(
     "values", [{"epoch_count": 0}, {"token_count": 7}, {"learning_rate": 0}, {"match_weight": -1}]
 )
-def test_settings_out_of_range_are_refused(values: dict[str, int]) -> None:
+def test_settings_out_of_range_are_refused(values):
     with pytest.raises(ValueError, match="must be"):
         CrossEncoderConfig(**values)

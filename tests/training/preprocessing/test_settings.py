@@ -1,21 +1,20 @@
 """Settings of preprocessing."""
 
 import json
-from typing import Any
 
 import pytest
 
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from training.preprocessing.settings import PreprocessingSettings
 
 
-def test_settings_survive_a_round_trip() -> None:
+def test_settings_survive_a_round_trip():
     settings = PreprocessingSettings(
         image_size_px=96, resize="crop", text_fields=("title",), query_prefix="query: "
     )
     assert PreprocessingSettings.from_json(settings.to_json()) == settings
 
 
-def test_unknown_keys_are_refused() -> None:
+def test_unknown_keys_are_refused():
     values = json.loads(PreprocessingSettings().to_json()) | {"colour": 1}
     with pytest.raises(ValueError, match="colour"):
         PreprocessingSettings.from_json(json.dumps(values))
@@ -36,8 +35,6 @@ def test_unknown_keys_are_refused() -> None:
         {"token_buckets": (2, 16)},
     ],
 )
-def test_values_out_of_range_are_refused_by_name(
-    wrong: dict[str, Any],
-) -> None:
+def test_values_out_of_range_are_refused_by_name(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         PreprocessingSettings(**wrong)

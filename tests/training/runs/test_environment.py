@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from twinshelf.training.runs.environment import read_environments, record_environment
+from training.runs import environment
+from training.runs.environment import read_environments, record_environment
 
 
 def test_a_record_holds_versions_processors_and_revision(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_outside_of_git_the_revision_is_empty(
     def fail(*_: object, **__: object) -> None:
         raise subprocess.CalledProcessError(128, "git")
 
-    monkeypatch.setattr(subprocess, "run", fail)
+    monkeypatch.setattr(environment.subprocess, "run", fail)
     record_environment(tmp_path)
     found = read_environments(tmp_path)["training"]
     assert found["git_revision"] == ""

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from twinshelf.training.catalogues.generated.vocabulary import (
+from training.catalogues.generated.vocabulary import (
     BRANDS,
     KINDS,
     LINES,
@@ -21,8 +21,17 @@ from twinshelf.training.catalogues.generated.vocabulary import (
 
 MARKS = ("disc", "ring", "diamond", "shield", "crown", "sun", "hexagon", "bars", "moon", "peak")
 ORNAMENTS = (
-    "plain", "stripes", "dots", "waves", "zigzag", "rays", "checks", "rings", "hills", "sprigs",
-)  # fmt: skip
+    "plain",
+    "stripes",
+    "dots",
+    "waves",
+    "zigzag",
+    "rays",
+    "checks",
+    "rings",
+    "hills",
+    "sprigs",
+)
 LAYOUTS = ("band", "split", "frame", "diagonal", "arch", "ribbon")
 FONTS = ("DejaVuSans-Bold", "DejaVuSerif-Bold", "DejaVuSans-BoldOblique", "DejaVuSerif-BoldItalic")
 BRAND_COLOURS: tuple[Colour, ...] = (

@@ -1,0 +1,1 @@
+"""Protocol buffers of Twinshelf and the code generated from them."""

@@ -1,1 +1,0 @@
-"""Tests of data: environment, tables of products, comparison."""

@@ -1,0 +1,38 @@
+"""Tables say what the results hold."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from tests.training.evaluation.drawn_products import draw_products, without
+from training.evaluation.evaluator import evaluate
+from training.evaluation.settings import EvaluationSettings
+from training.evaluation.tables import result_tables
+
+SETTINGS = EvaluationSettings(candidate_count=20, resample_count=20)
+
+
+def printed(queries, gallery) -> str:
+    result = evaluate(
+        queries, gallery, fusion_weight=0.5, settings=SETTINGS, notes=["3 rows [were] left out"]
+    ).result
+    out = io.StringIO()
+    Console(file=out, width=140).print(result_tables(result))
+    return out.getvalue()
+
+
+def test_tables_hold_metrics_counts_and_notes() -> None:
+    text = printed(*draw_products())
+    for wanted in ("NDCG@5", "MAP", "lone queries", "PR-AUC", "calibration error", "c2", "Note: 3"):
+        assert wanted in text
+    assert "[were]" in text
+
+
+def test_missing_figures_are_dashes() -> None:
+    queries, gallery = draw_products()
+    lone = queries.rows([row for row, group in enumerate(queries.groups) if group == "g7"])
+    text = printed(without(lone, "image", slice(1, None)), gallery)
+    assert "–" in text
+    assert "no calibration for text" in text

@@ -1,1 +1,0 @@
-"""Tests of loop: environment, tables of products, comparison."""

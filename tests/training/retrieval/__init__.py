@@ -1,1 +1,0 @@
-"""Tests of retrieval: environment, tables of products, comparison."""

@@ -1,0 +1,81 @@
+"""Found groups against right ones: F1 per row, and precision, recall and F1 of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupingQuality:
+    """How well groups were found, over the products whose right group is known.
+
+    Attributes:
+        labelled_count: Those products; the others are looked through as if they were not there.
+        true_group_count: Their right groups.
+        found_group_count: The groups they were put into.
+        row_f1: Mean over products of the F1 of their found group against their right one, itself
+            included in both, 0 to 1; NaN without labelled products.
+        pair_precision: Share of found pairs that are right; NaN when none is found.
+        pair_recall: Share of right pairs that are found; NaN when there is none.
+        pair_f1: Harmonic mean of both, 0 when no right pair is found; NaN when there is none.
+
+    Source: the row F1 is the metric of Kaggle's Shopee Price Match Guarantee (2021).
+    """
+
+    labelled_count: int
+    true_group_count: int
+    found_group_count: int
+    row_f1: float
+    pair_precision: float
+    pair_recall: float
+    pair_f1: float
+
+
+def judge_groups(found: Ints, actual: Sequence[str]) -> GroupingQuality | None:
+    """Compares groups without listing pairs.
+
+    Args:
+        found: Number of the found group of each product, int64 (N,).
+        actual: Right group of each product; "" where unknown.
+
+    Returns:
+        The quality; None when no right group is known.
+
+    Raises:
+        ValueError: If the counts differ.
+    """
+    if len(found) != len(actual):
+        raise ValueError(f"{len(found)} found groups for {len(actual)} products")
+    labelled = np.array([bool(group) for group in actual], dtype=np.bool_)
+    if not labelled.any():
+        return None
+    truth = np.unique(np.array(actual, dtype=np.str_)[labelled], return_inverse=True)[1]
+    truth = truth.reshape(-1).astype(np.int64)
+    guess = np.unique(found[labelled], return_inverse=True)[1].reshape(-1)
+    sizes, guessed_sizes = np.bincount(truth), np.bincount(guess)
+    _, places, common = np.unique(
+        truth * len(guessed_sizes) + guess, return_inverse=True, return_counts=True
+    )
+    hits, found_pairs, right_pairs = map(_pair_count, (common, guessed_sizes, sizes))
+    return GroupingQuality(
+        labelled_count=int(labelled.sum()),
+        true_group_count=len(sizes),
+        found_group_count=len(guessed_sizes),
+        row_f1=float(
+            (2 * common[places.reshape(-1)] / (sizes[truth] + guessed_sizes[guess])).mean()
+        ),
+        pair_precision=hits / found_pairs if found_pairs else float("nan"),
+        pair_recall=hits / right_pairs if right_pairs else float("nan"),
+        pair_f1=2 * hits / (found_pairs + right_pairs) if right_pairs else float("nan"),
+    )
+
+
+def _pair_count(sizes: npt.NDArray[np.integer]) -> int:
+    return int((sizes.astype(np.int64) * (sizes.astype(np.int64) - 1) // 2).sum())

@@ -1,1 +1,0 @@
-"""The training loop: module, trainer, optimizer, averaging, validation, last steps."""

@@ -1,1 +1,0 @@
-"""Losses of one training batch, each a function or module of embeddings and labels."""

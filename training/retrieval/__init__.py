@@ -1,1 +1,0 @@
-"""Embeddings searched exactly: metrics, fusion weight and calibration of what is found."""

@@ -1,0 +1,259 @@
+"""One training run: what is learnt before the first step, the fit, and what is saved after it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import lightning as L
+import torch
+from tokenizers import Tokenizer
+from torch.utils.data import DataLoader
+from transformers import PretrainedConfig
+
+from training.batch_statistics import restore_statistics
+from training.checkpoint import TOKENIZER, load_inputs, save_encoder, save_inputs
+from training.config import TrainConfig
+from training.data_module import Batch, ProductDataModule
+from training.finishing import finish_image_tower
+from training.fusion_weight import fit_fusion_weight
+from training.loop import BEST, LAST, build_trainer
+from training.memory import keep_freed_memory
+from training.model import build_model, compile_encoders
+from training.module import EncoderModule
+from training.preprocessing.texts import join_fields
+from training.preprocessing.tokens import TextTokenizer
+from training.product import Product
+from training.runs.environment import record_environment
+from training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
+from training.text_encoder import (
+    load_architecture,
+    load_pretrained_tokenizer,
+    scratch_architecture,
+)
+from training.training_data import TrainingData, load_training_data, text_fields
+from training.validation import EmbeddedRows, join_rows, judge_ranking, pattern_weights
+from training.whole_file import write_whole
+from training.wordpiece import train_wordpiece
+
+METRICS = "metrics.json"
+MEASURED_ROWS = 2000  # plenty for a mean and a variance over all places of a photo
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSummary:
+    """What a run came to, on its validation offers.
+
+    Attributes:
+        recall_at_1: Share of offers whose first hit is right, by image, text and both; a
+            kind is absent where no validation offer shows it.
+        mean_average_precision: The same kinds, over the whole ranking.
+        fusion_weight: w, the share of the image.
+        epoch_count: Epochs trained.
+        train_count: Rows trained on.
+        validation_count: Validation offers.
+        gallery_count: Catalogue products searched.
+        duration_s: Seconds of the fit, this time.
+    """
+
+    recall_at_1: dict[str, float]
+    mean_average_precision: dict[str, float]
+    fusion_weight: float
+    epoch_count: int
+    train_count: int
+    validation_count: int
+    gallery_count: int
+    duration_s: float
+
+
+def train(config: TrainConfig) -> TrainingSummary:
+    """Trains an encoder and saves it in `config.output`.
+
+    Raises:
+        FileNotFoundError: If prepared data, weights, or the run to resume are missing.
+        ValueError: If the data cannot be learnt from.
+    """
+    folder = Path(config.output)
+    last = _find_last(folder) if config.resume else None
+    L.seed_everything(config.seed, workers=True)
+    data = load_training_data(config.data, config.seed)
+    tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, data.train)
+    saved = replace(config, resume=False)
+    save_inputs(folder, config=saved, tokenizer=tokenizer, architecture=architecture)
+    record_environment(folder, "training")
+    tracked = TrackedRun.of(folder, config.loop)
+    begin_tracking(tracked, is_resumed=last is not None)
+    loaders = _feed(config, data, folder)
+    module = _assemble(config, architecture, loaders.group_count)
+    trainer = build_trainer(
+        config.loop,
+        folder=folder,
+        gradient_clip=config.optimizer.gradient_clip,
+        with_validation=bool(data.validation),
+    )
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
+    tower = module.model.image_tower
+    if config.optimizer.image_statistics == "restored":
+        loaders.setup("fit")
+        restore_statistics(tower.encoder, _measure_photos(loaders, data.train))
+    is_pretrained = config.model.image.is_pretrained
+    start = copy.deepcopy(tower.encoder.state_dict()) if is_pretrained else None
+    start_s = time.perf_counter()
+    trainer.fit(module, loaders, ckpt_path=last)
+    duration_s = time.perf_counter() - start_s
+    module.load_state_dict(torch.load(folder / BEST, map_location="cpu")["state_dict"])
+    module.to(trainer.strategy.root_device)  # the trainer takes it off as it ends
+    photos = loaders.embedding_loader(data.train)
+    finish_image_tower(tower, config.finishing, start=start, photos=photos)
+    summary = _judge(module, loaders, data, trainer, duration_s)
+    if trainer.is_global_zero:
+        save_encoder(
+            folder,
+            model=module.model,
+            config=saved,
+            tokenizer=tokenizer,
+            architecture=architecture,
+        )
+        _save_summary(summary, tracked)
+    return summary
+
+
+def _save_summary(summary: TrainingSummary, run: TrackedRun) -> None:
+    results = run.folder / METRICS
+    write_whole(results, json.dumps(asdict(summary), indent=2) + "\n")
+    track_outcome(run, Outcome(name="training", results=results))
+
+
+def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataModule:
+    loaders = ProductDataModule(
+        data,
+        config.data,
+        config.preprocessing,
+        TextTokenizer(folder / TOKENIZER, config.preprocessing),
+        sampler=config.sampler,
+        augmentation=config.augmentation,
+        seed=config.seed,
+    )
+    logger.info(
+        "%d rows of %d groups to train on, %d validation offers, %d catalogue products",
+        len(data.train),
+        loaders.group_count,
+        len(data.validation),
+        len(data.gallery),
+    )
+    return loaders
+
+
+def _assemble(
+    config: TrainConfig, architecture: PretrainedConfig, group_count: int
+) -> EncoderModule:
+    model = build_model(
+        config.model,
+        image_size_px=config.preprocessing.image_size_px,
+        architecture=architecture,
+    )
+    # Convolutions on a CPU, and on tensor cores, are a third faster with the channels last.
+    model.image_tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.loop.compile:
+        compile_encoders(model)
+    return EncoderModule(
+        model,
+        loss=config.loss,
+        optimizer=config.optimizer,
+        group_count=group_count,
+        seed=config.seed,
+    )
+
+
+def _measure_photos(
+    loaders: ProductDataModule, products: Sequence[Product]
+) -> Iterator[torch.Tensor]:
+    """Yields pixels of some training photos, spread over the rows, as they are served."""
+    step = max(1, len(products) // MEASURED_ROWS)
+    for batch in loaders.embedding_loader(products[::step]):
+        if batch.has_image.any():
+            pixels = batch.pixels[batch.has_image]
+            yield pixels.contiguous(memory_format=torch.channels_last)
+
+
+def prepare_text(
+    config: TrainConfig, products: tuple[Product, ...]
+) -> tuple[Tokenizer, PretrainedConfig]:
+    """Returns the tokenizer and the architecture of the text encoder.
+
+    Args:
+        config: A pretrained encoder brings its own; else a vocabulary is learnt.
+        products: Rows to learn it from.
+
+    Raises:
+        ValueError: If a pretrained encoder reads fewer tokens than the last bucket holds.
+    """
+    text, buckets = config.model.text, config.preprocessing.token_buckets
+    if text.name:
+        architecture = load_architecture(text.name)
+        longest = getattr(architecture, "max_position_embeddings", None)
+        if longest is not None and longest < buckets[-1]:
+            raise ValueError(
+                f"{text.name} reads {longest} tokens at most, "
+                f"but preprocessing.token_buckets ends at {buckets[-1]}"
+            )
+        return load_pretrained_tokenizer(text.name), architecture
+    texts = (join_fields(text_fields(p), config.preprocessing) for p in products)
+    tokenizer = train_wordpiece(texts, text.scratch.vocabulary_size)
+    return tokenizer, scratch_architecture(
+        text.scratch, vocabulary_size=tokenizer.get_vocab_size(), max_token_count=buckets[-1]
+    )
+
+
+def _judge(
+    module: EncoderModule,
+    loaders: ProductDataModule,
+    data: TrainingData,
+    trainer: L.Trainer,
+    duration_s: float,
+) -> TrainingSummary:
+    """Fits the fusion weight and measures with it."""
+    recall: dict[str, float] = {}
+    precision: dict[str, float] = {}
+    if data.validation:
+        queries, gallery = (_embed(module, loader) for loader in loaders.val_dataloader())
+        fit = fit_fusion_weight(
+            queries.embeddings, gallery.embeddings, queries.groups, gallery.groups
+        )
+        module.model.fusion.set_weight(fit.weight)
+        for pattern, weights in pattern_weights(module.model.fusion.image_share()).items():
+            judgement = judge_ranking(queries, gallery, weights)
+            if judgement is not None:
+                recall[pattern] = judgement.recall_at_1
+                precision[pattern] = judgement.mean_average_precision
+    return TrainingSummary(
+        recall_at_1=recall,
+        mean_average_precision=precision,
+        fusion_weight=module.model.fusion.image_share(),
+        epoch_count=trainer.current_epoch,
+        train_count=len(data.train),
+        validation_count=len(data.validation),
+        gallery_count=len(data.gallery),
+        duration_s=round(duration_s, 1),
+    )
+
+
+@torch.inference_mode()
+def _embed(module: EncoderModule, loader: DataLoader) -> EmbeddedRows:
+    module.eval()
+    device = module.device
+    batches = (Batch(*(part.to(device) for part in batch)) for batch in loader)
+    return join_rows([module.embed_rows(batch) for batch in batches])
+
+
+def _find_last(folder: Path) -> Path:
+    if not (folder / LAST).is_file():
+        raise FileNotFoundError(f"nothing to resume: no {LAST} in {folder}")
+    return folder / LAST
