@@ -139,8 +139,10 @@ protos: setup ## Generate the Python code of protos/
 lint: setup ## Check style, types and imports
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
+# Two halves, one a core: the first loads no torch, and one thread each keeps them apart.
 unit: setup ## Run the quick tests alone (a minute on two cores)
-	@python -m pytest -m 'not slow and not triton' $(ARGS)
+	@printf '%s\n' 'tests/client tests/server' 'tests --ignore tests/client --ignore tests/server' | \
+		OMP_NUM_THREADS=1 xargs -P 2 -L 1 python -m pytest -m 'not slow and not triton' $(ARGS)
 
 test: setup lint ## Check everything (no GPU needed)
 	@python -m pytest $(ARGS)

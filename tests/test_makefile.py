@@ -16,10 +16,12 @@ def commanded(folder: Path, *arguments: str, **environment: str) -> list[str]:
     command = folder / "twinshelf"
     command.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     command.chmod(0o755)
+    # The make that runs the tests would hand its own variables on.
+    own = {name: text for name, text in os.environ.items() if name not in ("MAKEFLAGS", "ARGS")}
     run = subprocess.run(
         ["make", "-s", "-o", "setup", *arguments, f"PATH={folder}:{os.environ['PATH']}"],
         cwd=PROJECT,
-        env=os.environ | environment,
+        env=own | environment,
         capture_output=True,
         text=True,
         check=True,

@@ -134,6 +134,7 @@ def test_an_unknown_product_is_not_found(client: Client) -> None:
         client.get("no")
 
 
+@pytest.mark.slow
 def test_a_silent_service_meets_the_deadline(client: Client, service: FakeService) -> None:
     service.hangs = True
     # Long enough for the call to reach the service on a busy machine.

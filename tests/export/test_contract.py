@@ -14,6 +14,8 @@ from twinshelf.export.contract import build_contract, contract_to_json
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.training.checkpoint import TrainedEncoder
 
+pytestmark = pytest.mark.slow
+
 DIGEST = "sha256:" + "0f" * 32
 
 

@@ -14,6 +14,8 @@ from twinshelf.export.record import read_record
 from twinshelf.server.triton.manifest import check_files, file_digest, read_manifests
 from twinshelf.server.triton.repository import ENCODERS, models_with_steps
 
+pytestmark = pytest.mark.slow
+
 
 def version_digest(repository: Path, version: int) -> str:
     return covered_digest(repository, digest_files(repository, version))

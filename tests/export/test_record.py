@@ -17,6 +17,8 @@ from twinshelf.export.record import (
 )
 from twinshelf.export.repository import COMMITTED
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_record_is_read_as_it_was_written(published: Path) -> None:
     record = read_record(published, 1)

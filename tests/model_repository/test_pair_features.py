@@ -16,6 +16,8 @@ from twinshelf.server.encoders.published_version import PublishedVersion
 from twinshelf.server.encoders.python_model import RefusedInputError
 from twinshelf.training.pairs.records import record_to_json
 
+pytestmark = pytest.mark.slow
+
 SIDES = [(pair.left, pair.right) for pair in make_pairs(12, seed=5)]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,9 @@ PACKAGE = {
 }
 
 
+distributions = functools.cache(packages_distributions)
+
+
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package, of which `madeup.bake` reaches every module but two."""
@@ -63,6 +68,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setattr("twinshelf.training.files.packages_distributions", distributions)
     return folder
 
 
@@ -246,6 +252,7 @@ def test_a_damaged_stamp_is_none(step: Step, text: str) -> None:
     assert not is_done(step)
 
 
+@pytest.mark.slow
 def test_every_command_of_ours_finds_all_that_it_imports() -> None:
     for module in ("catalogues.prepare", "train", "evaluation"):
         assert len(code_digest(f"twinshelf.training.{module}")) == 64

@@ -83,7 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_probes(output, make_probes(scorer, validation.take(rows)))
     print_metrics(f"{options.pairs.name}, validation", trained.metrics)
     sys.stdout.write(f"neural share {scorer.neural_share:.1f}, saved in {output}\n")
-    return record_training(output, asdict(options), output / "pairs.json")
+    settings = asdict(options)
+    # Flat, as typed; of the two seeds the one that is an option is the held-out pairs'.
+    settings |= {**settings.pop("cross_encoder"), **settings.pop("held_out")}
+    return record_training(output, settings, output / "pairs.json")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
 from twinshelf.training.runs.environment import read_environments
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_tracked_run_gets_the_figures_of_every_variant_in_its_loggers(tmp_path: Path) -> None:
     run = make_run(tmp_path, "tensorboard", "mlflow")

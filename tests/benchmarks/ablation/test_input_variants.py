@@ -23,6 +23,8 @@ from twinshelf.training.evaluation.embedded_products import embed_products
 from twinshelf.training.evaluation.product_tables import read_products
 from twinshelf.training.model.image_backbone import build_image_backbone
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -41,7 +41,8 @@ class Shop(BaseHTTPRequestHandler):
 def shop() -> Iterator[str]:
     Shop.asked = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    looks = {"poll_interval": 0.01}
+    threading.Thread(target=server.serve_forever, kwargs=looks, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

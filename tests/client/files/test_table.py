@@ -71,6 +71,7 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused_unread(tmp_path: Path) -> 
         read(tmp_path / "t.parquet")
 
 
+@pytest.mark.slow
 def test_a_long_text_that_repeats_is_in_memory_once(tmp_path: Path) -> None:
     table = pa.table({"id": [str(n) for n in range(300)], "title": ["x" * 1_000_000] * 300})
     pq.write_table(table, tmp_path / "t.parquet")

@@ -142,6 +142,7 @@ async def test_writing_the_same_again_does_not_churn_the_index(
     await catalogue.close()
 
 
+@pytest.mark.slow
 async def test_a_product_never_vanishes_while_it_is_replaced(open_catalogue: OpenCatalogue) -> None:
     rng = np.random.default_rng(3)
     catalogue = open_catalogue()

@@ -20,6 +20,8 @@ from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError, CatalogueFullError
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_product_replaced_a_thousand_times_hides_no_other(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)

@@ -102,6 +102,7 @@ async def test_streams_are_bounded_in_number_and_idle_ones_end(
         await upsert(channel, [Product(product_id="p", title="mug")])
 
 
+@pytest.mark.slow
 async def test_a_stream_whose_caller_does_not_read_is_ended_and_holds_nothing(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:

@@ -16,6 +16,7 @@ from twinshelf.training.evaluation.evaluator import evaluate
 SETTINGS = EvaluationConfig(candidate_count=20, resample_count=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only_lone", [False, True])
 def test_four_pictures_are_drawn(tmp_path: Path, only_lone: bool) -> None:
     queries, gallery = draw_products()

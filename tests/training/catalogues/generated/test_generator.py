@@ -78,6 +78,7 @@ def test_pictures_are_jpeg_files_of_varied_shapes(rows: list[Product]) -> None:
     assert min(ratios) < 0.8 and max(ratios) > 1.2 and len(ratios) >= 4
 
 
+@pytest.mark.slow
 def test_another_process_with_another_hash_seed_makes_equal_bytes(
     folder: Path, rows: list[Product], tmp_path: Path
 ) -> None:
