@@ -64,10 +64,10 @@ class RecordReading:
     """Everything that features need of one record, so that each of its pairs only compares.
 
     Attributes:
-        title: The title, or all text of a record without one.
+        title: The title, or all text of a record whose title has no word.
         text: Title, description, brand and values of attributes.
-        first_words: First word of the title; none of an empty one.
-        word_count: Words of the title, repeated ones too.
+        first_words: First word of the title; none of a record without a word.
+        word_count: Words of the title, repeated ones too; 0 where the record has no word.
         ngrams: Character n-grams of the title.
         pieces: Runs of letters and of digits of the title.
         trigrams: Runs of three letters and digits of the title.
@@ -80,7 +80,7 @@ class RecordReading:
         colours: Colours of the text.
         brand_words: Words of the brand.
         price: Price; NaN when unknown.
-        attributes: Compact values by lower-case name.
+        attributes: Compact values by lower-case name; none that would be empty.
     """
 
     title: TextReading
@@ -127,7 +127,11 @@ class RecordReading:
             colours=colours(in_text.words.rarity),
             brand_words=set(words(record.brand)),
             price=math.nan if record.price is None else float(record.price),
-            attributes={key.lower(): compact(v) for key, v in record.attributes.items()},
+            attributes={
+                key.lower(): signs
+                for key, value in record.attributes.items()
+                if (signs := compact(value))  # two values without a sign do not agree
+            },
         )
 
 
@@ -142,4 +146,5 @@ def _texts(record: PairRecord) -> tuple[str, str]:
     """Returns title and all text; of very long ones only the beginning."""
     parts = (record.title, record.description, record.brand, *record.attributes.values())
     text = " ".join(part for part in parts if part)[:TEXT_CHARACTERS]
-    return (record.title or text)[:TITLE_CHARACTERS], text
+    title = record.title[:TITLE_CHARACTERS]
+    return title if words(title) else text[:TITLE_CHARACTERS], text

@@ -67,6 +67,25 @@ def test_an_empty_pair_agrees_in_nothing_and_fails_in_nothing(describe: Callable
     assert not any(math.isinf(value) for value in found.values())
 
 
+@pytest.mark.parametrize(
+    "nothing", [{}, {"title": "★ ®"}, {"title": "!", "attributes": {"a": "®"}}]
+)
+def test_records_without_a_word_do_not_agree(
+    describe: Callable[..., Any], nothing: dict[str, Any]
+) -> None:
+    for right in (nothing, {"title": "tv"}):
+        found = describe({**nothing, "price": 9.0}, {**right, "price": 9.0})
+        prices = ("price_log_ratio", "price_log_left_over_right")
+        assert [found.pop(name) for name in prices] == [0, 0]
+        assert found.pop("left_price_known") == found.pop("right_price_known") == 1
+        assert all(math.isnan(value) for value in found.values())
+
+
+def test_a_title_without_a_word_gives_way_to_the_other_text(describe: Callable[..., Any]) -> None:
+    found = describe({"title": "★", "description": "sony tv"}, {"title": "sony tv"})
+    assert found["title_word_jaccard"] == found["first_word_agrees"] == 1
+
+
 def test_swapping_the_records_swaps_the_sides_and_changes_nothing_else(
     statistics: TokenStatistics,
 ) -> None:

@@ -60,6 +60,19 @@ def test_probes_hold_the_answers_of_the_saved_trees(pair_folder: Path, tmp_path:
     assert math.isnan(probes[0].cosines.text)
 
 
+def test_the_threshold_of_the_trees_is_half_of_their_best_f1() -> None:
+    known = LabelledPairs(pairs=make_pairs(80, seed=1))
+    pairs = make_pairs(80, seed=2)  # with a tenth of wrong labels, so that none is perfect
+    noisy = [replace(p, is_match=p.is_match != (i % 10 == 0)) for i, p in enumerate(pairs)]
+    validation = LabelledPairs(pairs=noisy)
+    trained = train_pair_scorer(known, validation, None, CrossEncoderConfig())
+    labels, scores = validation.labels, trained.validation_scores
+    best_f1 = max(measure_pairs(labels, scores, score).f1 for score in scores)
+    assert 0.5 < best_f1 < 1
+    assert trained.scorer.threshold == pytest.approx(best_f1 / 2)
+    assert trained.scorer.boosting.threshold == trained.metrics["boosting"].threshold
+
+
 def test_the_kept_trees_have_learnt_from_the_validation_pairs_too(tmp_path: Path) -> None:
     pairs = make_pairs(80, seed=1)
     known = LabelledPairs(pairs=pairs)
