@@ -28,6 +28,7 @@ from twinshelf.client.records import (
     Offer,
     Product,
     ProductPage,
+    SnapshotReport,
     StoredProduct,
     UpsertAnswer,
 )
@@ -176,6 +177,13 @@ class AsyncClient:
         request = catalog_service_pb2.GetCatalogStatsRequest()
         return conversions.catalog_stats(
             await self._call(self._catalog.GetCatalogStats, request, timeout_s)
+        )
+
+    async def snapshot(self, *, timeout_s: float | None = None) -> SnapshotReport:
+        """Does what `Client.snapshot` does, awaited."""
+        request = catalog_service_pb2.SnapshotRequest()
+        return conversions.snapshot_report(
+            await self._call(self._catalog.Snapshot, request, timeout_s)
         )
 
     async def _call(

@@ -17,6 +17,7 @@ from twinshelf.client.records import (
     Pattern,
     Product,
     ProductPage,
+    SnapshotReport,
     StoredProduct,
     UpsertAnswer,
 )
@@ -173,6 +174,13 @@ def catalog_stats(message: catalog_service_pb2.GetCatalogStatsResponse) -> Catal
         encoder=_encoder(message.encoder),
         embedding_dimension=message.embedding_dimension,
         change_sequence=message.change_sequence,
+    )
+
+
+def snapshot_report(message: catalog_service_pb2.SnapshotResponse) -> SnapshotReport:
+    """Reads what a snapshot holds."""
+    return SnapshotReport(
+        vector_count=message.vector_count, change_sequence=message.change_sequence
     )
 
 

@@ -276,3 +276,16 @@ class CatalogStats:
     encoder: EncoderInfo
     embedding_dimension: int
     change_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotReport:
+    """What a snapshot of the search index holds.
+
+    Attributes:
+        vector_count: Vectors in the search index.
+        change_sequence: Number of the last change.
+    """
+
+    vector_count: int
+    change_sequence: int

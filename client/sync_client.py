@@ -27,6 +27,7 @@ from twinshelf.client.records import (
     Offer,
     Product,
     ProductPage,
+    SnapshotReport,
     StoredProduct,
     UpsertAnswer,
 )
@@ -258,6 +259,19 @@ class Client:
         return conversions.catalog_stats(
             self._call(self._catalog.GetCatalogStats, request, timeout_s)
         )
+
+    def snapshot(self, *, timeout_s: float | None = None) -> SnapshotReport:
+        """Writes a snapshot of the search index, from which the service starts quickly.
+
+        Args:
+            timeout_s: Time for the call, seconds; a large catalogue may need minutes. The service
+                goes on after it.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.SnapshotRequest()
+        return conversions.snapshot_report(self._call(self._catalog.Snapshot, request, timeout_s))
 
     def _call(
         self, method: Callable[..., Response], request: Any, timeout_s: float | None

@@ -1,4 +1,4 @@
-"""The HNSW graph over the vectors of a segment: built, saved, mapped, and searched by threads."""
+"""The HNSW graph over the vectors of a segment: how it is made, mapped, and searched by threads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from usearch.index import BatchMatches, Index, MetricKind, search
 
 Rows = npt.NDArray[np.int64]
 DTYPE = "bf16"
-_BUILD_BLOCK = 1024
-_SELF_SEARCH_COUNT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +24,7 @@ class IndexSettings:
         expansion_add: Candidates that are weighed when a vector is added.
         expansion_search: Candidates that are weighed in a search.
         exact_limit: So many vectors, or fewer, are searched exhaustively.
+        apart_limit: Graphs of more vectors than these are built in a process of their own.
         churn_share: Dead vectors are dropped when they are more than this share of all...
         churn_floor: ...and more than this count.
         merge_share: New vectors join the graph on disk when they are more than this share of it...
@@ -38,6 +37,7 @@ class IndexSettings:
     expansion_add: int = 128
     expansion_search: int = 96
     exact_limit: int = 1024
+    apart_limit: int = 8192
     churn_share: float = 0.25
     churn_floor: int = 1024
     merge_share: float = 0.1
@@ -75,21 +75,26 @@ class MappedGraph:
             slot.view(path)
             self._slots.put(slot)
 
-    def search(self, query: npt.NDArray[np.float32], count: int) -> Rows:
-        """Returns up to `count` rows near a query (D,); waits while all slots are in use."""
+    def search(self, queries: npt.NDArray[np.float32], count: int) -> list[Rows]:
+        """Returns up to `count` rows near each query (N, D); waits while all slots are in use."""
         slot = self._slots.get()
         try:
-            return search_graph(slot, query, count)
+            return search_graph(slot, queries, count)
         finally:
             self._slots.put(slot)
 
 
-def search_graph(graph: Index, query: npt.NDArray[np.float32], count: int) -> Rows:
-    """Returns up to `count` rows near a query (D,); one thread at a time.
+def search_graph(graph: Index, queries: npt.NDArray[np.float32], count: int) -> list[Rows]:
+    """Returns up to `count` rows near each query (N, D); one thread at a time.
 
-    A row that was found lost and added again may come twice.
+    Several queries at once take less time than one after the other: between them nothing is thrown
+    out of the caches. A row that was found lost and added again may come twice.
     """
-    return graph.search(query, count, threads=1).keys.astype(np.int64)
+    found = graph.search(queries, count, threads=1)
+    if not isinstance(found, BatchMatches):  # a single query
+        return [found.keys.astype(np.int64)]
+    keys = found.keys.astype(np.int64)
+    return [row[:length] for row, length in zip(keys, found.counts.tolist(), strict=True)]
 
 
 def search_exactly(
@@ -99,43 +104,3 @@ def search_exactly(
     half = query.astype(np.float16)[np.newaxis]
     found = search(vectors, half, min(count, len(vectors)), MetricKind.IP, exact=True, threads=1)
     return np.asarray(found.keys).astype(np.int64).ravel()
-
-
-def build_graph(
-    vectors: npt.NDArray[np.float16], settings: IndexSettings, base: MappedGraph | None, start: int
-) -> Index:
-    """Builds the graph of N vectors, all threads at work.
-
-    Args:
-        vectors: (N, D) vectors; their rows become the keys.
-        settings: How to build.
-        base: Graph of the first `start` vectors, which is copied; None builds all.
-        start: How many vectors `base` holds, else 0.
-    """
-    graph = settings.new_graph(vectors.shape[1])
-    if base is not None:
-        graph.load(base.path)
-    for first in range(start, len(vectors), _BUILD_BLOCK):
-        block = vectors[first : first + _BUILD_BLOCK]
-        keys = np.arange(first, first + len(block), dtype=np.uint64)
-        graph.add(keys, block, threads=settings.build_thread_count)
-    _add_lost(graph, vectors, settings, start)
-    return graph
-
-
-def _add_lost(
-    graph: Index, vectors: npt.NDArray[np.float16], settings: IndexSettings, start: int
-) -> None:
-    """Adds again, one by one, what no search returns: adding in parallel loses some nodes."""
-    for first in range(start, len(vectors), _BUILD_BLOCK):
-        block = vectors[first : first + _BUILD_BLOCK]
-        count = min(_SELF_SEARCH_COUNT, len(vectors))
-        found = graph.search(block, count, threads=settings.build_thread_count)
-        if not isinstance(found, BatchMatches):  # a block of one row
-            continue
-        keys = np.arange(first, first + len(block), dtype=np.uint64)
-        is_lost = ~(found.keys == keys[:, np.newaxis]).any(axis=1)
-        # Of many equal vectors only some are returned; these are not lost.
-        is_lost &= found.distances[:, -1] > found.distances[:, 0]
-        if is_lost.any():
-            graph.add(keys[is_lost], block[is_lost], threads=1)

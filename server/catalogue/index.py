@@ -73,9 +73,10 @@ class CatalogueIndex:
         settings: IndexSettings,
         parent: Path,
     ) -> Self:
-        """Opens the index from its snapshot and the product products. The writer's.
+        """Opens the index from its snapshot and the products; takes long without a snapshot.
 
-        What has no graph yet is searched exhaustively until `merge` has built one.
+        What is written meanwhile must be told to it afterwards, by `catch_up`. What has no graph
+        yet is searched exhaustively until `merge` has built one.
         """
         folder = SnapshotFolder(
             parent, catalogue_id=products.catalogue_id, contract=contract, settings=settings
@@ -104,28 +105,40 @@ class CatalogueIndex:
             self._indexes[pattern].retire(keys, self._now + 1)
         self._now += 1
 
+    def catch_up(
+        self,
+        added: dict[Pattern, VectorTable],
+        retired: dict[Pattern, npt.NDArray[np.int64]],
+    ) -> None:
+        """Does what `change` does, with changes of which it may know some already."""
+        missing = {}
+        for pattern, table in added.items():
+            rows = np.flatnonzero(self._indexes[pattern].find_missing(table.keys))
+            missing[pattern] = table.take(rows)
+        self.change(missing, retired)
+
     def search(
-        self, query: npt.NDArray[np.float32], pattern: Pattern, count: int
-    ) -> list[PatternFound]:
-        """Returns vectors near a query, those of each pattern that shares a modality with it.
+        self, queries: npt.NDArray[np.float32], pattern: Pattern, count: int
+    ) -> list[list[PatternFound]]:
+        """Returns, for each query, vectors near it of each pattern that shares a modality with it.
 
         Args:
-            query: (D,) query vector.
-            pattern: Modalities that count in the query.
+            queries: (N, D) query vectors.
+            pattern: Modalities that count in the queries.
             count: Most vectors of each part of each pattern.
         """
         now = self._now
-        return [
-            PatternFound(pattern=indexed, found=found)
-            for indexed, index in self._indexes.items()
-            if indexed & pattern
-            for found in index.search(query, count, now)
-        ]
+        found: list[list[PatternFound]] = [[] for _ in queries]
+        for indexed, index in self._indexes.items():
+            if indexed & pattern:
+                for each, parts in zip(found, index.search(queries, count, now), strict=True):
+                    each += [PatternFound(pattern=indexed, found=part) for part in parts]
+        return found
 
     def search_exactly(
         self, query: npt.NDArray[np.float32], pattern: Pattern, count: int
     ) -> list[PatternFound]:
-        """Does what `search` does by looking at every vector."""
+        """Does for a query (D,) what `search` does, by looking at every vector."""
         now = self._now
         return [
             PatternFound(pattern=indexed, found=found)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from twinshelf.server.catalogue.index import CatalogueIndex
 from twinshelf.server.catalogue.product_record import (
     Deleted,
     NewProduct,
@@ -16,40 +17,53 @@ from twinshelf.server.catalogue.product_record import (
 )
 from twinshelf.server.encoders.modalities import Pattern
 
+# An item that was to be written, and what came of it.
+Write = tuple[object, object]
 _Version = tuple[int, int]
+_Learn = Callable[[dict[Pattern, VectorTable], dict[Pattern, npt.NDArray[np.int64]]], None]
 
 
-class IndexChanges:
-    """Gathers the vectors that a batch of writes brings and ends."""
-
-    def __init__(self, digest: str) -> None:
-        """Takes the digest of the encoder whose vectors are indexed."""
-        self._digest = digest
-        self._added: dict[Pattern, dict[_Version, tuple[NewProduct, int]]] = defaultdict(dict)
-        self._retired: dict[Pattern, list[_Version]] = defaultdict(list)
-
-    def note(self, item: object, result: object, counts: Counter[tuple[str, Pattern]]) -> None:
-        """Notes one write and what came of it, and counts the products that it changed."""
+def count_writes(writes: Sequence[Write], counts: Counter[tuple[str, Pattern]]) -> None:
+    """Counts the products by digest and pattern that a batch of writes changed."""
+    for item, result in writes:
         if isinstance(result, Deleted):
-            for number, version, digest, pattern in result.removed:
-                counts[digest, pattern] -= 1
-                self._retire(digest, pattern, (number, version))
+            counts.subtract((digest, pattern) for _, _, digest, pattern in result.removed)
         elif isinstance(result, Stored) and isinstance(item, NewProduct):
             if result.old is not None:
                 counts[result.old] -= 1
             counts[item.digest, item.pattern] += 1
-            if result.vector_changed:
-                self._replace(item, result)
 
-    def apply(self, index: CatalogueIndex) -> None:
-        """Lets the index learn of all of it."""
+
+class IndexChanges:
+    """The vectors of one encoder that a batch of writes brings and ends."""
+
+    def __init__(self, digest: str, writes: Sequence[Write]) -> None:
+        """Gathers them.
+
+        Args:
+            digest: Digest of the encoder.
+            writes: The batch.
+        """
+        self._digest = digest
+        self._added: dict[Pattern, dict[_Version, tuple[NewProduct, int]]] = defaultdict(dict)
+        self._retired: dict[Pattern, list[_Version]] = defaultdict(list)
+        for item, result in writes:
+            if isinstance(result, Deleted):
+                for number, version, old_digest, pattern in result.removed:
+                    self._retire(old_digest, pattern, (number, version))
+            elif isinstance(result, Stored) and isinstance(item, NewProduct):
+                if result.vector_changed:
+                    self._replace(item, result)
+
+    def apply(self, learn: _Learn) -> None:
+        """Hands the vectors and the keys to a method of an index, if there are any."""
         added = {pattern: _table(rows) for pattern, rows in self._added.items() if rows}
         retired = {
             pattern: vector_keys(*np.array(versions, dtype=np.int64).T)
             for pattern, versions in self._retired.items()
         }
         if added or retired:
-            index.change(added, retired)
+            learn(added, retired)
 
     def _replace(self, item: NewProduct, result: Stored) -> None:
         number, version = result.product_number, result.vector_version

@@ -9,9 +9,10 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +32,7 @@ PRODUCT_TABLES = (
     "products p JOIN product_vectors v USING (product_number) "
     "JOIN encoders e USING (encoder_number)"
 )
-# CROSS JOIN keeps this order: left to itself, SQLite goes through all products of an encoder.
-_NUMBERED_TABLES = (
-    "json_each(?) j CROSS JOIN product_vectors v ON v.product_number = j.value "
-    "CROSS JOIN products p ON p.product_number = j.value "
-    "CROSS JOIN encoders e USING (encoder_number)"
-)
+_EMBEDDED_COLUMNS = f"{PRODUCT_COLUMNS}, v.pattern, e.digest"
 _BLOCK_SIZE = 4096
 
 
@@ -76,30 +72,40 @@ class ProductReader:
     def product(self, product_id: str) -> StoredProduct | None:
         """Returns one product, or None."""
         row = self._reader.execute(
-            f"SELECT {PRODUCT_COLUMNS} FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+            f"SELECT {_EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
             (product_id,),
         ).fetchone()
-        return None if row is None else product_from_row(row)
+        return None if row is None else _product_from_embedded(row)
 
     def products_after(self, product_id: str, count: int) -> Iterator[StoredProduct]:
         """Yields up to `count` products by rising product_id, from after the one given."""
         rows = self._reader.execute(
-            f"SELECT {PRODUCT_COLUMNS} FROM {PRODUCT_TABLES} "
+            f"SELECT {_EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} "
             "WHERE p.product_id > ? ORDER BY p.product_id LIMIT ?",
             (product_id, count),
         )
-        return map(product_from_row, rows)
+        return map(_product_from_embedded, rows)
 
-    def products_by_number(self, numbers: Sequence[int]) -> dict[int, StoredProduct]:
-        """Returns products by their internal numbers, without the missing and the damaged ones."""
+    def products_by_number(
+        self, patterns: Mapping[int, Pattern], digest: str
+    ) -> dict[int, StoredProduct]:
+        """Returns products by their internal numbers, without the missing and the damaged ones.
+
+        Reads no row of a vector: what a search knows of these is given instead.
+
+        Args:
+            patterns: Modalities that are embedded, of each product number.
+            digest: Digest of the encoder that embedded them.
+        """
         rows = self._reader.execute(
-            f"SELECT p.product_number, {PRODUCT_COLUMNS} FROM {_NUMBERED_TABLES}",
-            (json.dumps(list(numbers)),),
+            f"SELECT p.product_number, {PRODUCT_COLUMNS} FROM products p "
+            f"WHERE p.product_number IN ({','.join('?' * len(patterns))})",
+            tuple(patterns),
         )
         found = {}
         for number, *row in rows:
             try:
-                found[number] = product_from_row(row)
+                found[number] = product_from_row(row, patterns[number], digest)
             except CatalogueDamagedError as error:
                 self._guard.set_aside(number, error.message)
         return found
@@ -112,8 +118,11 @@ class ProductReader:
             "WHERE e.digest = ? AND v.pattern = ? ORDER BY v.product_number",
             (digest, pattern),
         )
-        columns = np.array(rows.fetchall(), dtype=np.int64).reshape(-1, 3).T
-        numbers, versions, checksums = columns
+        # Block by block: to take a list, numpy holds the interpreter's lock.
+        blocks = [np.empty((0, 3), dtype=np.int64)]
+        while block := rows.fetchmany(_BLOCK_SIZE):
+            blocks.append(np.array(block, dtype=np.int64))
+        numbers, versions, checksums = np.concatenate(blocks).T
         return VectorKeys(product_numbers=numbers, vector_versions=versions, checksums=checksums)
 
     def vector_table(
@@ -127,8 +136,9 @@ class ProductReader:
             pattern: Pattern of the vectors; those of others are left out.
             dimension: Length of a vector.
         """
-        columns: list[tuple[int, int, int]] = []
+        columns = np.empty((len(numbers), 3), dtype=np.int64)
         vectors = np.empty((len(numbers), dimension), dtype=np.float16)
+        count = 0
         for start in range(0, len(numbers), _BLOCK_SIZE):
             rows = self._reader.execute(
                 "SELECT v.product_number, v.vector_version, v.checksum, v.vector "
@@ -140,14 +150,15 @@ class ProductReader:
                 if problem := find_vector_problem(blob, checksum, dimension):
                     self._guard.set_aside(number, problem)
                     continue
-                vectors[len(columns)] = np.frombuffer(blob, dtype=np.float16)
-                columns.append((number, version, checksum))
-        numbers, versions, checksums = np.array(columns, dtype=np.int64).reshape(-1, 3).T
+                vectors[count] = np.frombuffer(blob, dtype=np.float16)
+                columns[count] = number, version, checksum
+                count += 1
+        numbers, versions, checksums = columns[:count].T
         return VectorTable(
             product_numbers=numbers,
             vector_versions=versions,
             checksums=checksums,
-            vectors=vectors[: len(columns)],
+            vectors=vectors[:count],
         )
 
     def counts(self) -> Counter[tuple[str, Pattern]]:
@@ -178,3 +189,9 @@ class ProductReader:
             with self._readers_lock:
                 self._readers.append(connection)
         return connection
+
+
+def _product_from_embedded(row: tuple[Any, ...]) -> StoredProduct:
+    """Reads a row of `_EMBEDDED_COLUMNS`."""
+    *fields, pattern, digest = row
+    return product_from_row(fields, pattern, digest)

@@ -154,6 +154,15 @@ class VectorTable:
         """Counts the vectors."""
         return len(self.vectors)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> VectorTable:
+        """Returns the chosen rows (M,)."""
+        return VectorTable(
+            product_numbers=self.product_numbers[rows],
+            vector_versions=self.vector_versions[rows],
+            checksums=self.checksums[rows],
+            vectors=self.vectors[rows],
+        )
+
     @property
     def keys(self) -> npt.NDArray[np.int64]:
         """Keys (N,) that tell product and version."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +62,7 @@ class Ranked:
 
     Attributes:
         product_number: Internal number of the product.
+        product_pattern: Modalities that the product has.
         score: Weighted mean of the cosines of the shared modalities, -1 to 1.
         probability: Probability that it is the same item, 0 to 1.
         is_match: Whether it is, at the precision asked for.
@@ -69,6 +72,7 @@ class Ranked:
     """
 
     product_number: int
+    product_pattern: Pattern
     score: float
     probability: float
     is_match: bool
@@ -117,12 +121,12 @@ class HitPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """N products that share the same modalities with an offer.
+    """N products of the same modalities, some of which an offer shares.
 
     Attributes:
         product_numbers: (N,) internal numbers.
         scores: How alike they are to the offer.
-        pattern: The modalities that are shared and count.
+        pattern: Modalities that the products have.
     """
 
     product_numbers: npt.NDArray[np.int64]
@@ -145,40 +149,65 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
         return Ranking(best=(), no_match_probability=1.0)
     totals = np.concatenate([each.scores.total for each in candidates])
     numbers = np.concatenate([each.product_numbers for each in candidates])
-    owners = np.repeat(
-        np.arange(len(candidates)), [len(each.product_numbers) for each in candidates]
-    )
-    order = np.lexsort((numbers, -totals))
-    _, firsts = np.unique(numbers[order], return_index=True)
-    order = order[np.sort(firsts)]
-    shares = np.array([query.weights.restricted_to(each.pattern).image for each in candidates])
+    order = _best_first(totals, numbers)
     judged = query.contract.match_probability.judge(
         totals[order].astype(np.float64),
-        shares[owners[order]],
+        _image_weights(candidates, query, order),
         match_prior=query.match_prior,
         target_precision=query.target_precision,
     )
-    starts = np.cumsum([0, *(len(each.product_numbers) for each in candidates)])
-    ranked = []
     likely = np.flatnonzero(judged.probabilities >= query.min_probability)
-    for rank_number in likely[query.skip_count : query.match_count].tolist():
-        place = int(order[rank_number])
-        owner = candidates[owners[place]]
-        scores, row = owner.scores, place - int(starts[owners[place]])
-        ranked.append(
+    chosen = likely[query.skip_count : query.match_count]
+    starts = [0, *accumulate(len(each.product_numbers) for each in candidates)]
+    shared = [Pattern(each.pattern & query.weights.pattern) for each in candidates]
+    best = []
+    # As lists: numbers of Python are taken from numpy all at once, not one by one.
+    for place, score, probability, is_match in zip(
+        order[chosen].tolist(),
+        totals[order[chosen]].tolist(),
+        judged.probabilities[chosen].tolist(),
+        judged.is_match[chosen].tolist(),
+        strict=True,
+    ):
+        owner_number = bisect_right(starts, place) - 1
+        owner, row = candidates[owner_number], place - starts[owner_number]
+        image, text = owner.scores.image, owner.scores.text
+        best.append(
             Ranked(
-                product_number=int(numbers[place]),
-                score=_bounded(totals[place]),
-                probability=float(judged.probabilities[rank_number]),
-                is_match=bool(judged.is_match[rank_number]),
-                pattern=owner.pattern,
-                image_score=None if scores.image is None else _bounded(scores.image[row]),
-                text_score=None if scores.text is None else _bounded(scores.text[row]),
+                product_number=owner.product_numbers.item(row),
+                product_pattern=owner.pattern,
+                score=_bounded(score),
+                probability=probability,
+                is_match=is_match,
+                pattern=shared[owner_number],
+                image_score=None if image is None else _bounded(image.item(row)),
+                text_score=None if text is None else _bounded(text.item(row)),
             )
         )
-    return Ranking(best=tuple(ranked), no_match_probability=judged.no_match_probability)
+    return Ranking(best=tuple(best), no_match_probability=judged.no_match_probability)
 
 
-def _bounded(cosine: np.float32) -> float:
+def _best_first(
+    totals: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Returns the places of N candidates, each product once, where its score is the best."""
+    order = np.lexsort((numbers, -totals))
+    if len(set(numbers.tolist())) == len(numbers):
+        return order
+    _, firsts = np.unique(numbers[order], return_index=True)
+    return order[np.sort(firsts)]
+
+
+def _image_weights(
+    candidates: Sequence[Candidates], query: Query, order: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Returns the weight of the photo in each score, in order; one for all where all are equal."""
+    shares = [query.weights.restricted_to(each.pattern).image for each in candidates]
+    if len(set(shares)) == 1:
+        return np.array(shares[:1])
+    return np.repeat(shares, [len(each.product_numbers) for each in candidates])[order]
+
+
+def _bounded(cosine: float) -> float:
     """A cosine without what fp16 adds to it beyond 1."""
-    return min(1.0, max(-1.0, float(cosine)))
+    return min(1.0, max(-1.0, cosine))

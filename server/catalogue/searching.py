@@ -1,53 +1,100 @@
-"""One query from vector to page: near vectors, exact scores, the ranked best, their products."""
+"""From query vectors to pages: near vectors, exact scores, the ranked best, their products."""
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from twinshelf.server.catalogue.index import CatalogueIndex
+import numpy as np
+
+from twinshelf.server.catalogue.index import CatalogueIndex, PatternFound
 from twinshelf.server.catalogue.product_reader import ProductReader
-from twinshelf.server.catalogue.ranking import Candidates, Hit, HitPage, Query, Ranked, rank
+from twinshelf.server.catalogue.ranking import (
+    Candidates,
+    Hit,
+    HitPage,
+    Query,
+    Ranked,
+    Ranking,
+    rank,
+)
 from twinshelf.server.encoders.embedding import Floats, score_products
-from twinshelf.server.encoders.modalities import Pattern
 
 # Products that are read at once for a page, so that one that is cut reads hardly more than it has.
 PAGE_BLOCK = 64
 
 
-def search_products(
-    index: CatalogueIndex, products: ProductReader, query: Query, vector: Floats
-) -> HitPage:
-    """Returns the products most alike an offer, best first, scored exactly, cut to a page.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A query on its way.
 
-    Args:
+    Attributes:
         index: That of the encoder that embedded the offer.
-        products: What is shown of a hit.
         query: What is looked for.
         vector: (I+T,) query vector; see `server.encoders.embedding`.
     """
-    weights = query.weights
-    found = index.search(vector, weights.pattern, query.candidate_count)
+
+    index: CatalogueIndex
+    query: Query
+    vector: Floats
+
+
+def search_products(searches: Sequence[Search], products: ProductReader) -> list[HitPage]:
+    """Returns the products most alike each offer, best first, scored exactly, cut to a page.
+
+    What is alike of all searches is done together: first all graphs, then all scores, then all
+    products, so that each finds in the caches what it needs.
+
+    Args:
+        searches: N searches.
+        products: What is shown of a hit.
+    """
+    found = _search_together(searches)
     start_s = time.perf_counter()
+    rankings = [_rescore(search.query, each) for search, each in zip(searches, found, strict=True)]
+    rescore_s = (time.perf_counter() - start_s) / max(1, len(searches))
+    pages = []
+    for search, ranking in zip(searches, rankings, strict=True):
+        hits, next_skip_count = _page(products, ranking.best, search.query)
+        pages.append(
+            HitPage(
+                hits=tuple(hits),
+                next_skip_count=next_skip_count,
+                no_match_probability=ranking.no_match_probability,
+                rescore_s=rescore_s,
+            )
+        )
+    return pages
+
+
+def _search_together(searches: Sequence[Search]) -> list[list[PatternFound]]:
+    """Asks the index once for all searches that want the same of it."""
+    groups = defaultdict(list)
+    for place, search in enumerate(searches):
+        query = search.query
+        groups[search.index, query.weights.pattern, query.candidate_count].append(place)
+    found: list[list[PatternFound]] = [[] for _ in searches]
+    for (index, pattern, count), places in groups.items():
+        vectors = np.stack([searches[place].vector for place in places])
+        for place, near in zip(places, index.search(vectors, pattern, count), strict=True):
+            found[place] = near
+    return found
+
+
+def _rescore(query: Query, found: Sequence[PatternFound]) -> Ranking:
     candidates = [
         Candidates(
             product_numbers=each.found.product_numbers,
             scores=score_products(
-                query.embedding, weights, each.found.vectors, each.pattern, query.contract
+                query.embedding, query.weights, each.found.vectors, each.pattern, query.contract
             ),
-            pattern=Pattern(each.pattern & weights.pattern),
+            pattern=each.pattern,
         )
         for each in found
     ]
-    ranking = rank(candidates, query)
-    rescore_s = time.perf_counter() - start_s
-    hits, next_skip_count = _page(products, ranking.best, query)
-    return HitPage(
-        hits=tuple(hits),
-        next_skip_count=next_skip_count,
-        no_match_probability=ranking.no_match_probability,
-        rescore_s=rescore_s,
-    )
+    return rank(candidates, query)
 
 
 def _page(
@@ -61,7 +108,8 @@ def _page(
     size_bytes = 0
     for start in range(0, len(ranked), PAGE_BLOCK):
         block = ranked[start : start + PAGE_BLOCK]
-        stored = products.products_by_number([item.product_number for item in block])
+        patterns = {item.product_number: item.product_pattern for item in block}
+        stored = products.products_by_number(patterns, query.contract.digest)
         for place, item in enumerate(block, start):
             product = stored.get(item.product_number)
             if product is None:

@@ -72,9 +72,9 @@ class Segment:
         places[places == len(self._keys)] = 0
         return np.where(self._keys[places] == keys, self._order[places], -1)
 
-    def search_graph(self, query: npt.NDArray[np.float32], count: int) -> Rows | None:
-        """Returns up to `count` rows by the graph; None where there is none."""
-        return None if self.graph is None else self.graph.search(query, count)
+    def search_graph(self, queries: npt.NDArray[np.float32], count: int) -> list[Rows] | None:
+        """Returns up to `count` rows for each query (N, D) by the graph; None where is none."""
+        return None if self.graph is None else self.graph.search(queries, count)
 
 
 class Delta:
@@ -149,12 +149,12 @@ class Delta:
         """Returns the row (N,) of each key, -1 for one that is not here."""
         return np.array([self._rows.get(key, -1) for key in keys.tolist()], dtype=np.int64)
 
-    def search_graph(self, query: npt.NDArray[np.float32], count: int) -> Rows | None:
-        """Returns up to `count` rows by the graph; None where looking at all is quicker."""
+    def search_graph(self, queries: npt.NDArray[np.float32], count: int) -> list[Rows] | None:
+        """Returns up to `count` rows for each query (N, D); None where all are looked at."""
         if self._count <= self._settings.exact_limit:
             return None
         with self._lock:
-            return search_graph(self._graph, query, count)
+            return search_graph(self._graph, queries, count)
 
     def _reserve(self, count: int) -> None:
         """Makes room; searches under way keep the old arrays, in which their rows stay."""
@@ -171,8 +171,10 @@ class Delta:
 Part = Segment | Delta
 
 
-def nearest_living(part: Part, query: npt.NDArray[np.float32], count: int, now: int) -> Rows:
-    """Returns up to `count` rows of a part near a query (D,) that lived at the change `now`.
+def nearest_living(
+    part: Part, queries: npt.NDArray[np.float32], count: int, now: int
+) -> list[Rows]:
+    """Returns up to `count` rows of a part near each query (N, D) that lived at the change `now`.
 
     Dead rows may lie thick around a query: the graph is asked three times at most, then all rows
     are looked at, so that no number of them makes a search long.
@@ -182,17 +184,35 @@ def nearest_living(part: Part, query: npt.NDArray[np.float32], count: int, now: 
     living = part.living_count
     wanted = min(count, living)
     fetch_count = min(total, count * total // living + 8 * (living < total))
+    nearest: dict[int, Rows] = {}
+    open_numbers = list(range(len(queries)))
     for _ in range(3):
-        found = part.search_graph(query, fetch_count)
+        found = part.search_graph(queries[open_numbers], fetch_count)
         if found is None:
             break
-        rows = found[found < total]
-        rows = rows[dead_since[rows] > now]
-        if len(rows) >= wanted:
-            return rows
-        if fetch_count == total:
+        for number, rows in zip(open_numbers, found, strict=True):
+            rows = rows[rows < total]
+            rows = rows[dead_since[rows] > now]
+            if len(rows) >= wanted:
+                nearest[number] = rows
+        open_numbers = [number for number in open_numbers if number not in nearest]
+        if not open_numbers or fetch_count == total:
             break
         fetch_count = min(total, 4 * fetch_count)
+    for number in open_numbers:
+        nearest[number] = _nearest_of_all(vectors, dead_since, queries[number], count, now)
+    return [nearest[number] for number in range(len(queries))]
+
+
+def _nearest_of_all(
+    vectors: npt.NDArray[np.float16],
+    dead_since: npt.NDArray[np.int64],
+    query: npt.NDArray[np.float32],
+    count: int,
+    now: int,
+) -> Rows:
+    """Looks at every row that lives."""
+    total = len(vectors)
     lived = np.flatnonzero(dead_since > now)
     if len(lived) == total:
         return search_exactly(vectors, query, count)

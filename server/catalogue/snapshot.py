@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,12 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from twinshelf.server.catalogue.graph import DTYPE, IndexSettings, MappedGraph, Rows, build_graph
+from twinshelf.server.catalogue.graph import DTYPE, IndexSettings, MappedGraph, Rows
+from twinshelf.server.catalogue.graph_build import GraphPlan, build_graph
 from twinshelf.server.catalogue.product_record import VectorTable
 from twinshelf.server.catalogue.segment import Part, Segment
 from twinshelf.server.catalogue.snapshot_file import (
     FileEntry,
     SnapshotError,
+    map_vectors,
     sync_folder,
     write_synced,
 )
@@ -35,6 +38,8 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 _DIGEST_LENGTH = 16
 _BLOCK_ROWS = 4096
+# Snapshots of so many encoders are kept: the last one too, to go back to it at once.
+_KEPT_FOLDERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,7 @@ class SnapshotFolder:
         contract: EncoderContract,
         settings: IndexSettings,
     ) -> None:
-        """Opens the folder, or makes it.
+        """Takes the place of the folder; writing makes it.
 
         Args:
             parent: Folder of the catalogue.
@@ -82,7 +87,6 @@ class SnapshotFolder:
         """
         digest = contract.digest.partition(":")[2]
         self.path = parent / f"index-{digest[:_DIGEST_LENGTH]}"
-        self.path.mkdir(exist_ok=True)
         self._dimension = contract.dimension
         self._settings = settings
         self._facts: dict[str, Any] = {
@@ -159,6 +163,7 @@ class SnapshotFolder:
         if count == 0:
             self._entries.pop(pattern, None)
             return None
+        self.path.mkdir(exist_ok=True)
         write_synced(vectors, _vector_blocks(pieces))
         write_synced(columns, [_columns(pieces).tobytes()])
         graph_entry = None
@@ -192,6 +197,15 @@ class SnapshotFolder:
         for other in self.path.iterdir():
             if other.name not in valid | {MANIFEST}:
                 other.unlink(missing_ok=True)
+        self._remove_old_folders()
+
+    def _remove_old_folders(self) -> None:
+        """Removes the snapshots of encoders that have not been served for long."""
+        others = [path for path in self.path.parent.glob("index-*") if path != self.path]
+        others.sort(key=lambda path: path.stat().st_mtime)
+        for path in others[: 1 - _KEPT_FOLDERS]:
+            shutil.rmtree(path)
+            logger.info("removed %s, the snapshot of an encoder of old", path)
 
     def _write_graph(self, path: Path, vectors: Path, pieces: Sequence[tuple[Part, Rows]]) -> None:
         first, rows = pieces[0]
@@ -199,11 +213,16 @@ class SnapshotFolder:
         # Rows that have moved no longer fit the keys of the old graph.
         if base is not None and (len(rows) < len(first.table) or not base.path.exists()):
             base = None
-        start = len(rows) if base is not None else 0
-        mapped = _map_vectors(vectors, self._dimension)
-        build_graph(mapped, self._settings, base, start).save(path)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        build_graph(
+            GraphPlan(
+                vectors=vectors,
+                dimension=self._dimension,
+                target=path,
+                base=None if base is None else base.path,
+                base_count=0 if base is None else len(rows),
+                settings=self._settings,
+            )
+        )
 
     def _map_segment(self, entry: SegmentEntry) -> Segment:
         columns = np.fromfile(self.path / entry.columns.name, dtype=np.int64)
@@ -212,17 +231,12 @@ class SnapshotFolder:
             product_numbers=numbers,
             vector_versions=versions,
             checksums=checksums,
-            vectors=_map_vectors(self.path / entry.vectors.name, self._dimension),
+            vectors=map_vectors(self.path / entry.vectors.name, self._dimension),
         )
         graph = None
         if entry.graph is not None:
             graph = MappedGraph(self.path / entry.graph.name, self._dimension, self._settings)
         return Segment(table, graph, self._settings, is_stored=True)
-
-
-def _map_vectors(path: Path, dimension: int) -> np.ndarray:
-    """Maps fp16 vectors (N, D); a plain array over the map, for numpy's own type costs time."""
-    return np.asarray(np.memmap(path, dtype=np.float16, mode="r")).reshape(-1, dimension)
 
 
 def _vector_blocks(pieces: Sequence[tuple[Part, Rows]]) -> Iterable[bytes]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+import numpy.typing as npt
+
 _BLOCK_BYTES = 4 << 20
 # Written to the disk piece by piece: one flush of a gigabyte would hold up the commits of SQLite.
 _SYNC_BYTES = 32 << 20
@@ -68,6 +71,11 @@ def write_synced(path: Path, blocks: Iterable[bytes]) -> None:
                 unsynced = 0
         file.flush()
         os.fsync(file.fileno())
+
+
+def map_vectors(path: Path, dimension: int) -> npt.NDArray[np.float16]:
+    """Maps fp16 vectors (N, D); a plain array over the map, for numpy's own type costs time."""
+    return np.asarray(np.memmap(path, dtype=np.float16, mode="r")).reshape(-1, dimension)
 
 
 def sync_folder(path: Path) -> None:

@@ -7,7 +7,7 @@ answer also finds the product.
 from __future__ import annotations
 
 import asyncio
-import logging
+import os
 import sqlite3
 import threading
 from collections import Counter
@@ -21,12 +21,14 @@ from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
 from twinshelf.server.catalogue.file_guard import lock_folder
 from twinshelf.server.catalogue.graph import IndexSettings
 from twinshelf.server.catalogue.index import CatalogueIndex
-from twinshelf.server.catalogue.index_changes import IndexChanges
+from twinshelf.server.catalogue.index_changes import count_writes
 from twinshelf.server.catalogue.product_record import Deleted, NewProduct, Stored, StoredProduct
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.catalogue.schema import CatalogueFileError
-from twinshelf.server.catalogue.searching import search_products
+from twinshelf.server.catalogue.search_queue import SearchQueue
+from twinshelf.server.catalogue.searching import Search, search_products
+from twinshelf.server.catalogue.served_index import ServedIndex
 from twinshelf.server.catalogue.upkeep import Upkeep, UpkeepSettings
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
@@ -37,7 +39,6 @@ from twinshelf.server.errors import (
     EncoderUnavailableError,
 )
 
-logger = logging.getLogger(__name__)
 DATABASE = "catalogue.sqlite"
 WRITE_BATCH_LIMIT = 256
 Read = TypeVar("Read")
@@ -94,28 +95,41 @@ class SqliteCatalogue:
             self._lock_file.close()
             raise
         self._counts_lock = threading.Lock()
-        self._index: CatalogueIndex | None = None
+        self._served = ServedIndex()
+        self._opening: asyncio.Task[None] | None = None
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
+        self._searches: SearchQueue[Search, HitPage] = SearchQueue(
+            lambda searches: search_products(searches, self._store.reader),
+            self._executor,
+            # More batches than cores would only be smaller ones.
+            min(reader_count, os.cpu_count() or 1),
+        )
         self._writes: WriteQueue[_Item, object] = WriteQueue(self._process, WRITE_BATCH_LIMIT)
         self._upkeep = Upkeep(
             store=self._store,
-            index=lambda: self._index,
+            index=lambda: self._served.current,
             run_in_writer=self._run_in_writer,
             settings=upkeep or UpkeepSettings(),
         )
 
     async def close(self) -> None:
         """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)
+        await self._searches.drain()
         await asyncio.to_thread(self._executor.shutdown)
         self._store.close()
         self._lock_file.close()
 
     async def use_encoder(self, contract: EncoderContract) -> None:
-        """Makes the catalogue search with an encoder; opens its index."""
-        if self._index is None or self._index.digest != contract.digest:
-            await self._writes.submit(_Run(function=lambda: self._open_index(contract)))
+        """Makes the catalogue search with an encoder; opens its index beside the writer."""
+        while not self._serves(contract):
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.ensure_future(self._open_index(contract))
+            # Whoever leaves meanwhile does not stop it: the next would have to begin anew.
+            await asyncio.shield(self._opening)
 
     async def upsert(self, product: NewProduct) -> Stored:
         """Stores a product, in place of the one of the same id; see `Catalogue`."""
@@ -139,12 +153,15 @@ class SqliteCatalogue:
 
     async def search(self, query: Query) -> HitPage:
         """Returns the products most alike an offer; see `Catalogue`."""
-        index = self._index
+        index = self._served.current
         if index is None or index.digest != query.contract.digest:
             raise EncoderUnavailableError("the search index is being opened; repeat the request")
         vector = query_vector(query.embedding, query.weights, query.contract)
         self._upkeep.note_query(vector, query.weights.pattern)
-        return await self._read(lambda: search_products(index, self._store.reader, query, vector))
+        try:
+            return await self._searches.submit(Search(index=index, query=query, vector=vector))
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
 
     def stale_counts(self, digest: str) -> dict[str, int]:
         """Counts the products that other encoders than the given one embedded, by digest."""
@@ -205,8 +222,23 @@ class SqliteCatalogue:
     @property
     def indexed_vector_count(self) -> int:
         """Vectors that a search can return."""
-        index = self._index
+        index = self._served.current
         return 0 if index is None else len(index)
+
+    def _serves(self, contract: EncoderContract) -> bool:
+        index = self._served.current
+        return index is not None and index.digest == contract.digest
+
+    async def _open_index(self, contract: EncoderContract) -> None:
+        await self._writes.submit(_Run(function=lambda: self._served.begin(contract.digest)))
+        try:
+            index = await asyncio.to_thread(
+                CatalogueIndex.open, self._store.reader, contract, self._settings, self._folder
+            )
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
+        await self._writes.submit(_Run(function=lambda: self._served.publish(index)))
+        self._upkeep.wake()
 
     # In the readers' threads.
 
@@ -228,16 +260,10 @@ class SqliteCatalogue:
             results = self._store_all(items)
         except CatalogueFullError as error:
             results = self._delete_alone(items, error)
-        changes = IndexChanges("" if self._index is None else self._index.digest)
+        writes = list(zip(items, results, strict=True))
         with self._counts_lock:
-            for item, result in zip(items, results, strict=True):
-                changes.note(item, result, self._counts)
-        try:
-            if self._index is not None:
-                changes.apply(self._index)
-        except Exception:  # the truth is written; the cache is thrown away and opened again
-            logger.exception("the search index failed and will be opened again")
-            self._index = None
+            count_writes(writes, self._counts)
+        self._served.learn(writes)
         # Last, for what they read from the store is there already.
         for place, item in enumerate(items):
             if isinstance(item, _Run):
@@ -269,17 +295,6 @@ class SqliteCatalogue:
             else None
             for item in items
         ]
-
-    def _open_index(self, contract: EncoderContract) -> None:
-        if self._index is not None and self._index.digest == contract.digest:
-            return
-        try:
-            self._index = CatalogueIndex.open(
-                self._store.reader, contract, self._settings, self._folder
-            )
-        except sqlite3.DatabaseError as error:
-            raise _unreadable(error) from error
-        self._upkeep.wake()
 
     # In the thread of the upkeep.
 

@@ -15,19 +15,23 @@ from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError
 
 NO_ATTRIBUTES = "{}"
-PRODUCT_COLUMNS = (
-    "p.product_id, p.title, p.description, p.category, p.brand, p.seller, p.price, p.attributes, "
-    "p.image_uri, p.update_time_us, p.checksum, v.pattern, e.digest"
-)
+_JSON = json.JSONDecoder()
+# Of a table `products p`, alone or joined with others.
+PRODUCT_COLUMNS = f"{PRODUCT_FIELDS}, p.checksum"
 
 
-def product_from_row(row: Sequence[Any]) -> StoredProduct:
+def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredProduct:
     """Reads a row of `PRODUCT_COLUMNS`.
+
+    Args:
+        row: The row.
+        pattern: Modalities that are embedded.
+        digest: Digest of the encoder that embedded it.
 
     Raises:
         CatalogueDamagedError: If its checksum differs.
     """
-    *fields, checksum, pattern, digest = row
+    *fields, checksum = row
     if product_checksum(*fields) != checksum:
         raise CatalogueDamagedError(
             f"the stored fields of product {fields[0]!r} are damaged; write it again",
@@ -44,7 +48,7 @@ def product_from_row(row: Sequence[Any]) -> StoredProduct:
             brand=brand,
             seller=seller,
             price=price,
-            attributes=json.loads(attributes) if attributes != NO_ATTRIBUTES else {},
+            attributes=_JSON.raw_decode(attributes)[0] if attributes != NO_ATTRIBUTES else {},
             image_uri=image_uri,
         ),
         pattern=Pattern(pattern),

@@ -148,7 +148,8 @@ class Upkeep:
         query, pattern = sampled
         self._query = None
         best = _best_numbers(index.search_exactly(query, pattern, _RECALL_DEPTH), query)
-        found = _best_numbers(index.search(query, pattern, _RECALL_COUNT), query)
+        (near,) = index.search(query[np.newaxis], pattern, _RECALL_COUNT)
+        found = _best_numbers(near, query)
         if best:
             self._recalls.append(len(best & found) / len(best))
 

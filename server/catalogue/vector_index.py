@@ -58,42 +58,52 @@ class VectorIndex:
             raise ValueError("vectors must be finite")
         self._delta.add(table)
 
+    def find_missing(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tells of keys (N,) which are not here, neither living nor dead."""
+        missing = np.ones(len(keys), dtype=bool)
+        for part in self._parts:
+            missing &= part.find(keys) < 0
+        return missing
+
     def append(self, segment: Segment) -> None:
         """Puts a segment before the delta, behind all others."""
         self._parts = (*self._parts[:-1], segment, self._delta)
 
     def retire(self, keys: npt.NDArray[np.int64], change: int) -> None:
-        """Lets the vectors of some keys die with a change; keys that are not here are passed over.
+        """Lets the vectors of some keys die with a change; missing and dead ones are passed over.
 
         Args:
-            keys: (N,) keys, each retired once at most.
+            keys: (N,) keys, none twice.
             change: Number of the change; searches that began before it still see them.
         """
         for part in self._parts:
             rows = part.find(keys)
             rows = rows[rows >= 0]
+            rows = rows[part.dead_since[rows] == ALIVE]
             if len(rows):
                 part.dead_since[rows] = change
                 part.dead_count += len(rows)
 
-    def search(self, query: npt.NDArray[np.float32], count: int, now: int) -> list[Found]:
-        """Returns up to `count` vectors of each part near a query.
+    def search(self, queries: npt.NDArray[np.float32], count: int, now: int) -> list[list[Found]]:
+        """Returns, for each query, up to `count` vectors of each part near it.
 
         Args:
-            query: (D,) query vector.
+            queries: (N, D) query vectors.
             count: Most of each part.
             now: The last change that the search sees.
         """
-        found = []
+        found: list[list[Found]] = [[] for _ in queries]
         for part in self._parts:
             if part.living_count > 0:
-                rows = nearest_living(part, query, count, now)
-                if len(rows):
-                    found.append(_take(part, rows))
+                for each, rows in zip(
+                    found, nearest_living(part, queries, count, now), strict=True
+                ):
+                    if len(rows):
+                        each.append(_take(part, rows))
         return found
 
     def search_exactly(self, query: npt.NDArray[np.float32], count: int, now: int) -> list[Found]:
-        """Does what `search` does by looking at every vector."""
+        """Does for a query (D,) what `search` does, by looking at every vector."""
         found = []
         for part in self._parts:
             if part.living_count > 0:
@@ -165,4 +175,6 @@ class VectorIndex:
 
 
 def _take(part: Part, rows: Rows) -> Found:
-    return Found(product_numbers=part.product_numbers[rows], vectors=part.vectors[rows])
+    return Found(
+        product_numbers=part.product_numbers.take(rows), vectors=part.vectors.take(rows, axis=0)
+    )

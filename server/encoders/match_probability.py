@@ -119,7 +119,7 @@ class MatchProbability:
 
         Args:
             scores: (N,) scores, the best first.
-            image_weights: (N,) share of the photo in each, 0 to 1.
+            image_weights: (N,) share of the photo in each, 0 to 1; (1,) where it is the same.
             match_prior: Share of such offers that have a match, above 0 to 1.
             target_precision: Share of the matches that are to be right, above 0 and below 1.
         """

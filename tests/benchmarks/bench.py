@@ -132,7 +132,7 @@ def compare_search(product_count: int) -> tuple[Comparison, float]:
         """Rescores what the index finds, as the service does."""
         best = []
         for query in queries:
-            (found,) = index.search(query, LEAST_CANDIDATES, now=0)
+            ((found,),) = index.search(query[np.newaxis], LEAST_CANDIDATES, now=0)
             order = np.argsort(-(found.vectors.astype(np.float32) @ query))[:10]
             best.append(found.product_numbers[order])
         return best

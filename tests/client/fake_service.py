@@ -196,6 +196,14 @@ class FakeService(
             deleted_count=len(request.product_ids) - len(missing), missing_product_ids=missing
         )
 
+    def Snapshot(  # noqa: N802
+        self, request: catalog_service_pb2.SnapshotRequest, context: grpc.ServicerContext
+    ) -> catalog_service_pb2.SnapshotResponse:
+        self._enter("Snapshot", context)
+        return catalog_service_pb2.SnapshotResponse(
+            vector_count=len(self.products), change_sequence=7
+        )
+
     def GetCatalogStats(  # noqa: N802
         self, request: catalog_service_pb2.GetCatalogStatsRequest, context: grpc.ServicerContext
     ) -> catalog_service_pb2.GetCatalogStatsResponse:

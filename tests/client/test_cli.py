@@ -187,6 +187,13 @@ def test_get_list_delete_and_stats_print_json(
     assert json_lines(capsys.readouterr().out) == [{"deleted_count": 1, "missing_product_ids": []}]
 
 
+def test_a_snapshot_tells_what_it_holds(stocked: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["snapshot"]) == 0
+    assert capsys.readouterr().out == "2 vectors stored, up to change 7\n"
+    assert main(["snapshot", "--json"]) == 0
+    assert json_lines(capsys.readouterr().out) == [{"vector_count": 2, "change_sequence": 7}]
+
+
 def test_an_error_of_the_service_is_one_sentence_and_in_json_an_object(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -104,6 +104,12 @@ class StubService(
         self._begin("GetCatalogStats")
         return _CATALOG.GetCatalogStatsResponse()
 
+    async def Snapshot(  # noqa: N802
+        self, request: catalog_service_pb2.SnapshotRequest, context: Any
+    ) -> catalog_service_pb2.SnapshotResponse:
+        self._begin("Snapshot")
+        return _CATALOG.SnapshotResponse()
+
 
 async def _refuse(method: str, context: grpc.aio.ServicerContext, error: Exception) -> None:
     await abort(context, status_of(error, "request-1"))
@@ -190,6 +196,9 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.CatalogService/DeleteProducts": _unary(
         _CATALOGUE, "DeleteProducts", _CATALOG.DeleteProductsRequest()
+    ),
+    f"{_SERVICE}.CatalogService/Snapshot": _unary(
+        _CATALOGUE, "Snapshot", _CATALOG.SnapshotRequest()
     ),
     f"{_SERVICE}.CatalogService/GetCatalogStats": _unary(
         _CATALOGUE, "GetCatalogStats", _CATALOG.GetCatalogStatsRequest()

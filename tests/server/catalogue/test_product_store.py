@@ -74,7 +74,8 @@ def test_lookups_by_number_leave_out_the_missing(store: ProductStore) -> None:
     with store.transaction():
         first = store.upsert(product("a", seed=1)).product_number
         second = store.upsert(product("b", digest="second")).product_number
-    found = store.reader.products_by_number([second, 999, first])
+    patterns = dict.fromkeys([second, 999, first], Pattern.BOTH)
+    found = store.reader.products_by_number(patterns, digest_of("first"))
     assert {n: p.record.product_id for n, p in found.items()} == {first: "a", second: "b"}
 
 
@@ -87,7 +88,7 @@ def test_lookups_by_number_do_not_go_through_the_catalogue(
     statements: list[str] = []
     reader.set_trace_callback(statements.append)
     store.reader.vector_table(np.array([1]), digest_of("first"), Pattern.BOTH, DIMENSION)
-    store.reader.products_by_number([1])
+    store.reader.products_by_number({1: Pattern.BOTH}, digest_of("first"))
     reader.set_trace_callback(None)
     assert len(statements) == 2
     for statement in statements:

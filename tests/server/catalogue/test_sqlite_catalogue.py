@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
+from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.graph import IndexSettings
-from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
+from twinshelf.server.catalogue.product_reader import ProductReader
+from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, VectorTable
 from twinshelf.server.catalogue.schema import CatalogueFileError, vector_checksum
 from twinshelf.server.catalogue.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.catalogue.upkeep import UpkeepSettings
@@ -369,4 +373,70 @@ async def test_writes_pass_while_a_graph_is_built(tmp_path: Path) -> None:
             f"p{399 - number}",
         }
     assert (await snapshot).vector_count == 400
+    await catalogue.close()
+
+
+async def test_writes_pass_while_an_index_is_read_anew_and_are_found_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embeddings = await fill(tmp_path)
+    for path in tmp_path.glob("index-*/*"):
+        path.unlink()
+    reading, may_go_on = threading.Event(), threading.Event()
+    read = ProductReader.vector_table
+
+    def read_slowly(*arguments: Any) -> VectorTable:
+        reading.set()
+        may_go_on.wait()
+        return read(*arguments)
+
+    monkeypatch.setattr(ProductReader, "vector_table", read_slowly)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    opening = asyncio.ensure_future(catalogue.use_encoder(CONTRACT))
+    await asyncio.to_thread(reading.wait)
+    rng = np.random.default_rng(13)
+    embeddings.append(embeddings[0])
+    for number in (7, 60, 7):
+        embeddings[number] = random_embedding(rng)
+        await catalogue.upsert(new_product(f"p{number}", embeddings[number]))
+    await catalogue.delete(["p8"])
+    assert not opening.done()
+    may_go_on.set()
+    await opening
+    assert (await catalogue.stats(None)).indexed_vector_count == 60
+    await catalogue.close()
+    assert await missing_products(tmp_path, embeddings) == ["p8"]
+
+
+async def test_an_index_is_opened_though_its_first_caller_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(tmp_path)
+    may_go_on = threading.Event()
+    keys = ProductReader.vector_keys
+    monkeypatch.setattr(
+        ProductReader, "vector_keys", lambda *arguments: may_go_on.wait() and keys(*arguments)
+    )
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(catalogue.use_encoder(CONTRACT), 0.05)
+    first = catalogue._opening
+    may_go_on.set()
+    await catalogue.use_encoder(CONTRACT)
+    assert catalogue._opening is first
+    await catalogue.close()
+
+
+async def test_snapshots_of_the_last_two_encoders_are_kept(tmp_path: Path) -> None:
+    rng = np.random.default_rng(14)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    kept = []
+    for name in ("first", "second", "third"):
+        contract = make_contract(name)
+        await catalogue.use_encoder(contract)
+        await catalogue.upsert(new_product("p", random_embedding(rng), contract))
+        await catalogue.snapshot()
+        kept.append({path.name for path in tmp_path.glob("index-*")})
+    assert [len(names) for names in kept] == [1, 2, 2]
+    assert len(kept[2] - kept[1]) == 1
     await catalogue.close()

@@ -39,7 +39,7 @@ def keys(numbers: object, version: int = 1) -> np.ndarray:
 def best(index: VectorIndex, query: np.ndarray, count: int, now: int = 10) -> list[int]:
     """Product numbers of the best by their exact scores, as the catalogue takes them."""
     query = query.astype(np.float32)
-    found = index.search(query, count, now)
+    (found,) = index.search(query[np.newaxis], count, now)
     scored = [
         (-float(score), int(number))
         for each in found
@@ -99,7 +99,8 @@ def test_a_search_sees_what_lived_when_it_began() -> None:
     index.add(table(rows[:1]))
     index.add(table(rows[1:], version=2))
     index.retire(keys([1]), change=5)
-    old, new = (index.search(rows[0].astype(np.float32), 5, now)[0].vectors for now in (4, 5))
+    query = rows[:1].astype(np.float32)
+    old, new = (index.search(query, 5, now)[0][0].vectors for now in (4, 5))
     assert len(old) == 2
     np.testing.assert_array_equal(new, rows[1:])
 

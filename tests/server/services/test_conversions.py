@@ -13,10 +13,10 @@ from twinshelf.server.catalogue.ranking import Hit, Ranked
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.services.conversions import (
     encoder_info,
-    match_from_hit,
     modality_pattern,
     product_from_stored,
     record_from_product,
+    write_match,
 )
 from twinshelf.v1 import product_pb2
 
@@ -88,6 +88,7 @@ def test_patterns_and_enum_values_have_equal_numbers() -> None:
 def test_a_hit_tells_missing_scores_from_zero(image: float | None, text: float | None) -> None:
     ranked = Ranked(
         product_number=3,
+        product_pattern=Pattern.BOTH,
         score=0.5,
         probability=0.75,
         is_match=True,
@@ -96,7 +97,8 @@ def test_a_hit_tells_missing_scores_from_zero(image: float | None, text: float |
         text_score=text,
     )
     stored = StoredProduct(record=FULL, pattern=Pattern.BOTH, digest="x", update_time_us=0)
-    match = match_from_hit(Hit(product=stored, ranked=ranked))
+    match = product_pb2.Match()
+    write_match(Hit(product=stored, ranked=ranked), match)
     assert (match.score, match.probability, match.is_match) == (0.5, 0.75, True)
     assert match.pattern == int(ranked.pattern)
     assert (match.image_score if match.HasField("image_score") else None) == image
