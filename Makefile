@@ -3,17 +3,19 @@
 DATA ?= generated
 #? DATA_DIR  folder of the data set
 DATA_DIR ?=
-#? COLUMNS   mapping of columns of your file, such as title=name,images=photo
-COLUMNS ?=
+#? COLUMNS   mapping of columns of your file, such as title=name,images=photo,price= (default: by their usual names)
+ifneq ($(origin COLUMNS),command line) # a terminal may call its width so
+COLUMNS :=
+endif
 #? NAME      name of the prepared data and of the run (default: that of DATA)
 NAME ?= $(basename $(notdir $(DATA)))
 #? CONFIG    preset (demo, base, grocery, fashion, fashion_types, sports, esci) or a YAML file (default: by DATA)
 CONFIG ?=
-#? IMAGE_WEIGHTS  weights of the image encoder, a file for timm
-IMAGE_WEIGHTS ?=
+#? IMAGE_WEIGHTS  weights of the image encoder, a file for timm (grocery, fashion: those beside the data)
+IMAGE_WEIGHTS ?= $(if $(CONFIG),,$(if $(filter grocery fashion,$(DATA)),$(wildcard $(DATA_DIR)/../../weights/mobilenetv2_100_tf2ptq_timm.pth)))
 #? VERSION   version in the model repository (default: export the next, serve the newest)
 VERSION ?=
-#? FILE      products to store (default: the gallery of NAME)
+#? FILE      products to store, or offers to match (default: the gallery of NAME)
 FILE ?= .cache/data/$(NAME)/gallery.parquet
 #? IMAGE     photo to match
 IMAGE ?=
@@ -27,10 +29,33 @@ RUNS ?=
 DATA_ROOT ?= ../shared/data
 #? ARGS      further options of the command, such as ARGS='--help'
 ARGS ?=
-DATA_OPTIONS = $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(if $(COLUMNS),--columns $(COLUMNS))
+#? DATA_ARGS further options of reading the data
+DATA_ARGS ?=
+#? TRAIN_ARGS  further options of training, in the demo too
+TRAIN_ARGS ?=
+#? FRESH     1 runs steps again that nothing changed for: data, train, evaluate
+FRESH ?=
+RUN = runs/$(NAME)
+RUN_FILES = $(addprefix $(RUN)/,weights.safetensors config.yaml preprocessing.json text_backbone.json tokenizer.json)
+TABLES = .cache/data/$(NAME)
+PRESET = $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA)),$(if $(filter esci-%,$(DATA)),esci),demo)
+# Runs a command unless its outputs are there and nothing that decides them changed.
+STEP = python -m twinshelf.training.step $(if $(FRESH),--fresh) $(LOGS)
+STARTED_AT := $(shell date +%s)
+DEMO_ARGS := $(ARGS)
+DATA_OPTIONS = $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(COLUMN_OPTION)
+# Handed over in the environment, these may hold anything: blanks, quotes, equals and dollar signs.
+export GIVEN_COLUMNS := $(value COLUMNS)
+export GIVEN_TITLE := $(value TITLE)
+export GIVEN_IMAGE := $(value IMAGE)
+export GIVEN_FILE := $(if $(filter file,$(origin FILE)),$(FILE),$(value FILE))
+COLUMN_OPTION = $(if $(GIVEN_COLUMNS),--columns "$$GIVEN_COLUMNS")
+# A table that `make data` wrote names photos wherever its data set lies.
+FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--image-root /)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup demo data train evaluate export triton serve index match pairs categories group compare ablation quality perf bench soak fuzz protos lint test audit clean lock
+.NOTPARALLEL:
+.PHONY: help setup demo data train evaluate export up triton serve index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test audit clean lock
 
 help: ## Print this help
 	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,50 +66,60 @@ help: ## Print this help
 
 setup: .venv/installed ## Make the virtual environments from the locks (once)
 
-demo: setup ## Run the whole path: data, train, evaluate, export, Triton, serve, index, match
-	@python -m client.demo --data $(DATA) $(DATA_OPTIONS) $(if $(CONFIG),--config $(CONFIG)) $(if $(IMAGE_WEIGHTS),--image-weights $(IMAGE_WEIGHTS)) $(ARGS)
+# Each step is one line here, and ARGS is for the last part alone.
+demo: LOGS = --logs $(RUN)/logs
+demo: override ARGS =
+demo: data train evaluate export ## Run the whole path: data, train, evaluate, export, Triton, serve, index, match
+	@version=$$(cat $(RUN)/version.txt) && python -m twinshelf.server.up --free-ports --version $$version --catalogue $(RUN)/catalogue --logs $(RUN)/logs -- \
+		python -m twinshelf.client.demo --run $(RUN) --data $(TABLES) --version $$version --started-at $(STARTED_AT) $(DEMO_ARGS)
 
 data: setup ## Read a data set into .cache/data/NAME
-	@python -m training.prepare --data $(DATA) $(DATA_OPTIONS) --out .cache/data/$(NAME)
+	@$(STEP) --name prepare --inputs $(wildcard $(DATA)) $(DATA_DIR) --reading-list $(TABLES)/photos.txt --outputs $(addprefix $(TABLES)/,train.parquet queries.parquet gallery.parquet) -- \
+		twinshelf.training.catalogues.prepare --data $(DATA) $(DATA_OPTIONS) --out $(TABLES) $(DATA_ARGS)
 
 train: data ## Train the encoder into runs/NAME
-	@python -m training.train --config $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA)),$(if $(filter esci-%,$(DATA)),esci),demo) --data.folder .cache/data/$(NAME) --output runs/$(NAME) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(ARGS)
+	@$(STEP) --name train --inputs $(TABLES) $(IMAGE_WEIGHTS) $(wildcard $(CONFIG)) --outputs $(RUN_FILES) -- \
+		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(TRAIN_ARGS) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
-	@python -m training.evaluate --run runs/$(NAME) $(ARGS)
+	@$(STEP) --name evaluate --inputs $(RUN_FILES) $(wildcard $(TABLES)) --outputs $(RUN)/evaluation.json $(RUN)/calibration.json -- \
+		twinshelf.training.evaluation --run $(RUN) $(ARGS)
 
 export: setup ## Publish runs/NAME as a version of the model repository
-	@python -m export --run runs/$(NAME) --repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
+	@$(STEP) --name export -- twinshelf.export --run $(RUN) --repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
+
+up: setup ## Start Triton and the matching service together
+	@python -m twinshelf.server.up $(if $(VERSION),--version $(VERSION)) $(ARGS)
 
 triton: setup ## Start Triton with a version of the model repository
-	@python -m server.triton --model-repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
+	@python -m twinshelf.server.triton --model-repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
 
 serve: setup ## Start the matching service
-	@python -m server $(ARGS)
+	@python -m twinshelf.server $(ARGS)
 
 index: setup ## Store the products of FILE in the catalogue
-	@twinshelf index $(FILE) $(ARGS)
+	@twinshelf index "$$GIVEN_FILE" $(FILE_OPTIONS) $(ARGS)
 
-match: setup ## Match IMAGE and TITLE against the catalogue
-	@twinshelf match $(if $(IMAGE),--image '$(IMAGE)') $(if $(TITLE),--title '$(TITLE)') -k $(K) $(ARGS)
+match: setup ## Match IMAGE and TITLE, or every offer of FILE, against the catalogue
+	@twinshelf match $(if $(filter-out file,$(origin FILE)),"$$GIVEN_FILE" $(FILE_OPTIONS)) $(if $(GIVEN_IMAGE),--image "$$GIVEN_IMAGE") $(if $(GIVEN_TITLE),--title "$$GIVEN_TITLE") -k $(K) $(ARGS)
 
 pairs: setup ## Train the pair scorer on the pairs of DATA_DIR (Ditto's form, or E-CUP's tables) into runs/NAME
-	@python -m training.pairs.train --pairs $(DATA_DIR) --output runs/$(NAME) $(ARGS)
+	@python -m twinshelf.training.pairs.train_pairs --pairs $(DATA_DIR) --output runs/$(NAME) $(ARGS)
 
 categories: setup ## Predict the categories of held-out offers with the encoder of runs/NAME
-	@python -m training.categories --run runs/$(NAME) $(ARGS)
+	@python -m twinshelf.training.categories --run runs/$(NAME) $(ARGS)
 
 group: setup ## Find duplicate groups among the products of FILE
-	@python -m training.grouping --run runs/$(NAME) --products $(FILE) --output runs/$(NAME)/groups.parquet $(ARGS)
+	@python -m twinshelf.training.grouping --run runs/$(NAME) --products $(FILE) --output runs/$(NAME)/groups.parquet $(ARGS)
 
 compare: setup ## Lay runs side by side: RUNS='runs/a runs/b'
-	@python -m training.compare $(RUNS) $(ARGS)
+	@python -m twinshelf.training.runs $(RUNS) $(ARGS)
 
 ablation: setup ## Measure what each field and modality gives to the encoder of runs/NAME
-	@python -m training.ablation --run runs/$(NAME) $(ARGS)
+	@python -m tests.benchmarks.ablation --run runs/$(NAME) $(ARGS)
 
 quality: setup ## Train and evaluate every row of the quality table from DATA_ROOT
-	@python -m training.quality --data-root $(DATA_ROOT) $(ARGS)
+	@python -m tests.benchmarks.quality --data-root $(DATA_ROOT) $(ARGS)
 
 perf: setup ## Load Triton with perf_analyzer; prints and saves throughput and latency
 	@python -m tests.benchmarks.perf $(ARGS)
@@ -99,13 +134,18 @@ fuzz: setup ## Send mutated photos, texts and requests through preprocessing, Tr
 	@python -m tests.fuzz $(or $(ARGS),--photos 500000 --texts 500000)
 
 protos: setup ## Generate the Python code of protos/
-	@python -m grpc_tools.protoc -I . -I .venv/lib/python3*/site-packages --python_out=. --pyi_out=. --grpc_python_out=. protos/twinshelf/v1/*.proto
+	@cd protos && python -m grpc_tools.protoc -I . -I ../.venv/lib/python3*/site-packages --python_out=. --pyi_out=. --grpc_python_out=. twinshelf/v1/*.proto
 
 lint: setup ## Check style, types and imports
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
+# Two halves, one a core: the first loads no torch, and one thread each keeps them apart.
+unit: setup ## Run the quick tests alone (a minute on two cores)
+	@printf '%s\n' 'tests/client tests/server' 'tests --ignore tests/client --ignore tests/server' | \
+		OMP_NUM_THREADS=1 xargs -P 2 -L 1 python -m pytest -m 'not slow and not triton' $(ARGS)
+
 test: setup lint ## Check everything (no GPU needed)
-	@python -m pytest -m 'not gpu' $(ARGS)
+	@python -m pytest $(ARGS)
 
 audit: setup ## Look the locked packages up among known holes (asks the package index)
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock

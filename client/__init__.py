@@ -1,1 +1,62 @@
 """Client: the Python client of the matching service, and the command line."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twinshelf.client.async_client import AsyncClient
+    from twinshelf.client.credentials import ClientTls
+    from twinshelf.client.errors import (
+        CallCancelledError,
+        DeadlineError,
+        InvalidRequestError,
+        PermissionDeniedError,
+        PreconditionError,
+        ProductNotFoundError,
+        ServiceBusyError,
+        ServiceError,
+        ServiceUnavailableError,
+        TwinshelfError,
+        UnauthenticatedError,
+        UnsupportedCallError,
+    )
+    from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Product
+    from twinshelf.client.retries import RetryPolicy
+    from twinshelf.client.sync_client import Client
+
+__all__ = [
+    "AsyncClient",
+    "CallCancelledError",
+    "Client",
+    "ClientTls",
+    "DeadlineError",
+    "InvalidRequestError",
+    "MatchOptions",
+    "ModalityWeights",
+    "Offer",
+    "PermissionDeniedError",
+    "PreconditionError",
+    "Product",
+    "ProductNotFoundError",
+    "RetryPolicy",
+    "ServiceBusyError",
+    "ServiceError",
+    "ServiceUnavailableError",
+    "TwinshelfError",
+    "UnauthenticatedError",
+    "UnsupportedCallError",
+]
+
+# Imported when asked for: the command line answers a wrong option without gRPC.
+_MODULES = ("records", "errors", "retries", "credentials", "sync_client", "async_client")
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for module_name in _MODULES:
+            module = importlib.import_module(f"{__name__}.{module_name}")
+            if name in vars(module):
+                return vars(module)[name]
+    raise AttributeError(f"twinshelf.client has no {name}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.v1 import access_pb2
 
 KeyState = Literal["active", "expired", "revoked"]
 
@@ -16,7 +16,7 @@ _SECRET_BYTES: Final = 32
 _KEY_ID_BYTES: Final = 4
 
 
-class ApiKeyError(Exception):
+class ApiKeyError(ValueError):
     """What was asked of the keys cannot be done; the message says why."""
 
 

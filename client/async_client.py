@@ -1,6 +1,6 @@
 """The client for asyncio: one object, one channel, made inside the running loop.
 
-async with AsyncTwinshelfClient("127.0.0.1:50051") as client:
+async with AsyncClient("127.0.0.1:50051") as client:
     result = await client.match(Offer(title="Arabica coffee beans 1 kg"))
 """
 
@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import grpc
 
-from client import conversions
-from client.async_stream import AsyncStream
-from client.call_terms import CallTerms
-from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
-from client.credentials import ClientTls, call_metadata, channel_credentials
-from client.records import (
+from twinshelf.client import conversions
+from twinshelf.client.async_stream import AsyncStream
+from twinshelf.client.call_terms import CallTerms
+from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
     DeleteResult,
@@ -28,12 +28,13 @@ from client.records import (
     Offer,
     Product,
     ProductPage,
+    SnapshotReport,
     StoredProduct,
     UpsertAnswer,
 )
-from client.retries import RetryPolicy
-from client.streams import match_method, upsert_method
-from protos.twinshelf.v1 import (
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.streams import match_method, upsert_method
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2_grpc,
@@ -42,11 +43,11 @@ from protos.twinshelf.v1 import (
 Response = TypeVar("Response")
 
 
-class AsyncTwinshelfClient:
+class AsyncClient:
     """Speaks to one matching service.
 
-    Every method raises `client.errors.TwinshelfError` or one of its kinds. Each takes `timeout_s`,
-    the seconds for all attempts of the call together; None takes the client's own.
+    Its methods, their arguments and their errors are those of `Client`, where they are told.
+    Sources of rows may be asynchronous, too.
     """
 
     def __init__(
@@ -59,21 +60,7 @@ class AsyncTwinshelfClient:
         tls: ClientTls | None = None,
         seed: int | None = None,
     ) -> None:
-        """Makes the channel; the service is reached at the first call.
-
-        Args:
-            address: host:port of the service.
-            timeout_s: Default time for a call, seconds, above zero.
-            retry_policy: How to repeat when the service is UNAVAILABLE or busy; None takes the
-                default.
-            api_key: Shown with every call, such as `ts_1a2b3c4d_…`; None shows none.
-            tls: How to speak TLS; None speaks in clear.
-            seed: Makes the jitter of the backoff repeatable; None does not.
-
-        Raises:
-            ValueError: If the timeout is not above zero, or the key or a file of TLS cannot be
-                used.
-        """
+        """Makes the channel, of the terms of `Client`; the service is reached at the first call."""
         self.address = address
         self._terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
         self._metadata = call_metadata(api_key, address=address, tls=tls)
@@ -87,7 +74,7 @@ class AsyncTwinshelfClient:
         self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
 
-    async def __aenter__(self) -> AsyncTwinshelfClient:
+    async def __aenter__(self) -> AsyncClient:
         return self
 
     async def __aexit__(
@@ -109,16 +96,7 @@ class AsyncTwinshelfClient:
         *,
         timeout_s: float | None = None,
     ) -> MatchResult:
-        """Returns the products that an offer may show, best first.
-
-        Args:
-            offer: A photo, a text, or both.
-            options: How many matches, weights, least probability, encoder to insist on.
-            timeout_s: Time for the call, seconds; a long answer takes a call for each page.
-
-        Raises:
-            TwinshelfError: If a call fails.
-        """
+        """Does what `Client.match` does, awaited."""
         request = conversions.match_request(offer, options)
         pages = [await self._call(self._matching.MatchProduct, request, timeout_s)]
         while pages[-1].next_page_token:
@@ -133,23 +111,11 @@ class AsyncTwinshelfClient:
         *,
         timeout_s: float | None = None,
     ) -> AsyncIterator[MatchAnswer]:
-        """Matches a stream of offers; yields each answer as it comes, in any order.
-
-        Args:
-            offers: Taken lazily, as fast as the service answers.
-            options: How to match; the same for all.
-            timeout_s: Longest silence of the service while it owes answers, seconds.
-
-        Raises:
-            TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
-        """
-        rows = self._terms.rows(match_method(options), timeout_s)
+        """Does what `Client.match_many` does, iterated with `async for`."""
         return AsyncStream(
             lambda: self._matching.MatchProducts(metadata=self._metadata),
-            rows,
+            self._terms.listening(match_method(options), timeout_s),
             offers,
-            address=self.address,
-            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     def upsert(
@@ -158,37 +124,15 @@ class AsyncTwinshelfClient:
         *,
         timeout_s: float | None = None,
     ) -> AsyncIterator[UpsertAnswer]:
-        """Stores a stream of products; yields each answer as it comes, in any order.
-
-        A product that exists is replaced. Nothing happens before the answers are asked for.
-
-        Args:
-            products: Taken lazily, as fast as the service answers.
-            timeout_s: Longest silence of the service while it owes answers, seconds.
-
-        Raises:
-            TwinshelfError: If the stream fails as a whole; one failing product is an answer.
-        """
-        rows = self._terms.rows(upsert_method(), timeout_s)
+        """Does what `Client.upsert` does, iterated with `async for`."""
         return AsyncStream(
             lambda: self._catalog.UpsertProducts(metadata=self._metadata),
-            rows,
+            self._terms.listening(upsert_method(), timeout_s),
             products,
-            address=self.address,
-            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     async def get(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:
-        """Returns one product.
-
-        Args:
-            product_id: Its identifier.
-            timeout_s: Time for the call, seconds.
-
-        Raises:
-            ProductNotFoundError: If the catalogue holds none of this id.
-            TwinshelfError: If the call fails otherwise.
-        """
+        """Does what `Client.get` does, awaited."""
         request = catalog_service_pb2.GetProductRequest(product_id=product_id)
         return conversions.stored_product(
             await self._call(self._catalog.GetProduct, request, timeout_s)
@@ -197,16 +141,7 @@ class AsyncTwinshelfClient:
     async def list_page(
         self, *, page_size: int = 0, page_token: str = "", timeout_s: float | None = None
     ) -> ProductPage:
-        """Returns a page of the catalogue, by rising product_id.
-
-        Args:
-            page_size: Products at most, 1 to 1,000; 0 leaves it to the service (100).
-            page_token: That of the page before; empty for the first.
-            timeout_s: Time for the call, seconds.
-
-        Raises:
-            TwinshelfError: If the call fails.
-        """
+        """Does what `Client.list_page` does, awaited."""
         request = catalog_service_pb2.ListProductsRequest(
             page_size=page_size, page_token=page_token
         )
@@ -217,15 +152,7 @@ class AsyncTwinshelfClient:
     async def list_all(
         self, *, page_size: int = 1000, timeout_s: float | None = None
     ) -> AsyncIterator[Product]:
-        """Yields every product of the catalogue, by rising product_id.
-
-        Args:
-            page_size: Products fetched at a time, 1 to 1,000.
-            timeout_s: Time for each page, seconds.
-
-        Raises:
-            TwinshelfError: If a call fails.
-        """
+        """Does what `Client.list_all` does, iterated with `async for`."""
         page_token = ""
         while True:
             page = await self.list_page(
@@ -239,32 +166,24 @@ class AsyncTwinshelfClient:
     async def delete(
         self, product_ids: Sequence[str], *, timeout_s: float | None = None
     ) -> DeleteResult:
-        """Removes products for good; unknown ids are reported, not refused.
-
-        Args:
-            product_ids: 1 to 10,000 identifiers.
-            timeout_s: Time for the call, seconds.
-
-        Raises:
-            TwinshelfError: If the call fails.
-        """
+        """Does what `Client.delete` does, awaited."""
         request = catalog_service_pb2.DeleteProductsRequest(product_ids=product_ids)
         return conversions.delete_result(
             await self._call(self._catalog.DeleteProducts, request, timeout_s)
         )
 
     async def stats(self, *, timeout_s: float | None = None) -> CatalogStats:
-        """Counts what is stored and names the encoder.
-
-        Args:
-            timeout_s: Time for the call, seconds.
-
-        Raises:
-            TwinshelfError: If the call fails.
-        """
+        """Does what `Client.stats` does, awaited."""
         request = catalog_service_pb2.GetCatalogStatsRequest()
         return conversions.catalog_stats(
             await self._call(self._catalog.GetCatalogStats, request, timeout_s)
+        )
+
+    async def snapshot(self, *, timeout_s: float | None = None) -> SnapshotReport:
+        """Does what `Client.snapshot` does, awaited."""
+        request = catalog_service_pb2.SnapshotRequest()
+        return conversions.snapshot_report(
+            await self._call(self._catalog.Snapshot, request, timeout_s)
         )
 
     async def _call(

@@ -9,9 +9,9 @@ from typing import Any, Generic
 
 import grpc
 
-from client.errors import TwinshelfError, error_from_call, unreachable_error
-from client.listening import END, Listening
-from client.streams import Answer, Row, StreamRows
+from twinshelf.client.errors import TwinshelfError, error_from_call, unreachable_error
+from twinshelf.client.listening import END, Listening
+from twinshelf.client.streams import Answer, Row, StreamRows
 
 # What grpc.aio says, instead of the reason, when a stream ends while a request is being written.
 _LOST_WHILE_WRITING = "Internal error from Core"
@@ -23,30 +23,21 @@ class AsyncStream(Generic[Row, Answer]):
     def __init__(
         self,
         open_call: Callable[[], Any],
-        rows: StreamRows[Row, Answer],
+        listening: Listening[Row, Answer],
         source: Iterable[Row] | AsyncIterable[Row],
-        *,
-        address: str,
-        timeout_s: float,
     ) -> None:
         """Keeps what it needs; nothing is sent before the first answer is asked for.
 
         Args:
             open_call: Starts the stream.
-            rows: Keeps the books.
+            listening: Keeps the books, and knows how long to wait.
             source: The caller's rows.
-            address: Where the stream goes, for messages.
-            timeout_s: Longest silence while answers are owed, seconds.
         """
         self._open_call = open_call
-        self._rows: StreamRows[Row, Answer] = rows
+        self._listening: Listening[Row, Answer] = listening
+        self._rows: StreamRows[Row, Answer] = listening.rows
         self._source = _as_async(source)
-        self._address = address
-        self._timeout_s = timeout_s
         self._is_exhausted = False
-        self._listening: Listening[Row, Answer] = Listening(
-            rows, address=address, timeout_s=timeout_s
-        )
 
     async def answers(self) -> AsyncIterator[Answer]:
         """Yields one answer for each row, in any order.
@@ -59,7 +50,7 @@ class AsyncStream(Generic[Row, Answer]):
                 async for answer in self._one_stream():
                     yield answer
             except grpc.RpcError as error:
-                mapped = _stream_error(error, self._address)
+                mapped = _stream_error(error, self._listening.address)
                 await asyncio.sleep(self._rows.stream_broke(mapped, time.monotonic()))
 
     @property
@@ -105,7 +96,7 @@ class AsyncStream(Generic[Row, Answer]):
 
     async def _write(self, call: Any, request: Any) -> None:
         try:
-            await asyncio.wait_for(call.write(request), self._timeout_s)
+            await asyncio.wait_for(call.write(request), self._listening.timeout_s)
         except TimeoutError:
             raise self._listening.silence_error() from None
         except asyncio.InvalidStateError:
@@ -131,7 +122,7 @@ class AsyncStream(Generic[Row, Answer]):
         """Lets the service finish the call by itself; every answer is here already."""
         try:
             await call.done_writing()
-            await asyncio.wait_for(pump, self._timeout_s)
+            await asyncio.wait_for(pump, self._listening.timeout_s)
         except (TimeoutError, asyncio.InvalidStateError, grpc.RpcError, grpc.aio.InternalError):
             return
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 
-from client.channel import check_timeout
-from client.retries import CallAttempts, RetryPolicy
-from client.streams import Answer, Row, StreamMethod, StreamRows
+from twinshelf.client.channel import check_timeout
+from twinshelf.client.listening import Listening
+from twinshelf.client.retries import CallAttempts, RetryPolicy
+from twinshelf.client.streams import Answer, Row, StreamMethod, StreamRows
 
 
 class CallTerms:
@@ -58,21 +59,20 @@ class CallTerms:
             randomness=self._randomness,
         )
 
-    def rows(
+    def listening(
         self, method: StreamMethod[Row, Answer], asked_s: float | None
-    ) -> StreamRows[Row, Answer]:
-        """Opens the books of a stream.
+    ) -> Listening[Row, Answer]:
+        """Opens the books of a stream, and its listening side.
 
         Args:
             method: How the method of the stream speaks.
-            asked_s: Longest wait for the service, seconds; None takes the client's own.
+            asked_s: Longest silence of the service, seconds; None takes the client's own.
 
         Raises:
             ValueError: If it is not above zero.
         """
-        return StreamRows(
-            method,
-            policy=self._policy,
-            timeout_s=self.timeout_s(asked_s),
-            randomness=self._randomness,
+        timeout_s = self.timeout_s(asked_s)
+        rows = StreamRows(
+            method, policy=self._policy, timeout_s=timeout_s, randomness=self._randomness
         )
+        return Listening(rows, address=self._address, timeout_s=timeout_s)

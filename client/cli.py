@@ -6,33 +6,77 @@ twinshelf match --image photo.jpg --title "Arabica coffee beans 1 kg" -k 5
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import TextIO
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from client import output
-from client.api_keys import ApiKeyError
-from client.credentials import ClientTls, read_api_key
-from client.doctor import plan_from, run_doctor
-from client.errors import TwinshelfError
-from client.index_command import IndexReport, index_file, print_report, write_report
-from client.keys_command import run_keys
-from client.options import build_parser
-from client.product_cells import read_photo
-from client.product_file import ProductFile, ProductFileError
-from client.records import MatchOptions, Offer
-from client.sync_client import TwinshelfClient
+import typer
+from typer.core import TyperGroup
 
-DONE, FAILED, UNUSABLE_INPUT, INTERRUPTED = 0, 1, 2, 130
-DELETED_AT_A_TIME = 10_000
+from twinshelf.client import output
+from twinshelf.client.doctor.command import doctor
+from twinshelf.client.keys_command import keys
+from twinshelf.client.match_command import match
+from twinshelf.client.option_groups import spread
+from twinshelf.client.options import (
+    FAILED,
+    FILES_HELP,
+    GREATEST_COUNT,
+    INTERRUPTED,
+    UNUSABLE_INPUT,
+    Connection,
+    FileOptions,
+    complain,
+)
+
+DELETED_AT_A_TIME: Final = 10_000
+EPILOG: Final = (
+    "Exit status: 0 done; 1 the service failed or refused something; 2 the input cannot be used; "
+    "130 stopped by Ctrl-C."
+)
 
 
-class _UnusableInputError(Exception):
-    """What the user gave cannot be used; the message says what was expected."""
+class _Commands(TyperGroup):
+    """Turns what ends a command early into a sentence and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command.
+
+        Args:
+            ctx: The command line as read.
+
+        Raises:
+            typer.Exit: With the exit status, if the command ends early.
+        """
+        try:
+            return super().invoke(ctx)
+        # Also a value that no message can hold, such as text that is no Unicode.
+        except ValueError as error:
+            complain(str(error))
+            raise typer.Exit(UNUSABLE_INPUT) from None
+        except KeyboardInterrupt:
+            complain("stopped")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader has gone (`twinshelf list | head`): what it wanted is done. Python would
+            # complain again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Matches offers to the products of a catalogue, and keeps that catalogue.",
+    epilog=EPILOG,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(keys, name="keys")
+app.command()(match)
+app.command()(doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,168 +84,154 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Args:
         arguments: The command line without the program's name; None takes that of the process.
-
-    Raises:
-        SystemExit: If the command line is wrong (2) or asks for help (0), as argparse does.
     """
-    options = build_parser(os.environ).parse_args(arguments)
     try:
-        if options.command == "keys":
-            run_keys(options, sys.stdout)
-            return DONE
-        with _make_client(options) as client:
-            return _COMMANDS[options.command](client, options, sys.stdout)
-    except TwinshelfError as error:
-        if options.json:
-            output.write_json(sys.stdout, output.error_json(error))
-        return _complain(_sentence(error), FAILED)
-    # ValueError: a value that no message can hold, such as text that is no Unicode.
-    except (_UnusableInputError, ProductFileError, ApiKeyError, ValueError) as error:
-        return _complain(str(error), UNUSABLE_INPUT)
-    except KeyboardInterrupt:
-        return _complain("stopped", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone (`twinshelf list | head`): what it wanted is done. Python would
-        # complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        app(arguments, prog_name="twinshelf")
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
 
 
-def _make_client(options: argparse.Namespace) -> TwinshelfClient:
-    return TwinshelfClient(
-        options.address,
-        timeout_s=options.timeout_s,
-        api_key=read_api_key(options.api_key_file) if options.api_key_file else options.api_key,
-        tls=_tls(options),
-    )
+@app.callback()
+@spread
+def _shared(context: typer.Context, connection: Connection) -> None:
+    # What stands before the command is the default of what stands after it.
+    context.default_map = _defaults(context.command, asdict(connection))
 
 
-def _tls(options: argparse.Namespace) -> ClientTls | None:
-    if not (options.tls or options.ca_file or options.cert_file or options.key_file):
-        return None
-    return ClientTls(
-        ca_file=options.ca_file, cert_file=options.cert_file, key_file=options.key_file
-    )
+def _defaults(command: Any, given: dict[str, Any]) -> dict[str, Any]:
+    inner = getattr(command, "commands", {})
+    return given | {name: _defaults(each, given) for name, each in inner.items()}
 
 
-def _doctor(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
-    return run_doctor(client, plan_from(options, _tls(options)), stream, as_json=options.json)
-
-
-def _index(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
-    file = ProductFile(options.file, options.columns)
-    report = IndexReport()
-    try:
-        index_file(client, file, report, output.make_console(sys.stderr))
-    except (TwinshelfError, ProductFileError):
-        if report.stored_count:
-            sys.stderr.write(
-                f"{output.count_of(report.stored_count, 'product')} stored before this:\n"
-            )
-        raise
-    if options.json:
-        write_report(report, stream)
-    else:
-        print_report(report, output.make_console(stream))
-    return FAILED if report.failures else DONE
-
-
-def _match(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
-    offer = Offer(
-        image=read_photo(options.image) if options.image else b"",
-        title=options.title,
-        description=options.description,
-        category=options.category,
-        brand=options.brand,
-        attributes=dict(options.attribute),
-    )
-    if offer == Offer():
-        raise _UnusableInputError("match needs a photo or a text: --image FILE, --title TEXT")
-    result = client.match(
-        offer,
-        MatchOptions(
-            match_count=options.match_count,
-            weights=options.weights,
-            min_probability=options.min_probability,
+@app.command(epilog=EPILOG)
+@spread
+def index(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help=FILES_HELP)],
+    file_options: FileOptions,
+    connection: Connection,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Read all, store nothing: print what would happen and propose the columns.",
         ),
-    )
-    if options.json:
-        output.write_json(stream, output.match_result_json(result))
-    elif result.matches:
-        output.make_console(stream).print(output.match_table(result))
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Do not go on where an earlier run stopped.")
+    ] = False,
+) -> None:
+    """Store the products of files.
+
+    One that is there already is replaced. Rows that fail are listed with their number and reason,
+    and do not stop the others. A run that was stopped goes on where it was.
+    """
+    from twinshelf.client.file_commands import run_check, run_index
+
+    if check:
+        run_check(files, file_options, sys.stdout, as_json=connection.json)
+        return
+    with connection.open() as client:
+        is_stored = run_index(
+            client,
+            files,
+            file_options,
+            sys.stdout,
+            as_json=connection.json,
+            starts_anew=restart,
+        )
+    if not is_stored:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@spread
+def get(
+    product_id: Annotated[str, typer.Argument(metavar="PRODUCT_ID")], connection: Connection
+) -> None:
+    """Print one product."""
+    with connection.open() as client:
+        stored = client.get(product_id)
+    if connection.json:
+        output.write_json(sys.stdout, output.stored_product_json(stored))
     else:
-        stream.write("no product matches\n")
-    return DONE
+        output.make_console(sys.stdout).print(output.stored_product_table(stored))
 
 
-def _get(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
-    stored = client.get(options.product_id)
-    if options.json:
-        output.write_json(stream, output.stored_product_json(stored))
-    else:
-        output.make_console(stream).print(output.stored_product_table(stored))
-    return DONE
-
-
-def _list(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
-    limit = None if options.all else options.limit
-    products = islice(client.list_all(page_size=min(limit or 1000, 1000)), limit)
-    if options.json:
-        for product in products:
-            output.write_json(stream, output.product_json(product))
-        return DONE
-    shown = list(products)
+@app.command("list")
+@spread
+def list_products(
+    connection: Connection,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=GREATEST_COUNT, help="Products at most.")
+    ] = 50,
+    has_no_limit: Annotated[bool, typer.Option("--all", help="Print all of them.")] = False,
+) -> None:
+    """Print products, by their ids."""
+    count = None if has_no_limit else limit
+    with connection.open() as client:
+        products = islice(client.list_all(page_size=min(count or 1000, 1000)), count)
+        if connection.json:
+            for product in products:
+                output.write_json(sys.stdout, output.product_json(product))
+            return
+        shown = list(products)
     if shown:
-        output.make_console(stream).print(output.product_list_table(shown))
+        output.make_console(sys.stdout).print(output.product_list_table(shown))
     else:
-        stream.write("the catalogue is empty\n")
-    if len(shown) == limit:
-        sys.stderr.write(f"the first {limit:,}; --all prints all of them\n")
-    return DONE
+        sys.stdout.write("the catalogue is empty\n")
+    if len(shown) == count:
+        sys.stderr.write(f"the first {count:,}; --all prints all of them\n")
 
 
-def _delete(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
-    ids: list[str] = options.product_ids
+@app.command()
+@spread
+def delete(
+    product_ids: Annotated[list[str], typer.Argument(metavar="PRODUCT_ID")],
+    connection: Connection,
+) -> None:
+    """Remove products for good."""
     missing: list[str] = []
-    for start in range(0, len(ids), DELETED_AT_A_TIME):
-        result = client.delete(ids[start : start + DELETED_AT_A_TIME])
-        missing += result.missing_product_ids
-        if options.json:
-            output.write_json(stream, output.delete_result_json(result))
-        else:
-            stream.write(f"{output.count_of(result.deleted_count, 'product')} removed\n")
+    with connection.open() as client:
+        for start in range(0, len(product_ids), DELETED_AT_A_TIME):
+            result = client.delete(product_ids[start : start + DELETED_AT_A_TIME])
+            missing += result.missing_product_ids
+            if connection.json:
+                output.write_json(sys.stdout, output.delete_result_json(result))
+            else:
+                removed = output.count_of(result.deleted_count, "product")
+                sys.stdout.write(f"{removed} removed\n")
     if missing:
-        return _complain("not in the catalogue: " + ", ".join(missing), FAILED)
-    return DONE
+        complain("not in the catalogue: " + ", ".join(missing))
+        raise typer.Exit(FAILED)
 
 
-def _stats(client: TwinshelfClient, options: argparse.Namespace, stream: TextIO) -> int:
-    stats = client.stats()
-    if options.json:
-        output.write_json(stream, asdict(stats))
+@app.command()
+@spread
+def stats(connection: Connection) -> None:
+    """Count products and name the encoder."""
+    with connection.open() as client:
+        counts = client.stats()
+    if connection.json:
+        output.write_json(sys.stdout, asdict(counts))
     else:
-        output.make_console(stream).print(output.stats_table(stats))
-    return DONE
+        output.make_console(sys.stdout).print(output.stats_table(counts))
 
 
-_COMMANDS: dict[str, Callable[[TwinshelfClient, argparse.Namespace, TextIO], int]] = {
-    "index": _index,
-    "match": _match,
-    "get": _get,
-    "list": _list,
-    "delete": _delete,
-    "stats": _stats,
-    "doctor": _doctor,
-}
+@app.command()
+@spread
+def snapshot(connection: Connection) -> None:
+    """Write a snapshot of the search index, from which the service starts quickly.
 
-
-def _sentence(error: TwinshelfError) -> str:
-    return f"{error.message} [{error.code.name}]"
-
-
-def _complain(message: str, status: int) -> int:
-    sys.stderr.write(f"twinshelf: {message}\n")
-    return status
+    One is also written on schedule and at shutdown. A million products may need --timeout 600.
+    """
+    with connection.open() as client:
+        report = client.snapshot()
+    if connection.json:
+        output.write_json(sys.stdout, asdict(report))
+    else:
+        vectors = output.count_of(report.vector_count, "vector")
+        sys.stdout.write(f"{vectors} stored, up to change {report.change_sequence:,}\n")
 
 
 if __name__ == "__main__":

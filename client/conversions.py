@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from client.errors import error_from_status
-from client.records import (
+from twinshelf.client.errors import error_from_status
+from twinshelf.client.records import (
     CatalogStats,
     DeleteResult,
     EncoderInfo,
@@ -17,10 +17,11 @@ from client.records import (
     Pattern,
     Product,
     ProductPage,
+    SnapshotReport,
     StoredProduct,
     UpsertAnswer,
 )
-from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
+from twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
 
 _PATTERNS: dict[int, Pattern] = {
     product_pb2.MODALITY_PATTERN_IMAGE: "image",
@@ -87,6 +88,8 @@ def match_request(offer: Offer, options: MatchOptions) -> matching_service_pb2.M
         if weights is None
         else product_pb2.ModalityWeights(image=weights.image, text=weights.text),
         min_probability=options.min_probability,
+        match_prior=options.match_prior,
+        target_precision=options.target_precision,
         encoder_digest=options.encoder_digest,
         encoder_version=options.encoder_version,
     )
@@ -98,6 +101,7 @@ def match_result(*pages: matching_service_pb2.MatchProductResponse) -> MatchResu
         matches=tuple(_match(each) for page in pages for each in page.matches),
         pattern=pattern_from_message(pages[-1].pattern),
         encoder=_encoder(pages[-1].encoder),
+        no_match_probability=pages[-1].no_match_probability,
         is_cut=bool(pages[-1].next_page_token),
     )
 
@@ -173,11 +177,19 @@ def catalog_stats(message: catalog_service_pb2.GetCatalogStatsResponse) -> Catal
     )
 
 
+def snapshot_report(message: catalog_service_pb2.SnapshotResponse) -> SnapshotReport:
+    """Reads what a snapshot holds."""
+    return SnapshotReport(
+        vector_count=message.vector_count, change_sequence=message.change_sequence
+    )
+
+
 def _match(message: product_pb2.Match) -> Match:
     return Match(
         product=product_from_message(message.product),
         score=message.score,
         probability=message.probability,
+        is_match=message.is_match,
         pattern=pattern_from_message(message.pattern),
         image_score=message.image_score if message.HasField("image_score") else None,
         text_score=message.text_score if message.HasField("text_score") else None,

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-from client.output import count_of, write_json
-from client.product_file import ProductFile
-from client.records import Product
-from client.sync_client import TwinshelfClient
+from twinshelf.client.file_products import product_of
+from twinshelf.client.files.photos import PhotoError
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import ProductFiles
+from twinshelf.client.files.rows import BadRow
+from twinshelf.client.output import count_of, write_json
+from twinshelf.client.records import Product, UpsertAnswer
+from twinshelf.client.resume_point import ResumePoint
+from twinshelf.client.row_progress import RowProgress
+from twinshelf.client.sync_client import Client
 
 FAILURES_SHOWN = 30
 
@@ -43,59 +42,133 @@ class RowFailure:
 
 @dataclass(slots=True, kw_only=True)
 class IndexReport:
-    """What became of the rows so far."""
+    """What became of the rows so far.
+
+    Attributes:
+        stored_count: Products stored by this run.
+        replaced_count: Those of them that replaced one.
+        resumed_count: Rows that an earlier run had done.
+        failures: Rows that are not in the catalogue.
+        findings: What was left empty or left out, in sentences.
+    """
 
     stored_count: int = 0
     replaced_count: int = 0
+    resumed_count: int = 0
     failures: list[RowFailure] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
 
-def index_file(
-    client: TwinshelfClient, file: ProductFile, report: IndexReport, console: Console
+def index_files(
+    client: Client,
+    files: ProductFiles,
+    report: IndexReport,
+    point: ResumePoint,
+    console: Console,
 ) -> None:
-    """Stores the products of a file.
+    """Stores the products of files.
 
     Args:
         client: Where to.
-        file: What.
+        files: What.
         report: Filled while the rows are answered, so that it holds what was done upon an error.
-        console: Shows the progress bar; never standard output, which is for the result.
+        point: How far an earlier run came; moved on with each row.
+        console: Shows the progress; never standard output, which is for the result.
 
     Raises:
-        ProductFileError: If the file breaks off.
+        ProductFileError: If a file breaks off.
         TwinshelfError: If the service fails as a whole.
     """
-    with _progress_bar(console) as progress:
-        task = progress.add_task(file.path.name, total=file.count_rows())
-        # Row number of the n-th product that was sent.
-        row_numbers: list[int] = []
-
-        def products() -> Iterator[Product]:
-            """Yields what can be sent; a row that cannot is reported on the way."""
-            for row in file.rows():
-                if row.product is None:
-                    report.failures.append(
-                        RowFailure(row_number=row.row_number, product_id="", reason=row.reason)
-                    )
-                    progress.advance(task)
-                    continue
-                row_numbers.append(row.row_number)
-                yield row.product
-
-        for answer in client.upsert(products()):
-            progress.advance(task)
-            if answer.error is None:
-                report.stored_count += 1
-                report.replaced_count += answer.replaced
-                continue
-            report.failures.append(
-                RowFailure(
-                    row_number=row_numbers[answer.product_index],
-                    product_id=answer.product_id,
-                    reason=answer.error.message,
-                )
-            )
+    report.resumed_count = point.done_count
+    with RowProgress(console, files.name, files.count_rows(), point.done_count) as progress:
+        stream = _RowStream(files, report, point, progress)
+        try:
+            while stream.has_more:
+                for answer in client.upsert(stream.products()):
+                    stream.take(answer)
+        finally:
+            report.findings = files.findings.sentences()
     report.failures.sort(key=lambda failure: failure.row_number)
+
+
+class _RowStream:
+    """The rows on their way to the service, and what becomes of each."""
+
+    def __init__(
+        self, files: ProductFiles, report: IndexReport, point: ResumePoint, progress: RowProgress
+    ) -> None:
+        self._files = files
+        self._report = report
+        self._point = point
+        self._progress = progress
+        self._rows = enumerate(files.rows())
+        self._again: deque[tuple[int, ProductRow]] = deque()
+        self._sent: dict[int, tuple[int, ProductRow]] = {}
+        self._sent_count = 0
+        self._is_read = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is anything left to send."""
+        return bool(self._again) or not self._is_read
+
+    def products(self) -> Iterator[Product]:
+        """Yields what can be sent; a row that cannot is reported on the way."""
+        self._sent, self._sent_count = {}, 0
+        done_before = self._report.resumed_count
+        while True:
+            if self._again:
+                place, row = self._again.popleft()
+            else:
+                item = next(self._rows, None)
+                if item is None:
+                    self._is_read = True
+                    return
+                place, read = item
+                if place < done_before:
+                    continue
+                if isinstance(read, BadRow):
+                    self._fail(place, read.row_number, "", read.reason)
+                    continue
+                row = read
+            try:
+                product = product_of(row)
+            except PhotoError as error:
+                self._refuse(place, row, str(error))
+                continue
+            self._sent[self._sent_count] = (place, row)
+            self._sent_count += 1
+            yield product
+
+    def take(self, answer: UpsertAnswer) -> None:
+        """Books the answer to one product."""
+        place, row = self._sent.pop(answer.product_index)
+        if answer.error is None:
+            self._report.stored_count += 1
+            self._report.replaced_count += answer.replaced
+            self._done(place)
+        elif any(each.field.endswith("image") for each in answer.error.field_violations):
+            self._refuse(place, row, answer.error.message)
+        else:
+            self._fail(place, row.row_number, row.product_id, answer.error.message)
+
+    def _refuse(self, place: int, row: ProductRow, reason: str) -> None:
+        """Takes a photo that is refused off its row; a row with a text stands without."""
+        if row.has_text and row.main_photo is not None:
+            self._files.findings.add("photo", f"{row.main_photo.name or row.product_id}: {reason}")
+            self._again.append((place, replace(row, photos=())))
+        else:
+            self._fail(place, row.row_number, row.product_id, reason)
+
+    def _fail(self, place: int, row_number: int, product_id: str, reason: str) -> None:
+        self._report.failures.append(
+            RowFailure(row_number=row_number, product_id=product_id, reason=reason)
+        )
+        self._done(place)
+
+    def _done(self, place: int) -> None:
+        self._point.reach(place)
+        self._progress.advance()
 
 
 def print_report(report: IndexReport, console: Console) -> None:
@@ -109,7 +182,7 @@ def print_report(report: IndexReport, console: Console) -> None:
         console.print("Rows that failed", style="bold")
         table = Table(box=None, pad_edge=False)
         table.add_column("row", justify="right", no_wrap=True)
-        table.add_column("product", no_wrap=True)
+        table.add_column("product", overflow="fold")
         table.add_column("reason")
         for failure in report.failures[:FAILURES_SHOWN]:
             table.add_row(str(failure.row_number), Text(failure.product_id), Text(failure.reason))
@@ -117,6 +190,8 @@ def print_report(report: IndexReport, console: Console) -> None:
         hidden_count = len(report.failures) - FAILURES_SHOWN
         if hidden_count > 0:
             console.print(f"… and {hidden_count:,} more; --json prints all of them")
+    for sentence in report.findings:
+        console.print(Text(sentence))
     console.print(
         f"{count_of(report.stored_count, 'product')} stored, "
         f"{report.replaced_count:,} of them replaced; "
@@ -145,19 +220,8 @@ def write_report(report: IndexReport, stream: TextIO) -> None:
         {
             "stored_count": report.stored_count,
             "replaced_count": report.replaced_count,
+            "resumed_count": report.resumed_count,
             "failed_count": len(report.failures),
+            "findings": report.findings,
         },
-    )
-
-
-def _progress_bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        # Without a terminal a bar is noise in a log.
-        disable=not console.is_terminal,
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from google.protobuf import json_format
 
-from client.api_keys import ApiKeyError
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.client.api_keys import ApiKeyError
+from twinshelf.v1 import access_pb2
 
 
 def read_keys(path: Path) -> access_pb2.KeyFile:

@@ -2,100 +2,126 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
-from client import output
-from client.api_keys import ApiKeyError, NewKey, add_key, find_key, revoke_key, rotate_key, state_of
-from client.key_file import changing_keys, read_keys
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.client import output
+from twinshelf.client.api_keys import (
+    ApiKeyError,
+    NewKey,
+    add_key,
+    find_key,
+    revoke_key,
+    rotate_key,
+    state_of,
+)
+from twinshelf.client.key_file import changing_keys, read_keys
+from twinshelf.client.keys_options import (
+    BurstOption,
+    ExpiresOption,
+    FileOption,
+    KeyIdArgument,
+    LabelOption,
+    OverlapOption,
+    RateOption,
+    ScopeOption,
+)
+from twinshelf.client.options import JsonOption
+from twinshelf.v1 import access_pb2
 
 _SCOPE_PREFIX = "ACCESS_SCOPE_"
 _STATE_STYLES = {"active": "green", "expired": "yellow", "revoked": "red"}
 
 
-def run_keys(options: argparse.Namespace, stream: TextIO) -> None:
-    """Runs one of the commands of `twinshelf keys`.
-
-    Args:
-        options: As read by `keys_options`.
-        stream: Gets the result; what is only for people goes to standard error.
-
-    Raises:
-        ApiKeyError: If the file or the key cannot be used.
-    """
-    _COMMANDS[options.keys_command](options, stream)
+keys = typer.Typer(
+    help="Make, list, replace and revoke API keys.\n\nKeeps the file of API keys that the service "
+    "reads (its option --keys). The service takes up a change within a second; nothing needs to "
+    "be started again.",
+)
 
 
-def _add(options: argparse.Namespace, stream: TextIO) -> None:
-    if options.burst_count is not None and options.requests_per_second is None:
+@keys.command()
+def add(
+    *,
+    scope: ScopeOption,
+    label: LabelOption = "",
+    expires: ExpiresOption = None,
+    rate: RateOption = None,
+    burst_count: BurstOption = None,
+    file: FileOption,
+    json: JsonOption = False,
+) -> None:
+    """Make a key and print it on standard output, this once: the file keeps only its hash."""
+    if burst_count is not None and rate is None:
         raise ApiKeyError("--burst needs --requests-per-second")
     now = datetime.now(UTC)
     wanted = access_pb2.ApiKey(
-        scope=_SCOPE_PREFIX + options.scope.upper(),
-        label=options.label,
-        requests_per_second=options.requests_per_second,
-        burst_count=options.burst_count,
+        scope=_SCOPE_PREFIX + scope.upper(),
+        label=label,
+        requests_per_second=rate,
+        burst_count=burst_count,
     )
-    if options.expires is not None:
-        wanted.expire_time.FromDatetime(now + options.expires)
-    with changing_keys(options.file) as keys:
-        new = add_key(keys, wanted, now)
-    _print_new(new, options, stream, now)
+    if expires is not None:
+        wanted.expire_time.FromDatetime(now + expires)
+    with changing_keys(file) as stored:
+        new = add_key(stored, wanted, now)
+    _print_new(new, now, as_json=json)
 
 
-def _rotate(options: argparse.Namespace, stream: TextIO) -> None:
+@keys.command()
+def rotate(
+    key_id: KeyIdArgument,
+    file: FileOption,
+    overlap: OverlapOption = "1h",  # type: ignore[assignment]  # read like what is typed
+    json: JsonOption = False,
+) -> None:
+    """Make a key like another one, which then ends."""
     now = datetime.now(UTC)
-    with changing_keys(options.file) as keys:
-        new = rotate_key(keys, options.key_id, overlap=options.overlap, now=now)
-        end = find_key(keys, options.key_id).expire_time.ToDatetime()
-    _print_new(new, options, stream, now)
-    if not options.json:
-        sys.stderr.write(f"the old key {options.key_id} ends {end:%Y-%m-%d %H:%M:%S} UTC\n")
+    with changing_keys(file) as stored:
+        new = rotate_key(stored, key_id, overlap=overlap, now=now)
+        end = find_key(stored, key_id).expire_time.ToDatetime()
+    _print_new(new, now, as_json=json)
+    if not json:
+        sys.stderr.write(f"the old key {key_id} ends {end:%Y-%m-%d %H:%M:%S} UTC\n")
 
 
-def _revoke(options: argparse.Namespace, stream: TextIO) -> None:
+@keys.command()
+def revoke(key_id: KeyIdArgument, file: FileOption, json: JsonOption = False) -> None:
+    """End a key for good, at once."""
     now = datetime.now(UTC)
-    with changing_keys(options.file) as keys:
-        key = revoke_key(keys, options.key_id, now)
-    if options.json:
-        output.write_json(stream, _key_json(key, now))
+    with changing_keys(file) as stored:
+        key = revoke_key(stored, key_id, now)
+    if json:
+        output.write_json(sys.stdout, _key_json(key, now))
     else:
-        stream.write(f"key {key.key_id} is revoked\n")
+        sys.stdout.write(f"key {key.key_id} is revoked\n")
 
 
-def _list(options: argparse.Namespace, stream: TextIO) -> None:
+@keys.command("list")
+def list_keys(file: FileOption, json: JsonOption = False) -> None:
+    """Print all keys, without their secrets."""
     now = datetime.now(UTC)
-    keys = read_keys(options.file).keys
-    if options.json:
-        for key in keys:
-            output.write_json(stream, _key_json(key, now))
-    elif keys:
-        output.make_console(stream).print(_key_table(keys, now))
+    stored = read_keys(file).keys
+    if json:
+        for key in stored:
+            output.write_json(sys.stdout, _key_json(key, now))
+    elif stored:
+        output.make_console(sys.stdout).print(_key_table(stored, now))
     else:
-        stream.write("the file has no keys\n")
+        sys.stdout.write("the file has no keys\n")
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace, TextIO], None]] = {
-    "add": _add,
-    "list": _list,
-    "revoke": _revoke,
-    "rotate": _rotate,
-}
-
-
-def _print_new(new: NewKey, options: argparse.Namespace, stream: TextIO, now: datetime) -> None:
+def _print_new(new: NewKey, now: datetime, *, as_json: bool) -> None:
     """Prints the token alone on standard output, so that a script can take it."""
-    if options.json:
-        output.write_json(stream, _key_json(new.key, now) | {"token": new.token})
+    if as_json:
+        output.write_json(sys.stdout, _key_json(new.key, now) | {"token": new.token})
         return
-    stream.write(new.token + "\n")
+    sys.stdout.write(new.token + "\n")
     label = f" for {new.key.label!r}" if new.key.label else ""
     sys.stderr.write(
         f"key {new.key.key_id} with scope {_scope(new.key)}{label}; it is shown this once\n"

@@ -8,8 +8,8 @@ from typing import Any, Generic
 
 import grpc
 
-from client.errors import DeadlineError, ServiceError, TwinshelfError
-from client.streams import Answer, Row, StreamRows
+from twinshelf.client.errors import DeadlineError, ServiceError, TwinshelfError
+from twinshelf.client.streams import Answer, Row, StreamRows
 
 # Stands behind the last response of a stream that ended well.
 END = None
@@ -40,9 +40,9 @@ class Listening(Generic[Row, Answer]):
             address: Where the stream goes, for messages.
             timeout_s: Longest silence while answers are owed, seconds.
         """
-        self._rows: StreamRows[Row, Answer] = rows
-        self._address = address
-        self._timeout_s = timeout_s
+        self.rows: StreamRows[Row, Answer] = rows
+        self.address = address
+        self.timeout_s = timeout_s
         self.start_silence()
 
     def start_silence(self) -> None:
@@ -52,9 +52,9 @@ class Listening(Generic[Row, Answer]):
     def next_wait(self) -> Wait:
         """Returns how long to wait for a response, while any row is unanswered."""
         now_s = time.monotonic()
-        silence_left_s = self._heard_at_s + self._timeout_s - now_s
-        waits = [silence_left_s] if self._rows.has_unanswered else []
-        due_s = self._rows.next_due_s(now_s)
+        silence_left_s = self._heard_at_s + self.timeout_s - now_s
+        waits = [silence_left_s] if self.rows.has_unanswered else []
+        due_s = self.rows.next_due_s(now_s)
         waits += [] if due_s is None else [due_s]
         return Wait(seconds=max(0.0, min(waits)), ends_in_repeat=due_s == min(waits))
 
@@ -71,16 +71,16 @@ class Listening(Generic[Row, Answer]):
         self.start_silence()
         if response is END:
             raise ServiceError(
-                f"{self._address} ended the stream without an answer to every row",
+                f"{self.address} ended the stream without an answer to every row",
                 code=grpc.StatusCode.INTERNAL,
             )
         if isinstance(response, grpc.RpcError):
             raise response
-        return self._rows.answered(response, self._heard_at_s)
+        return self.rows.answered(response, self._heard_at_s)
 
     def silence_error(self) -> TwinshelfError:
         """Makes the error of a stream that was silent for too long."""
         return DeadlineError(
-            f"{self._address} answered none of the rows sent to it for {self._timeout_s:g} s",
+            f"{self.address} answered none of the rows sent to it for {self.timeout_s:g} s",
             code=grpc.StatusCode.DEADLINE_EXCEEDED,
         )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client.errors import TwinshelfError
-from client.records import (
+from twinshelf.client.records import (
     CatalogStats,
     DeleteResult,
     Match,
@@ -19,6 +18,9 @@ from client.records import (
     Product,
     StoredProduct,
 )
+
+if TYPE_CHECKING:
+    from twinshelf.client.errors import TwinshelfError
 
 # Far enough for any terminal; a pipe is not folded to the 80 columns that rich would assume.
 PIPE_WIDTH = 160
@@ -67,6 +69,7 @@ def match_result_json(result: MatchResult) -> dict[str, Any]:
     """Returns the matches of an offer as JSON knows them."""
     return {
         "matches": [_match_json(match) for match in result.matches],
+        "no_match_probability": result.no_match_probability,
         "pattern": result.pattern,
         "encoder": asdict(result.encoder),
     }
@@ -98,10 +101,16 @@ def error_json(error: TwinshelfError) -> dict[str, Any]:
 
 def match_table(result: MatchResult) -> Table:
     """Returns the matches of an offer as a table."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("#", "probability", "score", "image", "text"):
+    table = Table(
+        box=None,
+        pad_edge=False,
+        caption=f"✓ a match; none in the catalogue: {result.no_match_probability:.1%}",
+        caption_justify="left",
+    )
+    for name in ("#", "probability", "", "score", "image", "text"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("product", no_wrap=True, overflow="fold")
+    # A long identifier is folded, so that the figures keep their room.
+    table.add_column("product", overflow="fold")
     for name in ("title", "brand"):
         table.add_column(name)
     table.add_column("price", justify="right", no_wrap=True)
@@ -109,6 +118,7 @@ def match_table(result: MatchResult) -> Table:
         table.add_row(
             str(rank),
             Text(f"{match.probability:.1%}", style=probability_style(match.probability)),
+            "✓" if match.is_match else "",
             f"{match.score:.3f}",
             _cosine(match.image_score),
             _cosine(match.text_score),
@@ -130,7 +140,7 @@ def probability_style(probability: float) -> str:
 def product_list_table(products: list[Product]) -> Table:
     """Returns products as a table, one a line."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("product", no_wrap=True)
+    table.add_column("product", overflow="fold")
     for name in ("title", "category", "brand"):
         table.add_column(name)
     table.add_column("price", justify="right", no_wrap=True)
@@ -197,6 +207,7 @@ def _match_json(match: Match) -> dict[str, Any]:
         "product": product_json(match.product),
         "score": match.score,
         "probability": match.probability,
+        "is_match": match.is_match,
         "pattern": match.pattern,
         "image_score": match.image_score,
         "text_score": match.text_score,

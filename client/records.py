@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from client.errors import TwinshelfError
+if TYPE_CHECKING:
+    from twinshelf.client.errors import TwinshelfError
 
 Pattern = Literal["none", "image", "text", "both"]
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
@@ -100,6 +101,10 @@ class MatchOptions:
         match_count: Matches to return at most, 1 or more; None leaves it to the service (10).
         weights: Weights of the modalities; None takes those fitted in training.
         min_probability: Only matches of at least this probability, 0 to 1.
+        match_prior: Share of such offers that have a match in the catalogue, above 0 to 1; None
+            takes that which the encoder was calibrated for.
+        target_precision: Share of the matches with `is_match` that are to be right, above 0 and
+            below 1; None leaves it to the service (0.95).
         encoder_digest: Digest of the encoder to insist on; empty takes any.
         encoder_version: Version of the encoder to insist on; 0 takes any.
     """
@@ -107,6 +112,8 @@ class MatchOptions:
     match_count: int | None = None
     weights: ModalityWeights | None = None
     min_probability: float = 0.0
+    match_prior: float | None = None
+    target_precision: float | None = None
     encoder_digest: str = ""
     encoder_version: int = 0
 
@@ -134,7 +141,9 @@ class Match:
     Attributes:
         product: The product, without its photo.
         score: Similarity, -1 to 1, higher is more alike.
-        probability: Calibrated probability, 0 to 1, that offer and product are the same item.
+        probability: Probability, 0 to 1, that offer and product are the same item; one with a rival
+            of like score has less.
+        is_match: Whether it counts as the same item at the precision asked for.
         pattern: Modalities that both sides have.
         image_score: Cosine of the photos; None when either side has none.
         text_score: Cosine of the texts; None when either side has none.
@@ -143,6 +152,7 @@ class Match:
     product: Product
     score: float
     probability: float
+    is_match: bool
     pattern: Pattern
     image_score: float | None
     text_score: float | None
@@ -156,6 +166,7 @@ class MatchResult:
         matches: Best first.
         pattern: Modalities of the offer that were embedded.
         encoder: The encoder that answered.
+        no_match_probability: Probability, 0 to 1, that the catalogue holds no match.
         is_cut: Whether matches were left out because the products are long. Those of a stream can
             be; `match` fetches all pages of an answer.
     """
@@ -163,6 +174,7 @@ class MatchResult:
     matches: tuple[Match, ...]
     pattern: Pattern
     encoder: EncoderInfo
+    no_match_probability: float
     is_cut: bool = False
 
 
@@ -263,4 +275,17 @@ class CatalogStats:
     indexed_vector_count: int
     encoder: EncoderInfo
     embedding_dimension: int
+    change_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotReport:
+    """What a snapshot of the search index holds.
+
+    Attributes:
+        vector_count: Vectors in the search index.
+        change_sequence: Number of the last change.
+    """
+
+    vector_count: int
     change_sequence: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from client.errors import TwinshelfError, error_from_call
+from twinshelf.client.errors import TwinshelfError, error_from_call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,16 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 
-from client.conversions import match_answer, match_request, product_to_message, upsert_answer
-from client.errors import InvalidRequestError, TwinshelfError
-from client.records import MatchAnswer, MatchOptions, Offer, Product, UpsertAnswer
-from client.retries import RetryPolicy
-from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2
+from twinshelf.client.conversions import (
+    match_answer,
+    match_request,
+    product_to_message,
+    upsert_answer,
+)
+from twinshelf.client.errors import InvalidRequestError, TwinshelfError
+from twinshelf.client.records import MatchAnswer, MatchOptions, Offer, Product, UpsertAnswer
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 
 # Twice what the service works on at once for one stream, so that it never waits for us.
 WINDOW = 64

@@ -1,6 +1,6 @@
 """The client for ordinary code: one object, one channel, safe to share between threads.
 
-with TwinshelfClient("127.0.0.1:50051") as client:
+with Client("127.0.0.1:50051") as client:
     result = client.match(Offer(title="Arabica coffee beans 1 kg"))
 """
 
@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import grpc
 
-from client import conversions
-from client.call_terms import CallTerms
-from client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
-from client.credentials import ClientTls, call_metadata, channel_credentials
-from client.records import (
+from twinshelf.client import conversions
+from twinshelf.client.call_terms import CallTerms
+from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
     DeleteResult,
@@ -27,13 +27,14 @@ from client.records import (
     Offer,
     Product,
     ProductPage,
+    SnapshotReport,
     StoredProduct,
     UpsertAnswer,
 )
-from client.retries import RetryPolicy
-from client.streams import match_method, upsert_method
-from client.sync_stream import SyncStream
-from protos.twinshelf.v1 import (
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.streams import match_method, upsert_method
+from twinshelf.client.sync_stream import SyncStream
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2_grpc,
@@ -42,7 +43,23 @@ from protos.twinshelf.v1 import (
 Response = TypeVar("Response")
 
 
-class TwinshelfClient:
+def open_channel(address: str, tls: ClientTls | None) -> grpc.Channel:
+    """Makes a channel; the service is reached at the first call.
+
+    Args:
+        address: host:port of the service.
+        tls: How to speak TLS; None speaks in clear.
+
+    Raises:
+        ValueError: If a file of TLS cannot be used.
+    """
+    if tls is None:
+        return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    options = CHANNEL_OPTIONS + tls.channel_options
+    return grpc.secure_channel(address, channel_credentials(tls), options=options)
+
+
+class Client:
     """Speaks to one matching service.
 
     Every method raises `client.errors.TwinshelfError` or one of its kinds. Each takes `timeout_s`,
@@ -77,17 +94,11 @@ class TwinshelfClient:
         self.address = address
         self._terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
         self._metadata = call_metadata(api_key, address=address, tls=tls)
-        self._channel = (
-            grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-            if tls is None
-            else grpc.secure_channel(
-                address, channel_credentials(tls), options=CHANNEL_OPTIONS + tls.channel_options
-            )
-        )
+        self._channel = open_channel(address, tls)
         self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
 
-    def __enter__(self) -> TwinshelfClient:
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(
@@ -143,13 +154,10 @@ class TwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
         """
-        rows = self._terms.rows(match_method(options), timeout_s)
         return SyncStream(
             lambda requests: self._matching.MatchProducts(requests, metadata=self._metadata),
-            rows,
+            self._terms.listening(match_method(options), timeout_s),
             offers,
-            address=self.address,
-            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     def upsert(
@@ -166,13 +174,10 @@ class TwinshelfClient:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing product is an answer.
         """
-        rows = self._terms.rows(upsert_method(), timeout_s)
         return SyncStream(
             lambda requests: self._catalog.UpsertProducts(requests, metadata=self._metadata),
-            rows,
+            self._terms.listening(upsert_method(), timeout_s),
             products,
-            address=self.address,
-            timeout_s=self._terms.timeout_s(timeout_s),
         ).answers()
 
     def get(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:
@@ -254,6 +259,19 @@ class TwinshelfClient:
         return conversions.catalog_stats(
             self._call(self._catalog.GetCatalogStats, request, timeout_s)
         )
+
+    def snapshot(self, *, timeout_s: float | None = None) -> SnapshotReport:
+        """Writes a snapshot of the search index, from which the service starts quickly.
+
+        Args:
+            timeout_s: Time for the call, seconds; a large catalogue may need minutes. The service
+                goes on after it.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.SnapshotRequest()
+        return conversions.snapshot_report(self._call(self._catalog.Snapshot, request, timeout_s))
 
     def _call(
         self, method: Callable[..., Response], request: Any, timeout_s: float | None

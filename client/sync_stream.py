@@ -10,9 +10,9 @@ from typing import Any, Generic
 
 import grpc
 
-from client.errors import error_from_call
-from client.listening import END, Listening
-from client.streams import Answer, Row, StreamRows
+from twinshelf.client.errors import error_from_call
+from twinshelf.client.listening import END, Listening
+from twinshelf.client.streams import Answer, Row, StreamRows
 
 
 class SyncStream(Generic[Row, Answer]):
@@ -24,30 +24,21 @@ class SyncStream(Generic[Row, Answer]):
     def __init__(
         self,
         open_call: Callable[[Iterator[Any]], Any],
-        rows: StreamRows[Row, Answer],
+        listening: Listening[Row, Answer],
         source: Iterable[Row],
-        *,
-        address: str,
-        timeout_s: float,
     ) -> None:
         """Keeps what it needs; nothing is sent before the first answer is asked for.
 
         Args:
             open_call: Starts the stream from an iterator of requests.
-            rows: Keeps the books.
+            listening: Keeps the books, and knows how long to wait.
             source: The caller's rows.
-            address: Where the stream goes, for messages.
-            timeout_s: Longest silence while answers are owed, seconds.
         """
         self._open_call = open_call
-        self._rows: StreamRows[Row, Answer] = rows
+        self._listening: Listening[Row, Answer] = listening
+        self._rows: StreamRows[Row, Answer] = listening.rows
         self._source = iter(source)
-        self._address = address
-        self._timeout_s = timeout_s
         self._is_exhausted = False
-        self._listening: Listening[Row, Answer] = Listening(
-            rows, address=address, timeout_s=timeout_s
-        )
 
     def answers(self) -> Iterator[Answer]:
         """Yields one answer for each row, in any order.
@@ -59,7 +50,7 @@ class SyncStream(Generic[Row, Answer]):
             try:
                 yield from self._one_stream()
             except grpc.RpcError as error:
-                mapped = error_from_call(error, self._address)
+                mapped = error_from_call(error, self._listening.address)
                 time.sleep(self._rows.stream_broke(mapped, time.monotonic()))
 
     @property
@@ -117,7 +108,7 @@ class SyncStream(Generic[Row, Answer]):
     def _wait_for_end(self, responses: queue.SimpleQueue[Any]) -> None:
         """Lets the service finish the call by itself; every answer is here already."""
         try:
-            while (response := responses.get(timeout=self._timeout_s)) is not END:
+            while (response := responses.get(timeout=self._listening.timeout_s)) is not END:
                 if isinstance(response, grpc.RpcError):
                     return
         except queue.Empty:

@@ -1,4 +1,6 @@
-"""Publish a trained encoder: `python -m export --run runs/demo --repository model_repository`.
+"""Publishes a trained encoder as a version of the model repository.
+
+Run: python -m twinshelf.export --run runs/demo --repository model_repository
 
 Writes version N of every model, checks that it embeds as the trained encoder does, and only then
 moves it into place. Publishing the same again changes nothing and ends at once.
@@ -6,24 +8,57 @@ moves it into place. Publishing the same again changes nothing and ends at once.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from export.record import PublicationRecord, find_unchanged, source_digest
-from export.repository import COMMITTED
+from twinshelf.export.record import PublicationRecord, find_unchanged, source_digest
+from twinshelf.export.repository import COMMITTED
+from twinshelf.training.command_line import read_command_line
+from twinshelf.training.files import write_atomically
+
+VERSION = "version.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """Publishes a trained encoder as a version of the model repository.
+
+    Attributes:
+        run: Folder of the run, such as runs/demo.
+        repository: Model repository to publish into.
+        version: Version to publish as, from 1; default: the next free one.
+        force: Replace the version when it holds another encoder.
+        uncalibrated: Publish a run that training.evaluation has not calibrated.
+        verbose: Log what the libraries do.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    run: Path
+    repository: Path = Path("model_repository")
+    version: int | None = None
+    force: bool = False
+    uncalibrated: bool = False
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the range."""
+        if self.version is not None and self.version < 1:
+            raise ValueError(f"version must be 1 or more, got {self.version}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0 published or unchanged, 1 refused."""
-    options = _parser().parse_args(arguments)
+    options = read_command_line(ExportOptions, "twinshelf.export", arguments)
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s"
     )
     # The exporters below ours log each step of theirs.
-    logging.getLogger("export").setLevel(logging.INFO)
+    logging.getLogger("twinshelf.export").setLevel(logging.INFO)
     try:
         sys.stdout.write(_publish(options))
     except (ValueError, OSError) as error:
@@ -33,24 +68,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _publish(options: argparse.Namespace) -> str:
-    run, repository = Path(options.run), Path(options.repository)
+def _publish(options: ExportOptions) -> str:
+    run, repository = options.run, options.repository
     source = source_digest(run, repository, COMMITTED)
-    unchanged = find_unchanged(repository, options.version, source)
-    if unchanged is not None:
-        return _summary("unchanged", repository, *unchanged)
-    # Only now: importing torch takes longer than recognising what is already there.
-    from export.publishing import PublishRequest, publish
+    what, found = "unchanged", find_unchanged(repository, options.version, source)
+    if found is None:
+        # Only now: importing torch takes longer than recognising what is already there.
+        from twinshelf.export.publishing import PublishRequest, publish
 
-    request = PublishRequest(
-        run=run,
-        repository=repository,
-        committed=COMMITTED,
-        version=options.version,
-        replaces=options.force,
-        allows_uncalibrated=options.uncalibrated,
-    )
-    return _summary("published", repository, *publish(request))
+        request = PublishRequest(
+            run=run,
+            repository=repository,
+            committed=COMMITTED,
+            version=options.version,
+            replaces=options.force,
+            allows_uncalibrated=options.uncalibrated,
+        )
+        what, found = "published", publish(request)
+    # Whoever serves the run next finds its version here.
+    write_atomically(run / VERSION, f"{found[0]}\n")
+    return _summary(what, repository, *found)
 
 
 def _summary(what: str, repository: Path, version: int, record: PublicationRecord) -> str:
@@ -62,32 +99,6 @@ def _summary(what: str, repository: Path, version: int, record: PublicationRecor
     for name, (in_torch, as_published) in record.metrics.items():
         lines.append(f"  {name}: {in_torch:.4f} in torch, {as_published:.4f} as published")
     return "\n".join(lines) + "\n"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m export",
-        description="Publish a trained encoder as a version of the model repository.",
-    )
-    parser.add_argument("--run", required=True, help="folder of the run, such as runs/demo")
-    parser.add_argument(
-        "--repository",
-        default="model_repository",
-        help="model repository to publish into (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--version", type=int, help="version to publish as, from 1 (default: the next free one)"
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="replace the version when it holds another encoder"
-    )
-    parser.add_argument(
-        "--uncalibrated",
-        action="store_true",
-        help="publish a run that training.evaluate has not calibrated",
-    )
-    parser.add_argument("--verbose", action="store_true", help="log what the libraries do")
-    return parser
 
 
 if __name__ == "__main__":

@@ -13,10 +13,6 @@ RGB = 3
 PARAMETER = "twinshelf_contract"
 
 
-class ConfigurationError(ValueError):
-    """A Triton configuration that is missing or cannot be used; the message names the file."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderShape:
     """The sizes that an encoder brings and the committed configurations leave open.
@@ -42,25 +38,6 @@ class EncoderShape:
             "EMBEDDING": [self.image_dim + self.text_dim],
         }
         return exact.get(tensor, list(found))
-
-
-def config_path(repository: Path, model: str, version: int) -> Path:
-    """Returns where a version's configuration of a model lies (`--model-config-name=vN`)."""
-    return repository / model / "configs" / f"v{version}.pbtxt"
-
-
-def read_config(path: Path) -> ModelConfig:
-    """Reads a Triton configuration.
-
-    Raises:
-        ConfigurationError: If the file is missing or is none.
-    """
-    try:
-        return text_format.Parse(path.read_text("utf-8"), ModelConfig())
-    except FileNotFoundError:
-        raise ConfigurationError(f"no Triton configuration {path}") from None
-    except (UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigurationError(f"{path} is not a Triton configuration: {error}") from error
 
 
 def write_config(config: ModelConfig, path: Path) -> None:

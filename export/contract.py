@@ -6,15 +6,14 @@ import json
 import logging
 from typing import Any
 
-from training.calibration import PATTERNS, Calibration, Curve
-from training.checkpoint import TrainedEncoder
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.retrieval.fusion_weight import pattern_weights
+from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
+from twinshelf.training.retrieval.match_probability_fit import NO_THRESHOLDS
 
 logger = logging.getLogger(__name__)
 
-CONTRACT_VERSION = 1
-# For a pattern without validation pairs: rises with the score, and claims no match at all.
-UNFITTED_CURVE = Curve(scores=(-1.0, 1.0), probabilities=(0.0, 1.0))
-UNFITTED_THRESHOLD = 1.0
+CONTRACT_VERSION = 2
 
 
 def build_contract(
@@ -29,15 +28,11 @@ def build_contract(
         max_batch_size: Most rows that the models take at once.
 
     Returns:
-        The contract as JSON values. A modality pattern that had no validation pairs has a straight
-        line as its curve and 1 as its threshold.
+        The contract as JSON values. At a weight of the photo for which no probabilities were fitted
+        they rise with the score, and no match is claimed.
     """
     model = encoder.model
     image_dim, text_dim = model.image_tower.embedding_dim, model.text_tower.embedding_dim
-    calibration = encoder.calibration or Calibration(curves={}, thresholds={})
-    if missing := [pattern for pattern in PATTERNS if pattern not in calibration.curves]:
-        logger.warning("probabilities of %s are not calibrated", " and ".join(missing))
-    curves = {pattern: calibration.curves.get(pattern, UNFITTED_CURVE) for pattern in PATTERNS}
     return {
         "contract_version": CONTRACT_VERSION,
         "encoder_version": version,
@@ -48,14 +43,34 @@ def build_contract(
         "fusion_weight": model.fusion.image_share(),
         "max_batch_size": max_batch_size,
         "preprocessing": json.loads(encoder.settings.to_json()),
-        "calibration": {
-            pattern: {"scores": list(curve.scores), "probabilities": list(curve.probabilities)}
-            for pattern, curve in curves.items()
-        },
-        "thresholds": {
-            pattern: calibration.thresholds.get(pattern, UNFITTED_THRESHOLD) for pattern in PATTERNS
-        },
+        "match_probability": _match_probability(encoder).to_values(),
     }
+
+
+def _match_probability(encoder: TrainedEncoder) -> MatchProbability:
+    """Returns what was fitted, with a model for each modality pattern that was not."""
+    fitted = encoder.calibration and encoder.calibration.matches
+    models = {model.image_weight: model for model in fitted.models} if fitted else {}
+    weights = pattern_weights(encoder.model.fusion.image_share())
+    missing = {name: each.image for name, each in weights.items() if each.image not in models}
+    if missing:
+        logger.warning("probabilities of %s are not calibrated", " and ".join(missing))
+    models |= {weight: _unfitted_model(weight) for weight in missing.values()}
+    return MatchProbability(
+        models=tuple(models[weight] for weight in sorted(models)),
+        match_prior=fitted.match_prior if fitted else 0.5,
+    )
+
+
+def _unfitted_model(image_weight: float) -> MatchModel:
+    return MatchModel(
+        image_weight=image_weight,
+        steepness=1.0,
+        even_score=1.0,
+        sharpness=1.0,
+        rivalry=1.0,
+        thresholds=NO_THRESHOLDS,
+    )
 
 
 def contract_to_json(contract: dict[str, Any]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from export.repository import version_folder
+from twinshelf.export.repository import version_folder
 
 PREPROCESSORS = ("image_preprocess", "text_preprocess")
-GRAPHS = ("image_tower", "text_tower", "fusion")
+TOWERS = ("image_tower", "text_tower")
+GRAPHS = (*TOWERS, "fusion")
 IMAGE_ENCODER, TEXT_ENCODER, PRODUCT_ENCODER = "image_encoder", "text_encoder", "product_encoder"
 ENSEMBLES = (IMAGE_ENCODER, TEXT_ENCODER, PRODUCT_ENCODER)
 # The product encoder last: its configuration completes a version.

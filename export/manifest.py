@@ -1,41 +1,60 @@
-"""The list of a version's files with their checksums, which whoever loads the version checks."""
+"""What a version consists of: the list of its files, and the digest of those that embed.
+
+The digest changes when, and only when, its files for embedding do. It is SHA-256 over one line per
+file, "<SHA-256 of the content>  <model>/<name>", sorted by name:
+
+- the graphs of `image_tower` and `text_tower`;
+- `settings.json`, `tokenizer.json` and every source file of the vendored preprocessing.
+
+Left out is what leaves the two halves of an embedding as they are: the version number, the fusion
+weight and its graph, the calibration, the thin `model.py`, batching and threads. So a version
+published again with a new weight or calibration, or copied under another number, keeps its digest,
+and catalogues that were embedded with it stay valid.
+Who loads a version checks its files by the list and computes the digest again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from export.configurations import config_path
-from export.digest import file_digest
-from export.encoder_models import RECORD
-from export.repository import version_folder
+from twinshelf.export.encoder_models import PREPROCESSORS, TOWERS
+from twinshelf.server.triton.manifest import Manifest, file_digest, files_digest, model_files
 
 WARMUP = "warmup"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileManifest:
-    """The files of a version.
+def digest_files(repository: Path, version: int) -> list[Path]:
+    """Returns the files of a version that the digest covers.
 
-    Attributes:
-        files: Path below the model repository to the SHA-256 of the file, 64 hex digits: version
-            folders, configurations and samples for warm-up of every model.
-        digest_files: Those paths that the digest of the contract covers, sorted.
+    Raises:
+        FileNotFoundError: If there is no preprocessing.
     """
+    found = [repository / model / str(version) / "model.onnx" for model in TOWERS]
+    for model in PREPROCESSORS:
+        folder = repository / model / str(version)
+        if not (folder / "preprocessing").is_dir():
+            raise FileNotFoundError(f"no preprocessing in {folder}")
+        found += [folder / "settings.json", *sorted((folder / "preprocessing").glob("*.py"))]
+    found.append(repository / "text_preprocess" / str(version) / "tokenizer.json")
+    return found
 
-    files: dict[str, str]
-    digest_files: tuple[str, ...]
+
+def covered_digest(repository: Path, covered: Iterable[Path]) -> str:
+    """Computes the digest of files below a repository: "sha256:" and 64 hex digits."""
+    return files_digest(
+        {path.relative_to(repository).as_posix(): file_digest(path) for path in covered}
+    )
 
 
 def list_files(
     staged: Path,
     version: int,
     models: Sequence[str],
-    covered: Iterable[Path],
+    covered: Sequence[Path],
     *,
     warmup_from: Sequence[Path],
-) -> FileManifest:
+) -> Manifest:
     """Lists the files of a version.
 
     Args:
@@ -47,20 +66,17 @@ def list_files(
     """
     files: dict[str, str] = {}
     for model in models:
-        for path in _version_files(staged, model, version):
-            files[path.relative_to(staged).as_posix()] = file_digest(path)
+        own = (path.relative_to(staged) for path in model_files(staged, model, version))
+        paths = [(staged, staged / path) for path in own if path.parts[1] != WARMUP]
         for repository in warmup_from:
-            for path in sorted((repository / model / WARMUP).rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    files.setdefault(path.relative_to(repository).as_posix(), file_digest(path))
-    digest_files = tuple(sorted(path.relative_to(staged).as_posix() for path in covered))
-    return FileManifest(files=files, digest_files=digest_files)
-
-
-def _version_files(repository: Path, model: str, version: int) -> Iterator[Path]:
-    config = config_path(repository, model, version)
-    if config.is_file():
-        yield config
-    for path in sorted(version_folder(repository, model, version).rglob("*")):
-        if path.is_file() and path.name != RECORD and "__pycache__" not in path.parts:
-            yield path
+            samples = sorted((repository / model / WARMUP).rglob("*"))
+            paths += [(repository, path) for path in samples if path.is_file()]
+        for root, path in paths:
+            name = path.relative_to(root).as_posix()
+            if name not in files and "__pycache__" not in path.parts:
+                files[name] = file_digest(path)
+    return Manifest(
+        digest=covered_digest(staged, covered),
+        files=files,
+        digest_files=tuple(sorted(path.relative_to(staged).as_posix() for path in covered)),
+    )

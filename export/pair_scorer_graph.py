@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 
-from training.pairs.scorer import PairScorer
+from twinshelf.training.pairs.scorer import PairScorer
 
 # Read by ONNX Runtime from 1.15 on, so by Triton's containers too.
 OPSETS = {"": 17, "ai.onnx.ml": 3}

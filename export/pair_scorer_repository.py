@@ -10,23 +10,23 @@ from typing import Any
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-import training.pairs
-from export.configurations import pin_version
-from export.vendored import copy_sources
-from training.pairs.features import cosine_count
+import twinshelf.training.pairs
+from twinshelf.export.configurations import pin_version
+from twinshelf.export.repository import copy_sources
+from twinshelf.training.pairs.features import cosine_count
 
 FEATURES_MODEL, CLASSIFIER_MODEL, SCORER_MODEL = "pair_features", "pair_classifier", "pair_scorer"
 # The ensemble last: its configuration completes a version.
 MODELS = (FEATURES_MODEL, CLASSIFIER_MODEL, SCORER_MODEL)
 PARAMETER = "twinshelf_pair_contract"
-SOURCES = Path(training.pairs.__file__).parent
+SOURCES = Path(twinshelf.training.pairs.__file__).parent
 ENTRY_SOURCES = ("features.py", "records.py")
 VENDORED = "pairs"
 STATISTICS, FEATURE_NAMES, GRAPH = "statistics.npz", "feature_names.json", "model.onnx"
 
 
 def vendored_sources() -> list[str]:
-    """Returns the files of `training.pairs` that features are computed with, sorted."""
+    """Returns the files of `twinshelf.training.pairs` that features are computed with, sorted."""
     found: set[str] = set()
     waiting = list(ENTRY_SOURCES)
     while waiting:

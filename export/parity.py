@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any, TypeVar
@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from export.probes import photo_probes, text_probes
-from export.published import PublishedVersion
-from export.reference import TorchReference
+from twinshelf.export.encoder_models import IMAGE_ENCODER, PRODUCT_ENCODER, TEXT_ENCODER
+from twinshelf.export.probes import photo_probes, text_probes
+from twinshelf.export.reference import Tensors, TorchReference
+from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
+from twinshelf.server.encoders.python_model import RefusedInputError
 
-Tensors = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")
 
 # Rounding of two runtimes that sum in another order; what a wrong filter, mean or mask leaves
@@ -83,36 +84,51 @@ class ParityComparison:
         Raises:
             ParityError: If pixels differ at all, or embeddings by more than the tolerance.
         """
-        return self._compare(
-            f"image_encoder on {what}",
-            lambda: self._reference.encode_photos(photos),
-            lambda: self._published.encode_photos(photos),
-        )
+        expected = self._reference.encode_photos(photos)
+        return self._compare(IMAGE_ENCODER, what, expected, {"IMAGE": bytes_column(photos)})
 
     def texts(self, texts: Sequence[str], what: str) -> tuple[Tensors, Tensors]:
         """Compares `text_encoder` on B texts; as `photos`."""
-        return self._compare(
-            f"text_encoder on {what}",
-            lambda: self._reference.encode_texts(texts),
-            lambda: self._published.encode_texts(texts),
-        )
+        expected = self._reference.encode_texts(texts)
+        return self._compare(TEXT_ENCODER, what, expected, {"TEXT": _utf8_column(texts)})
 
     def products(
         self, photos: Sequence[bytes], texts: Sequence[str], what: str
     ) -> tuple[Tensors, Tensors]:
         """Compares `product_encoder` on B photos with their texts; as `photos`."""
+        expected = self._reference.encode_products(photos, texts)
         return self._compare(
-            f"product_encoder on {what}",
-            lambda: self._reference.encode_products(photos, texts),
-            lambda: self._published.encode_products(photos, texts),
+            PRODUCT_ENCODER,
+            what,
+            expected,
+            {"IMAGE": bytes_column(photos), "TEXT": _utf8_column(texts)},
+        )
+
+    def reads(self, text: str) -> bool:
+        """Says whether training finds anything in a text that it can embed."""
+        return self._reference.reads(text)
+
+    def refused_text(self, text: str) -> None:
+        """Makes sure that the published version refuses a text that training cannot read.
+
+        Raises:
+            ParityError: If it answers.
+        """
+        try:
+            self._published.run(TEXT_ENCODER, {"TEXT": _utf8_column([text])})
+        except RefusedInputError:
+            return
+        raise ParityError(
+            f"{TEXT_ENCODER} on the text {text[:24]!r}: the published version answers, though "
+            "training finds nothing in it to embed"
         )
 
     def _compare(
-        self, what: str, in_torch: Callable[[], Tensors], as_published: Callable[[], Tensors]
+        self, ensemble: str, rows: str, expected: Tensors, inputs: Tensors
     ) -> tuple[Tensors, Tensors]:
-        expected = in_torch()
+        what = f"{ensemble} on {rows}"
         try:
-            found = as_published()
+            found = self._published.run(ensemble, inputs)
         except Exception as error:  # whatever the runtime raises is the finding
             raise ParityError(f"{what}: the published version fails: {error}") from error
         for name, values in expected.items():
@@ -146,7 +162,12 @@ def compare_probes(comparison: ParityComparison) -> None:
     Raises:
         ParityError: If anything differs.
     """
-    photos, texts = photo_probes(), text_probes()
+    photos, texts = photo_probes(), []
+    for text in text_probes():
+        if comparison.reads(text):
+            texts.append(text)
+        else:
+            comparison.refused_text(text)
     for photo in photos:
         comparison.photos([photo.data], f"a photo ({photo.name})")
     for text in texts:
@@ -159,6 +180,10 @@ def compare_probes(comparison: ParityComparison) -> None:
         comparison.photos(some_photos, rows)
         comparison.texts(some_texts, rows)
         comparison.products(some_photos, some_texts, rows)
+
+
+def _utf8_column(texts: Sequence[str]) -> npt.NDArray[Any]:
+    return bytes_column([text.encode() for text in texts])
 
 
 def _take(rows: Sequence[T], count: int) -> list[T]:

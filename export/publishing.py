@@ -5,32 +5,38 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.configurations import (
-    ConfigurationError,
+import torch
+
+from twinshelf.export.configurations import (
     EncoderShape,
-    config_path,
     is_ensemble,
     pin_config,
-    read_config,
     stamp_contract,
     stamped_contract,
     write_config,
 )
-from export.contract import build_contract, contract_to_json
-from export.digest import digest_files, version_digest
-from export.encoder_models import MODELS, PREPROCESSORS, PRODUCT_ENCODER, record_path
-from export.manifest import list_files
-from export.parity import ParityComparison, compare_probes
-from export.published import PublishedVersion
-from export.record import PublicationRecord, RunError, source_digest
-from export.reference import TorchReference
-from export.repository import (
+from twinshelf.export.contract import build_contract, contract_to_json
+from twinshelf.export.encoder_models import (
+    ENSEMBLES,
+    MODELS,
+    PREPROCESSORS,
+    PRODUCT_ENCODER,
+    record_path,
+)
+from twinshelf.export.manifest import covered_digest, digest_files, list_files
+from twinshelf.export.parity import ParityComparison, compare_probes
+from twinshelf.export.record import PublicationRecord, RunError, source_digest
+from twinshelf.export.reference import TorchReference
+from twinshelf.export.repository import (
     CONFIG,
     committed_file,
     complete_committed_files,
+    copy_sources,
     is_complete,
     make_version_folders,
     move_into_place,
@@ -38,12 +44,16 @@ from export.repository import (
     taken_versions,
     version_folder,
 )
-from export.retrieval_parity import MetricPair, compare_retrieval, read_sample
-from export.towers import fusion_graph, image_tower_graph, text_tower_graph
-from export.vendored import vendor_preprocessing
-from training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.export.retrieval_parity import MetricPair, compare_retrieval, read_sample
+from twinshelf.export.towers import fusion_graph, image_tower_graph, text_tower_graph
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
+from twinshelf.training import preprocessing
+from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 
 logger = logging.getLogger(__name__)
+
+SOURCES = Path(preprocessing.__file__).parent
 
 
 class PublishError(ValueError):
@@ -93,7 +103,7 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
         RunError: If the run lacks something.
         PublishError: If the version holds another encoder, and `replaces` is not set.
         GraphError: If a tower cannot be exported.
-        ConfigurationError: If a committed configuration is missing or broken.
+        RepositoryError: If a committed configuration is missing or broken.
         ParityError: If the version does not do what the trained encoder does.
     """
     repository = request.repository
@@ -103,7 +113,7 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
     source = source_digest(request.run, repository, request.committed)
     with staging(repository) as staged:
         _stage_files(encoder, staged, request, version)
-        digest = version_digest(staged, version)
+        digest = covered_digest(staged, digest_files(staged, version))
         contract = _stage_configs(encoder, staged, request, version, digest)
         if version in taken and not request.replaces:
             _check_same_encoder(repository, version, contract)
@@ -122,7 +132,7 @@ def _load(request: PublishRequest) -> TrainedEncoder:
     if encoder.calibration is None and not request.allows_uncalibrated:
         raise RunError(
             f"the run {request.run} has no calibration, so its probabilities would mean nothing: "
-            "run `python -m training.evaluate` first, or publish with --uncalibrated"
+            "run `python -m twinshelf.training.evaluation` first, or publish with --uncalibrated"
         )
     return encoder
 
@@ -134,7 +144,8 @@ def _stage_files(
     make_version_folders(staged, MODELS, version)
     for name in PREPROCESSORS:
         folder = version_folder(staged, name, version)
-        vendor_preprocessing(folder)
+        names = sorted(source.name for source in SOURCES.glob("*.py"))
+        copy_sources(names, SOURCES, folder / "preprocessing")
         shutil.copyfile(request.committed_file(name, "model.py"), folder / "model.py")
         (folder / "settings.json").write_text(settings.to_json() + "\n", "utf-8")
     tokenizer = version_folder(staged, "text_preprocess", version) / "tokenizer.json"
@@ -179,7 +190,7 @@ def _check_same_encoder(repository: Path, version: int, contract: str) -> None:
         return
     try:
         config = read_config(config_path(repository, PRODUCT_ENCODER, version))
-    except ConfigurationError:
+    except RepositoryError:
         return
     found = stamped_contract(config)
     if found is None or found == contract:
@@ -192,6 +203,17 @@ def _check_same_encoder(repository: Path, version: int, contract: str) -> None:
     )
 
 
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Embeds rows by ones and threes: threads that wait for each other triple the time."""
+    thread_count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(thread_count)
+
+
 def _pass_gate(
     encoder: TrainedEncoder,
     staged: Path,
@@ -201,9 +223,12 @@ def _pass_gate(
     digest: str,
     source: str,
 ) -> PublicationRecord:
-    comparison = ParityComparison(TorchReference(encoder), PublishedVersion(staged, version))
+    comparison = ParityComparison(
+        TorchReference(encoder), PublishedVersion(staged, version, ENSEMBLES)
+    )
     logger.info("comparing raw photos and texts through torch and through the exported version")
-    compare_probes(comparison)
+    with _one_torch_thread():
+        compare_probes(comparison)
     metrics: tuple[MetricPair, ...] = ()
     data = Path(encoder.config.data.folder)
     sample = read_sample(data)
@@ -226,6 +251,6 @@ def _pass_gate(
         row_count=report.row_count,
         embedding_difference=report.embedding_difference,
         metrics={pair.name: (pair.in_torch, pair.as_published) for pair in metrics},
-        files=manifest.files,
+        files=dict(manifest.files),
         digest_files=manifest.digest_files,
     )

@@ -5,37 +5,32 @@ No torch here: an unchanged version is recognised before the towers are even imp
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Self
 
-import export
-import training
-from export.digest import file_digest
-from export.encoder_models import MODELS, record_path
-from export.manifest import list_files
-from export.repository import (
+from twinshelf.export.encoder_models import MODELS, record_path
+from twinshelf.export.manifest import list_files
+from twinshelf.export.repository import (
     CONFIG,
     committed_file,
     is_complete,
     taken_versions,
 )
+from twinshelf.training import preprocessing
+from twinshelf.training.files import Step
 
 # Files of a run that end up in a version; the calibration may be missing.
 RUN_FILES = (
     "config.yaml",
     "preprocessing.json",
-    "text_encoder.json",
+    "text_backbone.json",
     "tokenizer.json",
     "weights.safetensors",
 )
 CALIBRATION = "calibration.json"
-LIBRARIES = ("onnx", "onnxscript", "timm", "torch", "transformers")
-TOWER_SOURCES = ("image_encoder.py", "model.py", "text_encoder.py", "towers.py")
+COMMITTED_FILES = (CONFIG, "model.py")
 
 
 class RunError(ValueError):
@@ -134,30 +129,19 @@ def source_digest(run: Path, repository: Path, committed: Path) -> str:
         RunError: If the run lacks a file.
     """
     if not run.is_dir():
-        raise RunError(f"there is no run {run}; train one with `python -m training.train`")
+        raise RunError(
+            f"there is no run {run}; train one with `python -m twinshelf.training.train`"
+        )
     for name in RUN_FILES:
         if not (run / name).is_file():
             raise RunError(f"the run {run} has no {name}: has its training finished?")
-    lines = [f"{name} {library_version(name)}" for name in LIBRARIES]
-    lines += [_line(name, run / name) for name in (*RUN_FILES, CALIBRATION)]
-    lines += [_line(path.name, path) for path in _code()]
+    calibration = run / CALIBRATION
+    inputs = [run / name for name in RUN_FILES] + [calibration] * calibration.is_file()
+    # The sources are copied into the version as they stand, comments included.
+    inputs.append(Path(preprocessing.__file__).parent)
     for model in MODELS:
-        for name in (CONFIG, "model.py"):
-            path = committed_file(repository, committed, model, name)
-            lines.append(_line(f"{model}/{name}", path))
-    return _joined(lines)
-
-
-def _code() -> Iterable[Path]:
-    ours, theirs = Path(export.__file__).parent, Path(training.__file__).parent
-    yield from sorted(ours.glob("*.py"))
-    yield from (theirs / name for name in TOWER_SOURCES)
-    yield from sorted((theirs / "preprocessing").glob("*.py"))
-
-
-def _line(name: str, path: Path) -> str:
-    return f"{name} {file_digest(path) if path.is_file() else 'absent'}"
-
-
-def _joined(lines: list[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        paths = [committed_file(repository, committed, model, name) for name in COMMITTED_FILES]
+        inputs += [path for path in paths if path.is_file()]
+    # Named by its module and not imported: it takes seconds, and an unchanged version needs none.
+    module = "twinshelf.export.publishing"
+    return Step(name="export", module=module, inputs=tuple(inputs)).digest()

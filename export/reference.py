@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from training.checkpoint import TrainedEncoder
-from training.preprocessing.images import decode_image
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.preprocessing.images import decode_image
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -22,6 +22,10 @@ class TorchReference:
         """Takes the trained encoder."""
         self._settings, self._tokenizer = encoder.settings, encoder.tokenizer
         self._model = encoder.model.eval()
+
+    def reads(self, text: str) -> bool:
+        """Says whether anything of a text is left to embed; an empty one is read as such."""
+        return not text or bool(self._tokenizer.encode([text]).has_text[0])
 
     @torch.inference_mode()
     def encode_photos(self, photos: Sequence[bytes]) -> Tensors:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from export.configurations import config_path
+from twinshelf.server.triton.repository import config_path
 
 # The project's own model repository.
 COMMITTED = Path(__file__).resolve().parent.parent / "model_repository"
@@ -71,6 +71,13 @@ def complete_committed_files(repository: Path, committed: Path, models: Sequence
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
+
+
+def copy_sources(names: Iterable[str], source: Path, target: Path) -> None:
+    """Copies files of a package into a new folder."""
+    target.mkdir(parents=True)
+    for name in names:
+        shutil.copyfile(source / name, target / name)
 
 
 @contextmanager

@@ -10,16 +10,18 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from export.parity import ParityComparison, ParityError, Tensors
-from training.catalogues.table import read_table
-from training.checkpoint import TrainedEncoder
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.metrics import RelevantRanks, accuracy_at, average_precision, mean
-from training.preprocessing.texts import join_fields
-from training.product import Product
-from training.relevance import RelevantPairs, pairs_by_group
-from training.retrieval import rank_items, score_blocks
-from training.training_data import text_fields
+from twinshelf.export.parity import ParityComparison, ParityError
+from twinshelf.export.reference import Tensors
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import read_table
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.data.training_data import text_fields
+from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
+from twinshelf.training.retrieval.fusion_weight import pattern_weights
+from twinshelf.training.retrieval.metrics import RelevantRanks, accuracy_at, average_precision, mean
+from twinshelf.training.retrieval.relevance import RelevantPairs, pairs_by_group
 
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
@@ -113,13 +115,8 @@ def compare_retrieval(
     relevant = pairs_by_group(
         [query.group for query in sample.queries], [product.group for product in sample.gallery]
     )
-    patterns = {
-        "image": ModalityWeights(image=1, text=0),
-        "text": ModalityWeights(image=0, text=1),
-        "both": ModalityWeights(image=share, text=1 - share),
-    }
     found: list[MetricPair] = []
-    for pattern, weights in patterns.items():
+    for pattern, weights in pattern_weights(share).items():
         in_torch = _scores(queries.in_torch, gallery.in_torch, weights)
         if np.isfinite(in_torch).any():
             as_published = _scores(queries.as_published, gallery.as_published, weights)
@@ -170,10 +167,7 @@ def _ranks(scores: Floats, relevant: RelevantPairs, shift: int) -> RelevantRanks
     shifted = scores.copy()
     shifted[relevant.queries, relevant.items] += shift * SCORE_TOLERANCE
     ranks = rank_items(shifted, relevant.queries, relevant.items)
-    order = np.lexsort((ranks, relevant.queries))
-    return RelevantRanks(
-        query_count=relevant.query_count, queries=relevant.queries[order], ranks=ranks[order]
-    )
+    return RelevantRanks.of_pairs(relevant.query_count, relevant.queries, ranks)
 
 
 def _embed(
@@ -187,7 +181,7 @@ def _embed(
         comparison.max_batch_size,
     )
     text = _halves(
-        [prefix + text if text else None for text in joined],
+        [row if text and comparison.reads(row := prefix + text) else None for text in joined],
         comparison.texts,
         ("TEXT_EMBEDDING", encoder.model.text_tower.embedding_dim),
         comparison.max_batch_size,

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from training.towers import Fusion, ImageTower, TextTower
+from twinshelf.training.model.encoder import Fusion
+from twinshelf.training.model.tower import Tower
 
 RGB = 3
 # Of the opsets that every onnxruntime and Triton container of the last years runs, the newest that
@@ -52,7 +53,7 @@ FUSION = GraphSignature(
 )
 
 
-def image_tower_graph(tower: ImageTower, image_size_px: int) -> bytes:
+def image_tower_graph(tower: Tower, image_size_px: int) -> bytes:
     """Returns the graph from `PIXELS` uint8 (B, 3, S, S) to `IMAGE_EMBEDDING` float32 (B, D).
 
     Args:
@@ -67,7 +68,7 @@ def image_tower_graph(tower: ImageTower, image_size_px: int) -> bytes:
     return _graph_bytes(IMAGE_TOWER, tower, (pixels,), ({0: Dim("batch")},))
 
 
-def text_tower_graph(tower: TextTower, max_token_count: int) -> bytes:
+def text_tower_graph(tower: Tower, max_token_count: int) -> bytes:
     """Returns the graph from `INPUT_IDS`, `ATTENTION_MASK` int64 (B, L) to `TEXT_EMBEDDING`.
 
     Args:

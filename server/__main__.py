@@ -1,38 +1,38 @@
 """Starts the matching service.
 
-python -m server --triton 127.0.0.1:8001 --address 127.0.0.1:50051 --catalogue .cache/catalogue
+python -m twinshelf.server --triton 127.0.0.1:8001 --catalogue .cache/catalogue
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
-from typing import cast
+from typing import TYPE_CHECKING
 
 import uvloop
 
-from server.access.setup_error import AccessSetupError
-from server.catalogue.schema import CatalogueFileError
-from server.config import ServerConfig, config_from_process
-from server.encoders.encoder import Encoder
-from server.encoders.local_encoder import LocalEncoder
-from server.encoders.triton_encoder import TritonEncoder
-from server.errors import TwinshelfError
-from server.serving import create_server
-from server.telemetry.logs import LogFormat, configure_logging
+from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.config import ServerConfig, read_config
+from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.telemetry.logs import configure_logging
 
-logger = logging.getLogger("server")
+if TYPE_CHECKING:
+    from twinshelf.server.encoders.encoder import Encoder
+
+logger = logging.getLogger("twinshelf.server")
 # Threads that search would keep the interpreter for 5 ms each, while calls wait to be read.
 _SWITCH_INTERVAL_S = 0.0005
 
 
 def main() -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status."""
-    config = config_from_process(sys.argv[1:])
+    config = read_config(sys.argv[1:], os.environ)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    configure_logging(config.log_level, cast(LogFormat, config.log_format))
+    configure_logging(config.log_level, config.log_format)
     try:
         uvloop.run(serve(config))
     except (AccessSetupError, CatalogueFileError, OSError, TwinshelfError) as error:
@@ -50,6 +50,9 @@ async def serve(config: ServerConfig) -> None:
         EncoderContractError: If the local encoder cannot be loaded.
         OSError: If the address cannot be bound.
     """
+    # Here, since it takes a while: a wrong value is told of at once.
+    from twinshelf.server.serving import create_server
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,12 +71,16 @@ async def serve(config: ServerConfig) -> None:
 
 async def _open_encoder(config: ServerConfig) -> Encoder:
     if config.encoder == "local":
+        from twinshelf.server.encoders.local_encoder import LocalEncoder
+
         return await asyncio.to_thread(
             LocalEncoder,
             config.model_repository,
             config.version,
             thread_count=config.encoder_thread_count,
         )
+    from twinshelf.server.encoders.triton_encoder import TritonEncoder
+
     return await TritonEncoder.open(
         config.triton, version=config.version, timeout_s=config.stuck_after_s
     )

@@ -54,6 +54,18 @@ class ProductNotFoundError(TwinshelfError):
     reason = "PRODUCT_NOT_FOUND"
 
 
+class CatalogueDamagedError(TwinshelfError):
+    """The catalogue's file is damaged where the request looked; an operator must act."""
+
+    reason = "CATALOGUE_DAMAGED"
+
+
+class CatalogueFullError(TwinshelfError):
+    """The disk of the catalogue is full; reads and deletes go on."""
+
+    reason = "CATALOGUE_FULL"
+
+
 class EncoderMismatchError(TwinshelfError):
     """The caller, the configuration or the catalogue relies on another encoder; do not retry."""
 

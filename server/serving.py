@@ -13,38 +13,40 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from protos.twinshelf.v1 import (
+from twinshelf.server.access.access_interceptor import AccessInterceptor
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.exposure import check_exposure
+from twinshelf.server.access.key_ring import KeyRing
+from twinshelf.server.access.rate_limit import RateLimit
+from twinshelf.server.access.transport import ServerTls, server_credentials
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.upkeep import UpkeepSettings
+from twinshelf.server.config import MIB, ServerConfig
+from twinshelf.server.encoders.encoder import Encoder
+from twinshelf.server.services.admission import Admission, AdmissionSettings
+from twinshelf.server.services.byte_budget import ByteBudget
+from twinshelf.server.services.call_interceptor import CallInterceptor
+from twinshelf.server.services.call_observer import CallObserver
+from twinshelf.server.services.catalog_service import CatalogServicer
+from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.encoder_pulse import EncoderPulse
+from twinshelf.server.services.encoder_watch import EncoderWatch
+from twinshelf.server.services.health import OVERALL, SERVICE_NAME, HealthServicer
+from twinshelf.server.services.intake import Intake, IntakeSettings
+from twinshelf.server.services.matcher import Matcher
+from twinshelf.server.services.matching_service import MatchingServicer
+from twinshelf.server.services.requests import Limits
+from twinshelf.server.services.streams import StreamBounds
+from twinshelf.server.telemetry.metrics import Metrics, Tracked
+from twinshelf.server.telemetry.metrics_port import MetricsPort
+from twinshelf.server.telemetry.tracing import Tracing
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
 )
-from server.access.access_interceptor import AccessInterceptor
-from server.access.audit import AuditLog
-from server.access.exposure import check_exposure
-from server.access.key_ring import KeyRing
-from server.access.rate_limit import RateLimit
-from server.access.transport import ServerTls, server_credentials
-from server.catalogue.catalogue import Catalogue
-from server.config import MIB, ServerConfig
-from server.encoders.encoder import Encoder
-from server.services.admission import Admission, AdmissionSettings
-from server.services.byte_budget import ByteBudget
-from server.services.call_interceptor import CallInterceptor
-from server.services.call_observer import CallObserver
-from server.services.catalog_service import CatalogServicer
-from server.services.embedder import Embedder
-from server.services.encoder_pulse import EncoderPulse
-from server.services.encoder_watch import EncoderWatch
-from server.services.health import OVERALL, SERVICE_NAME, HealthServicer
-from server.services.intake import Intake, IntakeSettings
-from server.services.matcher import Matcher
-from server.services.matching_service import MatchingServicer
-from server.services.requests import Limits
-from server.services.streams import StreamBounds
-from server.telemetry.metrics import Metrics, Tracked
-from server.telemetry.metrics_port import MetricsPort
-from server.telemetry.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name
@@ -203,7 +205,11 @@ def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
         metrics=metrics,
     )
     parts = _Parts(
-        catalogue=Catalogue(config.catalogue, reader_count=config.reader_count),
+        catalogue=SqliteCatalogue(
+            config.catalogue,
+            reader_count=config.reader_count,
+            upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
+        ),
         health=HealthServicer((OVERALL, MATCHING_SERVICE, CATALOG_SERVICE)),
         intake=intake,
         admission=admission,
@@ -228,6 +234,7 @@ def _track(parts: _Parts) -> None:
     track(Tracked.WAITING_COUNT, lambda: parts.admission.waiting_count)
     track(Tracked.INDEX_SIZE, lambda: parts.catalogue.indexed_vector_count)
     track(Tracked.PRODUCT_COUNT, lambda: parts.catalogue.product_count)
+    track(Tracked.LIVE_RECALL, lambda: parts.catalogue.live_recall)
 
 
 def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerInterceptor]:

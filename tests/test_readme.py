@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -24,10 +24,11 @@ COMMANDS = [
 # They run until they are stopped; the pattern tells that they serve.
 SERVING = {"make triton": r"ready", "make serve": r"listening on"}
 # Everything but the size of the data is what a newcomer gets.
-SMALL_DEMO = (
-    "--prepare-option=--product-count=24 --prepare-option=--offers-per-product=4 "
-    "--train-option=--loop.epoch_count=1 --queries 6"
-)
+SMALL_DEMO = {
+    "DATA_ARGS": "--product-count=24 --offers-per-product=4",
+    "TRAIN_ARGS": "--loop.epoch_count=1",
+    "ARGS": "--queries 6",
+}
 # This very test is part of `make test`.
 ELSEWHERE = {"make test"}
 START_TIMEOUT_S = 180
@@ -40,18 +41,18 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout.decode()
     for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     for name in (".venv", ".venv-triton"):
         (folder / name).symlink_to(ROOT / name)
     return folder
 
 
-def run(command: str, checkout: Path, options: str = "") -> str:
+def run(command: str, checkout: Path, variables: Mapping[str, str]) -> str:
     """Runs a command of the README and returns what it prints."""
     # The editable install of the linked environment names this checkout; the copy goes first.
-    environment = {**os.environ, "ARGS": options, "PYTHONPATH": str(checkout)}
+    environment = {**os.environ, **variables, "PYTHONPATH": str(checkout / "protos")}
     done = subprocess.run(
         ["bash", "-c", command], cwd=checkout, env=environment, capture_output=True, text=True
     )
@@ -76,7 +77,7 @@ def start(command: str, checkout: Path) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             command.split(),
             cwd=checkout,
-            env={**os.environ, "PYTHONPATH": str(checkout)},
+            env={**os.environ, "PYTHONPATH": str(checkout / "protos")},
             stdout=output,
             stderr=output,
         )
@@ -99,7 +100,7 @@ def test_the_commands_run_in_the_order_of_the_readme(
         if command in SERVING:
             services[command] = start(command, checkout)
         elif command not in ELSEWHERE:
-            run(command, checkout, SMALL_DEMO if command == "make demo" else "")
+            run(command, checkout, SMALL_DEMO if command == "make demo" else {})
     assert (checkout / "runs/generated/matches.html").is_file()
     (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     found = subprocess.run(

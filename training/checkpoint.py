@@ -10,20 +10,19 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import PretrainedConfig
 
-from training.calibration import Calibration
-from training.config import TrainConfig, config_from_yaml, config_to_yaml
-from training.model import build_model
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.tokens import TextTokenizer
-from training.text_encoder import architecture_from_json, architecture_to_json
-from training.towers import FusedEncoder
-from training.whole_file import write_whole, written_whole
+from twinshelf.training.config import TrainConfig, config_from_yaml, config_to_yaml
+from twinshelf.training.files import atomic_write, write_atomically
+from twinshelf.training.model.encoder import FusedEncoder, build_encoder
+from twinshelf.training.model.text_backbone import architecture_from_json, architecture_to_json
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.tokens import TextTokenizer
+from twinshelf.training.retrieval.calibration import Calibration
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.yaml"
 PREPROCESSING = "preprocessing.json"
 TOKENIZER = "tokenizer.json"
-ARCHITECTURE = "text_encoder.json"
+ARCHITECTURE = "text_backbone.json"
 CALIBRATION = "calibration.json"
 
 
@@ -56,13 +55,13 @@ def save_inputs(
     Args:
         folder: Folder of the run; made when missing.
         config: The resolved configuration.
-        tokenizer: The text encoder's own, or the one learnt for it.
-        architecture: The text encoder's.
+        tokenizer: The text backbone's own, or the one learnt for it.
+        architecture: The text backbone's.
     """
-    write_whole(folder / CONFIG, config_to_yaml(config))
-    write_whole(folder / PREPROCESSING, config.preprocessing.to_json() + "\n")
-    write_whole(folder / ARCHITECTURE, architecture_to_json(architecture))
-    write_whole(folder / TOKENIZER, tokenizer.to_str(pretty=True))
+    write_atomically(folder / CONFIG, config_to_yaml(config))
+    write_atomically(folder / PREPROCESSING, config.preprocessing.to_json() + "\n")
+    write_atomically(folder / ARCHITECTURE, architecture_to_json(architecture))
+    write_atomically(folder / TOKENIZER, tokenizer.to_str(pretty=True))
 
 
 def load_inputs(folder: Path) -> tuple[Tokenizer, PretrainedConfig]:
@@ -93,18 +92,18 @@ def save_encoder(
         folder: Folder of the run; made when missing.
         model: Both towers and their fusion.
         config: What it was trained with; its preprocessing is saved by itself as well.
-        tokenizer: The text encoder's.
-        architecture: The text encoder's.
+        tokenizer: The text tower's.
+        architecture: The text backbone's.
         calibration: Scores to probabilities; None removes an older one, which no longer holds.
     """
     save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    with written_whole(folder / WEIGHTS) as partial:
+    with atomic_write(folder / WEIGHTS) as partial:
         save_file(weights, partial)
     if calibration is None:
         (folder / CALIBRATION).unlink(missing_ok=True)
     else:
-        write_whole(folder / CALIBRATION, calibration.to_json())
+        write_atomically(folder / CALIBRATION, calibration.to_json())
 
 
 def load_encoder(folder: Path) -> TrainedEncoder:
@@ -120,7 +119,7 @@ def load_encoder(folder: Path) -> TrainedEncoder:
             raise FileNotFoundError(f"no {name} in {folder}: has training finished there?")
     config = config_from_yaml((folder / CONFIG).read_text())
     settings = PreprocessingSettings.from_json((folder / PREPROCESSING).read_text())
-    model = build_model(
+    model = build_encoder(
         config.model,
         image_size_px=settings.image_size_px,
         architecture=architecture_from_json((folder / ARCHITECTURE).read_text()),
@@ -137,7 +136,7 @@ def load_encoder(folder: Path) -> TrainedEncoder:
         tokenizer=TextTokenizer(folder / TOKENIZER, settings),
         config=config,
         tokenizer_path=folder / TOKENIZER,
-        calibration=Calibration.from_json(calibration.read_text())
-        if calibration.exists()
-        else None,
+        calibration=(
+            Calibration.from_json(calibration.read_text()) if calibration.exists() else None
+        ),
     )

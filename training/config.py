@@ -5,23 +5,20 @@ The parts have no slots: jsonargparse reads the defaults of nested dataclasses t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 
-from training.augmentation import AugmentationConfig
-from training.finishing import FinishingConfig
-from training.loop import LoopConfig
-from training.losses import LossConfig
-from training.model import ModelConfig
-from training.optimization import OptimizerConfig
-from training.preprocessing.settings import PreprocessingSettings
-from training.samplers import SamplerConfig
-from training.training_data import DataConfig
+from twinshelf.training.command_line import refuse
+from twinshelf.training.data.data_config import AugmentationConfig, DataConfig, SamplerConfig
+from twinshelf.training.loop.loop_config import FinishingConfig, LoopConfig, OptimizerConfig
+from twinshelf.training.losses.loss_config import LossConfig
+from twinshelf.training.model.model_config import ModelConfig
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 PRESETS = Path(__file__).parent / "configs"
 RECIPES = PRESETS / "recipes"
@@ -36,7 +33,7 @@ class TrainConfig:
         resume: Whether to go on from the run's last epoch instead of starting anew.
         seed: Seed of every random choice.
         data: Prepared data and how it is fed.
-        model: Encoders, heads and embedding.
+        model: Backbones, heads and embedding.
         preprocessing: How photos and texts become tensors; published with the model.
         sampler: Shape of a training batch.
         augmentation: How training rows are varied.
@@ -68,18 +65,19 @@ class TrainConfig:
             raise ValueError("output must name a folder")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, got {self.seed}")
-        if self.finishing.image_head_shrinkage is not None and self.model.head.hidden_dim:
-            raise ValueError(
-                "finishing.image_head_shrinkage needs model.head.hidden_dim 0, "
-                f"got {self.model.head.hidden_dim}"
-            )
 
 
 def build_parser() -> ArgumentParser:
-    """Returns the command line of training: `--config NAME_OR_FILE` and one option per value."""
+    """Returns the command line of training: `--config NAME_OR_FILE` and one option per value.
+
+    It raises `ArgumentError`.
+    """
     parser = ArgumentParser(
-        prog="python -m training.train",
-        description="Train the two towers on prepared data (see training.prepare).",
+        prog="python -m twinshelf.training.train",
+        usage="%(prog)s [options]",
+        description="Train the two towers on prepared data (see training.catalogues.prepare).",
+        allow_abbrev=False,
+        exit_on_error=False,
     )
     parser.add_argument(
         "--config",
@@ -111,16 +109,16 @@ def read_config(arguments: Sequence[str]) -> TrainConfig:
             message, on standard error, names it.
     """
     parser = build_parser()
-    namespace = parser.parse_args(_with_preset_paths(arguments))
     try:
-        return _instantiated(parser, namespace)
-    except ValueError as error:
-        parser.error(str(error))
+        return _instantiated(parser, parser.parse_args(_with_preset_paths(arguments)))
+    except (ArgumentError, ValueError) as error:
+        refuse(error)
 
 
 def config_to_yaml(config: TrainConfig) -> str:
     """Returns the whole configuration as YAML that `--config` reads."""
-    return yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)
+    plain = json.loads(json.dumps(asdict(config)))  # YAML has no tuples
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def config_from_yaml(text: str) -> TrainConfig:
@@ -130,7 +128,6 @@ def config_from_yaml(text: str) -> TrainConfig:
         ValueError: If a key is unknown or a value is of the wrong type or out of range.
     """
     parser = build_parser()
-    parser.exit_on_error = False
     try:
         return _instantiated(parser, parser.parse_string(text))
     except ArgumentError as error:
@@ -138,19 +135,9 @@ def config_from_yaml(text: str) -> TrainConfig:
 
 
 def _instantiated(parser: ArgumentParser, namespace: Namespace) -> TrainConfig:
-    values = parser.instantiate_classes(namespace).as_dict()
+    values = parser.instantiate(namespace).as_dict()
     values.pop("config", None)
     return TrainConfig(**values)
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
 
 
 def _with_preset_paths(arguments: Sequence[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Trains the encoder on prepared data, and saves it.
 
-Run: python -m training.train --config demo --data.folder .cache/data/generated --output runs/demo
+Run: python -m twinshelf.training.train --config demo --data.folder FOLDER --output runs/demo
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from twinshelf.training.config import read_config
 
-from training.config import read_config
-from training.run import TrainingSummary, train
+if TYPE_CHECKING:
+    from twinshelf.training.runs.training_run import TrainingSummary
 
 STOPPED = 143  # 128 + SIGTERM, as a shell reports it
 
@@ -28,6 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         standard error.
     """
     config = read_config(sys.argv[1:] if arguments is None else arguments)
+    # Here, since it takes seconds: a wrong value is told of at once.
+    from lightning.pytorch.utilities import rank_zero_only
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    from twinshelf.training.runs.training_run import train
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # Lightning tells of its plans, devices and products; the folder of a run is never empty.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -37,18 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         summary = train(config)
     except SIGTERMException:  # a SystemExit, which would end the process with status 0
-        sys.stderr.write("training was stopped by SIGTERM; --resume=true goes on from there\n")
+        sys.stderr.write("training was stopped by SIGTERM; --resume goes on from there\n")
         return STOPPED
     except (ValueError, OSError) as error:
         sys.stderr.write(f"training failed: {error}\n")
         return 1
-    report(summary, config.output)
+    rank_zero_only(report)(summary, config.output)
     return 0
 
 
-@rank_zero_only
 def report(summary: TrainingSummary, folder: str) -> None:
-    """Prints what a run came to, on one process of a distributed run."""
+    """Prints what a run came to."""
     for pattern, recall in summary.recall_at_1.items():
         sys.stdout.write(f"validation recall@1 by {pattern}: {recall:.3f}\n")
     sys.stdout.write(

@@ -1,1 +1,1 @@
-"""The demonstration: the whole path, run as its user would type it."""
+"""The demonstration's last part: a gallery is stored, held-out offers are matched and shown."""

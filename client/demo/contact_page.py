@@ -6,9 +6,9 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
-from client.demo.held_out import MATCH_COUNT, MatchedOffer
-from client.demo.report import offer_name
-from client.demo.thumbnails import data_uri, load_thumbnail
+from twinshelf.client.demo.held_out import MATCH_COUNT, MatchedOffer, photo_path
+from twinshelf.client.demo.report import offer_name
+from twinshelf.client.demo.thumbnails import data_uri, load_thumbnail
 
 THUMBNAIL_PX = 200
 
@@ -90,7 +90,7 @@ def _row(matched: MatchedOffer) -> str:
     state = "right" if matched.found else "missed"
     figures = "".join(_match(matched, rank) for rank in range(len(matched.matches)))
     return (
-        f'<article><figure class="offer">{_picture(matched.offer.image_path, name)}'
+        f'<article><figure class="offer">{_picture(photo_path(matched.offer), name)}'
         f'<figcaption><div class="label">OFFER</div><p>{html.escape(name)}</p></figcaption>'
         f'</figure><div class="arrow {state}" aria-hidden="true">→</div>{figures}</article>'
     )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from client.demo.held_out import MATCH_COUNT, MatchedOffer
-from client.demo.report import offer_name
-from client.demo.thumbnails import load_thumbnail
+from twinshelf.client.demo.held_out import MATCH_COUNT, MatchedOffer, photo_path
+from twinshelf.client.demo.report import offer_name
+from twinshelf.client.demo.thumbnails import load_thumbnail
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colour = tuple[int, int, int]
@@ -58,7 +58,8 @@ def write_sheet(path: Path, matched: Sequence[MatchedOffer], *, title: str, subt
 def _draw_row(sheet: Image.Image, matched: MatchedOffer, *, top_px: int) -> None:
     pen = ImageDraw.Draw(sheet)
     left_px = MARGIN_PX
-    _draw_card(sheet, (left_px, top_px), matched.offer.image_path, fill=OFFER_CARD, edge=OFFER_CARD)
+    photo = photo_path(matched.offer)
+    _draw_card(sheet, (left_px, top_px), photo, fill=OFFER_CARD, edge=OFFER_CARD)
     text_top_px = top_px + PHOTO_PX + PAD_PX + 10
     pen.text((left_px + PAD_PX, text_top_px), "OFFER", FAINT, _font(13, bold=True))
     _draw_title(pen, offer_name(matched), (left_px + PAD_PX, text_top_px + LINE_PX))

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from client.demo.steps import DemoError
-from client.product_file import ProductFile, ProductRow
-from client.records import Match, MatchOptions, Offer
-from client.sync_client import TwinshelfClient
+from twinshelf.client.file_products import offer_of
+from twinshelf.client.files.photos import PhotoError
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import PREPARED_OPTIONS, ProductFiles
+from twinshelf.client.records import Match, MatchOptions, Offer
+from twinshelf.client.sync_client import Client
 
 MATCH_COUNT = 5
 PATTERNS = ("image", "text", "both")
+
+
+class DemoError(Exception):
+    """The demonstration cannot go on; the message says why, for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +70,10 @@ def read_held_out(prepared: Path, *, query_count: int, seed: int) -> HeldOut:
     Raises:
         DemoError: If no offer can be matched.
     """
-    gallery = {
-        row.product.product_id: row
-        for row in ProductFile(prepared / "gallery.parquet").rows(with_photos=False)
-        if row.product is not None
-    }
+    gallery = {row.product_id: row for row in _rows(prepared / "gallery.parquet")}
     groups = {row.group for row in gallery.values()}
     offers = [
-        row
-        for row in ProductFile(prepared / "queries.parquet").rows(with_photos=False)
-        if row.product is not None and row.group and row.group in groups
+        row for row in _rows(prepared / "queries.parquet") if row.group and row.group in groups
     ]
     if not offers:
         raise DemoError(
@@ -84,9 +84,7 @@ def read_held_out(prepared: Path, *, query_count: int, seed: int) -> HeldOut:
     return HeldOut(offers=tuple(sample), gallery=gallery, offer_count=len(offers))
 
 
-def match_held_out(
-    client: TwinshelfClient, held_out: HeldOut, pattern: str
-) -> tuple[MatchedOffer, ...]:
+def match_held_out(client: Client, held_out: HeldOut, pattern: str) -> tuple[MatchedOffer, ...]:
     """Matches the offers that have what a pattern needs.
 
     Args:
@@ -113,7 +111,7 @@ def match_held_out(
         matched[answer.offer_index] = MatchedOffer(
             offer=row,
             matches=matches,
-            photos=tuple(product.image_path for product in products),
+            photos=tuple(photo_path(product) for product in products),
             is_right=tuple(product.group == row.group for product in products),
         )
     return tuple(matched[index] for index in sorted(matched))
@@ -123,30 +121,24 @@ def make_offer(row: ProductRow, pattern: str) -> Offer:
     """Makes an offer of a row, hiding what the pattern does not have.
 
     Args:
-        row: Has a product; its photo is read now.
+        row: Its photo is read now.
         pattern: "image", "text" or "both".
 
     Raises:
         DemoError: If the photo cannot be read.
     """
-    product = row.product
-    assert product is not None
-    image = b""
-    if pattern != "text" and row.image_path is not None:
-        try:
-            image = row.image_path.read_bytes()
-        except OSError as error:
-            raise DemoError(f"a held-out photo cannot be read: {error}") from error
+    try:
+        offer = offer_of(row)
+    except PhotoError as error:
+        raise DemoError(f"a held-out photo cannot be read: {error}") from error
     if pattern == "image":
-        return Offer(image=image)
-    return Offer(
-        image=image,
-        title=product.title,
-        description=product.description,
-        category=product.category,
-        brand=product.brand,
-        attributes=product.attributes,
-    )
+        return Offer(image=offer.image)
+    return replace(offer, image=b"") if pattern == "text" else offer
+
+
+def photo_path(row: ProductRow) -> Path | None:
+    """Returns the file of a row's main photo; None when it has none."""
+    return row.main_photo.path if row.main_photo is not None else None
 
 
 def recall_at_1(matched: Sequence[MatchedOffer]) -> float:
@@ -157,8 +149,11 @@ def recall_at_1(matched: Sequence[MatchedOffer]) -> float:
 
 
 def _has(row: ProductRow, pattern: str) -> bool:
-    product = row.product
-    assert product is not None
-    has_text = bool(product.title or product.description)
-    has_photo = row.image_path is not None
+    has_text = bool(row.title or row.description)
+    has_photo = row.main_photo is not None
     return {"image": has_photo, "text": has_text}.get(pattern, has_photo and has_text)
+
+
+def _rows(table: Path) -> Iterator[ProductRow]:
+    rows = ProductFiles([table], PREPARED_OPTIONS).rows()
+    return (row for row in rows if isinstance(row, ProductRow))

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from client.demo.held_out import MatchedOffer, recall_at_1
-from client.output import probability_style
+from twinshelf.client.demo.held_out import MatchedOffer, photo_path, recall_at_1
+from twinshelf.client.output import probability_style
 
 NAMES = {"image": "photo only", "text": "text only", "both": "photo and text"}
 METRICS_SHOWN = ("R@1", "R@5", "R@10", "P@1", "F1@1", "NDCG@10", "MAP", "Acc@10")
@@ -99,11 +99,9 @@ def sheet_title(name: str, matched: Mapping[str, Sequence[MatchedOffer]]) -> tup
 
 def offer_name(matched: MatchedOffer) -> str:
     """Returns what a person would call an offer: its title, else its photo's name."""
-    product = matched.offer.product
-    assert product is not None
-    if product.title:
-        return product.title
-    return matched.offer.image_path.name if matched.offer.image_path else product.product_id
+    offer = matched.offer
+    photo = photo_path(offer)
+    return offer.title or (photo.name if photo is not None else offer.product_id)
 
 
 def _titled(title: str, table: Table) -> RenderableType:

@@ -1,9 +1,9 @@
 """Triton model `text_preprocess`: texts as UTF-8 bytes in, token ids and mask out.
 
 `export` copies this file into a version folder, next to the preprocessing that the version was
-trained with, its settings and its tokenizer. A bad text fails its own request and no other; of a
-request of several texts every bad row is named. `AFTER` is not read: an ensemble sets it so that
-this step waits for another.
+trained with, its settings and its tokenizer. A text that is not UTF-8, or of which no known token
+is left, fails its own request and no other; of a request of several texts every bad row is named.
+`AFTER` is not read: an ensemble sets it so that this step waits for another.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 from preprocessing.settings import PreprocessingSettings
-from preprocessing.tokens import TextTokenizer
+from preprocessing.tokens import TextTokenizer, Tokens
 
 VERSION_FOLDER = Path(__file__).resolve().parent
 MAX_NAMED_ROWS = 10
@@ -41,9 +41,10 @@ class TritonPythonModel:
         rows = pb_utils.get_input_tensor_by_name(request, "TEXT").as_numpy().reshape(-1)
         texts, reasons = _decode_rows(rows)
         if reasons:
-            refusal = pb_utils.TritonError(_name_rows(reasons), pb_utils.TritonError.INVALID_ARG)
-            return pb_utils.InferenceResponse(error=refusal)
+            return _refuse(reasons)
         tokens = self._tokenizer.encode(texts)
+        if reasons := _unreadable_rows(texts, tokens):
+            return _refuse(reasons)
         return pb_utils.InferenceResponse(
             [
                 pb_utils.Tensor("INPUT_IDS", tokens.input_ids),
@@ -62,6 +63,20 @@ def _decode_rows(rows: Iterable[bytes]) -> tuple[list[str], dict[int, str]]:
         except UnicodeDecodeError as error:
             reasons[number] = f"TEXT must be UTF-8, got {error.reason}"
     return texts, reasons
+
+
+def _unreadable_rows(texts: list[str], tokens: Tokens) -> dict[int, str]:
+    """Names the rows of which nothing is left: the tower would take all of them for one text."""
+    return {
+        number: f"TEXT must hold words that the encoder knows, got {text[:40]!r}"
+        for number, (text, has_text) in enumerate(zip(texts, tokens.has_text, strict=True))
+        if text and not has_text
+    }
+
+
+def _refuse(reasons: dict[int, str]) -> Any:
+    refusal = pb_utils.TritonError(_name_rows(reasons), pb_utils.TritonError.INVALID_ARG)
+    return pb_utils.InferenceResponse(error=refusal)
 
 
 def _name_rows(reasons: dict[int, str]) -> str:

@@ -1,1 +1,1 @@
-"""Protocol buffers of Twinshelf."""
+"""Twinshelf finds the same product. The folders beside are links to those at the top."""

@@ -7,13 +7,13 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 
-from server.access.audit import AuditEntry, AuditLog
-from server.access.caller import Caller, caller
-from server.access.key_ring import KeyRing
-from server.access.rate_limit import RateLimit
-from server.access.scopes import Scope, needed_scope
-from server.errors import PermissionDeniedError, TwinshelfError, UnauthenticatedError
-from server.telemetry.request_context import begin_request, key_id
+from twinshelf.server.access.audit import AuditEntry, AuditLog
+from twinshelf.server.access.caller import Caller, caller
+from twinshelf.server.access.key_ring import KeyRing
+from twinshelf.server.access.rate_limit import RateLimit
+from twinshelf.server.access.scopes import Scope, needed_scope
+from twinshelf.server.errors import PermissionDeniedError, TwinshelfError, UnauthenticatedError
+from twinshelf.server.telemetry.request_context import begin_request, key_id
 
 _AUTHORIZATION: Final = "authorization"
 _SCHEME: Final = "bearer "

@@ -13,9 +13,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
-from server.access.caller import caller
-from server.access.setup_error import AccessSetupError
-from server.telemetry.request_context import request_id
+from twinshelf.server.access.caller import caller
+from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.telemetry.request_context import request_id
 
 FILE_LIMIT_BYTES: Final = 64 * 1024 * 1024
 OLD_FILE_COUNT: Final = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from server.access.scopes import Scope
+from twinshelf.server.access.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from typing import Final
 
-from server.access.setup_error import AccessSetupError
+from twinshelf.server.access.setup_error import AccessSetupError
 
 _LOCAL_SCHEMES: Final = ("unix:", "unix-abstract:")
 _NET_SCHEMES: Final = ("ipv4:", "ipv6:", "dns:")

@@ -12,9 +12,9 @@ from typing import Final
 
 from google.protobuf import json_format
 
-from protos.twinshelf.v1 import access_pb2
-from server.access.scopes import Scope
-from server.access.setup_error import AccessSetupError
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.v1 import access_pb2
 
 _KEY_ID: Final = re.compile(r"[a-z0-9]{4,32}")
 _HASH_BYTES: Final = 32

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from server.access.key_file import ApiKey, read_key_file
-from server.access.setup_error import AccessSetupError
-from server.errors import UnauthenticatedError
+from twinshelf.server.access.key_file import ApiKey, read_key_file
+from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.errors import UnauthenticatedError
 
 logger = logging.getLogger(__name__)
 

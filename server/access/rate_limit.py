@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
-from server.access.key_file import ApiKey
-from server.errors import RateLimitedError
+from twinshelf.server.access.key_file import ApiKey
+from twinshelf.server.errors import RateLimitedError
 
 
 class RateLimit:

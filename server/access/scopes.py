@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.v1 import access_pb2
 
 
 class Scope(IntEnum):
@@ -23,6 +23,7 @@ METHOD_SCOPES: Final[dict[str, Scope]] = {
     "/twinshelf.v1.CatalogService/GetProduct": Scope.READ,
     "/twinshelf.v1.CatalogService/ListProducts": Scope.READ,
     "/twinshelf.v1.CatalogService/GetCatalogStats": Scope.READ,
+    "/twinshelf.v1.CatalogService/Snapshot": Scope.ADMIN,
     "/twinshelf.v1.CatalogService/UpsertProducts": Scope.WRITE,
     "/twinshelf.v1.CatalogService/DeleteProducts": Scope.WRITE,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Scope.ADMIN,

@@ -10,7 +10,7 @@ from typing import Final
 
 import grpc
 
-from server.access.setup_error import AccessSetupError
+from twinshelf.server.access.setup_error import AccessSetupError
 
 logger = logging.getLogger(__name__)
 

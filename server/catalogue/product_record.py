@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from server.encoders.modalities import Pattern
+from twinshelf.server.encoders.modalities import Pattern
+
+VERSION_BITS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +44,8 @@ class ProductRecord:
     def size_bytes(self) -> int:
         """Bytes of UTF-8 that its texts take."""
         texts = (self.product_id, self.title, self.description, self.category, self.brand)
-        pairs = (text for pair in self.attributes.items() for text in pair)
-        return sum(len(text.encode()) for text in (*texts, self.seller, self.image_uri, *pairs))
+        pairs = chain.from_iterable(self.attributes.items())
+        return len("".join((*texts, self.seller, self.image_uri, *pairs)).encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,7 @@ class Stored:
     Attributes:
         product_number: Internal number of the product; never used again for another.
         vector_version: Counts the vectors that the product has had.
+        checksum: CRC-32 of the vector.
         replaced: Whether a product of this id stood there before.
         vector_changed: Whether the index must learn a new vector.
         old: Digest and pattern before, or None.
@@ -104,6 +108,7 @@ class Stored:
 
     product_number: int
     vector_version: int
+    checksum: int
     replaced: bool
     vector_changed: bool
     old: tuple[str, Pattern] | None
@@ -123,17 +128,52 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VectorBlock:
-    """Vectors of N products.
+class VectorTable:
+    """Vectors of N products and what tells them apart.
 
     Attributes:
         product_numbers: (N,) internal numbers.
-        product_ids: N identifiers; empty when they were not asked for.
         vector_versions: (N,) versions.
+        checksums: (N,) CRC-32 of the vectors.
         vectors: (N, D) stored vectors.
     """
 
     product_numbers: npt.NDArray[np.int64]
-    product_ids: tuple[str, ...]
     vector_versions: npt.NDArray[np.int64]
+    checksums: npt.NDArray[np.int64]
     vectors: npt.NDArray[np.float16]
+
+    def __post_init__(self) -> None:
+        """Checks the shapes."""
+        count = len(self.vectors)
+        for column in (self.product_numbers, self.vector_versions, self.checksums):
+            if column.shape != (count,):
+                raise ValueError(f"columns must be ({count},), got {column.shape}")
+
+    def __len__(self) -> int:
+        """Counts the vectors."""
+        return len(self.vectors)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> VectorTable:
+        """Returns the chosen rows (M,)."""
+        return VectorTable(
+            product_numbers=self.product_numbers[rows],
+            vector_versions=self.vector_versions[rows],
+            checksums=self.checksums[rows],
+            vectors=self.vectors[rows],
+        )
+
+    @property
+    def keys(self) -> npt.NDArray[np.int64]:
+        """Keys (N,) that tell product and version."""
+        return vector_keys(self.product_numbers, self.vector_versions)
+
+
+def vector_keys(
+    product_numbers: npt.NDArray[np.int64], vector_versions: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Joins product numbers and vector versions (N,) into one key for each version of a vector.
+
+    A key tells the product, so that no table of keys is needed.
+    """
+    return product_numbers << VERSION_BITS | vector_versions % (1 << VERSION_BITS)

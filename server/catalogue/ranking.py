@@ -1,20 +1,23 @@
-"""From scores to a ranked answer: calibrated, filtered, sorted and cut."""
+"""From scores to a ranked answer: sorted, judged, filtered and cut."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
-from server.catalogue.product_record import StoredProduct
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding, Scores
-from server.encoders.modalities import Pattern, Weights
+from twinshelf.server.catalogue.product_record import StoredProduct
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding, Scores
+from twinshelf.server.encoders.modalities import Pattern, Weights
 
-CANDIDATES_PER_MATCH = 4
 LEAST_CANDIDATES = 64
+# Of every eight matches one more candidate, for what the index ranks a little off.
+MATCHES_PER_SPARE = 8
 # A client takes messages of 4 MiB unless it is told otherwise; long texts must not break an answer.
 PAGE_LIMIT_BYTES = 2 * 1024 * 1024
 
@@ -27,7 +30,9 @@ class Query:
         embedding: That of the offer.
         weights: How much each modality counts; sum to one, zero for a missing one.
         match_count: Most hits to return.
-        min_probability: Least calibrated probability of a hit, 0 to 1.
+        min_probability: Least probability of a hit, 0 to 1.
+        match_prior: Share of such offers that have a match in the catalogue, above 0 to 1.
+        target_precision: Share of the matches that are to be right, above 0 and below 1.
         contract: That of the encoder that embedded the offer.
         skip_count: Best hits that are left out, as earlier pages had them.
         page_limit_bytes: Texts that a page of hits may hold; one hit always fits.
@@ -37,14 +42,18 @@ class Query:
     weights: Weights
     match_count: int
     min_probability: float
+    match_prior: float
+    target_precision: float
     contract: EncoderContract
     skip_count: int = 0
     page_limit_bytes: int = PAGE_LIMIT_BYTES
 
     @property
     def candidate_count(self) -> int:
-        """Products of each pattern that are rescored before the best are kept."""
-        return max(CANDIDATES_PER_MATCH * self.match_count, LEAST_CANDIDATES)
+        """Products of each part of the index that are scored before the best are kept."""
+        spare_count = self.match_count // MATCHES_PER_SPARE
+        list_length = self.contract.match_probability.list_length
+        return max(self.match_count + spare_count, LEAST_CANDIDATES, list_length)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +61,37 @@ class Ranked:
     """One candidate that made it into the answer.
 
     Attributes:
-        position: Its place among the candidates.
+        product_number: Internal number of the product.
+        product_pattern: Modalities that the product has.
         score: Weighted mean of the cosines of the shared modalities, -1 to 1.
-        probability: Calibrated probability, 0 to 1.
+        probability: Probability that it is the same item, 0 to 1.
+        is_match: Whether it is, at the precision asked for.
         pattern: The modalities that made the score.
         image_score: Cosine of the photos, or None.
         text_score: Cosine of the texts, or None.
     """
 
-    position: int
+    product_number: int
+    product_pattern: Pattern
     score: float
     probability: float
+    is_match: bool
     pattern: Pattern
     image_score: float | None
     text_score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The ranked candidates of an offer.
+
+    Attributes:
+        best: Best first.
+        no_match_probability: Probability that the catalogue holds no match, 0 to 1.
+    """
+
+    best: tuple[Ranked, ...]
+    no_match_probability: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,47 +109,105 @@ class HitPage:
     Attributes:
         hits: Best first.
         next_skip_count: The `skip_count` of the page that follows; None when this is the last.
+        no_match_probability: Probability that the catalogue holds no match, 0 to 1.
         rescore_s: Time that reading and exact scoring of the candidates took, seconds.
     """
 
     hits: tuple[Hit, ...]
     next_skip_count: int | None
+    no_match_probability: float
     rescore_s: float
 
 
-def rank(scores: Scores, product_ids: Sequence[str], query: Query) -> list[Ranked]:
-    """Ranks N scored candidates: best first, equal scores by product_id.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """N products of the same modalities, some of which an offer shares.
+
+    Attributes:
+        product_numbers: (N,) internal numbers.
+        scores: How alike they are to the offer.
+        pattern: Modalities that the products have.
+    """
+
+    product_numbers: npt.NDArray[np.int64]
+    scores: Scores
+    pattern: Pattern
+
+
+def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
+    """Ranks candidates: best first, of equal scores the product that was stored first.
 
     Args:
-        scores: Those of the candidates.
-        product_ids: N identifiers.
+        candidates: Those of each pattern and part of the index; of a product that comes twice, as
+            it was being replaced, the better one is kept.
         query: What was looked for.
+
+    Returns:
+        The `match_count` best, without the `skip_count` first of them.
     """
-    patterns = _patterns(scores) & int(query.weights.pattern)  # (N,)
-    probabilities = np.zeros(len(patterns))
-    for pattern, curve in query.contract.calibration.items():
-        there = patterns == pattern
-        probabilities[there] = np.interp(scores.total[there], curve.scores, curve.probabilities)
-    kept = np.flatnonzero((patterns != Pattern.NONE) & (probabilities >= query.min_probability))
-    best = sorted(kept.tolist(), key=lambda i: (-scores.total[i], product_ids[i]))
-    return [
-        Ranked(
-            position=i,
-            score=float(scores.total[i]),
-            probability=float(probabilities[i]),
-            pattern=Pattern(int(patterns[i])),
-            image_score=_number(scores.image[i]),
-            text_score=_number(scores.text[i]),
+    if not candidates:
+        return Ranking(best=(), no_match_probability=1.0)
+    totals = np.concatenate([each.scores.total for each in candidates])
+    numbers = np.concatenate([each.product_numbers for each in candidates])
+    order = _best_first(totals, numbers)
+    judged = query.contract.match_probability.judge(
+        totals[order].astype(np.float64),
+        _image_weights(candidates, query, order),
+        match_prior=query.match_prior,
+        target_precision=query.target_precision,
+    )
+    likely = np.flatnonzero(judged.probabilities >= query.min_probability)
+    chosen = likely[query.skip_count : query.match_count]
+    starts = [0, *accumulate(len(each.product_numbers) for each in candidates)]
+    shared = [Pattern(each.pattern & query.weights.pattern) for each in candidates]
+    best = []
+    # As lists: numbers of Python are taken from numpy all at once, not one by one.
+    for place, score, probability, is_match in zip(
+        order[chosen].tolist(),
+        totals[order[chosen]].tolist(),
+        judged.probabilities[chosen].tolist(),
+        judged.is_match[chosen].tolist(),
+        strict=True,
+    ):
+        owner_number = bisect_right(starts, place) - 1
+        owner, row = candidates[owner_number], place - starts[owner_number]
+        image, text = owner.scores.image, owner.scores.text
+        best.append(
+            Ranked(
+                product_number=owner.product_numbers.item(row),
+                product_pattern=owner.pattern,
+                score=_bounded(score),
+                probability=probability,
+                is_match=is_match,
+                pattern=shared[owner_number],
+                image_score=None if image is None else _bounded(image.item(row)),
+                text_score=None if text is None else _bounded(text.item(row)),
+            )
         )
-        for i in best[: query.match_count]
-    ]
+    return Ranking(best=tuple(best), no_match_probability=judged.no_match_probability)
 
 
-def _patterns(scores: Scores) -> npt.NDArray[np.int64]:
-    """The modalities (N,) that the offer and each candidate share."""
-    image, text = ~np.isnan(scores.image), ~np.isnan(scores.text)
-    return image * int(Pattern.IMAGE) + text * int(Pattern.TEXT)
+def _best_first(
+    totals: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Returns the places of N candidates, each product once, where its score is the best."""
+    order = np.lexsort((numbers, -totals))
+    if len(set(numbers.tolist())) == len(numbers):
+        return order
+    _, firsts = np.unique(numbers[order], return_index=True)
+    return order[np.sort(firsts)]
 
 
-def _number(value: np.float32) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _image_weights(
+    candidates: Sequence[Candidates], query: Query, order: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Returns the weight of the photo in each score, in order; one for all where all are equal."""
+    shares = [query.weights.restricted_to(each.pattern).image for each in candidates]
+    if len(set(shares)) == 1:
+        return np.array(shares[:1])
+    return np.repeat(shares, [len(each.product_numbers) for each in candidates])[order]
+
+
+def _bounded(cosine: float) -> float:
+    """A cosine without what fp16 adds to it beyond 1."""
+    return min(1.0, max(-1.0, cosine))

@@ -1,19 +1,31 @@
-"""The SQLite file of the catalogue: its tables, its version, and how it is opened."""
+"""The SQLite file of the catalogue: its tables, its version, and how it is opened and migrated."""
 
 from __future__ import annotations
 
+import logging
+import secrets
 import sqlite3
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
-SCHEMA_VERSION = 1
+logger = logging.getLogger(__name__)
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x7477736C  # "twsl": tells our files from those of other programs
 BUSY_TIMEOUT_S = 10.0
+PRODUCT_FIELDS = (
+    "product_id, title, description, category, brand, seller, price, attributes, image_uri, "
+    "update_time_us"
+)
 
 _TABLES = """
+-- catalogue_id: made anew when a backup is restored, so that a snapshot of the index from another
+-- history is not taken for ours.
 CREATE TABLE catalogue_state (
-    change_sequence INTEGER NOT NULL
+    change_sequence INTEGER NOT NULL,
+    catalogue_id TEXT NOT NULL DEFAULT ''
 ) STRICT;
-INSERT INTO catalogue_state VALUES (0);
+INSERT INTO catalogue_state (change_sequence) VALUES (0);
 
 CREATE TABLE encoders (
     encoder_number INTEGER PRIMARY KEY,
@@ -34,7 +46,8 @@ CREATE TABLE products (
     attributes TEXT NOT NULL,
     image_uri TEXT NOT NULL,
     update_time_us INTEGER NOT NULL,
-    change_sequence INTEGER NOT NULL
+    change_sequence INTEGER NOT NULL,
+    checksum INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Apart from the products: scoring reads vectors only, and long texts would stand between them.
@@ -43,9 +56,22 @@ CREATE TABLE product_vectors (
     encoder_number INTEGER NOT NULL REFERENCES encoders,
     pattern INTEGER NOT NULL,
     vector_version INTEGER NOT NULL,
-    vector BLOB NOT NULL
+    vector BLOB NOT NULL,
+    checksum INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX product_vectors_by_encoder ON product_vectors (encoder_number, pattern);
+"""
+# Holds all that a snapshot of the index is compared with, so that no vector is read for it.
+_INDEX = """
+CREATE INDEX product_vectors_by_encoder
+    ON product_vectors (encoder_number, pattern, product_number, vector_version, checksum);
+"""
+_FROM_VERSION_1 = """
+ALTER TABLE catalogue_state ADD COLUMN catalogue_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE products ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE product_vectors ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+DROP INDEX product_vectors_by_encoder;
+UPDATE products SET checksum = product_checksum({fields});
+UPDATE product_vectors SET checksum = vector_checksum(vector);
 """
 
 
@@ -53,8 +79,18 @@ class CatalogueFileError(Exception):
     """The file is not a catalogue that this version can serve; the message says why."""
 
 
+def product_checksum(*values: object) -> int:
+    """Returns the CRC-32 of the fields of a product, in the order of `PRODUCT_FIELDS`."""
+    return zlib.crc32("\0".join(map(str, values)).encode())
+
+
+def vector_checksum(vector: bytes) -> int:
+    """Returns the CRC-32 of a stored vector."""
+    return zlib.crc32(vector)
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Opens the one writing connection; makes the file when there is none.
+    """Opens the one writing connection; makes the file when there is none, migrates an older one.
 
     Raises:
         CatalogueFileError: If the file is another program's, or of a newer schema.
@@ -79,6 +115,20 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def check_whole(connection: sqlite3.Connection) -> str | None:
+    """Runs SQLite's quick check; returns what it found, None when all is well."""
+    try:
+        rows: Sequence[tuple[str]] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if rows == [("ok",)] else rows[0][0]
+
+
+def renew_catalogue_id(connection: sqlite3.Connection) -> None:
+    """Gives the file an identity that no other has."""
+    connection.execute("UPDATE catalogue_state SET catalogue_id = ?", (secrets.token_hex(8),))
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -88,16 +138,27 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise CatalogueFileError(f"{path} cannot be read as a catalogue: {error}") from None
     if tables and application != APPLICATION_ID:
         raise CatalogueFileError(f"{path} is an SQLite file of another program")
-    if tables and version != SCHEMA_VERSION:
+    if tables and not 1 <= version <= SCHEMA_VERSION:
         raise CatalogueFileError(
-            f"{path} has schema version {version}; this server reads version {SCHEMA_VERSION}"
+            f"{path} has schema version {version}; this server reads versions 1 to {SCHEMA_VERSION}"
         )
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL: an acknowledged write survives a power cut. Commits are batched, so it costs little.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    if not tables:
-        connection.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
+    if version < SCHEMA_VERSION:
+        _make_schema(connection, _FROM_VERSION_1 if tables else _TABLES)
+    if tables and version < SCHEMA_VERSION:
+        logger.info("%s was migrated to schema version %d", path, SCHEMA_VERSION)
+
+
+def _make_schema(connection: sqlite3.Connection, statements: str) -> None:
+    """Brings the file to the schema of this version, all at once."""
+    connection.create_function("product_checksum", -1, product_checksum, deterministic=True)
+    connection.create_function("vector_checksum", 1, vector_checksum, deterministic=True)
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {statements.format(fields=PRODUCT_FIELDS)} {_INDEX}"
+        "UPDATE catalogue_state SET catalogue_id = lower(hex(randomblob(8)));"
+        f"PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    )

@@ -1,4 +1,4 @@
-"""Nearest neighbours among the vectors of one modality pattern: a usearch index with tombstones.
+"""Nearest neighbours among the vectors of one modality pattern: segments and a delta.
 
 Products of different patterns stand in different indexes. Within one, all vectors have the same
 length and share the same modalities with a query, so that the inner product ranks exactly as the
@@ -7,132 +7,174 @@ renormalised score does; in one mixed index, products without a photo would sink
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from usearch.index import Index, Matches
 
-VERSION_BITS = 24
+from twinshelf.server.catalogue.graph import IndexSettings, Rows, search_exactly
+from twinshelf.server.catalogue.product_record import VectorTable
+from twinshelf.server.catalogue.segment import ALIVE, Delta, Part, Segment, nearest_living
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndexSettings:
-    """How the graph is built and when it is built anew.
+class Found:
+    """N vectors near a query.
 
     Attributes:
-        connectivity: Links of a node.
-        expansion_add: Candidates that are weighed when a vector is added.
-        expansion_search: Candidates that are weighed in a search.
-        exact_limit: An index of at most so many vectors is searched exhaustively.
-        churn_share: Rebuild when the tombstones are more than this share of the vectors...
-        churn_floor: ...and more than this count.
+        product_numbers: (N,) internal numbers; a product may come twice.
+        vectors: (N, D) stored vectors.
     """
 
-    connectivity: int = 16
-    expansion_add: int = 128
-    expansion_search: int = 128
-    exact_limit: int = 4096
-    churn_share: float = 0.25
-    churn_floor: int = 1024
-
-
-def vector_key(product_number: int, vector_version: int) -> int:
-    """Makes the key of one version of one product's vector.
-
-    A fresh key for each version, for a usearch index in which keys are used again loses recall; and
-    one that tells the product, so that no table beside the index is needed.
-    """
-    return product_number << VERSION_BITS | vector_version % (1 << VERSION_BITS)
+    product_numbers: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float16]
 
 
 class VectorIndex:
-    """Vectors of one length, found by inner product. Safe for any number of threads."""
+    """Vectors of one length, found by inner product. One thread changes it, any number search."""
 
     def __init__(self, dimension: int, settings: IndexSettings) -> None:
         """Makes an empty index."""
-        self._settings = settings
         self._dimension = dimension
-        # Keys are never looked up or removed, so usearch need not keep a table of them.
-        self._index = Index(
-            ndim=dimension,
-            metric="ip",
-            dtype="f16",
-            connectivity=settings.connectivity,
-            expansion_add=settings.expansion_add,
-            expansion_search=settings.expansion_search,
-            enable_key_lookups=False,
-        )
-        self._tombstones: set[int] = set()
-        # Each call of the binding takes the thread slots from 0 up: two at once would share them.
-        self._lock = threading.Lock()
+        self._settings = settings
+        self._delta = Delta(dimension, settings)
+        # One attribute, so that a search never sees a part that has moved twice, or not at all.
+        self._parts: tuple[Part, ...] = (self._delta,)
 
     def __len__(self) -> int:
         """Counts the vectors that a search can return."""
-        return len(self._index) - len(self._tombstones)
+        return sum(part.living_count for part in self._parts)
 
-    def add(self, keys: npt.NDArray[np.int64], vectors: npt.NDArray[np.float16]) -> None:
-        """Adds N vectors under fresh keys.
-
-        Args:
-            keys: (N,) keys, none of which was added before.
-            vectors: (N, D) vectors.
+    def add(self, table: VectorTable) -> None:
+        """Adds vectors that were not added before.
 
         Raises:
-            ValueError: If a vector is not finite, or the shapes disagree.
+            ValueError: If a vector is not finite, or of another length.
         """
-        if vectors.shape != (len(keys), self._dimension):
-            raise ValueError(
-                f"vectors must be ({len(keys)}, {self._dimension}), got {vectors.shape}"
-            )
-        if not np.isfinite(vectors).all():
+        if table.vectors.shape[1:] != (self._dimension,):
+            raise ValueError(f"vectors must be (N, {self._dimension}), got {table.vectors.shape}")
+        if not np.isfinite(table.vectors).all():
             raise ValueError("vectors must be finite")
-        with self._lock:
-            # One thread: adding in parallel leaves vectors that no search returns.
-            self._index.add(keys.astype(np.uint64), vectors, threads=1)
+        self._delta.add(table)
 
-    def retire(self, key: int) -> None:
-        """Hides a vector that was added."""
-        with self._lock:
-            self._tombstones.add(key)
+    def find_missing(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tells of keys (N,) which are not here, neither living nor dead."""
+        missing = np.ones(len(keys), dtype=bool)
+        for part in self._parts:
+            missing &= part.find(keys) < 0
+        return missing
 
-    @property
-    def needs_rebuild(self) -> bool:
-        """Whether tombstones have become too many."""
-        dead = len(self._tombstones)
-        return dead > max(self._settings.churn_floor, self._settings.churn_share * len(self._index))
+    def append(self, segment: Segment) -> None:
+        """Puts a segment before the delta, behind all others."""
+        self._parts = (*self._parts[:-1], segment, self._delta)
 
-    def search(self, query: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
-        """Returns up to `count` product numbers, best first.
+    def retire(self, keys: npt.NDArray[np.int64], change: int) -> None:
+        """Lets the vectors of some keys die with a change; missing and dead ones are passed over.
 
         Args:
-            query: (D,) query vector.
-            count: How many to return at most.
+            keys: (N,) keys, none twice.
+            change: Number of the change; searches that began before it still see them.
         """
-        with self._lock:
-            total, dead = len(self._index), len(self._tombstones)
-            wanted = min(count, total - dead)
-            if wanted == 0:
-                return np.empty(0, dtype=np.int64)
-            # Tombstones may lie thick around the query; looking further down always ends the loop.
-            fetch_count, furthest = min(total, count), min(total, count + dead)
-            while True:
-                keys = self._nearest(query, fetch_count)
-                alive = [key for key in keys if key not in self._tombstones]
-                if len(alive) >= wanted or fetch_count >= furthest:
-                    break
-                fetch_count = min(furthest, 2 * fetch_count)
-        return np.array(alive[:count], dtype=np.int64) >> VERSION_BITS
+        for part in self._parts:
+            rows = part.find(keys)
+            rows = rows[rows >= 0]
+            rows = rows[part.dead_since[rows] == ALIVE]
+            if len(rows):
+                part.dead_since[rows] = change
+                part.dead_count += len(rows)
 
-    def _nearest(self, query: npt.NDArray[np.float32], count: int) -> list[int]:
-        matches = self._index.search(
-            query[np.newaxis],
-            count,
-            threads=1,
-            exact=len(self._index) <= self._settings.exact_limit,
+    def search(self, queries: npt.NDArray[np.float32], count: int, now: int) -> list[list[Found]]:
+        """Returns, for each query, up to `count` vectors of each part near it.
+
+        Args:
+            queries: (N, D) query vectors.
+            count: Most of each part.
+            now: The last change that the search sees.
+        """
+        found: list[list[Found]] = [[] for _ in queries]
+        for part in self._parts:
+            if part.living_count > 0:
+                for each, rows in zip(
+                    found, nearest_living(part, queries, count, now), strict=True
+                ):
+                    if len(rows):
+                        each.append(_take(part, rows))
+        return found
+
+    def search_exactly(self, query: npt.NDArray[np.float32], count: int, now: int) -> list[Found]:
+        """Does for a query (D,) what `search` does, by looking at every vector."""
+        found = []
+        for part in self._parts:
+            if part.living_count > 0:
+                vectors, dead_since = part.vectors, part.dead_since
+                rows = search_exactly(vectors, query, count + part.dead_count)
+                found.append(_take(part, rows[dead_since[rows] > now][:count]))
+        return found
+
+    # Merging: what is marked as the writer's is quick, and called by the thread that changes it.
+
+    @property
+    def needs_merge(self) -> bool:
+        """Whether a graph is missing, or dead or new vectors have become many."""
+        base, *newer = self._parts
+        if any(part.is_graph_wanted for part in self._parts):
+            return True
+        total = sum(len(part.vectors) for part in self._parts)
+        dead = sum(part.dead_count for part in self._parts)
+        settings = self._settings
+        new = sum(len(part.vectors) for part in newer) if isinstance(base, Segment) else total
+        return dead > max(settings.churn_floor, settings.churn_share * total) or new > max(
+            settings.merge_floor, settings.merge_share * (total - new)
         )
-        # A batch of one comes back as this type, and without the padding of larger ones.
-        assert isinstance(matches, Matches)
-        keys: list[int] = matches.keys.astype(np.int64).tolist()
-        return keys
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether all that lives stands in one segment that a snapshot holds."""
+        sealed = self._parts[:-1]
+        is_stored = all(isinstance(part, Segment) and part.is_stored for part in sealed)
+        return is_stored and len(sealed) <= 1 and not len(self._delta.vectors)
+
+    def seal(self) -> tuple[Part, ...]:
+        """Starts a new delta; returns the parts that no longer grow. The writer's."""
+        if len(self._delta.vectors):
+            self._delta = Delta(self._dimension, self._settings)
+            self._parts = (*self._parts, self._delta)
+        return self._parts[:-1]
+
+    def choose_rows(self, sealed: Sequence[Part]) -> list[Rows]:
+        """Chooses the rows of sealed parts that a merged segment takes.
+
+        Those of the first are taken as they stand, so that its graph can be kept, unless too many
+        of them are dead.
+        """
+        chosen = [np.flatnonzero(part.dead_since == ALIVE) for part in sealed]
+        if sealed and isinstance(sealed[0], Segment) and sealed[0].graph is not None:
+            total, living = len(sealed[0].vectors), len(chosen[0])
+            if total - living <= max(self._settings.churn_floor / 2, total / 10):
+                chosen[0] = np.arange(total)
+        return chosen
+
+    def replace(
+        self, sealed: Sequence[Part], chosen: Sequence[Rows], merged: Segment | None
+    ) -> None:
+        """Puts a merged segment in the place of the parts it was made of. The writer's.
+
+        Args:
+            sealed: Those parts, the first of the index.
+            chosen: Rows of each that were taken.
+            merged: The segment; None when nothing was left.
+        """
+        if merged is not None:
+            # What died while the segment was built is dead in it.
+            ends = [part.dead_since[rows] for part, rows in zip(sealed, chosen, strict=True)]
+            merged.dead_since[:] = np.concatenate(ends)
+            merged.dead_count = int(np.count_nonzero(merged.dead_since != ALIVE))
+        head = () if merged is None else (merged,)
+        self._parts = (*head, *self._parts[len(sealed) :])
+
+
+def _take(part: Part, rows: Rows) -> Found:
+    return Found(
+        product_numbers=part.product_numbers.take(rows), vectors=part.vectors.take(rows, axis=0)
+    )

@@ -6,10 +6,11 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from server.errors import ServerStoppingError
+from twinshelf.server.errors import ServerStoppingError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,8 +19,7 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting(Generic[Item]):
     item: Item
-    future: asyncio.Future
-    loop: asyncio.AbstractEventLoop
+    future: Future[Any] = field(default_factory=Future)
 
 
 class WriteQueue(Generic[Item, Result]):
@@ -30,13 +30,15 @@ class WriteQueue(Generic[Item, Result]):
     """
 
     def __init__(
-        self, process: Callable[[Sequence[Item]], Sequence[Result]], batch_limit: int
+        self,
+        process: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        batch_limit: int,
     ) -> None:
         """Starts the thread.
 
         Args:
-            process: Takes a batch and returns one result for each item; when it raises, all items
-                of the batch fail with that error.
+            process: Takes a batch and returns one result for each item, or the error with which
+                it failed; when it raises, all items of the batch fail with that error.
             batch_limit: Most items of a batch.
         """
         self._process = process
@@ -54,13 +56,20 @@ class WriteQueue(Generic[Item, Result]):
         Raises:
             ServerStoppingError: If the queue is closed.
         """
+        result: Result = await asyncio.shield(asyncio.wrap_future(self.put(item)))
+        return result
+
+    def put(self, item: Item) -> Future[Any]:
+        """Takes an item from any thread; the future will have its result.
+
+        Raises:
+            ServerStoppingError: If the queue is closed.
+        """
         if self._closed:
             raise ServerStoppingError("the server is stopping; nothing is written any more")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future = loop.create_future()
-        self._queue.put(_Waiting(item=item, future=future, loop=loop))
-        result: Result = await future
-        return result
+        waiting = _Waiting(item=item)
+        self._queue.put(waiting)
+        return waiting.future
 
     def close(self) -> None:
         """Lets the thread finish what was submitted, and waits for its end. A repeat is safe."""
@@ -85,27 +94,15 @@ class WriteQueue(Generic[Item, Result]):
             self._answer(batch)
 
     def _answer(self, batch: list[_Waiting[Item]]) -> None:
+        # Begun: who waits may leave, but the item can no longer be taken back.
+        for waiting in batch:
+            waiting.future.set_running_or_notify_cancel()
         try:
             results = self._process([waiting.item for waiting in batch])
         except Exception as error:  # handed to the waiters, each of which reports it
-            for waiting in batch:
-                _resolve(waiting, None, error)
-            return
+            results = [error] * len(batch)
         for waiting, result in zip(batch, results, strict=True):
-            _resolve(waiting, result, None)
-
-
-def _resolve(waiting: _Waiting, result: object, error: Exception | None) -> None:
-    def settle() -> None:
-        """Runs on the waiter's own loop; a waiter that has left is passed over."""
-        if waiting.future.done():
-            return
-        if error is None:
-            waiting.future.set_result(result)
-        else:
-            waiting.future.set_exception(error)
-
-    try:
-        waiting.loop.call_soon_threadsafe(settle)
-    except RuntimeError:  # the loop is gone, and with it whoever waited
-        pass
+            if isinstance(result, Exception):
+                waiting.future.set_exception(result)
+            else:
+                waiting.future.set_result(result)

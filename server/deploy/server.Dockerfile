@@ -2,7 +2,7 @@
 #
 #   docker build -f server/deploy/server.Dockerfile -t twinshelf-server .
 #
-# Every option of `python -m server --help` has an environment variable; compose.yaml sets a few.
+# Every option of `python -m twinshelf.server --help` has an environment variable; compose.yaml sets a few.
 FROM python:3.11-slim
 
 WORKDIR /app
@@ -21,7 +21,7 @@ ENV TWINSHELF_ADDRESS=0.0.0.0:50051 \
     TWINSHELF_CATALOGUE=/catalogue
 EXPOSE 50051
 # SIGTERM drains: running requests are answered before the process ends.
-CMD ["python", "-m", "server"]
+CMD ["python", "-m", "twinshelf.server"]
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=3 CMD ["python", "-c", "\
 import grpc; from grpc_health.v1 import health_pb2 as h, health_pb2_grpc as s; \
 c = grpc.insecure_channel('127.0.0.1:50051'); \

@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
-
-from server.encoders.modalities import Pattern, Weights
-from server.errors import EncoderContractError
+from twinshelf.server.encoders.match_probability import MatchProbability
+from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.errors import EncoderContractError
 
 PARAMETER = "twinshelf_contract"
-READABLE_VERSION = 1
+READABLE_VERSION = 2
 # Those that the service asks, one for each modality.
 ENSEMBLES = {Pattern.IMAGE: "image_encoder", Pattern.TEXT: "text_encoder"}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """A calibration curve: linear between its points, flat beyond them.
-
-    Attributes:
-        scores: Rising scores, -1 to 1.
-        probabilities: Probability at each score, 0 to 1, never falling.
-    """
-
-    scores: tuple[float, ...]
-    probabilities: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        """Checks the values."""
-        if not self.scores or len(self.scores) != len(self.probabilities):
-            raise ValueError("a calibration curve needs as many scores as probabilities")
-        if not all(math.isfinite(value) for value in (*self.scores, *self.probabilities)):
-            raise ValueError("a calibration curve must be finite")
-        if list(self.scores) != sorted(self.scores):
-            raise ValueError("the scores of a calibration curve must rise")
-        if list(self.probabilities) != sorted(self.probabilities):
-            raise ValueError("the probabilities of a calibration curve must not fall")
-        if self.probabilities[0] < 0 or self.probabilities[-1] > 1:
-            raise ValueError("the probabilities of a calibration curve must be 0 to 1")
-
-    def probability(self, score: float) -> float:
-        """Returns the probability that belongs to a score."""
-        return float(np.interp(score, self.scores, self.probabilities))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +63,10 @@ class EncoderContract:
         version: Version in the model repository, 1 or more.
         image_dimension: Length of the photo's half of an embedding.
         text_dimension: Length of the text's half.
-        fusion_weight: Weight w of the photo in the fused embedding, 0 < w < 1.
+        fusion_weight: Weight w of the photo where a request gives none, 0 < w < 1.
         max_batch_size: Most rows that the models take at once.
         text_fields: How text fields are joined.
-        calibration: Curve of each pattern: image, text, both.
+        match_probability: What scores mean as probabilities.
     """
 
     digest: str
@@ -108,7 +76,7 @@ class EncoderContract:
     fusion_weight: float
     max_batch_size: int
     text_fields: TextFields
-    calibration: Mapping[Pattern, Curve]
+    match_probability: MatchProbability
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -155,7 +123,7 @@ class EncoderContract:
                 fusion_weight=float(values["fusion_weight"]),
                 max_batch_size=int(values["max_batch_size"]),
                 text_fields=_text_fields(values["preprocessing"]),
-                calibration=_calibration(values["calibration"]),
+                match_probability=MatchProbability.from_values(values["match_probability"]),
             )
         except KeyError as error:
             raise EncoderContractError(
@@ -174,13 +142,3 @@ def _text_fields(values: Mapping[str, Any]) -> TextFields:
         query_prefix=values["query_prefix"],
         passage_prefix=values["passage_prefix"],
     )
-
-
-def _calibration(values: Mapping[str, Any]) -> dict[Pattern, Curve]:
-    return {
-        pattern: Curve(
-            scores=tuple(map(float, values[pattern.key]["scores"])),
-            probabilities=tuple(map(float, values[pattern.key]["probabilities"])),
-        )
-        for pattern in (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
-    }

@@ -1,28 +1,28 @@
 """Arithmetic of the two halves: checking, storing, querying and scoring embeddings.
 
-A stored vector is the weighted concatenation [sqrt(w)·image ; sqrt(1-w)·text] of unit halves, a
-missing half being zeros. A query with the weights (a, b) is [a/sqrt(w)·image ; b/sqrt(1-w)·text],
-so that the inner product of the two is a·cos(image) + b·cos(text).
+A stored vector is [image ; text], two unit halves, a missing one being zeros. A query with the
+weights (a, b) is [a·image ; b·text], so that the inner product of the two is
+a·cos(image) + b·cos(text): the weights are carried once, and new ones need no new embeddings.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Pattern, Weights
-from server.errors import EncoderFailedError, TwinshelfError
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.errors import EncoderFailedError, InvalidRequestError, TwinshelfError
 
 logger = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
-# A half that came through fp32 fusion is off by 1e-6; anything near this bar is no embedding.
+# The towers answer in fp32, off by 1e-6; anything near this bar is no embedding.
 NORM_TOLERANCE = 1e-2
+DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +57,14 @@ class Scores:
     """How alike N products are to one offer.
 
     Attributes:
-        total: (N,) weighted mean of the cosines of the shared modalities, -1 to 1; NaN where
-            nothing is shared.
-        image: (N,) cosine of the photos; NaN where one is missing.
-        text: (N,) cosine of the texts; NaN where one is missing.
+        total: (N,) weighted mean of the cosines of the shared modalities, -1 to 1.
+        image: (N,) cosine of the photos; None where one side has none.
+        text: (N,) cosine of the texts; None where one side has none.
     """
 
     total: Floats
-    image: Floats
-    text: Floats
+    image: Floats | None
+    text: Floats | None
 
 
 def checked_half(row: Floats, dimension: int) -> Floats:
@@ -88,12 +87,16 @@ def join_halves(
 ) -> OfferEmbedding | TwinshelfError:
     """Joins what the towers made of one row; an error of the photo comes before one of the text.
 
+    A text that the encoder refuses, because it knows none of its words, is no text beside a photo.
+
     Args:
         image: (I,) row of the photo, why there is none, or None for a row without a photo.
         text: (T,) row of the text, likewise.
     """
     if isinstance(image, TwinshelfError):
         return image
+    if isinstance(text, InvalidRequestError) and image is not None:
+        text = None
     if isinstance(text, TwinshelfError):
         return text
     try:
@@ -105,50 +108,50 @@ def join_halves(
 
 def stored_vector(embedding: OfferEmbedding, contract: EncoderContract) -> Halves:
     """Returns the (I+T,) fp16 vector that the catalogue keeps of a product."""
-    return _concatenate(
-        embedding,
-        math.sqrt(contract.fusion_weight),
-        math.sqrt(1 - contract.fusion_weight),
-        contract,
-    ).astype(np.float16)
+    return _concatenate(embedding, 1.0, 1.0, contract).astype(np.float16)
 
 
 def query_vector(embedding: OfferEmbedding, weights: Weights, contract: EncoderContract) -> Floats:
     """Returns the (I+T,) vector whose inner product with stored ones is the weighted score."""
-    return _concatenate(
-        embedding,
-        weights.image / math.sqrt(contract.fusion_weight),
-        weights.text / math.sqrt(1 - contract.fusion_weight),
-        contract,
-    )
+    return _concatenate(embedding, weights.image, weights.text, contract)
 
 
 def score_products(
-    embedding: OfferEmbedding, weights: Weights, stored: Halves, contract: EncoderContract
+    embedding: OfferEmbedding,
+    weights: Weights,
+    stored: Halves,
+    pattern: Pattern,
+    contract: EncoderContract,
 ) -> Scores:
-    """Scores stored vectors against an offer, exactly.
+    """Scores stored vectors of one pattern against an offer, exactly.
 
     The score is renormalised over the modalities that both sides have: a product without a photo is
     scored by its text alone, not punished.
 
     Args:
         embedding: That of the offer.
-        weights: How much each modality counts.
+        weights: How much each modality counts; one that both sides have must count.
         stored: (N, I+T) stored vectors.
+        pattern: Modalities that all of them have.
         contract: That of the encoder that made both sides.
     """
     rows = stored.astype(np.float32)  # (N, I+T)
-    image = _cosines(embedding.image, rows[:, : contract.image_dimension])  # (N,)
-    text = _cosines(embedding.text, rows[:, contract.image_dimension :])  # (N,)
-    # In float64, where the smallest float32 weight of a request is still more than nothing.
-    total, shared = np.zeros(len(rows)), np.zeros(len(rows))
-    for cosines, weight in ((image, weights.image), (text, weights.text)):
-        if weight > 0:
-            there = ~np.isnan(cosines)
-            total[there] += weight * cosines[there]
-            shared[there] += weight
-    total = np.divide(total, shared, out=np.full_like(total, np.nan), where=shared > 0)
-    return Scores(total=np.clip(total, -1, 1).astype(np.float32), image=image, text=text)
+    split = contract.image_dimension
+    image: Floats | None = None
+    text: Floats | None = None
+    if embedding.image is not None and pattern.has_image:
+        image = rows[:, :split] @ embedding.image  # (N,)
+    if embedding.text is not None and pattern.has_text:
+        text = rows[:, split:] @ embedding.text  # (N,)
+    if image is None or text is None:
+        total = text if image is None else image
+    else:
+        share = np.float32(weights.restricted_to(pattern).image)
+        total = share * image + (1 - share) * text
+    if total is None:
+        raise ValueError(f"an offer of {embedding.pattern.key} shares nothing with {pattern.key}")
+    # Without the digits that are chance, so that equal products have equal scores.
+    return Scores(total=total.round(DIGITS), image=image, text=text)
 
 
 def _concatenate(
@@ -160,16 +163,6 @@ def _concatenate(
     if embedding.text is not None:
         vector[contract.image_dimension :] = embedding.text * np.float32(text_factor)
     return vector
-
-
-def _cosines(row: Floats | None, halves: Floats) -> Floats:
-    """Cosines (N,) of a unit row (D,) with rows (N, D) of any length; NaN where one is absent."""
-    if row is None:
-        return np.full(len(halves), np.nan, dtype=np.float32)
-    norms = np.linalg.norm(halves, axis=1)
-    dots = halves @ row
-    cosines = np.divide(dots, norms, out=np.full_like(dots, np.nan), where=norms > 0)
-    return np.clip(cosines, -1, 1)
 
 
 def _length(row: Floats) -> str:

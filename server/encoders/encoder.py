@@ -8,10 +8,10 @@ from typing import Protocol
 
 from tritonclient.grpc.service_pb2 import ModelStatisticsResponse
 
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.modalities import Pattern
-from server.errors import TwinshelfError
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import TwinshelfError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,27 +11,26 @@ from pathlib import Path
 import numpy as np
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
-from server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
-from server.encoders.encoder import EncoderInput
-from server.encoders.local_models import Ensemble, load_models
-from server.encoders.modalities import Pattern
-from server.errors import (
+from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
+from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
+from twinshelf.server.encoders.python_model import RefusedInputError
+from twinshelf.server.errors import (
     EncoderChangedError,
     EncoderContractError,
     EncoderFailedError,
     InvalidRequestError,
     TwinshelfError,
 )
-from server.triton.manifest import check_files, read_manifests
-from server.triton.repository import (
+from twinshelf.server.triton.manifest import check_files, read_manifests
+from twinshelf.server.triton.repository import (
     ENCODERS,
     RepositoryError,
     check_version,
-    config_path,
     models_with_steps,
     newest_version,
-    read_config,
 )
 
 logger = logging.getLogger(__name__)
@@ -57,19 +56,12 @@ class LocalEncoder:
             check_version(repository, version)
             every_model = models_with_steps(repository, ENCODERS, version)
             check_files(repository, version, every_model, read_manifests(repository, version))
-            configs = {
-                pattern: read_config(config_path(repository, name, version))
-                for pattern, name in ENSEMBLES.items()
-            }
-            self._contract = _shared_contract(configs.values(), repository, version)
-            names = sorted(
-                {step.model_name for c in configs.values() for step in c.ensemble_scheduling.step}
+            self._version = PublishedVersion(
+                repository, version, tuple(ENSEMBLES.values()), thread_count=thread_count
             )
-            models = load_models(repository, names, version, thread_count)
         except RepositoryError as error:
             raise EncoderContractError(str(error)) from error
-        self._ensembles = {p: Ensemble(config, models) for p, config in configs.items()}
-        self._outputs = {p: config.output[0].name for p, config in configs.items()}
+        self._contract = _shared_contract(self._version.configs.values(), repository, version)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="local-encoder")
 
     @property
@@ -113,14 +105,22 @@ class LocalEncoder:
         there = [i for i, value in enumerate(values) if value is not None]
         for start in range(0, len(there), self._contract.max_batch_size):
             chunk = there[start : start + self._contract.max_batch_size]
-            output = self._ensembles[modality].run({modality.name: _bytes_tensor(values, chunk)})
-            rows = output.tensors[self._outputs[modality]]
-            for place, i in enumerate(chunk):
-                if place in output.errors:
-                    halves[i] = InvalidRequestError(output.errors[place], field=modality.key)
-                else:
-                    halves[i] = self._half(modality, rows[place])
+            rows = [value for i in chunk if (value := values[i]) is not None]
+            for i, half in zip(chunk, self._run(modality, rows), strict=True):
+                halves[i] = half
         return halves
+
+    def _run(self, modality: Pattern, rows: Sequence[bytes]) -> Sequence[Floats | TwinshelfError]:
+        """Runs rows together, and each by itself when one of them is refused."""
+        ensemble = ENSEMBLES[modality]
+        output = self._version.configs[ensemble].output[0].name
+        try:
+            tensors = self._version.run(ensemble, {modality.name: bytes_column(rows)})
+        except RefusedInputError as error:
+            if len(rows) == 1:
+                return [InvalidRequestError(str(error), field=modality.key)]
+            return [half for row in rows for half in self._run(modality, [row])]
+        return [self._half(modality, row) for row in tensors[output]]
 
     def _half(self, modality: Pattern, row: np.ndarray) -> Floats | TwinshelfError:
         try:
@@ -140,9 +140,3 @@ def _shared_contract(
             f"{PARAMETER} between them; publish the encoder again"
         )
     return EncoderContract.from_json(texts.pop())
-
-
-def _bytes_tensor(values: Sequence[bytes | None], positions: Sequence[int]) -> np.ndarray:
-    tensor = np.empty((len(positions), 1), dtype=np.object_)  # (B, 1)
-    tensor[:, 0] = [values[i] for i in positions]
-    return tensor

@@ -32,7 +32,7 @@ class Pattern(IntEnum):
 
     @property
     def key(self) -> str:
-        """Name in the contract's calibration: image, text or both."""
+        """Name: image, text or both."""
         return self.name.lower()
 
 

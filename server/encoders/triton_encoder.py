@@ -14,11 +14,11 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.grpc.service_pb2 import ModelStatisticsResponse
 from tritonclient.utils import InferenceServerException
 
-from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
-from server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
-from server.encoders.encoder import EncoderInput
-from server.encoders.modalities import Pattern
-from server.errors import (
+from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
+from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import (
     EncoderChangedError,
     EncoderContractError,
     EncoderFailedError,
@@ -27,7 +27,7 @@ from server.errors import (
     InvalidRequestError,
     TwinshelfError,
 )
-from server.telemetry.tracing import trace_headers
+from twinshelf.server.telemetry.tracing import trace_headers
 
 logger = logging.getLogger(__name__)
 OUTPUTS = {Pattern.IMAGE: "IMAGE_EMBEDDING", Pattern.TEXT: "TEXT_EMBEDDING"}
@@ -178,7 +178,7 @@ class TritonEncoder:
         if not text:
             raise EncoderContractError(
                 f"{model_name} of Triton at {self._address} has no parameter {PARAMETER}; "
-                "expected a model that `python -m export` published"
+                "expected a model that `python -m twinshelf.export` published"
             )
         return text
 

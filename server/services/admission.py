@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from server.encoders.modalities import Pattern
-from server.errors import DeadlineTooShortError, ServerBusyError
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import DeadlineTooShortError, ServerBusyError
 
 # An answer may take this many times what it takes alone before less is sent. Batches need some.
 _TOLERANCE: Final = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from server.errors import TooManyBytesError
+from twinshelf.server.errors import TooManyBytesError
 
 
 class ByteBudget:

@@ -16,10 +16,10 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
-from server.errors import InvalidRequestError, SlowMessageError, TwinshelfError
-from server.services.byte_budget import ByteBudget
-from server.services.call_observer import CallObserver
-from server.services.intake import Intake
+from twinshelf.server.errors import InvalidRequestError, SlowMessageError, TwinshelfError
+from twinshelf.server.services.byte_budget import ByteBudget
+from twinshelf.server.services.call_observer import CallObserver
+from twinshelf.server.services.intake import Intake
 
 STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}

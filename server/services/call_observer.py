@@ -11,12 +11,12 @@ from typing import Final
 import grpc
 from google.rpc import status_pb2
 
-from server.errors import TwinshelfError
-from server.services.statuses import status_of
-from server.telemetry.logs import log_call
-from server.telemetry.metrics import Metrics
-from server.telemetry.request_context import begin_request, request_id
-from server.telemetry.tracing import Tracing
+from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.services.statuses import status_of
+from twinshelf.server.telemetry.logs import log_call
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.request_context import begin_request, request_id
+from twinshelf.server.telemetry.tracing import Tracing
 
 _NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 _FAILURE: Final = "INTERNAL"

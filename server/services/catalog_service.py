@@ -8,18 +8,27 @@ from weakref import WeakValueDictionary
 
 import grpc
 
-from protos.twinshelf.v1 import catalog_service_pb2 as pb
-from protos.twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
-from server.access.audit import AuditEntry, AuditLog
-from server.catalogue.catalogue import Catalogue
-from server.catalogue.ranking import PAGE_LIMIT_BYTES
-from server.encoders.encoder import Encoder
-from server.errors import ProductNotFoundError, TwinshelfError
-from server.services.call_observer import CallObserver, reason_of
-from server.services.conversions import encoder_info, modality_pattern, product_from_stored
-from server.services.matcher import Matcher
-from server.services.requests import check_product_id, check_product_ids, page_token, read_page
-from server.services.streams import StreamBounds, answers_as_done
+from twinshelf.server.access.audit import AuditEntry, AuditLog
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
+from twinshelf.server.encoders.encoder import Encoder
+from twinshelf.server.errors import ProductNotFoundError, TwinshelfError
+from twinshelf.server.services.call_observer import CallObserver, reason_of
+from twinshelf.server.services.conversions import (
+    encoder_info,
+    modality_pattern,
+    product_from_stored,
+)
+from twinshelf.server.services.matcher import Matcher
+from twinshelf.server.services.requests import (
+    check_product_id,
+    check_product_ids,
+    page_token,
+    read_page,
+)
+from twinshelf.server.services.streams import StreamBounds, answers_as_done
+from twinshelf.v1 import catalog_service_pb2 as pb
+from twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 UPSERT_METHOD, DELETE_METHOD = f"/{_SERVICE}/UpsertProducts", f"/{_SERVICE}/DeleteProducts"
@@ -142,6 +151,16 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             encoder=encoder_info(contract) if contract else None,
             embedding_dimension=contract.dimension if contract else 0,
             change_sequence=stats.change_sequence,
+            damaged_product_count=stats.damaged_product_count,
+        )
+
+    async def Snapshot(  # noqa: N802 - the name is the proto's
+        self, request: pb.SnapshotRequest, context: grpc.aio.ServicerContext
+    ) -> pb.SnapshotResponse:
+        """Writes a snapshot of the search index."""
+        report = await self._catalogue.snapshot()
+        return pb.SnapshotResponse(
+            vector_count=report.vector_count, change_sequence=report.change_sequence
         )
 
     def _note(

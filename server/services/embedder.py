@@ -12,20 +12,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.encoder import Encoder, EncoderInput
-from server.errors import (
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import Encoder, EncoderInput
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import (
     EncoderChangedError,
     EncoderUnavailableError,
     InvalidRequestError,
     TwinshelfError,
 )
-from server.services.admission import Admission, Work
-from server.services.costs import embedding_cost
-from server.services.encoder_pulse import EncoderPulse, fresh
-from server.telemetry.metrics import Metrics
-from server.telemetry.tracing import span
+from twinshelf.server.services.admission import Admission, Work
+from twinshelf.server.services.costs import embedding_cost
+from twinshelf.server.services.encoder_pulse import EncoderPulse, fresh
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.tracing import span
 
 Answer = OfferEmbedding | TwinshelfError
 
@@ -98,9 +99,9 @@ class Embedder:
             with self._metrics.stage("encode"):
                 answer = await self._wait_for(job)
             if isinstance(answer, InvalidRequestError):
-                raise InvalidRequestError(
-                    answer.message, field=f"{path}.{answer.field}", facts=answer.facts
-                )
+                # A text is of several fields: the message that holds them is named.
+                field = f"{path}.image" if answer.field == Pattern.IMAGE.key else path
+                raise InvalidRequestError(answer.message, field=field, facts=answer.facts)
             if isinstance(answer, TwinshelfError):
                 raise answer
             yield answer

@@ -10,8 +10,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from server.encoders.modalities import Pattern
-from server.errors import EncoderUnavailableError, TwinshelfError
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import EncoderUnavailableError, TwinshelfError
 
 MODALITIES = (Pattern.IMAGE, Pattern.TEXT)
 

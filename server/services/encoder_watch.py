@@ -1,4 +1,4 @@
-"""Keeps an eye on the encoder: tells health and catalogue when it goes, hangs, or changes."""
+"""Keeps an eye on encoder and catalogue: tells health when one of them can no longer serve."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import logging
 import time
 from typing import Final
 
-from server.catalogue.catalogue import Catalogue
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.encoder import Encoder, EncoderInput
-from server.encoders.modalities import Pattern
-from server.errors import EncoderChangedError, EncoderUnavailableError, TwinshelfError
-from server.services.encoder_pulse import MODALITIES, EncoderPulse
-from server.services.health import HealthServicer
-from server.telemetry.metrics import Metrics
-from server.triton.canary import CANARY_PHOTO, CANARY_TEXT
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import Encoder, EncoderInput
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import (
+    CatalogueDamagedError,
+    EncoderChangedError,
+    EncoderUnavailableError,
+    TwinshelfError,
+)
+from twinshelf.server.services.encoder_pulse import MODALITIES, EncoderPulse
+from twinshelf.server.services.health import HealthServicer
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.triton.canary import CANARY_PHOTO, CANARY_TEXT
 
 logger = logging.getLogger(__name__)
 _CANARIES: Final = {
@@ -46,7 +51,7 @@ class EncoderWatch:
 
         Args:
             encoder: The encoder.
-            catalogue: Is told when another encoder serves.
+            catalogue: Is told when another encoder serves; says whether it can be trusted.
             health: Is told whether the service can be used.
             pulse: Knows what is under way at the encoder.
             metrics: Get what is seen.
@@ -92,7 +97,12 @@ class EncoderWatch:
             self._reading = asyncio.ensure_future(self._read())
         if self._contract is not None and self._error is None:
             self._send_canaries()
-        self._tell(self._error or self._pulse.find_hang() or self._canary_error())
+        self._tell(
+            self._error
+            or self._pulse.find_hang()
+            or self._canary_error()
+            or self._catalogue_error()
+        )
 
     def _tell(self, error: TwinshelfError | None) -> None:
         """Tells health, those who wait, and the log how things stand."""
@@ -163,6 +173,10 @@ class EncoderWatch:
 
     def _canary_error(self) -> TwinshelfError | None:
         return next(iter(self._canary_errors.values()), None)
+
+    def _catalogue_error(self) -> TwinshelfError | None:
+        problem = self._catalogue.problem
+        return None if problem is None else CatalogueDamagedError(problem)
 
     def _report(self, level: int, report: str) -> None:
         """Logs what has changed, and nothing while all stays as it was."""

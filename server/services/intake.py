@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import grpc
 
-from server.errors import (
+from twinshelf.server.errors import (
     InvalidRequestError,
     ServerBusyError,
     ServerStoppingError,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protos.twinshelf.v1 import matching_service_pb2, product_pb2
-from server.catalogue.catalogue import Catalogue
-from server.catalogue.product_record import NewProduct
-from server.catalogue.ranking import HitPage, Query
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding, stored_vector
-from server.encoders.encoder import Encoder, EncoderInput
-from server.encoders.modalities import Weights
-from server.errors import CatalogueStaleError, InvalidRequestError
-from server.services.conversions import record_from_product
-from server.services.costs import search_cost
-from server.services.embedder import Embedder
-from server.services.requests import (
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.product_record import NewProduct
+from twinshelf.server.catalogue.ranking import HitPage, Query
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
+from twinshelf.server.encoders.encoder import Encoder, EncoderInput
+from twinshelf.server.encoders.modalities import Weights
+from twinshelf.server.errors import CatalogueStaleError, InvalidRequestError
+from twinshelf.server.services.conversions import record_from_product
+from twinshelf.server.services.costs import search_cost
+from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.requests import (
     Limits,
     check_expected_encoder,
     check_offer,
@@ -24,8 +23,9 @@ from server.services.requests import (
     read_options,
     text_field_values,
 )
-from server.telemetry.metrics import Metrics
-from server.telemetry.tracing import span
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.tracing import span
+from twinshelf.v1 import matching_service_pb2, product_pb2
 
 REEMBED_COMMAND = "twinshelf index FILE"
 
@@ -97,6 +97,8 @@ class Matcher:
                 weights=weights,
                 match_count=options.match_count,
                 min_probability=options.min_probability,
+                match_prior=options.match_prior or contract.match_probability.match_prior,
+                target_precision=options.target_precision,
                 contract=contract,
                 skip_count=options.skip_count,
             )

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 import grpc
 
-from protos.twinshelf.v1 import matching_service_pb2 as pb
-from protos.twinshelf.v1 import matching_service_pb2_grpc
-from server.catalogue.ranking import PAGE_LIMIT_BYTES
-from server.errors import InvalidRequestError
-from server.services.call_interceptor import deadline_of
-from server.services.call_observer import CallObserver
-from server.services.conversions import encoder_info, match_from_hit, modality_pattern
-from server.services.matcher import Matcher, MatchResult
-from server.services.requests import DEFAULT_MATCH_COUNT, page_token
-from server.services.streams import StreamBounds, answers_as_done
+from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
+from twinshelf.server.errors import InvalidRequestError
+from twinshelf.server.services.call_interceptor import deadline_of
+from twinshelf.server.services.call_observer import CallObserver
+from twinshelf.server.services.conversions import encoder_info, modality_pattern, write_match
+from twinshelf.server.services.matcher import Matcher, MatchResult
+from twinshelf.server.services.requests import DEFAULT_MATCH_COUNT, page_token
+from twinshelf.server.services.streams import StreamBounds, answers_as_done
+from twinshelf.v1 import matching_service_pb2 as pb
+from twinshelf.v1 import matching_service_pb2_grpc
 
 # What one match of an answer may take, for the memory that a stream sets aside; most take less.
 _MATCH_BYTES = 4096
@@ -64,12 +64,15 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
 
 def _response(result: MatchResult) -> pb.MatchProductResponse:
     following = result.page.next_skip_count
-    return pb.MatchProductResponse(
-        matches=[match_from_hit(hit) for hit in result.page.hits],
+    response = pb.MatchProductResponse(
+        no_match_probability=result.page.no_match_probability,
         pattern=modality_pattern(result.embedding.pattern),
         encoder=encoder_info(result.contract),
         next_page_token="" if following is None else page_token(str(following)),
     )
+    for hit in result.page.hits:
+        write_match(hit, response.matches.add())
+    return response
 
 
 def _size_bytes(request: pb.MatchProductsRequest) -> int:

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Weights
-from server.errors import EncoderMismatchError, InvalidRequestError
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Weights
+from twinshelf.server.errors import EncoderMismatchError, InvalidRequestError
+from twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
 
 DEFAULT_MATCH_COUNT = 10
+DEFAULT_TARGET_PRECISION = 0.95
 PRODUCT_ID_LIMIT_BYTES = 256
 DEFAULT_PAGE_SIZE, PAGE_SIZE_LIMIT = 100, 1000
 DELETE_LIMIT = 10_000
@@ -58,12 +59,16 @@ class MatchOptions:
         match_count: Most matches to return.
         weights: How much each modality counts; None for the encoder's own.
         min_probability: Least probability of a match, 0 to 1.
+        match_prior: Share of such offers that have a match, above 0 to 1; None for the encoder's.
+        target_precision: Share of the matches that are to be right, above 0 and below 1.
         skip_count: Matches that earlier pages have answered.
     """
 
     match_count: int
     weights: Weights | None
     min_probability: float
+    match_prior: float | None
+    target_precision: float
     skip_count: int
 
 
@@ -151,6 +156,18 @@ def read_options(
             f"min_probability must be 0 to 1, got {request.min_probability}",
             field=f"{path}min_probability",
         )
+    match_prior = request.match_prior if request.HasField("match_prior") else None
+    if match_prior is not None and not 0 < match_prior <= 1:
+        raise InvalidRequestError(
+            f"match_prior must be above 0 and at most 1, got {match_prior}",
+            field=f"{path}match_prior",
+        )
+    if not 0 <= request.target_precision < 1:
+        raise InvalidRequestError(
+            f"target_precision must be above 0 and below 1, or 0 for {DEFAULT_TARGET_PRECISION}, "
+            f"got {request.target_precision}",
+            field=f"{path}target_precision",
+        )
     weights = None
     if request.HasField("weights"):
         try:
@@ -161,6 +178,8 @@ def read_options(
         match_count=count,
         weights=weights,
         min_probability=request.min_probability,
+        match_prior=match_prior,
+        target_precision=request.target_precision or DEFAULT_TARGET_PRECISION,
         skip_count=_read_skip_count(request.page_token, count, f"{path}page_token"),
     )
 

@@ -9,8 +9,10 @@ from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from server.errors import (
+from twinshelf.server.errors import (
     DOMAIN,
+    CatalogueDamagedError,
+    CatalogueFullError,
     CatalogueStaleError,
     DeadlineTooShortError,
     EncoderChangedError,
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 CODES: dict[type[TwinshelfError], int] = {
     InvalidRequestError: code_pb2.INVALID_ARGUMENT,
     ProductNotFoundError: code_pb2.NOT_FOUND,
+    CatalogueDamagedError: code_pb2.DATA_LOSS,
+    CatalogueFullError: code_pb2.RESOURCE_EXHAUSTED,
     EncoderMismatchError: code_pb2.FAILED_PRECONDITION,
     CatalogueStaleError: code_pb2.FAILED_PRECONDITION,
     EncoderContractError: code_pb2.FAILED_PRECONDITION,

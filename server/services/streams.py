@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from server.services.byte_budget import ByteBudget
+from twinshelf.server.services.byte_budget import ByteBudget
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

@@ -13,7 +13,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
-from server.telemetry.request_context import key_id, request_id, trace_id
+from twinshelf.server.telemetry.request_context import key_id, request_id, trace_id
 
 LogFormat = Literal["text", "json"]
 LOG_FORMATS: Final[tuple[LogFormat, ...]] = ("text", "json")

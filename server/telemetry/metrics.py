@@ -23,8 +23,8 @@ from prometheus_client import (
     ProcessCollector,
 )
 
-from server.errors import TwinshelfError
-from server.telemetry.triton_statistics import TritonStatistics
+from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.telemetry.triton_statistics import TritonStatistics
 
 if TYPE_CHECKING:
     from tritonclient.grpc.service_pb2 import ModelStatisticsResponse
@@ -55,6 +55,10 @@ class Tracked(Enum):
     WAITING_COUNT = ("waiting_count", "Offers and products that wait for a place.")
     INDEX_SIZE = ("index_vectors", "Vectors in the search index.")
     PRODUCT_COUNT = ("products", "Products in the catalogue.")
+    LIVE_RECALL = (
+        "live_recall_ratio",
+        "Share of the exact best matches of recent queries that the index found, 0 to 1.",
+    )
 
 
 class Metrics:
@@ -108,10 +112,7 @@ class Metrics:
             "stuck_calls", "Inferences that Triton has not answered after the encode time-out."
         )
         self._encoder_up = self._gauge("encoder_up", "1 while the encoder can be used, else 0.")
-        self._live_recall = self._gauge(
-            "live_recall_ratio", "Share of the exact best matches that the index finds, 0 to 1."
-        )
-        for unknown in (*self._gauges.values(), self._live_recall):
+        for unknown in self._gauges.values():
             unknown.set(math.nan)
         canary_seconds = Gauge(
             "twinshelf_canary_seconds",
@@ -217,10 +218,6 @@ class Metrics:
             duration_s: Seconds.
         """
         self._canaries[modality].set(duration_s)
-
-    def set_live_recall(self, recall: float) -> None:
-        """Says which share of the exact best matches the index finds, 0 to 1."""
-        self._live_recall.set(recall)
 
     def record_triton_statistics(self, response: ModelStatisticsResponse) -> None:
         """Takes what Triton counts of its models, in place of what was taken before.

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from prometheus_client.exposition import choose_encoder
 
-from server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.metrics import Metrics
 
 # Whoever asks for metrics and does not read on must not keep a thread for good.
 _SILENCE_S: Final = 10.0

@@ -16,7 +16,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from server.telemetry.request_context import key_id, request_id, trace_id
+from twinshelf.server.telemetry.request_context import key_id, request_id, trace_id
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -53,7 +53,7 @@ class Tracing:
         """
         if not endpoint:
             return cls()
-        from server.telemetry.trace_export import collector_exporter
+        from twinshelf.server.telemetry.trace_export import collector_exporter
 
         return cls.through(collector_exporter(endpoint), sample_ratio=sample_ratio)
 
@@ -65,7 +65,7 @@ class Tracing:
             exporter: Takes the spans.
             sample_ratio: As for `to`.
         """
-        from server.telemetry.trace_export import make_provider
+        from twinshelf.server.telemetry.trace_export import make_provider
 
         return cls(make_provider(exporter, sample_ratio=sample_ratio))
 

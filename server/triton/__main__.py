@@ -1,13 +1,12 @@
 """Starts Triton with one version of the encoders and keeps it alive until it is told to stop.
 
-    python -m server.triton --model-repository model_repository --version 1 --grpc-port 8001
+    python -m twinshelf.server.triton --model-repository model_repository --version 1
 
 Ctrl-C or SIGTERM stops it in order. Code and tests that need a server use `TritonServer`.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import os
@@ -16,19 +15,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final, Self
 
-from server.triton.healing import TritonKeeper, TritonLostError
-from server.triton.installation import TritonNotFoundError
-from server.triton.private_copy import PrivateFolderError
-from server.triton.process import TritonServer, TritonStartError
-from server.triton.repository import ENCODERS, RepositoryError, newest_version
-from server.triton.settings import TritonSettings
+from twinshelf.server.command_line import check_ranges, option, read_options
+from twinshelf.server.triton.healing import TritonKeeper, TritonLostError
+from twinshelf.server.triton.installation import TritonNotFoundError
+from twinshelf.server.triton.private_copy import PrivateFolderError
+from twinshelf.server.triton.process import TritonServer, TritonStartError
+from twinshelf.server.triton.repository import ENCODERS, RepositoryError, newest_version
+from twinshelf.server.triton.triton_config import TritonConfig
 
 logger = logging.getLogger(__name__)
 
+MOST_PORT: Final = 65_535
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _REFUSALS: Final = (
     PrivateFolderError,
@@ -37,6 +39,37 @@ _REFUSALS: Final = (
     TritonNotFoundError,
     TritonStartError,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TritonOptions:
+    """Starts Triton with one version of the encoders and keeps it until Ctrl-C.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    model_repository: Path = option(Path("model_repository"), "folder of the model repository")
+    version: int | None = option(None, "encoder version; default: the newest", low=1)
+    models: tuple[str, ...] = option(ENCODERS, "models to load")
+    host: str = option("127.0.0.1", "address to listen on")
+    grpc_port: int = option(8001, "0 takes a free one", low=0, high=MOST_PORT)
+    http_port: int = option(8000, "0 takes a free one", low=0, high=MOST_PORT)
+    metrics_port: int = option(8002, "0 takes a free one", low=0, high=MOST_PORT)
+    ready_timeout_s: float = option(
+        120.0, "how long loading and warm-up may take", low=0.01, high=86_400
+    )
+    stuck_after_s: float = option(
+        3.0,
+        "start Triton again when a canary stays unanswered for so long and no model moves",
+        low=0.01,
+        high=3600,
+    )
+    log_file: Path = option(Path(".cache/triton/triton.log"), "file of Triton's log")
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_ranges(self)
 
 
 class _StopRequestedError(BaseException):
@@ -68,8 +101,9 @@ class _StopSignals:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs Triton until a signal comes; returns the exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = read_options(TritonOptions, "twinshelf.server.triton", given)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    options = _parser().parse_args(arguments)
     with _StopSignals() as signals:
         try:
             return _serve(options, signals)
@@ -81,14 +115,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
 
 
-def _serve(options: argparse.Namespace, signals: _StopSignals) -> int:
+def _serve(options: TritonOptions, signals: _StopSignals) -> int:
     started_at = time.monotonic()
-    settings = _settings(options)
-    server = TritonServer(settings)
-    keeper = TritonKeeper(server, settings.models, stuck_after_s=options.stuck_after_s)
-    logger.info(
-        "Triton is loading %s; its log is %s", ", ".join(settings.models), settings.log_path
-    )
+    config = _config(options)
+    server = TritonServer(config)
+    keeper = TritonKeeper(server, config.models, stuck_after_s=options.stuck_after_s)
+    logger.info("Triton is loading %s; its log is %s", ", ".join(config.models), config.log_path)
     # In this order: what is outstanding is let go of when the server has stopped.
     with contextlib.closing(keeper), server:
         logger.info(
@@ -120,15 +152,14 @@ def _usable_log(path: Path) -> Path:
         return Path(other)
 
 
-def _settings(options: argparse.Namespace) -> TritonSettings:
-    models = tuple(options.models)
+def _config(options: TritonOptions) -> TritonConfig:
     version = options.version
     if version is None:
-        version = newest_version(options.model_repository, models)
-    return TritonSettings(
+        version = newest_version(options.model_repository, options.models)
+    return TritonConfig(
         model_repository=options.model_repository,
         version=version,
-        models=models,
+        models=options.models,
         host=options.host,
         grpc_port=options.grpc_port,
         http_port=options.http_port,
@@ -136,30 +167,6 @@ def _settings(options: argparse.Namespace) -> TritonSettings:
         ready_timeout_s=options.ready_timeout_s,
         log_path=_usable_log(options.log_file),
     )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m server.triton",
-        description="Starts Triton with one version of the encoders and keeps it until Ctrl-C.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"))
-    parser.add_argument("--version", type=int, help="encoder version; the latest when left out")
-    parser.add_argument("--models", nargs="+", default=list(ENCODERS), help="models to load")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--grpc-port", type=int, default=8001, help="0 takes a free one")
-    parser.add_argument("--http-port", type=int, default=8000, help="0 takes a free one")
-    parser.add_argument("--metrics-port", type=int, default=8002, help="0 takes a free one")
-    parser.add_argument("--ready-timeout-s", type=float, default=120.0)
-    parser.add_argument(
-        "--stuck-after-s",
-        type=float,
-        default=3.0,
-        help="start Triton again when a canary stays unanswered for so long and no model moves",
-    )
-    parser.add_argument("--log-file", type=Path, default=Path(".cache/triton/triton.log"))
-    return parser
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from tritonclient import grpc as triton
 
-from server.triton.child_processes import children, command_line, cpu_time_s
+from twinshelf.server.triton.child_processes import children, command_line, cpu_time_s
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from server.triton.repository import config_name
-from server.triton.settings import TritonSettings
+from twinshelf.server.triton.repository import config_name
+from twinshelf.server.triton.triton_config import TritonConfig
 
 # In-flight requests get this long when the server is told to stop.
 _EXIT_TIMEOUT_S: Final = 10
@@ -33,7 +33,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def server_command(
-    settings: TritonSettings, *, binary: Path, backends: Path, models: Path, shm_prefix: str
+    config: TritonConfig, *, binary: Path, backends: Path, models: Path, shm_prefix: str
 ) -> list[str]:
     """Returns the command line of a server.
 
@@ -41,7 +41,7 @@ def server_command(
     The key to the rest is drawn anew each time and told to nobody.
 
     Args:
-        settings: What to serve, and where; every port is stated.
+        config: What to serve, and where; every port is stated.
         binary: The server program.
         backends: Folder of backends.
         models: Folder that holds the models to serve, and no other.
@@ -55,17 +55,17 @@ def server_command(
         "--model-control-mode=none",
         f"--grpc-restricted-protocol={restricted}",
         f"--http-restricted-api={restricted}",
-        f"--grpc-address={settings.host}",
-        f"--grpc-port={settings.grpc_port}",
-        f"--http-address={settings.host}",
-        f"--http-port={settings.http_port}",
-        f"--metrics-address={settings.host}",
-        f"--metrics-port={settings.metrics_port}",
+        f"--grpc-address={config.host}",
+        f"--grpc-port={config.grpc_port}",
+        f"--http-address={config.host}",
+        f"--http-port={config.http_port}",
+        f"--metrics-address={config.host}",
+        f"--metrics-port={config.metrics_port}",
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
         f"--exit-timeout-secs={_EXIT_TIMEOUT_S}",
     ]
-    if settings.version is not None:
-        command.append(f"--model-config-name={config_name(settings.version)}")
+    if config.version is not None:
+        command.append(f"--model-config-name={config_name(config.version)}")
         # A published configuration is complete; completing it would start each model twice.
         command.append("--disable-auto-complete-config")
     return command

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from server.triton.canary import CanaryCage
-from server.triton.process import TritonServer, TritonStartError
+from twinshelf.server.triton.canary import CanaryCage
+from twinshelf.server.triton.process import TritonServer, TritonStartError
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 TRITONSERVER_VARIABLE: Final = "TWINSHELF_TRITONSERVER"
 ENVIRONMENT_VARIABLE: Final = "TWINSHELF_TRITON_ENV"
@@ -164,7 +164,7 @@ def _from_wheel(prefix: Path, variables: Mapping[str, str]) -> TritonInstallatio
     )
 
 
-def _describe(prefix: Path) -> dict:
+def _describe(prefix: Path) -> dict[str, Any]:
     python = prefix.absolute() / "bin" / "python"
     if not python.exists():
         raise TritonNotFoundError(
@@ -184,7 +184,7 @@ def _describe(prefix: Path) -> dict:
             f"{python} does not run: {answer.stderr.strip()[-500:]}. "
             f"Remove {prefix} and run `make setup`"
         )
-    description = json.loads(answer.stdout)
+    description: dict[str, Any] = json.loads(answer.stdout)
     # As this process spells paths, which may not be in UTF-8.
     description["site_packages"] = os.fsdecode(description["site_packages"].encode())
     return description

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from server.triton.repository import RepositoryError, config_path, read_config
+from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
 
 MANIFEST: Final = "published.json"
 # Parameters of ensembles that hold a contract with a digest.
 _CONTRACTS: Final = ("twinshelf_contract", "twinshelf_pair_contract")
-_REPAIR: Final = "publish the version again with `python -m export --force`"
+_REPAIR: Final = "publish the version again with `python -m twinshelf.export --force`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +41,25 @@ class Manifest:
         return {name.partition("/")[0] for name in self.files}
 
     def computed_digest(self) -> str:
-        """Computes the digest from the files that it covers, as `export.digest` does."""
-        covered = {_versionless(name): self.files[name] for name in self.digest_files}
-        lines = "\n".join(f"{covered[name]}  {name}" for name in sorted(covered))
-        return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+        """Computes the digest from the files that it covers."""
+        return files_digest({name: self.files[name] for name in self.digest_files})
+
+
+def files_digest(checksums: Mapping[str, str]) -> str:
+    """Joins checksums into one digest, "sha256:" and 64 hex digits; the version does not matter.
+
+    Args:
+        checksums: Path of each file below the repository to its SHA-256, 64 hex digits.
+    """
+    covered = {_versionless(name): checksum for name, checksum in checksums.items()}
+    lines = "\n".join(f"{covered[name]}  {name}" for name in sorted(covered))
+    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Returns the SHA-256 of a file's content as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifests(repository: Path, version: int) -> list[Manifest]:
@@ -127,7 +142,7 @@ def _check_model(repository: Path, version: int, model: str, manifest: Manifest)
                 f"{name} was added to version {version} after it was published: remove it, or "
                 f"{_REPAIR}"
             )
-        sha = _file_digest(found[name])
+        sha = file_digest(found[name])
         if sha != expected[name]:
             raise RepositoryError(
                 f"{name} of version {version} was changed after it was published (sha256 "
@@ -159,8 +174,3 @@ def _stamped_digest(contract: str) -> str:
 def _versionless(name: str) -> str:
     model, _, file = name.split("/", 2)
     return f"{model}/{file}"
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

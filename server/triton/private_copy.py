@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from server.triton.manifest import check_files, model_files, read_manifests
-from server.triton.repository import models_with_steps
+from twinshelf.server.triton.manifest import check_files, model_files, read_manifests
+from twinshelf.server.triton.repository import models_with_steps
 
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./+=@-]+")
 _OTHER_PLACES: Final = ("/tmp", "/var/tmp", "/dev/shm")

@@ -17,12 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from server.triton.child_processes import children, is_alive
-from server.triton.command import server_command, tied_to_this_process
-from server.triton.installation import TritonInstallation, find_triton
-from server.triton.private_copy import copy_models, make_private_folder
-from server.triton.repository import check_version
-from server.triton.settings import TritonSettings, free_ports, listen
+from twinshelf.server.triton.child_processes import children, is_alive
+from twinshelf.server.triton.command import server_command, tied_to_this_process
+from twinshelf.server.triton.installation import TritonInstallation, find_triton
+from twinshelf.server.triton.private_copy import copy_models, make_private_folder
+from twinshelf.server.triton.repository import check_version
+from twinshelf.server.triton.triton_config import TritonConfig, free_ports, listen
 
 logger = logging.getLogger(__name__)
 
@@ -46,46 +46,46 @@ class TritonServer:
     """
 
     def __init__(
-        self, settings: TritonSettings, installation: TritonInstallation | None = None
+        self, config: TritonConfig, installation: TritonInstallation | None = None
     ) -> None:
         """Chooses the ports; starts nothing.
 
         Args:
-            settings: What to serve, and where.
+            config: What to serve, and where.
             installation: The server to run; found on this machine by default.
 
         Raises:
             RepositoryError: If the repository lacks the version.
             TritonNotFoundError: If there is no usable server.
         """
-        if settings.version is not None:
-            check_version(settings.model_repository, settings.version, settings.models)
+        if config.version is not None:
+            check_version(config.model_repository, config.version, config.models)
         self._installation = installation or find_triton()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self._backends = Path()
         self._log_start = 0
-        stated = (settings.grpc_port, settings.http_port, settings.metrics_port)
-        grpc_port, http_port, metrics_port = free_ports(settings.host, stated)
-        self._settings = dataclasses.replace(
-            settings, grpc_port=grpc_port, http_port=http_port, metrics_port=metrics_port
+        stated = (config.grpc_port, config.http_port, config.metrics_port)
+        grpc_port, http_port, metrics_port = free_ports(config.host, stated)
+        self._config = dataclasses.replace(
+            config, grpc_port=grpc_port, http_port=http_port, metrics_port=metrics_port
         )
         self._shm_prefix = f"twinshelf_{os.getpid()}_{grpc_port}_"
 
     @property
     def grpc_address(self) -> str:
         """Host and port of gRPC."""
-        return f"{self._settings.host}:{self._settings.grpc_port}"
+        return f"{self._config.host}:{self._config.grpc_port}"
 
     @property
     def http_address(self) -> str:
         """Host and port of HTTP."""
-        return f"{self._settings.host}:{self._settings.http_port}"
+        return f"{self._config.host}:{self._config.http_port}"
 
     @property
     def metrics_address(self) -> str:
         """Host and port of the Prometheus metrics, which are at /metrics."""
-        return f"{self._settings.host}:{self._settings.metrics_port}"
+        return f"{self._config.host}:{self._config.metrics_port}"
 
     @property
     def pid(self) -> int | None:
@@ -139,7 +139,7 @@ class TritonServer:
             if self.is_running:
                 self._process.terminate()
                 try:
-                    self._process.wait(self._settings.stop_timeout_s)
+                    self._process.wait(self._config.stop_timeout_s)
                 except subprocess.TimeoutExpired:
                     logger.warning("Triton did not stop in time and is killed")
             self.kill()
@@ -198,13 +198,13 @@ class TritonServer:
         """Makes the folder that the server is started from, with the models checked."""
         folder = self._folder = make_private_folder()
         self._backends = self._installation.make_backends(folder)
-        settings = self._settings
-        copy_models(settings.model_repository, settings.models, settings.version, folder / _MODELS)
+        config = self._config
+        copy_models(config.model_repository, config.models, config.version, folder / _MODELS)
         return folder
 
     def _launch(self, folder: Path) -> None:
         command = server_command(
-            self._settings,
+            self._config,
             binary=self._installation.binary,
             backends=self._backends,
             models=folder / _MODELS,
@@ -232,34 +232,34 @@ class TritonServer:
 
     def _check_ports(self) -> None:
         ports = {
-            "grpc-port": self._settings.grpc_port,
-            "http-port": self._settings.http_port,
-            "metrics-port": self._settings.metrics_port,
+            "grpc-port": self._config.grpc_port,
+            "http-port": self._config.http_port,
+            "metrics-port": self._config.metrics_port,
         }
         for name, port in ports.items():
             try:
-                listen(self._settings.host, port).close()
+                listen(self._config.host, port).close()
             except OSError as error:
                 raise TritonStartError(
-                    f"cannot listen on {self._settings.host}:{port} ({error.strerror}): stop what "
+                    f"cannot listen on {self._config.host}:{port} ({error.strerror}): stop what "
                     f"uses it, or choose another port with --{name}"
                 ) from error
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + self._settings.ready_timeout_s
+        deadline = time.monotonic() + self._config.ready_timeout_s
         while not self._is_ready():
             if not self.is_running:
                 raise TritonStartError(f"Triton did not start. {self._reason()}")
             if time.monotonic() > deadline:
                 raise TritonStartError(
-                    f"Triton was not ready after {self._settings.ready_timeout_s:g} s. "
+                    f"Triton was not ready after {self._config.ready_timeout_s:g} s. "
                     f"Its log ends:\n{self.log_tail()}"
                 )
             time.sleep(_READY_POLL_S)
 
     def _reason(self) -> str:
         # What is told of the copy is true of the repository, which the reader knows.
-        repository = str(self._settings.model_repository)
+        repository = str(self._config.model_repository)
         tail = self.log_tail(400).replace(f"{self._folder}/{_MODELS}", repository)
         if failed := _LOAD_FAILURE.findall(tail):
             return "It says:\n" + "\n".join(reason.split("\\n")[0] for reason in failed)
@@ -271,7 +271,7 @@ class TritonServer:
 
     def _is_ready(self) -> bool:
         connection = http.client.HTTPConnection(
-            self._settings.host, self._settings.http_port, timeout=2
+            self._config.host, self._config.http_port, timeout=2
         )
         try:
             connection.request("GET", "/v2/health/ready")
@@ -282,8 +282,8 @@ class TritonServer:
             connection.close()
 
     def _log_path(self) -> Path:
-        if self._settings.log_path is not None:
-            return self._settings.log_path
+        if self._config.log_path is not None:
+            return self._config.log_path
         if self._folder is None:
             raise FileNotFoundError("the log is gone with the server's temporary folder")
         return self._folder / "triton.log"

@@ -58,7 +58,9 @@ def newest_version(repository: Path, models: tuple[str, ...] = ENCODERS) -> int:
     """
     versions = published_versions(repository, models)
     if not versions:
-        raise RepositoryError(f"{repository} has no published version: run `python -m export`")
+        raise RepositoryError(
+            f"{repository} has no published version: run `python -m twinshelf.export`"
+        )
     return versions[-1]
 
 
@@ -73,7 +75,7 @@ def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCO
         have = ", ".join(map(str, versions)) or "none"
         raise RepositoryError(
             f"{repository} has no version {version} of {', '.join(models)}; "
-            f"published versions: {have}. `python -m export` publishes one"
+            f"published versions: {have}. `python -m twinshelf.export` publishes one"
         )
     for model in models:
         for step in read_config(config_path(repository, model, version)).ensemble_scheduling.step:
@@ -82,7 +84,7 @@ def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCO
                 if not path.exists():
                     raise RepositoryError(
                         f"version {version} of {model} is incomplete, {path} is missing: "
-                        "publish the version again with `python -m export`"
+                        "publish the version again with `python -m twinshelf.export`"
                     )
 
 

@@ -20,12 +20,15 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from server.catalogue.vector_index import IndexSettings, VectorIndex, vector_key
-from server.encoders.encoder import EncoderInput
-from server.encoders.local_encoder import LocalEncoder
-from training.checkpoint import load_encoder
-from training.preprocessing.images import decode_image
-from training.preprocessing.settings import PreprocessingSettings
+from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.product_record import VectorTable
+from twinshelf.server.catalogue.ranking import LEAST_CANDIDATES
+from twinshelf.server.catalogue.vector_index import VectorIndex
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.training.checkpoint import load_encoder
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 ROUNDS = 7
 
@@ -111,20 +114,35 @@ def compare_search(product_count: int) -> tuple[Comparison, float]:
     vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
     queries = vectors[:100].astype(np.float32)
     index = VectorIndex(512, IndexSettings())
-    keys = np.array([vector_key(number, 0) for number in range(product_count)], np.int64)
-    index.add(keys, vectors)
+    index.add(
+        VectorTable(
+            product_numbers=np.arange(product_count),
+            vector_versions=np.zeros(product_count, np.int64),
+            checksums=np.zeros(product_count, np.int64),
+            vectors=vectors,
+        )
+    )
     exact = vectors.astype(np.float32)
 
     def search_exactly() -> np.ndarray:
         # One by one, as the service gets them.
         return np.stack([np.argsort(-(exact @ query))[:10] for query in queries])
 
-    found = [set(index.search(query, 10).tolist()) for query in queries]
+    def search_index() -> list[np.ndarray]:
+        """Rescores what the index finds, as the service does."""
+        best = []
+        for query in queries:
+            ((found,),) = index.search(query[np.newaxis], LEAST_CANDIDATES, now=0)
+            order = np.argsort(-(found.vectors.astype(np.float32) @ query))[:10]
+            best.append(found.product_numbers[order])
+        return best
+
+    found = [set(row.tolist()) for row in search_index()]
     truth = [set(row.tolist()) for row in search_exactly()]
     recall = float(np.mean([len(a & b) / 10 for a, b in zip(found, truth, strict=True)]))
     timed = compare(
         f"100 queries, {product_count:,} products",
-        index=lambda: [index.search(query, 10) for query in queries],
+        index=search_index,
         exact=search_exactly,
     )
     return timed, recall

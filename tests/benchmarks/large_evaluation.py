@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.embeddings import Floats, ProductEmbeddings
-from training.evaluation.embedded import EmbeddedProducts
-from training.evaluation.evaluator import evaluate
-from training.evaluation.settings import EvaluationSettings
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
+from twinshelf.training.evaluation.evaluator import evaluate
+from twinshelf.training.retrieval.embeddings import Floats, ProductEmbeddings
 
 CATEGORY_COUNT = 100
 KIB_PER_GIB = 1024**2
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gallery, queries = (draw_products(centres, 1.5, name, generator) for name in ("p", "q"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start_s = time.perf_counter()
-    result = evaluate(queries, gallery, fusion_weight=0.5, settings=EvaluationSettings()).result
+    result = evaluate(queries, gallery, fusion_weight=0.5, config=EvaluationConfig()).result
     duration_s = time.perf_counter() - start_s
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     recall = result.patterns["image"].metrics["R@1"].value

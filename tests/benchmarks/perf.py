@@ -19,10 +19,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from client.demo.services import RunningServices, triton_service
-from client.demo.signals import StopRequestedError, stop_requests
-from client.demo.steps import DemoError
-from client.product_file import ProductFileError
 from tests.benchmarks.perf_analyzer import (
     INTERVAL_MS,
     STEADY_PERCENT,
@@ -33,6 +29,10 @@ from tests.benchmarks.perf_analyzer import (
     measure,
 )
 from tests.benchmarks.perf_input import TENSORS, read_products, write_input
+from twinshelf.client.demo.services import RunningServices, triton_service
+from twinshelf.client.demo.signals import StopRequestedError, stop_requests
+from twinshelf.client.demo.steps import DemoError
+from twinshelf.client.files.rows import ProductFileError
 
 PREPARED = Path(".cache/data")
 UNSTEADY_NOTE = (

@@ -13,7 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from client.product_file import ProductFile, ProductRow
+from twinshelf.client.file_products import photo_bytes
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import PREPARED_OPTIONS, ProductFiles
 
 PRODUCT_COUNT = 64
 TENSORS = {
@@ -27,7 +29,7 @@ def read_products(table: Path, product_count: int = PRODUCT_COUNT) -> list[Produ
     """Reads products that have a photo and a title.
 
     Args:
-        table: CSV or Parquet file in our own columns.
+        table: A table of products.
         product_count: How many at most, the first of the file.
 
     Raises:
@@ -36,8 +38,8 @@ def read_products(table: Path, product_count: int = PRODUCT_COUNT) -> list[Produ
     """
     usable = (
         row
-        for row in ProductFile(table).rows()
-        if row.product is not None and row.product.image and row.product.title
+        for row in ProductFiles([table], PREPARED_OPTIONS).rows()
+        if isinstance(row, ProductRow) and row.main_photo is not None and row.title
     )
     rows = list(islice(usable, product_count))
     if not rows:
@@ -66,9 +68,7 @@ def encode_bytes(value: bytes) -> str:
 
 
 def _request(model: str, row: ProductRow) -> dict[str, Any]:
-    product = row.product
-    assert product is not None
-    values = {"IMAGE": product.image, "TEXT": product.title.encode()}
+    values = {"IMAGE": photo_bytes(row), "TEXT": row.title.encode()}
     return {
         name: {"content": {"b64": encode_bytes(values[name])}, "shape": [1]}
         for name in TENSORS[model]

@@ -17,6 +17,8 @@ from tests.benchmarks.perf_analyzer import (
     read_measurement,
 )
 
+pytestmark = pytest.mark.slow
+
 CSV = "Concurrency,Inferences/Second,p50 latency,p90 latency,p95 latency,p99 latency\n"
 
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -30,14 +31,13 @@ from rich.table import Table
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from training.config import read_config
-from training.data_module import Batch
-from training.device import choose_device
-from training.loop import LoopConfig, build_trainer
-from training.memory import keep_freed_memory
-from training.model import build_model
-from training.module import EncoderModule
-from training.text_encoder import scratch_architecture
+from twinshelf.training.config import read_config
+from twinshelf.training.data.data_module import Batch
+from twinshelf.training.loop.loop_config import LoopConfig
+from twinshelf.training.loop.module import EncoderModule
+from twinshelf.training.loop.trainer import build_trainer, keep_freed_memory
+from twinshelf.training.model.encoder import build_encoder, choose_device
+from twinshelf.training.model.text_backbone import scratch_architecture
 
 ROUNDS = 3
 WARM_UP_STEPS = 3
@@ -66,13 +66,13 @@ def time_ours(options: argparse.Namespace) -> list[float]:
     architecture = scratch_architecture(
         config.model.text.scratch, vocabulary_size=VOCABULARY_SIZE, max_token_count=TOKEN_COUNT
     )
-    model = build_model(config.model, image_size_px=options.side, architecture=architecture)
-    model.image_tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = build_encoder(config.model, image_size_px=options.side, architecture=architecture)
+    model.image_tower.to(memory_format=torch.channels_last)
     group_count = options.batch // GROUP_SIZE
     module = EncoderModule(
         model,
         loss=replace(config.loss, streams=replace(config.loss.streams, text=0.0)),
-        optimizer=replace(config.optimizer, image_statistics="moving"),
+        optimizer=replace(config.optimizer, image_batch_norm_mode="moving"),
         group_count=group_count,
         seed=0,
     )
@@ -87,7 +87,7 @@ def time_ours(options: argparse.Namespace) -> list[float]:
     loader: DataLoader[Batch] = DataLoader([batch] * options.steps, batch_size=None)  # type: ignore[arg-type]
     clock = StepClock()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = build_trainer(
+        trainer: Any = build_trainer(
             LoopConfig(epoch_count=1, loggers=(), show_progress=False),
             folder=Path(folder),
             gradient_clip=config.optimizer.gradient_clip,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
 from tests.client.fake_service import FakeService, start_server
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import Client
 
 QUICK_RETRIES = RetryPolicy(attempt_count=3, initial_backoff_s=0.001, max_backoff_s=0.002)
 
@@ -27,6 +27,6 @@ def address(service: FakeService) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(address: str) -> Iterator[TwinshelfClient]:
-    with TwinshelfClient(address, timeout_s=5, retry_policy=QUICK_RETRIES, seed=0) as client:
+def client(address: str) -> Iterator[Client]:
+    with Client(address, timeout_s=5, retry_policy=QUICK_RETRIES, seed=0) as client:
         yield client

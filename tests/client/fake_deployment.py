@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from protos.twinshelf.v1 import catalog_service_pb2_grpc, matching_service_pb2_grpc
 from tests.client.fake_service import ENCODER, FakeService
+from twinshelf.v1 import catalog_service_pb2_grpc, matching_service_pb2_grpc
 
 SERVICES = ("", "twinshelf.v1.MatchingService", "twinshelf.v1.CatalogService")
 ENCODERS = ("image_encoder", "text_encoder", "product_encoder")

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from protos.twinshelf.v1 import (
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2,
@@ -77,6 +77,7 @@ class FakeService(
         stream_failures: Statuses that the next streams end with before they begin, as `failures`.
         authorizations: The authorization that came with each call; empty where none came.
         break_after: Ends the next streams UNAVAILABLE after so many answers, first in, first out.
+        stale_product_count: Products that another encoder embedded.
         hangs: Whether calls and rows are left without an answer until `released` is set.
     """
 
@@ -88,6 +89,7 @@ class FakeService(
         self.stream_failures: list[status_pb2.Status] = []
         self.authorizations: list[str] = []
         self.break_after: list[int] = []
+        self.stale_product_count = 1
         self.hangs = False
         self.released = threading.Event()
         self.last_match: matching_service_pb2.MatchProductRequest | None = None
@@ -116,12 +118,16 @@ class FakeService(
         codes = {code.value[0]: code for code in grpc.StatusCode}
         context.abort(codes[status.code], status.message)
 
-    def MatchProduct(self, request, context):  # noqa: N802 - the name in the proto
+    def MatchProduct(  # noqa: N802 - the name in the proto
+        self, request: matching_service_pb2.MatchProductRequest, context: grpc.ServicerContext
+    ) -> matching_service_pb2.MatchProductResponse:
         self._enter("MatchProduct", context)
         self.last_match = request
         return self._matches(request)
 
-    def MatchProducts(self, request_iterator, context):  # noqa: N802
+    def MatchProducts(  # noqa: N802
+        self, request_iterator: Iterator[Any], context: grpc.ServicerContext
+    ) -> Iterator[matching_service_pb2.MatchProductsResponse]:
         self._enter_stream("MatchProducts", context)
         for request in request_iterator:
             response = matching_service_pb2.MatchProductsResponse(request_id=request.request_id)
@@ -132,7 +138,9 @@ class FakeService(
                 response.response.CopyFrom(self._matches(request.request))
             yield response
 
-    def UpsertProducts(self, request_iterator, context) -> Iterator[Any]:  # noqa: N802
+    def UpsertProducts(  # noqa: N802
+        self, request_iterator: Iterator[Any], context: grpc.ServicerContext
+    ) -> Iterator[Any]:
         self._enter_stream("UpsertProducts", context)
         answers_left = self.break_after.pop(0) if self.break_after else -1
         for index, request in enumerate(request_iterator):
@@ -157,7 +165,9 @@ class FakeService(
         self.products[product.product_id] = product
         return response
 
-    def GetProduct(self, request, context):  # noqa: N802
+    def GetProduct(  # noqa: N802
+        self, request: catalog_service_pb2.GetProductRequest, context: grpc.ServicerContext
+    ) -> catalog_service_pb2.GetProductResponse:
         self._enter("GetProduct", context)
         if request.product_id not in self.products:
             text = f"the catalogue holds no product {request.product_id!r}"
@@ -166,7 +176,9 @@ class FakeService(
             product=self._shown(request.product_id), encoder_digest=ENCODER.digest
         )
 
-    def ListProducts(self, request, context):  # noqa: N802
+    def ListProducts(  # noqa: N802
+        self, request: catalog_service_pb2.ListProductsRequest, context: grpc.ServicerContext
+    ) -> catalog_service_pb2.ListProductsResponse:
         self._enter("ListProducts", context)
         ids = sorted(each for each in self.products if each > request.page_token)
         page = ids[: request.page_size or 100]
@@ -175,20 +187,32 @@ class FakeService(
             next_page_token=page[-1] if len(page) < len(ids) else "",
         )
 
-    def DeleteProducts(self, request, context):  # noqa: N802
+    def DeleteProducts(  # noqa: N802
+        self, request: catalog_service_pb2.DeleteProductsRequest, context: grpc.ServicerContext
+    ) -> catalog_service_pb2.DeleteProductsResponse:
         self._enter("DeleteProducts", context)
         missing = [each for each in request.product_ids if not self.products.pop(each, None)]
         return catalog_service_pb2.DeleteProductsResponse(
             deleted_count=len(request.product_ids) - len(missing), missing_product_ids=missing
         )
 
-    def GetCatalogStats(self, request, context):  # noqa: N802
+    def Snapshot(  # noqa: N802
+        self, request: catalog_service_pb2.SnapshotRequest, context: grpc.ServicerContext
+    ) -> catalog_service_pb2.SnapshotResponse:
+        self._enter("Snapshot", context)
+        return catalog_service_pb2.SnapshotResponse(
+            vector_count=len(self.products), change_sequence=7
+        )
+
+    def GetCatalogStats(  # noqa: N802
+        self, request: catalog_service_pb2.GetCatalogStatsRequest, context: grpc.ServicerContext
+    ) -> catalog_service_pb2.GetCatalogStatsResponse:
         self._enter("GetCatalogStats", context)
         return catalog_service_pb2.GetCatalogStatsResponse(
             product_count=len(self.products),
             image_count=1,
             text_count=2,
-            stale_product_count=1,
+            stale_product_count=self.stale_product_count,
             indexed_vector_count=4,
             encoder=ENCODER,
             embedding_dimension=512,
@@ -206,13 +230,14 @@ class FakeService(
     def _matches(self, request: Any) -> matching_service_pb2.MatchProductResponse:
         wanted = request.match_count if request.HasField("match_count") else 10
         response = matching_service_pb2.MatchProductResponse(
-            pattern=product_pb2.MODALITY_PATTERN_TEXT, encoder=ENCODER
+            pattern=product_pb2.MODALITY_PATTERN_TEXT, encoder=ENCODER, no_match_probability=0.03
         )
         for rank, product_id in enumerate(sorted(self.products)[:wanted]):
             response.matches.add(
                 product=self._shown(product_id),
                 score=0.9 - rank / 10,
                 probability=0.95 - rank / 4,
+                is_match=rank == 0,
                 pattern=product_pb2.MODALITY_PATTERN_TEXT,
                 text_score=0.9 - rank / 10,
             )

@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from client.api_keys import ApiKeyError, add_key, find_key, revoke_key, rotate_key, state_of
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.client.api_keys import (
+    ApiKeyError,
+    add_key,
+    find_key,
+    revoke_key,
+    rotate_key,
+    state_of,
+)
+from twinshelf.v1 import access_pb2
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def wanted(**fields: object) -> access_pb2.ApiKey:
+def wanted(**fields: Any) -> access_pb2.ApiKey:
     return access_pb2.ApiKey(scope=access_pb2.ACCESS_SCOPE_WRITE, label="shop", **fields)
 
 

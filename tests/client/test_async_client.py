@@ -7,34 +7,35 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from client.async_client import AsyncTwinshelfClient
-from client.errors import DeadlineError, InvalidRequestError, ServiceUnavailableError
-from client.records import Offer, Product
 from tests.client.conftest import QUICK_RETRIES
 from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
 from tests.client.test_sync_client import products
+from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.errors import DeadlineError, InvalidRequestError, ServiceUnavailableError
+from twinshelf.client.records import Offer, Product
 
 
 @pytest.fixture
-async def client(address: str) -> AsyncIterator[AsyncTwinshelfClient]:
-    async with AsyncTwinshelfClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
+async def client(address: str) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
         yield client
 
 
-async def test_both_clients_give_the_same_results(client: AsyncTwinshelfClient) -> None:
+async def test_both_clients_give_the_same_results(client: AsyncClient) -> None:
     answers = [answer async for answer in client.upsert(products(5))]
     assert len(answers) == 5 and not any(answer.error for answer in answers)
-    from client.sync_client import TwinshelfClient
+    from twinshelf.client.sync_client import Client
 
-    with TwinshelfClient(client.address) as other:
+    with Client(client.address) as other:
         assert await client.match(Offer(title="tea")) == other.match(Offer(title="tea"))
         assert await client.get("p001") == other.get("p001")
         assert await client.stats() == other.stats()
+        assert await client.snapshot() == other.snapshot()
         assert [each async for each in client.list_all(page_size=2)] == list(other.list_all())
         assert (await client.delete(["p001", "no"])).missing_product_ids == ("no",)
 
 
-async def test_unavailable_is_repeated(client: AsyncTwinshelfClient, service: FakeService) -> None:
+async def test_unavailable_is_repeated(client: AsyncClient, service: FakeService) -> None:
     service.failures = [UNAVAILABLE, UNAVAILABLE]
     await client.stats()
     assert service.calls["GetCatalogStats"] == 3
@@ -44,9 +45,7 @@ async def test_unavailable_is_repeated(client: AsyncTwinshelfClient, service: Fa
     assert service.calls["GetCatalogStats"] == 6
 
 
-async def test_a_refusal_is_not_repeated(
-    client: AsyncTwinshelfClient, service: FakeService
-) -> None:
+async def test_a_refusal_is_not_repeated(client: AsyncClient, service: FakeService) -> None:
     service.failures = [REFUSED]
     with pytest.raises(InvalidRequestError):
         await client.match(Offer(image=b"x"))
@@ -54,7 +53,7 @@ async def test_a_refusal_is_not_repeated(
 
 
 async def test_a_silent_service_meets_the_deadline(
-    client: AsyncTwinshelfClient, service: FakeService
+    client: AsyncClient, service: FakeService
 ) -> None:
     service.hangs = True
     with pytest.raises(DeadlineError):
@@ -70,7 +69,7 @@ async def products_one_by_one(count: int) -> AsyncIterator[Product]:
 
 
 async def test_rows_come_from_an_async_source_and_are_repeated_alone(
-    client: AsyncTwinshelfClient, service: FakeService
+    client: AsyncClient, service: FakeService
 ) -> None:
     service.row_failures = {"p001": [UNAVAILABLE], "p002": [REFUSED]}
     upserts = client.upsert(products_one_by_one(150))
@@ -83,7 +82,7 @@ async def test_rows_come_from_an_async_source_and_are_repeated_alone(
 
 
 async def test_a_broken_stream_goes_on_with_the_unanswered_rows(
-    client: AsyncTwinshelfClient, service: FakeService
+    client: AsyncClient, service: FakeService
 ) -> None:
     service.break_after = [50]
     answers = [answer async for answer in client.upsert(products_one_by_one(150))]
@@ -95,7 +94,7 @@ async def test_a_broken_stream_goes_on_with_the_unanswered_rows(
 
 
 async def test_a_stream_that_breaks_without_progress_is_given_up(
-    client: AsyncTwinshelfClient, service: FakeService
+    client: AsyncClient, service: FakeService
 ) -> None:
     service.break_after = [0] * 9
     with pytest.raises(ServiceUnavailableError):
@@ -104,14 +103,12 @@ async def test_a_stream_that_breaks_without_progress_is_given_up(
 
 
 async def test_a_service_that_is_not_there_is_named() -> None:
-    async with AsyncTwinshelfClient("127.0.0.1:1", retry_policy=QUICK_RETRIES) as client:
+    async with AsyncClient("127.0.0.1:1", retry_policy=QUICK_RETRIES) as client:
         with pytest.raises(ServiceUnavailableError, match="127.0.0.1:1 .*make serve"):
             _ = [answer async for answer in client.upsert(products(3))]
 
 
-async def test_offers_are_answered_one_by_one(
-    client: AsyncTwinshelfClient, service: FakeService
-) -> None:
+async def test_offers_are_answered_one_by_one(client: AsyncClient, service: FakeService) -> None:
     _ = [answer async for answer in client.upsert(products(2))]
     service.row_failures = {"bad": [REFUSED]}
     answers = [each async for each in client.match_many([Offer(title="bad"), Offer(title="tea")])]
@@ -121,7 +118,7 @@ async def test_offers_are_answered_one_by_one(
 
 
 async def test_cancelling_the_task_ends_a_running_call(
-    client: AsyncTwinshelfClient, service: FakeService
+    client: AsyncClient, service: FakeService
 ) -> None:
     service.hangs = True
     task = asyncio.create_task(client.stats())

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from client.cli import main
-from client.options import read_weights
-from client.records import ModalityWeights, Product
-from client.sync_client import TwinshelfClient
 from tests.client.fake_service import REFUSED, FakeService
+from twinshelf.client import output
+from twinshelf.client.cli import main
+from twinshelf.client.match_command import read_weights
+from twinshelf.client.records import EncoderInfo, Match, MatchResult, ModalityWeights, Product
+from twinshelf.client.sync_client import Client
 
 
 @pytest.fixture(autouse=True)
-def _address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _address(address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TWINSHELF_ADDRESS", address)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
-def stocked(client: TwinshelfClient) -> None:
+def stocked(client: Client) -> None:
     rows = [
         Product(product_id="tea", title="Green tea", brand="Leaf", price=1234.5),
         Product(product_id="mug", title="Mug [bold]red[/bold]"),
@@ -32,7 +38,7 @@ def stocked(client: TwinshelfClient) -> None:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     path = tmp_path / "products.csv"
-    path.write_text("product_id,title\np1,tea\n,none\np3,refused\np4,mug\n")
+    path.write_text("product_id,title\np1,tea\np2,NULL\np3,refused\np4,mug\n")
     return path
 
 
@@ -46,7 +52,7 @@ def test_index_lists_failed_rows_by_number_and_exits_1(
     service.row_failures = {"p3": [REFUSED]}
     assert main(["index", str(table)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.split() == ["2", "product_id", "is", "empty"] for line in lines)
+    assert any(line.split()[:4] == ["2", "nothing", "to", "embed:"] for line in lines)
     assert any(line.split()[:2] == ["3", "p3"] and "not an image" in line for line in lines)
     assert lines[-1] == "2 products stored, 0 of them replaced; 2 rows failed"
 
@@ -58,7 +64,13 @@ def test_index_writes_json_lines_alone_to_stdout(
     assert main(["--json", "index", str(table)]) == 1
     *failures, counts = json_lines(capsys.readouterr().out)
     assert [failure["row_number"] for failure in failures] == [2, 3]
-    assert counts == {"stored_count": 2, "replaced_count": 0, "failed_count": 2}
+    assert counts == {
+        "stored_count": 2,
+        "replaced_count": 0,
+        "resumed_count": 0,
+        "failed_count": 2,
+        "findings": [],
+    }
 
 
 def test_index_exits_0_when_every_row_is_stored(
@@ -94,6 +106,7 @@ def test_match_sends_what_was_asked(
     arguments = ["match", "--image", str(photo), "--title", "t", "--description", "d"]
     arguments += ["--brand", "b", "--category", "c", "--attribute", "size=L", "-k", "1"]
     arguments += ["--weights", "image=.7,text=.3", "--min-probability", "0.5", "--json"]
+    arguments += ["--match-prior", "0.2", "--target-precision", "0.9"]
     assert main(arguments) == 0
     (result,) = json_lines(capsys.readouterr().out)
     assert [match["product"]["product_id"] for match in result["matches"]] == ["mug"]
@@ -104,6 +117,7 @@ def test_match_sends_what_was_asked(
     assert (offer.image, offer.title, offer.description) == (b"photo", "t", "d")
     assert (offer.brand, offer.category, dict(offer.attributes)) == ("b", "c", {"size": "L"})
     assert (request.match_count, request.min_probability) == (1, 0.5)
+    assert (request.match_prior, request.target_precision) == (0.2, 0.9)
 
 
 def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +128,7 @@ def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["match"], "needs a photo or a text"),
+        (["match"], "needs a file of offers, or a photo or a text"),
         (["match", "--image", "no.jpg"], "there is no photo no.jpg"),
     ],
 )
@@ -140,10 +154,8 @@ def test_input_that_cannot_be_used_exits_2(
     ],
 )
 def test_a_wrong_option_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as raised:
-        main(arguments)
-    assert raised.value.code == 2
-    assert "error:" in capsys.readouterr().err
+    assert main(arguments) == 2
+    assert "Usage: twinshelf" in capsys.readouterr().err
 
 
 def test_get_list_delete_and_stats_print_tables(
@@ -175,6 +187,13 @@ def test_get_list_delete_and_stats_print_json(
     assert json_lines(capsys.readouterr().out) == [{"deleted_count": 1, "missing_product_ids": []}]
 
 
+def test_a_snapshot_tells_what_it_holds(stocked: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["snapshot"]) == 0
+    assert capsys.readouterr().out == "2 vectors stored, up to change 7\n"
+    assert main(["snapshot", "--json"]) == 0
+    assert json_lines(capsys.readouterr().out) == [{"vector_count": 2, "change_sequence": 7}]
+
+
 def test_an_error_of_the_service_is_one_sentence_and_in_json_an_object(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -202,3 +221,71 @@ def test_text_that_is_no_unicode_is_unusable_input(capsys: pytest.CaptureFixture
 
 def test_weights_left_out_are_zero() -> None:
     assert read_weights("text=2") == ModalityWeights(image=0, text=2)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["match", "--nope"], ["match", "-k", "x"]])
+def test_a_command_line_is_read_before_anything_heavy_is_imported(arguments: list[str]) -> None:
+    program = (
+        "import sys; from twinshelf.client.cli import main; "
+        f"main({arguments}); sys.exit(any(name in sys.modules for name in "
+        "('grpc', 'numpy', 'pandas', 'pyarrow')))"
+    )
+    assert not subprocess.run([sys.executable, "-c", program], capture_output=True).returncode
+
+
+def test_options_of_the_service_stand_before_or_after_the_command(
+    stocked: None, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--json", "--address", address, "stats"]) == 0
+    assert json_lines(capsys.readouterr().out)
+    assert main(["--address", "127.0.0.1:1", "stats", "--address", address, "--json"]) == 0
+    assert json_lines(capsys.readouterr().out)
+
+
+def test_the_shell_completes_commands_and_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_TWINSHELF_COMPLETE", "complete_bash")
+    for words, last, completed in (
+        ("twinshelf ma", 1, "match"),
+        ("twinshelf get --tim", 2, "--timeout"),
+    ):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(last))
+        assert main([]) == 0
+        assert capsys.readouterr().out.split() == [completed]
+
+
+def test_tables_keep_their_figures_at_80_columns_beside_a_long_id() -> None:
+    product = Product(
+        product_id="https://www.example.com/feeds/snippets/" + "1843" * 9,
+        title="Microsoft Windows Vista Ultimate, upgrade",
+        brand="Microsoft",
+        category="Operating systems",
+        price=1234567.5,
+        pattern="both",
+    )
+    match = Match(
+        product=product,
+        score=0.987,
+        probability=0.123,
+        is_match=True,
+        pattern="both",
+        image_score=0.456,
+        text_score=0.789,
+    )
+    encoder = EncoderInfo(digest="sha256:0", version=1)
+    result = MatchResult(
+        matches=(match,), pattern="both", encoder=encoder, no_match_probability=0.25
+    )
+    for table, figures in (
+        (
+            output.match_table(result),
+            ("12.3%", "✓", "25.0%", "0.987", "0.456", "0.789", "1,234,567.50"),
+        ),
+        (output.product_list_table([product]), ("1,234,567.50", "both")),
+    ):
+        stream = io.StringIO()
+        Console(file=stream, width=80).print(table)
+        assert max(map(len, stream.getvalue().splitlines())) <= 80
+        assert all(figure in stream.getvalue() for figure in figures)

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from client.async_client import AsyncTwinshelfClient
-from client.cli import main
-from client.credentials import ClientTls, call_metadata, channel_credentials, read_api_key
-from client.errors import PermissionDeniedError, UnauthenticatedError
-from client.records import Offer
-from client.sync_client import TwinshelfClient
 from tests.client.fake_service import FakeService, make_status
 from tests.client.test_sync_client import products
 from tests.server.access.certificates import make_authority, make_certificate
+from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.cli import main
+from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials, read_api_key
+from twinshelf.client.errors import PermissionDeniedError, UnauthenticatedError
+from twinshelf.client.records import Offer
+from twinshelf.client.sync_client import Client
 
 KEY = "ts_1a2b3c4d_" + "0" * 64
 
 
 def test_the_key_goes_with_every_call_and_stream(address: str, service: FakeService) -> None:
-    with TwinshelfClient(address, api_key=KEY) as client:
+    with Client(address, api_key=KEY) as client:
         list(client.upsert(products(2)))
         list(client.match_many([Offer(title="tea")]))
         client.match(Offer(title="tea"))
@@ -34,7 +34,7 @@ def test_the_key_goes_with_every_call_and_stream(address: str, service: FakeServ
 async def test_the_key_goes_with_every_asyncio_call_and_stream(
     address: str, service: FakeService
 ) -> None:
-    async with AsyncTwinshelfClient(address, api_key=KEY) as client:
+    async with AsyncClient(address, api_key=KEY) as client:
         _ = [each async for each in client.upsert(products(2))]
         _ = [each async for each in client.match_many([Offer(title="tea")])]
         await client.stats()
@@ -42,7 +42,7 @@ async def test_the_key_goes_with_every_asyncio_call_and_stream(
 
 
 def test_without_a_key_none_is_sent(address: str, service: FakeService) -> None:
-    with TwinshelfClient(address) as client:
+    with Client(address) as client:
         client.stats()
         list(client.upsert(products(1)))
     assert service.authorizations == ["", ""]
@@ -50,7 +50,7 @@ def test_without_a_key_none_is_sent(address: str, service: FakeService) -> None:
 
 @pytest.mark.parametrize(("code", "kind"), [(16, UnauthenticatedError), (7, PermissionDeniedError)])
 def test_a_refused_key_has_an_error_of_its_own_and_is_not_repeated(
-    client: TwinshelfClient, service: FakeService, code: int, kind: type[Exception]
+    client: Client, service: FakeService, code: int, kind: type[Exception]
 ) -> None:
     status = make_status(code, "the API key is unknown")
     service.failures, service.stream_failures = [status], [status]
@@ -64,7 +64,7 @@ def test_a_refused_key_has_an_error_of_its_own_and_is_not_repeated(
 @pytest.mark.parametrize("key", ["", " ", "a b", "a\nb", "ключ", "a\x7f"])
 def test_what_is_no_key_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII") as raised:
-        TwinshelfClient(api_key=key)
+        Client(api_key=key)
     assert not key.strip() or key not in str(raised.value)
 
 

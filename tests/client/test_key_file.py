@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from client import key_file
-from client.api_keys import ApiKeyError, add_key
-from client.key_file import changing_keys, read_keys
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.client.api_keys import ApiKeyError, add_key
+from twinshelf.client.key_file import changing_keys, read_keys
+from twinshelf.v1 import access_pb2
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -51,6 +50,7 @@ def test_writers_at_once_lose_nothing(path: Path) -> None:
     assert sorted(ids_in(path)) == sorted(added) and len(set(added)) == 80
 
 
+@pytest.mark.slow
 def test_a_reader_never_sees_half_a_file(path: Path) -> None:
     add(path)
     with ThreadPoolExecutor(1) as pool:
@@ -74,7 +74,7 @@ def test_what_fails_leaves_the_file_as_it_was_and_nothing_beside_it(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(key_file.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(ApiKeyError, match="cannot be written: No space left"):
         add(path)
     assert path.read_bytes() == before

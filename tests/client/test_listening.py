@@ -8,12 +8,12 @@ import time
 import grpc
 import pytest
 
-from client.errors import DeadlineError, ServiceError
-from client.listening import END, Listening
-from client.records import Product, UpsertAnswer
-from client.retries import RetryPolicy
-from client.streams import StreamRows, upsert_method
-from protos.twinshelf.v1 import catalog_service_pb2
+from twinshelf.client.errors import DeadlineError, ServiceError
+from twinshelf.client.listening import END, Listening
+from twinshelf.client.records import Product, UpsertAnswer
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.streams import StreamRows, upsert_method
+from twinshelf.v1 import catalog_service_pb2
 
 TIMEOUT_S = 5.0
 QUICK, SLOW = (

@@ -8,14 +8,14 @@ import time
 import grpc
 import pytest
 
-from client.async_client import AsyncTwinshelfClient
-from client.errors import ServiceBusyError, ServiceUnavailableError
-from client.records import Offer
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
 from tests.client.conftest import QUICK_RETRIES
 from tests.client.fake_service import FakeService, busy
 from tests.client.test_sync_client import products
+from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.errors import ServiceBusyError, ServiceUnavailableError
+from twinshelf.client.records import Offer
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import Client
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -45,7 +45,7 @@ def test_what_will_not_help_is_not_repeated() -> None:
 
 
 def test_a_busy_call_is_repeated_after_the_time_that_was_named(
-    client: TwinshelfClient, service: FakeService
+    client: Client, service: FakeService
 ) -> None:
     service.failures = [busy(0.2)]
     begun_s = time.monotonic()
@@ -56,7 +56,7 @@ def test_a_busy_call_is_repeated_after_the_time_that_was_named(
 
 @pytest.mark.parametrize("retry_after_s", [60.0, None])
 def test_a_busy_call_is_not_repeated_when_the_time_is_too_long_or_unknown(
-    client: TwinshelfClient, service: FakeService, retry_after_s: float | None
+    client: Client, service: FakeService, retry_after_s: float | None
 ) -> None:
     service.failures = [busy(retry_after_s)]
     with pytest.raises(ServiceBusyError, match="too busy") as raised:
@@ -65,9 +65,7 @@ def test_a_busy_call_is_not_repeated_when_the_time_is_too_long_or_unknown(
     assert service.calls["MatchProduct"] == 1
 
 
-def test_a_busy_row_and_a_busy_stream_are_repeated(
-    client: TwinshelfClient, service: FakeService
-) -> None:
+def test_a_busy_row_and_a_busy_stream_are_repeated(client: Client, service: FakeService) -> None:
     service.stream_failures = [busy(0.01)]
     service.row_failures = {"p001": [busy(0.01)], "p002": [busy(60)], "p003": [busy(None)]}
     answers = {each.product_id: each.error for each in client.upsert(products(5))}
@@ -83,7 +81,7 @@ async def test_the_asyncio_client_repeats_busy_calls_rows_and_streams(
 ) -> None:
     service.failures = [busy(0.01)]
     service.row_failures = {"p001": [busy(0.01)]}
-    async with AsyncTwinshelfClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
+    async with AsyncClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
         await client.stats()
         answers = [each async for each in client.upsert(products(3))]
         assert not any(each.error for each in answers) and service.calls["p001"] == 2

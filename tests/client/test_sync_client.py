@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 
-from client.errors import (
+from tests.client.conftest import QUICK_RETRIES
+from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
+from twinshelf.client.errors import (
     DeadlineError,
     FieldViolation,
     InvalidRequestError,
@@ -16,18 +19,16 @@ from client.errors import (
     ServiceUnavailableError,
     UnsupportedCallError,
 )
-from client.records import MatchOptions, ModalityWeights, Offer, Product
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
-from tests.client.conftest import QUICK_RETRIES
-from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
+from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Product
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import Client
 
 
 def products(count: int) -> list[Product]:
     return [Product(product_id=f"p{number:03}", title=f"tea {number}") for number in range(count)]
 
 
-def test_a_stored_product_comes_back_without_its_photo(client: TwinshelfClient) -> None:
+def test_a_stored_product_comes_back_without_its_photo(client: Client) -> None:
     product = Product(
         product_id="tea",
         title="Green tea",
@@ -52,11 +53,15 @@ def test_a_stored_product_comes_back_without_its_photo(client: TwinshelfClient) 
 
 
 def test_a_match_carries_scores_and_leaves_out_what_was_not_compared(
-    client: TwinshelfClient, service: FakeService
+    client: Client, service: FakeService
 ) -> None:
     list(client.upsert(products(3)))
     options = MatchOptions(
-        match_count=2, weights=ModalityWeights(image=0.7, text=0.3), min_probability=0.25
+        match_count=2,
+        weights=ModalityWeights(image=0.7, text=0.3),
+        min_probability=0.25,
+        match_prior=0.4,
+        target_precision=0.9,
     )
     result = client.match(Offer(title="tea"), options)
     assert [match.product.product_id for match in result.matches] == ["p000", "p001"]
@@ -66,18 +71,20 @@ def test_a_match_carries_scores_and_leaves_out_what_was_not_compared(
     assert service.last_match is not None
     assert service.last_match.weights.image == pytest.approx(0.7)
     assert service.last_match.min_probability == 0.25
+    assert (service.last_match.match_prior, service.last_match.target_precision) == (0.4, 0.9)
+    assert [match.is_match for match in result.matches] == [True, False]
+    assert result.no_match_probability == 0.03
 
 
-def test_unset_options_stay_unset_in_the_request(
-    client: TwinshelfClient, service: FakeService
-) -> None:
+def test_unset_options_stay_unset_in_the_request(client: Client, service: FakeService) -> None:
     client.match(Offer(title="tea"))
     assert service.last_match is not None
     assert not service.last_match.HasField("weights")
+    assert not service.last_match.HasField("match_prior")
     assert not service.last_match.HasField("match_count")
 
 
-def test_every_page_is_listed(client: TwinshelfClient, service: FakeService) -> None:
+def test_every_page_is_listed(client: Client, service: FakeService) -> None:
     list(client.upsert(products(7)))
     assert [each.product_id for each in client.list_all(page_size=3)] == [
         f"p{number:03}" for number in range(7)
@@ -85,23 +92,21 @@ def test_every_page_is_listed(client: TwinshelfClient, service: FakeService) -> 
     assert service.calls["ListProducts"] == 3
 
 
-def test_delete_reports_unknown_ids(client: TwinshelfClient) -> None:
+def test_delete_reports_unknown_ids(client: Client) -> None:
     list(client.upsert(products(2)))
     result = client.delete(["p000", "no"])
     assert (result.deleted_count, result.missing_product_ids) == (1, ("no",))
     assert client.stats().product_count == 1
 
 
-def test_unavailable_is_repeated_until_it_answers(
-    client: TwinshelfClient, service: FakeService
-) -> None:
+def test_unavailable_is_repeated_until_it_answers(client: Client, service: FakeService) -> None:
     service.failures = [UNAVAILABLE, UNAVAILABLE]
     assert client.stats().change_sequence == 7
     assert service.calls["GetCatalogStats"] == 3
 
 
 def test_unavailable_is_raised_with_its_reason_after_the_last_attempt(
-    client: TwinshelfClient, service: FakeService
+    client: Client, service: FakeService
 ) -> None:
     service.failures = [UNAVAILABLE] * 9
     with pytest.raises(ServiceUnavailableError, match="Triton is away") as raised:
@@ -113,7 +118,7 @@ def test_unavailable_is_raised_with_its_reason_after_the_last_attempt(
 
 
 def test_a_refusal_is_not_repeated_and_names_the_field(
-    client: TwinshelfClient, service: FakeService
+    client: Client, service: FakeService
 ) -> None:
     service.failures = [REFUSED]
     with pytest.raises(InvalidRequestError) as raised:
@@ -124,12 +129,13 @@ def test_a_refusal_is_not_repeated_and_names_the_field(
     )
 
 
-def test_an_unknown_product_is_not_found(client: TwinshelfClient) -> None:
+def test_an_unknown_product_is_not_found(client: Client) -> None:
     with pytest.raises(ProductNotFoundError, match="'no'"):
         client.get("no")
 
 
-def test_a_silent_service_meets_the_deadline(client: TwinshelfClient, service: FakeService) -> None:
+@pytest.mark.slow
+def test_a_silent_service_meets_the_deadline(client: Client, service: FakeService) -> None:
     service.hangs = True
     # Long enough for the call to reach the service on a busy machine.
     with pytest.raises(DeadlineError):
@@ -142,7 +148,7 @@ def test_repeats_end_with_the_deadline_and_say_what_failed(
 ) -> None:
     service.failures = [UNAVAILABLE] * 100
     slow = RetryPolicy(attempt_count=100, initial_backoff_s=60, max_backoff_s=60)
-    with TwinshelfClient(address, retry_policy=slow) as client:
+    with Client(address, retry_policy=slow) as client:
         with pytest.raises(ServiceUnavailableError, match="Triton is away"):
             client.stats(timeout_s=5)
     assert service.calls["GetCatalogStats"] == 1
@@ -152,7 +158,7 @@ def test_a_service_that_is_not_there_is_named_with_its_address() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))  # bound, not listening: nobody answers here
         address = f"127.0.0.1:{holder.getsockname()[1]}"
-        with TwinshelfClient(address, retry_policy=QUICK_RETRIES) as client:
+        with Client(address, retry_policy=QUICK_RETRIES) as client:
             with pytest.raises(ServiceUnavailableError, match=f"{address}.*make serve"):
                 client.stats()
             with pytest.raises(ServiceUnavailableError, match=address):
@@ -164,7 +170,7 @@ def test_another_service_at_the_address_is_told_apart() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        with TwinshelfClient(f"127.0.0.1:{port}", timeout_s=5) as client:
+        with Client(f"127.0.0.1:{port}", timeout_s=5) as client:
             with pytest.raises(UnsupportedCallError, match="not a Twinshelf"):
                 client.stats()
     finally:
@@ -172,7 +178,7 @@ def test_another_service_at_the_address_is_told_apart() -> None:
 
 
 def test_each_row_of_a_stream_is_answered_and_failures_stay_single(
-    client: TwinshelfClient, service: FakeService
+    client: Client, service: FakeService
 ) -> None:
     service.row_failures = {"p007": [REFUSED]}
     answers = sorted(client.upsert(products(200)), key=lambda answer: answer.product_index)
@@ -183,9 +189,7 @@ def test_each_row_of_a_stream_is_answered_and_failures_stay_single(
     assert service.calls["p007"] == 1 and len(service.products) == 199
 
 
-def test_an_unavailable_row_is_sent_again_alone(
-    client: TwinshelfClient, service: FakeService
-) -> None:
+def test_an_unavailable_row_is_sent_again_alone(client: Client, service: FakeService) -> None:
     service.row_failures = {"p001": [UNAVAILABLE], "p002": [UNAVAILABLE] * 9}
     answers = {answer.product_id: answer for answer in client.upsert(products(4))}
     assert answers["p001"].error is None
@@ -195,7 +199,7 @@ def test_an_unavailable_row_is_sent_again_alone(
 
 
 def test_a_broken_stream_goes_on_with_the_unanswered_rows(
-    client: TwinshelfClient, service: FakeService
+    client: Client, service: FakeService
 ) -> None:
     service.break_after = [3, 0, 2]
     answers = list(client.upsert(products(10)))
@@ -206,7 +210,7 @@ def test_a_broken_stream_goes_on_with_the_unanswered_rows(
 
 
 def test_a_stream_that_breaks_without_progress_is_given_up(
-    client: TwinshelfClient, service: FakeService
+    client: Client, service: FakeService
 ) -> None:
     service.break_after = [0] * 9
     with pytest.raises(ServiceUnavailableError):
@@ -214,16 +218,16 @@ def test_a_stream_that_breaks_without_progress_is_given_up(
     assert service.calls["UpsertProducts"] == 3
 
 
-def test_a_silent_stream_meets_the_deadline(client: TwinshelfClient, service: FakeService) -> None:
+def test_a_silent_stream_meets_the_deadline(client: Client, service: FakeService) -> None:
     service.hangs = True
     with pytest.raises(DeadlineError, match="none of the rows"):
         list(client.upsert(products(2), timeout_s=0.1))
 
 
-def test_rows_are_taken_no_faster_than_answered(client: TwinshelfClient) -> None:
+def test_rows_are_taken_no_faster_than_answered(client: Client) -> None:
     taken = 0
 
-    def source():
+    def source() -> Iterator[Product]:
         nonlocal taken
         for product in products(500):
             taken += 1
@@ -232,11 +236,12 @@ def test_rows_are_taken_no_faster_than_answered(client: TwinshelfClient) -> None
     answers = client.upsert(source())
     next(answers)
     assert taken <= 65
+    assert isinstance(answers, Generator)
     answers.close()
 
 
-def test_an_error_of_the_callers_own_iterator_reaches_the_caller(client: TwinshelfClient) -> None:
-    def source():
+def test_an_error_of_the_callers_own_iterator_reaches_the_caller(client: Client) -> None:
+    def source() -> Iterator[Product]:
         yield products(1)[0]
         raise RuntimeError("disk gone")
 
@@ -244,19 +249,19 @@ def test_an_error_of_the_callers_own_iterator_reaches_the_caller(client: Twinshe
         list(client.upsert(source()))
 
 
-def test_a_row_that_no_message_can_hold_fails_alone(client: TwinshelfClient) -> None:
+def test_a_row_that_no_message_can_hold_fails_alone(client: Client) -> None:
     rows = [products(1)[0], Product(product_id="bad", title="\ud800"), products(2)[1]]
     answers = {answer.product_id: answer.error for answer in client.upsert(rows)}
     assert isinstance(answers.pop("bad"), InvalidRequestError)
     assert answers == {"p000": None, "p001": None}
 
 
-def test_no_rows_make_no_answers(client: TwinshelfClient) -> None:
+def test_no_rows_make_no_answers(client: Client) -> None:
     assert list(client.upsert([])) == []
 
 
 def test_a_stream_of_offers_is_answered_offer_by_offer(
-    client: TwinshelfClient, service: FakeService
+    client: Client, service: FakeService
 ) -> None:
     list(client.upsert(products(2)))
     service.row_failures = {"bad": [REFUSED], "later": [UNAVAILABLE]}
@@ -270,4 +275,4 @@ def test_a_stream_of_offers_is_answered_offer_by_offer(
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan")])
 def test_a_timeout_that_is_not_above_zero_is_refused(timeout_s: float) -> None:
     with pytest.raises(ValueError, match="timeout_s"):
-        TwinshelfClient(timeout_s=timeout_s)
+        Client(timeout_s=timeout_s)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from client.sync_client import TwinshelfClient
-from export.publishing import PublishRequest, publish
-from server.encoders.local_encoder import LocalEncoder
-from server.triton.process import TritonServer
-from server.triton.settings import TritonSettings
 from tests.export.tiny_run import make_run
-from training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.client.sync_client import Client
+from twinshelf.export.publishing import PublishRequest, publish
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.triton_config import TritonConfig
+from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 60
@@ -47,7 +47,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
 @pytest.fixture(scope="package")
 def triton(published: Published) -> Iterator[TritonServer]:
     """Triton with version 1, ready."""
-    with TritonServer(TritonSettings(model_repository=published.repository, version=1)) as server:
+    with TritonServer(TritonConfig(model_repository=published.repository, version=1)) as server:
         yield server
 
 
@@ -86,7 +86,7 @@ def _wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @pytest.fixture
-def client(service: str) -> Iterator[TwinshelfClient]:
+def client(service: str) -> Iterator[Client]:
     """A client of the service."""
-    with TwinshelfClient(service, timeout_s=20) as connected:
+    with Client(service, timeout_s=20) as connected:
         yield connected

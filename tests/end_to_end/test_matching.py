@@ -10,17 +10,17 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from client.errors import (
+from tests.end_to_end.offers import photos
+from twinshelf.client.errors import (
     InvalidRequestError,
     PreconditionError,
     ServiceUnavailableError,
     TwinshelfError,
 )
-from client.records import MatchOptions, ModalityWeights, Offer, Product
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
-from server.triton.process import TritonServer
-from tests.end_to_end.offers import photos
+from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Product
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import Client
+from twinshelf.server.triton.process import TritonServer
 
 pytestmark = pytest.mark.triton
 
@@ -30,7 +30,7 @@ BOUNDED_S = 15
 
 
 @pytest.fixture
-def catalogue(client: TwinshelfClient) -> Iterator[list[Product]]:
+def catalogue(client: Client) -> Iterator[list[Product]]:
     """Five products of photo and title, one of each alone."""
     products = [
         Product(product_id=f"p{i}", title=title, image=photo, price=float(i))
@@ -44,7 +44,7 @@ def catalogue(client: TwinshelfClient) -> Iterator[list[Product]]:
 
 
 def test_a_product_matches_itself_by_photo_by_text_and_by_both(
-    client: TwinshelfClient, catalogue: list[Product]
+    client: Client, catalogue: list[Product]
 ) -> None:
     for product in catalogue[:5]:
         offers = {
@@ -65,7 +65,7 @@ def test_a_product_matches_itself_by_photo_by_text_and_by_both(
 
 
 def test_weights_move_the_score_between_the_modalities(
-    client: TwinshelfClient, catalogue: list[Product]
+    client: Client, catalogue: list[Product]
 ) -> None:
     offer = Offer(image=catalogue[0].image, title=catalogue[1].title)
     by_image, by_text = (
@@ -76,9 +76,7 @@ def test_weights_move_the_score_between_the_modalities(
     assert by_text.product.product_id == "p1"
 
 
-def test_stored_products_come_back_and_go(
-    client: TwinshelfClient, catalogue: list[Product]
-) -> None:
+def test_stored_products_come_back_and_go(client: Client, catalogue: list[Product]) -> None:
     stats = client.stats()
     assert (stats.product_count, stats.image_count, stats.text_count) == (6, 5, 6)
     assert client.get("p3").product.price == 3.0
@@ -87,7 +85,7 @@ def test_stored_products_come_back_and_go(
     assert "p3" not in [match.product.product_id for match in found]
 
 
-def test_one_bad_row_never_fails_its_stream(client: TwinshelfClient) -> None:
+def test_one_bad_row_never_fails_its_stream(client: Client) -> None:
     rows = [
         Product(product_id="good", title="red soap"),
         Product(product_id="broken", image=photos()[0][:100]),
@@ -120,7 +118,7 @@ BAD_REQUESTS = {
 
 
 @pytest.mark.parametrize("name", BAD_REQUESTS)
-def test_bad_requests_are_told_what_was_expected(name: str, client: TwinshelfClient) -> None:
+def test_bad_requests_are_told_what_was_expected(name: str, client: Client) -> None:
     offer, options, expected = BAD_REQUESTS[name]
     with pytest.raises(InvalidRequestError) as refused:
         client.match(offer, options)
@@ -131,7 +129,7 @@ def test_bad_requests_are_told_what_was_expected(name: str, client: TwinshelfCli
     "options", [MatchOptions(encoder_version=9), MatchOptions(encoder_digest="sha256:" + "0" * 64)]
 )
 def test_another_encoder_than_expected_is_a_failed_precondition(
-    options: MatchOptions, client: TwinshelfClient
+    options: MatchOptions, client: Client
 ) -> None:
     digest = client.stats().encoder.digest
     with pytest.raises(PreconditionError) as refused:
@@ -149,7 +147,7 @@ def test_killing_triton_in_the_middle_is_unavailable_and_heals(
     stop = threading.Event()
 
     def match_on() -> None:
-        with TwinshelfClient(service, retry_policy=RetryPolicy(attempt_count=1)) as client:
+        with Client(service, retry_policy=RetryPolicy(attempt_count=1)) as client:
             while not stop.is_set():
                 started = time.monotonic()
                 try:
@@ -175,7 +173,7 @@ def test_killing_triton_in_the_middle_is_unavailable_and_heals(
             thread.join(BOUNDED_S * 2)
     assert all(isinstance(e, ServiceUnavailableError) for _, e in outcomes if e is not None)
     assert max(seconds for seconds, _ in outcomes) < BOUNDED_S
-    with TwinshelfClient(service) as client:
+    with Client(service) as client:
         assert client.match(offer).matches[0].product.product_id == "p0"
 
 

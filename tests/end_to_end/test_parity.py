@@ -10,16 +10,16 @@ import pytest
 import torch
 from tritonclient import grpc as triton_client
 
-from server.encoders.encoder import EncoderInput
-from server.encoders.local_encoder import LocalEncoder
-from server.encoders.triton_encoder import TritonEncoder
-from server.errors import InvalidRequestError
-from server.triton.process import TritonServer
 from tests.end_to_end.conftest import Published
 from tests.end_to_end.offers import TEXTS, photos
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together
-from training.preprocessing.images import decode_image
-from training.preprocessing.texts import join_fields
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.errors import InvalidRequestError
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.texts import join_fields
 
 pytestmark = pytest.mark.triton
 
@@ -117,9 +117,9 @@ def test_one_broken_photo_fails_alone(models: triton_client.InferenceServerClien
     broken = photos()[0][:200]
     requests = [{"IMAGE": as_bytes([photo])} for photo in [*photos(), broken, *photos()] * 3]
     answers = infer_together(models, "image_encoder", requests)
-    failed = [i for i, answer in enumerate(answers) if not isinstance(answer, dict)]
-    assert failed == [i for i, r in enumerate(requests) if r["IMAGE"][0, 0] == broken]
-    assert all("INVALID_ARGUMENT" in answers[i].status() for i in failed)
+    failed = {i: answer for i, answer in enumerate(answers) if not isinstance(answer, dict)}
+    assert list(failed) == [i for i, r in enumerate(requests) if r["IMAGE"][0, 0] == broken]
+    assert all("INVALID_ARGUMENT" in error.status() for error in failed.values())
 
 
 def encoder_inputs() -> list[EncoderInput]:
@@ -156,7 +156,7 @@ async def test_local_encoder_and_triton_agree(triton: TritonServer, local: Local
 def test_joining_on_the_server_gives_the_tokens_of_training(
     published: Published, local: LocalEncoder
 ) -> None:
-    fields = {
+    fields: dict[str, str | dict[str, str]] = {
         "title": "Red <b>Soap</b>\u00a0500",
         "brand": " ",
         "description": "large &amp; green",

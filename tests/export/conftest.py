@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from export import publishing
-from export.publishing import PublishRequest, publish
-from export.reference import TorchReference
-from export.repository import COMMITTED
 from tests.export.tiny_run import make_run
-from training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.export import publishing
+from twinshelf.export.publishing import PublishRequest, publish
+from twinshelf.export.reference import TorchReference
+from twinshelf.export.repository import COMMITTED
+from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 
 
 def remembered(make: Callable[..., bytes]) -> Callable[..., bytes]:

@@ -3,12 +3,12 @@
 import ast
 import sys
 
-from export.pair_scorer_repository import SOURCES, vendored_sources
+from twinshelf.export.pair_scorer_repository import SOURCES, vendored_sources
 
 
-def test_vendored_sources_need_nothing_but_each_other_and_numpy():
+def test_vendored_sources_need_nothing_but_each_other_and_numpy() -> None:
     names = vendored_sources()
-    assert {"features.py", "records.py", "statistics.py", "tokens.py"} <= set(names)
+    assert {"features.py", "records.py", "statistics.py", "pair_tokens.py"} <= set(names)
     for name in names:
         for node in ast.walk(ast.parse((SOURCES / name).read_text())):
             if isinstance(node, ast.ImportFrom) and node.level:

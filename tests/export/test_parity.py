@@ -9,15 +9,18 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export.parity import ParityComparison, ParityError, compare_probes
-from export.published import PublishedVersion
-from export.reference import TorchReference
-from export.towers import fusion_graph
-from training.towers import Fusion
+from twinshelf.export.encoder_models import ENSEMBLES
+from twinshelf.export.parity import ParityComparison, ParityError, compare_probes
+from twinshelf.export.reference import Tensors, TorchReference
+from twinshelf.export.towers import fusion_graph
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.training.model.encoder import Fusion
+
+pytestmark = pytest.mark.slow
 
 
 def check(reference: TorchReference, repository: Path) -> ParityComparison:
-    comparison = ParityComparison(reference, PublishedVersion(repository, 1))
+    comparison = ParityComparison(reference, PublishedVersion(repository, 1, ENSEMBLES))
     compare_probes(comparison)
     return comparison
 
@@ -38,28 +41,28 @@ def change_weights(path: Path, factor: float) -> None:
     onnx.save(graph, path)
 
 
-def test_a_faithful_version_passes(reference, published):
+def test_a_faithful_version_passes(reference: TorchReference, published: Path) -> None:
     report = check(reference, published).report()
     assert report.row_count > 100
     assert 0 < report.embedding_difference < 1e-5
 
 
 @pytest.mark.parametrize("model", ["image_tower", "text_tower"])
-def test_other_weights_are_refused(reference, repository, model):
+def test_other_weights_are_refused(reference: TorchReference, repository: Path, model: str) -> None:
     change_weights(repository / model / "1" / "model.onnx", 1.05)
     encoder = model.replace("tower", "encoder")
     with pytest.raises(ParityError, match=f"{encoder} .*differs by .*at most 0.0001 is allowed"):
         check(reference, repository)
 
 
-def test_another_fusion_is_refused(reference, repository):
+def test_another_fusion_is_refused(reference: TorchReference, repository: Path) -> None:
     graph = fusion_graph(Fusion(0.61).eval(), 12, 12)
     (repository / "fusion" / "1" / "model.onnx").write_bytes(graph)
     with pytest.raises(ParityError, match="product_encoder .*EMBEDDING differs by"):
         check(reference, repository)
 
 
-def test_another_filter_is_refused(reference, repository):
+def test_another_filter_is_refused(reference: TorchReference, repository: Path) -> None:
     sources = repository / "image_preprocess" / "1" / "preprocessing"
     replace_in(sources / "images.py", "Resampling.BICUBIC", "Resampling.BILINEAR")
     with pytest.raises(ParityError, match="image_encoder .*PIXELS differs in .*none is allowed"):
@@ -67,28 +70,32 @@ def test_another_filter_is_refused(reference, repository):
 
 
 @pytest.mark.parametrize("resize", ["crop", "squash"])
-def test_another_way_to_the_square_is_refused(reference, repository, resize):
+def test_another_way_to_the_square_is_refused(
+    reference: TorchReference, repository: Path, resize: str
+) -> None:
     settings = repository / "image_preprocess" / "1" / "settings.json"
     replace_in(settings, '"resize": "pad"', f'"resize": "{resize}"')
     with pytest.raises(ParityError, match="PIXELS differs"):
         check(reference, repository)
 
 
-def test_another_cleaning_is_refused(reference, repository):
+def test_another_cleaning_is_refused(reference: TorchReference, repository: Path) -> None:
     sources = repository / "text_preprocess" / "1" / "preprocessing"
     replace_in(sources / "texts.py", '"NFKC"', '"NFC"')
     with pytest.raises(ParityError, match="INPUT_IDS"):
         check(reference, repository)
 
 
-def test_another_length_of_texts_is_refused(reference, repository):
+def test_another_length_of_texts_is_refused(reference: TorchReference, repository: Path) -> None:
     settings = repository / "text_preprocess" / "1" / "settings.json"
     replace_in(settings, "48", "40")
     with pytest.raises(ParityError, match=r"INPUT_IDS is int64 \(1, 40\) as published"):
         check(reference, repository)
 
 
-def test_a_graph_that_fails_on_a_batch_is_refused(reference, repository):
+def test_a_graph_that_fails_on_a_batch_is_refused(
+    reference: TorchReference, repository: Path
+) -> None:
     path = repository / "fusion" / "1" / "model.onnx"
     graph = onnx.load(path)
     graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
@@ -100,12 +107,12 @@ def test_a_graph_that_fails_on_a_batch_is_refused(reference, repository):
 class NanVersion(PublishedVersion):
     """Answers NaN, which compares as neither larger nor smaller."""
 
-    def encode_photos(self, photos):
-        answer = dict(super().encode_photos(photos))
-        return answer | {"IMAGE_EMBEDDING": np.full_like(answer["IMAGE_EMBEDDING"], np.nan)}
+    def run(self, ensemble: str, inputs: Tensors) -> dict[str, np.ndarray]:
+        answer = super().run(ensemble, inputs)
+        return {**answer, "IMAGE_EMBEDDING": np.full_like(answer["IMAGE_EMBEDDING"], np.nan)}
 
 
-def test_nan_is_refused(reference, published):
-    comparison = ParityComparison(reference, NanVersion(published, 1))
+def test_nan_is_refused(reference: TorchReference, published: Path) -> None:
+    comparison = ParityComparison(reference, NanVersion(published, 1, ENSEMBLES))
     with pytest.raises(ParityError, match="differs by nan"):
         compare_probes(comparison)

@@ -9,22 +9,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import publishing
-from export.__main__ import main
-from export.configurations import config_path, read_config, stamped_contract
-from export.encoder_models import MODELS
-from export.probes import photo_probes, text_probes
-from export.published import PublishedVersion
-from export.reference import TorchReference
-from export.repository import taken_versions
-from server.encoders.contract import EncoderContract
-from server.triton.repository import check_version
 from tests.export.tiny_run import make_run
-from training.checkpoint import load_encoder
+from twinshelf.export import publishing
+from twinshelf.export.__main__ import main
+from twinshelf.export.configurations import stamped_contract
+from twinshelf.export.encoder_models import ENSEMBLES, MODELS, PRODUCT_ENCODER
+from twinshelf.export.probes import photo_probes, text_probes
+from twinshelf.export.reference import TorchReference
+from twinshelf.export.repository import copy_sources, taken_versions
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
+from twinshelf.server.triton.repository import check_version, config_path, read_config
+from twinshelf.training.checkpoint import load_encoder
+
+pytestmark = pytest.mark.slow
 
 
 def export(run: Path, repository: Path, *options: str) -> int:
     return main(["--run", str(run), "--repository", str(repository), *options])
+
+
+def embed(repository: Path, photos: list[bytes], texts: list[str]) -> np.ndarray:
+    inputs = {"IMAGE": bytes_column(photos), "TEXT": bytes_column([t.encode() for t in texts])}
+    return PublishedVersion(repository, 1, ENSEMBLES).run(PRODUCT_ENCODER, inputs)["EMBEDDING"]
 
 
 def files(repository: Path) -> dict[str, bytes]:
@@ -37,7 +44,7 @@ def other_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("other"), seed=8)
 
 
-def test_a_published_version_is_complete_for_triton_and_the_server(published: Path):
+def test_a_published_version_is_complete_for_triton_and_the_server(published: Path) -> None:
     check_version(published, 1)
     config = read_config(config_path(published, "product_encoder", 1))
     contract = EncoderContract.from_json(stamped_contract(config) or "")
@@ -50,15 +57,25 @@ def test_a_published_version_is_complete_for_triton_and_the_server(published: Pa
     assert not list(published.glob(".publishing-*"))
 
 
-def test_a_copied_version_needs_nothing_of_ours_but_its_files(reference, published, tmp_path):
+def test_the_copied_sources_import_nothing_of_ours(published: Path) -> None:
+    for source in (published / "image_preprocess" / "1" / "preprocessing").glob("*.py"):
+        text = source.read_text("utf-8")
+        assert "import twinshelf" not in text and "from twinshelf" not in text
+
+
+def test_a_copied_version_needs_nothing_of_ours_but_its_files(
+    reference: TorchReference, published: Path, tmp_path: Path
+) -> None:
     copied = shutil.copytree(published, tmp_path / "elsewhere")
     photos, texts = [photo_probes()[1].data], [text_probes()[3]]
-    found = PublishedVersion(copied, 1).encode_products(photos, texts)["EMBEDDING"]
+    found = embed(copied, photos, texts)
     expected = reference.encode_products(photos, texts)["EMBEDDING"]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_publishing_the_same_again_changes_nothing(run, repository, capsys):
+def test_publishing_the_same_again_changes_nothing(
+    run: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = files(repository)
     for options in ((), ("--version", "1"), ("--version", "1", "--force")):
         assert export(run, repository, *options) == 0
@@ -67,8 +84,8 @@ def test_publishing_the_same_again_changes_nothing(run, repository, capsys):
 
 
 def test_another_run_takes_the_next_version_and_replaces_only_when_told(
-    run, other_run, repository, capsys
-):
+    run: Path, other_run: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = files(repository)
     assert export(other_run, repository, "--version", "1") == 1
     error = capsys.readouterr().err
@@ -82,17 +99,17 @@ def test_another_run_takes_the_next_version_and_replaces_only_when_told(
 
     assert export(other_run, repository, "--version", "1", "--force") == 0
     photos, texts = [photo_probes()[0].data], [text_probes()[0]]
-    found = PublishedVersion(repository, 1).encode_products(photos, texts)["EMBEDDING"]
+    found = embed(repository, photos, texts)
     expected = TorchReference(load_encoder(other_run)).encode_products(photos, texts)["EMBEDDING"]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_new_calibration_keeps_the_digest_but_needs_its_own_version(
-    run, repository, tmp_path, capsys
-):
+    run: Path, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recalibrated = shutil.copytree(run, tmp_path / "run")
     values = json.loads((run / "calibration.json").read_text())
-    values["thresholds"]["both"] = 0.5
+    values["match_probability"]["match_prior"] = 0.8
     (recalibrated / "calibration.json").write_text(json.dumps(values))
     assert export(recalibrated, repository, "--version", "1") == 1
     assert "holds the same encoder with another contract" in capsys.readouterr().err
@@ -102,10 +119,13 @@ def test_a_new_calibration_keeps_the_digest_but_needs_its_own_version(
         for v in (1, 2)
     ]
     assert contracts[0]["digest"] == contracts[1]["digest"]
-    assert [contract["thresholds"]["both"] for contract in contracts] == [0.65, 0.5]
+    priors = [contract["match_probability"]["match_prior"] for contract in contracts]
+    assert priors == [0.5, 0.8]
 
 
-def test_new_batching_of_the_same_encoder_is_written_without_force(run, repository):
+def test_new_batching_of_the_same_encoder_is_written_without_force(
+    run: Path, repository: Path
+) -> None:
     path = repository / "image_tower" / "config.pbtxt"
     path.write_text(path.read_text().replace("preferred_batch_size: [ 4, 8 ]", ""))
     assert export(run, repository, "--version", "1") == 0
@@ -114,16 +134,20 @@ def test_new_batching_of_the_same_encoder_is_written_without_force(run, reposito
 
 
 def test_a_failed_gate_leaves_the_repository_as_it_was(
-    other_run, repository, monkeypatch, capsys, tmp_path
-):
-    vendor = publishing.vendor_preprocessing
+    other_run: Path,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    copy = copy_sources
 
-    def vendor_wrongly(folder: Path) -> None:
-        vendor(folder)
-        source = folder / "preprocessing" / "images.py"
-        source.write_text(source.read_text().replace("BICUBIC", "NEAREST"))
+    def copy_wrongly(names: list[str], source: Path, target: Path) -> None:
+        copy(names, source, target)
+        images = target / "images.py"
+        images.write_text(images.read_text().replace("BICUBIC", "NEAREST"))
 
-    monkeypatch.setattr(publishing, "vendor_preprocessing", vendor_wrongly)
+    monkeypatch.setattr(publishing, "copy_sources", copy_wrongly)
     before = files(repository)
     assert export(other_run, repository) == 1
     error = capsys.readouterr().err
@@ -134,27 +158,26 @@ def test_a_failed_gate_leaves_the_repository_as_it_was(
     assert not (tmp_path / "new").exists()
 
 
-def test_a_run_without_calibration_is_refused_unless_told(tmp_path, capsys):
+def test_a_run_without_calibration_is_refused_unless_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = make_run(tmp_path, calibration=None)
     assert export(run, tmp_path / "models") == 1
-    assert "python -m training.evaluate" in capsys.readouterr().err
+    assert "python -m twinshelf.training.evaluation" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--run", "nowhere"), "there is no run nowhere"),
-        (("--version", "0"), "version must be 1 or more, got 0"),
-    ],
-)
-def test_bad_requests_are_answered_in_words(run, tmp_path, capsys, options, message):
-    assert export(run, tmp_path / "models", *options) == 1
-    assert message in capsys.readouterr().err
+def test_a_run_that_is_not_there_is_answered_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(Path("nowhere"), tmp_path / "models") == 1
+    assert "there is no run nowhere" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()
 
 
-def test_a_run_that_cannot_be_read_is_answered_in_words(run, tmp_path, capsys):
+def test_a_run_that_cannot_be_read_is_answered_in_words(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     broken = shutil.copytree(run, tmp_path / "run")
     (broken / "weights.safetensors").write_bytes(b"not weights")
     assert export(broken, tmp_path / "models") == 1

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from export.encoder_models import record_path
-from export.record import (
+from twinshelf.export.encoder_models import record_path
+from twinshelf.export.record import (
     PublicationRecord,
     RunError,
     find_unchanged,
     read_record,
     source_digest,
 )
-from export.repository import COMMITTED
+from twinshelf.export.repository import COMMITTED
+
+pytestmark = pytest.mark.slow
 
 
-def test_a_record_is_read_as_it_was_written(published: Path):
+def test_a_record_is_read_as_it_was_written(published: Path) -> None:
     record = read_record(published, 1)
     assert record is not None
     assert PublicationRecord.from_json(record.to_json()) == record
@@ -26,12 +28,12 @@ def test_a_record_is_read_as_it_was_written(published: Path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1}'])
-def test_what_is_no_record_is_none(repository: Path, text):
+def test_what_is_no_record_is_none(repository: Path, text: str) -> None:
     record_path(repository, 1).write_text(text)
     assert read_record(repository, 1) is None
 
 
-def test_the_same_run_is_found_under_any_number(run: Path, published: Path):
+def test_the_same_run_is_found_under_any_number(run: Path, published: Path) -> None:
     source = source_digest(run, published, COMMITTED)
     for version in (None, 1):
         found = find_unchanged(published, version, source)
@@ -50,7 +52,9 @@ def test_the_same_run_is_found_under_any_number(run: Path, published: Path):
         "image_preprocess/1/preprocessing/images.py",
     ],
 )
-def test_a_damaged_version_is_not_taken_for_unchanged(run: Path, repository: Path, name):
+def test_a_damaged_version_is_not_taken_for_unchanged(
+    run: Path, repository: Path, name: str
+) -> None:
     source = source_digest(run, repository, COMMITTED)
     with (repository / name).open("ab") as file:
         file.write(b" ")
@@ -59,7 +63,7 @@ def test_a_damaged_version_is_not_taken_for_unchanged(run: Path, repository: Pat
     assert find_unchanged(repository, 1, source) is None
 
 
-def test_bytecode_that_triton_leaves_is_no_damage(run: Path, repository: Path):
+def test_bytecode_that_triton_leaves_is_no_damage(run: Path, repository: Path) -> None:
     cache = repository / "image_preprocess" / "1" / "__pycache__"
     cache.mkdir()
     (cache / "model.cpython-311.pyc").touch()
@@ -67,7 +71,9 @@ def test_bytecode_that_triton_leaves_is_no_damage(run: Path, repository: Path):
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "calibration.json", "tokenizer.json"])
-def test_the_source_changes_with_the_run(run: Path, published: Path, tmp_path: Path, name):
+def test_the_source_changes_with_the_run(
+    run: Path, published: Path, tmp_path: Path, name: str
+) -> None:
     other = shutil.copytree(run, tmp_path / "run")
     same = source_digest(run, published, COMMITTED)
     assert source_digest(other, published, COMMITTED) == same
@@ -76,14 +82,16 @@ def test_the_source_changes_with_the_run(run: Path, published: Path, tmp_path: P
     assert source_digest(other, published, COMMITTED) != same
 
 
-def test_the_source_changes_with_the_repositorys_own_configuration(run: Path, repository: Path):
+def test_the_source_changes_with_the_repositorys_own_configuration(
+    run: Path, repository: Path
+) -> None:
     before = source_digest(run, repository, COMMITTED)
     with (repository / "image_tower" / "config.pbtxt").open("a") as file:
         file.write("# tuned\n")
     assert source_digest(run, repository, COMMITTED) != before
 
 
-def test_a_run_that_is_not_there_or_not_finished_is_named(run: Path, tmp_path: Path):
+def test_a_run_that_is_not_there_or_not_finished_is_named(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"there is no run .*nowhere; train one with"):
         source_digest(tmp_path / "nowhere", tmp_path, COMMITTED)
     other = shutil.copytree(run, tmp_path / "run")

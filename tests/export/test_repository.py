@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from export import encoder_models, pair_scorer_repository
-from export import repository as module
-from export.repository import (
+from twinshelf.export import encoder_models, pair_scorer_repository
+from twinshelf.export.repository import (
     complete_committed_files,
     is_complete,
     move_into_place,
@@ -40,7 +39,7 @@ def contents(repository: Path) -> dict[str, str]:
     return {str(path.relative_to(repository)): path.read_text() for path in files}
 
 
-def test_a_version_is_moved_in_beside_others(tmp_path: Path, models: Models):
+def test_a_version_is_moved_in_beside_others(tmp_path: Path, models: Models) -> None:
     write_version(tmp_path, models, 1, "one")
     with staging(tmp_path) as staged:
         write_version(staged, models, 2, "two")
@@ -51,7 +50,9 @@ def test_a_version_is_moved_in_beside_others(tmp_path: Path, models: Models):
     assert (tmp_path / models[0] / "2" / "model.onnx").read_text() == "two"
 
 
-def test_a_version_replaces_one_of_its_number_with_all_its_files(tmp_path: Path, models: Models):
+def test_a_version_replaces_one_of_its_number_with_all_its_files(
+    tmp_path: Path, models: Models
+) -> None:
     write_version(tmp_path, models, 1, "old")
     (tmp_path / models[0] / "1" / "leftover").touch()
     with staging(tmp_path) as staged:
@@ -63,8 +64,8 @@ def test_a_version_replaces_one_of_its_number_with_all_its_files(tmp_path: Path,
 
 @pytest.mark.parametrize("failing_share", [0.0, 0.2, 0.4, 0.6, 0.8, 0.99])
 def test_a_failed_move_leaves_the_repository_as_it_was(
-    tmp_path, models, monkeypatch, failing_share
-):
+    tmp_path: Path, models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, failing_share: float
+) -> None:
     write_version(tmp_path, models, 1, "old")
     before = contents(tmp_path)
     # A folder and a configuration of each model, first aside and then in.
@@ -79,15 +80,15 @@ def test_a_failed_move_leaves_the_repository_as_it_was(
 
     with staging(tmp_path) as staged:
         write_version(staged, models, 1, "new")
-        monkeypatch.setattr(module.os, "replace", replace)
+        monkeypatch.setattr(os, "replace", replace)
         with pytest.raises(OSError, match="disk full"):
             move_into_place(staged, tmp_path, models, 1)
     assert contents(tmp_path) == before
 
 
 def test_the_configuration_of_the_last_model_comes_last_and_goes_first(
-    tmp_path, models, monkeypatch
-):
+    tmp_path: Path, models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_version(tmp_path, models, 1, "old")
     moves = []
     real = os.replace
@@ -98,28 +99,34 @@ def test_the_configuration_of_the_last_model_comes_last_and_goes_first(
 
     with staging(tmp_path) as staged:
         write_version(staged, models, 1, "new")
-        monkeypatch.setattr(module.os, "replace", replace)
+        monkeypatch.setattr(os, "replace", replace)
         move_into_place(staged, tmp_path, models, 1)
     config = tmp_path / models[-1] / "configs" / "v1.pbtxt"
     assert moves[0][0] == config
     assert moves[-1][1] == config
 
 
-def test_staging_leaves_nothing_behind_after_a_failure(tmp_path: Path, models: Models):
-    with pytest.raises(RuntimeError), staging(tmp_path / "models") as staged:
-        write_version(staged, models, 1, "half")
-        raise RuntimeError
+def test_staging_leaves_nothing_behind_after_a_failure(tmp_path: Path, models: Models) -> None:
+    def fail(folder: Path) -> None:
+        with staging(folder) as staged:
+            write_version(staged, models, 1, "half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail(tmp_path / "models")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_version_with_a_missing_part_is_incomplete_but_taken(tmp_path: Path, models: Models):
+def test_a_version_with_a_missing_part_is_incomplete_but_taken(
+    tmp_path: Path, models: Models
+) -> None:
     write_version(tmp_path, models, 3, "x")
     (tmp_path / models[1] / "configs" / "v3.pbtxt").unlink()
     assert not is_complete(tmp_path, models, 3)
     assert taken_versions(tmp_path, models) == [3]
 
 
-def test_committed_files_are_completed_and_own_ones_kept(tmp_path: Path, models: Models):
+def test_committed_files_are_completed_and_own_ones_kept(tmp_path: Path, models: Models) -> None:
     committed, target = tmp_path / "committed", tmp_path / "target"
     write_version(committed, models, 1, "published, not committed")
     (committed / models[0] / "config.pbtxt").write_text("theirs")

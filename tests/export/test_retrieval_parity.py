@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.parity import ParityComparison, ParityError
-from export.published import PublishedVersion
-from export.retrieval_parity import compare_metrics, compare_retrieval, read_sample
 from tests.export.tiny_run import make_data
-from training.relevance import pairs_by_group
+from twinshelf.export.encoder_models import ENSEMBLES
+from twinshelf.export.parity import ParityComparison, ParityError
+from twinshelf.export.reference import TorchReference
+from twinshelf.export.retrieval_parity import compare_metrics, compare_retrieval, read_sample
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.retrieval.relevance import pairs_by_group
+
+pytestmark = pytest.mark.slow
 
 RELEVANT = pairs_by_group(["a", "b"], ["a", "b", "c"])
 
@@ -20,7 +25,7 @@ def scores(*rows: tuple[float, ...]) -> np.ndarray:
     return np.array(rows, dtype=np.float32)
 
 
-def test_equal_scores_give_equal_metrics():
+def test_equal_scores_give_equal_metrics() -> None:
     table = scores((0.9, 0.1, 0.2), (0.8, 0.3, 0.4))
     recall, precision = compare_metrics("image", table, table, RELEVANT)
     assert recall.name == "recall@1 image"
@@ -28,7 +33,7 @@ def test_equal_scores_give_equal_metrics():
     assert precision.as_published == pytest.approx((1 + 1 / 3) / 2)
 
 
-def test_a_tie_that_breaks_otherwise_is_no_difference():
+def test_a_tie_that_breaks_otherwise_is_no_difference() -> None:
     in_torch = scores((0.9, 0.1, 0.900001), (0.1, 0.9, 0.2))
     as_published = scores((0.900001, 0.1, 0.9), (0.1, 0.9, 0.2))
     recall, _ = compare_metrics("text", in_torch, as_published, RELEVANT)
@@ -36,21 +41,21 @@ def test_a_tie_that_breaks_otherwise_is_no_difference():
 
 
 @pytest.mark.parametrize("is_better", [True, False])
-def test_another_rank_is_refused_for_better_or_worse(is_better):
+def test_another_rank_is_refused_for_better_or_worse(is_better: bool) -> None:
     first, second = scores((0.9, 0.1, 0.8), (0, 1, 0)), scores((0.8, 0.1, 0.9), (0, 1, 0))
     in_torch, as_published = (second, first) if is_better else (first, second)
     with pytest.raises(ParityError, match="recall@1 of queries by both is .*1 of 2 queries"):
         compare_metrics("both", in_torch, as_published, RELEVANT)
 
 
-def test_swaps_that_leave_the_mean_alone_are_refused():
+def test_swaps_that_leave_the_mean_alone_are_refused() -> None:
     in_torch = scores((0.9, 0.1, 0.8), (0.1, 0.8, 0.9))
     as_published = scores((0.8, 0.1, 0.9), (0.1, 0.9, 0.8))
     with pytest.raises(ParityError, match="2 of 2 queries"):
         compare_metrics("both", in_torch, as_published, RELEVANT)
 
 
-def test_the_sample_has_the_product_of_every_query(tmp_path: Path):
+def test_the_sample_has_the_product_of_every_query(tmp_path: Path) -> None:
     make_data(tmp_path)
     sample = read_sample(tmp_path)
     assert sample is not None
@@ -58,15 +63,17 @@ def test_the_sample_has_the_product_of_every_query(tmp_path: Path):
     assert sample == read_sample(tmp_path)
 
 
-def test_without_tables_there_is_no_sample(tmp_path: Path):
+def test_without_tables_there_is_no_sample(tmp_path: Path) -> None:
     assert read_sample(tmp_path) is None
 
 
-def test_all_patterns_are_compared_on_rows_that_lack_a_modality(reference, published, encoder, run):
+def test_all_patterns_are_compared_on_rows_that_lack_a_modality(
+    reference: TorchReference, published: Path, encoder: TrainedEncoder, run: Path
+) -> None:
     sample = read_sample(run.parent / "data")
     assert sample is not None
     assert not all(query.images for query in sample.queries)
-    comparison = ParityComparison(reference, PublishedVersion(published, 1))
+    comparison = ParityComparison(reference, PublishedVersion(published, 1, ENSEMBLES))
     pairs = compare_retrieval(comparison, sample, encoder)
     assert [pair.name for pair in pairs] == [
         f"{metric} {pattern}"

@@ -11,9 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from export.towers import GraphError, fusion_graph, image_tower_graph, text_tower_graph
-from training.checkpoint import TrainedEncoder
-from training.towers import Fusion, ImageTower, TextTower
+from twinshelf.export.towers import GraphError, fusion_graph, image_tower_graph, text_tower_graph
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.model.encoder import Fusion
+from twinshelf.training.model.tower import Tower
+
+pytestmark = pytest.mark.slow
 
 SIDE = 32
 # Two runtimes sum in another order; measured 5e-7 at most.
@@ -35,7 +38,9 @@ def text_graph(encoder: TrainedEncoder) -> bytes:
 
 
 @pytest.mark.parametrize("batch", [1, 3, 32])
-def test_image_graph_equals_the_tower_at_any_batch(encoder, image_graph, batch):
+def test_image_graph_equals_the_tower_at_any_batch(
+    encoder: TrainedEncoder, image_graph: bytes, batch: int
+) -> None:
     generator = torch.Generator().manual_seed(batch)
     pixels = torch.randint(
         0, 256, (batch, 3, SIDE, SIDE), generator=generator, dtype=torch.int64
@@ -49,7 +54,9 @@ def test_image_graph_equals_the_tower_at_any_batch(encoder, image_graph, batch):
 
 @pytest.mark.parametrize("batch", [1, 3, 32])
 @pytest.mark.parametrize("length", [1, 8, 48])
-def test_text_graph_equals_the_tower_at_any_batch_and_length(encoder, text_graph, batch, length):
+def test_text_graph_equals_the_tower_at_any_batch_and_length(
+    encoder: TrainedEncoder, text_graph: bytes, batch: int, length: int
+) -> None:
     generator = torch.Generator().manual_seed(batch)
     ids = torch.randint(0, 60, (batch, length), generator=generator)
     real = torch.randint(1, length + 1, (batch, 1), generator=generator)
@@ -62,7 +69,7 @@ def test_text_graph_equals_the_tower_at_any_batch_and_length(encoder, text_graph
     np.testing.assert_allclose(rows, expected, atol=TOLERANCE)
 
 
-def test_text_graph_ignores_padding(text_graph):
+def test_text_graph_ignores_padding(text_graph: bytes) -> None:
     ids = np.array([[2, 9, 11, 3]], dtype=np.int64)
     padded = np.pad(ids, ((0, 0), (0, 12)))
     run = session(text_graph).run
@@ -74,7 +81,7 @@ def test_text_graph_ignores_padding(text_graph):
     assert np.abs(alone - unmasked).max() > 1e-3  # the mask does something
 
 
-def test_fusion_graph_is_the_weighted_concatenation():
+def test_fusion_graph_is_the_weighted_concatenation() -> None:
     generator = np.random.default_rng(1)
     image, text = generator.normal(size=(2, 5, 12)).astype(np.float32)
     image /= np.linalg.norm(image, axis=1, keepdims=True)
@@ -85,20 +92,22 @@ def test_fusion_graph_is_the_weighted_concatenation():
     np.testing.assert_allclose(rows, expected, atol=1e-6)
 
 
-def test_the_same_weights_give_the_same_bytes(encoder, image_graph, text_graph):
+def test_the_same_weights_give_the_same_bytes(
+    encoder: TrainedEncoder, image_graph: bytes, text_graph: bytes
+) -> None:
     model = copy.deepcopy(encoder.model)
     assert image_tower_graph(model.image_tower, SIDE) == image_graph
     assert text_tower_graph(model.text_tower, 48) == text_graph
 
 
-def test_other_weights_give_other_bytes(encoder, image_graph):
+def test_other_weights_give_other_bytes(encoder: TrainedEncoder, image_graph: bytes) -> None:
     tower = copy.deepcopy(encoder.model.image_tower)
     with torch.no_grad():
         next(tower.parameters()).add_(1e-3)
     assert image_tower_graph(tower, SIDE) != image_graph
 
 
-def test_graphs_say_nothing_of_the_machine(image_graph, text_graph):
+def test_graphs_say_nothing_of_the_machine(image_graph: bytes, text_graph: bytes) -> None:
     for data in (image_graph, text_graph):
         graph = onnx.load_from_string(data)
         assert not graph.metadata_props
@@ -106,7 +115,7 @@ def test_graphs_say_nothing_of_the_machine(image_graph, text_graph):
         assert b"site-packages" not in data
 
 
-def test_a_tower_in_training_mode_is_refused(encoder):
+def test_a_tower_in_training_mode_is_refused(encoder: TrainedEncoder) -> None:
     tower = copy.deepcopy(encoder.model.image_tower).train()
     with pytest.raises(GraphError, match="image_tower must be in evaluation mode"):
         image_tower_graph(tower, SIDE)
@@ -119,8 +128,8 @@ class FrozenBatch(nn.Module):
         return pixels.float().reshape(2, -1)[:, :12]
 
 
-def test_a_tower_that_freezes_the_batch_is_refused():
-    tower = ImageTower(FrozenBatch(), 12, 12).eval()
+def test_a_tower_that_freezes_the_batch_is_refused() -> None:
+    tower = Tower(FrozenBatch(), 12, 12).eval()
     with pytest.raises(GraphError, match="image_tower"):
         image_tower_graph(tower, SIDE)
 
@@ -136,8 +145,8 @@ class NamedLikeTheOutput(nn.Module):
         return (self.embedding(input_ids) * attention_mask[..., None]).sum(1)
 
 
-def test_an_encoder_with_a_module_named_embedding_makes_a_valid_graph():
-    graph = text_tower_graph(TextTower(NamedLikeTheOutput(), 8, 12).eval(), 48)
+def test_an_encoder_with_a_module_named_embedding_makes_a_valid_graph() -> None:
+    graph = text_tower_graph(Tower(NamedLikeTheOutput(), 8, 12).eval(), 48)
     ids = np.ones((3, 5), dtype=np.int64)
     (rows,) = session(graph).run(None, {"INPUT_IDS": ids, "ATTENTION_MASK": ids})
     assert rows.shape == (3, 12)

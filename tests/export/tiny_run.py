@@ -8,17 +8,24 @@ import numpy as np
 import torch
 from PIL import Image
 
-from training.calibration import Calibration, Curve
-from training.catalogues.table import write_table
-from training.checkpoint import save_encoder
-from training.config import TrainConfig
-from training.image_encoder import ImageEncoderConfig
-from training.model import ModelConfig, build_model
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import Product
-from training.text_encoder import ScratchTextConfig, TextEncoderConfig, scratch_architecture
-from training.training_data import DataConfig
-from training.wordpiece import train_wordpiece
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.checkpoint import save_encoder
+from twinshelf.training.config import TrainConfig
+from twinshelf.training.data.data_config import DataConfig
+from twinshelf.training.model.encoder import build_encoder
+from twinshelf.training.model.model_config import (
+    ImageBackboneConfig,
+    ModelConfig,
+    ScratchTextConfig,
+    TextBackboneConfig,
+)
+from twinshelf.training.model.text_backbone import scratch_architecture
+from twinshelf.training.model.wordpiece import train_wordpiece
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.retrieval.calibration import Calibration, Curve
+from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
+from twinshelf.training.retrieval.match_probability_fit import NO_THRESHOLDS
 
 SETTINGS = PreprocessingSettings(
     image_size_px=32,
@@ -34,6 +41,20 @@ CALIBRATION = Calibration(
         "both": Curve(scores=(0.3, 0.9), probabilities=(0.0, 1.0)),
     },
     thresholds={"image": 0.7, "text": 0.6, "both": 0.65},
+    matches=MatchProbability(
+        models=tuple(
+            MatchModel(
+                image_weight=image_weight,
+                steepness=4.0,
+                even_score=0.7,
+                sharpness=20.0,
+                rivalry=1.0,
+                thresholds=NO_THRESHOLDS,
+            )
+            for image_weight in (0.0, 0.6, 1.0)
+        ),
+        match_prior=0.5,
+    ),
 )
 
 
@@ -46,8 +67,8 @@ def make_run(folder: Path, *, seed: int = 7, calibration: Calibration | None = C
         data=DataConfig(folder=str(folder / "data")),
         preprocessing=SETTINGS,
         model=ModelConfig(
-            image=ImageEncoderConfig(name="test_efficientnet"),
-            text=TextEncoderConfig(
+            image=ImageBackboneConfig(name="test_efficientnet"),
+            text=TextBackboneConfig(
                 scratch=ScratchTextConfig(width=16, layer_count=1, head_count=2)
             ),
             embedding_dim=12,
@@ -60,14 +81,14 @@ def make_run(folder: Path, *, seed: int = 7, calibration: Calibration | None = C
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = build_model(
+        model = build_encoder(
             config.model, image_size_px=SETTINGS.image_size_px, architecture=architecture
         )
         # Fresh batch norms do nothing; these do.
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-                torch.nn.init.normal_(module.running_mean, std=0.1)
-                torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+                module.running_mean = torch.randn(module.num_features) * 0.1
+                module.running_var = torch.rand(module.num_features) + 0.5
     model.fusion.set_weight(0.6)
     save_encoder(
         folder / "run",

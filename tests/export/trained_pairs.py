@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from tests.training.pairs.made_pairs import make_pairs
-from training.pairs.features import Cosines, feature_matrix, pair_tokens
-from training.pairs.probes import PairProbe, write_probes
-from training.pairs.records import record_to_json
-from training.pairs.scorer import BoostingConfig, PairScorer
-from training.pairs.statistics import TokenStatistics
+from twinshelf.training.pairs.features import Cosines, feature_matrix
+from twinshelf.training.pairs.probes import PairProbe, write_probes
+from twinshelf.training.pairs.read_record import pair_tokens
+from twinshelf.training.pairs.records import record_to_json
+from twinshelf.training.pairs.scorer import BoostingConfig, PairScorer
+from twinshelf.training.pairs.statistics import TokenStatistics
 
 THRESHOLD = 0.4
 

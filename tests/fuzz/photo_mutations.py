@@ -7,6 +7,7 @@ import random
 import re
 import zlib
 from collections.abc import Callable
+from typing import Literal
 
 from PIL import Image
 
@@ -144,12 +145,13 @@ def _confuse_format(data: bytes, rng: random.Random) -> bytes:
 
 def _lie_about_length(data: bytes, rng: random.Random) -> bytes:
     """Writes a wrong length into a segment or chunk, wherever one begins."""
+    order: Literal["little", "big"] = "big"
     if data.startswith(b"\xff\xd8"):
         found = [match.end() for match in _JPEG_SEGMENT.finditer(data)]
-        width, order = 2, "big"
+        width = 2
     elif data.startswith(b"\x89PNG"):
         found = [at - 4 for kind in _PNG_KINDS if (at := data.find(kind)) >= 4]
-        width, order = 4, "big"
+        width = 4
     else:
         found = [at + 4 for kind in _RIFF_KINDS if (at := data.find(kind)) >= 0]
         width, order = 4, "little"

@@ -12,9 +12,9 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from protos.twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 from tests.fuzz.photo_mutations import make_photo
 from tests.fuzz.text_mutations import make_text
+from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 
 _MAX_DEPTH = 4
 _MAX_STREAM_LENGTH = 4

@@ -12,9 +12,9 @@ import grpc
 from google.protobuf import message_factory
 from google.rpc import code_pb2, status_pb2
 
-from protos.twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 from tests.fuzz.request_mutations import GeneratedCall, make_call
 from tests.fuzz.tally import CallTally
+from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 
 CALL_TIMEOUT_S = 20.0
 _CALLER_COUNT = 8
@@ -68,12 +68,12 @@ def send(channel: grpc.Channel, call: GeneratedCall) -> tuple[str, list[bytes]]:
     answers: list[bytes] = []
     try:
         if call.method.client_streaming:
-            rpc = channel.stream_stream(call.path)
-            for answer in rpc(iter(call.payloads), timeout=CALL_TIMEOUT_S):
+            stream: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(call.path)
+            for answer in stream(iter(call.payloads), timeout=CALL_TIMEOUT_S):
                 answers.append(answer)
         else:
-            rpc = channel.unary_unary(call.path)
-            answers.append(rpc(call.payloads[0], timeout=CALL_TIMEOUT_S))
+            unary: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(call.path)
+            answers.append(unary(call.payloads[0], timeout=CALL_TIMEOUT_S))
     except grpc.RpcError as error:
         return error.code().name, answers
     return "OK", answers

@@ -11,13 +11,17 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from tests.fuzz.photo_mutations import make_photo
 from tests.fuzz.text_mutations import make_text
-from training.preprocessing.images import decode_image
-from training.preprocessing.settings import PreprocessingError, PreprocessingSettings
-from training.preprocessing.texts import clean_text
-from training.preprocessing.tokens import TextTokenizer
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import (
+    PreprocessingError,
+    PreprocessingSettings,
+    Resize,
+)
+from twinshelf.training.preprocessing.texts import clean_text
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 _SIDES_PX = (32, 96, 224)
-_RESIZES = ("pad", "crop", "squash")
+_RESIZES: tuple[Resize, ...] = ("pad", "crop", "squash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

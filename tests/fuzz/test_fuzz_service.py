@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
-from server.config import ServerConfig
-from server.serving import create_server
 from tests.fuzz.request_mutations import GeneratedCall, make_call, methods
 from tests.fuzz.service_calls import fuzz_service, send
 from tests.server.fake_encoder import FakeEncoder
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.serving import create_server
+
+pytestmark = pytest.mark.slow
 
 CALL_COUNT = 1_000
 LIMIT_S = 120.0
@@ -34,7 +37,7 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
     await server.stop()
 
 
-async def test_no_generated_request_is_a_fault_of_the_service(address):
+async def test_no_generated_request_is_a_fault_of_the_service(address: str) -> None:
     tally = await asyncio.to_thread(fuzz_service, address, 1, CALL_COUNT, LIMIT_S)
 
     assert tally.failures == []
@@ -44,7 +47,7 @@ async def test_no_generated_request_is_a_fault_of_the_service(address):
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
-async def test_malformed_bytes_are_an_invalid_argument(address, method):
+async def test_malformed_bytes_are_an_invalid_argument(address: str, method: Any) -> None:
     call = GeneratedCall(method=method, payloads=(MALFORMED,), is_malformed=True)
 
     def ask() -> tuple[str, list[bytes]]:
@@ -55,7 +58,7 @@ async def test_malformed_bytes_are_an_invalid_argument(address, method):
     assert code == "INVALID_ARGUMENT"
 
 
-def test_calls_are_of_every_method_and_some_cannot_be_read():
+def test_calls_are_of_every_method_and_some_cannot_be_read() -> None:
     calls = [make_call(1, number) for number in range(300)]
 
     assert {call.method.name for call in calls} == {method.name for method in methods()}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from tritonclient import grpc as triton
 
-from server.triton.process import TritonServer
-from server.triton.settings import TritonSettings
 from tests.model_repository.tiny_repository import TinyVersion, publish_tiny_version
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.triton_config import TritonConfig
 
 
 @pytest.fixture(scope="package")
@@ -24,7 +24,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyVersion:
 @pytest.fixture(scope="package")
 def server(tiny: TinyVersion) -> Iterator[TritonServer]:
     """Triton, ready, with version 1 of the three ensembles."""
-    settings = TritonSettings(model_repository=tiny.repository, version=tiny.version)
+    settings = TritonConfig(model_repository=tiny.repository, version=tiny.version)
     with TritonServer(settings) as running:
         yield running
 

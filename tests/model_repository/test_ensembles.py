@@ -12,8 +12,8 @@ from tritonclient.utils import InferenceServerException
 
 from tests.model_repository.tiny_repository import ENSEMBLES, TinyVersion, contract
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together, photo
-from training.preprocessing.images import decode_image
-from training.preprocessing.tokens import TextTokenizer
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 pytestmark = pytest.mark.triton
 

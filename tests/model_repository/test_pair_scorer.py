@@ -11,14 +11,14 @@ import pytest
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from export.pair_scorer import publish_pair_scorer
-from server.triton.process import TritonServer
-from server.triton.settings import TritonSettings
 from tests.export.trained_pairs import THRESHOLD, cosines_for, make_pair_run
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together
 from tests.training.pairs.made_pairs import make_pairs
-from training.pairs.records import record_to_json
-from training.pairs.scorer import PairScorer
+from twinshelf.export.pair_scorer_publishing import publish_pair_scorer
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.triton_config import TritonConfig
+from twinshelf.training.pairs.records import record_to_json
+from twinshelf.training.pairs.scorer import PairScorer
 
 pytestmark = pytest.mark.triton
 
@@ -40,7 +40,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> tuple[PairScorer, Path]:
 def pair_client(
     scorer: tuple[PairScorer, Path],
 ) -> Iterator[triton.InferenceServerClient]:
-    settings = TritonSettings(model_repository=scorer[1], version=2, models=("pair_scorer",))
+    settings = TritonConfig(model_repository=scorer[1], version=2, models=("pair_scorer",))
     with (
         TritonServer(settings) as server,
         triton.InferenceServerClient(server.grpc_address) as connected,
@@ -58,7 +58,9 @@ def request(*numbers: int) -> dict[str, np.ndarray]:
     }
 
 
-def test_probabilities_are_those_of_the_trained_scorer(pair_client, scorer):
+def test_probabilities_are_those_of_the_trained_scorer(
+    pair_client: triton.InferenceServerClient, scorer: tuple[PairScorer, Path]
+) -> None:
     expected = scorer[0].score(SIDES, COSINES)
     answers = infer_together(pair_client, "pair_scorer", [request(n) for n in range(len(SIDES))])
     found = [answer["PROBABILITY"][0, 0] for answer in answers]
@@ -66,7 +68,9 @@ def test_probabilities_are_those_of_the_trained_scorer(pair_client, scorer):
     assert np.std(found) > 0.1
 
 
-def test_rows_of_a_batch_equal_single_rows(pair_client, scorer):
+def test_rows_of_a_batch_equal_single_rows(
+    pair_client: triton.InferenceServerClient, scorer: tuple[PairScorer, Path]
+) -> None:
     found = infer(pair_client, "pair_scorer", **request(*range(24)))["PROBABILITY"]
     np.testing.assert_allclose(found[:, 0], scorer[0].score(SIDES, COSINES), atol=TOLERANCE)
 
@@ -80,7 +84,13 @@ def test_rows_of_a_batch_equal_single_rows(pair_client, scorer):
         ("COSINES", np.array([[0, 2, 0]], np.float32), "COSINES must be -1 to 1"),
     ],
 )
-def test_a_broken_request_fails_alone(pair_client, scorer, tensor, value, message):
+def test_a_broken_request_fails_alone(
+    pair_client: triton.InferenceServerClient,
+    scorer: tuple[PairScorer, Path],
+    tensor: str,
+    value: np.ndarray,
+    message: str,
+) -> None:
     requests = [request(n) for n in range(6)]
     requests[3][tensor] = value
     answers = infer_together(pair_client, "pair_scorer", requests)
@@ -93,7 +103,9 @@ def test_a_broken_request_fails_alone(pair_client, scorer, tensor, value, messag
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
 
-def test_the_contract_is_read_from_the_ensemble(pair_client, scorer):
+def test_the_contract_is_read_from_the_ensemble(
+    pair_client: triton.InferenceServerClient, scorer: tuple[PairScorer, Path]
+) -> None:
     parameters = pair_client.get_model_config("pair_scorer").config.parameters
     contract = json.loads(parameters["twinshelf_pair_contract"].string_value)
     assert contract["threshold"] == THRESHOLD

@@ -10,8 +10,8 @@ from tritonclient.utils import InferenceServerException
 from tests.model_repository.tiny_repository import TinyVersion
 from tests.model_repository.triton_calls import as_bytes, infer, infer_together, photo
 from tests.training.preprocessing.costly_photos import animated_webp
-from training.preprocessing.images import decode_image
-from training.preprocessing.tokens import TextTokenizer
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 pytestmark = pytest.mark.triton
 
@@ -102,6 +102,21 @@ def test_every_broken_photo_of_a_request_is_named_by_its_row(
     assert first.endswith("row 1: image is not a JPEG, PNG or WebP file")
     assert second.startswith("3: image is empty")
     assert third.startswith("4: image has 39.7 megapixels (6300 x 6300) as an animated WebP")
+
+
+def test_a_text_of_which_no_known_token_is_left_is_refused_by_its_row(
+    client: InferenceServerClient,
+) -> None:
+    rows = [text.encode() for text in ("tea", "<p>&nbsp;</p>", "", "日本語 | 語")]
+    with pytest.raises(InferenceServerException) as caught:
+        infer(client, "text_preprocess", TEXT=as_bytes(rows))
+
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+    expected = (
+        "row 1: TEXT must hold words that the encoder knows, got '<p>&nbsp;</p>'; "
+        "row 3: TEXT must hold words that the encoder knows, got '日本語 | 語'"
+    )
+    assert caught.value.message().endswith(expected)
 
 
 def test_every_bad_text_of_a_request_is_named_by_its_row(client: InferenceServerClient) -> None:

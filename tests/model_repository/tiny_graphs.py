@@ -51,7 +51,7 @@ def save_image_tower(path: Path, image_size_px: int, dim: int = 256, seed: int =
         ],
         [value("PIXELS", UINT8, ["batch", 3, image_size_px, image_size_px])],
         [value("IMAGE_EMBEDDING", FLOAT, ["batch", dim])],
-        {"white": np.float32(255.0).reshape(()), "weight": weight},
+        {"white": np.array(255.0, np.float32), "weight": weight},
     )
 
 
@@ -92,7 +92,7 @@ def save_fusion(path: Path, weight: float, dim: int = 256) -> Path:
         ],
         [value("EMBEDDING", FLOAT, ["batch", 2 * dim])],
         {
-            "image_factor": np.float32(weight**0.5).reshape(()),
-            "text_factor": np.float32((1 - weight) ** 0.5).reshape(()),
+            "image_factor": np.array(weight**0.5, np.float32),
+            "text_factor": np.array((1 - weight) ** 0.5, np.float32),
         },
     )

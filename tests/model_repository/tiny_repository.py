@@ -19,11 +19,11 @@ from google.protobuf import text_format
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from tritonclient.grpc import model_config_pb2
 
-from export.digest import digest_files, version_digest
-from export.encoder_models import RECORD
-from export.manifest import list_files
 from tests.model_repository.tiny_graphs import save_fusion, save_image_tower, save_text_tower
-from training.preprocessing.settings import PreprocessingSettings
+from tests.server.fake_encoder import MATCH_PROBABILITY
+from twinshelf.export.encoder_models import RECORD
+from twinshelf.export.manifest import covered_digest, digest_files, list_files
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED = PROJECT / "model_repository"
@@ -78,15 +78,14 @@ def write_manifest(repository: Path, version: int = 1) -> None:
     """Writes the list of a version's files, as they are now."""
     covered = digest_files(repository, version)
     manifest = list_files(repository, version, ENCODER_MODELS, covered, warmup_from=[repository])
-    values = {"digest": version_digest(repository, version), **asdict(manifest)}
     path = repository / "product_encoder" / str(version) / RECORD
-    path.write_text(json.dumps(values, indent=2), "utf-8")
+    path.write_text(json.dumps(asdict(manifest), indent=2), "utf-8")
 
 
 def contract(version: int) -> dict[str, object]:
     """Returns a contract document as `export` stamps it."""
     return {
-        "contract_version": 1,
+        "contract_version": 2,
         "encoder_version": version,
         "digest": _digest(version),
         "image_dim": EMBEDDING_DIM,
@@ -95,11 +94,7 @@ def contract(version: int) -> dict[str, object]:
         "fusion_weight": FUSION_WEIGHT,
         "max_batch_size": 32,
         "preprocessing": json.loads(SETTINGS.to_json()),
-        "calibration": {
-            pattern: {"scores": [0.0, 1.0], "probabilities": [0.0, 1.0]}
-            for pattern in ("image", "text", "both")
-        },
-        "thresholds": {"image": 0.7, "text": 0.7, "both": 0.7},
+        "match_probability": MATCH_PROBABILITY,
     }
 
 
@@ -128,7 +123,7 @@ def _digest(version: int) -> str:
     """Files of equal versions are equal in every repository, and so are their digests."""
     with tempfile.TemporaryDirectory() as folder:
         _write_what_embeds(Path(folder), version)
-        return version_digest(Path(folder), version)
+        return covered_digest(Path(folder), digest_files(Path(folder), version))
 
 
 def _write_what_embeds(repository: Path, version: int) -> Path:

@@ -111,7 +111,7 @@ def test_a_bare_field_would_be_noticed(tmp_path: Path) -> None:
 def test_names_follow_the_package(path: Path) -> None:
     text = path.read_text()
     assert re.search(r"^package twinshelf\.v1;$", text, re.MULTILINE)
-    assert path.parent == ROOT / "protos" / "twinshelf" / "v1"
+    assert path.parent == ROOT / "twinshelf" / "v1"
 
 
 def test_enums_begin_with_unspecified_and_counts_are_signed(

@@ -28,6 +28,6 @@ def test_generated_code_has_not_drifted(fresh: Path, path: Path, suffix: str) ->
 
 def test_no_generated_code_is_left_of_protos_that_are_gone() -> None:
     stems = {path.stem for path in PROTO_FILES}
-    for path in (ROOT / "protos").rglob("*_pb2*"):
+    for path in ROOT.rglob("*_pb2*"):
         if "__pycache__" not in path.parts:
             assert path.name.partition("_pb2")[0] in stems

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import grpc
+import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from protos.twinshelf.v1 import (
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import Encoder
+from twinshelf.server.serving import create_server
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
     product_pb2,
 )
-from server.config import ServerConfig
-from server.encoders.encoder import Encoder
-from server.serving import create_server
+
+Detail = TypeVar("Detail", bound=Message)
 
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
@@ -57,7 +61,7 @@ async def upsert(
     return sorted(answers, key=lambda answer: answer.request_index)
 
 
-def match_request(**fields: object) -> matching_service_pb2.MatchProductRequest:
+def match_request(**fields: Any) -> matching_service_pb2.MatchProductRequest:
     """Makes a request; fields of the offer may stand among its options."""
     offer_names = set(product_pb2.Offer.DESCRIPTOR.fields_by_name)
     offer = {name: value for name, value in fields.items() if name in offer_names}
@@ -66,12 +70,24 @@ def match_request(**fields: object) -> matching_service_pb2.MatchProductRequest:
 
 
 async def match(
-    channel: grpc.aio.Channel, **fields: object
+    channel: grpc.aio.Channel, **fields: Any
 ) -> matching_service_pb2.MatchProductResponse:
     return await matching(channel).MatchProduct(match_request(**fields))
 
 
-def detail(status: status_pb2.Status | None, kind: type[Message]) -> Message:
+async def code_of(call: Awaitable[object]) -> grpc.StatusCode:
+    """Returns the code with which a call fails."""
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    return raised.value.code()
+
+
+def status_of(error: Any) -> status_pb2.Status | None:
+    """Returns the status of a failed call; the stubs know no calls of asyncio here."""
+    return rpc_status.from_call(error)
+
+
+def detail(status: status_pb2.Status | None, kind: type[Detail]) -> Detail:
     """Returns the detail of a kind that a status must have."""
     assert status is not None
     for packed in status.details:
@@ -84,12 +100,9 @@ def detail(status: status_pb2.Status | None, kind: type[Message]) -> Message:
 
 def violated_field(error: grpc.aio.AioRpcError) -> str:
     """Returns the field that an INVALID_ARGUMENT names."""
-    bad = detail(rpc_status.from_call(error), error_details_pb2.BadRequest)
-    assert isinstance(bad, error_details_pb2.BadRequest)
+    bad = detail(status_of(error), error_details_pb2.BadRequest)
     return bad.field_violations[0].field
 
 
 def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
-    info = detail(rpc_status.from_call(error), error_details_pb2.ErrorInfo)
-    assert isinstance(info, error_details_pb2.ErrorInfo)
-    return info
+    return detail(status_of(error), error_details_pb2.ErrorInfo)

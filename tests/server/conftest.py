@@ -8,10 +8,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from server.config import ServerConfig
 from tests.server.calls import serving
 from tests.server.fake_encoder import FakeEncoder
 from tests.server.fake_triton import FakeTriton
+from twinshelf.server.config import ServerConfig
 
 
 @pytest.fixture

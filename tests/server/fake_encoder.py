@@ -8,13 +8,30 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.encoder import EncoderInput
-from server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
 
-CURVE = {"scores": [-1.0, 0.0, 1.0], "probabilities": [0.0, 0.1, 1.0]}
+# One number for every weight of the photo: an even chance of a match at a score of 0.5.
+MATCH_MODEL: dict[str, object] = {
+    "image_weight": 0.5,
+    "steepness": 4.0,
+    "even_score": 0.5,
+    "sharpness": 20.0,
+    "rivalry": 1.0,
+    "thresholds": [[0.5, 0.9]],
+}
+MATCH_PROBABILITY: dict[str, object] = {
+    "match_prior": 0.5,
+    "list_length": 50,
+    "score_ceiling": 1.02,
+    "priors": [0.5],
+    "targets": [0.5, 0.9],
+    "models": [MATCH_MODEL],
+}
 BROKEN_IMAGE = b"not an image"
+UNKNOWN_TEXT = "日本語"
 
 
 def digest_of(name: str) -> str:
@@ -25,7 +42,7 @@ def digest_of(name: str) -> str:
 def contract_json(name: str = "first", version: int = 1, **changes: object) -> str:
     """Makes the JSON of a contract, as export stamps it."""
     values: dict[str, object] = {
-        "contract_version": 1,
+        "contract_version": 2,
         "encoder_version": version,
         "digest": digest_of(name),
         "image_dim": 16,
@@ -39,8 +56,7 @@ def contract_json(name: str = "first", version: int = 1, **changes: object) -> s
             "query_prefix": "query: ",
             "passage_prefix": "passage: ",
         },
-        "calibration": {"image": CURVE, "text": CURVE, "both": CURVE},
-        "thresholds": {"image": 0.7, "text": 0.7, "both": 0.7},
+        "match_probability": MATCH_PROBABILITY,
     }
     return json.dumps(values | changes)
 
@@ -101,6 +117,8 @@ class FakeEncoder:
         if row.image == BROKEN_IMAGE:
             return InvalidRequestError("image must be a JPEG, PNG or WebP file", field="image")
         text = row.text and row.text.removeprefix("query: ").removeprefix("passage: ")
+        if text == UNKNOWN_TEXT and not row.image:
+            return InvalidRequestError("TEXT must hold words that the encoder knows", field="text")
         if text == "crash":
             raise RuntimeError("a secret of the inside")
         return OfferEmbedding(

@@ -8,10 +8,10 @@ import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
-from server.encoders.encoder import EncoderInput
-from server.errors import InvalidRequestError
 from tests.server.fake_encoder import FakeEncoder, contract_json
+from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.errors import TwinshelfError
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -96,7 +96,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         row = EncoderInput(image=values.get("IMAGE"), text=None if text is None else text.decode())
         assert request.model_name == ENSEMBLES[row.pattern]
         embedding = FakeEncoder(contract).embed(row)
-        if isinstance(embedding, InvalidRequestError):
+        if isinstance(embedding, TwinshelfError):
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,
                 f"in ensemble '{request.model_name}', {embedding.message}",

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from onnx import TensorProto, helper
 
-from export.digest import files_digest
-from export.encoder_models import RECORD
-from export.manifest import list_files
 from tests.model_repository.tiny_graphs import save_graph, value
+from twinshelf.export.encoder_models import RECORD
+from twinshelf.export.manifest import list_files
 
 MODEL = "identity"
 
@@ -40,5 +39,4 @@ def write_manifest(root: Path, version: int = 1) -> None:
     """Writes the list of the version's files, as they are now."""
     graph = root / MODEL / str(version) / "model.onnx"
     manifest = list_files(root, version, [MODEL], [graph], warmup_from=[root])
-    values = {"digest": files_digest(root, [graph]), **asdict(manifest)}
-    (graph.parent / RECORD).write_text(json.dumps(values), "utf-8")
+    (graph.parent / RECORD).write_text(json.dumps(asdict(manifest)), "utf-8")

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from server.config import (
-    ServerConfig,
-    build_parser,
-    config_from_process,
-    environment_name,
-    read_config,
-)
+from twinshelf.server.command_line import build_parser, environment_name, option_name
+from twinshelf.server.config import ServerConfig, read_config
 
 
 def test_every_field_has_documentation_a_flag_and_a_variable() -> None:
-    text = " ".join(build_parser().format_help().split())
+    text = " ".join(build_parser(ServerConfig, "x", has_environment=True).format_help().split())
     for option in fields(ServerConfig):
         assert option.metadata["doc"]
-        assert "--" + option.name.replace("_", "-") in text
-        assert f"[{environment_name(option.name)};" in text
+        assert option_name(option.name) in text
+        assert f"[{environment_name(option.name)}]" in text
 
 
 def test_defaults_are_valid() -> None:
@@ -53,30 +49,41 @@ def test_values_are_read_by_the_type_of_the_field() -> None:
         ("encode_timeout_s", 1e9),
         ("reader_count", 1000),
         ("version", -1),
-        ("encoder", "torch"),
-        ("log_level", "loud"),
         ("address", "localhost"),
         ("triton", "localhost:port"),
     ],
 )
-def test_values_out_of_range_are_refused_by_name(name: str, value: object) -> None:
+def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} must be"):
         ServerConfig(**{name: value})
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["--unknown=1"], ["--match-count-limit=many"], ["--match-count-limit=0"], ["--tri=host:1"]],
+    ("arguments", "environment", "sentence"),
+    [
+        (["--unknown=1"], {}, "unrecognized arguments: --unknown=1"),
+        (["--tri=host:1"], {}, "unrecognized arguments: --tri=host:1"),
+        (["--match-count-limit=many"], {}, "--match-count-limit must be int, got 'many'"),
+        (["--match-count-limit=0"], {}, "--match-count-limit must be 1 or more, got 0"),
+        (["--encoder=torch"], {}, "--encoder must be Literal['triton', 'local'], got 'torch'"),
+        ([], {"TWINSHELF_READER_COUNT": "many"}, "TWINSHELF_READER_COUNT must be int, got 'many'"),
+        ([], {"TWINSHELF_INSECURE": "so"}, "TWINSHELF_INSECURE must be bool, got 'so'"),
+    ],
 )
-def test_a_wrong_command_line_ends_with_a_sentence(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+def test_a_wrong_value_ends_with_a_sentence(
+    arguments: list[str],
+    environment: dict[str, str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        config_from_process(arguments)
+        read_config(arguments, environment)
     assert caught.value.code == 2
-    assert "error:" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"error: {sentence}; --help lists the options\n"
 
 
-def test_a_variable_of_the_wrong_type_is_named() -> None:
-    with pytest.raises(ValueError, match="TWINSHELF_READER_COUNT must be a value of type int"):
-        read_config([], {"TWINSHELF_READER_COUNT": "many"})
+def test_a_yes_or_no_is_read_in_each_usual_form() -> None:
+    assert not read_config(["--no-reflection"], {}).reflection
+    assert read_config(["--insecure"], {"TWINSHELF_REFLECTION": ""}).reflection
+    for text, value in {"1": True, "true": True, "yes": True, "0": False, "false": False}.items():
+        assert read_config([], {"TWINSHELF_INSECURE": text}).insecure is value

@@ -14,17 +14,17 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from protos.twinshelf.v1.product_pb2 import Product
-from server.config import ServerConfig
-from server.encoders.encoder import EncoderInput
-from server.encoders.triton_encoder import TritonEncoder
-from server.services.health import OVERALL
-from server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import photo
 from tests.server.calls import error_info, match, serving, upsert
 from tests.server.fake_encoder import FakeEncoder, contract_json, digest_of
 from tests.server.fake_triton import FakeTriton
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.services.health import OVERALL
+from twinshelf.server.serving import CATALOG_SERVICE, MATCHING_SERVICE, create_server
+from twinshelf.v1.product_pb2 import Product
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -159,6 +159,7 @@ async def test_triton_may_go_and_come_back_with_another_encoder_without_a_restar
     await encoder.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_program_serves_a_model_repository_and_stops_on_a_signal(
     tmp_path: Path, number: signal.Signals
@@ -209,3 +210,17 @@ async def start_program(folder: Path, *arguments: str) -> asyncio.subprocess.Pro
         env={**os.environ, "TWINSHELF_CATALOGUE": str(folder / "catalogue")},
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def test_health_ends_when_the_files_of_the_catalogue_vanish(
+    channel: grpc.aio.Channel, config: ServerConfig
+) -> None:
+    await upsert(channel, [Product(product_id="p", title="mug")])
+    await wait_for_health(channel, SERVING)
+    (config.catalogue / "catalogue.sqlite").unlink()
+    await wait_for_health(channel, NOT_SERVING)
+    (answer,) = await upsert(channel, [Product(product_id="q", title="mug")])
+    assert answer.error.code == grpc.StatusCode.DATA_LOSS.value[0]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await match(channel, title="mug")
+    assert error_info(caught.value).reason == "CATALOGUE_DAMAGED"

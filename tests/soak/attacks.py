@@ -19,11 +19,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from protos.twinshelf.v1 import matching_service_pb2, product_pb2
 from tests.soak import frames
 from tests.soak.load import CODE_NAMES, MATCH, ask, connections
 from tests.soak.offers import photo
 from tests.soak.wire import WireConnection, connect
+from twinshelf.v1 import matching_service_pb2, product_pb2
 
 MATCH_STREAM: Final = "/twinshelf.v1.MatchingService/MatchProducts"
 PHOTO_BYTES: Final = 16 * 1024 * 1024

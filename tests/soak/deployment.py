@@ -65,7 +65,7 @@ class Deployment:
             repository: Model repository to serve.
             checkout: Root of the project whose code is run.
             version: Encoder version; None takes the newest.
-            service_arguments: Further options of `python -m server`.
+            service_arguments: Further options of `python -m twinshelf.server`.
         """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -140,7 +140,7 @@ class Deployment:
         """Starts the launcher and waits for nothing."""
         names = ("--grpc-port", "--http-port", "--metrics-port")
         ports = [text for pair in zip(names, map(str, self._ports), strict=True) for text in pair]
-        command = ["server.triton", "--model-repository", str(self._repository), *ports]
+        command = ["twinshelf.server.triton", "--model-repository", str(self._repository), *ports]
         command += ["--log-file", str(self.folder / "tritonserver.log")]
         command += ["--version", str(self._version)] if self._version else []
         self.launcher = self._run(command, "launcher.log")

@@ -112,7 +112,7 @@ class KserveCalls:
         ids = np.ones((1, 16), np.int64)
         image, text = as_bytes([self._rows[0]["IMAGE"]]), as_bytes([TITLE])
         many = np.repeat
-        made = {
+        made: dict[str, tuple[str, dict[str, np.ndarray]]] = {
             "NaN to fusion": ("fusion", {"IMAGE_EMBEDDING": nan, "TEXT_EMBEDDING": half}),
             "unknown tokens": (
                 "text_tower",

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import grpc
 
-from protos.twinshelf.v1 import matching_service_pb2
 from tests.soak.broken_offers import broken_offers, match_request, stream_request
 from tests.soak.load import CODE_NAMES, MATCH
 from tests.soak.offers import KINDS, read_products
 from tests.soak.tally import Tally
+from twinshelf.v1 import matching_service_pb2
 
 MATCH_STREAM: Final = "/twinshelf.v1.MatchingService/MatchProducts"
 PATIENCE_S: Final = 20.0
@@ -69,7 +69,7 @@ async def draw(
         for kind in KINDS
     ]
     async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-        method = channel.unary_unary(MATCH)
+        method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(MATCH)
         good = [
             MatchCall(way="", body=body, expected=_best(await method(body, timeout=PATIENCE_S)))
             for body in bodies
@@ -93,7 +93,7 @@ async def run_unary(address: str, calls: Sequence[MatchCall], concurrency: int) 
 
     async def caller() -> None:
         async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-            method = channel.unary_unary(MATCH)
+            method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(MATCH)
             while not tally.lost_count and (call := next(left, None)) is not None:
                 start_s = time.monotonic()
                 try:
@@ -131,7 +131,9 @@ async def _stream(channel: grpc.aio.Channel, calls: Sequence[MatchCall], tally: 
     owed = dict(enumerate(calls))
     timeout_s = PATIENCE_S + len(calls) * 0.5
     try:
-        async for answer in channel.stream_stream(MATCH_STREAM)(requests(), timeout=timeout_s):
+        stream: grpc.aio.StreamStreamMultiCallable[bytes, bytes]
+        stream = channel.stream_stream(MATCH_STREAM)
+        async for answer in stream(requests(), timeout=timeout_s):
             message = matching_service_pb2.MatchProductsResponse.FromString(answer)
             call = owed.pop(int(message.request_id))
             if message.HasField("error"):

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final, Literal, get_args
 
 import grpc
 import numpy as np
 from PIL import Image
 
-from client.product_file import ProductFile
-from client.records import Product
-from protos.twinshelf.v1 import (
+from tests.soak.deployment import PROJECT
+from twinshelf.client.file_products import product_of
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import PREPARED_OPTIONS, ProductFiles
+from twinshelf.client.records import Product
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2,
     product_pb2,
 )
-from tests.soak.deployment import PROJECT
 
 Kind = Literal["texts", "photos", "both"]
 KINDS: Final = get_args(Kind)
@@ -32,8 +35,9 @@ def read_products(table: str, count: int) -> list[Product]:
     path = PREPARED / f"{table}.parquet"
     if not path.is_file():
         return draw_products(count, seed=len(table))
-    rows = (row.product for row in ProductFile(path).rows())
-    return [product for product in rows if product and product.image][:count]
+    rows = ProductFiles([path], PREPARED_OPTIONS).rows()
+    shown = (row for row in rows if isinstance(row, ProductRow) and row.main_photo is not None)
+    return [product_of(row) for row in islice(shown, count)]
 
 
 def draw_products(count: int, seed: int) -> list[Product]:

@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OPTION",
-        help="further option of `python -m server`, such as --service-argument=--reader-count=2",
+        help="further option of the service, such as --service-argument=--reader-count=2",
     )
 
 

@@ -117,7 +117,7 @@ class WatchedLoad:
 
     async def _run(self) -> None:
         async with grpc.aio.insecure_channel(self._address, options=CHANNEL_OPTIONS) as channel:
-            method = channel.unary_unary(MATCH)
+            method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(MATCH)
             bodies = itertools.cycle(
                 body
                 for bodies in zip(*(requests_of(kind, 40) for kind in KINDS), strict=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.catalogues.table import write_table
-from training.config import TrainConfig, read_config
-from training.product import Product
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.config import TrainConfig, read_config
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "black", "white", "brown", "pink")
 
@@ -15,7 +15,7 @@ COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "black", "white
 def write_small_catalogue(folder: Path, *, group_count: int = 8, offer_count: int = 4) -> None:
     """Writes the three tables: the last two groups are held out; some rows lack a modality."""
     generator = np.random.default_rng(0)
-    rows = {"train": [], "gallery": [], "queries": []}
+    rows: dict[str, list[Product]] = {"train": [], "gallery": [], "queries": []}
     (folder / "images").mkdir(parents=True)
     for group in range(group_count):
         for offer in range(offer_count):

@@ -1,23 +1,43 @@
 """Saving and loading: equal embeddings, and a message for what is missing or does not fit."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from tests.training.small_catalogue import small_config
-from training.calibration import Calibration, Curve
-from training.checkpoint import load_encoder, save_encoder
-from training.model import build_model
-from training.text_encoder import scratch_architecture
-from training.wordpiece import train_wordpiece
+from twinshelf.training.checkpoint import load_encoder, save_encoder
+from twinshelf.training.config import TrainConfig
+from twinshelf.training.model.encoder import FusedEncoder, build_encoder
+from twinshelf.training.model.text_backbone import scratch_architecture
+from twinshelf.training.model.wordpiece import train_wordpiece
+from twinshelf.training.retrieval.calibration import Calibration, Curve
+from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
+from twinshelf.training.retrieval.match_probability_fit import NO_THRESHOLDS
 
 CALIBRATION = Calibration(
-    curves={"both": Curve(scores=(0.0, 1.0), probabilities=(0.1, 0.9))}, thresholds={"both": 0.5}
+    curves={"both": Curve(scores=(0.0, 1.0), probabilities=(0.1, 0.9))},
+    thresholds={"both": 0.5},
+    matches=MatchProbability(
+        models=(
+            MatchModel(
+                image_weight=0.3,
+                steepness=2.0,
+                even_score=0.6,
+                sharpness=9.0,
+                rivalry=0.5,
+                thresholds=NO_THRESHOLDS,
+            ),
+        ),
+        match_prior=0.4,
+    ),
 )
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved(tmp_path: Path) -> tuple[Path, FusedEncoder, TrainConfig]:
     config = small_config(tmp_path)
     tokenizer = train_wordpiece(["red paint"], 300)
     architecture = scratch_architecture(
@@ -26,7 +46,7 @@ def saved(tmp_path):
         max_token_count=config.preprocessing.token_buckets[-1],
     )
     torch.manual_seed(0)
-    model = build_model(config.model, image_size_px=32, architecture=architecture).eval()
+    model = build_encoder(config.model, image_size_px=32, architecture=architecture).eval()
     model.fusion.set_weight(0.3)
     save_encoder(
         tmp_path / "run",
@@ -39,7 +59,7 @@ def saved(tmp_path):
     return tmp_path / "run", model, config
 
 
-def test_a_loaded_encoder_embeds_alike(saved):
+def test_a_loaded_encoder_embeds_alike(saved: tuple[Path, FusedEncoder, TrainConfig]) -> None:
     folder, model, config = saved
     loaded = load_encoder(folder)
     tokens = loaded.tokenizer.encode(["Red paint", ""])
@@ -52,28 +72,30 @@ def test_a_loaded_encoder_embeds_alike(saved):
     assert loaded.calibration == CALIBRATION
 
 
-def test_a_missing_file_is_named(saved):
+def test_a_missing_file_is_named(saved: tuple[Path, FusedEncoder, TrainConfig]) -> None:
     folder, _, _ = saved
     (folder / "weights.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"no weights\.safetensors in .*run"):
         load_encoder(folder)
 
 
-def test_weights_that_do_not_fit_are_refused(saved):
+def test_weights_that_do_not_fit_are_refused(saved: tuple[Path, FusedEncoder, TrainConfig]) -> None:
     folder, _, _ = saved
     save_file({"fusion.weight": torch.tensor(0.5)}, folder / "weights.safetensors")
     with pytest.raises(ValueError, match="does not fit"):
         load_encoder(folder)
 
 
-def test_saving_without_a_calibration_removes_the_old_one(saved):
+def test_saving_without_a_calibration_removes_the_old_one(
+    saved: tuple[Path, FusedEncoder, TrainConfig],
+) -> None:
     folder, model, config = saved
-    loaded = load_encoder(folder)
+    network: Any = load_encoder(folder).model.text_tower.backbone.network
     save_encoder(
         folder,
         model=model,
         config=config,
         tokenizer=train_wordpiece(["red paint"], 300),
-        architecture=loaded.model.text_tower.encoder.backbone.config,
+        architecture=network.config,
     )
     assert load_encoder(folder).calibration is None

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.training.catalogues.small_esci import write_small_esci
-from training import evaluate, prepare, train
+from twinshelf.training import train
+from twinshelf.training.catalogues import prepare
+from twinshelf.training.evaluation import __main__ as evaluate
 
-UNTRAINED = ("--optimizer.text_rate=0", "--optimizer.head_rate=1e-9", "--loop.epoch_count=1")
-TRAINED = ("--optimizer.text_rate=5e-3", "--loop.epoch_count=16")
+pytestmark = pytest.mark.slow
+
+UNTRAINED = ("--optimizer.text_lr=0", "--optimizer.head_lr=1e-9", "--loop.epoch_count=1")
+TRAINED = ("--optimizer.text_lr=5e-3", "--loop.epoch_count=16")
 
 
 @pytest.fixture(scope="module")

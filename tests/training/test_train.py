@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from training import train
+from twinshelf.training import train
+from twinshelf.training.runs import training_run
 
 
 def test_a_stopped_training_is_no_success(
@@ -16,7 +17,7 @@ def test_a_stopped_training_is_no_success(
     def be_stopped(config: object) -> None:
         raise SIGTERMException
 
-    monkeypatch.setattr(train, "train", be_stopped)
+    monkeypatch.setattr(training_run, "train", be_stopped)
     assert train.main(["--config", "demo", "--output", str(tmp_path)]) == 143
     assert "--resume" in capsys.readouterr().err
 

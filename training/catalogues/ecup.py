@@ -15,19 +15,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.labels import require_two_classes
-from training.catalogues.lookup import Key, blocks, find_rows
-from training.product import BadRow, Product
-from training.product_pair import PrecomputedPair, PrecomputedProduct, ProductPair, Vectors
+from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
+from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.table import open_table, read_cells
+from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.training.catalogues.lookup import Key, blocks, find_rows
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import (
+    PrecomputedPair,
+    PrecomputedProduct,
+    ProductPair,
+    Vectors,
+)
 
+PAIRS = "train.parquet"
+ATTRIBUTES, TEXTS, PICTURES = "attributes.parquet", "text_and_bert.parquet", "resnet.parquet"
 CATEGORY_SEPARATOR = " > "
 _ID = "variantid"
 _LEFT, _RIGHT, _TARGET = "variantid1", "variantid2", "target"
@@ -39,31 +46,14 @@ T = TypeVar("T")
 Finder = Callable[[set[Key]], Callable[[str], T]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EcupFiles:
-    """Names of the tables in the data set's folder, all Parquet.
-
-    Attributes:
-        pairs: Labelled pairs.
-        attributes: Categories and attributes.
-        texts: Names, descriptions and embeddings of names.
-        pictures: Embeddings of pictures.
-    """
-
-    pairs: str = "train.parquet"
-    attributes: str = "attributes.parquet"
-    texts: str = "text_and_bert.parquet"
-    pictures: str = "resnet.parquet"
-
-
 def read_ecup_pairs(
-    folder: Path, files: EcupFiles | None = None, *, block_pair_count: int = 50_000
+    folder: Path, pairs_name: str = PAIRS, *, block_pair_count: int = 50_000
 ) -> Iterator[ProductPair | BadRow]:
     """Reads pairs of raw fields, lazily.
 
     Args:
         folder: Folder of the tables.
-        files: Their names, where they are not the published ones.
+        pairs_name: Name of the table of pairs among them.
         block_pair_count: Pairs whose products are in memory at once.
 
     Returns:
@@ -73,11 +63,10 @@ def read_ecup_pairs(
         FileNotFoundError: If a table is missing.
         ValueError: If one lacks a column, or all targets are of one class.
     """
-    folder, files = Path(folder), files or EcupFiles()
-    attributes, texts = folder / files.attributes, folder / files.texts
+    attributes, texts = folder / ATTRIBUTES, folder / TEXTS
     _require(attributes, (_ID, _CATEGORIES, _ATTRIBUTES))
     _require(texts, (_ID, _NAME, _DESCRIPTION))
-    pairs = _open_pairs(folder / files.pairs)
+    pairs = _open_pairs(folder / pairs_name)
 
     def find(ids: set[Key]) -> Callable[[str], Product]:
         """Reads both tables once for all products of a block."""
@@ -95,13 +84,13 @@ def read_ecup_pairs(
 
 
 def read_ecup_vectors(
-    folder: Path, files: EcupFiles | None = None, *, block_pair_count: int = 50_000
+    folder: Path, pairs_name: str = PAIRS, *, block_pair_count: int = 50_000
 ) -> Iterator[PrecomputedPair | BadRow]:
     """Reads pairs of precomputed vectors, lazily; a NaN among them makes the pair a bad row.
 
     Args:
         folder: Folder of the tables; `attributes` is not needed.
-        files: Their names, where they are not the published ones.
+        pairs_name: Name of the table of pairs among them.
         block_pair_count: Pairs whose vectors are in memory at once.
 
     Returns:
@@ -111,11 +100,10 @@ def read_ecup_vectors(
         FileNotFoundError: If a table is missing.
         ValueError: If one lacks a column, or all targets are of one class.
     """
-    folder, files = Path(folder), files or EcupFiles()
-    texts, pictures = folder / files.texts, folder / files.pictures
+    texts, pictures = folder / TEXTS, folder / PICTURES
     _require(texts, (_ID, _NAME_VECTOR))
     _require(pictures, (_ID, _MAIN, _FURTHER))
-    pairs = _open_pairs(folder / files.pairs)
+    pairs = _open_pairs(folder / pairs_name)
     sizes: dict[str, int] = {}
 
     def find(ids: set[Key]) -> Callable[[str], PrecomputedProduct]:
@@ -136,7 +124,7 @@ def read_ecup_vectors(
 
 
 def _require(path: Path, columns: Sequence[str]) -> None:
-    require_columns(path, read_columns(path), columns)
+    open_table(path).require(columns)
 
 
 def _open_pairs(path: Path) -> Iterator[CellRow | BadRow]:
@@ -182,7 +170,7 @@ def _make_product(product_id: str, texts: CellRow, attributes: CellRow) -> Produ
         title=text_of(texts.cells[_NAME]),
         description=text_of(texts.cells[_DESCRIPTION]),
         category=_join_categories(_read_object(attributes, _CATEGORIES)),
-        attributes=attributes_of(_read_object(attributes, _ATTRIBUTES)),
+        attributes=attributes_of(_read_object(attributes, _ATTRIBUTES))[0],
     )
 
 

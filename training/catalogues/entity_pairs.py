@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.product import BadRow, Product
-from training.product_pair import ProductPair
+from twinshelf.client.files.rows import BadRow
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import ProductPair
 
 _COLUMN = re.compile(r"COL (\S+) VAL ?(.*?)(?=(?:^|\s)COL \S+ VAL|$)", re.DOTALL)
 _FIELD_OF_COLUMN = {

@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.catalogues.cell_values import text_of
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.labels import require_two_classes
-from training.catalogues.lookup import FoundRows, Key, blocks, find_rows
-from training.catalogues.reading import MatchingData
-from training.catalogues.searches import split_searches
-from training.preprocessing.texts import clean_text
-from training.product import BadRow, Product
-from training.query_product import QueryProduct, Relevance
+from twinshelf.client.files.cell_values import text_of
+from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.table import open_table, read_cells
+from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.training.catalogues.lookup import FoundRows, Key, blocks, find_rows
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.reading import MatchingData
+from twinshelf.training.catalogues.searches import split_searches
+from twinshelf.training.preprocessing.texts import clean_text
 
 EXAMPLES = "shopping_queries_dataset_examples.parquet"
 PRODUCTS = "shopping_queries_dataset_products.parquet"
@@ -40,19 +41,6 @@ _LABELS = {label.value: label for label in Relevance} | {
     label.value[0]: label for label in Relevance
 }
 ProductOf = Callable[[CellRow], Product]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EsciChoice:
-    """Which examples are read; an empty text chooses all.
-
-    Attributes:
-        locale: "us", "es" or "jp".
-        split: "train" or "test".
-    """
-
-    locale: str = ""
-    split: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +72,7 @@ def read_esci_tables(folder: Path, seed: int, locale: str = "") -> MatchingData:
             learnt from.
     """
     files = find_esci_files(folder)
-    pairs = read_esci(files.examples, files.products, EsciChoice(locale=locale))
+    pairs = read_esci(files.examples, files.products, locale)
     return split_searches(pairs, seed)
 
 
@@ -111,7 +99,7 @@ def find_esci_files(place: Path) -> EsciFiles:
 def read_esci(
     examples: Path,
     products: Path | None = None,
-    choice: EsciChoice | None = None,
+    only_locale: str = "",
     *,
     block_row_count: int = 100_000,
 ) -> Iterator[QueryProduct | BadRow]:
@@ -123,7 +111,7 @@ def read_esci(
     Args:
         examples: File of the judgements.
         products: File of the products; None when the examples hold their titles.
-        choice: Which examples are read; all of them by default.
+        only_locale: "us", "es" or "jp"; empty reads all.
         block_row_count: Examples whose products are in memory at once.
 
     Returns:
@@ -133,39 +121,30 @@ def read_esci(
         FileNotFoundError: If a file is missing.
         ValueError: If one lacks a column, or all labels are of one class.
     """
-    examples, choice = Path(examples), choice or EsciChoice()
-    present = read_columns(examples)
+    table = open_table(examples)
+    present = table.columns
     locale = _OLD_LOCALE if _OLD_LOCALE in present else _LOCALE
     required = [_QUERY, _LABEL]
-    required += [_SPLIT] if choice.split else []
     if products is None:
-        required += [locale] if choice.locale else []
+        required += [locale] if only_locale else []
         required += [_PLAIN_TITLE if _PLAIN_TITLE in present else _TITLE]
     else:
         required += [_ID, locale]
-    require_columns(examples, present, required)
+    table.require(required)
     require_two_classes(examples, _LABEL)
     further = (_ID, locale, _SPLIT, *_DETAILS)
     optional = [name for name in further if name in present and name not in required]
-    rows = _choose(read_cells(examples, [*required, *optional]), choice, locale)
+    rows = (
+        row
+        for row in read_cells(examples, [*required, *optional])
+        if isinstance(row, BadRow) or not only_locale or text_of(row.cells[locale]) == only_locale
+    )
     if products is None:
         return _judge_joined(rows, locale)
-    products = Path(products)
-    known = read_columns(products)
-    require_columns(products, known, (_ID, _LOCALE, _TITLE))
-    details = [_TITLE, *(name for name in _DETAILS if name in known)]
+    known = open_table(products)
+    known.require((_ID, _LOCALE, _TITLE))
+    details = [_TITLE, *(name for name in _DETAILS if name in known.columns)]
     return _judge_apart(rows, locale, products, details, block_row_count)
-
-
-def _choose(
-    rows: Iterator[CellRow | BadRow], choice: EsciChoice, locale: str
-) -> Iterator[CellRow | BadRow]:
-    wanted = {locale: choice.locale, _SPLIT: choice.split}
-    for row in rows:
-        if isinstance(row, BadRow) or all(
-            text_of(row.cells[name]) == text for name, text in wanted.items() if text
-        ):
-            yield row
 
 
 def _judge_joined(rows: Iterator[CellRow | BadRow], locale: str) -> Iterator[QueryProduct | BadRow]:

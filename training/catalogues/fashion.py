@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.reading import MatchingData, Row, checked, split_by_group
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.texts import clean_text
-from training.product import BadRow, Product
+from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.table import read_cells
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked
+from twinshelf.training.catalogues.splits import split_by_group
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import clean_text
 
 TABLE = "styles.csv"
 _ATTRIBUTES = ("gender", "season", "usage")
@@ -49,7 +51,6 @@ def read_styles(folder: Path) -> Iterator[Row]:
         ValueError: If it lacks a column.
     """
     path = Path(folder) / TABLE
-    require_columns(path, read_columns(path), _COLUMNS)
     rows = read_cells(path, _COLUMNS)
     return (row if isinstance(row, BadRow) else _parse_style(row, path.parent) for row in rows)
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.reading import MatchingData, Row, checked, separate
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import BadRow, Product
+from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.table import read_cells
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked, separate
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 _NAME = "Class Name (str)"
 _ID = "Class ID (int)"
@@ -64,7 +65,6 @@ def read_grocery(folder: Path, settings: PreprocessingSettings) -> MatchingData:
 
 def _read_classes(folder: Path) -> Iterator[tuple[str, Row]]:
     path = folder / "classes.csv"
-    require_columns(path, read_columns(path), _COLUMNS)
     for row in read_cells(path, _COLUMNS):
         if isinstance(row, BadRow):
             yield "", row

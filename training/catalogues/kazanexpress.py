@@ -13,28 +13,23 @@ it is; they are not read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.catalogues.cell_values import attributes_of, object_of, text_of, texts_of
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.class_split import split_within_groups
-from training.catalogues.labels import require_two_classes
-from training.catalogues.reading import (
-    HELD_OUT_SHARE,
-    MatchingData,
-    Row,
-    checked,
-    separate,
-)
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import BadRow, Product
-from training.whole_file import written_whole
+from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
+from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.table import read_cells
+from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked, separate
+from twinshelf.training.catalogues.splits import HELD_OUT_SHARE, split_within_groups
+from twinshelf.training.files import atomic_write
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 Part = Literal["train", "test"]
 RESULT = "result.parquet"
@@ -45,19 +40,6 @@ _CHARACTERISTICS = ("custom_characteristics", "defined_characteristics", "filter
 _SCHEMA = pa.schema([("product_id", pa.int64()), ("predicted_category_id", pa.int64())])
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CategoryPrediction:
-    """One row of the answer.
-
-    Attributes:
-        product_id: Product of `test.parquet`.
-        category_id: The category it is taken for.
-    """
-
-    product_id: int
-    category_id: int
 
 
 def read_kazanexpress(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
@@ -99,7 +81,6 @@ def read_products(folder: Path, part: Part = "train") -> Iterator[Row]:
     """
     path = Path(folder) / f"{part}.parquet"
     columns = (*_COLUMNS, _ID, _NAME) if part == "train" else _COLUMNS
-    require_columns(path, read_columns(path), columns)
     images: Path | None = path.parent / "images" / part
     if images is not None and not images.is_dir():
         logger.warning("no folder %s: products are read without photos", images)
@@ -116,7 +97,6 @@ def read_category_ids(folder: Path) -> dict[str, int]:
         ValueError: If it lacks a column, a number is none, or one name has two.
     """
     path = Path(folder) / "train.parquet"
-    require_columns(path, read_columns(path), (_ID, _NAME))
     ids: dict[str, int] = {}
     for row in read_cells(path, (_ID, _NAME)):
         if isinstance(row, BadRow):
@@ -134,29 +114,23 @@ def read_category_ids(folder: Path) -> dict[str, int]:
     return ids
 
 
-def write_result(path: Path, predictions: Iterable[CategoryPrediction]) -> int:
+def write_result(path: Path, product_ids: Sequence[int], category_ids: Sequence[int]) -> None:
     """Writes the answer; the file appears whole or not at all.
 
     Args:
         path: Target, by custom named `result.parquet`; its folder is made.
-        predictions: One for each product.
-
-    Returns:
-        How many rows were written.
+        product_ids: Products of `test.parquet` (N).
+        category_ids: The category that each is taken for (N).
 
     Raises:
         ValueError: If a product is predicted twice.
     """
-    path = Path(path)
-    categories: dict[int, int] = {}
-    for prediction in predictions:
-        if prediction.product_id in categories:
-            raise ValueError(f"product_id {prediction.product_id} is predicted twice")
-        categories[prediction.product_id] = prediction.category_id
-    columns = [pa.array(categories.keys(), pa.int64()), pa.array(categories.values(), pa.int64())]
-    with written_whole(path) as partial:
+    if len(set(product_ids)) < len(product_ids):
+        twice = Counter(product_ids).most_common(1)[0][0]
+        raise ValueError(f"product_id {twice} is predicted twice")
+    columns = [pa.array(product_ids, pa.int64()), pa.array(category_ids, pa.int64())]
+    with atomic_write(path) as partial:
         pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), partial)
-    return len(categories)
 
 
 def _parse_product(row: CellRow, images: Path | None) -> Row:
@@ -194,7 +168,7 @@ def _read_characteristics(fields: Mapping[str, object]) -> dict[str, str]:
     attributes: dict[str, str] = {}
     for name in _CHARACTERISTICS:
         try:
-            attributes |= attributes_of(object_of(fields.get(name)))
+            attributes |= attributes_of(object_of(fields.get(name)))[0]
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
     return attributes

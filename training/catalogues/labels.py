@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.catalogues.cell_values import text_of
-from training.catalogues.cells import CellRow, read_cells
+from twinshelf.client.files.cell_values import text_of
+from twinshelf.client.files.rows import CellRow
+from twinshelf.client.files.table import read_cells
 
 
 def require_two_classes(path: Path, column: str) -> None:

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from training.catalogues.cell_values import text_of
-from training.catalogues.cells import PARQUET_SUFFIXES, CellRow, read_cells
+from twinshelf.client.files.cell_values import text_of
+from twinshelf.client.files.parquet_table import ParquetTable
+from twinshelf.client.files.rows import CellRow
+from twinshelf.client.files.table import open_table
 
 Key = tuple[str, ...]
 T = TypeVar("T")
@@ -92,10 +94,12 @@ def blocks(rows: Iterable[T], row_count: int) -> Iterator[list[T]]:
 def _candidates(
     path: Path, key: str, texts: AbstractSet[str], names: Sequence[str]
 ) -> Iterator[CellRow]:
-    if path.suffix.lower() in PARQUET_SUFFIXES:
+    table = open_table(path)
+    table.require(names)
+    if isinstance(table.content, ParquetTable):
         yield from _read_parquet(path, key, texts, names)
         return
-    for row in read_cells(path, names):
+    for row in table.rows(names):
         if isinstance(row, CellRow) and text_of(row.cells[key]) in texts:
             yield row
 

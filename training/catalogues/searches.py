@@ -14,9 +14,11 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from training.catalogues.reading import MatchingData, draw_held_out
-from training.product import BadRow, Product
-from training.query_product import QueryProduct, Relevance
+from twinshelf.client.files.rows import BadRow
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.reading import MatchingData
+from twinshelf.training.catalogues.splits import draw_held_out
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ def split_searches(pairs: Iterable[QueryProduct | BadRow], seed: int) -> Matchin
 
     The gallery holds all products but those left out. Held out are the queries that the data set
     keeps for testing; where it keeps none or all, a fifth is drawn. Held-out queries without a
-    product in the gallery stay: they are lone. Training takes the other queries with their
+    relevant product stay. Training takes the other queries with their
     products, and for each group one near miss, a product that was judged less than exact for it
     and is exact for no query: it is a group of its own. The field `category` of training rows names
     the search that brought them, so that batches of one category hold searches with their near

@@ -3,9 +3,9 @@ r"""Shopee Price Match: postings of a marketplace, each with one photo and a tit
 Source: Kaggle competition "Shopee - Price Match Guarantee" (2021),
 https://www.kaggle.com/competitions/shopee-product-matching. Licence: not stated; the competition's
 rules apply.
-Layout: `train.csv` (posting_id, image, image_phash, title, label_group) beside `train_images/`,
-`test.csv` (the same without label_group) beside `test_images/`. Postings of one label_group show
-the same product. Titles are Indonesian and English; some spell emoji as `\xf0\x9f\x94\xa5`.
+Layout: `train.csv` (posting_id, image, image_phash, title, label_group) beside `train_images/`.
+Postings of one label_group show the same product. Titles are Indonesian and English; some spell
+emoji as `\xf0\x9f\x94\xa5`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.labels import require_shared_groups, require_two_classes
-from training.catalogues.reading import MatchingData, Row, checked, split_by_group
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import BadRow, Product
+from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.table import read_cells
+from twinshelf.training.catalogues.labels import require_shared_groups, require_two_classes
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked
+from twinshelf.training.catalogues.splits import split_by_group
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
-Part = Literal["train", "test"]
-_COLUMNS = ("posting_id", "image", "title")
+TABLE = "train.csv"
 _GROUP = "label_group"
+_COLUMNS = ("posting_id", "image", "title", _GROUP)
 _ESCAPED_BYTES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
@@ -39,29 +40,22 @@ def read_shopee(folder: Path, settings: PreprocessingSettings, seed: int) -> Mat
         FileNotFoundError: If there is no `train.csv`.
         ValueError: If it lacks a column, or its groups are one, or all of one posting.
     """
-    path = Path(folder) / "train.csv"
+    path = folder / TABLE
     postings = read_postings(folder)
     require_two_classes(path, _GROUP)
     require_shared_groups(path, _GROUP)
     return split_by_group(checked(postings, settings, source=path.name), seed)
 
 
-def read_postings(folder: Path, part: Part = "train") -> Iterator[Row]:
-    """Reads postings, lazily, without opening photos.
-
-    Args:
-        folder: Folder of the two tables.
-        part: Which of them.
+def read_postings(folder: Path) -> Iterator[Row]:
+    """Reads the labelled postings, lazily, without opening photos.
 
     Raises:
-        FileNotFoundError: If there is no such table.
+        FileNotFoundError: If there is no `train.csv`.
         ValueError: If it lacks a column.
     """
-    path = Path(folder) / f"{part}.csv"
-    columns = (*_COLUMNS, _GROUP) if part == "train" else _COLUMNS
-    require_columns(path, read_columns(path), columns)
-    images = path.parent / f"{part}_images"
-    rows = read_cells(path, columns)
+    images = folder / "train_images"
+    rows = read_cells(folder / TABLE, _COLUMNS)
     return (row if isinstance(row, BadRow) else _parse_posting(row, images) for row in rows)
 
 
@@ -74,7 +68,7 @@ def _parse_posting(row: CellRow, images: Path) -> Row:
         product_id=cells["posting_id"],
         title=_decode(cells["title"]),
         images=(images / cells["image"],),
-        group=cells.get(_GROUP, ""),
+        group=cells[_GROUP],
     )
 
 

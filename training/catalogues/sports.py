@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from training.catalogues.cell_values import comma_price_of, text_of
-from training.catalogues.cells import CellRow, read_cells, read_columns, require_columns
-from training.catalogues.class_split import split_within_groups
-from training.catalogues.labels import require_two_classes
-from training.catalogues.reading import MatchingData, Row, checked, separate
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import BadRow, Product
+from twinshelf.client.files.cell_values import price_of, text_of
+from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.table import read_cells
+from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked, separate
+from twinshelf.training.catalogues.splits import split_within_groups
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 QUERIES = "company_data.csv"
 HELD_OUT_SHARE = 0.5
@@ -94,7 +95,6 @@ def read_cards(path: Path) -> Iterator[Row]:
         ValueError: If it lacks a column.
     """
     path = Path(path)
-    require_columns(path, read_columns(path), _COLUMNS)
     rows = read_cells(path, _COLUMNS)
     return (row if isinstance(row, BadRow) else _parse_card(row, path) for row in rows)
 
@@ -105,20 +105,25 @@ def _parse_card(row: CellRow, path: Path) -> Row:
         if not cells[name]:
             return row.refuse(f"column {name!r} is empty")
     photo = path.parent / cells["img_ref"] if cells["img_ref"] else None
+    return Product(
+        product_id=_name_card(cells["img_ref"]) or f"{path.stem}-{row.row_number}",
+        title=cells["title"],
+        description=cells["caracteristics"],
+        category=CATEGORY_SEPARATOR.join(filter(None, (cells["cat_1"], cells["cat_2"]))),
+        brand=cells["cat_3"],
+        seller=cells["dealer"],
+        price=_price(cells["price"]),
+        images=(photo,) if photo is not None and photo.is_file() else (),
+        group=cells[_TARGET],
+    )
+
+
+def _price(text: str) -> float | None:
+    """Reads a price; one that cannot be read is none, because it is never embedded."""
     try:
-        return Product(
-            product_id=_name_card(cells["img_ref"]) or f"{path.stem}-{row.row_number}",
-            title=cells["title"],
-            description=cells["caracteristics"],
-            category=CATEGORY_SEPARATOR.join(filter(None, (cells["cat_1"], cells["cat_2"]))),
-            brand=cells["cat_3"],
-            seller=cells["dealer"],
-            price=comma_price_of(cells["price"]),
-            images=(photo,) if photo is not None and photo.is_file() else (),
-            group=cells[_TARGET],
-        )
-    except ValueError as error:
-        return row.refuse(str(error))
+        return price_of(text)
+    except ValueError:
+        return None
 
 
 def _name_card(reference: str) -> str:

@@ -1,33 +1,29 @@
-"""The project's own table of products, as CSV or Parquet.
+"""Tables of products: our own, written and read exactly, and everybody else's.
 
-Columns: `product_id,title,description,category,brand,seller,price,attributes,images,group`. Only
-`product_id` is required, and one of `title` and `images`. `attributes` is a JSON object, `images` a
-JSON list or paths separated by ";", relative to the file's folder or absolute. Empty cells are
-absent values. CSV is UTF-8 with commas and a header; Parquet may hold lists and maps as well.
+Our own is Parquet with the columns of `COLUMNS`; `attributes` is a JSON object and `images` a JSON
+list of paths, relative to the table's folder or absolute. Any other table is read as
+`twinshelf.client.files` reads it, whatever its form and names.
 """
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.catalogues.cell_values import paths_of, price_of, scalar_attributes_of, text_of
-from training.catalogues.cells import (
-    CSV_SUFFIXES,
-    PARQUET_SUFFIXES,
-    CellRow,
-    read_cells,
-    read_columns,
-    require_columns,
-)
-from training.catalogues.reading import Row
-from training.product import BadRow, Product
-from training.whole_file import written_whole
+from twinshelf.client.files.parquet_table import ParquetTable
+from twinshelf.client.files.product_row import Photo, ProductRow
+from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
+from twinshelf.client.files.rows import BadRow
+from twinshelf.client.files.table import Table, open_table
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.reading import Row
+from twinshelf.training.files import atomic_write
 
 COLUMNS = (
     "product_id",
@@ -45,111 +41,116 @@ _TEXT_COLUMNS = ("title", "description", "category", "brand", "seller", "group")
 _WRITTEN_AT_ONCE = 1024
 _SCHEMA = pa.schema([(name, pa.float64() if name == "price" else pa.string()) for name in COLUMNS])
 
+logger = logging.getLogger(__name__)
 
-def read_table(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Row]:
+
+def read_table(path: Path, columns: Mapping[str, Sequence[str]] | None = None) -> Iterator[Row]:
     """Reads products from a table, lazily.
 
     Args:
-        path: CSV or Parquet file.
-        columns: Names of the file's columns where they differ from ours, ours first:
-            `{"title": "name", "images": "photo"}`. A table of `write_table` that lacks them is
-            read by our own names: a search may compare a foreign table with one of ours.
+        path: Our own table, or any other.
+        columns: Our field to the file's columns, where they have other names than usual. A table
+            of our own that lacks them is read by our own names: a search may compare a foreign
+            table with one of ours.
 
     Returns:
         The rows in the file's order; each a product, or why it is none. Photos are not opened.
+        Photos that stand in the table itself are left out; `make data` stores them.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be read, or lacks a column that is required or mapped.
+        ValueError: If the file cannot be read, or lacks a column that is mapped.
     """
     path = Path(path)
-    present = read_columns(path)
-    mapping = _map_columns(path, present, columns or {})
-    rows = read_cells(path, list(dict.fromkeys(mapping.values())))
-    return (
-        row if isinstance(row, BadRow) else _parse_row(row, mapping, path.parent) for row in rows
+    table = open_table(path)
+    wanted = {name for names in (columns or {}).values() for name in names}
+    if _is_ours(table) and not (wanted and wanted <= set(COLUMNS)):
+        return _read_ours(table)
+    return _logged(ProductFiles([path], ReadOptions(columns=columns or {})))
+
+
+def make_product(row: ProductRow, photo_folder: Path | None = None) -> Product:
+    """Makes a product of a foreign table's row.
+
+    Args:
+        row: The row; of its photos those are taken that can be read.
+        photo_folder: Where photos that stand in the table itself are stored; None leaves them out.
+    """
+    paths = (_photo_path(photo, photo_folder) for photo in row.photos)
+    return Product(
+        product_id=row.product_id,
+        title=row.title,
+        description=row.description,
+        category=row.category,
+        brand=row.brand,
+        seller=row.seller,
+        price=row.price,
+        attributes=row.attributes,
+        images=tuple(path for path in paths if path is not None),
+        group=row.group,
     )
 
 
-def parse_column_mapping(text: str) -> dict[str, str]:
-    """Reads a column mapping as typed on a command line.
-
-    Args:
-        text: Pairs such as `title=name,images=photo`; may be empty.
-
-    Raises:
-        ValueError: If a pair has no "=", or the left side is not one of our columns.
-    """
-    mapping: dict[str, str] = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
-        ours, equals, theirs = (part.strip() for part in pair.partition("="))
-        if not equals or not theirs:
-            raise ValueError(f"column mapping must look like title=name,images=photo, got {pair!r}")
-        mapping[ours] = theirs
-    _check_our_columns(mapping)
-    return mapping
-
-
 def write_table(path: Path, products: Iterable[Product]) -> int:
-    """Writes products as a table that `read_table` reads.
+    """Writes products as a table of our own; the file appears whole or not at all.
 
-    Photos below the table's folder are named relative to it, others by absolute path. The file
-    appears whole or not at all.
+    Photos below the table's folder are named relative to it, others by absolute path.
 
     Args:
-        path: Target, ending in .csv or .parquet; its folder is made.
+        path: Target, Parquet; its folder is made.
         products: Rows, consumed one by one.
 
     Returns:
         How many rows were written.
-
-    Raises:
-        ValueError: If the name ends in neither.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:
-        raise ValueError(f"{path} must end in .csv or .parquet")
     rows = (_format_row(product, path.parent.absolute()) for product in products)
-    write = _write_csv if suffix in CSV_SUFFIXES else _write_parquet
-    with written_whole(path) as partial:
-        return write(partial, rows)
+    with atomic_write(path) as partial:
+        return _write_parquet(partial, rows)
 
 
-def _check_our_columns(mapping: Mapping[str, str]) -> None:
-    if unknown := sorted(set(mapping) - set(COLUMNS)):
-        raise ValueError(f"no column of ours is named {unknown[0]!r}; ours: {', '.join(COLUMNS)}")
+def _is_ours(table: Table) -> bool:
+    return isinstance(table.content, ParquetTable) and table.columns == COLUMNS
 
 
-def _map_columns(path: Path, present: tuple[str, ...], given: Mapping[str, str]) -> dict[str, str]:
-    _check_our_columns(given)
-    if present == COLUMNS and not set(given.values()) <= set(present):
-        given = {}
-    require_columns(path, present, given.values())
-    mapping = {name: name for name in COLUMNS if name in present and name not in given}
-    mapping.update(given)
-    if "product_id" not in mapping:
-        require_columns(path, present, ["product_id"])
-    if "title" not in mapping and "images" not in mapping:
-        raise ValueError(
-            f"{path} has neither a column 'title' nor 'images'; its columns are "
-            f"{', '.join(present)}"
-        )
-    return mapping
+def _read_ours(table: Table) -> Iterator[Row]:
+    folder = table.path.parent
+    for row in table.rows(COLUMNS):
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        try:
+            texts = {name: _text(row.cells[name]) for name in ("product_id", *_TEXT_COLUMNS)}
+            price = row.cells["price"]
+            yield Product(
+                **texts,
+                price=price if isinstance(price, float) else None,
+                attributes=json.loads(_text(row.cells["attributes"]) or "{}"),
+                images=tuple(folder / n for n in json.loads(_text(row.cells["images"]) or "[]")),
+            )
+        except (ValueError, TypeError) as error:
+            yield row.refuse(str(error))
 
 
-def _parse_row(row: CellRow, mapping: Mapping[str, str], folder: Path) -> Row:
-    cells = {ours: row.cells[theirs] for ours, theirs in mapping.items()}
-    try:
-        return Product(
-            product_id=text_of(cells["product_id"]),
-            price=price_of(cells.get("price")),
-            attributes=scalar_attributes_of(cells.get("attributes")),
-            images=tuple(folder / name for name in paths_of(cells.get("images"))),
-            **{name: text_of(cells.get(name)) for name in _TEXT_COLUMNS},
-        )
-    except ValueError as error:
-        return row.refuse(str(error))
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else ""
+
+
+def _logged(files: ProductFiles) -> Iterator[Row]:
+    for row in files.rows():
+        yield row if isinstance(row, BadRow) else make_product(row)
+    for sentence in files.findings.sentences():
+        logger.warning("%s: %s", files.name, sentence)
+
+
+def _photo_path(photo: Photo, folder: Path | None) -> Path | None:
+    if not photo.data or folder is None:
+        return photo.path
+    path = folder / hashlib.sha256(photo.data).hexdigest()
+    if not path.is_file():
+        with atomic_write(path) as partial:
+            partial.write_bytes(photo.data)
+    return path
 
 
 def _format_row(product: Product, folder: Path) -> dict[str, str | float | None]:
@@ -172,17 +173,6 @@ def _format_path(path: Path, folder: Path) -> str:
 
 def _format_json(value: dict[str, str] | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False) if value else ""
-
-
-def _write_csv(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
-    row_count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(row)
-            row_count += 1
-    return row_count
 
 
 def _write_parquet(path: Path, rows: Iterable[Mapping[str, object]]) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.calibration import fit_threshold
-from training.categories.labels import Predictions
+from twinshelf.training.categories.category_labels import Predictions
+from twinshelf.training.retrieval.calibration_fit import fit_threshold
 
 # No margin is above 1, so this one answers nothing.
 NEVER = 1.0 + 1e-6
@@ -57,7 +57,7 @@ def fit_margin(
     return fit_threshold(predictions.margins, is_right, target_precision=target_accuracy)
 
 
-def judge_abstention(
+def evaluate_margin(
     predictions: Predictions, is_right: npt.NDArray[np.bool_], margin: float
 ) -> Abstention:
     """Returns how many queries a margin answers, and how well."""

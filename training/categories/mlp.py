@@ -14,52 +14,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from training.categories.labels import Ints, Labels, Predictions
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.evaluation.categories import weighted_f1
-from training.whole_file import written_whole
+from twinshelf.training.categories.category_config import MlpConfig
+from twinshelf.training.categories.category_labels import Labels, Predictions
+from twinshelf.training.evaluation.category_vote import Ints, weighted_f1
+from twinshelf.training.files import atomic_write
 
 Floats = npt.NDArray[np.float32]
 PREDICTED_AT_ONCE = 8192
 LEAST_STEPS = 16  # per epoch: a small gallery would see too few in all
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MlpConfig:
-    """Shape and training of the network.
-
-    Attributes:
-        hidden_width: Units of the hidden layer, 1 or more.
-        dropout: Share of inputs and hidden units set to zero in training, 0 to below 1.
-        epoch_count: Most passes over the gallery, 1 or more.
-        patience: Epochs without a better weighted F1 on the tuning queries before it stops, 1 or
-            more.
-        batch_size: Rows of a step, 1 or more; fewer where an epoch had too few steps else.
-        learning_rate: Highest learning rate; it falls to zero along a cosine.
-        weight_decay: Of AdamW.
-        seed: Seed of the first weights, the batches and the dropout.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    hidden_width: int = 256
-    dropout: float = 0.3
-    epoch_count: int = 60
-    patience: int = 15
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for name in ("hidden_width", "epoch_count", "patience", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be 0 to below 1, got {self.dropout}")
-        if not (self.learning_rate > 0 and self.weight_decay >= 0):
-            raise ValueError("learning_rate must be above 0 and weight_decay 0 or more")
 
 
 class LabelHead(nn.Module):
@@ -136,31 +98,13 @@ class LabelledRows:
             raise ValueError(f"embedding of row {int(np.argmin(finite))} has NaN or infinity")
 
 
-def fused_inputs(embeddings: ProductEmbeddings, weights: ModalityWeights) -> Floats:
-    """Joins the halves that have a weight, each times its root: unit rows where both are there.
-
-    Args:
-        embeddings: Unit or zero rows per modality (N).
-        weights: Weights of the modalities.
-
-    Returns:
-        Rows for the network, float32 (N, D).
-    """
-    total = weights.image + weights.text
-    halves = [
-        half * np.float32(math.sqrt(weight / total))
-        for half, weight in ((embeddings.image, weights.image), (embeddings.text, weights.text))
-        if weight > 0
-    ]
-    return np.concatenate(halves, axis=1, dtype=np.float32)
-
-
 def train_head(
     gallery: LabelledRows,
     tuning: LabelledRows,
     *,
     label_count: int,
     config: MlpConfig,
+    seed: int = 42,
 ) -> LabelHead:
     """Trains the network on the gallery; keeps the epoch that is best on the tuning queries.
 
@@ -171,6 +115,7 @@ def train_head(
         tuning: Rows that choose the epoch; a label number of -1 counts as missed.
         label_count: Labels (C), 2 or more.
         config: Shape and training.
+        seed: Seed of the first weights, the batches and the dropout.
 
     Raises:
         ValueError: If there is nothing to learn or to tune on.
@@ -180,7 +125,7 @@ def train_head(
             "the network needs labelled gallery products and tuning queries, "
             f"got {len(gallery.numbers)} and {len(tuning.numbers)}"
         )
-    generator = torch.Generator().manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(seed)
     head = LabelHead(
         gallery.inputs.shape[1], config.hidden_width, label_count, dropout=config.dropout
     )
@@ -219,7 +164,7 @@ def predict(head: LabelHead, inputs: Floats) -> Predictions:
 def save_head(path: Path, head: LabelHead) -> None:
     """Writes the weights, whole or not at all."""
     weights = {name: value.contiguous() for name, value in head.state_dict().items()}
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         save_file(weights, partial)
 
 
@@ -260,7 +205,7 @@ def _train_epoch(
 
 def _tuning_f1(head: LabelHead, tuning: LabelledRows) -> float:
     predicted = predict(head, tuning.inputs).numbers
-    return weighted_f1([str(n) for n in tuning.numbers], [str(n) for n in predicted])
+    return weighted_f1(tuning.numbers, predicted)
 
 
 def _copied(head: LabelHead) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""The evaluator: searches the gallery by image, by text and by both, and judges what it finds."""
+"""The evaluator: searches the gallery by image, by text and by both, and measures what it finds."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training import metrics
-from training.calibration import PATTERNS
-from training.embeddings import ModalityWeights
-from training.evaluation.categories import judge_categories
-from training.evaluation.embedded import EmbeddedProducts
-from training.evaluation.intervals import Estimate, estimate_means
-from training.evaluation.reliability import expected_calibration_error, reliability_bins
-from training.evaluation.results import (
+from twinshelf.training.catalogues.splits import split_halves
+from twinshelf.training.evaluation.category_vote import evaluate_categories
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
+from twinshelf.training.evaluation.evaluation_results import (
     CategoryBreakdown,
     EvaluationResult,
-    JudgedQuality,
+    HeldOutQuality,
     PatternResult,
 )
-from training.evaluation.row_f1 import MatchLists, row_f1
-from training.evaluation.scored_pairs import ScoredPairs, average_precision_of_pairs, quality_at
-from training.evaluation.search import Search, rows_with_pattern, search_gallery
-from training.evaluation.settings import EvaluationSettings
-from training.evaluation.tuning import Tuning, split_halves, tune
+from twinshelf.training.evaluation.intervals import Estimate, estimate_means
+from twinshelf.training.evaluation.match_lists import row_f1
+from twinshelf.training.evaluation.match_worlds import (
+    TriedModels,
+    WorldQuality,
+    cross_fitted_models,
+    evaluate_worlds,
+)
+from twinshelf.training.evaluation.pattern_search import Search, search_gallery
+from twinshelf.training.evaluation.scored_pairs import (
+    ScoredPairs,
+    average_precision_of_pairs,
+    quality_at,
+)
+from twinshelf.training.evaluation.tuning import Tuning, fit_tuning
+from twinshelf.training.retrieval import metrics
+from twinshelf.training.retrieval.embeddings import ModalityWeights
+from twinshelf.training.retrieval.fusion_weight import pattern_weights
+from twinshelf.training.retrieval.match_probability import MatchModel
+from twinshelf.training.retrieval.match_probability_fit import fit_match_model
 
 logger = logging.getLogger(__name__)
 
 ACCURACY_K = 10
+# Enough for the four numbers of a match model.
+MOST_SIDE_QUERIES = 4000
 CURVE_KS = (1, 2, 3, 5, 10, 20, 50, 100)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PatternEvaluation:
-    """Results of a pattern, with the pairs that plots are drawn of.
-
-    Attributes:
-        result: The results.
-        pairs: All candidate pairs.
-    """
-
-    result: PatternResult
-    pairs: ScoredPairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,11 +66,11 @@ def evaluate(
     gallery: EmbeddedProducts,
     *,
     fusion_weight: float,
-    settings: EvaluationSettings,
+    config: EvaluationConfig,
     tunings: Mapping[str, Tuning] | None = None,
     notes: Sequence[str] = (),
 ) -> Evaluation:
-    """Judges an encoder by what its embeddings find.
+    """Measures an encoder by what its embeddings find.
 
     The gallery is searched with all it has; a pattern uses those queries that have its modalities.
 
@@ -77,9 +78,9 @@ def evaluate(
         queries: Held-out offers.
         gallery: Products to search.
         fusion_weight: w, the share of the image in "both", 0 to 1.
-        settings: How it is done.
-        tunings: Curves and thresholds of an earlier evaluation, to be judged on all queries; None
-            fits them on one half of the queries, by group, and judges them on the other.
+        config: How it is done.
+        tunings: Those of an earlier evaluation, to be tried on all queries; None tunes thresholds
+            on one half of the queries, by group, and tries them on the other.
         notes: What a reader of the results should know.
 
     Raises:
@@ -89,86 +90,92 @@ def evaluate(
         raise ValueError(
             f"an evaluation needs queries and a gallery, got {len(queries)} and {len(gallery)}"
         )
-    weights = {
-        "image": ModalityWeights(image=1, text=0),
-        "text": ModalityWeights(image=0, text=1),
-        "both": ModalityWeights(image=fusion_weight, text=1 - fusion_weight),
-    }
     results, pairs = {}, {}
-    for pattern in PATTERNS:
-        chosen = rows_with_pattern(queries, pattern)
+    for pattern, weights in pattern_weights(fusion_weight).items():
+        chosen = queries.with_pattern(pattern)
         if not chosen.any():
             continue
         logger.info("searching %d products by %s", len(gallery), pattern)
-        search = search_gallery(queries.rows(chosen), gallery, weights[pattern], settings)
+        search = search_gallery(queries.rows(chosen), gallery, weights, config)
+        pairs[pattern] = search.matches.pairs(config.candidate_count)
         tuning = None if tunings is None else tunings.get(pattern)
-        judged = judge(pattern, search, gallery, settings, tuning)
-        results[pattern], pairs[pattern] = judged.result, judged.pairs
+        results[pattern] = evaluate_search(pattern, search, weights, gallery, config, tuning)
     result = EvaluationResult(
         query_count=len(queries),
         gallery_count=len(gallery),
         fusion_weight=fusion_weight,
-        confidence=settings.confidence,
-        target_precision=settings.target_precision,
+        confidence=config.confidence,
+        target_precision=config.target_precision,
         patterns=results,
         notes=tuple(notes),
     )
     return Evaluation(result=result, pairs=pairs)
 
 
-def judge(
+def evaluate_search(
     pattern: str,
     search: Search,
+    weights: ModalityWeights,
     gallery: EmbeddedProducts,
-    settings: EvaluationSettings,
+    config: EvaluationConfig,
     tuning: Tuning | None,
-) -> PatternEvaluation:
-    """Computes all that is reported of one search."""
-    values = metric_values(search.found.ranks, settings.top_k)
-    pairs = candidate_pairs(search.matches, settings.candidate_count)
-    reason, judged = "", None
-    tuned_elsewhere = tuning is not None
-    judged_half = np.ones(len(search.queries), dtype=np.bool_)
+) -> PatternResult:
+    """Computes all that is reported of one search.
+
+    Args:
+        pattern: Modality pattern.
+        search: The search.
+        weights: Those of the modalities in it; they sum to one.
+        gallery: Products that were searched.
+        config: How it is done.
+        tuning: That of an earlier evaluation; None tunes on these queries.
+    """
+    values = metric_values(search.found.ranks, config.top_k)
+    reason, held_out = "", None
     if tuning is None:
-        fitting_half = split_halves(search.clusters, settings.seed)
-        judged_half = ~fitting_half
         try:
-            tuning = fit_tuning(search.matches.rows(fitting_half), settings)
+            tuning, held_out = tune_and_try(search, gallery, weights, config)
         except ValueError as error:
             reason = str(error)
             logger.warning("no calibration for %s: %s", pattern, reason)
-    if tuning is not None:
-        judged = judge_tuning(search, tuning, judged_half, settings, tuned_elsewhere)
+    else:
+        everything = np.ones(len(search.queries), dtype=np.bool_)
+        worlds = try_models(search, [(everything, tuning.match_models)], config)
+        held_out = evaluate_tuning(search, tuning, everything, config, worlds)
     ranks, known = search.found.ranks, any(search.queries.categories) and any(gallery.categories)
-    result = PatternResult(
+    return PatternResult(
         pattern=pattern,
         query_count=len(search.queries),
-        lone_count=ranks.lone_count,
+        no_relevant_count=ranks.no_relevant_count,
         itself_count=int(search.matches.has_itself.sum()),
-        metrics=_estimates(values, search.clusters, settings),
+        metrics=_estimates(values, search.clusters, config),
         recall_by_k={k: metrics.mean(metrics.recall_at(ranks, k)) for k in CURVE_KS},
         accuracy_by_k={k: metrics.mean(metrics.accuracy_at(ranks, k)) for k in CURVE_KS},
-        pair_average_precision=average_precision_of_pairs(pairs),
-        categories=judge_categories(
+        pair_average_precision=average_precision_of_pairs(
+            search.matches.pairs(config.candidate_count)
+        ),
+        categories=evaluate_categories(
             search.queries.categories,
             search.found.candidates,
             gallery.categories,
-            settings.neighbour_count,
+            config.neighbour_count,
         )
         if known
         else None,
         by_category=break_down(values, search.queries.categories),
         tuning=tuning,
-        judged=judged,
+        held_out=held_out,
         untuned_reason=reason,
     )
-    return PatternEvaluation(result=result, pairs=pairs)
 
 
 def metric_values(
     ranks: metrics.RelevantRanks, top_k: Sequence[int]
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Returns every retrieval metric per query, in the order of the tables; NaN when lone."""
+    """Returns every retrieval metric per query, in the order of the tables.
+
+    It is NaN for a query without a relevant item.
+    """
     values = {}
     for k in sorted({*top_k, ACCURACY_K}):
         if k in top_k:
@@ -181,53 +188,81 @@ def metric_values(
     return values
 
 
-def candidate_pairs(matches: MatchLists, count: int) -> ScoredPairs:
-    """Returns the pairs of queries with their first candidates; matches beyond are missed."""
-    scores, labels = matches.scores[:, :count], matches.is_match[:, :count]
-    valid = np.isfinite(scores)
-    return ScoredPairs(
-        scores=scores[valid],
-        is_match=labels[valid],
-        missed_count=int(matches.relevant_counts.sum() - labels[valid].sum()),
-    )
-
-
-def fit_tuning(matches: MatchLists, settings: EvaluationSettings) -> Tuning:
-    """Fits curve and thresholds.
+def tune_and_try(
+    search: Search, gallery: EmbeddedProducts, weights: ModalityWeights, config: EvaluationConfig
+) -> tuple[Tuning, HeldOutQuality]:
+    """Tunes on one half and tries on the other; match probabilities are cross-fitted.
 
     Raises:
-        ValueError: If the candidates are all matches or all non-matches.
+        ValueError: If there are too few queries to fit to.
     """
-    return tune(
-        candidate_pairs(matches, settings.near_count),
-        candidate_pairs(matches, settings.candidate_count),
-        matches,
-        target_precision=settings.target_precision,
-        method=settings.calibration_method,
+    fitting_half = split_halves(search.clusters, config.seed)
+    matches = search.matches.rows(fitting_half)
+    tuning = fit_tuning(matches, fit_models(search, gallery, weights, config), config)
+    models = cross_fitted_models(search.lists, search.clusters, weights.image, config.seed)
+    worlds = try_models(search, models, config)
+    return tuning, evaluate_tuning(search, tuning, ~fitting_half, config, worlds)
+
+
+def fit_models(
+    search: Search, gallery: EmbeddedProducts, weights: ModalityWeights, config: EvaluationConfig
+) -> list[MatchModel]:
+    """Fits the match model of a search.
+
+    Where both modalities count, further ones are fitted halfway to each alone, with some of the
+    queries: a request may weigh otherwise, and what a score means does not change evenly between.
+
+    Raises:
+        ValueError: If there are too few queries to fit to.
+    """
+    models = [fit_match_model(search.lists, weights.image)]
+    if not 0 < weights.image < 1:
+        return models
+    count = len(search.queries)
+    drawn = np.random.default_rng(config.seed).permutation(count)[:MOST_SIDE_QUERIES]
+    for image in (weights.image / 2, (weights.image + 1) / 2):
+        beside = ModalityWeights(image=image, text=1 - image)
+        found = search_gallery(search.queries.rows(drawn), gallery, beside, config)
+        models.append(fit_match_model(found.lists, image))
+    return models
+
+
+def try_models(
+    search: Search, models: Sequence[TriedModels], config: EvaluationConfig
+) -> dict[str, WorldQuality]:
+    """Tries match models on the queries that have a relevant product; empty without any."""
+    has_match = search.matches.relevant_counts > 0
+    if not has_match.any():
+        return {}
+    rows = np.flatnonzero(has_match).tolist()
+    return evaluate_worlds(
+        search.lists.rows(has_match),
+        [(chosen[has_match], fitted) for chosen, fitted in models],
+        [search.clusters[row] for row in rows],
+        [search.queries.categories[row] for row in rows],
+        config,
     )
 
 
-def judge_tuning(
+def evaluate_tuning(
     search: Search,
     tuning: Tuning,
-    judged_half: npt.NDArray[np.bool_],
-    settings: EvaluationSettings,
-    tuned_elsewhere: bool,
-) -> JudgedQuality:
-    """Judges curve and thresholds on the chosen queries."""
-    matches = search.matches.rows(judged_half)
-    near = candidate_pairs(matches, settings.near_count)
-    bins = reliability_bins(tuning.curve.probability(near.scores), near.is_match)
-    clusters = [search.clusters[row] for row in np.flatnonzero(judged_half).tolist()]
+    held_out: npt.NDArray[np.bool_],
+    config: EvaluationConfig,
+    worlds: Mapping[str, WorldQuality],
+) -> HeldOutQuality:
+    """Tries thresholds on the chosen queries."""
+    matches = search.matches.rows(held_out)
+    near = matches.pairs(config.near_count)
+    clusters = [search.clusters[row] for row in np.flatnonzero(held_out).tolist()]
     values = {"row F1": row_f1(matches, tuning.row_threshold)}
-    return JudgedQuality(
+    return HeldOutQuality(
         query_count=len(clusters),
-        tuned_elsewhere=tuned_elsewhere,
-        calibration_error=expected_calibration_error(bins),
-        reliability=bins,
+        tuned_elsewhere=bool(held_out.all()),
+        worlds=worlds,
         matches=quality_at(near, tuning.match_threshold),
-        pairs=quality_at(candidate_pairs(matches, settings.candidate_count), tuning.pair_threshold),
-        row_f1=_estimates(values, clusters, settings)["row F1"],
+        pairs=quality_at(matches.pairs(config.candidate_count), tuning.pair_threshold),
+        row_f1=_estimates(values, clusters, config)["row F1"],
     )
 
 
@@ -239,11 +274,11 @@ def break_down(
     for row, category in enumerate(categories):
         if category:
             rows.setdefault(category, []).append(row)
-    lone = np.isnan(values["MAP"])
+    missing = np.isnan(values["MAP"])
     return {
         category: CategoryBreakdown(
             query_count=len(members),
-            lone_count=int(lone[members].sum()),
+            no_relevant_count=int(missing[members].sum()),
             means={name: metrics.mean(row[members]) for name, row in values.items()},
         )
         for category, members in sorted(rows.items())
@@ -253,12 +288,12 @@ def break_down(
 def _estimates(
     values: Mapping[str, npt.NDArray[np.float64]],
     clusters: Sequence[str],
-    settings: EvaluationSettings,
+    config: EvaluationConfig,
 ) -> dict[str, Estimate]:
     return estimate_means(
         values,
         clusters,
-        confidence=settings.confidence,
-        resample_count=settings.resample_count,
-        seed=settings.seed,
+        confidence=config.confidence,
+        resample_count=config.resample_count,
+        seed=config.seed,
     )

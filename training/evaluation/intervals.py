@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import bootstrap
+
+from twinshelf.training.runs.figures import ABSENT
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,6 +30,12 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        """Returns the mean with its interval, marked up for `rich`; a dash for NaN."""
+        if math.isnan(self.value):
+            return ABSENT
+        return f"{self.value:.3f} [dim]{self.low:.3f}–{self.high:.3f}[/dim]"
 
 
 def estimate_means(
@@ -67,33 +77,42 @@ def estimate_means(
     sums, counts = np.zeros((2, len(names), matrix.shape[1]))
     np.add.at(sums, places, np.where(valid, matrix, 0.0))
     np.add.at(counts, places, valid)
-    means = _resampled_means(sums, counts, resample_count, np.random.default_rng(seed))
+    means = _resampled_means(sums, counts, resample_count, seed)
     tail = 50 * (1 - confidence)
     estimates = {}
     for column, name in enumerate(values):
         count = counts[:, column].sum()
         if not count:
-            estimates[name] = Estimate(value=float("nan"), low=float("nan"), high=float("nan"))
+            estimates[name] = Estimate(value=math.nan, low=math.nan, high=math.nan)
             continue
-        low, high = np.nanpercentile(means[:, column], [tail, 100 - tail])
+        low, high = np.nanpercentile(means[column], [tail, 100 - tail])
         value = float(sums[:, column].sum() / count)
         estimates[name] = Estimate(value=value, low=float(low), high=float(high))
     return estimates
 
 
-def _resampled_means(
-    sums: Floats, counts: Floats, resample_count: int, generator: np.random.Generator
-) -> Floats:
-    """Returns the means of each resample, (R, M); NaN where it drew no value."""
+def _resampled_means(sums: Floats, counts: Floats, resample_count: int, seed: int) -> Floats:
+    """Returns the means of each resample, (M, R); NaN where it drew no value."""
     cluster_count = len(sums)
-    means = []
-    step = max(1, MOST_DRAWS // max(1, cluster_count))
-    for start in range(0, resample_count, step):
-        rows = min(step, resample_count - start)
-        drawn = generator.integers(0, cluster_count, (rows, cluster_count))
-        drawn += cluster_count * np.arange(rows)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=rows * cluster_count)
-        weights = weights.reshape(rows, cluster_count).astype(np.float64)
-        totals = weights @ counts
-        means.append(np.where(totals > 0, weights @ sums / np.maximum(totals, 1), np.nan))
-    return np.concatenate(means)
+    both = np.concatenate([sums, counts], axis=1)  # (C, 2M)
+
+    def totals_of(drawn: npt.NDArray[np.int64], axis: int = 1) -> Floats:
+        rows = len(drawn)
+        places = drawn + cluster_count * np.arange(rows)[:, None]
+        weights = np.bincount(places.ravel(), minlength=rows * cluster_count)
+        return (weights.reshape(rows, cluster_count).astype(np.float64) @ both).T
+
+    if cluster_count < 2:  # scipy refuses it: every resample is the whole
+        totals = both.T
+    else:
+        totals = bootstrap(
+            (np.arange(cluster_count),),
+            totals_of,
+            n_resamples=resample_count,
+            batch=max(1, MOST_DRAWS // cluster_count),
+            vectorized=True,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        ).bootstrap_distribution
+    summed, counted = np.split(totals, 2)
+    return np.where(counted > 0, summed / np.maximum(counted, 1), np.nan)

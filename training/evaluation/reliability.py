@@ -1,4 +1,4 @@
-"""Reliability: whether pairs given a probability match that often."""
+"""Reliability: whether what is given a probability comes true that often."""
 
 from __future__ import annotations
 
@@ -8,78 +8,111 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.training.evaluation.intervals import Estimate
+
+Floats = npt.NDArray[np.float64]
+BIN_COUNT = 10
+RESAMPLES_AT_ONCE = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityBin:
-    """Pairs of like probability.
+    """Claims of like probability.
 
     Attributes:
-        low: Least probability of the bin.
-        high: Greatest probability of the bin; it belongs to the next, except for 1.
-        pair_count: Pairs in it.
-        mean_probability: What they were given, on average; NaN without pairs.
-        match_share: Share of them that match; NaN without pairs.
+        count: How many.
+        mean_probability: What they were given, on average.
+        true_share: Share of them that are true.
     """
 
-    low: float
-    high: float
-    pair_count: int
+    count: int
     mean_probability: float
-    match_share: float
+    true_share: float
 
 
-def reliability_bins(
-    probabilities: npt.ArrayLike, is_match: npt.ArrayLike, bin_count: int = 10
-) -> tuple[ReliabilityBin, ...]:
-    """Sorts pairs into bins of equal width.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """How far probabilities and truth are apart.
+
+    Attributes:
+        error: Expected calibration error with its interval, 0 to 1; NaN without claims.
+        bins: Bins of equal mass, by rising probability.
+    """
+
+    error: Estimate
+    bins: tuple[ReliabilityBin, ...]
+
+
+def measure_reliability(
+    probabilities: Floats,
+    is_true: npt.NDArray[np.bool_],
+    clusters: Sequence[str],
+    *,
+    confidence: float = 0.95,
+    resample_count: int = 1000,
+    seed: int = 42,
+) -> Reliability:
+    """Measures the expected calibration error over bins of equal mass.
+
+    Even true probabilities have an error by chance, since a bin holds few claims. How much it adds
+    is estimated by drawing clusters anew and is taken off, of the interval too.
 
     Args:
         probabilities: Probabilities, 0 to 1 (P,).
-        is_match: Whether a pair is of the same product (P,).
-        bin_count: Bins, 1 or more.
+        is_true: Whether the claim is true (P,).
+        clusters: What a claim belongs to: claims of one cluster come true together (P).
+        confidence: Share of resamples inside of the interval, above 0 and below 1.
+        resample_count: Resamples, 1 or more.
+        seed: Seed of the draws.
 
     Raises:
         ValueError: If shapes differ or a probability is out of range.
-    """
-    given, labels = np.asarray(probabilities, np.float64), np.asarray(is_match, np.bool_)
-    if given.ndim != 1 or given.shape != labels.shape:
-        raise ValueError(
-            f"probabilities and labels must be (P,) each, got {given.shape} and {labels.shape}"
-        )
-    if not ((given >= 0) & (given <= 1)).all():
-        raise ValueError("probabilities must be 0 to 1")
-    if bin_count < 1:
-        raise ValueError(f"bin_count must be 1 or more, got {bin_count}")
-    places = np.minimum((given * bin_count).astype(np.int64), bin_count - 1)
-    bins = []
-    for number in range(bin_count):
-        inside = places == number
-        count = int(inside.sum())
-        bins.append(
-            ReliabilityBin(
-                low=number / bin_count,
-                high=(number + 1) / bin_count,
-                pair_count=count,
-                mean_probability=float(given[inside].mean()) if count else float("nan"),
-                match_share=float(labels[inside].mean()) if count else float("nan"),
-            )
-        )
-    return tuple(bins)
-
-
-def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    """ECE: mean distance of probability and match share over bins, weighted by pairs, 0 to 1.
-
-    NaN without pairs.
 
     Source: Naeini, Cooper, Hauskrecht, Obtaining well calibrated probabilities using Bayesian
-    binning (2015).
+    binning (2015); Efron, Tibshirani, An Introduction to the Bootstrap (1993), chapters 10 and 13.
     """
-    filled = [found for found in bins if found.pair_count]
-    total = sum(found.pair_count for found in filled)
-    if not total:
-        return float("nan")
-    distances = (
-        found.pair_count * abs(found.match_share - found.mean_probability) for found in filled
+    if probabilities.shape != is_true.shape or probabilities.shape != (len(clusters),):
+        raise ValueError(
+            f"probabilities, truths and clusters must be (P,) each, got {probabilities.shape}, "
+            f"{is_true.shape} and {len(clusters)}"
+        )
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise ValueError("probabilities must be 0 to 1")
+    if not len(probabilities):
+        nothing = float("nan")
+        return Reliability(error=Estimate(value=nothing, low=nothing, high=nothing), bins=())
+    order = np.argsort(probabilities, kind="stable")
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order)) * BIN_COUNT // len(order)
+    _, numbers = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
+    sums = np.zeros((numbers.max() + 1, 3, BIN_COUNT))  # (C, 3, B): count, probability, truth
+    for row, values in enumerate((np.ones(len(order)), probabilities, is_true)):
+        np.add.at(sums[:, row], (numbers, places), values)
+    error = float(_error(sums.sum(axis=0)))
+    draws = _resampled_errors(sums, resample_count, np.random.default_rng(seed))
+    low, high = np.percentile(draws, [50 * (1 - confidence), 50 * (1 + confidence)])
+    value, low, high = (max(0.0, 2 * error - each) for each in (float(draws.mean()), high, low))
+    counts, given, true = sums.sum(axis=0)
+    return Reliability(
+        error=Estimate(value=value, low=min(low, value), high=max(high, value)),
+        bins=tuple(
+            ReliabilityBin(count=int(n), mean_probability=float(p / n), true_share=float(t / n))
+            for n, p, t in zip(counts, given, true, strict=True)
+            if n
+        ),
     )
-    return sum(distances) / total
+
+
+def _error(sums: Floats) -> Floats:
+    """Returns the error of bins, (..., 3, B) to (...)."""
+    return np.asarray(np.abs(sums[..., 1, :] - sums[..., 2, :]).sum(-1) / sums[..., 0, :].sum(-1))
+
+
+def _resampled_errors(sums: Floats, resample_count: int, generator: np.random.Generator) -> Floats:
+    count, flat = len(sums), sums.reshape(len(sums), -1)
+    errors = []
+    for start in range(0, resample_count, RESAMPLES_AT_ONCE):
+        rows = min(RESAMPLES_AT_ONCE, resample_count - start)
+        weights = generator.multinomial(count, np.full(count, 1 / count), size=rows)
+        errors.append(_error((weights @ flat).reshape(rows, *sums.shape[1:])))
+    return np.concatenate(errors)

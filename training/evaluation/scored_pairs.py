@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -82,30 +83,34 @@ class PairQuality:
 
 def precision_recall(pairs: ScoredPairs) -> PrecisionRecall:
     """Returns precision and recall at every threshold; equal scores are accepted together."""
-    order = np.argsort(-pairs.scores, kind="stable")
-    scores, labels = pairs.scores[order], pairs.is_match[order]
-    lasts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
-    hits = np.cumsum(labels)[lasts]
-    total = pairs.match_count
+    if not len(pairs.scores):
+        return PrecisionRecall(thresholds=pairs.scores, precision=pairs.scores, recall=pairs.scores)
+    if not pairs.is_match.any():
+        thresholds = np.unique(pairs.scores)[::-1]
+        zeros = np.zeros(len(thresholds))
+        recall = zeros if pairs.match_count else np.full(len(thresholds), np.nan)
+        return PrecisionRecall(thresholds=thresholds, precision=zeros, recall=recall)
+    precision, recall, thresholds = precision_recall_curve(pairs.is_match, pairs.scores)
+    # Their last point is of accepting nothing, and their recall is of the matches among the pairs.
     return PrecisionRecall(
-        thresholds=scores[lasts],
-        precision=hits / (lasts + 1),
-        recall=hits / total if total else np.full(len(lasts), np.nan),
+        thresholds=thresholds[::-1],
+        precision=precision[-2::-1],
+        recall=recall[-2::-1] * _found_share(pairs),
     )
 
 
 def average_precision_of_pairs(pairs: ScoredPairs) -> float:
     """PR-AUC as average precision: precision at each threshold times the recall gained there.
 
-    No interpolation; NaN without any match.
+    No interpolation; missed pairs are never gained; NaN without any match.
 
-    Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval, section 8.4, as
-    scikit-learn's `average_precision_score` computes it; missed pairs are never gained.
+    Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval, section 8.4.
     """
-    curve = precision_recall(pairs)
     if not pairs.match_count:
         return float("nan")
-    return float((np.diff(curve.recall, prepend=0.0) * curve.precision).sum())
+    if not pairs.is_match.any():
+        return 0.0
+    return float(average_precision_score(pairs.is_match, pairs.scores) * _found_share(pairs))
 
 
 def quality_at(pairs: ScoredPairs, threshold: float) -> PairQuality:
@@ -135,3 +140,7 @@ def best_f1_threshold(pairs: ScoredPairs) -> float:
     # F1 = 2·hits / (accepted + matches), written in precision and recall.
     f1 = 2 * curve.precision * curve.recall / np.maximum(curve.precision + curve.recall, 1e-12)
     return float(curve.thresholds[np.argmax(np.round(f1, 12))])
+
+
+def _found_share(pairs: ScoredPairs) -> float:
+    return pairs.is_match.sum() / pairs.match_count

@@ -1,16 +1,16 @@
-"""What is tuned on one half of the queries and judged on the other: curve and thresholds."""
+"""What is tuned on held-out queries: curve, thresholds, and the model of match probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from training.calibration import Calibration, Curve, Method, fit_curve, fit_threshold
-from training.evaluation.row_f1 import MatchLists, best_row_threshold
-from training.evaluation.scored_pairs import ScoredPairs, best_f1_threshold
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
+from twinshelf.training.evaluation.match_lists import MatchLists, best_row_threshold
+from twinshelf.training.evaluation.scored_pairs import best_f1_threshold
+from twinshelf.training.retrieval.calibration import Calibration, Curve
+from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
+from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,70 +18,61 @@ class Tuning:
     """What was tuned for one modality pattern.
 
     Attributes:
-        curve: Score to probability.
-        match_threshold: Lowest score at which matches reach the target precision.
+        curve: Score of a pair to its probability.
+        match_threshold: Lowest score at which pairs reach the target precision.
         pair_threshold: Score with the best F1 of pairs.
         row_threshold: Score with the best F1 per row.
+        match_models: Probabilities of an offer's matches, fitted to all queries; for "both" also at
+            weights on either side.
     """
 
     curve: Curve
     match_threshold: float
     pair_threshold: float
     row_threshold: float
+    match_models: tuple[MatchModel, ...]
 
 
-def split_halves(clusters: Sequence[str], seed: int) -> npt.NDArray[np.bool_]:
-    """Draws half of the clusters, rounded down; returns which queries they hold, bool (Q,).
-
-    A cluster never stands on both sides.
-
-    Args:
-        clusters: What a query belongs to (Q).
-        seed: Seed of the draw.
-    """
-    names = sorted(set(clusters))
-    order = np.random.default_rng(seed).permutation(len(names))
-    drawn = {names[number] for number in order[: len(names) // 2]}
-    return np.array([cluster in drawn for cluster in clusters], dtype=np.bool_)
-
-
-def tune(
-    near: ScoredPairs,
-    pairs: ScoredPairs,
-    matches: MatchLists,
-    *,
-    target_precision: float,
-    method: Method = "auto",
+def fit_tuning(
+    matches: MatchLists, match_models: Sequence[MatchModel], config: EvaluationConfig
 ) -> Tuning:
     """Fits the curve and all thresholds.
 
+    The curve is of the few candidates that a user sees, the other thresholds of all.
+
     Args:
-        near: Pairs of queries with the few candidates that a user sees: the curve is of these.
-        pairs: Pairs with all candidates.
-        matches: The same by query.
-        target_precision: Precision that matches must reach, above 0 and at most 1.
-        method: How the curve is fitted.
+        matches: The half of the queries that is fitted to.
+        match_models: The models of all queries.
+        config: How it is done.
 
     Raises:
-        ValueError: If the pairs are all matches or all non-matches.
+        ValueError: If the candidates are all matches or all non-matches.
     """
+    near, pairs = matches.pairs(config.near_count), matches.pairs(config.candidate_count)
     return Tuning(
-        curve=fit_curve(near.scores, near.is_match, method=method),
+        curve=fit_curve(near.scores, near.is_match, method=config.calibration_method),
         match_threshold=fit_threshold(
-            near.scores, near.is_match, target_precision=target_precision
+            near.scores, near.is_match, target_precision=config.target_precision
         ),
         pair_threshold=best_f1_threshold(pairs),
         row_threshold=best_row_threshold(matches),
+        match_models=tuple(match_models),
     )
 
 
-def as_calibration(tuned: Mapping[str, Tuning]) -> Calibration:
-    """Returns what of the tuning goes into the contract.
+def as_calibration(tuned: Mapping[str, Tuning], match_prior: float) -> Calibration:
+    """Returns what of the tuning is kept with the run.
 
     Args:
-        tuned: Modality pattern to what was tuned for it.
+        tuned: Modality pattern to what was tuned for it; one at least.
+        match_prior: Share of the offers with a match where a request does not say.
     """
+    models = sorted(
+        (model for tuning in tuned.values() for model in tuning.match_models),
+        key=lambda model: model.image_weight,
+    )
     return Calibration(
         curves={pattern: tuning.curve for pattern, tuning in tuned.items()},
         thresholds={pattern: tuning.match_threshold for pattern, tuning in tuned.items()},
+        matches=MatchProbability(models=tuple(models), match_prior=match_prior),
     )

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from training.grouping.edges import Edges
-from training.grouping.settings import GroupingSettings
-from training.grouping.splitting import split_component
+from twinshelf.training.grouping.edges import Edges
+from twinshelf.training.grouping.grouping_config import GroupingConfig
+from twinshelf.training.grouping.splitting import split_component
 
 MOST_TIES = 10
 Ints = npt.NDArray[np.int64]
@@ -42,7 +42,7 @@ class Groups:
         return int(self.numbers.max()) + 1 if len(self.numbers) else 0
 
 
-def form_groups(edges: Edges, product_count: int, settings: GroupingSettings) -> Groups:
+def form_groups(edges: Edges, product_count: int, config: GroupingConfig) -> Groups:
     """Forms groups of products that hang together.
 
     Components with more than `most_members`, or with less than `least_density` of the edges that
@@ -52,7 +52,7 @@ def form_groups(edges: Edges, product_count: int, settings: GroupingSettings) ->
     Args:
         edges: Probable pairs.
         product_count: Products in the catalogue (N).
-        settings: The guards.
+        config: The guards.
     """
     graph = coo_array(
         (np.ones(len(edges), dtype=np.int8), (edges.left, edges.right)),
@@ -66,15 +66,15 @@ def form_groups(edges: Edges, product_count: int, settings: GroupingSettings) ->
     weakest_of = np.full(len(sizes), np.inf)
     np.minimum.at(weakest_of, of_edge, edges.probabilities)
     weakest = np.where(sizes > 1, weakest_of, np.nan)[components]
-    wrong = ~fits(sizes, edge_counts, settings)
+    wrong = ~fits(sizes, edge_counts, config)
     numbers = components.copy()
     if wrong.any():
-        _split(edges, of_edge, np.flatnonzero(wrong), settings, numbers, weakest)
+        _split(edges, of_edge, np.flatnonzero(wrong), config, numbers, weakest)
     return Groups(numbers=_renumbered(numbers), weakest=weakest)
 
 
 def fits(
-    sizes: npt.NDArray[np.integer], edge_counts: npt.NDArray[np.integer], settings: GroupingSettings
+    sizes: npt.NDArray[np.integer], edge_counts: npt.NDArray[np.integer], config: GroupingConfig
 ) -> npt.NDArray[np.bool_]:
     """Returns whether groups pass the size guard and the density guard.
 
@@ -84,19 +84,19 @@ def fits(
     Args:
         sizes: Members of each group, 1 or more.
         edge_counts: Edges within each group.
-        settings: The guards.
+        config: The guards.
     """
-    reach = np.minimum(sizes - 1, min(settings.neighbour_count, MOST_TIES))
+    reach = np.minimum(sizes - 1, min(config.neighbour_count, MOST_TIES))
     possible = np.maximum(sizes * reach / 2, 1)
-    is_dense = (sizes <= 2) | (edge_counts >= settings.least_density * possible - 1e-9)
-    return is_dense & (sizes <= settings.most_members)
+    is_dense = (sizes <= 2) | (edge_counts >= config.least_density * possible - 1e-9)
+    return is_dense & (sizes <= config.most_members)
 
 
 def _split(
     edges: Edges,
     of_edge: Ints,
     wrong: Ints,
-    settings: GroupingSettings,
+    config: GroupingConfig,
     numbers: Ints,
     weakest: Floats,
 ) -> None:
@@ -111,7 +111,7 @@ def _split(
             edges.rows(chosen),
             strengths[chosen],
             lambda size, edge_count: bool(
-                fits(np.array([size]), np.array([edge_count]), settings)[0]
+                fits(np.array([size]), np.array([edge_count]), config)[0]
             ),
         )
         for part in parts:

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from training.calibration import Curve
-from training.retrieval import Candidates
+from twinshelf.training.retrieval.calibration import Curve
+from twinshelf.training.retrieval.exact_search import Candidates
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

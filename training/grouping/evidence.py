@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from training.calibration import PATTERNS, Calibration
-from training.embeddings import ModalityWeights
-from training.evaluation.embedded import EmbeddedProducts
-from training.evaluation.search import rows_with_pattern
-from training.grouping.components import Groups, form_groups
-from training.grouping.edges import Edges, above, neighbour_edges, unite
-from training.grouping.neighbours import nearest_products
-from training.grouping.settings import GroupingSettings
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.grouping.components import Groups, form_groups
+from twinshelf.training.grouping.edges import Edges, above, neighbour_edges, unite
+from twinshelf.training.grouping.grouping_config import GroupingConfig
+from twinshelf.training.retrieval.calibration import Calibration
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import Candidates, find_candidates
+from twinshelf.training.retrieval.fusion_weight import pattern_weights
+from twinshelf.training.retrieval.indexed_search import search_index
+
+logger = logging.getLogger(__name__)
 
 # No score is above 1: this threshold leaves a pattern out.
 LEFT_OUT = math.inf
+EXPANSION = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,7 +56,7 @@ def gather_evidence(
     *,
     calibration: Calibration,
     fusion_weight: float,
-    settings: GroupingSettings,
+    config: GroupingConfig,
 ) -> Evidence:
     """Searches the catalogue in itself, by each pattern among the products that have it.
 
@@ -60,60 +64,62 @@ def gather_evidence(
         products: The catalogue.
         calibration: Patterns without a curve are left out.
         fusion_weight: w, the share of the image in "both", 0 to 1.
-        settings: How neighbours are searched.
+        config: How neighbours are searched.
 
     Raises:
         ValueError: If the catalogue is empty.
     """
     if not len(products):
         raise ValueError("there are no products to group")
-    weights = {
-        "image": ModalityWeights(image=1, text=0),
-        "text": ModalityWeights(image=0, text=1),
-        "both": ModalityWeights(image=fusion_weight, text=1 - fusion_weight),
-    }
     edges = {}
-    for pattern in PATTERNS:
-        rows = np.flatnonzero(rows_with_pattern(products, pattern))
+    for pattern, weights in pattern_weights(fusion_weight).items():
+        rows = np.flatnonzero(products.with_pattern(pattern))
         if pattern not in calibration.curves or len(rows) < 2:
             continue
-        neighbours = nearest_products(products.embeddings.rows(rows), weights[pattern], settings)
+        neighbours = nearest_products(products.embeddings.rows(rows), weights, config)
         edges[pattern] = neighbour_edges(
             neighbours,
             rows,
             calibration.curves[pattern],
-            needs_mutual_edges=settings.needs_mutual_edges,
+            needs_mutual_edges=not config.takes_one_sided,
         )
     return Evidence(product_count=len(products), edges=edges)
 
 
-def group_by(
-    evidence: Evidence, thresholds: Mapping[str, float], settings: GroupingSettings
-) -> Groups:
-    """Forms the groups that thresholds give."""
-    return form_groups(evidence.united(thresholds), evidence.product_count, settings)
+def nearest_products(
+    products: ProductEmbeddings, weights: ModalityWeights, config: GroupingConfig
+) -> Candidates:
+    """Returns the nearest other products of each product, best first.
 
+    Args:
+        products: Products that all have the modalities with a weight (N).
+        weights: Weights of the modalities.
+        config: Count of neighbours, and up to which size the search is exact.
 
-def thresholds_to_json(thresholds: Mapping[str, float]) -> dict[str, float | None]:
-    """Returns thresholds as JSON values; null leaves a pattern out."""
-    return {
-        pattern: value if math.isfinite(value) else None for pattern, value in thresholds.items()
-    }
-
-
-def thresholds_from_json(text: str) -> dict[str, float]:
-    """Reads the thresholds out of the results of a grouping.
-
-    Raises:
-        ValueError: If there are none, or of unknown patterns.
+    Returns:
+        Rows and scores, (N, K); K is the neighbour count, but at most N - 1.
     """
-    try:
-        thresholds = {
-            str(pattern): LEFT_OUT if value is None else float(value)
-            for pattern, value in json.loads(text)["thresholds"].items()
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not the results of a grouping: {error!r}") from error
-    if unknown := sorted(set(thresholds) - set(PATTERNS)):
-        raise ValueError(f"thresholds are of {PATTERNS}, got {unknown[0]!r}")
-    return thresholds
+    count = min(config.neighbour_count, len(products) - 1)
+    if count < 1:
+        none = np.zeros((len(products), 0))
+        return Candidates(items=none.astype(np.int64), scores=none.astype(np.float32))
+    itself = np.arange(len(products), dtype=np.int64)
+    if len(products) > config.most_exact_rows:
+        logger.info("indexing %d products", len(products))
+        return search_index(
+            products,
+            products,
+            weights=weights,
+            k=count,
+            excluded=itself,
+            expansion=max(EXPANSION, 2 * count),
+            thread_count=config.thread_count,
+        )
+    return find_candidates(
+        products, products, weights=weights, k=count, excluded=itself, device=config.device
+    )
+
+
+def group_by(evidence: Evidence, thresholds: Mapping[str, float], config: GroupingConfig) -> Groups:
+    """Forms the groups that thresholds give."""
+    return form_groups(evidence.united(thresholds), evidence.product_count, config)

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.grouping.components import Groups
-from training.whole_file import written_whole
+from twinshelf.training.files import atomic_write
+from twinshelf.training.grouping.components import Groups
 
 SCHEMA = pa.schema(
     [
@@ -36,11 +36,7 @@ def write_groups(
         product_ids: Identifiers (N).
         group_ids: Name of each product's group (N).
         groups: The groups.
-
-    Raises:
-        ValueError: If the name does not end in .parquet.
     """
-    check_output(path)
     sizes = groups.sizes.tolist()
     order = sorted(
         range(len(product_ids)), key=lambda row: (-sizes[row], group_ids[row], product_ids[row])
@@ -55,7 +51,7 @@ def write_groups(
         },
         schema=SCHEMA,
     )
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         pq.write_table(table, partial)
 
 
@@ -78,13 +74,3 @@ def read_group_ids(path: Path) -> dict[str, str]:
         str(product): str(group)
         for product, group in zip(columns["product_id"], columns["group_id"], strict=True)
     }
-
-
-def check_output(path: Path) -> None:
-    """Checks the name of the table before any work is done.
-
-    Raises:
-        ValueError: If it does not end in .parquet.
-    """
-    if path.suffix.lower() != ".parquet":
-        raise ValueError(f"the table of groups must end in .parquet, got {path.name}")

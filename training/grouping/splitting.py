@@ -14,8 +14,9 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
+from scipy.cluster.hierarchy import DisjointSet
 
-from training.grouping.edges import Edges
+from twinshelf.training.grouping.edges import Edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,8 @@ def split_component(
 def _grow(edges: Edges, strengths: npt.NDArray[np.int64]) -> _Node:
     """Builds the tree of parts and returns its root."""
     rows = sorted({*edges.left.tolist(), *edges.right.tolist()})
+    parts = DisjointSet(rows)
     tops = {row: _Node(size=1, row=row) for row in rows}  # by the root of its products
-    roots = {row: row for row in rows}
     listed = sorted(
         zip(
             (-strengths).tolist(),
@@ -92,38 +93,27 @@ def _grow(edges: Edges, strengths: npt.NDArray[np.int64]) -> _Node:
     )
     for _, level in groupby(listed, key=lambda edge: edge[0]):
         same = [edge[1:] for edge in level]
-        _merge(same, roots, tops)
+        _merge(same, parts, tops)
         for left, _, probability in same:
-            node = tops[_find(roots, left)]
+            node = tops[parts[left]]
             node.edge_count += 1
             node.weakest = min(probability, node.weakest if node.edge_count > 1 else probability)
-    return tops[_find(roots, rows[0])]
+    return tops[parts[rows[0]]]
 
 
-def _merge(
-    level: list[tuple[int, int, float]], roots: dict[int, int], tops: dict[int, _Node]
-) -> None:
+def _merge(level: list[tuple[int, int, float]], parts: DisjointSet, tops: dict[int, _Node]) -> None:
     """Joins what edges of one strength connect: each join of any number of parts is one node."""
     joined: dict[int, list[_Node]] = {}
     for left, right, _ in level:
-        ours, theirs = _find(roots, left), _find(roots, right)
-        if ours == theirs:
+        ours, theirs = parts[left], parts[right]
+        if not parts.merge(left, right):
             continue
-        parts = joined.pop(ours, [tops[ours]])
-        parts += joined.pop(theirs, [tops[theirs]])
-        roots[theirs] = ours
-        joined[ours] = parts
-    for root, parts in joined.items():
+        nodes = [*joined.pop(ours, [tops[ours]]), *joined.pop(theirs, [tops[theirs]])]
+        joined[parts[left]] = nodes
+    for root, nodes in joined.items():
         tops[root] = _Node(
-            size=sum(part.size for part in parts),
-            edge_count=sum(part.edge_count for part in parts),
-            weakest=min((part.weakest for part in parts if part.edge_count), default=math.nan),
-            children=parts,
+            size=sum(node.size for node in nodes),
+            edge_count=sum(node.edge_count for node in nodes),
+            weakest=min((node.weakest for node in nodes if node.edge_count), default=math.nan),
+            children=nodes,
         )
-
-
-def _find(roots: dict[int, int], row: int) -> int:
-    while roots[row] != row:
-        roots[row] = roots[roots[row]]
-        row = roots[row]
-    return row

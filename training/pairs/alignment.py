@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
-from .statistics import TokenStatistics
+from .pair_tokens import has_digit
 
 # Less than half of the letter pairs in common is another word.
 _LEAST_SIMILARITY = 0.5
@@ -32,26 +31,68 @@ class Alignment:
     missing_count: int
 
 
-def align_words(
-    own: Iterable[str], others: Set[str], compact_other: str, statistics: TokenStatistics
-) -> Alignment:
-    """Looks each word up in another record.
+class WordLookup:
+    """The words of a record, to be found by words that may be spelled differently.
 
     Args:
-        own: Canonical words of a title.
-        others: Canonical words of the other record.
-        compact_other: Letters and digits of the other record, where joined words are found.
-        statistics: Says how rare a word is.
+        forms: Canonical words.
+        compact: Letters and digits of the text, where joined words are found.
+    """
+
+    def __init__(self, forms: Set[str], compact: str) -> None:
+        self._forms, self._compact = forms, compact
+
+    def similarity(self, word: str) -> float:
+        """Returns how like a word its best counterpart is, 0 (there is none) to 1.
+
+        Spellings are compared by the Dice coefficient of their letter pairs, word ends included.
+        """
+        if word in self._forms:
+            return 1.0
+        closest = 0.0 if has_digit(word) else self._closest(word)  # "w170", "w270" are two cameras
+        is_inside = len(word) >= _LEAST_INSIDE_LENGTH and _letters(word) in self._compact
+        return max(closest, _INSIDE_SIMILARITY) if is_inside else closest
+
+    def _closest(self, word: str) -> float:
+        holders, sizes = self._letter_pair_index
+        pairs = letter_pairs(word)
+        shared: dict[str, int] = {}
+        for pair in pairs:
+            for form in holders.get(pair, ""):
+                shared[form] = shared.get(form, 0) + 1
+        best = max(
+            [2 * count / (len(pairs) + sizes[form]) for form, count in shared.items()], default=0.0
+        )
+        return best if best >= _LEAST_SIMILARITY else 0.0
+
+    @cached_property
+    def _letter_pair_index(self) -> tuple[dict[str, str], dict[str, int]]:
+        """Letter pair to the forms that hold it; form to how many pairs it has.
+
+        A form is one sign here and several are a text: lists by the thousand would be walked by
+        the garbage collector again and again, which took a third of the time.
+        """
+        holders: dict[str, str] = {}
+        sizes = {}
+        for number, form in enumerate(form for form in self._forms if not has_digit(form)):
+            pairs = letter_pairs(form)
+            sizes[chr(number)] = len(pairs)
+            for pair in pairs:
+                holders[pair] = holders.get(pair, "") + chr(number)
+        return holders, sizes
+
+
+def align_words(rarity: Mapping[str, float], other: WordLookup) -> Alignment:
+    """Looks each word of a title up in another record.
+
+    Args:
+        rarity: Canonical words of the title, each once, to how rare they are.
+        other: Words of the other record.
     """
     total = found = rarest_missing = 0.0
     missing_count = 0
-    lettered = [word for word in others if not _has_digit(word)]
-    for word in dict.fromkeys(own):
-        weight = statistics.inverse_frequency(word)
-        similarity = 1.0 if word in others else _closest(word, lettered)
-        is_inside = len(word) >= _LEAST_INSIDE_LENGTH and _letters(word) in compact_other
-        if is_inside:
-            similarity = max(similarity, _INSIDE_SIMILARITY)
+    for word, weight in rarity.items():
+        similarity = other.similarity(word)
         total += weight
         found += weight * similarity
         rarest_missing = max(rarest_missing, weight * (1.0 - similarity))
@@ -63,33 +104,21 @@ def align_words(
     )
 
 
-def word_similarity(left: str, right: str) -> float:
-    """Returns the Dice coefficient, 0 to 1, of two words' letter pairs, word ends included."""
-    a, b = _letter_pairs(left), _letter_pairs(right)
-    return 2 * len(a & b) / (len(a) + len(b))
-
-
 def longest_run(left: str, right: str) -> int:
     """Returns the length of the longest text that both hold."""
-    return SequenceMatcher(None, left, right, autojunk=False).find_longest_match().size
-
-
-def _closest(word: str, lettered: Iterable[str]) -> float:
-    if _has_digit(word):  # "w170" and "w270" are two cameras
-        return 0.0
-    best = max((word_similarity(word, other) for other in lettered), default=0.0)
-    return best if best >= _LEAST_SIMILARITY else 0.0
+    longest = 0
+    for start in range(len(left)):
+        while start + longest < len(left) and left[start : start + longest + 1] in right:
+            longest += 1
+    return longest
 
 
 @lru_cache(maxsize=65536)
-def _letter_pairs(word: str) -> frozenset[str]:
+def letter_pairs(word: str) -> frozenset[str]:
+    """Returns the pairs of neighbouring letters of a word, its ends marked by a space."""
     padded = f" {word} "
     return frozenset(padded[i : i + 2] for i in range(len(padded) - 1))
 
 
-def _has_digit(word: str) -> bool:
-    return any(sign.isdigit() for sign in word)
-
-
 def _letters(word: str) -> str:
-    return "".join(sign for sign in word if sign.isalnum())
+    return word if word.isalnum() else "".join(sign for sign in word if sign.isalnum())

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
-from training.checkpoint import (
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.checkpoint import (
     ARCHITECTURE,
     CONFIG,
     PREPROCESSING,
@@ -22,15 +23,16 @@ from training.checkpoint import (
     TrainedEncoder,
     load_encoder,
 )
-from training.pairs.cosines import pair_cosines
-from training.pairs.cross_encoder import CrossEncoder
-from training.pairs.features import MAIN_IMAGE_COSINE, NO_COSINES, Cosines
-from training.pairs.scorer import PairScorer, best_threshold
-from training.product import Product
-from training.whole_file import write_whole
+from twinshelf.training.files import atomic_write, write_atomically
+from twinshelf.training.pairs.cosines import pair_cosines
+from twinshelf.training.pairs.cross_encoder import CrossEncoder
+from twinshelf.training.pairs.features import MAIN_IMAGE_COSINE, NO_COSINES, Cosines
+from twinshelf.training.pairs.scorer import PairScorer, best_threshold
 
 Floats = npt.NDArray[np.float64]
 ENCODER = "encoder"
+# Scores of the validation pairs, kept from before the trees learnt from them.
+SCORES = "validation_scores.npz"
 COSINE_FEATURES = frozenset({"image_cosine", "text_cosine", "fused_cosine", MAIN_IMAGE_COSINE})
 NEURAL_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
@@ -90,7 +92,7 @@ def blend_probabilities(boosted: Floats, neural: Floats, neural_share: float) ->
 def choose_neural_share(labels: npt.NDArray[np.bool_], boosted: Floats, neural: Floats) -> float:
     """Returns the share of the cross-encoder, 0 (boosting alone) to 1 (cross-encoder alone).
 
-    Each share is judged by the F1 on one half of the pairs at the threshold of the other half,
+    Each share is evaluated by the F1 on one half of the pairs at the threshold of the other half,
     averaged over random halves; a lower share wins a tie.
     """
 
@@ -193,7 +195,7 @@ class BlendedScorer:
             "threshold": self.threshold,
             "validation": {name: asdict(m) for name, m in metrics.items()},
         }
-        write_whole(folder / "pairs.json", json.dumps(document, indent=2) + "\n")
+        write_atomically(folder / "pairs.json", json.dumps(document, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -211,3 +213,22 @@ class BlendedScorer:
             settings["threshold"],
             load_encoder(folder / ENCODER) if settings["has_encoder"] else None,
         )
+
+
+def write_validation(folder: Path, labels: npt.NDArray[np.bool_], scores: Floats) -> None:
+    """Writes labels and probabilities of the validation pairs, (P,) each, to a scorer's folder."""
+    with atomic_write(folder / SCORES) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, labels=labels, scores=scores)
+
+
+def read_validation(folder: Path) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Returns labels and probabilities, 0 to 1, of the validation pairs, (P,) each.
+
+    Raises:
+        FileNotFoundError: If the folder holds none.
+    """
+    path = folder / SCORES
+    if not path.is_file():
+        raise FileNotFoundError(f"no {SCORES} in {folder}: run training.pairs.train_pairs first")
+    with np.load(path) as found:
+        return found["labels"], found["scores"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from training.checkpoint import TrainedEncoder
-from training.embeddings import ProductEmbeddings
-from training.evaluation.embedded import embed_products
-from training.pairs.features import Cosines
-from training.product import Product
-from training.product_pair import PrecomputedProduct, Vectors
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import PrecomputedProduct, Vectors
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.evaluation.embedded_products import embed_products
+from twinshelf.training.pairs.features import Cosines
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 
 def pair_cosines(
@@ -40,8 +39,7 @@ def pair_cosines(
             if row == len(products):
                 products.append(replace(product, product_id=f"record-{row}"))
             rows.append(row)
-    cache = Path(encoder.config.data.pixel_cache)
-    embedded = embed_products(encoder, products, are_passages=True, pixel_cache=cache)
+    embedded = embed_products(encoder, products, are_passages=True)
     sides = np.array(rows, np.int64).reshape(-1, 2)  # (pairs, 2)
     return compare_sides(
         embedded.embeddings.rows(sides[:, 0]),

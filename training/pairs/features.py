@@ -7,8 +7,7 @@ Triton runs it.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Hashable, Sequence, Set
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .alignment import align_words, longest_run
-from .reading import RecordReading
+from .product_variants import EDITIONS
+from .read_record import RecordReading
 from .records import PairRecord
-from .statistics import TokenStatistics
-from .tokens import numbers, quantities
-from .variants import EDITIONS, colours, editions, plain_numbers, versions, years
+from .statistics import TokenStatistics, WeighedTokens
 
 NAN = float("nan")
 # Far above what two machines round differently, far below what tells pairs apart: the last digit
@@ -28,6 +26,8 @@ NAN = float("nan")
 DECIMALS = 5
 # Known only where precomputed vectors tell main pictures from others.
 MAIN_IMAGE_COSINE = "main_image_cosine"
+# A record stands in several pairs, often near each other; a reading takes some 50 kB.
+_KEPT_READINGS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,42 +75,36 @@ def _jaccard_where_both(a: Set[object], b: Set[object]) -> float:
     return len(a & b) / len(a | b) if a and b else NAN
 
 
-def _trigrams(text: str) -> set[str]:
-    return {text[i : i + 3] for i in range(len(text) - 2)}
-
-
-def _word_features(
-    a: RecordReading, b: RecordReading, statistics: TokenStatistics
-) -> dict[str, float]:
-    a_words, b_words = set(a.title_words), set(b.title_words)
+def _word_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
+    a_words, b_words = a.title.words.rarity.keys(), b.title.words.rarity.keys()
     return {
-        "title_ngram_cosine": statistics.cosine(a.title_ngrams, b.title_ngrams),
-        "title_piece_cosine": statistics.cosine(a.title_pieces, b.title_pieces),
-        "text_word_cosine": statistics.cosine(a.text_words, b.text_words),
+        "title_ngram_cosine": a.ngrams.cosine(b.ngrams),
+        "title_piece_cosine": a.pieces.cosine(b.pieces),
+        "text_word_cosine": a.text.words.cosine(b.text.words),
         "title_word_jaccard": _jaccard(a_words, b_words),
         "title_word_containment": _containment(a_words, b_words),
-        "first_word_agrees": float(a.title_words[:1] == b.title_words[:1]),
-        "left_first_word_on_right": float(bool(a_words) and a.title_words[0] in b_words),
-        "right_first_word_on_left": float(bool(b_words) and b.title_words[0] in a_words),
-        "left_word_count": float(len(a.title_words)),
-        "right_word_count": float(len(b.title_words)),
+        "first_word_agrees": float(a.first_words == b.first_words),
+        "left_first_word_on_right": float(any(word in b_words for word in a.first_words)),
+        "right_first_word_on_left": float(any(word in a_words for word in b.first_words)),
+        "left_word_count": float(a.word_count),
+        "right_word_count": float(b.word_count),
+        "left_title_to_text_cosine": a.title.words.cosine(b.text.words),
+        "right_title_to_text_cosine": b.title.words.cosine(a.text.words),
     }
 
 
-def _rarity_features(
-    prefix: str, a: Set[str], b: Set[str], statistics: TokenStatistics
-) -> dict[str, float]:
+def _rarity_features(prefix: str, left: WeighedTokens, right: WeighedTokens) -> dict[str, float]:
     """How rare the shared tokens are, and the rarest that only one side has."""
-    weight = {token: statistics.inverse_frequency(token) for token in a | b}
-    shared = sum(weight[token] for token in a & b)
-    left, right = sum(weight[t] for t in a), sum(weight[t] for t in b)
+    a, b = left.rarity, right.rarity
+    both = [weight for token, weight in a.items() if token in b]
+    shared, total_a, total_b = sum(both), sum(a.values()), sum(b.values())
     return {
-        f"left_{prefix}_shared": shared / left if left else NAN,
-        f"right_{prefix}_shared": shared / right if right else NAN,
-        f"{prefix}_shared_of_all": shared / (left + right - shared) if a or b else NAN,
-        f"{prefix}_rarest_shared": max((weight[t] for t in a & b), default=0.0),
-        f"left_{prefix}_rarest_only": max((weight[t] for t in a - b), default=0.0),
-        f"right_{prefix}_rarest_only": max((weight[t] for t in b - a), default=0.0),
+        f"left_{prefix}_shared": shared / total_a if a else NAN,
+        f"right_{prefix}_shared": shared / total_b if b else NAN,
+        f"{prefix}_shared_of_all": shared / (total_a + total_b - shared) if a or b else NAN,
+        f"{prefix}_rarest_shared": max(both, default=0.0),
+        f"left_{prefix}_rarest_only": max((a[token] for token in a.keys() - b), default=0.0),
+        f"right_{prefix}_rarest_only": max((b[token] for token in b.keys() - a), default=0.0),
     }
 
 
@@ -155,24 +149,24 @@ def _code_features(
 
 def _title_code_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
     """Codes of one title in all text of the other record."""
-    left, right = a.title_codes, b.title_codes
+    left, right = a.title.codes, b.title.codes
     return {
-        "left_title_code_in_right_text": _longest_code_inside(left, b.compact_text),
-        "right_title_code_in_left_text": _longest_code_inside(right, a.compact_text),
-        "left_title_codes_in_right_text": _share_inside(left, b.compact_text),
-        "right_title_codes_in_left_text": _share_inside(right, a.compact_text),
+        "left_title_code_in_right_text": _longest_code_inside(left, b.text.compact),
+        "right_title_code_in_left_text": _longest_code_inside(right, a.text.compact),
+        "left_title_codes_in_right_text": _share_inside(left, b.text.compact),
+        "right_title_codes_in_left_text": _share_inside(right, a.text.compact),
     }
 
 
-def _alignment_features(
-    a: RecordReading, b: RecordReading, statistics: TokenStatistics
-) -> dict[str, float]:
-    left = align_words(a.title_forms, set(b.title_forms), b.compact_title, statistics)
-    right = align_words(b.title_forms, set(a.title_forms), a.compact_title, statistics)
-    left_in_text = align_words(a.title_forms, b.text_forms, b.compact_text, statistics)
-    right_in_text = align_words(b.title_forms, a.text_forms, a.compact_text, statistics)
-    run = longest_run(*sorted((a.compact_title, b.compact_title)))
-    a_trigrams, b_trigrams = _trigrams(a.compact_title), _trigrams(b.compact_title)
+def _alignment_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
+    left = align_words(a.form_rarity, b.title.lookup)
+    right = align_words(b.form_rarity, a.title.lookup)
+    left_in_text = align_words(a.form_rarity, b.text.lookup)
+    right_in_text = align_words(b.form_rarity, a.text.lookup)
+    run, shorter = (
+        longest_run(a.title.compact, b.title.compact),
+        min(len(a.title.compact), len(b.title.compact)),
+    )
     return {
         "left_title_found": left.found_share,
         "right_title_found": right.found_share,
@@ -185,20 +179,15 @@ def _alignment_features(
         "right_title_found_in_text": right_in_text.found_share,
         "left_title_rarest_missing_in_text": left_in_text.rarest_missing,
         "right_title_rarest_missing_in_text": right_in_text.rarest_missing,
-        "title_trigram_jaccard": _jaccard(a_trigrams, b_trigrams),
-        "title_trigram_containment": _containment(a_trigrams, b_trigrams),
+        "title_trigram_jaccard": _jaccard(a.trigrams, b.trigrams),
+        "title_trigram_containment": _containment(a.trigrams, b.trigrams),
         "title_longest_run": float(run),
-        "title_longest_run_share": run / shorter
-        if (shorter := min(len(a.compact_title), len(b.compact_title)))
-        else NAN,
+        "title_longest_run_share": run / shorter if shorter else NAN,
     }
 
 
 def _variant_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
-    left, right = editions(a.title_forms), editions(b.title_forms)
-    a_years, b_years = years(a.title_forms), years(b.title_forms)
-    a_versions, b_versions = versions(a.title_forms), versions(b.title_forms)
-    a_numbers, b_numbers = plain_numbers(a.title_forms), plain_numbers(b.title_forms)
+    left, right = a.editions, b.editions
     return {
         "editions_shared": float(len(left & right)),
         "left_editions_only": float(len(left - right)),
@@ -209,28 +198,25 @@ def _variant_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
             else NAN
             for name in EDITIONS
         },
-        "colour_jaccard": _jaccard_where_both(colours(a.text_words), colours(b.text_words)),
-        "year_jaccard": _jaccard_where_both(a_years, b_years),
-        "year_on_one_side": float(bool(a_years) != bool(b_years)),
-        "version_jaccard": _jaccard_where_both(a_versions, b_versions),
-        "version_on_one_side": float(bool(a_versions) != bool(b_versions)),
-        "plain_number_jaccard": _jaccard(a_numbers, b_numbers),
+        "colour_jaccard": _jaccard_where_both(a.colours, b.colours),
+        "year_jaccard": _jaccard_where_both(a.years, b.years),
+        "year_on_one_side": float(bool(a.years) != bool(b.years)),
+        "version_jaccard": _jaccard_where_both(a.versions, b.versions),
+        "version_on_one_side": float(bool(a.versions) != bool(b.versions)),
+        "plain_number_jaccard": _jaccard(a.plain_numbers, b.plain_numbers),
     }
 
 
 def _number_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
-    a_numbers, b_numbers = numbers(a.title), numbers(b.title)
-    a_all, b_all = numbers(a.text), numbers(b.text)
-    a_amounts, b_amounts = quantities(a.text), quantities(b.text)
-    clash = {unit for unit, _ in a_amounts} & {unit for unit, _ in b_amounts}
-    clash -= {unit for unit, _ in a_amounts & b_amounts}
+    clash = {unit for unit, _ in a.quantities} & {unit for unit, _ in b.quantities}
+    clash -= {unit for unit, _ in a.quantities & b.quantities}
     return {
-        "title_number_jaccard": _jaccard(a_numbers, b_numbers),
-        "title_numbers_shared": float(len(a_numbers & b_numbers)),
-        "left_title_numbers_only": float(len(a_numbers - b_numbers)),
-        "right_title_numbers_only": float(len(b_numbers - a_numbers)),
-        "text_number_jaccard": _jaccard(a_all, b_all),
-        "quantities_agree": float(len(a_amounts & b_amounts)),
+        "title_number_jaccard": _jaccard(a.title.numbers, b.title.numbers),
+        "title_numbers_shared": float(len(a.title.numbers & b.title.numbers)),
+        "left_title_numbers_only": float(len(a.title.numbers - b.title.numbers)),
+        "right_title_numbers_only": float(len(b.title.numbers - a.title.numbers)),
+        "text_number_jaccard": _jaccard(a.text.numbers, b.text.numbers),
+        "quantities_agree": float(len(a.quantities & b.quantities)),
         "quantities_clash": float(len(clash)),
     }
 
@@ -241,8 +227,8 @@ def _field_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
     ratio = math.log((a.price + 1.0) / (b.price + 1.0))  # NaN when a price is unknown
     return {
         "brand_jaccard": _jaccard_where_both(a.brand_words, b.brand_words),
-        "left_brand_on_right": _containment(a.brand_words, set(b.text_words)),
-        "right_brand_on_left": _containment(b.brand_words, set(a.text_words)),
+        "left_brand_on_right": _containment(a.brand_words, b.text.words.rarity.keys()),
+        "right_brand_on_left": _containment(b.brand_words, a.text.words.rarity.keys()),
         "price_log_ratio": abs(ratio),
         "price_log_left_over_right": ratio,
         "left_price_known": float(not math.isnan(a.price)),
@@ -253,37 +239,38 @@ def _field_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
 
 
 def describe_pair(
-    left: PairRecord,
-    right: PairRecord,
-    statistics: TokenStatistics,
-    cosines: Cosines = NO_COSINES,
+    a: RecordReading, b: RecordReading, cosines: Cosines = NO_COSINES
 ) -> dict[str, float]:
-    """Returns the features of one pair by name, always the same names in the same order.
+    """Returns the features of a left and a right record by name, always in the same order.
 
-    Agreement is 0 to 1, counts are zero or more, NaN means that a side says nothing. Swapping the
-    records swaps what is named after a side, turns the sign of `price_log_left_over_right` and
-    changes nothing else.
+    Agreement is 0 to 1, counts are zero or more, NaN means that a side says nothing: where one has
+    no word at all, everything read of texts is unknown. Swapping the records swaps what is named
+    after a side, turns the sign of `price_log_left_over_right` and changes nothing else.
     """
-    a, b = RecordReading.of(left), RecordReading.of(right)
-    title_to_text = statistics.cosine(Counter(a.title_words), b.text_words)
-    text_to_title = statistics.cosine(a.text_words, Counter(b.title_words))
+    text = _text_features(a, b)
+    if not (a.word_count and b.word_count):  # two texts without a word are alike and say nothing
+        text = dict.fromkeys(text, NAN)
     return {
         "image_cosine": cosines.image,
         "text_cosine": cosines.text,
         "fused_cosine": cosines.fused,
         MAIN_IMAGE_COSINE: cosines.main_image,
-        **_word_features(a, b, statistics),
-        "left_title_to_text_cosine": title_to_text,
-        "right_title_to_text_cosine": text_to_title,
-        **_rarity_features("title", set(a.title_pieces), set(b.title_pieces), statistics),
-        **_rarity_features("text", set(a.text_words), set(b.text_words), statistics),
-        **_code_features("title", a.title_codes, b.title_codes, a.compact_title, b.compact_title),
-        **_code_features("text", a.text_codes, b.text_codes, a.compact_text, b.compact_text),
+        **text,
+        **_field_features(a, b),
+    }
+
+
+def _text_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
+    return {
+        **_word_features(a, b),
+        **_rarity_features("title", a.pieces, b.pieces),
+        **_rarity_features("text", a.text.words, b.text.words),
+        **_code_features("title", a.title.codes, b.title.codes, a.title.compact, b.title.compact),
+        **_code_features("text", a.text.codes, b.text.codes, a.text.compact, b.text.compact),
         **_title_code_features(a, b),
-        **_alignment_features(a, b, statistics),
+        **_alignment_features(a, b),
         **_number_features(a, b),
         **_variant_features(a, b),
-        **_field_features(a, b),
     }
 
 
@@ -303,8 +290,21 @@ def feature_matrix(
         cosines = [NO_COSINES] * len(pairs)
     if len(cosines) != len(pairs):
         raise ValueError(f"expected {len(pairs)} cosines, one a pair, got {len(cosines)}")
+    readings: dict[Hashable, RecordReading] = {}
+
+    def read(record: PairRecord) -> RecordReading:
+        key = (
+            *(record.title, record.description, record.brand, record.price),
+            *record.attributes.items(),
+        )
+        if key not in readings:
+            if len(readings) == _KEPT_READINGS:
+                readings.clear()
+            readings[key] = RecordReading.of(record, statistics)
+        return readings[key]
+
     rows = [
-        describe_pair(left, right, statistics, cosine)
+        describe_pair(read(left), read(right), cosine)
         for (left, right), cosine in zip(pairs, cosines, strict=True)
     ]
     matrix = np.array([list(row.values()) for row in rows])  # (pairs, features)
@@ -317,8 +317,3 @@ def cosine_count(feature_names: Collection[str]) -> int:
     Without that feature they stay three, as every other scorer is called.
     """
     return 4 if MAIN_IMAGE_COSINE in feature_names else 3
-
-
-def pair_tokens(record: PairRecord) -> set[str]:
-    """Returns every token of a record that `describe_pair` asks the statistics about."""
-    return RecordReading.of(record).tokens()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from training.product_pair import ProductPair
+from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.pairs.pair_config import HeldOutConfig
 
 # Chains of pairs longer than the share cannot be held out; when less than this part of the share
 # is left to draw from, validation would say too little.
@@ -21,33 +21,13 @@ Mask = npt.NDArray[np.bool_]
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOutConfig:
-    """How validation pairs are drawn.
-
-    Attributes:
-        share: Share of the pairs to hold out at most, between 0 and 1.
-        seed: Seed of the draw.
-
-    Raises:
-        ValueError: If the share is out of range.
-    """
-
-    share: float = 0.1
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise ValueError(f"the validation share must be between 0 and 1, got {self.share}")
-
-
 def held_out_rows(pairs: Sequence[ProductPair], config: HeldOutConfig) -> Mask:
-    """Draws the pairs that validation judges on.
+    """Draws the pairs that validation scores.
 
     Pairs that hang together through shared products are held out together, so that a scorer is
-    judged on products that it has not seen. Where that leaves a side without a class or less than
-    half of the share, because most pairs hang together, pairs are drawn by class instead and the
-    products on both sides are counted in a warning.
+    evaluated on products that it has not seen. Where that leaves a side without a class or less
+    than half of the share, because most pairs hang together, pairs are drawn by class instead and
+    the products on both sides are counted in a warning.
 
     Args:
         pairs: Labelled pairs (P); unless drawn by class, their order does not matter.
@@ -71,7 +51,7 @@ def held_out_rows(pairs: Sequence[ProductPair], config: HeldOutConfig) -> Mask:
     _, flat = np.unique(np.array(ids), return_inverse=True)
     products = flat.reshape(-1, 2)  # (P, 2)
     held = _draw_components(products, config)
-    is_filled = held.sum() >= _LEAST_FILLED * config.share * len(labels)
+    is_filled = held.sum() >= _LEAST_FILLED * config.validation_share * len(labels)
     if is_filled and all(len(np.unique(labels[side])) == 2 for side in (held, ~held)):
         return held
     held = _draw_by_class(labels, config)
@@ -92,7 +72,7 @@ def _draw_components(products: npt.NDArray[np.intp], config: HeldOutConfig) -> M
     component = component_of[products[:, 0]]  # (P,)
     sizes = np.bincount(component)
     is_held = np.zeros(len(sizes), dtype=bool)
-    room = max(1, round(config.share * len(products)))
+    room = max(1, round(config.validation_share * len(products)))
     for number in np.random.default_rng(config.seed).permutation(len(sizes)):
         if sizes[number] <= room:
             is_held[number] = True
@@ -104,6 +84,6 @@ def _draw_by_class(labels: Mask, config: HeldOutConfig) -> Mask:
     generator = np.random.default_rng(config.seed)
     held = np.zeros(len(labels), dtype=bool)
     for rows in (np.flatnonzero(labels), np.flatnonzero(~labels)):
-        count = min(len(rows) - 1, max(1, round(config.share * len(rows))))
+        count = min(len(rows) - 1, max(1, round(config.validation_share * len(rows))))
         held[generator.permutation(rows)[:count]] = True
     return held

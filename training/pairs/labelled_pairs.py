@@ -18,17 +18,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.catalogues.cells import PARQUET_SUFFIXES
-from training.catalogues.ecup import EcupFiles, read_ecup_pairs, read_ecup_vectors
-from training.catalogues.entity_pairs import read_entity_pairs
-from training.pairs.cosines import compare_vectors
-from training.pairs.features import Cosines
-from training.pairs.held_out import HeldOutConfig, held_out_rows
-from training.product import BadRow, Product
-from training.product_pair import ProductPair
+from twinshelf.client.files.rows import BadRow
+from twinshelf.client.files.stored_bytes import PARQUET_SUFFIXES
+from twinshelf.training.catalogues.ecup import (
+    PAIRS,
+    PICTURES,
+    read_ecup_pairs,
+    read_ecup_vectors,
+)
+from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.pairs.cosines import compare_vectors
+from twinshelf.training.pairs.features import Cosines
+from twinshelf.training.pairs.held_out import held_out_rows
+from twinshelf.training.pairs.pair_config import HeldOutConfig
 
 TRAIN, VALIDATION = "train.txt", "valid.txt"
-_FILES = EcupFiles()
 
 logger = logging.getLogger(__name__)
 
@@ -127,10 +133,8 @@ def read_training_pairs(
     if is_ditto:
         return read_pairs(path / TRAIN), read_pairs(path / VALIDATION)
     if not (table.is_file() and _is_parquet(table)):
-        raise FileNotFoundError(
-            f"{path} holds neither {TRAIN} (Ditto's form) nor {_FILES.pairs} (E-CUP)"
-        )
-    pictures = table.with_name(_FILES.pictures)
+        raise FileNotFoundError(f"{path} holds neither {TRAIN} (Ditto's form) nor {PAIRS} (E-CUP)")
+    pictures = table.with_name(PICTURES)
     with_vectors = not with_encoder and pictures.is_file()
     if not (with_vectors or with_encoder):
         logger.warning("there is no %s: only raw fields are compared", pictures)
@@ -143,7 +147,7 @@ def read_training_pairs(
 
 
 def _table_of(path: Path) -> Path:
-    return path / _FILES.pairs if path.is_dir() else path
+    return path / PAIRS if path.is_dir() else path
 
 
 def _is_parquet(path: Path) -> bool:
@@ -172,13 +176,12 @@ def _read_rows(
 def _read_ecup(
     table: Path, with_vectors: bool
 ) -> Iterator[ProductPair | tuple[ProductPair, Cosines] | BadRow]:
-    files = EcupFiles(pairs=table.name)
-    pairs = read_ecup_pairs(table.parent, files)
+    pairs = read_ecup_pairs(table.parent, table.name)
     if not with_vectors:
         yield from pairs
         return
     # Both readers answer every row of the pairs, in the order of the file.
-    for pair, vectors in zip(pairs, read_ecup_vectors(table.parent, files), strict=True):
+    for pair, vectors in zip(pairs, read_ecup_vectors(table.parent, table.name), strict=True):
         if isinstance(pair, BadRow):
             yield pair
         elif isinstance(vectors, BadRow):

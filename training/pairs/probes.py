@@ -9,8 +9,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.pairs.features import Cosines
-from training.whole_file import written_whole
+from twinshelf.training.files import atomic_write
+from twinshelf.training.pairs.features import Cosines
 
 PROBES = "probes.jsonl"
 
@@ -34,7 +34,7 @@ class PairProbe:
 
 def write_probes(folder: Path, probes: Iterable[PairProbe]) -> None:
     """Writes probes to a scorer's folder, one JSON object a line."""
-    with written_whole(folder / PROBES) as partial, partial.open("w", encoding="utf-8") as file:
+    with atomic_write(folder / PROBES) as partial, partial.open("w", encoding="utf-8") as file:
         for probe in probes:
             values = {
                 "left": probe.left,

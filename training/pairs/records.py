@@ -17,7 +17,7 @@ class PairRecord(Protocol):
 
     @property
     def title(self) -> str:
-        """Short text; where it is empty, all other text takes its place."""
+        """Short text; where it has no word, all other text takes its place."""
 
     @property
     def description(self) -> str:

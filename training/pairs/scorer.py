@@ -14,10 +14,10 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
 
-from training.pairs.features import NO_COSINES, Cosines, feature_matrix
-from training.pairs.records import PairRecord
-from training.pairs.statistics import TokenStatistics
-from training.whole_file import write_whole
+from twinshelf.training.files import write_atomically
+from twinshelf.training.pairs.features import NO_COSINES, Cosines, feature_matrix
+from twinshelf.training.pairs.records import PairRecord
+from twinshelf.training.pairs.statistics import TokenStatistics
 
 Floats = npt.NDArray[np.float64]
 
@@ -205,7 +205,7 @@ class PairScorer:
         joblib.dump(self.model, folder / "boosting.joblib", compress=3)
         self.statistics.save(folder / "statistics.npz")
         settings = {"feature_names": self.feature_names, "threshold": self.threshold}
-        write_whole(folder / "pair_scorer.json", json.dumps(settings, indent=2))
+        write_atomically(folder / "pair_scorer.json", json.dumps(settings, indent=2))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import mul
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +17,27 @@ import numpy.typing as npt
 _BUCKETS = 1 << 18
 
 
+@lru_cache(maxsize=1 << 16)
 def _bucket(token: str) -> int:
     return zlib.crc32(token.encode()) & (_BUCKETS - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighedTokens:
+    """The tokens of a text, each once, weighed by their rarity.
+
+    Attributes:
+        rarity: Inverse document frequency of each token.
+        unit: TF-IDF weight of each token, term frequency damped as 1 + ln(tf); of unit length.
+    """
+
+    rarity: Mapping[str, float]
+    unit: Mapping[str, float]
+
+    def cosine(self, other: WeighedTokens) -> float:
+        """Returns the cosine, 0 to 1, of two texts."""
+        a, b = sorted((self.unit, other.unit), key=len)
+        return sum([weight * b[token] for token, weight in a.items() if token in b])
 
 
 class TokenStatistics:
@@ -39,6 +60,9 @@ class TokenStatistics:
             raise ValueError("token statistics need at least one document")
         self._document_frequency = document_frequency
         self._document_count = document_count
+        frequencies, row_of = np.unique(document_frequency, return_inverse=True)
+        rarities = [math.log((1 + document_count) / (1 + df)) + 1.0 for df in frequencies.tolist()]
+        self._rarities = [rarities[row] for row in row_of.tolist()]  # by bucket
 
     @classmethod
     def count(cls, documents: Iterable[Iterable[str]]) -> Self:
@@ -60,24 +84,20 @@ class TokenStatistics:
         Source: smoothed inverse document frequency as in Manning et al., Introduction to
         Information Retrieval, section 6.2.1.
         """
-        df = int(self._document_frequency[_bucket(token)])
-        return math.log((1 + self._document_count) / (1 + df)) + 1.0
+        return self._rarities[_bucket(token)]
 
-    def weights(self, counts: Mapping[str, int]) -> dict[str, float]:
-        """Returns TF-IDF weights of unit length, term frequency damped as 1 + ln(tf)."""
-        raw = {
-            token: (1.0 + math.log(count)) * self.inverse_frequency(token)
-            for token, count in counts.items()
-        }
-        norm = math.sqrt(sum(weight * weight for weight in raw.values()))
-        return {token: weight / norm for token, weight in raw.items()} if norm else {}
-
-    def cosine(self, left: Counter[str], right: Counter[str]) -> float:
-        """Returns the cosine, 0 to 1, of two token counts under TF-IDF weights."""
-        a, b = self.weights(left), self.weights(right)
-        if len(b) < len(a):
-            a, b = b, a
-        return sum(weight * b[token] for token, weight in a.items() if token in b)
+    def weigh(self, counts: Mapping[str, int]) -> WeighedTokens:
+        """Weighs the counted tokens of a text."""
+        rarities = list(map(self.inverse_frequency, counts))
+        raw = [
+            rarity if n == 1 else (1.0 + math.log(n)) * rarity
+            for n, rarity in zip(counts.values(), rarities, strict=True)
+        ]
+        norm = math.sqrt(sum(map(mul, raw, raw)))  # 0 only without tokens: nothing is divided
+        return WeighedTokens(
+            rarity=dict(zip(counts, rarities, strict=True)),
+            unit=dict(zip(counts, [weight / norm for weight in raw], strict=True)),
+        )
 
     def save(self, path: Path) -> None:
         """Writes the table to an .npz file."""

@@ -38,16 +38,28 @@ _INVISIBLE = re.compile(
     "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
+# Where signs stand among the characters; what else stands there is told by its category.
+_SIGN = re.compile(
+    "[\xa6\xa9\xae\u0482\u2100-\u214f\u2195-\u2bff\u3004-\u33ff\ufffc\ufffd\U00010000-\U0001fbff]"
+)
+# Marks of ownership that NFKC would turn into letters: a sign of the seller, none of the product.
+_OWNERSHIP = "\u2120\u2122"
+# The degree belongs to what is measured: "20°C".
+_KEPT_SIGNS = "\xb0"
+# What colours and closes an emoji, and has no sense without it.
+_EMOJI_PARTS = re.compile("[\u20e3\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
+
 
 def clean_text(text: str) -> str:
     """Removes markup and noise from a text.
 
-    HTML tags, comments, scripts and styles go, entities are decoded, the characters brought to
-    Unicode's NFKC form, control and zero-width characters and lone surrogates removed, and white
-    space becomes single blanks. Markup that was escaped, even repeatedly, is markup too. Cleaning a
-    clean text changes nothing. What begins as markup and never ends stays as it is (of a script or
-    style without its closing tag only the tag goes), so that a broken field cannot swallow the
-    fields that are joined behind it.
+    HTML tags, comments, scripts and styles go, entities are decoded, signs such as ® ™ © and emoji
+    make room for a blank, the characters are brought to Unicode's NFKC form, control and zero-width
+    characters and lone surrogates removed, and white space becomes single blanks. No letter and no
+    digit outside of markup is lost. Markup that was escaped, even repeatedly, is markup too.
+    Cleaning a clean text changes nothing. What begins as markup and never ends stays as it is (of a
+    script or style without its closing tag only the tag goes), so that a broken field cannot
+    swallow the fields that are joined behind it.
 
     Args:
         text: Any text; only the first 65,536 characters are read.
@@ -118,8 +130,18 @@ def _clean_once(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text)
     if not text.isascii():
+        text = _EMOJI_PARTS.sub("", _SIGN.sub(_without_sign, text))
         text = unicodedata.normalize("NFKC", _with_few_marks(text))
     return " ".join(_INVISIBLE.sub("", text).split())[:MAX_RAW_CHARACTERS].rstrip()
+
+
+def _without_sign(match: re.Match[str]) -> str:
+    """A blank for a sign; what stands for letters or digits, such as "№" or "①", stays."""
+    sign = match[0]
+    if sign in _OWNERSHIP:
+        return " "
+    is_sign = unicodedata.category(sign) == "So" and sign not in _KEPT_SIGNS
+    return " " if is_sign and unicodedata.normalize("NFKC", sign) == sign else sign
 
 
 def _with_few_marks(text: str) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from .settings import PreprocessingSettings
-from .texts import normalise_text
+from .texts import clean_text, normalise_text
 
+_UNKNOWN_TOKENS = ("[UNK]", "<unk>", "<|unk|>")
 _PADDING_TOKENS = ("[PAD]", "<pad>", "<|padding|>")
 
 
@@ -23,10 +24,13 @@ class Tokens:
     Attributes:
         input_ids: Token ids, (B, L), int64.
         attention_mask: 1 for a token and 0 for padding, (B, L), int64.
+        has_text: Whether a row has a token of letters or digits that the vocabulary knows, (B,),
+            bool; a row without one is no text, since all such rows look alike.
     """
 
     input_ids: npt.NDArray[np.int64]
     attention_mask: npt.NDArray[np.int64]
+    has_text: npt.NDArray[np.bool_]
 
 
 class TextTokenizer:
@@ -51,6 +55,10 @@ class TextTokenizer:
             raise ValueError(f"{tokenizer_json} is not a readable tokenizer file") from error
         self._settings = settings
         self._padding_id = _find_padding_id(tokenizer)
+        known = (tokenizer.token_to_id(token) for token in _UNKNOWN_TOKENS)
+        self._unknown_ids = {int(token_id) for token_id in known if token_id is not None}
+        prefixes = (settings.query_prefix, settings.passage_prefix)
+        self._prefixes = tuple(clean for each in prefixes if (clean := clean_text(each)))
         # The file may carry its trainer's own lengths; ours are the buckets. Set once and never
         # per call: changing them while another thread encodes is a race.
         tokenizer.no_padding()
@@ -73,7 +81,8 @@ class TextTokenizer:
             texts longer than the last bucket are cut there.
         """
         clean = [normalise_text(text, self._settings) for text in texts]
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
+        encodings = self._tokenizer.encode_batch(clean)
+        rows = [encoding.ids for encoding in encodings]
         longest = max((len(row) for row in rows), default=0)
         length = next(bucket for bucket in self._settings.token_buckets if bucket >= longest)
         input_ids = np.full((len(rows), length), self._padding_id, dtype=np.int64)  # (B, L)
@@ -81,7 +90,23 @@ class TextTokenizer:
         for index, row in enumerate(rows):
             input_ids[index, : len(row)] = row
             attention_mask[index, : len(row)] = 1
-        return Tokens(input_ids=input_ids, attention_mask=attention_mask)
+        has_text = [self._knows(*each) for each in zip(clean, encodings, strict=True)]
+        return Tokens(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            has_text=np.array(has_text, dtype=np.bool_),
+        )
+
+    def _knows(self, text: str, encoding: Encoding) -> bool:
+        """Whether any token behind the prefix is known and holds a letter or a digit."""
+        prefix = next((len(each) for each in self._prefixes if text.startswith(each)), 0)
+        tokens = zip(encoding.ids, encoding.special_tokens_mask, encoding.offsets, strict=True)
+        return any(
+            not is_special
+            and token_id not in self._unknown_ids
+            and any(map(str.isalnum, text[max(start, prefix) : end]))
+            for token_id, is_special, (start, end) in tokens
+        )
 
 
 def _find_padding_id(tokenizer: Tokenizer) -> int:

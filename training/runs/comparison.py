@@ -14,19 +14,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from training.checkpoint import CONFIG
-from training.runs.environment import read_environments
-from training.runs.flat_values import flatten
+from twinshelf.training.checkpoint import CONFIG
+from twinshelf.training.runs.environment import read_environments
+from twinshelf.training.runs.figures import ABSENT, figure_text, flatten
 
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
-ABSENT = "–"
 # Settings that say where a run lies, not what it does.
 UNCOMPARED_SETTINGS = frozenset({"output", "resume"})
-QUALITIES = ("pair_average_precision", "categories.weighted_f1", "judged.calibration_error",
-             "judged.matches.precision", "judged.matches.recall", "judged.pairs.f1",
-             "judged.row_f1.value")  # fmt: skip
-LOWER_IS_BETTER = ("calibration_error", "duration_s")
+QUALITIES = ("pair_average_precision", "categories.weighted_f1",
+             "held_out.worlds.open.first.error.value", "held_out.matches.precision",
+             "held_out.matches.recall", "held_out.pairs.f1", "held_out.row_f1.value")  # fmt: skip
+LOWER_IS_BETTER = ("first.error.value", "duration_s")
 NEITHER_IS_BETTER = ("_count", "fusion_weight")
 
 
@@ -140,9 +139,8 @@ def _marked(columns: Sequence[Mapping[str, float]]) -> dict[str, list[Text]]:
 
 
 def _number(value: float) -> str:
-    if math.isnan(value):
-        return ABSENT
-    return str(int(value)) if value == int(value) and abs(value) > 1 else f"{value:.3f}"
+    is_count = not math.isnan(value) and value == int(value) and abs(value) > 1
+    return str(int(value)) if is_count else figure_text(value)
 
 
 def _read_json(path: Path) -> Any:

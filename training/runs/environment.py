@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from training.whole_file import write_whole
+from twinshelf.training.files import write_atomically
 
 ENVIRONMENT = "environment.json"
 PACKAGES = (
@@ -81,7 +81,7 @@ def record_environment(folder: Path, step: str = "training") -> Path:
     folder = Path(folder)
     path = folder / ENVIRONMENT
     steps = {**read_environments(folder), step: asdict(describe_environment())}
-    write_whole(path, json.dumps(steps, indent=2) + "\n")
+    write_atomically(path, json.dumps(steps, indent=2) + "\n")
     return path
 
 

@@ -8,9 +8,9 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import yaml
@@ -18,11 +18,21 @@ from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from training.checkpoint import CONFIG
-from training.loop import LOGS, LoopConfig
-from training.runs.environment import ENVIRONMENT, read_environments
-from training.runs.flat_values import flatten
-from training.runs.mlflow_run import forget_mlflow_run, mlflow_run_id, open_mlflow, refusals_named
+from twinshelf.training.checkpoint import CONFIG
+from twinshelf.training.files import write_atomically
+from twinshelf.training.loop.loop_config import LoopConfig
+from twinshelf.training.loop.mlflow_run import (
+    forget_mlflow_run,
+    mlflow_run_id,
+    open_mlflow,
+    refusals_named,
+)
+from twinshelf.training.loop.trainer import LOGS
+from twinshelf.training.runs.environment import ENVIRONMENT, read_environments, record_environment
+from twinshelf.training.runs.figures import flatten, results_to_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # Figures of each category would be thousands; they stand in the file of results.
 UNTRACKED = "by_category"
@@ -116,6 +126,25 @@ def track_outcome(run: TrackedRun, outcome: Outcome) -> None:
                 writer.add_image(name, picture, 0, dataformats="HWC")
     if "mlflow" in run.loggers:
         _outcome_to_mlflow(run, outcome, figures)
+
+
+def save_outcome(
+    run: TrackedRun, outcome: Outcome, results: DataclassInstance, *, step: str
+) -> None:
+    """Writes results, the environment beside them, and both to the loggers of the run.
+
+    Args:
+        run: The run.
+        outcome: The step; `outcome.results` is the file that is written.
+        results: What is written, as JSON; NaN and infinity become null.
+        step: Name of the step in environment.json.
+
+    Raises:
+        OSError: If MLflow does not take the results, which are then saved.
+    """
+    environment = record_environment(outcome.results.parent, step)
+    write_atomically(outcome.results, results_to_json(results))
+    track_outcome(run, replace(outcome, files=[environment, *outcome.files]))
 
 
 def _track_settings(run: TrackedRun) -> None:

@@ -1,5 +1,5 @@
 from google.rpc import status_pb2 as _status_pb2
-from protos.twinshelf.v1 import product_pb2 as _product_pb2
+from twinshelf.v1 import product_pb2 as _product_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -85,7 +85,7 @@ class GetCatalogStatsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCatalogStatsResponse(_message.Message):
-    __slots__ = ("product_count", "image_count", "text_count", "stale_product_count", "indexed_vector_count", "encoder", "embedding_dimension", "change_sequence")
+    __slots__ = ("product_count", "image_count", "text_count", "stale_product_count", "indexed_vector_count", "encoder", "embedding_dimension", "change_sequence", "damaged_product_count")
     PRODUCT_COUNT_FIELD_NUMBER: _ClassVar[int]
     IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
     TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class GetCatalogStatsResponse(_message.Message):
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_DIMENSION_FIELD_NUMBER: _ClassVar[int]
     CHANGE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_PRODUCT_COUNT_FIELD_NUMBER: _ClassVar[int]
     product_count: int
     image_count: int
     text_count: int
@@ -102,4 +103,17 @@ class GetCatalogStatsResponse(_message.Message):
     encoder: _product_pb2.EncoderInfo
     embedding_dimension: int
     change_sequence: int
-    def __init__(self, product_count: _Optional[int] = ..., image_count: _Optional[int] = ..., text_count: _Optional[int] = ..., stale_product_count: _Optional[int] = ..., indexed_vector_count: _Optional[int] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., embedding_dimension: _Optional[int] = ..., change_sequence: _Optional[int] = ...) -> None: ...
+    damaged_product_count: int
+    def __init__(self, product_count: _Optional[int] = ..., image_count: _Optional[int] = ..., text_count: _Optional[int] = ..., stale_product_count: _Optional[int] = ..., indexed_vector_count: _Optional[int] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., embedding_dimension: _Optional[int] = ..., change_sequence: _Optional[int] = ..., damaged_product_count: _Optional[int] = ...) -> None: ...
+
+class SnapshotRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SnapshotResponse(_message.Message):
+    __slots__ = ("vector_count", "change_sequence")
+    VECTOR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    vector_count: int
+    change_sequence: int
+    def __init__(self, vector_count: _Optional[int] = ..., change_sequence: _Optional[int] = ...) -> None: ...

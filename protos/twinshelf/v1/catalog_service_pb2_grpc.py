@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from protos.twinshelf.v1 import catalog_service_pb2 as protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2
+from twinshelf.v1 import catalog_service_pb2 as twinshelf_dot_v1_dot_catalog__service__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in protos/twinshelf/v1/catalog_service_pb2_grpc.py depends on'
+        + ' but the generated code in twinshelf/v1/catalog_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -37,28 +37,33 @@ class CatalogServiceStub:
         """
         self.UpsertProducts = channel.stream_stream(
                 '/twinshelf.v1.CatalogService/UpsertProducts',
-                request_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsRequest.SerializeToString,
-                response_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsResponse.FromString,
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsResponse.FromString,
                 _registered_method=True)
         self.GetProduct = channel.unary_unary(
                 '/twinshelf.v1.CatalogService/GetProduct',
-                request_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
-                response_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.FromString,
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.FromString,
                 _registered_method=True)
         self.ListProducts = channel.unary_unary(
                 '/twinshelf.v1.CatalogService/ListProducts',
-                request_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
-                response_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsResponse.FromString,
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsResponse.FromString,
                 _registered_method=True)
         self.DeleteProducts = channel.unary_unary(
                 '/twinshelf.v1.CatalogService/DeleteProducts',
-                request_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsRequest.SerializeToString,
-                response_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsResponse.FromString,
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsResponse.FromString,
                 _registered_method=True)
         self.GetCatalogStats = channel.unary_unary(
                 '/twinshelf.v1.CatalogService/GetCatalogStats',
-                request_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.SerializeToString,
-                response_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.FromString,
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.FromString,
+                _registered_method=True)
+        self.Snapshot = channel.unary_unary(
+                '/twinshelf.v1.CatalogService/Snapshot',
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.FromString,
                 _registered_method=True)
 
 
@@ -92,7 +97,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProducts(self, request, context):
-        """Removes products for good. Unknown ids are reported, not refused; a repeat is safe.
+        """Removes products for good. Unknown ids are reported, not refused; a repeat is safe. Goes on
+        while the disk is full.
         Errors: INVALID_ARGUMENT (no ids, or more than 10,000).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -106,33 +112,47 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Snapshot(self, request, context):
+        """Writes a snapshot of the search index now, from which the next start is quick; one is also
+        written on schedule and at shutdown. Answers when it is stored for good. Writes and matches go
+        on meanwhile. A repeat is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'UpsertProducts': grpc.stream_stream_rpc_method_handler(
                     servicer.UpsertProducts,
-                    request_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsRequest.FromString,
-                    response_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsResponse.SerializeToString,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsResponse.SerializeToString,
             ),
             'GetProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProduct,
-                    request_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.FromString,
-                    response_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.SerializeToString,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.SerializeToString,
             ),
             'ListProducts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProducts,
-                    request_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsRequest.FromString,
-                    response_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsResponse.SerializeToString,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsResponse.SerializeToString,
             ),
             'DeleteProducts': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProducts,
-                    request_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsRequest.FromString,
-                    response_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsResponse.SerializeToString,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsResponse.SerializeToString,
             ),
             'GetCatalogStats': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCatalogStats,
-                    request_deserializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.FromString,
-                    response_serializer=protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.SerializeToString,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.SerializeToString,
+            ),
+            'Snapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.Snapshot,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -161,8 +181,8 @@ class CatalogService:
             request_iterator,
             target,
             '/twinshelf.v1.CatalogService/UpsertProducts',
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsRequest.SerializeToString,
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsResponse.FromString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.UpsertProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -188,8 +208,8 @@ class CatalogService:
             request,
             target,
             '/twinshelf.v1.CatalogService/GetProduct',
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.FromString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -215,8 +235,8 @@ class CatalogService:
             request,
             target,
             '/twinshelf.v1.CatalogService/ListProducts',
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsResponse.FromString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -242,8 +262,8 @@ class CatalogService:
             request,
             target,
             '/twinshelf.v1.CatalogService/DeleteProducts',
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsRequest.SerializeToString,
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsResponse.FromString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.DeleteProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -269,8 +289,35 @@ class CatalogService:
             request,
             target,
             '/twinshelf.v1.CatalogService/GetCatalogStats',
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.SerializeToString,
-            protos_dot_twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.FromString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.GetCatalogStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Snapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/twinshelf.v1.CatalogService/Snapshot',
+            twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,

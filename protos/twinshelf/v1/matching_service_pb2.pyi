@@ -1,5 +1,5 @@
 from google.rpc import status_pb2 as _status_pb2
-from protos.twinshelf.v1 import product_pb2 as _product_pb2
+from twinshelf.v1 import product_pb2 as _product_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MatchProductRequest(_message.Message):
-    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version", "page_token")
+    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version", "page_token", "match_prior", "target_precision")
     OFFER_FIELD_NUMBER: _ClassVar[int]
     MATCH_COUNT_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,8 @@ class MatchProductRequest(_message.Message):
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     ENCODER_VERSION_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MATCH_PRIOR_FIELD_NUMBER: _ClassVar[int]
+    TARGET_PRECISION_FIELD_NUMBER: _ClassVar[int]
     offer: _product_pb2.Offer
     match_count: int
     weights: _product_pb2.ModalityWeights
@@ -24,19 +26,23 @@ class MatchProductRequest(_message.Message):
     encoder_digest: str
     encoder_version: int
     page_token: str
-    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    match_prior: float
+    target_precision: float
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ..., page_token: _Optional[str] = ..., match_prior: _Optional[float] = ..., target_precision: _Optional[float] = ...) -> None: ...
 
 class MatchProductResponse(_message.Message):
-    __slots__ = ("matches", "pattern", "encoder", "next_page_token")
+    __slots__ = ("matches", "pattern", "encoder", "next_page_token", "no_match_probability")
     MATCHES_FIELD_NUMBER: _ClassVar[int]
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NO_MATCH_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     matches: _containers.RepeatedCompositeFieldContainer[_product_pb2.Match]
     pattern: _product_pb2.ModalityPattern
     encoder: _product_pb2.EncoderInfo
     next_page_token: str
-    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    no_match_probability: float
+    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., next_page_token: _Optional[str] = ..., no_match_probability: _Optional[float] = ...) -> None: ...
 
 class MatchProductsRequest(_message.Message):
     __slots__ = ("request_id", "request")

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from protos.twinshelf.v1 import matching_service_pb2 as protos_dot_twinshelf_dot_v1_dot_matching__service__pb2
+from twinshelf.v1 import matching_service_pb2 as twinshelf_dot_v1_dot_matching__service__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in protos/twinshelf/v1/matching_service_pb2_grpc.py depends on'
+        + ' but the generated code in twinshelf/v1/matching_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -38,13 +38,13 @@ class MatchingServiceStub:
         """
         self.MatchProduct = channel.unary_unary(
                 '/twinshelf.v1.MatchingService/MatchProduct',
-                request_serializer=protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductRequest.SerializeToString,
-                response_deserializer=protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductResponse.FromString,
+                request_serializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductResponse.FromString,
                 _registered_method=True)
         self.MatchProducts = channel.stream_stream(
                 '/twinshelf.v1.MatchingService/MatchProducts',
-                request_serializer=protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.SerializeToString,
-                response_deserializer=protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.FromString,
+                request_serializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.FromString,
                 _registered_method=True)
 
 
@@ -77,13 +77,13 @@ def add_MatchingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'MatchProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.MatchProduct,
-                    request_deserializer=protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductRequest.FromString,
-                    response_serializer=protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductResponse.SerializeToString,
+                    request_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductResponse.SerializeToString,
             ),
             'MatchProducts': grpc.stream_stream_rpc_method_handler(
                     servicer.MatchProducts,
-                    request_deserializer=protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.FromString,
-                    response_serializer=protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.SerializeToString,
+                    request_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -113,8 +113,8 @@ class MatchingService:
             request,
             target,
             '/twinshelf.v1.MatchingService/MatchProduct',
-            protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductRequest.SerializeToString,
-            protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductResponse.FromString,
+            twinshelf_dot_v1_dot_matching__service__pb2.MatchProductRequest.SerializeToString,
+            twinshelf_dot_v1_dot_matching__service__pb2.MatchProductResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -140,8 +140,8 @@ class MatchingService:
             request_iterator,
             target,
             '/twinshelf.v1.MatchingService/MatchProducts',
-            protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.SerializeToString,
-            protos_dot_twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.FromString,
+            twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.SerializeToString,
+            twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -88,20 +88,22 @@ class ModalityWeights(_message.Message):
     def __init__(self, image: _Optional[float] = ..., text: _Optional[float] = ...) -> None: ...
 
 class Match(_message.Message):
-    __slots__ = ("product", "score", "probability", "pattern", "image_score", "text_score")
+    __slots__ = ("product", "score", "probability", "pattern", "image_score", "text_score", "is_match")
     PRODUCT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     IMAGE_SCORE_FIELD_NUMBER: _ClassVar[int]
     TEXT_SCORE_FIELD_NUMBER: _ClassVar[int]
+    IS_MATCH_FIELD_NUMBER: _ClassVar[int]
     product: Product
     score: float
     probability: float
     pattern: ModalityPattern
     image_score: float
     text_score: float
-    def __init__(self, product: _Optional[_Union[Product, _Mapping]] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., pattern: _Optional[_Union[ModalityPattern, str]] = ..., image_score: _Optional[float] = ..., text_score: _Optional[float] = ...) -> None: ...
+    is_match: bool
+    def __init__(self, product: _Optional[_Union[Product, _Mapping]] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., pattern: _Optional[_Union[ModalityPattern, str]] = ..., image_score: _Optional[float] = ..., text_score: _Optional[float] = ..., is_match: _Optional[bool] = ...) -> None: ...
 
 class EncoderInfo(_message.Message):
     __slots__ = ("digest", "version")

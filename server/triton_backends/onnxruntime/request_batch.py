@@ -60,7 +60,7 @@ def groups_of_equal_shape(inputs: Sequence[Arrays]) -> list[list[int]]:
     Requests may be joined when they bring the same tensors with the same shape per row. Triton's
     dynamic batcher sees to that for required inputs; optional ones may be absent in some.
     """
-    groups: dict[tuple, list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for number, arrays in enumerate(inputs):
         key = tuple(sorted((name, array.shape[1:]) for name, array in arrays.items()))
         groups.setdefault(key, []).append(number)
@@ -97,7 +97,8 @@ def _as_array(tensor: Any, data_type: str) -> np.ndarray:
     if data_type == "TYPE_STRING":
         return _decoded(tensor.as_numpy(), tensor.name())
     if data_type in _COPIED_TYPES or not tensor.is_cpu():
-        return tensor.as_numpy()
+        copied: np.ndarray = tensor.as_numpy()
+        return copied
     return np.from_dlpack(tensor)
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from client.demo import contact_sheet
-from client.demo.contact_page import write_page
-from client.demo.contact_sheet import write_sheet
-from client.demo.held_out import MatchedOffer
-from client.demo.thumbnails import load_thumbnail
-from client.product_file import ProductRow
-from client.records import Match, Product
+from twinshelf.client.demo import contact_sheet
+from twinshelf.client.demo.contact_page import write_page
+from twinshelf.client.demo.contact_sheet import write_sheet
+from twinshelf.client.demo.held_out import MatchedOffer
+from twinshelf.client.demo.thumbnails import load_thumbnail
+from twinshelf.client.files.product_row import Photo, ProductRow
+from twinshelf.client.records import Match, Product
 
 
 @pytest.fixture
@@ -29,6 +29,7 @@ def matched(tmp_path: Path) -> list[MatchedOffer]:
             product=Product(product_id=f"p{rank}", title=title),
             score=0.9 - rank / 10,
             probability=(0.97, 1.2, -0.1, 0.5, 0.0)[rank],
+            is_match=rank == 0,
             pattern="both",
             image_score=None,
             text_score=0.5,
@@ -39,7 +40,11 @@ def matched(tmp_path: Path) -> list[MatchedOffer]:
     def make(photo: Path | None, title: str, right: int, count: int) -> MatchedOffer:
         return MatchedOffer(
             offer=ProductRow(
-                row_number=1, product=Product(product_id="q", title=title), image_path=photo
+                source="offers.csv",
+                row_number=1,
+                product_id="q",
+                title=title,
+                photos=(Photo(path=photo),),
             ),
             matches=matches[:count],
             photos=photos[:count],

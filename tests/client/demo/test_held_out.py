@@ -8,21 +8,19 @@ from pathlib import Path
 import pandas
 import pytest
 
-from client.demo.held_out import match_held_out, read_held_out, recall_at_1
-from client.demo.plan import (
-    DemoPlan,
-    evaluate_step,
-    export_step,
-    index_step,
-    prepare_step,
-    train_step,
-)
-from client.demo.report import matches_table, recall_table, sheet_title
-from client.demo.steps import DemoError
-from client.output import make_console
-from client.product_file import ProductFile
-from client.sync_client import TwinshelfClient
 from tests.client.fake_service import REFUSED, FakeService
+from twinshelf.client.demo.held_out import (
+    DemoError,
+    match_held_out,
+    read_held_out,
+    recall_at_1,
+)
+from twinshelf.client.demo.report import matches_table, recall_table, sheet_title
+from twinshelf.client.file_products import product_of
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import ProductFiles
+from twinshelf.client.output import make_console
+from twinshelf.client.sync_client import Client
 
 
 @pytest.fixture
@@ -41,24 +39,21 @@ def prepared(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stocked(client: TwinshelfClient, prepared: Path) -> None:
-    rows = ProductFile(prepared / "gallery.parquet").rows()
-    assert all(not each.error for each in client.upsert(row.product for row in rows if row.product))
+def stocked(client: Client, prepared: Path) -> None:
+    rows = ProductFiles([prepared / "gallery.parquet"]).rows()
+    products = (product_of(row) for row in rows if isinstance(row, ProductRow))
+    assert all(not each.error for each in client.upsert(products))
 
 
 def test_offers_without_an_answer_in_the_gallery_are_left_out(prepared: Path) -> None:
     held_out = read_held_out(prepared, query_count=10, seed=1)
     assert held_out.offer_count == 3
-    assert sorted(row.product.product_id for row in held_out.offers if row.product) == [
-        "q1",
-        "q2",
-        "q3",
-    ]
+    assert sorted(row.product_id for row in held_out.offers) == ["q1", "q2", "q3"]
     assert len(read_held_out(prepared, query_count=2, seed=1).offers) == 2
 
 
 def test_each_pattern_takes_the_offers_that_have_what_it_needs(
-    client: TwinshelfClient, stocked: None, prepared: Path, capsys: pytest.CaptureFixture[str]
+    client: Client, stocked: None, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held_out = read_held_out(prepared, query_count=10, seed=1)
     matched = {each: match_held_out(client, held_out, each) for each in ("image", "text", "both")}
@@ -79,7 +74,7 @@ def test_each_pattern_takes_the_offers_that_have_what_it_needs(
 
 
 def test_a_refused_offer_ends_the_demonstration(
-    client: TwinshelfClient, stocked: None, prepared: Path, service: FakeService
+    client: Client, stocked: None, prepared: Path, service: FakeService
 ) -> None:
     service.row_failures = {"green tea": [REFUSED]}
     held_out = read_held_out(prepared, query_count=10, seed=1)
@@ -93,60 +88,3 @@ def test_data_without_groups_is_refused_in_a_sentence(tmp_path: Path) -> None:
         frame.to_parquet(tmp_path / f"{name}.parquet")
     with pytest.raises(DemoError, match="needs a column group"):
         read_held_out(tmp_path, query_count=10, seed=1)
-
-
-def test_the_generated_data_needs_nothing_and_keeps_its_name() -> None:
-    plan = DemoPlan()
-    assert plan.run == Path("runs/generated")
-    assert prepare_step(plan).arguments == [
-        "training.prepare",
-        "--data",
-        "generated",
-        "--out",
-        ".cache/data/generated",
-    ]
-    train = train_step(plan, "digest")
-    assert train.arguments[:3] == ["training.train", "--config", "demo"]
-    assert train.after == ["digest"]
-    assert not any(path.name == "evaluation" for path in train.inputs)
-    assert evaluate_step(plan, "d").arguments == ["training.evaluate", "--run", "runs/generated"]
-    assert export_step(plan, "d", Path("v1")).outputs == [Path("v1")]
-
-
-def test_grocery_takes_the_weights_that_lie_beside_it(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data" / "grocery"
-    data_dir.mkdir(parents=True)
-    weights = tmp_path / "weights" / "mobilenetv2_100_tf2ptq_timm.pth"
-    assert not any("weights" in each for each in grocery_arguments(data_dir))
-    weights.parent.mkdir()
-    weights.touch()
-    assert f"--model.image.weights={weights.resolve()}" in grocery_arguments(data_dir)
-    other = tmp_path / "other.pth"
-    other.touch()
-    assert f"--model.image.weights={other}" in grocery_arguments(data_dir, image_weights=other)
-
-
-def grocery_arguments(data_dir: Path, **options: Path) -> list[str]:
-    plan = DemoPlan(data="grocery", data_dir=data_dir, **options)  # type: ignore[arg-type]
-    arguments = list(train_step(plan, "d").arguments)
-    assert arguments[:3] == ["training.train", "--config", "grocery"]
-    return arguments
-
-
-def test_the_address_of_the_service_does_not_count_for_the_index() -> None:
-    one, other = (index_step(DemoPlan(), f"127.0.0.1:{port}", "d") for port in (1, 2))
-    assert one.arguments == other.arguments and one.environment != other.environment
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"data": "grocery"}, "DATA_DIR"),
-        ({"data": "fashion", "data_dir": Path("no")}, "there is no folder no"),
-        ({"data": "no.csv"}, "there is no file no.csv"),
-        ({"image_weights": Path("no.pth")}, "there are no weights"),
-    ],
-)
-def test_data_that_is_not_there_is_named(options: dict[str, Path], words: str) -> None:
-    with pytest.raises(DemoError, match=words):
-        DemoPlan(**options)  # type: ignore[arg-type]

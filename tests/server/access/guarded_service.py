@@ -13,20 +13,20 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
-from protos.twinshelf.v1 import (
+from twinshelf.server.access.access_interceptor import AccessInterceptor
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.caller import caller
+from twinshelf.server.access.key_ring import KeyRing
+from twinshelf.server.access.rate_limit import RateLimit
+from twinshelf.server.services.call_interceptor import abort
+from twinshelf.server.services.health import HealthServicer
+from twinshelf.server.services.statuses import status_of
+from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
 )
-from server.access.access_interceptor import AccessInterceptor
-from server.access.audit import AuditLog
-from server.access.caller import caller
-from server.access.key_ring import KeyRing
-from server.access.rate_limit import RateLimit
-from server.services.call_interceptor import abort
-from server.services.health import HealthServicer
-from server.services.statuses import status_of
 
 Metadata = tuple[tuple[str, str], ...]
 _MATCH, _CATALOG = matching_service_pb2, catalog_service_pb2
@@ -60,35 +60,55 @@ class StubService(
             self.check_again()
             yield answer
 
-    async def MatchProduct(self, request, context):  # noqa: N802 - the name in the proto
+    async def MatchProduct(  # noqa: N802 - the name in the proto
+        self, request: matching_service_pb2.MatchProductRequest, context: Any
+    ) -> matching_service_pb2.MatchProductResponse:
         self._begin("MatchProduct")
         return _MATCH.MatchProductResponse()
 
-    async def MatchProducts(self, request_iterator, context):  # noqa: N802
+    async def MatchProducts(  # noqa: N802
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[Message]:
         answer = _MATCH.MatchProductsResponse()
         async for each in self._answers("MatchProducts", request_iterator, answer):
             yield each
 
-    async def UpsertProducts(self, request_iterator, context):  # noqa: N802
+    async def UpsertProducts(  # noqa: N802
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[Message]:
         answer = _CATALOG.UpsertProductsResponse()
         async for each in self._answers("UpsertProducts", request_iterator, answer):
             yield each
 
-    async def GetProduct(self, request, context):  # noqa: N802
+    async def GetProduct(  # noqa: N802
+        self, request: catalog_service_pb2.GetProductRequest, context: Any
+    ) -> catalog_service_pb2.GetProductResponse:
         self._begin("GetProduct")
         return _CATALOG.GetProductResponse()
 
-    async def ListProducts(self, request, context):  # noqa: N802
+    async def ListProducts(  # noqa: N802
+        self, request: catalog_service_pb2.ListProductsRequest, context: Any
+    ) -> catalog_service_pb2.ListProductsResponse:
         self._begin("ListProducts")
         return _CATALOG.ListProductsResponse()
 
-    async def DeleteProducts(self, request, context):  # noqa: N802
+    async def DeleteProducts(  # noqa: N802
+        self, request: catalog_service_pb2.DeleteProductsRequest, context: Any
+    ) -> catalog_service_pb2.DeleteProductsResponse:
         self._begin("DeleteProducts")
         return _CATALOG.DeleteProductsResponse()
 
-    async def GetCatalogStats(self, request, context):  # noqa: N802
+    async def GetCatalogStats(  # noqa: N802
+        self, request: catalog_service_pb2.GetCatalogStatsRequest, context: Any
+    ) -> catalog_service_pb2.GetCatalogStatsResponse:
         self._begin("GetCatalogStats")
         return _CATALOG.GetCatalogStatsResponse()
+
+    async def Snapshot(  # noqa: N802
+        self, request: catalog_service_pb2.SnapshotRequest, context: Any
+    ) -> catalog_service_pb2.SnapshotResponse:
+        self._begin("Snapshot")
+        return _CATALOG.SnapshotResponse()
 
 
 async def _refuse(method: str, context: grpc.aio.ServicerContext, error: Exception) -> None:
@@ -176,6 +196,9 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.CatalogService/DeleteProducts": _unary(
         _CATALOGUE, "DeleteProducts", _CATALOG.DeleteProductsRequest()
+    ),
+    f"{_SERVICE}.CatalogService/Snapshot": _unary(
+        _CATALOGUE, "Snapshot", _CATALOG.SnapshotRequest()
     ),
     f"{_SERVICE}.CatalogService/GetCatalogStats": _unary(
         _CATALOGUE, "GetCatalogStats", _CATALOG.GetCatalogStatsRequest()

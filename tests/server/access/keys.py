@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from protos.twinshelf.v1 import access_pb2
+from twinshelf.v1 import access_pb2
 
 NOW_S = 1_800_000_000
 

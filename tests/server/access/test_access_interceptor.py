@@ -12,12 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
-from protos.twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc, product_pb2
-from server.access import key_ring
-from server.access.audit import AuditLog
-from server.access.scopes import METHOD_SCOPES, Scope
 from tests.server.access.guarded_service import (
     CALLS,
     StubService,
@@ -26,7 +21,11 @@ from tests.server.access.guarded_service import (
     serving,
 )
 from tests.server.access.keys import make_key, token_of, write_keys
-from tests.server.calls import detail, error_info
+from tests.server.calls import detail, error_info, status_of
+from twinshelf.server.access import key_ring
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.scopes import METHOD_SCOPES, Scope
+from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc, product_pb2
 
 CREDENTIALS: dict[str, tuple[tuple[str, str], ...]] = {
     "no key": (),
@@ -134,8 +133,7 @@ async def test_a_refusal_is_one_sentence_with_details(
     error = await failure_of(channel, CREDENTIALS[credential])
     assert error.details() == sentence
     assert error_info(error).reason == "UNAUTHENTICATED"
-    status = rpc_status.from_call(error)
-    assert detail(status, error_details_pb2.RequestInfo).request_id == "request-1"
+    assert detail(status_of(error), error_details_pb2.RequestInfo).request_id == "request-1"
 
 
 async def test_a_missing_scope_is_named(channel: grpc.aio.Channel) -> None:
@@ -145,6 +143,7 @@ async def test_a_missing_scope_is_named(channel: grpc.aio.Channel) -> None:
 
 
 async def test_an_unknown_method_is_told_apart_for_admins_only(channel: grpc.aio.Channel) -> None:
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
     call = channel.unary_unary("/twinshelf.v1.CatalogService/DropEverything")
     codes = []
     for credential in ("no key", "write", "admin"):
@@ -165,7 +164,7 @@ async def test_calls_above_the_limit_of_a_key_are_told_when_to_come_back(
     error = await failure_of(channel, limited)
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert error_info(error).reason == "RATE_LIMITED"
-    retry = detail(rpc_status.from_call(error), error_details_pb2.RetryInfo)
+    retry = detail(status_of(error), error_details_pb2.RetryInfo)
     assert 90 < retry.retry_delay.ToTimedelta().total_seconds() <= 100
     assert await outcome_of(method, channel, CREDENTIALS["read"]) == "OK"
     assert service.calls["GetProduct"] == 2
@@ -177,6 +176,7 @@ async def test_a_refused_caller_is_answered_before_its_message_is_read(
     # gRPC reads no more than 4 MiB and would answer RESOURCE_EXHAUSTED, had it read.
     product = product_pb2.Product(product_id="p", image=bytes(5 * 1024 * 1024))
     request = catalog_service_pb2.UpsertProductsRequest(product=product).SerializeToString()
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
     call = channel.unary_unary("/twinshelf.v1.CatalogService/DeleteProducts")
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call(request, timeout=10)

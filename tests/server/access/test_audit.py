@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from server.access import audit
-from server.access.audit import SHOWN_IDS, AuditEntry, AuditLog
-from server.access.caller import Caller, caller
-from server.access.scopes import Scope
-from server.access.setup_error import AccessSetupError
-from server.telemetry.request_context import request_id
+from twinshelf.server.access import audit
+from twinshelf.server.access.audit import SHOWN_IDS, AuditEntry, AuditLog
+from twinshelf.server.access.caller import Caller, caller
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.telemetry.request_context import request_id
 
 ENTRY = AuditEntry(method="/m", peer="ipv4:127.0.0.1:9", outcome="STORED", product_ids=["tea"])
 

@@ -10,26 +10,26 @@ from typing import Any
 
 import pytest
 
-from client.async_client import AsyncTwinshelfClient
-from client.cli import main
-from client.credentials import ClientTls
-from client.errors import (
+from tests.server.access.certificates import make_authority, make_certificate
+from tests.server.access.guarded_service import StubService, serving
+from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.cli import main
+from twinshelf.client.credentials import ClientTls
+from twinshelf.client.errors import (
     PermissionDeniedError,
     ServiceUnavailableError,
     TwinshelfError,
     UnauthenticatedError,
 )
-from client.records import Product
-from client.retries import RetryPolicy
-from client.sync_client import TwinshelfClient
-from server.access import key_ring
-from server.access.audit import AuditLog
-from server.access.key_file import read_key_file
-from server.access.key_ring import KeyRing
-from server.access.scopes import Scope
-from server.access.transport import ServerTls, server_credentials
-from tests.server.access.certificates import make_authority, make_certificate
-from tests.server.access.guarded_service import StubService, serving
+from twinshelf.client.records import Product
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.client.sync_client import Client
+from twinshelf.server.access import key_ring
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.key_file import read_key_file
+from twinshelf.server.access.key_ring import KeyRing
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.access.transport import ServerTls, server_credentials
 
 Run = Callable[..., str]
 
@@ -63,7 +63,7 @@ def test_the_server_reads_what_the_command_writes(keys: Path, run: Run) -> None:
 
 async def error_of(address: str, **options: Any) -> TwinshelfError | None:
     once = RetryPolicy(attempt_count=1)
-    async with AsyncTwinshelfClient(address, retry_policy=once, **options) as client:
+    async with AsyncClient(address, retry_policy=once, **options) as client:
         try:
             await client.stats()
         except TwinshelfError as error:
@@ -101,7 +101,7 @@ async def test_both_clients_speak_mutual_tls_with_a_key(
     tls = ClientTls(ca_file=authority.cert_file, cert_file=shown.cert_file, key_file=shown.key_file)
 
     def call_sync(address: str) -> None:
-        with TwinshelfClient(address, api_key=token, tls=tls) as client:
+        with Client(address, api_key=token, tls=tls) as client:
             client.stats()
             with pytest.raises(PermissionDeniedError, match="needs scope write"):
                 list(client.upsert([Product(product_id="tea", title="tea")]))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.access.exposure import check_exposure, is_loopback
-from server.access.setup_error import AccessSetupError
+from twinshelf.server.access.exposure import check_exposure, is_loopback
+from twinshelf.server.access.setup_error import AccessSetupError
 
 LOCAL = [
     "127.0.0.1:50051",

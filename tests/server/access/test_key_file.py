@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from server.access.key_file import read_key_file
-from server.access.scopes import Scope
-from server.access.setup_error import AccessSetupError
 from tests.server.access.keys import NOW_S, make_key, write_keys
+from twinshelf.server.access.key_file import read_key_file
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.access.setup_error import AccessSetupError
 
 
 def test_every_field_of_a_key_is_read(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from server.access.key_ring import LOOK_INTERVAL_S, KeyRing
-from server.access.scopes import Scope
-from server.access.setup_error import AccessSetupError
-from server.errors import UnauthenticatedError
 from tests.server.access.keys import NOW_S, make_key, token_of, write_keys
+from twinshelf.server.access.key_ring import LOOK_INTERVAL_S, KeyRing
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.errors import UnauthenticatedError
 
 
 class Clock:

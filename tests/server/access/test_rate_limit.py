@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from server.access.key_file import ApiKey
-from server.access.rate_limit import RateLimit
-from server.access.scopes import Scope
-from server.errors import RateLimitedError
+from twinshelf.server.access.key_file import ApiKey
+from twinshelf.server.access.rate_limit import RateLimit
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.errors import RateLimitedError
 
 
 def key(key_id: str = "some", *, rate: float, burst: int = 1) -> ApiKey:

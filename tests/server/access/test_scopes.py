@@ -9,10 +9,9 @@ from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-import protos
-from server.access.scopes import METHOD_SCOPES, Scope, needed_scope
+from twinshelf.server.access.scopes import METHOD_SCOPES, Scope, needed_scope
 
-ROOT = Path(protos.__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def methods_of(descriptor: FileDescriptor) -> set[str]:

@@ -11,12 +11,12 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from server.access.audit import AuditLog
-from server.access.setup_error import AccessSetupError
-from server.access.transport import ServerTls, server_credentials
 from tests.server.access.certificates import CertifiedKey, make_authority, make_certificate
 from tests.server.access.guarded_service import CALLS, StubService, bearer, outcome_of, serving
 from tests.server.access.keys import make_key, token_of, write_keys
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.access.transport import ServerTls, server_credentials
 
 ADMIN = bearer(token_of("admin"))
 UNSHARED = [("grpc.use_local_subchannel_pool", 1)]

@@ -1,59 +1,44 @@
-"""The catalogue against brute force over a plain dictionary."""
+"""What every implementation of the catalogue promises, against brute force over a dictionary.
+
+A new implementation joins `open_catalogue`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from server.catalogue.catalogue import Catalogue
-from server.catalogue.product_record import NewProduct, ProductRecord
-from server.catalogue.ranking import Query
-from server.catalogue.schema import CatalogueFileError
-from server.catalogue.vector_index import IndexSettings
-from server.encoders.contract import EncoderContract
-from server.encoders.embedding import OfferEmbedding, stored_vector
-from server.encoders.modalities import Pattern, Weights
-from server.errors import EncoderUnavailableError, ServerStoppingError
+from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.ranking import Query
+from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.errors import EncoderUnavailableError, ServerStoppingError
 
-CONTRACT = make_contract()
-# The graph is searched, not the vectors one by one, and it is built anew often.
-GRAPH = IndexSettings(exact_limit=0, churn_share=0.1, churn_floor=20)
-EXACT = IndexSettings()
+OpenCatalogue = Callable[[], Catalogue]
 BOTH = CONTRACT.weights
+# Neighbours whose inner products differ by less than the index can tell may change places.
+LEAST_RECALL = 0.99
+SETTINGS = {
+    "sqlite_exact": IndexSettings(slot_count=2),
+    # The graph is searched, not the vectors one by one, and it is merged often.
+    "sqlite_graph": IndexSettings(
+        slot_count=2, exact_limit=0, churn_share=0.1, churn_floor=20, merge_floor=50
+    ),
+}
 
 
-def random_embedding(rng: np.random.Generator, pattern: Pattern) -> OfferEmbedding:
-    rows = rng.normal(size=(2, 16)).astype(np.float32)
-    image, text = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return OfferEmbedding(
-        image=image if pattern.has_image else None, text=text if pattern.has_text else None
-    )
-
-
-def new_product(
-    product_id: str, embedding: OfferEmbedding, contract: EncoderContract = CONTRACT
-) -> NewProduct:
-    return NewProduct(
-        record=ProductRecord(product_id=product_id, title=f"title of {product_id}"),
-        pattern=embedding.pattern,
-        vector=stored_vector(embedding, contract),
-        digest=contract.digest,
-    )
-
-
-def query_of(embedding: OfferEmbedding, count: int = 10, weights: Weights = BOTH) -> Query:
-    return Query(
-        embedding=embedding,
-        weights=weights.restricted_to(embedding.pattern),
-        match_count=count,
-        min_probability=0,
-        contract=CONTRACT,
-    )
+@pytest.fixture(params=SETTINGS)
+def open_catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCatalogue:
+    """Opens the catalogue of this test, again after it was closed."""
+    return lambda: SqliteCatalogue(tmp_path, reader_count=2, settings=SETTINGS[request.param])
 
 
 def slow_scores(query: Query, products: dict[str, OfferEmbedding]) -> dict[str, float]:
@@ -121,54 +106,31 @@ async def check_against_brute_force(
     return found_count / wanted_count
 
 
-@pytest.mark.parametrize("settings", [EXACT, GRAPH], ids=["exact", "graph"])
 async def test_search_agrees_with_brute_force_and_survives_a_restart(
-    tmp_path: Path, settings: IndexSettings
+    open_catalogue: OpenCatalogue,
 ) -> None:
     rng = np.random.default_rng(42)
-    catalogue = Catalogue(tmp_path, reader_count=2, settings=settings)
+    catalogue = open_catalogue()
     expected = await fill(catalogue, rng, 400)
-    least = 1.0 if settings is EXACT else 0.99
-    assert await check_against_brute_force(catalogue, expected, rng) >= least
+    assert await check_against_brute_force(catalogue, expected, rng) >= LEAST_RECALL
     stats = await catalogue.stats(CONTRACT.digest)
     assert stats.product_count == stats.indexed_vector_count == len(expected)
     assert stats.image_count == sum(e.image is not None for e in expected.values())
     assert stats.text_count == sum(e.text is not None for e in expected.values())
     await catalogue.close()
 
-    catalogue = Catalogue(tmp_path, reader_count=2, settings=settings)
+    catalogue = open_catalogue()
     await catalogue.use_encoder(CONTRACT)
-    assert await check_against_brute_force(catalogue, expected, rng) >= least
+    assert await check_against_brute_force(catalogue, expected, rng) >= LEAST_RECALL
     again = await catalogue.stats(CONTRACT.digest)
     assert again == stats
     await catalogue.close()
 
 
-async def test_a_product_replaced_a_thousand_times_hides_no_other(tmp_path: Path) -> None:
-    rng = np.random.default_rng(7)
-    catalogue = Catalogue(
-        tmp_path, reader_count=1, settings=IndexSettings(exact_limit=0, churn_floor=100_000)
-    )
-    await catalogue.use_encoder(CONTRACT)
-    near = random_embedding(rng, Pattern.BOTH)
-    assert near.image is not None
-    for number in range(20):
-        await catalogue.upsert(new_product(f"p{number}", random_embedding(rng, Pattern.BOTH)))
-    writes = []
-    for _ in range(1000):
-        image = near.image + 1e-2 * rng.normal(size=16).astype(np.float32)
-        moved = OfferEmbedding(image=image / np.linalg.norm(image), text=near.text)
-        writes.append(catalogue.upsert(new_product("busy", moved)))
-    await asyncio.gather(*writes)
-    hits = (await catalogue.search(query_of(near, count=21))).hits
-    assert len(hits) == 21
-    assert hits[0].product.record.product_id == "busy"
-    assert (await catalogue.stats(CONTRACT.digest)).indexed_vector_count == 21
-    await catalogue.close()
-
-
-async def test_writing_the_same_again_does_not_churn_the_index(tmp_path: Path) -> None:
-    catalogue = Catalogue(tmp_path, reader_count=1)
+async def test_writing_the_same_again_does_not_churn_the_index(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    catalogue = open_catalogue()
     await catalogue.use_encoder(CONTRACT)
     embedding = random_embedding(np.random.default_rng(1), Pattern.BOTH)
     first = await catalogue.upsert(new_product("p", embedding))
@@ -180,9 +142,10 @@ async def test_writing_the_same_again_does_not_churn_the_index(tmp_path: Path) -
     await catalogue.close()
 
 
-async def test_a_product_never_vanishes_while_it_is_replaced(tmp_path: Path) -> None:
+@pytest.mark.slow
+async def test_a_product_never_vanishes_while_it_is_replaced(open_catalogue: OpenCatalogue) -> None:
     rng = np.random.default_rng(3)
-    catalogue = Catalogue(tmp_path, reader_count=2)
+    catalogue = open_catalogue()
     await catalogue.use_encoder(CONTRACT)
     embedding = random_embedding(rng, Pattern.BOTH)
     await catalogue.upsert(new_product("p", embedding))
@@ -200,13 +163,13 @@ async def test_a_product_never_vanishes_while_it_is_replaced(tmp_path: Path) -> 
 
 
 async def test_products_of_another_encoder_are_counted_as_stale_and_not_indexed(
-    tmp_path: Path,
+    open_catalogue: OpenCatalogue,
 ) -> None:
     rng = np.random.default_rng(5)
     other = make_contract("other", 2, image_dim=8, embedding_dim=24)
     row = rng.normal(size=8).astype(np.float32)
     small = OfferEmbedding(image=row / np.linalg.norm(row), text=None)
-    catalogue = Catalogue(tmp_path, reader_count=1)
+    catalogue = open_catalogue()
     await catalogue.use_encoder(CONTRACT)
     await catalogue.upsert(new_product("ours", random_embedding(rng, Pattern.IMAGE)))
     await catalogue.upsert(new_product("theirs", small, other))
@@ -223,50 +186,8 @@ async def test_products_of_another_encoder_are_counted_as_stale_and_not_indexed(
     await catalogue.close()
 
 
-async def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
-    catalogue = Catalogue(tmp_path, reader_count=1)
-    with pytest.raises(CatalogueFileError, match="another process"):
-        Catalogue(tmp_path, reader_count=1)
-    await catalogue.close()
-    await Catalogue(tmp_path, reader_count=1).close()
-
-
-async def test_a_closed_catalogue_takes_no_writes(tmp_path: Path) -> None:
-    catalogue = Catalogue(tmp_path, reader_count=1)
+async def test_a_closed_catalogue_takes_no_writes(open_catalogue: OpenCatalogue) -> None:
+    catalogue = open_catalogue()
     await catalogue.close()
     with pytest.raises(ServerStoppingError):
         await catalogue.delete(["p"])
-
-
-@pytest.mark.parametrize(
-    ("statements", "sentence"),
-    [
-        ("CREATE TABLE foreign_table (x);", "another program"),
-        (
-            "CREATE TABLE t (x); PRAGMA application_id = 1953985388; PRAGMA user_version = 99;",
-            "schema version 99",
-        ),
-    ],
-)
-def test_files_that_are_no_catalogue_of_ours_are_refused(
-    tmp_path: Path, statements: str, sentence: str
-) -> None:
-    connection = sqlite3.connect(tmp_path / "catalogue.sqlite")
-    connection.executescript(statements)
-    connection.close()
-    with pytest.raises(CatalogueFileError, match=sentence):
-        Catalogue(tmp_path, reader_count=1)
-
-
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "catalogue.sqlite").write_bytes(b"no database at all" * 100)
-    with pytest.raises(CatalogueFileError, match="cannot be read"):
-        Catalogue(tmp_path, reader_count=1)
-
-
-def test_vectors_that_are_not_finite_are_refused() -> None:
-    vector = np.full(32, np.nan, dtype=np.float16)
-    with pytest.raises(ValueError, match="finite"):
-        NewProduct(
-            record=ProductRecord(product_id="p"), pattern=Pattern.BOTH, vector=vector, digest="x"
-        )

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.catalogue.product_record import NewProduct, ProductRecord
-from server.catalogue.product_store import ProductStore
-from server.encoders.modalities import Pattern
 from tests.server.fake_encoder import digest_of
+from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
+from twinshelf.server.catalogue.product_store import ProductStore
+from twinshelf.server.encoders.modalities import Pattern
 
 DIMENSION = 8
 
@@ -42,57 +42,53 @@ def test_a_product_comes_back_as_it_was_written(store: ProductStore) -> None:
     assert (first.replaced, first.vector_version, first.old) == (False, 1, None)
     assert (second.replaced, second.vector_version) == (True, 2)
     assert second.old == (new.digest, Pattern.BOTH)
-    stored = store.product("p")
+    stored = store.reader.product("p")
     assert stored is not None
     assert stored.record == new.record
     assert list(stored.record.attributes) == ["b", "a"]
     assert (stored.pattern, stored.digest) == (Pattern.TEXT, new.digest)
-    assert store.product("q") is None
+    assert store.reader.product("q") is None
 
 
-def test_vectors_come_back_bit_by_bit_in_blocks(store: ProductStore) -> None:
+def test_vectors_come_back_bit_by_bit(store: ProductStore) -> None:
     written = [product(f"p{i}", seed=i) for i in range(7)]
     other = [product("text", pattern=Pattern.TEXT), product("other", digest="second")]
     with store.transaction():
         for new in [*written, *other]:
             store.upsert(new)
-    blocks = list(store.vectors(digest_of("first"), Pattern.BOTH, DIMENSION, block_size=3))
-    assert [len(block.vectors) for block in blocks] == [3, 3, 1]
-    np.testing.assert_array_equal(
-        np.concatenate([block.vectors for block in blocks]), [new.vector for new in written]
-    )
-    assert store.counts() == {
+    keys = store.reader.vector_keys(digest_of("first"), Pattern.BOTH)
+    assert len(keys.product_numbers) == 7
+    numbers = np.array([*keys.product_numbers, 8, 9, 999])
+    table = store.reader.vector_table(numbers, digest_of("first"), Pattern.BOTH, DIMENSION)
+    np.testing.assert_array_equal(table.vectors, [new.vector for new in written])
+    for column in ("product_numbers", "vector_versions", "checksums"):
+        np.testing.assert_array_equal(getattr(table, column), getattr(keys, column))
+    assert store.reader.counts() == {
         (digest_of("first"), Pattern.BOTH): 7,
         (digest_of("first"), Pattern.TEXT): 1,
         (digest_of("second"), Pattern.BOTH): 1,
     }
 
 
-def test_lookups_by_number_leave_out_the_missing_and_other_encoders(store: ProductStore) -> None:
+def test_lookups_by_number_leave_out_the_missing(store: ProductStore) -> None:
     with store.transaction():
         first = store.upsert(product("a", seed=1)).product_number
         second = store.upsert(product("b", digest="second")).product_number
-    numbers = [second, 999, first]
-    block = store.vectors_by_number(numbers, digest_of("first"), DIMENSION)
-    assert block.product_ids == ("a",)
-    np.testing.assert_array_equal(block.vectors, [product("a", seed=1).vector])
-    assert {n: p.record.product_id for n, p in store.products_by_number(numbers).items()} == {
-        first: "a",
-        second: "b",
-    }
-    assert store.vectors_by_number([], digest_of("first"), DIMENSION).vectors.shape == (0, 8)
+    patterns = dict.fromkeys([second, 999, first], Pattern.BOTH)
+    found = store.reader.products_by_number(patterns, digest_of("first"))
+    assert {n: p.record.product_id for n, p in found.items()} == {first: "a", second: "b"}
 
 
 def test_lookups_by_number_do_not_go_through_the_catalogue(
     store: ProductStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader = store._reader
+    reader = store.reader._reader
     with store.transaction():
         store.upsert(product("p"))
     statements: list[str] = []
     reader.set_trace_callback(statements.append)
-    store.vectors_by_number([1], digest_of("first"), DIMENSION)
-    store.products_by_number([1])
+    store.reader.vector_table(np.array([1]), digest_of("first"), Pattern.BOTH, DIMENSION)
+    store.reader.products_by_number({1: Pattern.BOTH}, digest_of("first"))
     reader.set_trace_callback(None)
     assert len(statements) == 2
     for statement in statements:
@@ -105,11 +101,11 @@ def test_a_transaction_that_fails_leaves_nothing(store: ProductStore) -> None:
     with pytest.raises(KeyError), store.transaction():
         store.upsert(product("p"))
         raise KeyError
-    assert store.product("p") is None
-    assert store.change_sequence() == 0
+    assert store.reader.product("p") is None
+    assert store.reader.change_sequence() == 0
     with store.transaction():
         store.upsert(product("p"))
-    assert store.change_sequence() == 1
+    assert store.reader.change_sequence() == 1
 
 
 def test_numbers_are_never_given_to_another_product(store: ProductStore) -> None:
@@ -120,17 +116,6 @@ def test_numbers_are_never_given_to_another_product(store: ProductStore) -> None
     assert new > old
 
 
-def test_a_snapshot_sees_one_state(store: ProductStore) -> None:
-    with store.transaction():
-        store.upsert(product("p"))
-    with store.snapshot():
-        assert store.product("p") is not None
-        with store.transaction():
-            assert store.delete(["p", "q"]).missing == ("q",)
-        assert store.product("p") is not None
-    assert store.product("p") is None
-
-
 def test_readers_cannot_write(store: ProductStore) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        store._reader.execute("DELETE FROM products")
+        store.reader._reader.execute("DELETE FROM products")

@@ -1,49 +1,54 @@
-"""Ranking: order, ties, calibration by pattern, and the cut."""
+"""Ranking: order, ties, what a rival takes, and the cut."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
-from server.catalogue.ranking import Query, rank
-from server.encoders.embedding import OfferEmbedding, Scores
-from server.encoders.modalities import Pattern, Weights
 from tests.server.fake_encoder import hashed_row, make_contract
+from twinshelf.server.catalogue.ranking import Candidates, Query, Ranking, rank
+from twinshelf.server.encoders.embedding import OfferEmbedding, Scores
+from twinshelf.server.encoders.modalities import Pattern, Weights
 
-FLAT = {"scores": [-1, 1], "probabilities": [0.25, 0.25]}
-RISING = {"scores": [0, 1], "probabilities": [0, 1]}
-CONTRACT = make_contract(calibration={"image": FLAT, "text": RISING, "both": RISING})
-NAN = np.nan
-
-
-def query(**changes: object) -> Query:
-    values = {
-        "embedding": OfferEmbedding(image=hashed_row(b"i", 16), text=hashed_row(b"t", 16)),
-        "weights": Weights(image=0.5, text=0.5),
-        "match_count": 10,
-        "min_probability": 0.0,
-        "contract": CONTRACT,
-    }
-    return Query(**(values | changes))
+QUERY = Query(
+    embedding=OfferEmbedding(image=hashed_row(b"i", 16), text=hashed_row(b"t", 16)),
+    weights=Weights(image=0.5, text=0.5),
+    match_count=10,
+    min_probability=0.0,
+    match_prior=0.5,
+    target_precision=0.9,
+    contract=make_contract(),
+)
 
 
-def scores(*rows: tuple[float, float, float]) -> Scores:
-    total, image, text = np.array(rows, dtype=np.float32).T
-    return Scores(total=total, image=image, text=text)
-
-
-def test_the_best_come_first_and_equals_by_product_id() -> None:
-    found = rank(
-        scores((0.5, 0.5, 0.5), (0.9, 0.9, 0.9), (0.5, 0.5, 0.5)), ["b", "c", "a"], query()
+def candidates(scores: dict[int, float], pattern: Pattern = Pattern.BOTH) -> Candidates:
+    total = np.array(list(scores.values()), dtype=np.float32)
+    return Candidates(
+        product_numbers=np.array(list(scores)),
+        scores=Scores(
+            total=total,
+            image=total if pattern.has_image else None,
+            text=total if pattern.has_text else None,
+        ),
+        pattern=pattern,
     )
-    assert [item.position for item in found] == [1, 2, 0]
 
 
-def test_probabilities_come_from_the_curve_of_the_shared_modalities() -> None:
-    found = rank(
-        scores((0.75, NAN, 0.75), (0.5, 0.5, 0.5), (0.25, 0.25, NAN)), ["t", "b", "i"], query()
-    )
+def test_the_best_come_first_and_of_equals_the_one_stored_first() -> None:
+    found = rank([candidates({7: 0.5, 2: 0.9}), candidates({3: 0.5})], QUERY).best
+    assert [item.product_number for item in found] == [2, 3, 7]
+
+
+def test_a_match_tells_what_made_its_score() -> None:
+    parts = [
+        candidates({1: 0.75}, Pattern.TEXT),
+        candidates({2: 0.5}),
+        candidates({3: 0.25}, Pattern.IMAGE),
+    ]
+    found = rank(parts, QUERY).best
     assert [item.pattern for item in found] == [Pattern.TEXT, Pattern.BOTH, Pattern.IMAGE]
-    assert [item.probability for item in found] == [0.75, 0.5, 0.25]
     assert [(item.image_score, item.text_score) for item in found] == [
         (None, 0.75),
         (0.5, 0.5),
@@ -51,24 +56,35 @@ def test_probabilities_come_from_the_curve_of_the_shared_modalities() -> None:
     ]
 
 
-def test_a_modality_of_no_weight_shows_its_cosine_but_makes_no_score() -> None:
-    (found,) = rank(scores((0.5, 0.9, 0.5)), ["p"], query(weights=Weights(image=0, text=1)))
-    assert found.pattern is Pattern.TEXT
-    assert found.probability == 0.5
-    assert found.image_score is not None
+def test_a_rival_takes_probability_even_when_it_is_cut() -> None:
+    alone = rank([candidates({1: 0.9})], QUERY)
+    beside = rank([candidates({1: 0.9, 2: 0.9})], replace(QUERY, match_count=1))
+    assert alone.no_match_probability == beside.no_match_probability
+    assert beside.best[0].probability == pytest.approx(alone.best[0].probability / 2)
+    assert alone.best[0].is_match and not beside.best[0].is_match
 
 
-def test_what_shares_no_modality_is_left_out() -> None:
-    assert rank(scores((NAN, NAN, NAN)), ["p"], query()) == []
-    assert rank(Scores(**dict.fromkeys(("total", "image", "text"), np.empty(0))), [], query()) == []
+def test_a_product_that_comes_twice_is_one_hit() -> None:
+    found = rank(
+        [candidates({1: 0.75, 2: 0.5}), candidates({1: 0.25})], replace(QUERY, match_count=2)
+    ).best
+    assert [(item.product_number, item.score) for item in found] == [(1, 0.75), (2, 0.5)]
+
+
+def test_without_candidates_there_is_no_match() -> None:
+    assert rank([], QUERY) == Ranking(best=(), no_match_probability=1.0)
 
 
 def test_the_unlikely_go_before_the_cut() -> None:
-    rows = scores((0.9, 0.9, NAN), (0.8, NAN, 0.8), (0.7, NAN, 0.7), (0.1, NAN, 0.1))
-    found = rank(rows, list("abcd"), query(min_probability=0.5, match_count=2))
-    assert [item.position for item in found] == [1, 2]
+    parts = [candidates({1: 0.9, 2: 0.88, 3: 0.86, 4: 0.1})]
+    found = rank(parts, QUERY).best
+    least = found[1].probability
+    likely = rank(parts, replace(QUERY, min_probability=least, match_count=3)).best
+    assert likely == found[:2]
+    (second,) = rank(parts, replace(QUERY, min_probability=least, skip_count=1)).best
+    assert second == found[1]
 
 
-def test_candidates_are_some_times_as_many_as_the_matches() -> None:
-    assert query(match_count=1).candidate_count == 64
-    assert query(match_count=1000).candidate_count == 4000
+def test_candidates_are_somewhat_more_than_the_matches() -> None:
+    assert replace(QUERY, match_count=1).candidate_count == 64
+    assert replace(QUERY, match_count=1000).candidate_count == 1125

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
-from server.catalogue.vector_index import VERSION_BITS, IndexSettings, VectorIndex, vector_key
+from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.product_record import VERSION_BITS, VectorTable, vector_keys
+from twinshelf.server.catalogue.segment import Segment
+from twinshelf.server.catalogue.vector_index import VectorIndex
 
 GRAPH = IndexSettings(exact_limit=0)
+BOTH_WAYS = pytest.mark.parametrize("settings", [IndexSettings(), GRAPH], ids=["exact", "graph"])
 
 
 def unit_rows(rng: np.random.Generator, count: int, dimension: int = 24) -> np.ndarray:
@@ -15,92 +21,162 @@ def unit_rows(rng: np.random.Generator, count: int, dimension: int = 24) -> np.n
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
 
 
-def keys_of(count: int, version: int = 1) -> np.ndarray:
-    return np.array([vector_key(number, version) for number in range(1, count + 1)])
+def table(vectors: np.ndarray, first: int = 1, version: int = 1) -> VectorTable:
+    count = len(vectors)
+    return VectorTable(
+        product_numbers=np.arange(first, first + count),
+        vector_versions=np.full(count, version),
+        checksums=np.zeros(count, dtype=np.int64),
+        vectors=vectors,
+    )
 
 
-@pytest.mark.parametrize("settings", [IndexSettings(), GRAPH], ids=["exact", "graph"])
-def test_the_nearest_are_found_best_first(settings: IndexSettings) -> None:
+def keys(numbers: object, version: int = 1) -> np.ndarray:
+    numbers = np.array(numbers, dtype=np.int64)
+    return vector_keys(numbers, np.full(len(numbers), version))
+
+
+def best(index: VectorIndex, query: np.ndarray, count: int, now: int = 10) -> list[int]:
+    """Product numbers of the best by their exact scores, as the catalogue takes them."""
+    query = query.astype(np.float32)
+    (found,) = index.search(query[np.newaxis], count, now)
+    scored = [
+        (-float(score), int(number))
+        for each in found
+        for score, number in zip(
+            each.vectors.astype(np.float32) @ query, each.product_numbers, strict=True
+        )
+    ]
+    return [number for _, number in sorted(scored)[:count]]
+
+
+@BOTH_WAYS
+def test_the_nearest_are_found_in_segment_and_delta(settings: IndexSettings) -> None:
     rng = np.random.default_rng(0)
     rows = unit_rows(rng, 700)
     index = VectorIndex(24, settings)
-    index.add(keys_of(500), rows[:500])
-    index.add(keys_of(700)[500:], rows[500:])
+    index.append(Segment(table(rows[:300]), None, settings, is_stored=False))
+    index.add(table(rows[300:500], first=301))
+    index.add(table(rows[500:], first=501))
+    assert len(index) == 700
     found_count = 0
-    for query in unit_rows(rng, 50).astype(np.float32):
-        expected = 1 + np.argsort(-(rows.astype(np.float32) @ query))[:10]
-        got = index.search(query, 10)
-        assert len(got) == 10
-        assert got[0] == expected[0]
-        found_count += len(set(got) & set(expected))
-    # Neighbours whose inner products differ by less than fp16 can tell may change places.
+    for query in unit_rows(rng, 50):
+        expected = 1 + np.argsort(-(rows.astype(np.float32) @ query.astype(np.float32)))[:10]
+        found_count += len(set(best(index, query, 10)) & set(expected.tolist()))
+    # Neighbours whose inner products differ by less than bf16 can tell may change places.
     assert found_count >= 0.99 * 500
 
 
 def test_fewer_vectors_than_asked_for_come_without_padding() -> None:
     rows = unit_rows(np.random.default_rng(1), 3)
     index = VectorIndex(24, GRAPH)
-    assert len(index.search(rows[0].astype(np.float32), 5)) == 0
-    index.add(keys_of(3), rows)
-    assert sorted(index.search(rows[0].astype(np.float32), 1000)) == [1, 2, 3]
+    assert best(index, rows[0], 5) == []
+    index.add(table(rows))
+    assert sorted(best(index, rows[0], 1000)) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("settings", [IndexSettings(), GRAPH], ids=["exact", "graph"])
-def test_retired_vectors_are_never_returned(settings: IndexSettings) -> None:
+@BOTH_WAYS
+def test_retired_vectors_are_never_returned_however_thick_they_lie(
+    settings: IndexSettings,
+) -> None:
     rng = np.random.default_rng(2)
     rows = unit_rows(rng, 300)
     query = rows[0].astype(np.float32)
     index = VectorIndex(24, settings)
-    index.add(keys_of(300), rows)
+    index.append(Segment(table(rows[:150]), None, settings, is_stored=False))
+    index.add(table(rows[150:], first=151))
     nearest_first = 1 + np.argsort(-(rows.astype(np.float32) @ query))
-    for number in nearest_first[:280]:
-        index.retire(vector_key(int(number), 1))
+    index.retire(keys(nearest_first[:280]), change=1)
     assert len(index) == 20
-    assert set(index.search(query, 20)) == set(nearest_first[280:])
-    for number in nearest_first[280:]:
-        index.retire(vector_key(int(number), 1))
-    assert len(index.search(query, 20)) == 0
+    assert set(best(index, query, 20)) == set(nearest_first[280:].tolist())
+    index.retire(keys(nearest_first[280:]), change=2)
+    assert best(index, query, 20) == []
 
 
-def test_a_new_version_takes_the_place_of_the_old() -> None:
-    old, new = unit_rows(np.random.default_rng(3), 2)
+def test_a_search_sees_what_lived_when_it_began() -> None:
+    rows = unit_rows(np.random.default_rng(3), 2)
     index = VectorIndex(24, GRAPH)
-    index.add(keys_of(1, version=1), old[np.newaxis])
-    index.add(keys_of(1, version=2), new[np.newaxis])
-    index.retire(vector_key(1, 1))
-    assert list(index.search(old.astype(np.float32), 5)) == [1]
-    assert len(index) == 1
+    index.add(table(rows[:1]))
+    index.add(table(rows[1:], version=2))
+    index.retire(keys([1]), change=5)
+    query = rows[:1].astype(np.float32)
+    old, new = (index.search(query, 5, now)[0][0].vectors for now in (4, 5))
+    assert len(old) == 2
+    np.testing.assert_array_equal(new, rows[1:])
 
 
-def test_a_rebuild_is_due_when_tombstones_are_many_and_a_large_share() -> None:
-    rows = unit_rows(np.random.default_rng(4), 100)
-    index = VectorIndex(24, IndexSettings(churn_share=0.3, churn_floor=10))
-    index.add(keys_of(100), rows)
-    for number in range(1, 31):
-        index.retire(vector_key(number, 1))
-    assert not index.needs_rebuild
-    index.retire(vector_key(31, 1))
-    assert index.needs_rebuild
+def test_merging_keeps_what_lives_and_what_died_meanwhile_stays_dead() -> None:
+    rows = unit_rows(np.random.default_rng(4), 60)
+    index = VectorIndex(24, GRAPH)
+    index.add(table(rows[:40]))
+    index.retire(keys([1, 2]), change=1)
+    sealed = index.seal()
+    chosen = index.choose_rows(sealed)
+    index.add(table(rows[40:], first=41))
+    index.retire(keys([3, 41]), change=2)
+    merged = Segment(table(rows[2:40], first=3), None, GRAPH, is_stored=True)
+    index.replace(sealed, chosen, merged)
+    assert len(index) == 56
+    assert set(best(index, rows[0], 60)) == {*range(4, 41), *range(42, 61)}
+    assert not index.is_merged
+
+
+def test_a_merge_is_due_when_dead_or_new_vectors_are_many() -> None:
+    rows = unit_rows(np.random.default_rng(5), 100)
+    settings = IndexSettings(churn_share=0.3, churn_floor=10, merge_floor=150)
+    index = VectorIndex(24, settings)
+    index.add(table(rows))
+    index.retire(keys(range(1, 31)), change=1)
+    assert not index.needs_merge
+    index.retire(keys([31]), change=2)
+    assert index.needs_merge
+    index = VectorIndex(24, settings)
+    for first in (1, 101):
+        assert not index.needs_merge
+        index.add(table(rows, first=first))
+    assert index.needs_merge
+
+
+def test_searches_of_many_threads_agree_while_vectors_are_added() -> None:
+    rng = np.random.default_rng(6)
+    rows = unit_rows(rng, 900)
+    index = VectorIndex(24, GRAPH)
+    index.add(table(rows[:300]))
+    wrong: list[int] = []
+
+    def look() -> None:
+        for number in range(1, 301):
+            if best(index, rows[number - 1], 1) != [number]:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for first in range(301, 901, 50):
+        index.add(table(rows[first - 1 : first + 49], first=first))
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_vectors_that_are_not_finite_are_refused(bad: float) -> None:
-    rows = unit_rows(np.random.default_rng(5), 2)
+    rows = unit_rows(np.random.default_rng(7), 2)
     rows[1, 7] = bad
     index = VectorIndex(24, GRAPH)
     with pytest.raises(ValueError, match="finite"):
-        index.add(keys_of(2), rows)
+        index.add(table(rows))
     assert len(index) == 0
 
 
 def test_vectors_of_another_length_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"must be \(2, 24\), got \(2, 23\)"):
-        VectorIndex(24, GRAPH).add(keys_of(2), np.zeros((2, 23), dtype=np.float16))
+    with pytest.raises(ValueError, match=r"must be \(N, 24\), got \(2, 23\)"):
+        VectorIndex(24, GRAPH).add(table(np.zeros((2, 23), dtype=np.float16)))
 
 
 def test_keys_tell_the_product_and_stay_positive() -> None:
     for number in (1, 2**39 - 1):
         for version in (1, 2**VERSION_BITS - 1, 2**VERSION_BITS):
-            key = vector_key(number, version)
+            (key,) = keys([number], version)
             assert key >> VERSION_BITS == number
             assert 0 < key < 2**63

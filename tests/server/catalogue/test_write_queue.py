@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from server.catalogue.write_queue import WriteQueue
-from server.errors import ServerStoppingError
+from twinshelf.server.catalogue.write_queue import WriteQueue
+from twinshelf.server.errors import ServerStoppingError
 
 
 class HeldProcess:

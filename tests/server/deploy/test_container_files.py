@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from server.config import read_config
-from server.triton.command import RESTRICTED, RESTRICTED_HEADER
-from server.triton.repository import ENCODERS
+from twinshelf.server.config import read_config
+from twinshelf.server.triton.command import RESTRICTED, RESTRICTED_HEADER
+from twinshelf.server.triton.repository import ENCODERS
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEPLOY = PROJECT / "server" / "deploy"

@@ -1,18 +1,17 @@
-"""The encoder contract: reading it, its curves, and how it joins text."""
+"""The encoder contract: reading it, and how it joins text."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
-import numpy as np
 import pytest
 
-from server.encoders.contract import EncoderContract
-from server.encoders.modalities import Pattern
-from server.errors import EncoderContractError
 from tests.server.fake_encoder import contract_json, digest_of, make_contract
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.texts import join_fields, normalise_text
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.errors import EncoderContractError
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import join_fields, normalise_text
 
 
 def test_a_contract_is_read() -> None:
@@ -20,24 +19,24 @@ def test_a_contract_is_read() -> None:
     assert (contract.digest, contract.version) == (digest_of("some"), 3)
     assert (contract.image_dimension, contract.dimension) == (16, 32)
     assert contract.weights.image == pytest.approx(0.3)
-    assert contract.calibration[Pattern.TEXT].probability(0.5) == pytest.approx(0.55)
+    assert contract.match_probability.image_weights == (0.5,)
     assert contract == make_contract("some", 3)
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"contract_version": 2}, "contract_version must be 1, got 2"),
+        ({"contract_version": 1}, "contract_version must be 2, got 1; publish the encoder again"),
         ({"digest": "md5:0"}, "digest must be sha256"),
         ({"encoder_version": 0}, "version must be 1 or more"),
         ({"fusion_weight": 1.0}, "fusion_weight must lie between 0 and 1"),
         ({"image_dim": -1}, "image_dimension must be 1 or more"),
-        ({"calibration": {}}, "lacks 'image'"),
+        ({"match_probability": {}}, "lacks 'models'"),
         ({"preprocessing": {}}, "lacks 'text_fields'"),
-        ({"calibration": None}, "cannot be read"),
+        ({"match_probability": None}, "cannot be read"),
     ],
 )
-def test_a_malformed_contract_is_refused(changes: dict[str, object], sentence: str) -> None:
+def test_a_malformed_contract_is_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(EncoderContractError, match=sentence):
         EncoderContract.from_json(contract_json(**changes))
 
@@ -46,31 +45,6 @@ def test_a_malformed_contract_is_refused(changes: dict[str, object], sentence: s
 def test_what_is_no_contract_is_refused(text: str) -> None:
     with pytest.raises(EncoderContractError):
         EncoderContract.from_json(text)
-
-
-@pytest.mark.parametrize(
-    "curve",
-    [
-        {"scores": [], "probabilities": []},
-        {"scores": [0, 1], "probabilities": [0]},
-        {"scores": [1, 0], "probabilities": [0, 1]},
-        {"scores": [0, 1], "probabilities": [1, 0]},
-        {"scores": [0, 1], "probabilities": [0, 1.5]},
-        {"scores": [0, float("nan")], "probabilities": [0, 1]},
-    ],
-)
-def test_a_curve_that_is_no_calibration_is_refused(curve: dict[str, list[float]]) -> None:
-    values = json.loads(contract_json())
-    values["calibration"]["both"] = curve
-    with pytest.raises(EncoderContractError, match="calibration curve"):
-        EncoderContract.from_json(json.dumps(values))
-
-
-def test_a_curve_is_linear_between_its_points_and_flat_beyond() -> None:
-    curve = make_contract().calibration[Pattern.BOTH]
-    scores = np.linspace(-2, 2, 41)
-    expected = np.interp(scores, [-1, 0, 1], [0, 0.1, 1])
-    assert [curve.probability(score) for score in scores] == pytest.approx(expected.tolist())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,6 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from server.encoders.embedding import OfferEmbedding
-from server.encoders.encoder import EncoderInput
-from server.encoders.local_encoder import LocalEncoder
-from server.errors import EncoderContractError, EncoderUnavailableError, InvalidRequestError
 from tests.model_repository.tiny_repository import (
     TinyVersion,
     publish_tiny_version,
@@ -21,8 +18,17 @@ from tests.model_repository.tiny_repository import (
 )
 from tests.model_repository.triton_calls import photo
 from tests.server.fake_encoder import make_contract
-from training.preprocessing.images import decode_image
-from training.preprocessing.tokens import TextTokenizer
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import (
+    EncoderContractError,
+    EncoderUnavailableError,
+    InvalidRequestError,
+)
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +51,21 @@ def run_graph(tiny: TinyVersion, model: str, **inputs: np.ndarray) -> np.ndarray
     return session.run(None, inputs)[0]
 
 
+def embed(encoder: LocalEncoder, rows: Sequence[EncoderInput]) -> list[OfferEmbedding]:
+    """Embeds rows of which none may fail."""
+    embeddings = encoder.encode_now(rows)
+    sound = [each for each in embeddings if isinstance(each, OfferEmbedding)]
+    assert len(sound) == len(embeddings)
+    return sound
+
+
 def image_row(tiny: TinyVersion, data: bytes) -> np.ndarray:
     return run_graph(tiny, "image_tower", PIXELS=decode_image(data, tiny.settings)[None])[0]
+
+
+def assert_close(half: np.ndarray | None, other: np.ndarray | None, *, atol: float) -> None:
+    assert half is not None and other is not None
+    np.testing.assert_allclose(half, other, atol=atol)
 
 
 def text_row(tiny: TinyVersion, text: str) -> np.ndarray:
@@ -73,17 +92,30 @@ async def test_rows_of_every_pattern_equal_the_steps_taken_by_hand(
         assert embedding.pattern is row.pattern
         # Rows of a batch are padded to the longest: sums in fp32 run in another order.
         if row.image is not None:
-            np.testing.assert_allclose(embedding.image, image_row(tiny, row.image), atol=1e-5)
+            assert_close(embedding.image, image_row(tiny, row.image), atol=1e-5)
         if row.text is not None:
-            np.testing.assert_allclose(embedding.text, text_row(tiny, row.text), atol=1e-5)
+            assert_close(embedding.text, text_row(tiny, row.text), atol=1e-5)
 
 
 def test_more_rows_than_a_batch_are_taken_in_parts(encoder: LocalEncoder) -> None:
     rows = [EncoderInput(image=None, text=f"tea {i % 40}") for i in range(80)]
-    embeddings = encoder.encode_now(rows)
+    embeddings = embed(encoder, rows)
     for i in range(40):
-        np.testing.assert_allclose(embeddings[i].text, embeddings[i + 40].text, atol=1e-5)
+        assert_close(embeddings[i].text, embeddings[i + 40].text, atol=1e-5)
     assert encoder.encode_now([]) == []
+
+
+def test_a_text_of_which_no_known_token_is_left_is_refused_alone_and_no_text_beside_a_photo(
+    encoder: LocalEncoder,
+) -> None:
+    good, texts = photo(40, 30, seed=3), ["<p>&nbsp;</p>", "\u200b", "日本 | 語", "🔥", "tea"]
+    *refused, tea = encoder.encode_now([EncoderInput(image=None, text=text) for text in texts])
+    for error in refused:
+        assert isinstance(error, InvalidRequestError)
+        assert error.field == "text" and "words that the encoder knows" in error.message
+    assert isinstance(tea, OfferEmbedding)
+    shown = embed(encoder, [EncoderInput(image=good, text=text) for text in texts])
+    assert [each.pattern for each in shown] == [Pattern.IMAGE] * 4 + [Pattern.BOTH]
 
 
 def test_one_broken_photo_fails_alone(encoder: LocalEncoder) -> None:
@@ -98,9 +130,10 @@ def test_one_broken_photo_fails_alone(encoder: LocalEncoder) -> None:
     for error in (cut, other):
         assert isinstance(error, InvalidRequestError)
         assert error.field == "image"
-    np.testing.assert_allclose(first.image, last.image, atol=1e-6)
-    alone = encoder.encode_now(rows[:1])[0]
-    np.testing.assert_allclose(first.image, alone.image, atol=1e-5)
+    assert isinstance(first, OfferEmbedding) and isinstance(last, OfferEmbedding)
+    assert_close(first.image, last.image, atol=1e-6)
+    [alone] = embed(encoder, rows[:1])
+    assert_close(first.image, alone.image, atol=1e-5)
 
 
 def test_a_decompression_bomb_is_refused_by_its_size(encoder: LocalEncoder) -> None:
@@ -117,7 +150,9 @@ def test_two_versions_live_side_by_side_and_the_newest_is_the_default(
     newest = LocalEncoder(tiny.repository, thread_count=1)
     assert (encoder.contract.version, newest.contract.version) == (1, 2)
     row = [EncoderInput(image=photo(20, 20), text="tea")]
-    assert not np.allclose(newest.encode_now(row)[0].image, encoder.encode_now(row)[0].image)
+    [new], [old] = embed(newest, row), embed(encoder, row)
+    assert new.image is not None and old.image is not None
+    assert not np.allclose(new.image, old.image)
 
 
 async def test_another_contract_is_answered_by_unavailable(encoder: LocalEncoder) -> None:

@@ -10,17 +10,6 @@ import numpy as np
 import pytest
 from google.rpc import code_pb2
 
-from server.encoders.encoder import EncoderInput
-from server.encoders.triton_encoder import TritonEncoder
-from server.errors import (
-    EncoderContractError,
-    EncoderFailedError,
-    EncoderMismatchError,
-    EncoderUnavailableError,
-    InvalidRequestError,
-)
-from server.services.statuses import status_of
-from server.triton.settings import listen
 from tests.server.fake_encoder import (
     BROKEN_IMAGE,
     FakeEncoder,
@@ -29,6 +18,19 @@ from tests.server.fake_encoder import (
     make_contract,
 )
 from tests.server.fake_triton import FakeTriton
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.errors import (
+    EncoderContractError,
+    EncoderFailedError,
+    EncoderMismatchError,
+    EncoderUnavailableError,
+    InvalidRequestError,
+)
+from twinshelf.server.services.statuses import status_of
+from twinshelf.server.triton.triton_config import listen
 
 ROWS = [
     EncoderInput(image=b"photo", text=None),
@@ -118,7 +120,10 @@ async def test_requests_are_in_flight_together(triton: FakeTriton, encoder: Trit
     rows = [EncoderInput(image=None, text=f"text {i}") for i in range(20)]
     answers = await encoder.encode(rows, contract)
     for row, answer in zip(rows, answers, strict=True):
-        np.testing.assert_allclose(answer.text, FakeEncoder().embed(row).text, atol=1e-6)
+        expected = FakeEncoder().embed(row)
+        assert isinstance(answer, OfferEmbedding) and isinstance(expected, OfferEmbedding)
+        assert answer.text is not None and expected.text is not None
+        np.testing.assert_allclose(answer.text, expected.text, atol=1e-6)
 
 
 async def test_before_the_first_look_the_encoder_is_unavailable(encoder: TritonEncoder) -> None:
@@ -141,7 +146,7 @@ async def test_triton_that_goes_away_is_unavailable_and_serves_again_once_back(
     assert not any(isinstance(row, Exception) for row in await encoder.encode(ROWS, contract))
 
 
-async def come_back(encoder: TritonEncoder) -> object:
+async def come_back(encoder: TritonEncoder) -> EncoderContract:
     """Looks, as the watch does, until the channel has found the server again."""
     async with asyncio.timeout(10):
         while True:

@@ -6,9 +6,15 @@ import asyncio
 
 import pytest
 
-from server.encoders.modalities import Pattern
-from server.errors import DeadlineTooShortError, ServerBusyError
-from server.services.admission import HEAVY_COST, Admission, AdmissionSettings, Place, Work
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import DeadlineTooShortError, ServerBusyError
+from twinshelf.server.services.admission import (
+    HEAVY_COST,
+    Admission,
+    AdmissionSettings,
+    Place,
+    Work,
+)
 
 
 class Clock:

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from server.errors import TooManyBytesError
-from server.services.byte_budget import ByteBudget
+from twinshelf.server.errors import TooManyBytesError
+from twinshelf.server.services.byte_budget import ByteBudget
 
 
 def test_what_does_not_fit_is_refused_and_what_was_given_back_can_be_taken_again() -> None:

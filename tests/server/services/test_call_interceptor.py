@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from protos.twinshelf.v1 import matching_service_pb2 as pb
-from protos.twinshelf.v1.product_pb2 import Product
-from server.config import ServerConfig
-from server.encoders.encoder import EncoderInput
-from server.serving import create_server
-from tests.server.calls import error_info, match, match_request, matching, serving, upsert
+from tests.server.calls import code_of, error_info, match, match_request, matching, serving, upsert
 from tests.server.fake_encoder import FakeEncoder
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.serving import create_server
+from twinshelf.v1 import matching_service_pb2 as pb
+from twinshelf.v1.product_pb2 import Product
 
 MATCH = "/twinshelf.v1.MatchingService/MatchProduct"
 MATCH_MANY = "/twinshelf.v1.MatchingService/MatchProducts"
@@ -30,10 +30,15 @@ async def never() -> AsyncIterator[bytes]:
     yield b""
 
 
-async def code_of(call: object) -> grpc.StatusCode:
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await call  # type: ignore[misc]
-    return raised.value.code()
+def unary(channel: grpc.aio.Channel) -> grpc.aio.StreamUnaryMultiCallable[bytes, bytes]:
+    """A method that takes raw bytes, one by one: any number of messages."""
+    return channel.stream_unary(MATCH)
+
+
+def stream(
+    channel: grpc.aio.Channel, method: str = MATCH_MANY
+) -> grpc.aio.StreamStreamMultiCallable[bytes, bytes]:
+    return channel.stream_stream(method)
 
 
 @pytest.mark.parametrize("name", ["MatchProduct", "GetProduct", "ListProducts", "DeleteProducts"])
@@ -41,8 +46,10 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument(
     channel: grpc.aio.Channel, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = "MatchingService" if name == "MatchProduct" else "CatalogService"
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+    call = channel.unary_unary(f"/twinshelf.v1.{service}/{name}")
     with pytest.raises(grpc.aio.AioRpcError, match="no protobuf message") as raised:
-        await channel.unary_unary(f"/twinshelf.v1.{service}/{name}")(GARBAGE)
+        await call(GARBAGE)
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert error_info(raised.value).reason == "INVALID_REQUEST"
     assert "Traceback" not in caplog.text
@@ -52,7 +59,7 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument(
 async def test_bytes_that_are_no_message_end_a_stream_after_what_came_before(
     channel: grpc.aio.Channel, method: str
 ) -> None:
-    call = channel.stream_stream(method)(iter([b"", GARBAGE]))
+    call = stream(channel, method)(iter([b"", GARBAGE]))
     answers = []
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         async for answer in call:
@@ -62,7 +69,7 @@ async def test_bytes_that_are_no_message_end_a_stream_after_what_came_before(
 
 
 async def test_a_call_without_a_message_is_an_invalid_argument(channel: grpc.aio.Channel) -> None:
-    call = channel.stream_unary(MATCH)(iter(()))
+    call = unary(channel)(iter(()))
     assert await code_of(call) is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -72,9 +79,9 @@ async def test_slow_messages_are_bounded_in_time_and_number_and_hold_up_no_other
     bounded = dataclasses.replace(config, slow_message_count=2, message_timeout_s=0.6)
     async with serving(bounded, encoder) as channel:
         await upsert(channel, [Product(product_id="p", title="mug")])
-        slow = [channel.stream_unary(MATCH)(never()) for _ in range(2)]
+        slow = [unary(channel)(never()) for _ in range(2)]
         await asyncio.sleep(0.2)
-        refused = channel.stream_unary(MATCH)(never())
+        refused = unary(channel)(never())
         assert await code_of(refused) is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert (await match(channel, title="mug")).matches
         for call in slow:
@@ -86,15 +93,16 @@ async def test_streams_are_bounded_in_number_and_idle_ones_end(
 ) -> None:
     bounded = dataclasses.replace(config, stream_count=2, stream_idle_timeout_s=0.5)
     async with serving(bounded, encoder) as channel:
-        idle = [channel.stream_stream(MATCH_MANY)(never()) for _ in range(2)]
+        idle = [stream(channel)(never()) for _ in range(2)]
         await asyncio.sleep(0.2)
-        refused = channel.stream_stream(MATCH_MANY)(never())
+        refused = stream(channel)(never())
         assert await code_of(anext(aiter(refused))) is grpc.StatusCode.RESOURCE_EXHAUSTED
         for call in idle:
             assert await code_of(anext(aiter(call))) is grpc.StatusCode.DEADLINE_EXCEEDED
         await upsert(channel, [Product(product_id="p", title="mug")])
 
 
+@pytest.mark.slow
 async def test_a_stream_whose_caller_does_not_read_is_ended_and_holds_nothing(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
@@ -107,9 +115,7 @@ async def test_a_stream_whose_caller_does_not_read_is_ended_and_holds_nothing(
         )
         request = pb.MatchProductsRequest(request=match_request(title="mug", match_count=40))
         # Raw bytes: the asyncio client reads a message only when it is asked for one.
-        deaf = channel.stream_stream(MATCH_MANY)(
-            iter([request.SerializeToString()] * 50), timeout=30
-        )
+        deaf = stream(channel)(iter([request.SerializeToString()] * 50), timeout=30)
         await asyncio.sleep(1.5)
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             async for _ in deaf:

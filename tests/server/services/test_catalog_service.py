@@ -7,16 +7,16 @@ import asyncio
 import grpc
 import pytest
 
-from protos.twinshelf.v1 import catalog_service_pb2 as pb
-from protos.twinshelf.v1.product_pb2 import (
+from tests.server.calls import catalog, error_info, match, serving, upsert, violated_field
+from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder, digest_of, make_contract
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.v1 import catalog_service_pb2 as pb
+from twinshelf.v1.product_pb2 import (
     MODALITY_PATTERN_BOTH,
     MODALITY_PATTERN_IMAGE,
     Product,
 )
-from server.config import ServerConfig
-from server.encoders.encoder import EncoderInput
-from tests.server.calls import catalog, error_info, match, serving, upsert, violated_field
-from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder, digest_of, make_contract
 
 FULL = Product(
     product_id="продукт 1",
@@ -245,6 +245,15 @@ async def test_reading_needs_no_encoder(channel: grpc.aio.Channel, encoder: Fake
     await catalog(channel).GetProduct(pb.GetProductRequest(product_id=FULL.product_id))
     (answer,) = await upsert(channel, [FULL])
     assert answer.error.code == grpc.StatusCode.UNAVAILABLE.value[0]
+
+
+async def test_a_snapshot_is_written_on_demand(
+    channel: grpc.aio.Channel, config: ServerConfig
+) -> None:
+    await upsert(channel, [FULL])
+    answer = await catalog(channel).Snapshot(pb.SnapshotRequest())
+    assert (answer.vector_count, answer.change_sequence) == (1, 1)
+    assert list(config.catalogue.glob("index-*/manifest.json"))
 
 
 async def test_a_catalogue_outlives_the_server(config: ServerConfig) -> None:

@@ -7,18 +7,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from protos.twinshelf.v1 import product_pb2
-from server.catalogue.product_record import ProductRecord, StoredProduct
-from server.catalogue.ranking import Hit, Ranked
-from server.encoders.modalities import Pattern
-from server.services.conversions import (
+from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
+from twinshelf.server.catalogue.ranking import Hit, Ranked
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.services.conversions import (
     encoder_info,
-    match_from_hit,
     modality_pattern,
     product_from_stored,
     record_from_product,
+    write_match,
 )
-from tests.server.fake_encoder import make_contract
+from twinshelf.v1 import product_pb2
 
 FULL = ProductRecord(
     product_id="я-1",
@@ -87,16 +87,20 @@ def test_patterns_and_enum_values_have_equal_numbers() -> None:
 @pytest.mark.parametrize(("image", "text"), [(0.5, None), (None, -0.25), (0.0, 1.0)])
 def test_a_hit_tells_missing_scores_from_zero(image: float | None, text: float | None) -> None:
     ranked = Ranked(
-        position=3,
+        product_number=3,
+        product_pattern=Pattern.BOTH,
         score=0.5,
         probability=0.75,
+        is_match=True,
         pattern=Pattern.of(image=image is not None, text=text is not None),
         image_score=image,
         text_score=text,
     )
     stored = StoredProduct(record=FULL, pattern=Pattern.BOTH, digest="x", update_time_us=0)
-    match = match_from_hit(Hit(product=stored, ranked=ranked))
-    assert (match.score, match.probability, match.pattern) == (0.5, 0.75, int(ranked.pattern))
+    match = product_pb2.Match()
+    write_match(Hit(product=stored, ranked=ranked), match)
+    assert (match.score, match.probability, match.is_match) == (0.5, 0.75, True)
+    assert match.pattern == int(ranked.pattern)
     assert (match.image_score if match.HasField("image_score") else None) == image
     assert (match.text_score if match.HasField("text_score") else None) == text
     assert match.product.product_id == FULL.product_id

@@ -7,9 +7,9 @@ import io
 import pytest
 from PIL import Image
 
-from server.encoders.encoder import EncoderInput
-from server.services.admission import HEAVY_COST
-from server.services.costs import embedding_cost, search_cost
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.services.admission import HEAVY_COST
+from twinshelf.server.services.costs import embedding_cost, search_cost
 
 
 def photo(width: int, height: int, image_format: str) -> bytes:

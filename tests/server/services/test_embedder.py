@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from server.encoders.encoder import EncoderInput
-from server.errors import EncoderUnavailableError, InvalidRequestError
-from server.services.admission import Admission, AdmissionSettings
-from server.services.embedder import Embedder
-from server.services.encoder_pulse import EncoderPulse
-from server.telemetry.metrics import Metrics
-from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder
+from tests.server.fake_encoder import BROKEN_IMAGE, UNKNOWN_TEXT, FakeEncoder
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.errors import EncoderUnavailableError, InvalidRequestError
+from twinshelf.server.services.admission import Admission, AdmissionSettings
+from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.encoder_pulse import EncoderPulse
+from twinshelf.server.telemetry.metrics import Metrics
 
 ROW = EncoderInput(image=None, text="query: mug")
 
@@ -145,3 +145,16 @@ async def test_a_refused_row_raises_its_error() -> None:
         await stage.embed(EncoderInput(image=BROKEN_IMAGE, text=None))
     assert refused.value.field == "offer.image"
     assert stage.admission.in_flight == 0
+
+
+async def test_a_refused_part_is_named_by_a_field_of_the_message() -> None:
+    stage = Stage()
+    stage.may_answer.set()
+    rows = {
+        "offer.image": EncoderInput(image=BROKEN_IMAGE, text="query: mug"),
+        "offer": EncoderInput(image=None, text=UNKNOWN_TEXT),
+    }
+    for field, row in rows.items():
+        with pytest.raises(InvalidRequestError) as caught:
+            await stage.embed(row)
+        assert caught.value.field == field

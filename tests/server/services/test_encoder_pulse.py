@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from server.encoders.modalities import Pattern
-from server.errors import EncoderUnavailableError
-from server.services.encoder_pulse import EncoderPulse
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import EncoderUnavailableError
+from twinshelf.server.services.encoder_pulse import EncoderPulse
 
 
 class Clock:

@@ -8,15 +8,6 @@ import grpc
 import numpy as np
 import pytest
 
-from protos.twinshelf.v1 import matching_service_pb2
-from protos.twinshelf.v1.product_pb2 import (
-    MODALITY_PATTERN_BOTH,
-    MODALITY_PATTERN_IMAGE,
-    MODALITY_PATTERN_TEXT,
-    ModalityWeights,
-    Product,
-)
-from server.encoders.encoder import EncoderInput
 from tests.server.calls import error_info, match, match_request, matching, upsert, violated_field
 from tests.server.fake_encoder import (
     BROKEN_IMAGE,
@@ -24,6 +15,15 @@ from tests.server.fake_encoder import (
     digest_of,
     hashed_row,
     make_contract,
+)
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.v1 import matching_service_pb2
+from twinshelf.v1.product_pb2 import (
+    MODALITY_PATTERN_BOTH,
+    MODALITY_PATTERN_IMAGE,
+    MODALITY_PATTERN_TEXT,
+    ModalityWeights,
+    Product,
 )
 
 PRODUCTS = [
@@ -108,6 +108,28 @@ async def test_min_probability_drops_the_unlikely(stocked: grpc.aio.Channel) -> 
     assert [m.product.product_id for m in answer.matches] == ["both"]
 
 
+async def test_the_prior_of_the_request_shifts_probabilities(stocked: grpc.aio.Channel) -> None:
+    usual, rare, sure = [
+        await match(stocked, title="Some mug", **prior)
+        for prior in ({}, {"match_prior": 0.1}, {"match_prior": 1.0})
+    ]
+    odds = [1 / each.no_match_probability - 1 for each in (usual, rare)]
+    assert odds[1] == pytest.approx(odds[0] / 9)
+    assert sure.no_match_probability == 0
+    probabilities = [each.matches[0].probability for each in (rare, usual, sure)]
+    assert probabilities == sorted(probabilities)
+
+
+async def test_the_precision_of_the_request_decides_what_is_a_match(
+    stocked: grpc.aio.Channel,
+) -> None:
+    answer = await match(stocked, title="Blue mug")
+    assert [m.is_match for m in answer.matches] == [m.probability >= 0.95 for m in answer.matches]
+    loose = await match(stocked, title="Blue mug", target_precision=0.5)
+    assert [m.is_match for m in loose.matches] == [m.probability >= 0.5 for m in answer.matches]
+    assert loose.matches[0].is_match
+
+
 async def test_match_count_cuts_and_defaults_to_ten(channel: grpc.aio.Channel) -> None:
     await upsert(channel, [Product(product_id=f"p{i:02}", title=f"mug {i}") for i in range(15)])
     assert len((await match(channel, title="mug 3")).matches) == 10
@@ -115,14 +137,15 @@ async def test_match_count_cuts_and_defaults_to_ten(channel: grpc.aio.Channel) -
     assert len((await match(channel, title="mug 3", match_count=1000)).matches) == 15
 
 
-async def test_equal_scores_are_ordered_by_product_id(channel: grpc.aio.Channel) -> None:
+async def test_of_equal_scores_what_was_stored_first_comes_first(channel: grpc.aio.Channel) -> None:
     await upsert(channel, [Product(product_id=name, title="mug") for name in "cab"])
     answer = await match(channel, title="mug")
-    assert [m.product.product_id for m in answer.matches] == ["a", "b", "c"]
+    assert [m.product.product_id for m in answer.matches] == ["c", "a", "b"]
 
 
 async def test_an_empty_catalogue_has_no_matches(channel: grpc.aio.Channel) -> None:
-    assert not (await match(channel, title="mug")).matches
+    answer = await match(channel, title="mug")
+    assert not answer.matches and answer.no_match_probability == 1
 
 
 async def test_a_match_carries_the_product_but_not_its_photo(channel: grpc.aio.Channel) -> None:
@@ -172,6 +195,10 @@ NAN = float("nan")
         ({"title": "x", "match_count": 0}, "match_count", "1 to 1000, got 0"),
         ({"title": "x", "match_count": -1}, "match_count", "1 to 1000, got -1"),
         ({"title": "x", "match_count": 1_000_000}, "match_count", "1 to 1000, got 1000000"),
+        ({"title": "x", "match_prior": 0.0}, "match_prior", "above 0 and at most 1, got 0.0"),
+        ({"title": "x", "match_prior": NAN}, "match_prior", "above 0 and at most 1, got nan"),
+        ({"title": "x", "target_precision": 1.0}, "target_precision", "below 1, or 0 for 0.95"),
+        ({"title": "x", "target_precision": NAN}, "target_precision", "got nan"),
         ({"title": "x", "min_probability": 1.5}, "min_probability", "0 to 1, got 1.5"),
         ({"title": "x", "min_probability": -0.5}, "min_probability", "0 to 1, got -0.5"),
         ({"title": "x", "min_probability": NAN}, "min_probability", "0 to 1, got nan"),

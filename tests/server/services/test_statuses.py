@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from google.rpc import code_pb2, error_details_pb2
 
-from server import errors
-from server.errors import InvalidRequestError, ProductNotFoundError, TwinshelfError
-from server.services.statuses import CODES, status_of
 from tests.server.calls import detail
+from twinshelf.server import errors
+from twinshelf.server.errors import InvalidRequestError, ProductNotFoundError, TwinshelfError
+from twinshelf.server.services.statuses import CODES, status_of
 
 
 def all_kinds(kind: type[TwinshelfError] = TwinshelfError) -> list[type[TwinshelfError]]:

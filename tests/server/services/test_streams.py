@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
-from server.services.byte_budget import ByteBudget
-from server.services.streams import StreamBounds, answers_as_done
+from twinshelf.server.services.byte_budget import ByteBudget
+from twinshelf.server.services.streams import StreamBounds, answers_as_done
 
 LIMIT_BYTES = 16_000
 
@@ -138,5 +138,6 @@ async def test_a_consumer_that_leaves_cancels_what_runs() -> None:
     answers = answers_as_done(numbers(3), answer, one_byte, bounds(3))
     assert await anext(answers) == 0
     await asyncio.sleep(0)
+    assert isinstance(answers, AsyncGenerator)
     await answers.aclose()
     assert cancelled == 2

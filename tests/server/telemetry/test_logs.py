@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from server.telemetry import logs
-from server.telemetry.logs import LogFormat, configure_logging, escape, log_call
-from server.telemetry.request_context import key_id, request_id, trace_id
+from twinshelf.server.telemetry import logs
+from twinshelf.server.telemetry.logs import LogFormat, configure_logging, escape, log_call
+from twinshelf.server.telemetry.request_context import key_id, request_id, trace_id
 
 logger = logging.getLogger("tests.telemetry")
 PATH = "/twinshelf.v1.MatchingService/MatchProduct"

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from server.telemetry.metrics import STAGES, Metrics, Tracked
+from twinshelf.server.telemetry.metrics import STAGES, Metrics, Tracked
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_what_is_said_is_shown(metrics: Metrics) -> None:
     metrics.set_stuck_calls(3)
     metrics.set_encoder_up(True)
     metrics.set_canary("text", 0.25)
-    metrics.set_live_recall(0.99)
+    metrics.track(Tracked.LIVE_RECALL, lambda: 0.99)
     assert value(metrics, "stuck_calls") == 3
     assert value(metrics, "encoder_up") == 1 and metrics.is_encoder_up
     assert value(metrics, "canary_seconds", modality="text") == 0.25

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.telemetry.metrics import Metrics
-from server.telemetry.metrics_port import MetricsPort
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.metrics_port import MetricsPort
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

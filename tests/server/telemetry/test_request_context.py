@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 
-from server.telemetry.request_context import (
+from twinshelf.server.telemetry.request_context import (
     LONGEST_REQUEST_ID,
     REQUEST_ID_KEY,
     begin_request,

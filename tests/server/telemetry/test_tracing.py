@@ -17,8 +17,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from server.telemetry.request_context import request_id, trace_id
-from server.telemetry.tracing import Tracing, span, trace_headers
+from twinshelf.server.telemetry.request_context import request_id, trace_id
+from twinshelf.server.telemetry.tracing import Tracing, span, trace_headers
 
 METHOD = "/twinshelf.v1.MatchingService/MatchProduct"
 TRACE, PARENT = "ab" * 16, "cd" * 8
@@ -192,11 +192,16 @@ def test_spans_reach_a_collector(collector: tuple[Collector, str], scheme: str) 
     assert keeper.services == {"twinshelf"}
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_away_hurts_no_call_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def logged() -> list[str]:
-        return [each.getMessage() for each in caplog.records if each.name.startswith("server.")]
+        return [
+            each.getMessage()
+            for each in caplog.records
+            if each.name.startswith("twinshelf.server.")
+        ]
 
     with caplog.at_level(logging.WARNING):
         tracing = Tracing.to("127.0.0.1:1")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tritonclient.grpc.service_pb2 import ModelStatistics, ModelStatisticsResponse
 
-from server.telemetry.metrics import Metrics
-from server.telemetry.triton_statistics import MODEL_LIMIT
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.triton_statistics import MODEL_LIMIT
 
 
 def statistics(name: str, batches: dict[int, int]) -> ModelStatistics:

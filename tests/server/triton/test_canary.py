@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from server.triton.canary import CANARIES, CanaryWatch, OutstandingCall, Progress, finished_requests
-from server.triton.settings import listen
+from twinshelf.server.triton.canary import (
+    CANARIES,
+    CanaryWatch,
+    OutstandingCall,
+    Progress,
+    finished_requests,
+)
+from twinshelf.server.triton.triton_config import listen
 
 TICK_S = 0.25
 STUCK_AFTER_S = 3.0

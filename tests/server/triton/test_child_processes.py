@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from server.triton.child_processes import children, is_alive
+from twinshelf.server.triton.child_processes import children, is_alive
 
 
 def test_a_child_is_listed_and_is_alive_until_it_ends() -> None:

@@ -11,20 +11,19 @@ import pytest
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from server.triton.command import RESTRICTED_HEADER, server_command
-from server.triton.process import TritonServer
-from server.triton.settings import TritonSettings
 from tests.server.identity_repository import MODEL, write_identity_repository
+from twinshelf.server.triton.command import RESTRICTED_HEADER, server_command
+from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.triton_config import TritonConfig
 
 CODE = b"import os; os.abort()"
 OVERRIDE = {"config": '{"backend": "python"}', "file:1/model.py": "aW1wb3J0IG9z"}
-Client = triton.InferenceServerClient
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     repository = write_identity_repository(tmp_path_factory.mktemp("models"))
-    settings = TritonSettings(model_repository=repository, version=1, models=(MODEL,))
+    settings = TritonConfig(model_repository=repository, version=1, models=(MODEL,))
     with TritonServer(settings) as running:
         yield running
 
@@ -49,7 +48,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
 )
 @pytest.mark.parametrize("headers", [{}, {f"triton-grpc-protocol-{RESTRICTED_HEADER}": "guess"}])
 def test_grpc_refuses_what_could_change_models_or_read_memory(
-    server: TritonServer, call: Callable[[Client, dict[str, str]], object], headers: dict[str, str]
+    server: TritonServer,
+    call: Callable[[triton.InferenceServerClient, dict[str, str]], object],
+    headers: dict[str, str],
 ) -> None:
     with triton.InferenceServerClient(server.grpc_address) as client:
         with pytest.raises(InferenceServerException, match="protocol is restricted"):
@@ -87,7 +88,7 @@ def test_http_refuses_what_could_change_models_or_read_memory(
 
 
 def test_the_key_is_another_one_for_each_start(tmp_path: Path) -> None:
-    settings = TritonSettings(model_repository=tmp_path)
+    settings = TritonConfig(model_repository=tmp_path)
     places = {"binary": tmp_path, "backends": tmp_path, "models": tmp_path}
     first, second = (server_command(settings, **places, shm_prefix="p") for _ in range(2))
 

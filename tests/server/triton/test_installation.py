@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.triton.installation import MALLOC_SETTINGS, TritonNotFoundError, find_triton
+from twinshelf.server.triton.installation import MALLOC_SETTINGS, TritonNotFoundError, find_triton
 
 
 def write_program(path: Path, text: str = "exit 0") -> Path:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from server.triton.__main__ import main
-from server.triton.child_processes import children, is_alive
-from server.triton.settings import listen
 from tests.server.identity_repository import MODEL, write_identity_repository, write_manifest
+from twinshelf.server.triton.__main__ import main
+from twinshelf.server.triton.child_processes import children, is_alive
+from twinshelf.server.triton.triton_config import listen
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 60
@@ -36,7 +36,7 @@ def launcher(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A launcher whose Triton is ready."""
     write_identity_repository(tmp_path, version=3)
     process = subprocess.Popen(
-        [sys.executable, "-m", "server.triton", *command(tmp_path)],
+        [sys.executable, "-m", "twinshelf.server.triton", *command(tmp_path)],
         cwd=PROJECT,
         # A killed launcher leaves its temporary folder behind: pytest's, then.
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -143,7 +143,7 @@ def test_any_path_of_the_repository_will_do(tmp_path: Path, name: str) -> None:
         write_identity_repository(place)
     (tmp_path / "tmp dir").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "server.triton", *command(place)],
+        [sys.executable, "-m", "twinshelf.server.triton", *command(place)],
         cwd=PROJECT,
         env={"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path / "tmp dir")},  # and no HOME
         stderr=subprocess.PIPE,
@@ -176,7 +176,7 @@ def test_a_repository_without_versions_says_how_to_publish_one(
 
     assert main(command(tmp_path)) == 1
 
-    assert "no published version: run `python -m export`" in caplog.text
+    assert "no published version: run `python -m twinshelf.export`" in caplog.text
 
 
 def test_a_taken_port_is_an_error_that_names_the_option(

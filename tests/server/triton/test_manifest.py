@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from server.triton.manifest import MANIFEST, check_files, read_manifests
-from server.triton.repository import ENCODERS, RepositoryError, models_with_steps
 from tests.model_repository.tiny_repository import publish_tiny_version, write_manifest
+from twinshelf.server.triton.manifest import MANIFEST, check_files, read_manifests
+from twinshelf.server.triton.repository import ENCODERS, RepositoryError, models_with_steps
 
 
 def check(repository: Path, models: tuple[str, ...] = ENCODERS) -> None:
@@ -113,5 +113,7 @@ def test_a_list_that_cannot_be_read_is_refused(
 def test_a_version_without_a_list_must_be_published_again(repository: Path) -> None:
     (repository / "product_encoder" / "1" / MANIFEST).unlink()
 
-    with pytest.raises(RepositoryError, match="no list of its files .*python -m export --force"):
+    with pytest.raises(
+        RepositoryError, match="no list of its files .*python -m twinshelf.export --force"
+    ):
         check(repository)

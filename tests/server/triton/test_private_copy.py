@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from server.triton.private_copy import PrivateFolderError, copy_models, make_private_folder
-from server.triton.repository import RepositoryError
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.server.identity_repository import MODEL, write_identity_repository
+from twinshelf.server.triton.private_copy import (
+    PrivateFolderError,
+    copy_models,
+    make_private_folder,
+)
+from twinshelf.server.triton.repository import RepositoryError
 
 
 def files(folder: Path) -> set[str]:
@@ -46,7 +50,9 @@ def test_no_place_at_all_is_an_error_that_names_tmpdir(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "with space"))
-    monkeypatch.setattr("server.triton.private_copy._OTHER_PLACES", (str(tmp_path / "absent"),))
+    monkeypatch.setattr(
+        "twinshelf.server.triton.private_copy._OTHER_PLACES", (str(tmp_path / "absent"),)
+    )
 
     with pytest.raises(PrivateFolderError, match="with space.*absent.* set TMPDIR"):
         make_private_folder()

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from tritonclient import grpc as triton
 
-from server.triton.installation import TritonInstallation
-from server.triton.process import TritonServer, TritonStartError
-from server.triton.repository import RepositoryError
-from server.triton.settings import TritonSettings, listen
 from tests.server.identity_repository import MODEL, write_identity_repository
+from twinshelf.server.triton.installation import TritonInstallation
+from twinshelf.server.triton.process import TritonServer, TritonStartError
+from twinshelf.server.triton.repository import RepositoryError
+from twinshelf.server.triton.triton_config import TritonConfig, listen
 
 
 def ask(address: str) -> list[list[float]]:
@@ -25,9 +25,9 @@ def ask(address: str) -> list[list[float]]:
         return client.infer(MODEL, [tensor], client_timeout=30).as_numpy("Y").tolist()
 
 
-def settings_for(tmp_path: Path, **changes: Any) -> TritonSettings:
+def settings_for(tmp_path: Path, **changes: Any) -> TritonConfig:
     repository = write_identity_repository(tmp_path / "models")
-    return TritonSettings(model_repository=repository, models=(MODEL,), **changes)
+    return TritonConfig(model_repository=repository, models=(MODEL,), **changes)
 
 
 def fake_server(tmp_path: Path, script: str) -> TritonInstallation:
@@ -45,7 +45,7 @@ def shared_memory(server_port: str) -> list[Path]:
 def test_a_server_starts_again_on_its_ports_after_a_crash_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    settings = TritonSettings(model_repository=write_identity_repository(tmp_path), models=(MODEL,))
+    settings = TritonConfig(model_repository=write_identity_repository(tmp_path), models=(MODEL,))
     server = TritonServer(settings)
     port = server.grpc_address.rpartition(":")[2]
 
@@ -68,7 +68,7 @@ def test_a_server_starts_again_on_its_ports_after_a_crash_and_leaves_nothing(
 def test_a_model_that_does_not_load_is_named_with_the_reason(tmp_path: Path) -> None:
     repository = write_identity_repository(tmp_path)
     (repository / MODEL / "1" / "model.onnx").unlink()
-    server = TritonServer(TritonSettings(model_repository=repository, models=(MODEL,)))
+    server = TritonServer(TritonConfig(model_repository=repository, models=(MODEL,)))
 
     with pytest.raises(
         TritonStartError, match=f"(?s)'{MODEL}'.*there is no ONNX file .*/model.onnx"
@@ -143,7 +143,7 @@ def test_a_start_after_a_crash_serves_what_was_checked_and_a_new_start_checks_ag
     tmp_path: Path,
 ) -> None:
     repository = write_identity_repository(tmp_path)
-    server = TritonServer(TritonSettings(model_repository=repository, version=1, models=(MODEL,)))
+    server = TritonServer(TritonConfig(model_repository=repository, version=1, models=(MODEL,)))
     with server:
         (repository / MODEL / "1" / "model.onnx").write_bytes(b"another")
         server.kill()

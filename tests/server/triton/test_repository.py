@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from server.triton.repository import (
+from tests.model_repository.tiny_repository import publish_tiny_version
+from twinshelf.server.triton.repository import (
     RepositoryError,
     check_version,
     config_name,
@@ -14,7 +15,6 @@ from server.triton.repository import (
     published_versions,
     read_config,
 )
-from tests.model_repository.tiny_repository import publish_tiny_version
 
 
 def test_versions_are_numbers_that_every_model_has(tmp_path: Path) -> None:
@@ -30,7 +30,9 @@ def test_versions_are_numbers_that_every_model_has(tmp_path: Path) -> None:
 
 def test_without_a_version_there_is_no_newest_one(tmp_path: Path) -> None:
     (tmp_path / "product_encoder").mkdir()
-    with pytest.raises(RepositoryError, match="no published version: run `python -m export`"):
+    with pytest.raises(
+        RepositoryError, match="no published version: run `python -m twinshelf.export`"
+    ):
         newest_version(tmp_path, ("product_encoder",))
 
 
@@ -49,7 +51,7 @@ def test_an_empty_repository_says_how_to_fill_it(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match="no model 'product_encoder'"):
         check_version(tmp_path, 1)
     publish_tiny_version(tmp_path, 1)
-    with pytest.raises(RepositoryError, match="python -m export"):
+    with pytest.raises(RepositoryError, match="python -m twinshelf.export"):
         check_version(tmp_path, 2)
 
 

@@ -13,7 +13,7 @@ class FakeModelConfig:
     """Stands in for pb_utils.ModelConfig, which exists only inside Triton's stub."""
 
     def __init__(self, **config: Any) -> None:
-        self.config = {"max_batch_size": 0, "input": [], "output": []} | config
+        self.config: dict[str, Any] = {"max_batch_size": 0, "input": [], "output": []} | config
 
     def as_dict(self) -> dict[str, Any]:
         return self.config

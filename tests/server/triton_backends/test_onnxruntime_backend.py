@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from server.triton.process import TritonServer, TritonStartError
-from server.triton.settings import TritonSettings
 from tests.model_repository.tiny_graphs import save_graph, value
+from twinshelf.server.triton.process import TritonServer, TritonStartError
+from twinshelf.server.triton.triton_config import TritonConfig
 
 pytestmark = pytest.mark.triton
 
@@ -112,7 +112,7 @@ def write_repository(root: Path) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     root = tmp_path_factory.mktemp("models")
     write_repository(root)
-    settings = TritonSettings(model_repository=root, models=SERVED, ready_timeout_s=60)
+    settings = TritonConfig(model_repository=root, models=SERVED, ready_timeout_s=60)
     with TritonServer(settings) as running:
         yield running
 
@@ -160,7 +160,9 @@ def execution_count(client: triton.InferenceServerClient, model: str) -> int:
 def test_numbers_come_back_as_they_went_in(client: triton.InferenceServerClient) -> None:
     # Under numpy 2 the wheel's stub keeps the shape and loses the values, without an error.
     numbers = np.random.default_rng(42).integers(0, 100, size=(3, 17))
-    sent = {name: numbers.astype(each[1]) for name, each in NUMBER_TYPES.items()}
+    sent: dict[str, np.ndarray] = {
+        name: numbers.astype(each[1]) for name, each in NUMBER_TYPES.items()
+    }
     sent["BOOL"] = numbers % 2 == 0
 
     received = infer(client, "numbers", **{f"X_{name}": array for name, array in sent.items()})
@@ -253,7 +255,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What is said when a server is to start with nothing but models that cannot be served."""
     root = tmp_path_factory.mktemp("refused")
     write_repository(root)
-    settings = TritonSettings(model_repository=root, models=tuple(REFUSED))
+    settings = TritonConfig(model_repository=root, models=tuple(REFUSED))
     with pytest.raises(TritonStartError) as caught:
         TritonServer(settings).start()
     return str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import onnxruntime as ort
@@ -9,23 +10,20 @@ import pytest
 from session_settings import ARENA_SHRINKAGE, providers, run_options, session_options
 
 
-def config(level: int | None = None, **parameters: str) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "parameters": {name: {"string_value": text} for name, text in parameters.items()}
-    }
-    if level is not None:
-        document["optimization"] = {"graph": {"level": level}}
-    return document
+def config(parameters: Mapping[str, str]) -> dict[str, Any]:
+    return {"parameters": {name: {"string_value": text} for name, text in parameters.items()}}
 
 
 def test_threads_mode_and_memory_are_taken_from_parameters() -> None:
     options = session_options(
         config(
-            intra_op_thread_count="3",
-            inter_op_thread_count="2",
-            execution_mode="1",
-            enable_mem_arena="0",
-            enable_mem_pattern="0",
+            {
+                "intra_op_thread_count": "3",
+                "inter_op_thread_count": "2",
+                "execution_mode": "1",
+                "enable_mem_arena": "0",
+                "enable_mem_pattern": "0",
+            }
         )
     )
 
@@ -41,6 +39,7 @@ def test_defaults_are_those_of_onnx_runtime() -> None:
 
     assert options.intra_op_num_threads == default.intra_op_num_threads
     assert options.execution_mode == default.execution_mode
+    assert options.graph_optimization_level == default.graph_optimization_level
     assert options.enable_cpu_mem_arena == default.enable_cpu_mem_arena
     assert options.enable_mem_pattern == default.enable_mem_pattern
 
@@ -48,7 +47,6 @@ def test_defaults_are_those_of_onnx_runtime() -> None:
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
-        (None, ort.GraphOptimizationLevel.ORT_ENABLE_ALL),
         (0, ort.GraphOptimizationLevel.ORT_ENABLE_ALL),
         (-1, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC),
         (1, ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED),
@@ -57,13 +55,14 @@ def test_defaults_are_those_of_onnx_runtime() -> None:
     ],
 )
 def test_graph_levels_mean_what_they_mean_to_the_native_backend(
-    level: int | None, expected: ort.GraphOptimizationLevel
+    level: int, expected: ort.GraphOptimizationLevel
 ) -> None:
-    assert session_options(config(level)).graph_optimization_level == expected
+    options = session_options({"optimization": {"graph": {"level": level}}})
+    assert options.graph_optimization_level == expected
 
 
 def test_session_entries_are_passed_on() -> None:
-    options = session_options(config(**{"session.intra_op.allow_spinning": "0"}))
+    options = session_options(config({"session.intra_op.allow_spinning": "0"}))
 
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
@@ -80,12 +79,12 @@ def test_session_entries_are_passed_on() -> None:
 )
 def test_a_parameter_that_is_no_number_in_its_range_is_refused(name: str, text: str) -> None:
     with pytest.raises(ValueError, match=f"parameter {name} must be a number .* got '{text}'"):
-        session_options(config(**{name: text}))
+        session_options(config({name: text}))
 
 
 def test_arena_shrinkage_becomes_an_option_of_each_run() -> None:
     assert run_options({}) is None
-    options = run_options(config(**{ARENA_SHRINKAGE: "cpu:0"}))
+    options = run_options(config({ARENA_SHRINKAGE: "cpu:0"}))
 
     assert options is not None
     assert options.get_run_config_entry(ARENA_SHRINKAGE) == "cpu:0"

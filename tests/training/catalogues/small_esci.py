@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from training.catalogues.esci import EXAMPLES, PRODUCTS
+from twinshelf.training.catalogues.esci import EXAMPLES, PRODUCTS
 
 EXAMPLE_COLUMNS = (
     "example_id", "query", "query_id", "product_id", "product_locale", "esci_label",

@@ -1,19 +1,22 @@
 """Amazon ESCI, on small files of exactly the published form."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from tests.training.catalogues.rows import bad_rows, good_rows
 from tests.training.catalogues.small_esci import write_published
-from training.catalogues import esci
-from training.catalogues.esci import (
-    EsciChoice,
+from twinshelf.client.files.rows import BadRow
+from twinshelf.training.catalogues import esci
+from twinshelf.training.catalogues.esci import (
     EsciFiles,
     find_esci_files,
     read_esci,
     read_esci_tables,
 )
-from training.product import BadRow
-from training.query_product import Relevance
+from twinshelf.training.catalogues.query_product import Relevance
 
 EXAMPLES = [
     (0, "usb cable", 10, "B1", "us", "E", 1, 1, "train"),
@@ -29,12 +32,16 @@ PRODUCTS = [
 ]
 
 
-def write(tmp_path, examples=EXAMPLES, products=PRODUCTS):
+def write(
+    tmp_path: Path,
+    examples: Sequence[Sequence[object]] = EXAMPLES,
+    products: Sequence[Sequence[object]] = PRODUCTS,
+) -> tuple[Path, Path]:
     return write_published(tmp_path, examples, products)
 
 
-def test_examples_are_joined_with_products_of_their_locale(tmp_path):
-    first, second, third, fourth = read_esci(*write(tmp_path))
+def test_examples_are_joined_with_products_of_their_locale(tmp_path: Path) -> None:
+    first, second, third, fourth = good_rows(read_esci(*write(tmp_path)))
     assert [pair.label for pair in (first, second, third, fourth)] == list(Relevance)
     assert first.query == "usb cable" and first.product.product_id == "B1-us"
     assert first.product.title == "Cable USB-C 1 m" and first.product.brand == "Anker"
@@ -50,52 +57,56 @@ def test_examples_are_joined_with_products_of_their_locale(tmp_path):
     ]
 
 
-def test_blocks_do_not_change_what_is_read(tmp_path):
+def test_blocks_do_not_change_what_is_read(tmp_path: Path) -> None:
     paths = write(tmp_path)
     assert list(read_esci(*paths, block_row_count=1)) == list(read_esci(*paths))
 
 
-def test_a_locale_and_a_split_may_be_chosen(tmp_path):
-    pairs = list(read_esci(*write(tmp_path), EsciChoice(locale="us", split="test")))
-    assert [pair.product.product_id for pair in pairs] == ["B3-us"]
+def test_a_locale_may_be_chosen(tmp_path: Path) -> None:
+    pairs = good_rows(read_esci(*write(tmp_path), "us"))
+    assert pairs and {pair.locale for pair in pairs} == {"us"}
 
 
-def test_the_smallest_form_needs_no_products(tmp_path):
+def test_the_smallest_form_needs_no_products(tmp_path: Path) -> None:
     path = tmp_path / "small.csv"
     path.write_text("query,product,esci_label\nusb cable,Cable,exact\nusb cable,Hose,Irrelevant\n")
-    first, second = read_esci(path)
+    first, second = good_rows(read_esci(path))
     assert (first.product.title, first.label) == ("Cable", Relevance.EXACT)
     assert second.label is Relevance.IRRELEVANT and second.product.product_id == "hose"
 
 
-def test_the_older_release_names_the_locale_of_the_query(tmp_path):
+def test_the_older_release_names_the_locale_of_the_query(tmp_path: Path) -> None:
     _, products = write(tmp_path)
     path = tmp_path / "train.csv"
     path.write_text(
         "query_id,query,query_locale,product_id,esci_label\n1,usb,us,B1,exact\n1,usb,us,B2,substitute\n"
     )
-    assert [pair.product.product_id for pair in read_esci(path, products)] == ["B1-us", "B2-us"]
+    assert [pair.product.product_id for pair in good_rows(read_esci(path, products))] == [
+        "B1-us",
+        "B2-us",
+    ]
 
 
-def test_bad_rows_are_reported_by_number(tmp_path):
+def test_bad_rows_are_reported_by_number(tmp_path: Path) -> None:
     examples = [list(row) for row in EXAMPLES]
     examples[0][5], examples[1][1], examples[2][3] = "X", "<br>", "B9"
     products = [*PRODUCTS, PRODUCTS[3]]
-    found = {row.row_number: row.reason for row in read_esci(*write(tmp_path, examples, products))}
+    rows = read_esci(*write(tmp_path, examples, products))
+    found = {row.row_number: row.reason for row in bad_rows(rows)}
     assert "'esci_label' must be exact, substitute, complement, irrelevant" in found[1]
     assert "'query' is empty" in found[2]
     assert f"product_id+product_locale 'B9 es' stands in no row of {esci.PRODUCTS}" in found[3]
     assert f"stands in rows 4 and 5 of {esci.PRODUCTS}" in found[4]
 
 
-def test_a_product_without_title_is_reported_by_its_own_row(tmp_path):
+def test_a_product_without_title_is_reported_by_its_own_row(tmp_path: Path) -> None:
     products = [("B1", None, *PRODUCTS[0][2:]), *PRODUCTS[1:]]
     first = next(read_esci(*write(tmp_path, products=products)))
     assert isinstance(first, BadRow)
     assert "products.parquet, row 1, column 'product_title': is empty" in first.reason
 
 
-def test_one_label_and_wrong_columns_are_refused_at_once(tmp_path):
+def test_one_label_and_wrong_columns_are_refused_at_once(tmp_path: Path) -> None:
     examples, products = write(tmp_path, EXAMPLES[:1])
     with pytest.raises(ValueError, match=r"examples\.parquet, column 'esci_label': every label"):
         read_esci(examples, products)
@@ -109,14 +120,14 @@ def test_one_label_and_wrong_columns_are_refused_at_once(tmp_path):
         read_esci(tmp_path / "none.parquet")
 
 
-def test_without_identifiers_products_of_one_title_are_one(tmp_path):
+def test_without_identifiers_products_of_one_title_are_one(tmp_path: Path) -> None:
     path = tmp_path / "small.csv"
     path.write_text("query,product,esci_label\nusb,Cable,exact\ncord,CABLE,E\ncord,Hose,I\n")
-    first, second, third = read_esci(path)
+    first, second, third = good_rows(read_esci(path))
     assert first.product.product_id == second.product.product_id != third.product.product_id
 
 
-def test_files_are_found_by_their_published_names(tmp_path):
+def test_files_are_found_by_their_published_names(tmp_path: Path) -> None:
     examples, products = write(tmp_path / "apart")
     assert find_esci_files(tmp_path / "apart") == EsciFiles(examples=examples, products=products)
     joined = tmp_path / "joined" / "esci.csv"
@@ -126,7 +137,7 @@ def test_files_are_found_by_their_published_names(tmp_path):
     assert find_esci_files(joined) == EsciFiles(examples=joined, products=None)
 
 
-def test_missing_files_are_named(tmp_path):
+def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=f"neither {esci.EXAMPLES} with .* esci.csv"):
         find_esci_files(tmp_path)
     _, products = write(tmp_path)
@@ -135,7 +146,7 @@ def test_missing_files_are_named(tmp_path):
         find_esci_files(tmp_path)
 
 
-def test_tables_may_be_of_one_locale(tmp_path):
+def test_tables_may_be_of_one_locale(tmp_path: Path) -> None:
     examples = [*EXAMPLES, (4, "hose", 12, "B3", "us", "E", 1, 1, "train")]
     write(tmp_path, examples)
     assert {p.product_id[-2:] for p in read_esci_tables(tmp_path, 42).gallery} == {"us", "es"}

@@ -1,10 +1,12 @@
 """The Grocery Store data set, on a small folder of exactly its layout."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.training.catalogues.photos import write_broken_photo, write_photo
-from training.catalogues.grocery import read_grocery
-from training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.catalogues.grocery import read_grocery
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 SETTINGS = PreprocessingSettings()
 HEADER = (
@@ -14,7 +16,7 @@ HEADER = (
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     iconic = "iconic-images-and-descriptions/Fruit/Apple"
     lines = []
     for number, name in enumerate(["Golden-Delicious", "Pink-Lady"]):
@@ -32,7 +34,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_catalogue_is_the_gallery_with_icon_and_description(folder):
+def test_the_catalogue_is_the_gallery_with_icon_and_description(folder: Path) -> None:
     gallery = read_grocery(folder, SETTINGS).gallery
     assert [product.title for product in gallery] == ["Golden Delicious", "Pink Lady"]
     assert gallery[0].description == "About Golden-Delicious."
@@ -40,7 +42,7 @@ def test_the_catalogue_is_the_gallery_with_icon_and_description(folder):
     assert gallery[0].images[0].is_file()
 
 
-def test_validation_photos_are_queries_of_their_product_without_a_word(folder):
+def test_validation_photos_are_queries_of_their_product_without_a_word(folder: Path) -> None:
     data = read_grocery(folder, SETTINGS)
     [query] = data.queries
     assert query.group == data.gallery[1].group
@@ -48,14 +50,14 @@ def test_validation_photos_are_queries_of_their_product_without_a_word(folder):
     assert (query.title, query.description, query.category, query.brand) == ("", "", "", "")
 
 
-def test_training_takes_its_photos_and_the_catalogue_and_no_query(folder):
+def test_training_takes_its_photos_and_the_catalogue_and_no_query(folder: Path) -> None:
     data = read_grocery(folder, SETTINGS)
     assert len(data.train) == 3 + 2
     assert not {p.product_id for p in data.train} & {p.product_id for p in data.queries}
     assert data.bad_rows == ()
 
 
-def test_bad_rows_are_reported_with_list_and_number(folder):
+def test_bad_rows_are_reported_with_list_and_number(folder: Path) -> None:
     write_broken_photo(folder / "train/broken.jpg")
     with (folder / "train.txt").open("a") as file:
         file.write("train/missing.jpg, 1, 0\ntrain/broken.jpg, 1, 0\nno ids\nphoto.jpg, 99, 0\n")
@@ -69,14 +71,14 @@ def test_bad_rows_are_reported_with_list_and_number(folder):
     assert "must be: photo, class id" in odd and "class id '99'" in unknown
 
 
-def test_a_product_without_its_description_is_bad_and_so_are_its_photos(folder):
+def test_a_product_without_its_description_is_bad_and_so_are_its_photos(folder: Path) -> None:
     next(folder.glob("**/Pink-Lady_Description.txt")).unlink()
     data = read_grocery(folder, SETTINGS)
     assert [product.title for product in data.gallery] == ["Golden Delicious"]
     assert [row.source for row in data.bad_rows] == ["classes.csv", *["train.txt"] * 3, "val.txt"]
 
 
-def test_missing_lists_and_columns_are_named(folder):
+def test_missing_lists_and_columns_are_named(folder: Path) -> None:
     (folder / "val.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"val\.txt"):
         read_grocery(folder, SETTINGS)

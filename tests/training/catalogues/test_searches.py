@@ -6,9 +6,10 @@ from itertools import product as combinations
 
 import pytest
 
-from training.catalogues.searches import split_searches
-from training.product import BadRow, Product
-from training.query_product import QueryProduct, Relevance
+from twinshelf.client.files.rows import BadRow
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.searches import split_searches
 
 LABELS = {label.value[0].upper(): label for label in Relevance}
 
@@ -30,7 +31,7 @@ def groups_of(rows: tuple[Product, ...]) -> dict[str, str]:
     return {row.product_id: row.group for row in rows}
 
 
-def test_a_query_and_its_exact_products_are_one_group():
+def test_a_query_and_its_exact_products_are_one_group() -> None:
     data = split_searches(
         [*judge("tea", "A:E B:E C:S"), *judge("soap", "D:E", held_out=True)], seed=0
     )
@@ -42,7 +43,9 @@ def test_a_query_and_its_exact_products_are_one_group():
     assert (query.title, query.category, query.description) == ("soap", "", "")
 
 
-def test_a_product_that_answers_several_searches_is_left_out(caplog):
+def test_a_product_that_answers_several_searches_is_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     pairs = [
         *judge("tea", "A:E SHARED:E"),
         *judge("green tea", "B:E SHARED:E"),
@@ -55,7 +58,7 @@ def test_a_product_that_answers_several_searches_is_left_out(caplog):
     assert "left out 1 of 4 products" in caplog.text
 
 
-def test_queries_with_the_very_same_answers_are_one_group_and_keep_them():
+def test_queries_with_the_very_same_answers_are_one_group_and_keep_them() -> None:
     pairs = [
         *judge("tea", "A:E B:E C:S"),
         *judge("leaf drink", "B:E A:E"),
@@ -65,7 +68,7 @@ def test_queries_with_the_very_same_answers_are_one_group_and_keep_them():
     assert groups["query : tea"] == groups["query : leaf drink"] == groups["A"] == groups["B"]
 
 
-def test_groups_say_exactly_what_was_judged():
+def test_groups_say_exactly_what_was_judged() -> None:
     generator = random.Random(5)
     names = [f"P{number}" for number in range(40)]
     labels = [label.value[0].upper() for label in Relevance]
@@ -90,7 +93,7 @@ def test_groups_say_exactly_what_was_judged():
     assert len(data.gallery) < len(names)  # some were shared: the claim above was put to the test
 
 
-def test_a_group_stands_on_one_side_even_when_its_queries_were_published_on_both():
+def test_a_group_stands_on_one_side_even_when_its_queries_were_published_on_both() -> None:
     pairs = [
         *judge("tea", "A:E", held_out=True),
         *judge("leaf drink", "A:E"),
@@ -101,7 +104,7 @@ def test_a_group_stands_on_one_side_even_when_its_queries_were_published_on_both
     assert not set(groups_of(data.queries).values()) & set(groups_of(data.train).values())
 
 
-def test_a_fifth_is_drawn_where_the_data_set_holds_none_out():
+def test_a_fifth_is_drawn_where_the_data_set_holds_none_out() -> None:
     pairs = [pair for n in range(20) for pair in judge(f"q{n}", f"P{n}:E")]
     first = split_searches(pairs, seed=0)
     assert len(first.queries) == 4 and len(first.train) == 32 and len(first.gallery) == 20
@@ -109,7 +112,7 @@ def test_a_fifth_is_drawn_where_the_data_set_holds_none_out():
     assert split_searches(pairs, seed=1).queries != first.queries
 
 
-def test_each_group_brings_its_nearest_miss_that_is_right_for_nobody():
+def test_each_group_brings_its_nearest_miss_that_is_right_for_nobody() -> None:
     pairs = [
         *judge("tea", "A:E I:I S:S B:S"),
         *judge("soap", "B:E S:S C:C"),
@@ -124,7 +127,7 @@ def test_each_group_brings_its_nearest_miss_that_is_right_for_nobody():
     assert groups_of(data.train)["S"] == groups_of(data.gallery)["S"]
 
 
-def test_a_held_out_query_without_an_answer_in_the_gallery_is_lone():
+def test_a_held_out_query_without_an_answer_in_the_gallery_is_lone() -> None:
     pairs = [
         *judge("tea", "A:E"),
         *judge("soap", "A:E D:E", held_out=True),
@@ -138,15 +141,19 @@ def test_a_held_out_query_without_an_answer_in_the_gallery_is_lone():
     assert not groups & set(groups_of(data.gallery).values())
 
 
-def test_the_better_of_two_judgements_counts():
+def test_the_better_of_two_judgements_counts() -> None:
     pairs = [*judge("tea", "A:S"), *judge("TEA", "A:E B:I"), *judge("soap", "D:E", held_out=True)]
     groups = groups_of(split_searches(pairs, seed=0).train)
     assert groups["A"] == groups["query : tea"]
 
 
-def test_bad_rows_are_passed_on_and_nothing_to_learn_is_told():
+def test_bad_rows_are_passed_on_and_nothing_to_learn_is_told() -> None:
     bad = BadRow(source="x.csv", row_number=3, reason="is empty")
-    pairs = [*judge("tea", "A:E"), bad, *judge("soap", "D:E", held_out=True)]
+    pairs: list[QueryProduct | BadRow] = [
+        *judge("tea", "A:E"),
+        bad,
+        *judge("soap", "D:E", held_out=True),
+    ]
     assert split_searches(pairs, seed=0).bad_rows == (bad,)
     shared = [*judge("tea", "A:E B:E"), *judge("soap", "A:E"), *judge("milk", "B:E")]
     with pytest.raises(ValueError, match="none of the 3 queries .* exact for no other"):

@@ -1,16 +1,19 @@
 """Shopee Price Match, on a small folder of exactly its layout."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.training.catalogues.photos import write_photo
-from training.catalogues.shopee import read_postings, read_shopee
-from training.preprocessing.settings import PreprocessingSettings
+from tests.training.catalogues.rows import good_rows
+from twinshelf.training.catalogues.shopee import read_postings, read_shopee
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 HEADER = "posting_id,image,image_phash,title,label_group\n"
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     with (tmp_path / "train.csv").open("w") as file:
         file.write(HEADER)
         for number in range(20):
@@ -21,46 +24,40 @@ def folder(tmp_path):
     return tmp_path
 
 
-def append(folder, *lines):
+def append(folder: Path, *lines: str) -> None:
     with (folder / "train.csv").open("a") as file:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def test_postings_become_products(folder):
-    product = next(read_postings(folder))
+def test_postings_become_products(folder: Path) -> None:
+    product = good_rows(read_postings(folder))[0]
     assert product.product_id == "train_0" and product.title == "Paper Bag, Victoria 0"
     assert product.group == "249114" and not product.attributes
     assert product.images == (folder / "train_images" / f"{0:032x}.jpg",)
 
 
-def test_spelled_out_bytes_become_characters(folder):
+def test_spelled_out_bytes_become_characters(folder: Path) -> None:
     append(folder, r"t,a.jpg,0,\xe2\x9d\xa4 RATU \xf0\x9f\x94\xa5 100\xff,1")
-    assert list(read_postings(folder))[-1].title == "❤ RATU 🔥 100"
+    assert good_rows(read_postings(folder))[-1].title == "❤ RATU 🔥 100"
 
 
-def test_the_split_keeps_products_on_one_side(folder):
+def test_the_split_keeps_products_on_one_side(folder: Path) -> None:
     data = read_shopee(folder, PreprocessingSettings(), seed=42)
     assert len(data.gallery) == 10 and len(data.queries) == 2 and len(data.train) == 16
     assert not {p.group for p in data.train} & {p.group for p in data.queries}
     assert not data.bad_rows
 
 
-def test_test_postings_have_no_group(folder):
-    (folder / "test.csv").write_text("posting_id,image,image_phash,title\ntest_1,a.jpg,0,Tea\n")
-    (product,) = read_postings(folder, "test")
-    assert product.group == "" and product.images == (folder / "test_images" / "a.jpg",)
-
-
-def test_bad_rows_are_reported_by_number(folder):
+def test_bad_rows_are_reported_by_number(folder: Path) -> None:
     append(folder, ",a.jpg,0,Tea,1", "t1,,0,Tea,1", "t2,none.jpg,0,Tea,1", "t3,a.jpg,0,Tea,")
     append(folder, f"train_0,{0:032x}.jpg,0,Tea,1")
     bad_rows = read_shopee(folder, PreprocessingSettings(), seed=42).bad_rows
     assert [(row.source, row.row_number) for row in bad_rows] == [
-        ("train.csv", number) for number in range(21, 26)
+        ("train.csv", number) for number in (21, 22, 24, 25)
     ]
     for row, words in zip(
         bad_rows,
-        ("'posting_id' is empty", "'image' is empty", "is missing", "'label_group'", "earlier row"),
+        ("'posting_id' is empty", "'image' is empty", "'label_group'", "earlier row"),
         strict=True,
     ):
         assert words in row.reason
@@ -73,14 +70,14 @@ def test_bad_rows_are_reported_by_number(folder):
         ("123", "each of the 3 groups"),
     ],
 )
-def test_groups_that_teach_nothing_are_refused(groups, message, tmp_path):
+def test_groups_that_teach_nothing_are_refused(groups: str, message: str, tmp_path: Path) -> None:
     rows = "".join(f"p{n},a.jpg,0,Tea,{group}\n" for n, group in enumerate(groups))
     (tmp_path / "train.csv").write_text(HEADER + rows)
     with pytest.raises(ValueError, match=message):
         read_shopee(tmp_path, PreprocessingSettings(), seed=42)
 
 
-def test_a_missing_table_or_column_is_named_at_once(tmp_path):
+def test_a_missing_table_or_column_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"train\.csv"):
         read_postings(tmp_path)
     (tmp_path / "train.csv").write_text("posting_id,image,title\n")

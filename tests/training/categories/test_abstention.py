@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from training.categories.abstention import NEVER, fit_margin, judge_abstention
-from training.categories.labels import Predictions
+from twinshelf.training.categories.abstention import NEVER, evaluate_margin, fit_margin
+from twinshelf.training.categories.category_labels import Predictions
 
 
 def made(margins: list[float], numbers: list[int] | None = None) -> Predictions:
@@ -33,14 +33,14 @@ def test_nothing_is_answered_where_no_answer_is_right() -> None:
     predictions, wrong = made([1.0, 0.2]), np.array([False, False])
     margin = fit_margin(predictions, wrong, target_accuracy=0.9)
     assert margin == NEVER
-    found = judge_abstention(predictions, wrong, margin)
+    found = evaluate_margin(predictions, wrong, margin)
     assert found.coverage == 0.0
     assert math.isnan(found.accuracy)
 
 
 def test_coverage_and_accuracy_count_only_answers_with_a_label() -> None:
     predictions = made([0.9, 0.6, 0.2, 0.9], [0, 1, 0, -1])
-    found = judge_abstention(predictions, np.array([True, False, True, False]), 0.5)
+    found = evaluate_margin(predictions, np.array([True, False, True, False]), 0.5)
     assert found.coverage == 0.5
     assert found.accuracy == 0.5
 

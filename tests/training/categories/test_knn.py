@@ -8,12 +8,11 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from training.categories.knn import find_neighbours, tune_neighbour_count, vote
-from training.categories.labels import UNKNOWN, Labels, score_predictions
-from training.embeddings import ModalityWeights, ProductEmbeddings
-from training.retrieval import NO_CANDIDATE, Candidates
+from twinshelf.training.categories.category_labels import Labels, score_predictions
+from twinshelf.training.categories.knn import tune_neighbour_count, vote
+from twinshelf.training.evaluation.category_vote import UNKNOWN
+from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
 
-IMAGE = ModalityWeights(image=1, text=0)
 LABELS = Labels(names=("a", "b", "c"))
 
 
@@ -104,13 +103,6 @@ def test_k_grows_where_single_neighbours_err() -> None:
     found = candidates([[0, 1, 2]] * 4, [[0.9, 0.89, 0.88]] * 4)
     choice = tune_neighbour_count(found, np.array([1, 0, 0]), ["a"] * 4, LABELS, most=3)
     assert choice.neighbour_count == 3
-
-
-def test_neighbours_leave_the_query_itself_out() -> None:
-    rows = np.eye(3, dtype=np.float32)
-    products = ProductEmbeddings(image=rows, text=np.zeros((3, 2), dtype=np.float32))
-    found = find_neighbours(products, products, weights=IMAGE, k=2, excluded=np.arange(3))
-    assert all(row not in items for row, items in enumerate(found.items.tolist()))
 
 
 def test_nothing_to_tune_on_is_refused() -> None:

@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from training.categories.labels import Labels
-from training.categories.mlp import (
+from twinshelf.training.categories.category_config import MlpConfig
+from twinshelf.training.categories.category_labels import Labels
+from twinshelf.training.categories.mlp import (
     LabelHead,
     LabelledRows,
-    MlpConfig,
-    fused_inputs,
     load_head,
     predict,
     save_head,
     train_head,
 )
-from training.embeddings import ModalityWeights, ProductEmbeddings
 
 CONFIG = MlpConfig(hidden_width=16, epoch_count=12, patience=12, batch_size=16)
 
@@ -51,7 +49,8 @@ def test_the_seed_decides_all_and_the_global_generator_nothing() -> None:
     second = train_head(rings(64, 0), rings(32, 1), label_count=3, config=CONFIG)
     other = train_head(
         rings(64, 0), rings(32, 1), label_count=3,
-        config=MlpConfig(hidden_width=16, epoch_count=12, batch_size=16, seed=7),
+        config=MlpConfig(hidden_width=16, epoch_count=12, batch_size=16),
+        seed=7,
     )  # fmt: skip
     inputs = rings(20, 3).inputs
     assert np.array_equal(predict(first, inputs).margins, predict(second, inputs).margins)
@@ -77,15 +76,6 @@ def test_dropout_keeps_the_mean_and_is_off_without_a_generator() -> None:
     dropped = head._drop(rows, torch.Generator().manual_seed(0))
     assert float(dropped.mean()) == pytest.approx(1.0, abs=0.05)
     assert torch.equal(head._drop(rows, None), rows)
-
-
-def test_inputs_are_unit_rows_and_leave_out_what_has_no_weight() -> None:
-    halves = ProductEmbeddings(
-        image=np.array([[1, 0]], dtype=np.float32), text=np.array([[0, 0, 1]], dtype=np.float32)
-    )
-    both = fused_inputs(halves, ModalityWeights(image=0.2, text=0.8))
-    assert both[0] == pytest.approx([np.sqrt(0.2), 0, 0, 0, np.sqrt(0.8)])
-    assert fused_inputs(halves, ModalityWeights(image=0, text=1)).tolist() == [[0, 0, 1]]
 
 
 def test_no_input_gives_no_prediction() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.embeddings import ProductEmbeddings
-from training.evaluation.embedded import EmbeddedProducts
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 DIM = 8
 

@@ -5,28 +5,30 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.training.evaluation.drawn_products import draw_products, without
-from training.embeddings import ProductEmbeddings
-from training.evaluation.embedded import EmbeddedProducts
-from training.evaluation.evaluator import evaluate
-from training.evaluation.results import read_tunings
-from training.evaluation.settings import EvaluationSettings
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
+from twinshelf.training.evaluation.evaluation_results import read_tunings
+from twinshelf.training.evaluation.evaluator import Evaluation, evaluate
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
+from twinshelf.training.runs.figures import results_to_json
 
-SETTINGS = EvaluationSettings(candidate_count=20, resample_count=100)
+SETTINGS = EvaluationConfig(candidate_count=20, resample_count=100)
 
 
-def evaluate_drawn(**options):
+def evaluate_drawn(**options: Any) -> Evaluation:
     queries, gallery = draw_products(**options)
-    return evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS)
+    return evaluate(queries, gallery, fusion_weight=0.5, config=SETTINGS)
 
 
 def test_recall_at_1_equals_a_loop() -> None:
     queries, gallery = draw_products()
-    found = evaluate(queries, gallery, fusion_weight=0.3, settings=SETTINGS).result
+    found = evaluate(queries, gallery, fusion_weight=0.3, config=SETTINGS).result
     weights = {"image": (1, 0), "text": (0, 1), "both": (0.3, 0.7)}
     for pattern, (image, text) in weights.items():
         scores = image * queries.embeddings.image @ gallery.embeddings.image.T
@@ -50,14 +52,14 @@ def test_every_metric_of_every_k_is_reported_with_its_interval() -> None:
 
 def test_accuracy_at_10_is_reported_whatever_k_is_asked_for() -> None:
     queries, gallery = draw_products()
-    settings = replace(SETTINGS, top_k=(2,))
-    found = evaluate(queries, gallery, fusion_weight=0.5, settings=settings).result
+    config = replace(SETTINGS, top_k=(2,))
+    found = evaluate(queries, gallery, fusion_weight=0.5, config=config).result
     assert list(found.patterns["text"].metrics)[-2:] == ["Acc@10", "MAP"]
 
 
-def test_lone_queries_are_counted() -> None:
+def test_queries_without_a_relevant_product_are_counted() -> None:
     found = evaluate_drawn().result.patterns["image"]
-    assert (found.query_count, found.lone_count) == (160, 20)
+    assert (found.query_count, found.no_relevant_count) == (160, 20)
 
 
 def test_categories_are_reported_apart_and_add_up() -> None:
@@ -65,76 +67,91 @@ def test_categories_are_reported_apart_and_add_up() -> None:
     assert list(found.by_category) == ["c0", "c1", "c2"]
     parts = found.by_category.values()
     assert sum(part.query_count for part in parts) == found.query_count
-    weighted = sum(part.means["MAP"] * (part.query_count - part.lone_count) for part in parts)
-    expected = found.metrics["MAP"].value * (found.query_count - found.lone_count)
+    weighted = sum(
+        part.means["MAP"] * (part.query_count - part.no_relevant_count) for part in parts
+    )
+    expected = found.metrics["MAP"].value * (found.query_count - found.no_relevant_count)
     assert weighted == pytest.approx(expected)
 
 
 def test_a_pattern_that_no_query_has_is_absent() -> None:
     queries, gallery = draw_products()
     queries = without(queries, "image", slice(None))
-    found = evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS).result
+    found = evaluate(queries, gallery, fusion_weight=0.5, config=SETTINGS).result
     assert list(found.patterns) == ["text"]
 
 
 def test_a_product_without_the_modality_is_never_a_candidate() -> None:
     queries, gallery = draw_products()
     hidden = without(gallery, "text", slice(0, 10))
-    found = evaluate(queries, hidden, fusion_weight=0.5, settings=SETTINGS).result
-    whole = evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS).result
+    found = evaluate(queries, hidden, fusion_weight=0.5, config=SETTINGS).result
+    whole = evaluate(queries, gallery, fusion_weight=0.5, config=SETTINGS).result
     assert found.patterns["image"].metrics == whole.patterns["image"].metrics
     worse, better = (part.patterns["text"].metrics["Acc@1"].value for part in (found, whole))
     assert worse < better
 
 
-def test_tuning_is_judged_on_the_other_half() -> None:
+def test_tuning_is_tried_on_the_other_half() -> None:
     found = evaluate_drawn().result.patterns["both"]
-    assert found.judged is not None
-    assert found.judged.query_count == 80
-    assert not found.judged.tuned_elsewhere
-    assert found.judged.calibration_error < 0.1
-    assert found.judged.row_f1.value > 0.5
-    assert found.judged.matches.precision > 0.8
+    assert found.held_out is not None
+    assert found.held_out.query_count == 80
+    assert not found.held_out.tuned_elsewhere
+    assert found.held_out.worlds["closed"].first.error.value < 0.1
+    assert found.held_out.worlds["open"].offer_count == 2 * 140
+    assert found.held_out.row_f1.value > 0.5
+    assert found.held_out.matches.precision > 0.8
 
 
-def test_an_earlier_tuning_is_judged_on_all_queries() -> None:
+def test_both_modalities_have_models_on_either_side() -> None:
+    patterns = evaluate_drawn().result.patterns
+    weights = {
+        name: [model.image_weight for model in part.tuning.match_models]
+        for name, part in patterns.items()
+        if part.tuning
+    }
+    assert weights == {"image": [1], "text": [0], "both": [0.5, 0.25, 0.75]}
+
+
+def test_an_earlier_tuning_is_tried_on_all_queries() -> None:
     first = evaluate_drawn()
-    tunings = read_tunings(first.result.to_json())
+    tunings = read_tunings(results_to_json(first.result))
     assert tunings == {name: part.tuning for name, part in first.result.patterns.items()}
     queries, gallery = draw_products(seed=5)
-    found = evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS, tunings=tunings)
+    found = evaluate(queries, gallery, fusion_weight=0.5, config=SETTINGS, tunings=tunings)
     for name, part in found.result.patterns.items():
-        assert part.judged is not None and part.judged.tuned_elsewhere
-        assert part.judged.query_count == part.query_count
+        assert part.held_out is not None and part.held_out.tuned_elsewhere
+        assert part.held_out.query_count == part.query_count
         assert part.tuning == tunings[name]
 
 
 def test_queries_of_one_class_are_evaluated_but_not_tuned() -> None:
     queries, gallery = draw_products()
-    lone = EmbeddedProducts(
+    strangers = EmbeddedProducts(
         embeddings=queries.embeddings,
         product_ids=queries.product_ids,
-        groups=tuple(f"lone {group}" for group in queries.groups),
+        groups=tuple(f"unknown {group}" for group in queries.groups),
         categories=queries.categories,
     )
-    result = evaluate(lone, gallery, fusion_weight=0.5, settings=SETTINGS).result
+    result = evaluate(strangers, gallery, fusion_weight=0.5, config=SETTINGS).result
     found = result.patterns["both"]
-    assert found.tuning is None and found.judged is None
-    assert "same product and of different products, got 0 and" in found.untuned_reason
+    assert found.tuning is None and found.held_out is None
+    assert "same product and one of another, got 160 lists" in found.untuned_reason
     assert math.isnan(found.metrics["MAP"].value)
-    assert json.loads(result.to_json())["patterns"]["both"]["metrics"]["MAP"]["value"] is None
-    assert read_tunings(result.to_json()) == {}
+    assert (
+        json.loads(results_to_json(result))["patterns"]["both"]["metrics"]["MAP"]["value"] is None
+    )
+    assert read_tunings(results_to_json(result)) == {}
 
 
 def test_one_seed_gives_one_result() -> None:
-    assert evaluate_drawn().result.to_json() == evaluate_drawn().result.to_json()
+    assert results_to_json(evaluate_drawn().result) == results_to_json(evaluate_drawn().result)
 
 
 def test_the_order_of_queries_changes_no_mean() -> None:
     queries, gallery = draw_products()
     order = np.random.default_rng(0).permutation(len(queries))
-    straight = evaluate(queries, gallery, fusion_weight=0.5, settings=SETTINGS).result
-    mixed = evaluate(queries.rows(order), gallery, fusion_weight=0.5, settings=SETTINGS).result
+    straight = evaluate(queries, gallery, fusion_weight=0.5, config=SETTINGS).result
+    mixed = evaluate(queries.rows(order), gallery, fusion_weight=0.5, config=SETTINGS).result
     for pattern, part in straight.patterns.items():
         for name, estimate in part.metrics.items():
             other = mixed.patterns[pattern].metrics[name]
@@ -145,7 +162,7 @@ def test_the_order_of_queries_changes_no_mean() -> None:
 def test_nothing_to_evaluate_is_refused() -> None:
     queries, gallery = draw_products()
     with pytest.raises(ValueError, match="needs queries and a gallery, got 0 and 35"):
-        evaluate(queries.rows(np.zeros(0, int)), gallery, fusion_weight=0.5, settings=SETTINGS)
+        evaluate(queries.rows(np.zeros(0, int)), gallery, fusion_weight=0.5, config=SETTINGS)
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from training.evaluation.graded_ndcg import JudgedPairs, graded_ndcg, random_ndcg
+from twinshelf.training.evaluation.graded_ndcg import JudgedPairs, graded_ndcg, random_ndcg
 
 GAINS = np.array([1.0, 0.1, 0.01, 0.0])
 

@@ -1,4 +1,4 @@
-"""Calibration error against torchmetrics and a loop."""
+"""Calibration error: against a loop, without what chance adds, with an interval that holds it."""
 
 from __future__ import annotations
 
@@ -6,53 +6,58 @@ import math
 
 import numpy as np
 import pytest
-import torch
-from torchmetrics.functional.classification import binary_calibration_error
 
-from training.evaluation.reliability import expected_calibration_error, reliability_bins
+from twinshelf.training.evaluation.reliability import BIN_COUNT, measure_reliability
 
 
-def test_the_error_equals_torchmetrics() -> None:
-    generator = np.random.default_rng(0)
-    given = generator.random(3000)
-    labels = generator.random(3000) < given**2
-    found = expected_calibration_error(reliability_bins(given, labels, 15))
-    expected = binary_calibration_error(
-        torch.from_numpy(given), torch.from_numpy(labels.astype(int)), n_bins=15
-    )
-    assert found == pytest.approx(float(expected), abs=1e-6)
+def names(count: int, size: int = 1) -> list[str]:
+    return [f"g{number // size}" for number in range(count)]
 
 
-def test_bins_equal_a_loop() -> None:
+def test_bins_hold_equal_masses_and_equal_a_loop() -> None:
     generator = np.random.default_rng(1)
-    given, labels = generator.random(200) ** 3, generator.random(200) < 0.5
-    for place, found in enumerate(reliability_bins(given, labels, 10)):
-        inside = [i for i, p in enumerate(given) if place / 10 <= p < (place + 1) / 10]
-        assert found.pair_count == len(inside)
-        if inside:
-            assert found.match_share == pytest.approx(np.mean([labels[i] for i in inside]))
-            assert found.mean_probability == pytest.approx(np.mean([given[i] for i in inside]))
+    given, labels = generator.random(205) ** 3, generator.random(205) < 0.5
+    found = measure_reliability(given, labels, names(205))
+    order = sorted(range(205), key=lambda place: given[place])
+    for number, part in enumerate(found.bins):
+        inside = [order[i] for i in range(205) if i * BIN_COUNT // 205 == number]
+        assert part.count == len(inside) in (20, 21)
+        assert part.mean_probability == pytest.approx(np.mean([given[i] for i in inside]))
+        assert part.true_share == pytest.approx(np.mean([labels[i] for i in inside]))
 
 
-def test_true_probabilities_have_hardly_an_error() -> None:
-    generator = np.random.default_rng(2)
-    given = generator.random(100_000)
-    bins = reliability_bins(given, generator.random(100_000) < given)
-    assert expected_calibration_error(bins) < 0.01
+def test_an_error_that_is_there_is_found() -> None:
+    generator = np.random.default_rng(0)
+    given = generator.random(20_000) * 0.8
+    found = measure_reliability(given, generator.random(20_000) < given + 0.1, names(20_000))
+    assert found.error.low < 0.1 < found.error.high
+    assert found.error.value == pytest.approx(0.1, abs=0.005)
 
 
-def test_certainty_belongs_to_the_last_bin() -> None:
-    assert reliability_bins([1.0, 0.0], [True, False])[-1].pair_count == 1
+@pytest.mark.parametrize("size", [1, 8])
+def test_true_probabilities_have_no_error_however_few_they_are(size: int) -> None:
+    errors = []
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        given = np.repeat(generator.random(400 // size), size)
+        labels = np.repeat(generator.random(400 // size), size) < given
+        found = measure_reliability(given, labels, names(400, size), resample_count=200)
+        plain = sum(abs(b.mean_probability - b.true_share) * b.count for b in found.bins) / 400
+        errors.append((found.error.value, plain))
+    debiased, plain = np.mean(errors, axis=0)
+    # The correction takes off what can be told from one sample: some 0.4 of it.
+    assert debiased < 0.7 * plain
 
 
-def test_no_pairs_have_no_error() -> None:
-    assert math.isnan(expected_calibration_error(reliability_bins([], [])))
+def test_nothing_has_no_error() -> None:
+    found = measure_reliability(np.zeros(0), np.zeros(0, dtype=np.bool_), [])
+    assert math.isnan(found.error.value) and found.bins == ()
 
 
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match="0 to 1"):
-        reliability_bins([1.1], [True])
+        measure_reliability(np.array([1.1]), np.array([True]), ["a"])
     with pytest.raises(ValueError, match="0 to 1"):
-        reliability_bins([math.nan], [True])
-    with pytest.raises(ValueError, match=r"\(1,\) and \(2,\)"):
-        reliability_bins([0.1], [True, False])
+        measure_reliability(np.array([math.nan]), np.array([True]), ["a"])
+    with pytest.raises(ValueError, match=r"\(P,\) each, got \(1,\), \(2,\) and 1"):
+        measure_reliability(np.array([0.1]), np.array([True, False]), ["a"])

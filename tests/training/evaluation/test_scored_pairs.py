@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
+from sklearn.metrics import f1_score
 
-from training.evaluation.scored_pairs import (
+from twinshelf.training.evaluation.scored_pairs import (
     ScoredPairs,
     average_precision_of_pairs,
     best_f1_threshold,
@@ -24,19 +24,25 @@ def drawn_pairs(count: int = 400, missed_count: int = 0) -> ScoredPairs:
     return ScoredPairs(scores=scores, is_match=labels, missed_count=missed_count)
 
 
-def test_precision_recall_equals_scikit_learn() -> None:
-    pairs = drawn_pairs()
-    precision, recall, thresholds = precision_recall_curve(pairs.is_match, pairs.scores)
+@pytest.mark.parametrize("missed_count", [0, 40])
+def test_precision_and_recall_equal_a_loop(missed_count: int) -> None:
+    pairs = drawn_pairs(missed_count=missed_count)
     found = precision_recall(pairs)
-    np.testing.assert_allclose(found.thresholds, thresholds[::-1])
-    np.testing.assert_allclose(found.precision, precision[:-1][::-1])
-    np.testing.assert_allclose(found.recall, recall[:-1][::-1])
+    assert found.thresholds.tolist() == sorted(set(pairs.scores.tolist()), reverse=True)
+    expected = [quality_at(pairs, threshold) for threshold in found.thresholds]
+    np.testing.assert_allclose(found.precision, [quality.precision for quality in expected])
+    np.testing.assert_allclose(found.recall, [quality.recall for quality in expected])
 
 
-def test_average_precision_equals_scikit_learn() -> None:
-    pairs = drawn_pairs()
-    expected = average_precision_score(pairs.is_match, pairs.scores)
-    assert average_precision_of_pairs(pairs) == pytest.approx(expected, abs=1e-12)
+def test_pairs_without_a_match_have_no_recall() -> None:
+    scores = np.array([0.2, 0.1, 0.2])
+    none = np.zeros(3, dtype=bool)
+    curve = precision_recall(ScoredPairs(scores=scores, is_match=none, missed_count=1))
+    assert curve.thresholds.tolist() == [0.2, 0.1]
+    assert curve.precision.tolist() == curve.recall.tolist() == [0.0, 0.0]
+    missed = ScoredPairs(scores=scores, is_match=none, missed_count=1)
+    assert average_precision_of_pairs(missed) == 0.0
+    assert np.isnan(precision_recall(ScoredPairs(scores=scores, is_match=none)).recall).all()
 
 
 def test_missed_pairs_count_as_matches_that_are_never_found() -> None:

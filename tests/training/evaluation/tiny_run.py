@@ -9,17 +9,22 @@ import numpy as np
 import torch
 from PIL import Image
 
-from training.catalogues.table import write_table
-from training.checkpoint import save_encoder
-from training.config import TrainConfig
-from training.image_encoder import ImageEncoderConfig
-from training.loop import LoopConfig
-from training.model import ModelConfig, build_model
-from training.preprocessing.settings import PreprocessingSettings
-from training.product import Product
-from training.text_encoder import ScratchTextConfig, TextEncoderConfig, scratch_architecture
-from training.training_data import DataConfig
-from training.wordpiece import train_wordpiece
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.checkpoint import save_encoder
+from twinshelf.training.config import TrainConfig
+from twinshelf.training.data.data_config import DataConfig
+from twinshelf.training.loop.loop_config import LoopConfig
+from twinshelf.training.model.encoder import build_encoder
+from twinshelf.training.model.model_config import (
+    ImageBackboneConfig,
+    ModelConfig,
+    ScratchTextConfig,
+    TextBackboneConfig,
+)
+from twinshelf.training.model.text_backbone import scratch_architecture
+from twinshelf.training.model.wordpiece import train_wordpiece
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 SETTINGS = PreprocessingSettings(
     image_size_px=32,
@@ -41,8 +46,8 @@ def make_run(folder: Path, *loggers: Literal["tensorboard", "mlflow"]) -> Path:
         data=DataConfig(folder=str(folder / "data"), pixel_cache=str(folder / "pixels")),
         preprocessing=SETTINGS,
         model=ModelConfig(
-            image=ImageEncoderConfig(name="test_efficientnet"),
-            text=TextEncoderConfig(
+            image=ImageBackboneConfig(name="test_efficientnet"),
+            text=TextBackboneConfig(
                 scratch=ScratchTextConfig(width=16, layer_count=1, head_count=2)
             ),
             embedding_dim=12,
@@ -56,7 +61,7 @@ def make_run(folder: Path, *loggers: Literal["tensorboard", "mlflow"]) -> Path:
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model(config.model, image_size_px=32, architecture=architecture)
+        model = build_encoder(config.model, image_size_px=32, architecture=architecture)
     save_encoder(
         folder / "run", model=model, config=config, tokenizer=tokenizer, architecture=architecture
     )
@@ -66,7 +71,8 @@ def make_run(folder: Path, *loggers: Literal["tensorboard", "mlflow"]) -> Path:
 def make_tables(folder: Path) -> None:
     """Writes queries and gallery: two offers per product, like it but for noise in the photo."""
     generator = np.random.default_rng(3)
-    queries, gallery = [], []
+    queries: list[Product] = []
+    gallery: list[Product] = []
     for number in range(PRODUCT_COUNT):
         colours = generator.integers(0, 256, (3, 4, 3), dtype=np.uint8)
         for place in range(3):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.calibration import Calibration, Curve
-from training.embeddings import ProductEmbeddings
-from training.evaluation.embedded import EmbeddedProducts
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.retrieval.calibration import Calibration, Curve
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 DIM = 24
 CURVE = Curve(scores=(0.5, 0.95), probabilities=(0.0, 1.0))

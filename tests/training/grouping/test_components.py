@@ -9,11 +9,11 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from training.grouping.components import Groups, form_groups
-from training.grouping.edges import Edges
-from training.grouping.settings import GroupingSettings
+from twinshelf.training.grouping.components import Groups, form_groups
+from twinshelf.training.grouping.edges import Edges
+from twinshelf.training.grouping.grouping_config import GroupingConfig
 
-SETTINGS = GroupingSettings(most_members=6, least_density=0.5)
+SETTINGS = GroupingConfig(most_members=6, least_density=0.5)
 Weighted = dict[tuple[int, int], float]
 
 
@@ -38,7 +38,7 @@ def sets(groups: Groups) -> set[frozenset[int]]:
     }
 
 
-def slow_groups(found: Edges, count: int, settings: GroupingSettings) -> set[frozenset[int]]:
+def slow_groups(found: Edges, count: int, settings: GroupingConfig) -> set[frozenset[int]]:
     """Cuts the weakest edges of a part, one strength at a time, until every part fits."""
 
     def parts(rows: list[int], kept: list[int]) -> list[frozenset[int]]:
@@ -97,15 +97,15 @@ def test_a_weak_bridge_between_two_tight_groups_is_cut() -> None:
 
 def test_a_chain_of_weak_edges_is_cut_and_stays_without_the_guard() -> None:
     chain = {(row, row + 1): 0.6 + 0.01 * row for row in range(5)}
-    guarded = form_groups(edges(chain), 6, GroupingSettings(least_density=0.5))
+    guarded = form_groups(edges(chain), 6, GroupingConfig(least_density=0.5))
     assert guarded.sizes.max() <= 4
     assert guarded.numbers[0] != guarded.numbers[5]
-    free = form_groups(edges(chain), 6, GroupingSettings(least_density=0))
+    free = form_groups(edges(chain), 6, GroupingConfig(least_density=0))
     assert free.group_count == 1
 
 
 def test_the_size_guard_splits_at_the_weakest_place() -> None:
-    settings = GroupingSettings(most_members=4, least_density=0)
+    settings = GroupingConfig(most_members=4, least_density=0)
     tight = {**clique(0, 1, 2), **clique(3, 4, 5, 6, probability=0.8), **clique(7, 8)}
     found = edges({**tight, (2, 3): 0.5, (6, 7): 0.4})
     assert sets(form_groups(found, 9, settings)) == {
@@ -115,14 +115,14 @@ def test_the_size_guard_splits_at_the_weakest_place() -> None:
 
 def test_edges_of_equal_strength_are_cut_together() -> None:
     star = {(0, row): 0.7 for row in range(1, 6)}
-    groups = form_groups(edges(star), 6, GroupingSettings(most_members=3, least_density=0))
+    groups = form_groups(edges(star), 6, GroupingConfig(most_members=3, least_density=0))
     assert groups.group_count == 6
     assert np.isnan(groups.weakest).all()
 
 
 def test_short_neighbour_lists_do_not_make_a_group_loose() -> None:
     ring = {(row, (row + 1) % 6): 0.9 for row in range(6)}
-    settings = GroupingSettings(neighbour_count=2, least_density=0.9)
+    settings = GroupingConfig(neighbour_count=2, least_density=0.9)
     assert form_groups(edges(ring), 6, settings).group_count == 1
 
 
@@ -134,7 +134,7 @@ def test_splitting_equals_cutting_edge_by_edge(seed: int) -> None:
     # Few different values, so that ties are common.
     values = generator.integers(1, 12, len(pairs)) / 12
     found = edges(dict(zip(pairs, values.tolist(), strict=True)))
-    for settings in (SETTINGS, GroupingSettings(most_members=4, least_density=0)):
+    for settings in (SETTINGS, GroupingConfig(most_members=4, least_density=0)):
         assert sets(form_groups(found, count, settings)) == slow_groups(found, count, settings)
 
 
@@ -152,7 +152,7 @@ def test_the_order_of_products_and_edges_does_not_matter() -> None:
 
 def test_a_large_group_needs_ten_ties_per_product_and_not_all() -> None:
     near = {(a, b): 0.9 for a, b in combinations(range(40), 2) if b - a <= 5}
-    settings = GroupingSettings(most_members=50, least_density=0.8)
+    settings = GroupingConfig(most_members=50, least_density=0.8)
     assert form_groups(edges(near), 40, settings).group_count == 1
 
 
@@ -163,7 +163,7 @@ def test_no_edges_leave_everything_alone() -> None:
 
 def test_a_long_chain_is_split_without_recursion() -> None:
     chain = {(row, row + 1): 0.5 + row * 1e-4 for row in range(3000)}
-    groups = form_groups(edges(chain), 3001, GroupingSettings(most_members=5, least_density=0))
+    groups = form_groups(edges(chain), 3001, GroupingConfig(most_members=5, least_density=0))
     assert groups.sizes.max() <= 5
 
 
@@ -171,4 +171,4 @@ def test_settings_are_checked() -> None:
     for wrong in ({"neighbour_count": 0}, {"most_members": 1}, {"least_density": 1.5},
                   {"most_exact_rows": -1}, {"thread_count": 0}):  # fmt: skip
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            GroupingSettings(**wrong)
+            GroupingConfig(**wrong)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.calibration import Curve
-from training.grouping.edges import Edges, above, neighbour_edges, unite
-from training.retrieval import NO_CANDIDATE, Candidates
+from twinshelf.training.grouping.edges import Edges, above, neighbour_edges, unite
+from twinshelf.training.retrieval.calibration import Curve
+from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
 
 CURVE = Curve(scores=(0.0, 1.0), probabilities=(0.0, 1.0))
 LISTS = Candidates(

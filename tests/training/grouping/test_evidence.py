@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import json
-import math
-
 import numpy as np
 import pytest
 
 from tests.training.evaluation.drawn_products import without
 from tests.training.grouping.planted import CALIBRATION, CURVE, plant
-from training.calibration import Calibration
-from training.grouping.evidence import (
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.grouping.evidence import (
     LEFT_OUT,
     Evidence,
     gather_evidence,
     group_by,
-    thresholds_from_json,
-    thresholds_to_json,
+    nearest_products,
 )
-from training.grouping.quality import judge_groups
-from training.grouping.settings import GroupingSettings
+from twinshelf.training.grouping.group_scores import evaluate_groups
+from twinshelf.training.grouping.grouping_config import GroupingConfig
+from twinshelf.training.retrieval.calibration import Calibration
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 
-SETTINGS = GroupingSettings(neighbour_count=10)
+SETTINGS = GroupingConfig(neighbour_count=10)
 SIZES = [5, 4, 4, 3, 2, 2, 1, 1, 1]
 
 
-def gather(products, calibration: Calibration = CALIBRATION) -> Evidence:
-    return gather_evidence(products, calibration=calibration, fusion_weight=0.5, settings=SETTINGS)
+def gather(products: EmbeddedProducts, calibration: Calibration = CALIBRATION) -> Evidence:
+    return gather_evidence(products, calibration=calibration, fusion_weight=0.5, config=SETTINGS)
 
 
 @pytest.mark.parametrize("most_exact_rows", [0, 1000])
-def test_planted_groups_are_recovered_exactly_lone_items_included(most_exact_rows: int) -> None:
+def test_planted_groups_are_recovered_with_single_products(
+    most_exact_rows: int,
+) -> None:
     products = plant(SIZES)
-    settings = GroupingSettings(neighbour_count=10, most_exact_rows=most_exact_rows)
-    evidence = gather_evidence(
-        products, calibration=CALIBRATION, fusion_weight=0.5, settings=settings
-    )
-    groups = group_by(evidence, CALIBRATION.thresholds, settings)
-    quality = judge_groups(groups.numbers, products.groups)
+    config = GroupingConfig(neighbour_count=10, most_exact_rows=most_exact_rows)
+    evidence = gather_evidence(products, calibration=CALIBRATION, fusion_weight=0.5, config=config)
+    groups = group_by(evidence, CALIBRATION.thresholds, config)
+    quality = evaluate_groups(groups.numbers, products.groups)
     assert quality is not None
     assert quality.row_f1 == 1.0
     assert groups.group_count == len(SIZES)
@@ -48,7 +46,7 @@ def test_one_kind_of_evidence_finds_what_the_others_miss() -> None:
     products = without(plant(SIZES), "image", slice(0, 12))
     alone = group_by(gather(products), {"image": 0.8}, SETTINGS)
     together = group_by(gather(products), CALIBRATION.thresholds, SETTINGS)
-    qualities = [judge_groups(groups.numbers, products.groups) for groups in (alone, together)]
+    qualities = [evaluate_groups(groups.numbers, products.groups) for groups in (alone, together)]
     assert qualities[0] is not None and qualities[1] is not None
     assert qualities[0].row_f1 < 1.0
     assert qualities[1].row_f1 == 1.0
@@ -93,11 +91,51 @@ def test_an_empty_catalogue_is_refused() -> None:
         gather(products.rows(np.zeros(len(products), dtype=bool)))
 
 
-def test_thresholds_survive_json() -> None:
-    thresholds = {"image": 0.5, "text": math.inf}
-    text = json.dumps({"thresholds": thresholds_to_json(thresholds)})
-    assert thresholds_from_json(text) == thresholds
-    with pytest.raises(ValueError, match="'smell'"):
-        thresholds_from_json('{"thresholds": {"smell": 1}}')
-    with pytest.raises(ValueError, match="not the results"):
-        thresholds_from_json("{}")
+WEIGHTS = ModalityWeights(image=0.3, text=0.7)
+
+
+def draw(count: int, seed: int = 0) -> ProductEmbeddings:
+    generator = np.random.default_rng(seed)
+    halves = []
+    for dim in (12, 16):
+        rows = generator.normal(size=(count, dim))
+        halves.append((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
+    return ProductEmbeddings(image=halves[0], text=halves[1])
+
+
+def test_the_exact_search_equals_a_loop_and_leaves_itself_out() -> None:
+    products = draw(40)
+    found = nearest_products(products, WEIGHTS, GroupingConfig(neighbour_count=5))
+    scores = 0.3 * products.image @ products.image.T + 0.7 * products.text @ products.text.T
+    np.fill_diagonal(scores, -np.inf)
+    expected = np.argsort(-scores, axis=1)[:, :5]
+    assert np.array_equal(found.items, expected)
+    # Float32 sums in another order.
+    assert found.scores == pytest.approx(np.take_along_axis(scores, expected, axis=1), abs=1e-6)
+
+
+def test_the_index_finds_what_the_exact_search_finds_with_its_scores() -> None:
+    products = draw(300)
+    exact = nearest_products(products, WEIGHTS, GroupingConfig(neighbour_count=8))
+    near = nearest_products(
+        products, WEIGHTS, GroupingConfig(neighbour_count=8, most_exact_rows=10)
+    )
+    common = [
+        len(set(ours) & set(theirs)) / 8
+        for ours, theirs in zip(exact.items.tolist(), near.items.tolist(), strict=True)
+    ]
+    assert np.mean(common) > 0.97  # half precision may swap the last ones
+    assert not (near.items == np.arange(300)[:, None]).any()
+    assert (np.diff(near.scores, axis=1) <= 0).all()
+    same = exact.items == near.items
+    assert near.scores[same] == pytest.approx(exact.scores[same], abs=1e-6)
+
+
+@pytest.mark.parametrize("most_exact_rows", [0, 100])
+def test_a_catalogue_smaller_than_the_lists_is_searched_whole(most_exact_rows: int) -> None:
+    settings = GroupingConfig(neighbour_count=50, most_exact_rows=most_exact_rows)
+    found = nearest_products(draw(4), WEIGHTS, settings)
+    assert [sorted(row) for row in found.items.tolist()] == [
+        [1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]
+    ]  # fmt: skip
+    assert nearest_products(draw(1), WEIGHTS, settings).items.shape == (1, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.grouping.naming import name_groups
+from twinshelf.training.grouping.naming import name_groups
 
 
 def test_a_group_is_named_after_its_first_member_whatever_the_order() -> None:

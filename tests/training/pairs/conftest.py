@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.pairs.made_pairs import make_pairs, write_pairs
-from training.pairs.scorer import BoostingConfig
+from twinshelf.training.pairs.scorer import BoostingConfig
 
 
 @pytest.fixture(scope="package")

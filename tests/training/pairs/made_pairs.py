@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from training.product import Product
-from training.product_pair import ProductPair
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import ProductPair
 
 MAKERS = ("sony", "canon", "nikon", "bosch", "philips")
 KINDS = ("camera", "drill", "printer", "phone", "kettle")

@@ -1,60 +1,63 @@
 """Blending of the boosting with the cross-encoder."""
 
 import math
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from training.pairs.blend import (
+from twinshelf.training.pairs.blend import (
     NEURAL_SHARES,
     BlendedScorer,
     blend_probabilities,
     choose_neural_share,
     measure_pairs,
 )
+from twinshelf.training.pairs.scorer import PairScorer
 
 
-def noisy(labels, noise, seed):
+def noisy(labels: npt.NDArray[Any], noise: float, seed: int) -> npt.NDArray[np.float64]:
     p = np.random.default_rng(seed).normal(labels.astype(float), noise)
     return np.clip(0.1 + 0.8 * p, 0.01, 0.99)
 
 
 @pytest.fixture
-def labels():
+def labels() -> npt.NDArray[np.bool_]:
     return np.random.default_rng(0).random(300) < 0.3
 
 
-def test_a_blend_is_the_weighted_mean_of_log_odds():
+def test_a_blend_is_the_weighted_mean_of_log_odds() -> None:
     blended = blend_probabilities(np.array([0.2, 0.9]), np.array([0.6, 0.4]), 0.3)
     for p, q, found in ((0.2, 0.6, blended[0]), (0.9, 0.4, blended[1])):
         odds = 0.7 * math.log(p / (1 - p)) + 0.3 * math.log(q / (1 - q))
         assert found == pytest.approx(1 / (1 + math.exp(-odds)))
 
 
-def test_a_share_of_nothing_or_all_is_one_side_alone():
+def test_a_share_of_nothing_or_all_is_one_side_alone() -> None:
     boosted, neural = np.array([0.2, 0.9]), np.array([0.6, 0.4])
     np.testing.assert_allclose(blend_probabilities(boosted, neural, 0), boosted)
     np.testing.assert_allclose(blend_probabilities(boosted, neural, 1), neural)
     assert np.isfinite(blend_probabilities(np.array([0.0]), np.array([1.0]), 0.5)).all()
 
 
-def test_the_better_side_gets_the_share(labels):
+def test_the_better_side_gets_the_share(labels: npt.NDArray[np.bool_]) -> None:
     good, chance = noisy(labels, 0.1, 1), noisy(np.zeros(300), 1.0, 2)
     assert choose_neural_share(labels, good, chance) == 0
     assert choose_neural_share(labels, chance, good) == 1
 
 
-def test_two_sides_with_errors_of_their_own_share(labels):
+def test_two_sides_with_errors_of_their_own_share(labels: npt.NDArray[np.bool_]) -> None:
     share = choose_neural_share(labels, noisy(labels, 0.4, 1), noisy(labels, 0.4, 2))
     assert share in NEURAL_SHARES and 0 < share < 1
 
 
-def test_a_tie_goes_to_the_boosting(labels):
+def test_a_tie_goes_to_the_boosting(labels: npt.NDArray[np.bool_]) -> None:
     same = noisy(labels, 0.2, 1)
     assert choose_neural_share(labels, same, same) == 0
 
 
-def test_metrics_are_those_of_a_slow_count(labels):
+def test_metrics_are_those_of_a_slow_count(labels: npt.NDArray[np.bool_]) -> None:
     p = 0.3 * labels + 0.7 * np.random.default_rng(3).random(300)  # no ties
     found = measure_pairs(labels, p, 0.5)
     hits = int(((p >= 0.5) & labels).sum())
@@ -69,11 +72,11 @@ def test_metrics_are_those_of_a_slow_count(labels):
     assert (found.pair_count, found.match_count) == (300, labels.sum())
 
 
-def test_metrics_of_one_class_are_refused():
+def test_metrics_of_one_class_are_refused() -> None:
     with pytest.raises(ValueError, match="one class"):
         measure_pairs([True, True], np.array([0.1, 0.9]), 0.5)
 
 
-def test_a_share_without_a_cross_encoder_is_refused():
+def test_a_share_without_a_cross_encoder_is_refused() -> None:
     with pytest.raises(ValueError, match=r"share of 0\.5 needs a cross-encoder"):
-        BlendedScorer(None, None, 0.5, 0.5)
+        BlendedScorer(cast(PairScorer, None), None, 0.5, 0.5)

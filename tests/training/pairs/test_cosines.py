@@ -1,28 +1,30 @@
 """Cosines of pairs by a trained encoder."""
 
 import math
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from tests.export.tiny_run import make_run
-from training.catalogues.table import read_table
-from training.checkpoint import load_encoder
-from training.embeddings import ProductEmbeddings
-from training.pairs.cosines import compare_sides, compare_vectors, pair_cosines
-from training.preprocessing.images import decode_image
-from training.preprocessing.texts import join_fields
-from training.product import Product
-from training.product_pair import PrecomputedProduct
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import PrecomputedProduct
+from twinshelf.training.catalogues.table import read_table
+from twinshelf.training.checkpoint import load_encoder
+from twinshelf.training.pairs.cosines import compare_sides, compare_vectors, pair_cosines
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 
-def unit(generator, *shape):
+def unit(generator: np.random.Generator, *shape: int) -> npt.NDArray[np.float32]:
     rows = generator.normal(size=shape)
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_cosines_are_those_of_a_slow_loop():
+def test_cosines_are_those_of_a_slow_loop() -> None:
     generator = np.random.default_rng(0)
     left, right = (
         ProductEmbeddings(image=unit(generator, 4, 5), text=unit(generator, 4, 3)) for _ in range(2)
@@ -38,7 +40,11 @@ def test_cosines_are_those_of_a_slow_loop():
     assert all(math.isnan(x) for x in (found[3].image, found[3].text, found[3].fused))
 
 
-def precomputed(name, main, further):
+def precomputed(
+    name: npt.ArrayLike,
+    main: npt.ArrayLike | None,
+    further: npt.ArrayLike,
+) -> PrecomputedProduct:
     return PrecomputedProduct(
         product_id="x",
         name_vector=np.array(name, np.float32),
@@ -47,13 +53,13 @@ def precomputed(name, main, further):
     )
 
 
-def slow_cosine(a, b):
+def slow_cosine(a: list[float], b: list[float]) -> float:
     lengths = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b))
     return sum(x * y for x, y in zip(a, b, strict=True)) / lengths
 
 
 @pytest.mark.parametrize("further_count", [0, 1, 4])
-def test_vectors_of_any_length_are_compared_as_in_a_slow_loop(further_count):
+def test_vectors_of_any_length_are_compared_as_in_a_slow_loop(further_count: int) -> None:
     generator = np.random.default_rng(further_count)
     left, right = (
         precomputed(
@@ -72,7 +78,7 @@ def test_vectors_of_any_length_are_compared_as_in_a_slow_loop(further_count):
     assert repr(compare_vectors(right, left)) == repr(found)
 
 
-def test_a_photo_is_found_among_the_others_however_they_are_ordered():
+def test_a_photo_is_found_among_the_others_however_they_are_ordered() -> None:
     left = precomputed([1], [1, 0, 0], [[0, 1, 0]])
     right = precomputed([1], [0, 0, 1], [[0, -1, 0], [5, 0, 0]])
     assert compare_vectors(left, right).image == pytest.approx(1)
@@ -80,7 +86,7 @@ def test_a_photo_is_found_among_the_others_however_they_are_ordered():
     assert compare_vectors(left, main_alone).image == pytest.approx(0)
 
 
-def test_main_pictures_are_also_compared_by_themselves():
+def test_main_pictures_are_also_compared_by_themselves() -> None:
     # 3·4 + 4·3 over lengths of 5 and 5; the second photos are the same one, twice as long.
     left = precomputed([1], [3, 4, 0], [[0, 0, 1]])
     right = precomputed([1], [4, 3, 0], [[0, 0, 2], [0, -1, 0]])
@@ -91,14 +97,16 @@ def test_main_pictures_are_also_compared_by_themselves():
 
 
 @pytest.mark.parametrize("main", [None, [0, 0, 0]])
-def test_a_main_picture_that_is_missing_or_zero_leaves_its_cosine_alone_unknown(main):
+def test_a_main_picture_that_is_missing_or_zero_leaves_its_cosine_alone_unknown(
+    main: list[int] | None,
+) -> None:
     left, right = precomputed([1], main, [[0, 3, 4]]), precomputed([1], [0, 4, 3], [])
     for found in (compare_vectors(left, right), compare_vectors(right, left)):
         assert math.isnan(found.main_image)
         assert found.image == pytest.approx(0.96)
 
 
-def test_vectors_that_are_missing_or_zero_leave_the_cosine_unknown():
+def test_vectors_that_are_missing_or_zero_leave_the_cosine_unknown() -> None:
     full, zero = precomputed([1, 2], [1, 0, 0], []), precomputed([0, 0], [0, 0, 0], [])
     for other in (zero, precomputed([0, 0], None, [])):
         found = compare_vectors(full, other)
@@ -108,13 +116,16 @@ def test_vectors_that_are_missing_or_zero_leave_the_cosine_unknown():
     assert compare_vectors(full, without_main).image == pytest.approx(math.sqrt(0.5))
 
 
-def test_vectors_too_long_or_too_short_to_square_are_compared():
+def test_vectors_too_long_or_too_short_to_square_are_compared() -> None:
     long, short = precomputed([1e38], [1e38] * 3, []), precomputed([1e-40], [1e-40] * 3, [])
     found = compare_vectors(long, short)
     assert (found.image, found.text) == pytest.approx((1, 1))
 
 
-def test_pairs_are_compared_as_the_towers_embed_them(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_pairs_are_compared_as_the_towers_embed_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     encoder = load_encoder(make_run(tmp_path))
     with_photo, without = [

@@ -1,12 +1,17 @@
 """The neural pair scorer, on a tiny encoder of random weights."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
-from training.pairs.cross_encoder import CrossEncoder, CrossEncoderConfig, pair_text
-from training.product import Product
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.pairs.cross_encoder import CrossEncoder, pair_text
+from twinshelf.training.pairs.pair_config import CrossEncoderConfig
+
+pytestmark = pytest.mark.slow
 
 PAIRS = make_pairs(24, seed=1)
 SIDES = [(pair.left, pair.right) for pair in PAIRS]
@@ -14,12 +19,12 @@ LABELS = [pair.is_match for pair in PAIRS]
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_text_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="module")
-def fitted(source):
+def fitted(source: str) -> CrossEncoder:
     # Few pairs, learnt by heart: what is tested is that it learns at all.
     config = CrossEncoderConfig(epoch_count=40, batch_size=8, token_count=32, learning_rate=3e-3)
     scorer = CrossEncoder(source, config)
@@ -27,13 +32,13 @@ def fitted(source):
     return scorer
 
 
-def test_what_was_trained_on_is_told_apart(fitted):
+def test_what_was_trained_on_is_told_apart(fitted: CrossEncoder) -> None:
     scores = fitted.score(SIDES)
     assert ((scores > 0) & (scores < 1)).all()
     assert ((scores > 0.5) == LABELS).mean() > 0.9
 
 
-def test_order_and_company_do_not_matter(fitted):
+def test_order_and_company_do_not_matter(fitted: CrossEncoder) -> None:
     scores = fitted.score(SIDES)
     swapped = fitted.score([(right, left) for left, right in SIDES])
     alone = [fitted.score([pair])[0] for pair in SIDES[:5]]
@@ -41,14 +46,14 @@ def test_order_and_company_do_not_matter(fitted):
     np.testing.assert_allclose(alone, scores[:5], atol=1e-5)
 
 
-def test_a_saved_scorer_answers_the_same(fitted, tmp_path):
+def test_a_saved_scorer_answers_the_same(fitted: CrossEncoder, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     loaded = CrossEncoder.load(tmp_path)
     assert loaded.config == fitted.config
     np.testing.assert_allclose(loaded.score(SIDES), fitted.score(SIDES), atol=1e-6)
 
 
-def test_the_same_seed_trains_the_same(source):
+def test_the_same_seed_trains_the_same(source: str) -> None:
     config = CrossEncoderConfig(epoch_count=1, batch_size=8, token_count=32)
     scores = []
     for _ in range(2):
@@ -58,7 +63,7 @@ def test_the_same_seed_trains_the_same(source):
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
 
 
-def test_all_fields_of_a_record_are_read():
+def test_all_fields_of_a_record_are_read() -> None:
     record = Product(
         product_id="1", title="tv", brand="sony", price=9.5, attributes={"colour": "red"}
     )
@@ -68,6 +73,6 @@ def test_all_fields_of_a_record_are_read():
 @pytest.mark.parametrize(
     "values", [{"epoch_count": 0}, {"token_count": 7}, {"learning_rate": 0}, {"match_weight": -1}]
 )
-def test_settings_out_of_range_are_refused(values):
+def test_settings_out_of_range_are_refused(values: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be"):
         CrossEncoderConfig(**values)

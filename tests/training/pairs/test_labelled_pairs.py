@@ -2,6 +2,9 @@
 
 import math
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,49 +18,55 @@ from tests.training.catalogues.ecup_tables import (
     write_pictures,
     write_tables,
 )
+from tests.training.catalogues.rows import good_rows
 from tests.training.pairs.made_ecup import make_ecup
-from training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
-from training.catalogues.entity_pairs import read_entity_pairs
-from training.pairs.cosines import compare_vectors
-from training.pairs.features import feature_matrix
-from training.pairs.held_out import HeldOutConfig
-from training.pairs.labelled_pairs import read_pairs, read_training_pairs
-from training.pairs.statistics import TokenStatistics
+from twinshelf.training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
+from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
+from twinshelf.training.pairs.cosines import compare_vectors
+from twinshelf.training.pairs.features import Cosines, feature_matrix
+from twinshelf.training.pairs.labelled_pairs import LabelledPairs, read_pairs, read_training_pairs
+from twinshelf.training.pairs.pair_config import HeldOutConfig
+from twinshelf.training.pairs.statistics import TokenStatistics
 
 ONES = [[1.0] * PICTURE_SIZE]
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     write_tables(tmp_path)
     return tmp_path
 
 
-def read_both(folder, **options):
+def read_both(folder: Path, **options: Any) -> tuple[LabelledPairs, LabelledPairs]:
     with_encoder = options.pop("with_encoder", False)
     return read_training_pairs(folder, HeldOutConfig(**options), with_encoder=with_encoder)
 
 
-def test_dittos_files_are_read_whole_and_without_cosines(pair_folder):
+def cosines_of(pairs: LabelledPairs) -> Sequence[Cosines]:
+    assert pairs.cosines is not None
+    return pairs.cosines
+
+
+def test_dittos_files_are_read_whole_and_without_cosines(pair_folder: Path) -> None:
     train, validation = read_both(pair_folder)
     assert train.pairs == list(read_entity_pairs(pair_folder / "train.txt"))
     assert validation.pairs == list(read_entity_pairs(pair_folder / "valid.txt"))
     assert train.cosines is None and read_pairs(pair_folder / "test.txt").cosines is None
 
 
-def test_raw_fields_become_records_and_vectors_become_cosines(folder):
+def test_raw_fields_become_records_and_vectors_become_cosines(folder: Path) -> None:
     found = read_pairs(folder, with_vectors=True)
     assert found.pairs == list(read_ecup_pairs(folder))
     assert found.labels.tolist() == [True, False, False]
-    vectors = list(read_ecup_vectors(folder))
-    assert list(map(repr, found.cosines)) == [
+    vectors = good_rows(read_ecup_vectors(folder))
+    assert list(map(repr, cosines_of(found))) == [
         repr(compare_vectors(pair.left, pair.right)) for pair in vectors
     ]
-    assert all(math.isnan(cosine.fused) for cosine in found.cosines)
+    assert all(math.isnan(cosine.fused) for cosine in cosines_of(found))
     assert read_pairs(folder).cosines is None
 
 
-def test_main_pictures_are_compared_beside_the_best_of_all(folder):
+def test_main_pictures_are_compared_beside_the_best_of_all(folder: Path) -> None:
     write_pictures(
         folder,
         IDS,
@@ -70,43 +79,45 @@ def test_main_pictures_are_compared_beside_the_best_of_all(folder):
     statistics = TokenStatistics.count([["word"]])
     names, features = feature_matrix(found.sides, statistics, found.cosines)
     columns = [names.index(name) for name in ("image_cosine", "main_image_cosine")]
-    expected = [[1, 0.96], [0.6, np.nan], [0, 0]]
+    expected = np.array([[1, 0.96], [0.6, np.nan], [0, 0]])
     np.testing.assert_allclose(features[:, columns], expected, atol=1e-5)
 
 
-def test_where_no_product_has_further_pictures_the_main_ones_are_the_best(folder):
+def test_where_no_product_has_further_pictures_the_main_ones_are_the_best(folder: Path) -> None:
     write_pictures(
         folder,
         IDS,
         main=[[[1.0, 0.0, 0.0, 0.0]], [[3.0, 4.0, 0.0, 0.0]], [[0.0, 1.0, 0.0, 0.0]], None],
         further=[None] * 4,
     )
-    found = read_pairs(folder, with_vectors=True).cosines
+    found = cosines_of(read_pairs(folder, with_vectors=True))
     assert [cosine.main_image for cosine in found[::2]] == pytest.approx([0.6, 0])
     assert [repr(cosine.main_image) for cosine in found] == [repr(c.image) for c in found]
 
 
-def test_a_file_of_pairs_is_read_by_the_tables_beside_it(folder):
+def test_a_file_of_pairs_is_read_by_the_tables_beside_it(folder: Path) -> None:
     write_pairs(folder, [(12, 14, 1), (11, 13, 0)], "mine.parquet")
     found = read_pairs(folder / "mine.parquet", with_vectors=True)
     assert [side.product_id for side in found.sides[0]] == ["12", "14"]
-    assert len(found.pairs) == len(found.cosines) == 2
+    assert len(found.pairs) == len(cosines_of(found)) == 2
 
 
-def test_rows_are_taken_with_their_cosines(folder):
+def test_rows_are_taken_with_their_cosines(folder: Path) -> None:
     found = read_pairs(folder, with_vectors=True)
     taken = found.take([2, 0])
     assert taken.pairs == [found.pairs[2], found.pairs[0]]
-    assert taken.cosines == [found.cosines[2], found.cosines[0]]
+    assert taken.cosines == [cosines_of(found)[2], cosines_of(found)[0]]
 
 
-def test_bad_rows_cost_themselves_alone_and_are_named_by_file_row_and_column(folder, caplog):
+def test_bad_rows_cost_themselves_alone_and_are_named_by_file_row_and_column(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     rows = [(11, 12, 1), (13, 14, 0), (11, 13, 0), (11, 99, 0), (11, 14, 3), (11, None, 0)]
     write_pairs(folder, rows)
     write_pictures(folder, IDS, main=[ONES, ONES, ONES, [[1.0, float("nan"), 1.0, 1.0]]])
     found = read_pairs(folder, with_vectors=True)
     assert [pair.right.product_id for pair in found.pairs] == ["12", "13"]
-    assert len(found.cosines) == 2
+    assert len(cosines_of(found)) == 2
     for message in (
         "skipped train.parquet, row 2: resnet.parquet, row 4, column "
         "'main_pic_embeddings_resnet_v1': an embedding holds NaN or infinity",
@@ -118,7 +129,9 @@ def test_bad_rows_cost_themselves_alone_and_are_named_by_file_row_and_column(fol
         assert message in caplog.text
 
 
-def test_without_pictures_or_with_an_encoder_raw_fields_are_all(tmp_path, caplog):
+def test_without_pictures_or_with_an_encoder_raw_fields_are_all(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     make_ecup(tmp_path, pair_count=40)
     train, validation = read_both(tmp_path, with_encoder=True)
     assert train.cosines is None and validation.cosines is None and not caplog.text
@@ -129,24 +142,24 @@ def test_without_pictures_or_with_an_encoder_raw_fields_are_all(tmp_path, caplog
     assert "resnet.parquet: only raw fields are compared" in caplog.text
 
 
-def test_validation_pairs_are_a_share_of_other_products(tmp_path):
+def test_validation_pairs_are_a_share_of_other_products(tmp_path: Path) -> None:
     make_ecup(tmp_path, pair_count=50, held_out_count=20)
-    train, validation = read_both(tmp_path / "held_out.parquet", share=0.2)
-    assert (len(train.pairs), len(validation.cosines)) == (16, 4)
-    train, validation = read_both(tmp_path, share=0.2)
+    train, validation = read_both(tmp_path / "held_out.parquet", validation_share=0.2)
+    assert (len(train.pairs), len(cosines_of(validation))) == (16, 4)
+    train, validation = read_both(tmp_path, validation_share=0.2)
     assert (len(train.pairs), len(validation.pairs)) == (40, 10)
-    assert len(validation.cosines) == 10
+    assert len(cosines_of(validation)) == 10
     ids = [{p.product_id for side in part.sides for p in side} for part in (train, validation)]
     assert not ids[0] & ids[1]
     whole = read_pairs(tmp_path, with_vectors=True)
-    pairs = zip(whole.pairs, whole.cosines, strict=True)
+    pairs = zip(whole.pairs, cosines_of(whole), strict=True)
     cosine_of = {pair.left.product_id: repr(cosine) for pair, cosine in pairs}
     for part in (train, validation):
         expected = [cosine_of[pair.left.product_id] for pair in part.pairs]
-        assert [repr(cosine) for cosine in part.cosines] == expected
+        assert [repr(cosine) for cosine in cosines_of(part)] == expected
 
 
-def test_targets_of_one_class_are_refused(folder):
+def test_targets_of_one_class_are_refused(folder: Path) -> None:
     write_pairs(folder, [(11, 12, 1), (13, 14, 1)])
     with pytest.raises(ValueError, match=r"train\.parquet, column 'target': every label is '1'"):
         read_pairs(folder)
@@ -155,13 +168,13 @@ def test_targets_of_one_class_are_refused(folder):
         read_pairs(folder)
 
 
-def test_too_few_pairs_to_hold_some_out_are_refused(folder):
+def test_too_few_pairs_to_hold_some_out_are_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"train\.parquet: holding pairs out needs two matches"):
         read_both(folder)
 
 
 @pytest.mark.parametrize("name", ["attributes", "text_and_bert", "resnet"])
-def test_missing_tables_and_columns_are_named(folder, name):
+def test_missing_tables_and_columns_are_named(folder: Path, name: str) -> None:
     path = folder / f"{name}.parquet"
     pq.write_table(pa.table({"variantid": IDS}), path)
     with pytest.raises(ValueError, match=rf"{name}\.parquet has no column"):
@@ -171,7 +184,9 @@ def test_missing_tables_and_columns_are_named(folder, name):
         read_pairs(folder, with_vectors=True)
 
 
-def test_a_column_of_another_kind_is_named_for_each_row(folder, caplog):
+def test_a_column_of_another_kind_is_named_for_each_row(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     texts = {
         "variantid": IDS,
         "name": ["a"] * 4,
@@ -184,7 +199,9 @@ def test_a_column_of_another_kind_is_named_for_each_row(folder, caplog):
     assert "text_and_bert.parquet, row 1, column 'name_bert_64': must hold lists" in caplog.text
 
 
-def test_folders_and_files_of_another_kind_are_refused(folder, pair_folder, tmp_path):
+def test_folders_and_files_of_another_kind_are_refused(
+    folder: Path, pair_folder: Path, tmp_path: Path
+) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds neither train\.txt .* nor train\.parquet"):
         read_both(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"holds no train\.parquet; expected a file of"):
@@ -196,6 +213,6 @@ def test_folders_and_files_of_another_kind_are_refused(folder, pair_folder, tmp_
         read_both(folder)
 
 
-def test_labels_are_booleans_of_one_axis(folder):
+def test_labels_are_booleans_of_one_axis(folder: Path) -> None:
     labels = read_pairs(folder).labels
     assert labels.dtype == np.bool_ and labels.shape == (3,)

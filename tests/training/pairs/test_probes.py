@@ -1,14 +1,15 @@
 """Probe pairs of a scorer."""
 
 import math
+from pathlib import Path
 
 import pytest
 
-from training.pairs.features import Cosines
-from training.pairs.probes import PROBES, PairProbe, read_probes, write_probes
+from twinshelf.training.pairs.features import Cosines
+from twinshelf.training.pairs.probes import PROBES, PairProbe, read_probes, write_probes
 
 
-def test_probes_come_back_as_written(tmp_path):
+def test_probes_come_back_as_written(tmp_path: Path) -> None:
     probes = [
         PairProbe(
             left='{"title": "a\u2028"}', right="{}", cosines=Cosines(text=0.5), probability=0.25
@@ -28,7 +29,7 @@ def test_probes_come_back_as_written(tmp_path):
     "line",
     ['{"left": "a"}', '{"left": "{}", "right": "{}", "cosines": [1, 0], "probability": 1}'],
 )
-def test_a_line_that_is_no_probe_is_named(tmp_path, line):
+def test_a_line_that_is_no_probe_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / PROBES).write_text(line + "\n")
     with pytest.raises(ValueError, match="line 1, is no probe"):
         read_probes(tmp_path)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from training.pairs.records import ReceivedRecord, record_from_json, record_to_json
-from training.product import Product
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.pairs.records import ReceivedRecord, record_from_json, record_to_json
 
 PRODUCT = Product(
     product_id="1",
@@ -17,13 +17,13 @@ PRODUCT = Product(
 )
 
 
-def test_a_product_comes_back_from_json():
+def test_a_product_comes_back_from_json() -> None:
     received = record_from_json(record_to_json(PRODUCT))
     for name in ("title", "description", "category", "brand", "price", "attributes"):
         assert getattr(received, name) == getattr(PRODUCT, name)
 
 
-def test_everything_is_optional_and_null_is_absent():
+def test_everything_is_optional_and_null_is_absent() -> None:
     assert record_from_json("{}") == ReceivedRecord()
     assert record_from_json('{"price": null, "title": null}') == ReceivedRecord()
 
@@ -46,6 +46,6 @@ def test_everything_is_optional_and_null_is_absent():
         ('{"attributes": {"a": 1}}', "attribute 'a' must be a text, got int"),
     ],
 )
-def test_other_json_is_refused_in_words(text, message):
+def test_other_json_is_refused_in_words(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         record_from_json(text)

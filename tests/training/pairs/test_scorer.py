@@ -1,26 +1,34 @@
 """Gradient boosting over pair features."""
 
+from pathlib import Path
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from sklearn.metrics import f1_score
 
 from tests.training.pairs.made_pairs import make_pairs
-from training.pairs.features import Cosines, feature_matrix, pair_tokens
-from training.pairs.scorer import BoostingConfig, PairScorer, best_threshold
-from training.pairs.statistics import TokenStatistics
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.pairs.features import Cosines, feature_matrix
+from twinshelf.training.pairs.read_record import pair_tokens
+from twinshelf.training.pairs.scorer import BoostingConfig, PairScorer, best_threshold
+from twinshelf.training.pairs.statistics import TokenStatistics
 
 TINY = BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2)
 
 
-def sides(pairs):
+def sides(pairs: list[ProductPair]) -> list[tuple[Product, Product]]:
     return [(pair.left, pair.right) for pair in pairs]
 
 
-def labels(pairs):
+def labels(pairs: list[ProductPair]) -> npt.NDArray[np.bool_]:
     return np.array([pair.is_match for pair in pairs])
 
 
-def fit(pairs, cosines=None, config=TINY):
+def fit(
+    pairs: list[ProductPair], cosines: list[Cosines] | None = None, config: BoostingConfig = TINY
+) -> PairScorer:
     records = (record for pair in pairs for record in (pair.left, pair.right))
     statistics = TokenStatistics.count(pair_tokens(record) for record in records)
     names, features = feature_matrix(sides(pairs), statistics, cosines)
@@ -28,18 +36,18 @@ def fit(pairs, cosines=None, config=TINY):
 
 
 @pytest.fixture(scope="module")
-def scorer():
+def scorer() -> PairScorer:
     return fit(make_pairs(150, seed=1))
 
 
-def test_a_planted_rule_is_learnt(scorer):
+def test_a_planted_rule_is_learnt(scorer: PairScorer) -> None:
     held_out = make_pairs(60, seed=2)
     scores = scorer.score(sides(held_out))
     assert ((scores > 0.5) == labels(held_out)).all()
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_a_cosine_that_decides_is_learnt_and_explained_first():
+def test_a_cosine_that_decides_is_learnt_and_explained_first() -> None:
     pairs = make_pairs(150, seed=3)
     order = np.random.default_rng(0).permutation(150)  # the texts now say nothing
     known = [Cosines(image=0.9 if pairs[i].is_match else 0.1) for i in range(150)]
@@ -58,13 +66,13 @@ def test_a_cosine_that_decides_is_learnt_and_explained_first():
         assert first.value == pytest.approx(cosine.image)
 
 
-def test_an_explanation_says_how_the_log_odds_change_without_a_feature(scorer):
+def test_an_explanation_says_how_the_log_odds_change_without_a_feature(scorer: PairScorer) -> None:
     pair = make_pairs(1, seed=4)[0]
     row = scorer.select(*feature_matrix(sides([pair]), scorer.statistics))
     parts = {part.feature: part for part in scorer.explain(pair.left, pair.right)}
     assert set(parts) == set(scorer.feature_names)
 
-    def log_odds(features):
+    def log_odds(features: npt.NDArray[np.float32]) -> np.float64:
         p = np.clip(scorer.score_features(features)[0], 1e-7, 1 - 1e-7)
         return np.log(p / (1 - p))
 
@@ -74,11 +82,11 @@ def test_an_explanation_says_how_the_log_odds_change_without_a_feature(scorer):
         assert parts[name].log_odds == pytest.approx(log_odds(row) - log_odds(without))
 
 
-def test_columns_that_are_never_known_are_not_read(scorer):
+def test_columns_that_are_never_known_are_not_read(scorer: PairScorer) -> None:
     assert not {"image_cosine", "text_cosine", "fused_cosine"} & set(scorer.feature_names)
 
 
-def test_a_saved_scorer_answers_the_same(scorer, tmp_path):
+def test_a_saved_scorer_answers_the_same(scorer: PairScorer, tmp_path: Path) -> None:
     scorer.threshold = 0.37
     scorer.save(tmp_path / "run")
     loaded = PairScorer.load(tmp_path / "run")
@@ -87,7 +95,7 @@ def test_a_saved_scorer_answers_the_same(scorer, tmp_path):
     assert loaded.threshold == 0.37 and loaded.feature_names == scorer.feature_names
 
 
-def test_labels_of_one_class_are_refused():
+def test_labels_of_one_class_are_refused() -> None:
     matches = [pair for pair in make_pairs(30, seed=6) if pair.is_match]
     with pytest.raises(ValueError, match="matches and non-matches"):
         fit(matches)
@@ -95,7 +103,7 @@ def test_labels_of_one_class_are_refused():
         best_threshold([True, True], [0.1, 0.2])
 
 
-def test_rows_of_another_width_are_refused(scorer):
+def test_rows_of_another_width_are_refused(scorer: PairScorer) -> None:
     with pytest.raises(ValueError, match=r"must be \(pairs, \d+\), got \(2, 3\)"):
         scorer.score_features(np.zeros((2, 3), np.float32))
 
@@ -103,12 +111,12 @@ def test_rows_of_another_width_are_refused(scorer):
 @pytest.mark.parametrize(
     "values", [{"member_count": 0}, {"leaf_count": 1}, {"learning_rate": 0}, {"feature_share": 2}]
 )
-def test_settings_out_of_range_are_refused(values):
+def test_settings_out_of_range_are_refused(values: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be"):
         BoostingConfig(**values)
 
 
-def test_the_best_threshold_is_that_of_a_slow_loop():
+def test_the_best_threshold_is_that_of_a_slow_loop() -> None:
     generator = np.random.default_rng(7)
     for _ in range(20):
         y = np.append(generator.random(30) < 0.3, [True, False])

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.preprocessing.image_cost import estimate_cost
-from training.preprocessing.image_header import read_image_header
-from training.preprocessing.images import decode_image
-from training.preprocessing.settings import PreprocessingError, PreprocessingSettings
+from twinshelf.training.preprocessing.image_cost import estimate_cost
+from twinshelf.training.preprocessing.image_header import read_image_header
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
 
 Size = tuple[int, int]
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

@@ -9,14 +9,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.preprocessing.images import decode_image
-from training.preprocessing.settings import PreprocessingSettings, Resize
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import PreprocessingSettings, Resize
 
 FILE = Path(__file__).with_name("golden.npz")
 SIZE_PX = 32
@@ -83,7 +83,7 @@ def _draw_files() -> dict[str, bytes]:
 
 
 def _write_golden() -> None:
-    arrays: dict[str, npt.NDArray[np.uint8]] = {}
+    arrays: dict[str, Any] = {}
     for name, data in _draw_files().items():
         arrays[f"{name}/file"] = np.frombuffer(data, dtype=np.uint8)
         for resize in get_args(Resize):

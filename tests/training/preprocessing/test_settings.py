@@ -1,20 +1,21 @@
 """Settings of preprocessing."""
 
 import json
+from typing import Any
 
 import pytest
 
-from training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 
-def test_settings_survive_a_round_trip():
+def test_settings_survive_a_round_trip() -> None:
     settings = PreprocessingSettings(
         image_size_px=96, resize="crop", text_fields=("title",), query_prefix="query: "
     )
     assert PreprocessingSettings.from_json(settings.to_json()) == settings
 
 
-def test_unknown_keys_are_refused():
+def test_unknown_keys_are_refused() -> None:
     values = json.loads(PreprocessingSettings().to_json()) | {"colour": 1}
     with pytest.raises(ValueError, match="colour"):
         PreprocessingSettings.from_json(json.dumps(values))
@@ -35,6 +36,8 @@ def test_unknown_keys_are_refused():
         {"token_buckets": (2, 16)},
     ],
 )
-def test_values_out_of_range_are_refused_by_name(wrong):
+def test_values_out_of_range_are_refused_by_name(
+    wrong: dict[str, Any],
+) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         PreprocessingSettings(**wrong)

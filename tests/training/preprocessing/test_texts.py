@@ -5,8 +5,8 @@ import unicodedata
 
 import pytest
 
-from training.preprocessing.settings import PreprocessingSettings
-from training.preprocessing.texts import (
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import (
     MAX_RAW_CHARACTERS,
     clean_text,
     join_fields,
@@ -58,14 +58,23 @@ PIECES = (
         ("broken \ud83d half", "broken half"),
         ("И\u0306огурт", "Йогурт"),
         ("<br>&nbsp;<p></p>", ""),
+        ("LEGO® DUPLO® Train", "LEGO DUPLO Train"),
+        ("Nike Air™Max© ℠", "Nike Air Max"),
+        ("coffee🔥hot ❤️ 👍🏽 1️⃣ 🇩🇪👨‍👩‍👧", "coffee hot 1"),
+        ("🔥🔥", ""),
+        (
+            "20°C 10x20 10×20 €5 ½ № 3 ㎝ ① 5µm 3Ω ±1 50%",
+            "20°C 10x20 10×20 €5 1⁄2 No 3 cm 1 5μm 3Ω ±1 50%",
+        ),
+        ("★★★ best → choice ☆", "best → choice"),
         ("", ""),
     ],
 )
-def test_cleaning_gives(text, clean):
+def test_cleaning_gives(text: str, clean: str) -> None:
     assert clean_text(text) == clean
 
 
-def test_cleaning_a_clean_text_changes_nothing():
+def test_cleaning_a_clean_text_changes_nothing() -> None:
     generator = random.Random(42)
     for _ in range(3000):
         text = "".join(generator.choices(PIECES, k=generator.randint(1, 14)))
@@ -73,7 +82,7 @@ def test_cleaning_a_clean_text_changes_nothing():
         assert clean_text(once) == once, ascii(text)
 
 
-def test_a_clean_text_is_normal_single_spaced_and_encodable():
+def test_a_clean_text_is_normal_single_spaced_and_encodable() -> None:
     generator = random.Random(43)
     for _ in range(1000):
         clean = clean_text("".join(generator.choices(PIECES, k=10)))
@@ -84,7 +93,7 @@ def test_a_clean_text_is_normal_single_spaced_and_encodable():
 
 
 @pytest.mark.parametrize("depth", [1, 2, 7, 9, 30])
-def test_escaping_of_any_depth_ends_in_a_fixed_point(depth):
+def test_escaping_of_any_depth_ends_in_a_fixed_point(depth: int) -> None:
     text = "<i>Tea</i> & more"
     for _ in range(depth):
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -94,7 +103,7 @@ def test_escaping_of_any_depth_ends_in_a_fixed_point(depth):
 
 
 @pytest.mark.parametrize("depth", [5, 40, 3000])
-def test_markup_that_appears_as_markup_goes_ends_in_a_fixed_point(depth):
+def test_markup_that_appears_as_markup_goes_ends_in_a_fixed_point(depth: int) -> None:
     text = "<" * depth + "i>" * depth
     once = clean_text(text)
     assert clean_text(once) == once
@@ -110,21 +119,21 @@ def test_markup_that_appears_as_markup_goes_ends_in_a_fixed_point(depth):
     ],
 )  # fmt: skip
 @pytest.mark.timeout(20)  # a quadratic step would take minutes
-def test_a_megabyte_of_anything_is_cleaned_and_bounded(unit):
+def test_a_megabyte_of_anything_is_cleaned_and_bounded(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
     clean = clean_text(text)
     assert len(clean) <= MAX_RAW_CHARACTERS
     assert clean_text(clean) == clean
 
 
-def test_only_the_beginning_of_a_long_text_counts():
+def test_only_the_beginning_of_a_long_text_counts() -> None:
     text = "tea " * 100_000
     assert clean_text(text) == clean_text(text[:MAX_RAW_CHARACTERS])
     assert len(normalise_text(text, SETTINGS)) <= SETTINGS.max_text_characters
 
 
-def test_fields_are_joined_in_the_order_of_the_settings_and_empty_ones_left_out():
-    fields = {
+def test_fields_are_joined_in_the_order_of_the_settings_and_empty_ones_left_out() -> None:
+    fields: dict[str, str | dict[str, str]] = {
         "attributes": {"size": "100 g", "colour": "green", "empty": " "},
         "description": "<br>",
         "title": "<b>Tea</b>",
@@ -137,30 +146,47 @@ def test_fields_are_joined_in_the_order_of_the_settings_and_empty_ones_left_out(
     assert join_fields({}, SETTINGS) == ""
 
 
-def test_attributes_come_in_one_order_whatever_theirs_was():
+def test_attributes_come_in_one_order_whatever_theirs_was() -> None:
     first = join_fields({"attributes": {"b": "2", "a": "1"}}, SETTINGS)
     assert first == join_fields({"attributes": {"a": "1", "b": "2"}}, SETTINGS) == "a: 1, b: 2"
 
 
-def test_a_text_is_the_same_whether_its_fields_were_cleaned_before_joining_or_not():
+def test_a_text_is_the_same_whether_its_fields_were_cleaned_before_joining_or_not() -> None:
     # Training joins clean fields, the server raw ones; both go through normalise_text.
-    raw = {
+    plain = {
         "title": "<b>Tea</b> &amp; more",
         "brand": " ",
         "category": "<!-- none -->",
         "description": "<p>Long</p> <script>x</script> text <b",
-        "attributes": {"size": "100&nbsp;g"},
     }
-    joined_raw = " | ".join((raw["title"], raw["category"], raw["description"], "size: 100&nbsp;g"))
+    raw: dict[str, str | dict[str, str]] = {**plain, "attributes": {"size": "100&nbsp;g"}}
+    parts = (plain["title"], plain["category"], plain["description"], "size: 100&nbsp;g")
+    joined_raw = " | ".join(parts)
     clean = normalise_text(join_fields(raw, SETTINGS), SETTINGS)
     assert normalise_text(joined_raw, SETTINGS) == clean
     assert clean == "Tea & more | Long text <b | size: 100 g"
 
 
-def test_normalising_twice_changes_nothing():
+def test_normalising_twice_changes_nothing() -> None:
     generator = random.Random(44)
     settings = PreprocessingSettings(max_text_characters=20)
     for _ in range(1000):
         once = normalise_text("".join(generator.choices(PIECES, k=12)), settings)
         assert len(once) <= 20
         assert clean_text(once) == once
+
+
+def test_cleaning_never_loses_a_letter_or_a_digit() -> None:
+    generator = random.Random(44)
+    planes = [
+        (0x20, 0x24F), (0x370, 0x52F), (0x590, 0x6FF), (0x2000, 0x2BFF), (0x3000, 0x9FFF),
+        (0xAC00, 0xD7A3), (0xF900, 0xFFEF), (0x1D400, 0x1D7FF), (0x1F000, 0x1FAFF),
+    ]  # fmt: skip
+    for _ in range(3000):
+        letters = [chr(generator.randint(*generator.choice(planes))) for _ in range(30)]
+        text = "".join(letter for letter in letters if letter not in "<>＜＞﹤﹥&＆﹠™℠")
+        assert _letters_and_digits(clean_text(text)) == _letters_and_digits(text), ascii(text)
+
+
+def _letters_and_digits(text: str) -> list[str]:
+    return [c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c)[0] in "LN"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from training.runs.comparison import best_columns, comparison_tables, read_run
-from training.runs.environment import record_environment
+from twinshelf.training.runs.comparison import best_columns, comparison_tables, read_run
+from twinshelf.training.runs.environment import record_environment
 
 
 def make_run(folder: Path, *, epochs: int, recall: float | None) -> Path:
@@ -27,7 +27,10 @@ def evaluated(folder: Path) -> None:
     pattern = {
         "metrics": {"MAP": {"value": 0.625, "low": 0.5, "high": 0.7}},
         "pair_average_precision": None,
-        "judged": {"calibration_error": 0.031, "row_f1": {"value": 0.7, "low": 0, "high": 1}},
+        "held_out": {
+            "worlds": {"open": {"first": {"error": {"value": 0.031}}}},
+            "row_f1": {"value": 0.7, "low": 0, "high": 1},
+        },
     }
     (folder / "evaluation.json").write_text(json.dumps({"patterns": {"text": pattern}}))
     categories = folder / "categories" / "group"
@@ -59,7 +62,7 @@ def test_all_kinds_of_figures_are_read(tmp_path: Path) -> None:
     run = read_run(folder)
     assert math.isnan(run.figures["validation recall_at_1.image"])
     assert run.figures["text MAP"] == 0.625
-    assert run.figures["text judged.row_f1.value"] == 0.7
+    assert run.figures["text held_out.row_f1.value"] == 0.7
     assert run.figures["image group knn weighted_f1"] == 0.875
     assert math.isnan(run.figures["text pair_average_precision"])
     assert run.environment["python_version"]
@@ -76,7 +79,7 @@ def test_what_a_run_lacks_is_a_dash(tmp_path: Path) -> None:
 
 def test_the_best_is_the_lowest_for_errors_and_none_for_counts_and_ties() -> None:
     assert best_columns("text MAP", [0.5, 0.7, math.nan]) == {1}
-    assert best_columns("text judged.calibration_error", [0.1, 0.2]) == {0}
+    assert best_columns("text held_out.worlds.open.first.error.value", [0.1, 0.2]) == {0}
     assert best_columns("validation epoch_count", [3, 4]) == set()
     assert best_columns("text MAP", [0.5, 0.5]) == set()
 

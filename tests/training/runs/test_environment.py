@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from training.runs import environment
-from training.runs.environment import read_environments, record_environment
+from twinshelf.training.runs.environment import read_environments, record_environment
 
 
 def test_a_record_holds_versions_processors_and_revision(tmp_path: Path) -> None:
@@ -46,7 +45,7 @@ def test_outside_of_git_the_revision_is_empty(
     def fail(*_: object, **__: object) -> None:
         raise subprocess.CalledProcessError(128, "git")
 
-    monkeypatch.setattr(environment.subprocess, "run", fail)
+    monkeypatch.setattr(subprocess, "run", fail)
     record_environment(tmp_path)
     found = read_environments(tmp_path)["training"]
     assert found["git_revision"] == ""

@@ -13,9 +13,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
-from training.runs.environment import record_environment
-from training.runs.mlflow_run import RUN_ID, mlflow_run_id, open_mlflow
-from training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
+from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_run_id, open_mlflow
+from twinshelf.training.runs.environment import record_environment
+from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
 RESULTS = {
     "query_count": 20,

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from training.catalogues.generated.vocabulary import (
+from twinshelf.training.catalogues.generated.vocabulary import (
     BRANDS,
     KINDS,
     LINES,
@@ -21,17 +21,8 @@ from training.catalogues.generated.vocabulary import (
 
 MARKS = ("disc", "ring", "diamond", "shield", "crown", "sun", "hexagon", "bars", "moon", "peak")
 ORNAMENTS = (
-    "plain",
-    "stripes",
-    "dots",
-    "waves",
-    "zigzag",
-    "rays",
-    "checks",
-    "rings",
-    "hills",
-    "sprigs",
-)
+    "plain", "stripes", "dots", "waves", "zigzag", "rays", "checks", "rings", "hills", "sprigs",
+)  # fmt: skip
 LAYOUTS = ("band", "split", "frame", "diagonal", "arch", "ribbon")
 FONTS = ("DejaVuSans-Bold", "DejaVuSerif-Bold", "DejaVuSans-BoldOblique", "DejaVuSerif-BoldItalic")
 BRAND_COLOURS: tuple[Colour, ...] = (

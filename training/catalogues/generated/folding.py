@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
-from training.catalogues.generated.assortment import Item
-from training.catalogues.generated.labels import draw_back, draw_label
-from training.catalogues.generated.marks import BLACK, WHITE, Point, mixed
-from training.catalogues.generated.vocabulary import Colour
+from twinshelf.training.catalogues.generated.assortment import Item
+from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, Point, mixed
+from twinshelf.training.catalogues.generated.printed_labels import draw_back, draw_label
+from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 READABLE = 0.84
 PRINT_SCALE = 1.4

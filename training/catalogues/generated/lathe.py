@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.catalogues.generated.vocabulary import Colour
+from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 Array = npt.NDArray[np.floating]
 

@@ -6,9 +6,17 @@ import functools
 import math
 from collections.abc import Callable
 
-from training.catalogues.generated.assortment import Design
-from training.catalogues.generated.marks import BLACK, SIGNS, WHITE, Draw, luminance, mixed, regular
-from training.catalogues.generated.vocabulary import Colour
+from twinshelf.training.catalogues.generated.assortment import Design
+from twinshelf.training.catalogues.generated.marks import (
+    BLACK,
+    WHITE,
+    Draw,
+    draw_sign,
+    luminance,
+    mixed,
+    regular,
+)
+from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 Box = tuple[float, float, float, float]
 
@@ -89,7 +97,7 @@ def _hills(draw: Draw, box: Box, step: float, shade: Colour) -> None:
 
 def _sprigs(draw: Draw, box: Box, step: float, shade: Colour) -> None:
     for x, y, _ in _grid(box, step * 1.5):
-        SIGNS["leaf"](draw, x, y, step * 0.55, shade, shade)
+        draw_sign(draw, "leaf", (x, y), step * 0.55, shade, shade)
 
 
 def _nothing(draw: Draw, box: Box, step: float, shade: Colour) -> None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.catalogues.generated.assortment import Item
-from training.catalogues.generated.folding import draw_box, draw_carton
-from training.catalogues.generated.labels import draw_label
-from training.catalogues.generated.lathe import Body, Lid, wrap_print
-from training.catalogues.generated.marks import BLACK, WHITE, Draw, mixed
-from training.catalogues.generated.soft import draw_bag, draw_jug, draw_pouch
-from training.catalogues.generated.vocabulary import Colour
+from twinshelf.training.catalogues.generated.assortment import Item
+from twinshelf.training.catalogues.generated.folding import draw_box, draw_carton
+from twinshelf.training.catalogues.generated.lathe import Body, Lid, wrap_print
+from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, Draw, mixed
+from twinshelf.training.catalogues.generated.printed_labels import draw_label
+from twinshelf.training.catalogues.generated.soft import draw_bag, draw_jug, draw_pouch
+from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 METAL: Colour = (188, 192, 198)
 PRINT_SCALE = 1.5

@@ -8,32 +8,20 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.catalogues.generated.folding import perspective
-from training.catalogues.generated.labels import load_font, write_in
-from training.catalogues.generated.marks import BLACK, WHITE, mixed
-from training.catalogues.generated.vocabulary import Colour
+from twinshelf.training.catalogues.generated.folding import perspective
+from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, mixed
+from twinshelf.training.catalogues.generated.printed_labels import load_font, write_in
+from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 Size = tuple[int, int]
 FRAMES: tuple[Size, ...] = (
-    (320, 320),
-    (300, 400),
-    (288, 384),
-    (400, 300),
-    (360, 270),
-    (256, 340),
-    (280, 420),
-    (340, 340),
-    (420, 320),
-    (384, 288),
-)
+    (320, 320), (300, 400), (288, 384), (400, 300), (360, 270), (256, 340), (280, 420), (340, 340),
+    (420, 320), (384, 288),
+)  # fmt: skip
 SOFT: tuple[Colour, ...] = (
-    (232, 225, 215),
-    (205, 220, 230),
-    (235, 215, 215),
-    (215, 228, 210),
-    (225, 215, 235),
+    (232, 225, 215), (205, 220, 230), (235, 215, 215), (215, 228, 210), (225, 215, 235),
     (240, 232, 200),
-)
+)  # fmt: skip
 
 
 def shoot_studio(package: Image.Image) -> Image.Image:
@@ -225,16 +213,8 @@ def _tiles(frame: Size, rng: random.Random) -> Image.Image:
 
 
 BACKGROUNDS: tuple[Callable[[Size, random.Random], Image.Image], ...] = (
-    _white,
-    _white,
-    _gradient,
-    _gradient,
-    _wood,
-    _table,
-    _table,
-    _shelf,
-    _tiles,
-)
+    _white, _white, _gradient, _gradient, _wood, _table, _table, _shelf, _tiles,
+)  # fmt: skip
 
 
 def _unmarked(photo: Image.Image, seller: str, rng: random.Random) -> None:

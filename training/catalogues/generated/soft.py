@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.catalogues.generated.assortment import Item
-from training.catalogues.generated.folding import grown_size, print_front
-from training.catalogues.generated.marks import BLACK, Point, mixed
+from twinshelf.training.catalogues.generated.assortment import Item
+from twinshelf.training.catalogues.generated.folding import grown_size, print_front
+from twinshelf.training.catalogues.generated.marks import BLACK, Point, mixed
 
 Array = npt.NDArray[np.floating]
 POUCH: list[Point] = [

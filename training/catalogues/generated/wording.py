@@ -7,8 +7,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from training.catalogues.generated.assortment import Item
-from training.catalogues.generated.vocabulary import DEPARTMENTS, PROPERTIES, UNITS
+from twinshelf.training.catalogues.generated.assortment import Item
+from twinshelf.training.catalogues.generated.vocabulary import DEPARTMENTS, PROPERTIES, UNITS
 
 FILLERS = {
     "en": ("NEW", "best price", "original", "in stock", "fast delivery", "100% genuine"),

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from training.catalogues.generated.assortment import Item, assemble_assortment
+from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
 
 
 def _identity(item: Item) -> tuple[str, str, str, str, str]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from training.catalogues.generated.assortment import LAYOUTS, ORNAMENTS, Item, assemble_assortment
-from training.catalogues.generated.packaging import FOLDED, ROUND_FORMS, draw_package
-from training.catalogues.generated.scenes import (
+from twinshelf.training.catalogues.generated.assortment import (
+    LAYOUTS,
+    ORNAMENTS,
+    Item,
+    assemble_assortment,
+)
+from twinshelf.training.catalogues.generated.packaging import FOLDED, ROUND_FORMS, draw_package
+from twinshelf.training.catalogues.generated.scenes import (
     BACKGROUNDS,
     SELLER_MARKS,
     shoot_offer,
     shoot_studio,
 )
-from training.catalogues.generated.vocabulary import KINDS, VARIANTS
+from twinshelf.training.catalogues.generated.vocabulary import KINDS, VARIANTS
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +81,10 @@ def test_an_offers_photo_depends_on_its_seed_alone(mark: str, item: Item) -> Non
     assert all(250 <= side <= 420 for photo in photos for side in photo.size)
 
 
-@pytest.mark.parametrize("background", sorted(set(BACKGROUNDS), key=lambda scene: scene.__name__))
-def test_each_background_fills_its_frame(background, item: Item) -> None:  # noqa: ANN001
+@pytest.mark.parametrize("background", dict.fromkeys(BACKGROUNDS))
+def test_each_background_fills_its_frame(
+    background: Callable[..., Image.Image], item: Item
+) -> None:
     assert background((256, 340), random.Random(5)).size == (256, 340)
 
 

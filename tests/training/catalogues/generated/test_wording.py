@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from training.catalogues.generated.assortment import Item, assemble_assortment
-from training.catalogues.generated.vocabulary import LITRES, Size
-from training.catalogues.generated.wording import word_canonically, word_offer
+from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
+from twinshelf.training.catalogues.generated.vocabulary import LITRES, Size
+from twinshelf.training.catalogues.generated.wording import word_canonically, word_offer
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""`twinshelf doctor`: checks a whole deployment, one file for each part that it looks at."""

@@ -1,0 +1,193 @@
+"""Values of cells: texts, prices, attributes and lists, whatever the kind of table.
+
+Functions that can fail raise ValueError with what was expected; who calls them decides whether
+that costs the row (it costs only what the cell would have held).
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+# How programs write "nothing" into a cell; compared in small letters.
+_ABSENT = frozenset(("", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil"))
+_NUMBER = re.compile(r"[0-9][0-9.,'’٬\s]*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+")
+_PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|]|$)")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
+
+
+def text_of(cell: object) -> str:
+    """Returns a cell as trimmed text: "" when absent or NaN, "7" for 7.0, bytes decoded."""
+    if isinstance(cell, str):
+        return cell.strip()
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        if math.isnan(cell):
+            return ""
+        if cell.is_integer():  # identifiers that a table program turned into floats
+            return str(int(cell))
+    if isinstance(cell, (bytes, bytearray)):
+        return bytes(cell).decode("utf-8", errors="replace").strip()
+    return str(cell).strip()
+
+
+def present_text_of(cell: object) -> str:
+    """Returns a cell as text, lists joined; "" also for NULL, N/A and their like."""
+    text = ", ".join(texts_of(cell)) if isinstance(cell, (list, tuple)) else text_of(cell)
+    return "" if text.casefold() in _ABSENT else text
+
+
+def price_of(cell: object) -> float | None:
+    """Returns a price; None when the cell is empty.
+
+    Currencies, blanks between thousands and decimal commas are understood. A comma before exactly
+    three digits parts thousands; a single point is a decimal point.
+
+    Raises:
+        ValueError: If the cell holds anything but one number of zero or more.
+    """
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        if isinstance(cell, float) and math.isnan(cell):
+            return None
+        text = repr(cell)
+    else:
+        text = text_of(cell)
+    if not text:
+        return None
+    numbers = _NUMBER.findall(text)
+    before = text.partition(numbers[0])[0] if numbers else ""
+    if len(numbers) != 1 or before.rstrip().endswith(("-", "−")):
+        raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
+    price = float(_with_decimal_point(numbers[0]))
+    if not math.isfinite(price):
+        raise ValueError(f"price must be a finite number, got {text[:40]!r}")
+    return price
+
+
+def _with_decimal_point(number: str) -> str:
+    number = re.sub(r"[\s'’٬]", "", number).rstrip(".,")
+    if "," in number and "." in number:
+        decimal = max(",.", key=number.rfind)
+        other = "." if decimal == "," else ","
+        number = number.replace(other, "")
+        return number.replace(decimal, ".") if number.count(decimal) == 1 else _digits(number)
+    if _THOUSANDS.fullmatch(number):
+        return number.replace(",", "")
+    number = number.replace(",", ".")
+    return number if number.count(".") <= 1 else _digits(number)
+
+
+def _digits(number: str) -> str:
+    return re.sub("[.,]", "", number)
+
+
+def object_of(cell: object) -> dict[str, object]:
+    """Returns a nested object: a mapping, JSON, or a Python literal; {} when the cell is empty.
+
+    Raises:
+        ValueError: If the cell holds anything else.
+    """
+    if isinstance(cell, Mapping):
+        return {str(name): value for name, value in cell.items()}
+    text = text_of(cell)
+    if not text:
+        return {}
+    value = _parse(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a JSON object, got {text[:40]!r}")
+    return {str(name): value for name, value in value.items()}
+
+
+def attributes_of(cell: object) -> tuple[dict[str, str], int]:
+    """Returns attributes as texts, and how many could not be read as one.
+
+    They may come as an object, as a list of pairs or of objects with a name and a value, as JSON
+    or a Python literal of these, or plain: "colour: red; size: M". Lists of values are joined.
+
+    Raises:
+        ValueError: If the cell holds anything else.
+    """
+    if isinstance(cell, str):
+        if not present_text_of(cell):
+            return {}, 0
+        parsed = _parse(cell)
+        cell = _plain_pairs(cell) if parsed is None or isinstance(parsed, str) else parsed
+    elif cell is None or text_of(cell) == "":
+        return {}, 0
+    attributes, nested_count = {}, 0
+    for name, value in _pairs_of(cell):
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(each, (Mapping, list, tuple)) for each in values):
+            nested_count += 1
+            continue
+        text = ", ".join(filter(None, map(_value_text, values)))
+        if text_of(name) and text:
+            attributes[text_of(name)] = text
+    return attributes, nested_count
+
+
+def texts_of(value: object) -> list[str]:
+    """Returns the non-empty texts of a list, or of a single value."""
+    items: Iterable[object] = value if isinstance(value, (list, tuple)) else [value]
+    return [text for text in map(text_of, items) if text]
+
+
+def list_within(text: str) -> list[object] | None:
+    """Returns the list that a text spells as JSON or a Python literal; None when it spells none."""
+    value = _parse(text) if text.lstrip().startswith("[") else None
+    return value if isinstance(value, list) else None
+
+
+def _value_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else text_of(value)
+
+
+def _parse(text: str) -> object:
+    """Reads JSON or Python's own notation, which some tables hold; None for neither."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def _plain_pairs(text: str) -> list[tuple[str, str]] | None:
+    """Reads "colour: red; size: M"; None when any part of the text is no such pair."""
+    pairs = []
+    position = 0
+    while position < len(text):
+        pair = _PLAIN_PAIR.match(text, position)
+        if pair is None:
+            return None
+        pairs.append((pair[1], pair[2]))
+        position = pair.end()
+    return pairs
+
+
+def _pairs_of(cell: object) -> Iterable[tuple[object, object]]:
+    if isinstance(cell, Mapping):
+        return cell.items()
+    if isinstance(cell, list):
+        pairs = [_pair_of(item) for item in cell]
+        if all(pair is not None for pair in pairs):
+            return [pair for pair in pairs if pair is not None]
+    raise ValueError('attributes must be a JSON object such as {"volume": "500 ml"}')
+
+
+def _pair_of(item: object) -> tuple[object, object] | None:
+    """A pair: Parquet's map has tuples, shops list objects with a name (or key) and a value."""
+    if isinstance(item, tuple) and len(item) == 2:
+        return item
+    if isinstance(item, Mapping) and "value" in item:
+        name = item.get("name") or item.get("key")
+        return None if name is None else (name, item["value"])
+    return None

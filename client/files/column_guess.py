@@ -1,0 +1,134 @@
+"""Which column might hold which field, judged by what stands in it: for tables without names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from twinshelf.client.files.cell_values import present_text_of, price_of
+from twinshelf.client.files.columns import Columns
+from twinshelf.client.files.photos import PhotoError, looks_like_photo, photos_of
+from twinshelf.client.files.rows import CellRow
+from twinshelf.client.files.table import Table
+
+_SAMPLE_ROWS = 200
+_MOSTLY = 0.6
+_LONGEST_IDENTIFIER = 64
+_LONGEST_TITLE = 200
+_CURRENCY = re.compile(r"[$€£¥₽₹₩₺zł]|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|[.,][0-9]{2}$")
+Values = list[object]
+
+
+def guess_columns(table: Table, columns: Columns) -> Columns:
+    """Adds guesses for identifier, title, description, price and photos to what is known.
+
+    Args:
+        table: The table; its first rows are read.
+        columns: What is known by name.
+
+    Returns:
+        Fields to columns, what is known first.
+
+    Raises:
+        ProductFileError: If the table breaks off.
+    """
+    taken = {name for names in columns.values() for name in names}
+    free = [n for n in table.columns if n and n not in taken and table.columns.count(n) == 1]
+    rows = [row.cells for row in islice(table.rows(free), _SAMPLE_ROWS) if isinstance(row, CellRow)]
+    samples: dict[str, Values] = {name: [cells[name] for cells in rows] for name in free}
+    guessed = dict(columns)
+    for field, fitness in _FITNESS.items():
+        scores = {name: fitness(values) for name, values in samples.items()}
+        best = max(scores, key=lambda name: scores[name], default="")
+        if field not in guessed and best and scores[best] > 0:
+            guessed[field] = (best,)
+            del samples[best]
+    return guessed
+
+
+def header_is_data(header: Sequence[str]) -> bool:
+    """Whether the first row holds values rather than names: a number, a URL or a photo."""
+    return any(
+        looks_like_photo(name) or re.fullmatch(r"[\d\s.,$€£-]*\d[\d\s.,$€£-]*", name) is not None
+        for name in header
+        if name
+    )
+
+
+def _texts(values: Values) -> list[str]:
+    return [text for value in values if (text := present_text_of(value))]
+
+
+def _photo_fitness(values: Values) -> float:
+    present = [value for value in values if value is not None and value != ""]
+    return _share(present, _is_photo)
+
+
+def _is_photo(value: object) -> bool:
+    try:
+        photos = photos_of(value)
+    except PhotoError:
+        return False
+    return bool(photos) and all(each.data or looks_like_photo(each.name) for each in photos)
+
+
+def _identifier_fitness(values: Values) -> float:
+    """Unique in each row, short, and one word; the shorter the better."""
+    texts = _texts(values)
+    is_unique = len(texts) == len(values) and len(set(texts)) == len(texts)
+    if not texts or not is_unique or any(not _is_identifier(text) for text in texts):
+        return 0.0
+    return 1.0 + 1 / _mean_length(texts)
+
+
+def _is_identifier(text: str) -> bool:
+    if len(text) > _LONGEST_IDENTIFIER or any(letter.isspace() for letter in text):
+        return False
+    return _CURRENCY.search(text) is None and any(letter.isdigit() for letter in text)
+
+
+def _price_fitness(values: Values) -> float:
+    texts = _texts(values)
+    if _share(texts, _is_price) == 0:
+        return 0.0
+    return 0.5 + _share(texts, lambda text: _CURRENCY.search(str(text)) is not None)
+
+
+def _is_price(text: object) -> bool:
+    try:
+        return price_of(text) is not None and len(re.sub(r"[\d\s.,]", "", str(text))) <= 4
+    except ValueError:
+        return False
+
+
+def _title_fitness(values: Values) -> float:
+    """Different in most rows, of several words, not too long."""
+    texts = _texts(values)
+    if not texts or _mean_length(texts) > _LONGEST_TITLE:
+        return 0.0
+    words = sum(len(re.findall(r"[^\W\d_]{2,}", text)) for text in texts) / len(texts)
+    return words * len(set(texts)) / len(values) if words >= 1 else 0.0
+
+
+def _description_fitness(values: Values) -> float:
+    texts = _texts(values)
+    return _mean_length(texts) if texts and _mean_length(texts) > _LONGEST_TITLE / 4 else 0.0
+
+
+def _share(values: Sequence[object], is_such: Callable[[object], bool]) -> float:
+    share = sum(map(is_such, values)) / len(values) if values else 0.0
+    return share if share >= _MOSTLY else 0.0
+
+
+def _mean_length(texts: list[str]) -> float:
+    return sum(map(len, texts)) / len(texts)
+
+
+_FITNESS: dict[str, Callable[[Values], float]] = {
+    "images": _photo_fitness,
+    "product_id": _identifier_fitness,
+    "title": _title_fitness,
+    "description": _description_fitness,
+    "price": _price_fitness,
+}

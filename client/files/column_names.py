@@ -1,0 +1,125 @@
+"""Names that shops, marketplaces and published tables give to the fields of a product.
+
+Shopify, WooCommerce, Amazon, Shopee, Google Merchant, Magento, Flipkart and Walmart exports, and
+the same words in the languages that their tables come in. The first name that a table has wins.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Marketplaces put these before or behind a field's name, without a meaning of their own.
+_PREFIXES = ("ps", "g", "et", "prod")
+
+
+def plain_name(column: str) -> str:
+    """Reduces a column's name to its letters and digits, in small letters: "Image Src" to imagesrc.
+
+    Numbers at the end of names of photos fall away, so that image1 and image_2 are both an image.
+    """
+    name = unicodedata.normalize("NFKD", column).casefold()
+    name = "".join(c for c in name if not unicodedata.combining(c))
+    words = re.findall(r"[^\W_]+", name)
+    if len(words) > 1 and words[0] in _PREFIXES:
+        words = words[1:]
+    plain = "".join(words)
+    is_photo = re.match(r".*(image|img|photo|picture|pic)", plain)
+    return re.sub(r"[0-9]+$", "", plain) if is_photo else plain
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(plain_name(name) for name in text.split()))
+
+
+# Field to its usual names, the better first.
+USUAL_NAMES: dict[str, tuple[str, ...]] = {
+    "product_id": _names(
+        """product_id id sku item_sku seller_sku asin asin1 uniq_id unique_id uid item_id offer_id
+        posting_id listing_id variant_sku variant_id product_code product_sku item_code item_number
+        item_no article_number article_no article_id article part_number product_number
+        product_no product_key goods_id goods_no pid pdt_id handle external_product_id gtin ean
+        ean13 upc barcode mpn model_number code variation_id parent_sku sku_parent_short
+        sku_parent sku_short product_ids retailer_id артикул код идентификатор ид artikelnummer
+        artikelnr artikel_nr art_nr produktnummer produkt_id reference ref reference_produit
+        referencia codigo identifiant kode kode_produk numer_katalogowy indeks kod 商品番号
+        商品コード 商品id 编号 商品编号"""
+    ),
+    "title": _names(
+        """title name product_title product_name item_name item_title product_display_name
+        display_name offer_title offer_name listing_title post_title goods_name goods_title
+        product full_name short_name name_en title_en product_label heading headline item
+        название наименование имя наименование_товара название_товара товар
+        titel name_de bezeichnung artikelbezeichnung artikelname produktname produkttitel
+        nom titre nom_produit nom_du_produit libelle designation
+        nombre titulo nombre_producto nome nome_prodotto titolo nome_produto
+        nazwa nazwa_produktu judul nama nama_produk nama_barang naam productnaam
+        商品名 タイトル 名称 商品名称 标题 상품명"""
+    ),
+    "description": _names(
+        """description product_description item_description body_html body long_description
+        full_description description_html desc details product_details about_product
+        product_information about content text overview short_description summary bullet_points
+        bullet_point bullet_point1 features key_features feature_bullets
+        описание описание_товара beschreibung produktbeschreibung langbeschreibung
+        artikelbeschreibung
+        description_produit descripcion descrizione descricao opis deskripsi
+        omschrijving 商品説明 描述 商品描述 상품설명"""
+    ),
+    "category": _names(
+        """category categories category_name category_path product_category product_categories
+        product_category_tree google_product_category amazon_category_and_sub_category
+        amazon_category main_category category_1 cat category_tree breadcrumbs breadcrumb
+        category_names tax_product_cat category_id article_type product_type item_type
+        feed_product_type department type sub_category subcategory
+        категория категории раздел kategorie warengruppe produktkategorie categorie categoria
+        kategoria kategori カテゴリ 类目 分类 카테고리"""
+    ),
+    "brand": _names(
+        """brand brand_name product_brand item_brand brands vendor manufacturer maker producer make
+        label_name company бренд марка производитель marke hersteller marque fabricant marca
+        fabricante produttore marka producent merek merk ブランド メーカー 品牌 브랜드"""
+    ),
+    "seller": _names(
+        """seller seller_name shop shop_name store store_name merchant merchant_name dealer
+        retailer supplier supplier_name source marketplace website site sold_by
+        продавец магазин поставщик verkäufer händler lieferant vendeur boutique vendedor tienda
+        negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자"""
+    ),
+    "price": _names(
+        """price sale_price regular_price variant_price selling_price current_price final_price
+        discounted_price discount_price actual_price standard_price retail_price list_price
+        unit_price price_usd price_eur price_rub price_gbp offer_price product_price item_price
+        your_price price_amount amount mrp msrp cost price_new
+        цена стоимость preis verkaufspreis vk_preis bruttopreis prix prix_ttc prix_vente precio
+        prezzo preco cena harga prijs 価格 価格税込 价格 가격"""
+    ),
+    "attributes": _names(
+        """attributes specifications specification specs properties characteristics caracteristics
+        product_specifications technical_details product_attributes attribute params parameters
+        additional_attributes product_detail additional_properties
+        характеристики параметры атрибуты свойства eigenschaften merkmale attribute_de
+        caracteristiques caracteristicas caratteristiche cechy parametry 規格 属性"""
+    ),
+    "images": _names(
+        """images image image_url image_urls image_link image_links image_src image_path image_file
+        image_file_name image_filename image_name images_url images_urls images_link images_path
+        main_image main_image_url main_image_link base_image primary_image primary_image_url
+        featured_image product_image product_image_url product_images item_image item_image_url
+        cover_image item_cover_image
+        additional_image_link additional_image_links additional_images other_image_url other_image
+        img imgs img_url img_urls img_link img_src img_path img_ref image_ref photo photos photo_url
+        photo_urls photo_path photo_file photos_url picture pictures picture_url picture_urls
+        picture_path pic pics pic_url gallery gallery_images variant_image large_image
+        hi_res_image image_thumbnail thumbnail thumbnail_url thumb small_image media media_url
+        large_image_url image_large high_image
+        фото фотография фотографии картинка картинки изображение изображения ссылка_на_фото
+        bild bilder bild_url bilder_url bildlink bilddatei foto fotos foto_url url_image url_photo
+        lien_image imagen imagenes url_imagen immagine immagini imagem imagens zdjecie zdjecia
+        gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 이미지"""
+    ),
+    "group": _names(
+        """group label_group item_group_id group_id product_group product_group_id cluster_id
+        cluster parent_id parent_asin entity_id match_group duplicate_group"""
+    ),
+}

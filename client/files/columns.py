@@ -1,0 +1,110 @@
+"""Which column of a table holds which field of a product, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from twinshelf.client.files.column_names import USUAL_NAMES, plain_name
+from twinshelf.client.files.rows import ProductFileError
+
+FIELDS = tuple(USUAL_NAMES)
+EMBEDDED = ("title", "description", "category", "brand", "images")
+# Field to its columns; only images may have several.
+Columns = dict[str, tuple[str, ...]]
+
+
+def read_column_mapping(text: str) -> Columns:
+    """Reads a mapping as typed on a command line, such as "title=name,images=photo".
+
+    Args:
+        text: Our field, an equals sign, the file's column or its number; commas between. Nothing
+            behind the equals sign leaves the field out. `images` may be given several times.
+
+    Raises:
+        ValueError: If the text is no such mapping or names a field that we do not have.
+    """
+    mapping: Columns = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        field, equals, column = (piece.strip() for piece in part.partition("="))
+        if not (equals and field):
+            raise ValueError(f"columns must look like title=name,images=photo, got {part!r}")
+        if field not in FIELDS:
+            raise ValueError(f"there is no field {field!r}; the fields are {', '.join(FIELDS)}")
+        if field in mapping and field != "images":
+            raise ValueError(f"columns names {field} twice")
+        mapping[field] = (*mapping.get(field, ()), column) if column else ()
+    return mapping
+
+
+def format_column_mapping(columns: Mapping[str, Sequence[str]]) -> str:
+    """Writes a mapping as `read_column_mapping` reads it."""
+    return ",".join(f"{field}={name}" for field, names in columns.items() for name in names)
+
+
+def map_columns(source: str, header: Sequence[str], given: Mapping[str, Sequence[str]]) -> Columns:
+    """Decides which columns each field is read from.
+
+    What is given comes first: by exact name, by name regardless of case, or by number from 1. Then
+    come our own field names, then the names that shops and marketplaces use. A field for which
+    nothing is found is left out.
+
+    Args:
+        source: Name of the table, for the messages.
+        header: Names of its columns.
+        given: Field to columns, as the user wants it; no columns leave the field out.
+
+    Raises:
+        ProductFileError: If a given column is not there or stands twice, or there is nothing to
+            embed.
+    """
+    columns = {
+        field: tuple(_find_column(source, header, field, name) for name in names)
+        for field, names in given.items()
+    }
+    taken = {name for names in columns.values() for name in names}
+    for field in FIELDS:
+        if field in given:
+            continue
+        if found := _usual_columns(header, field, taken):
+            columns[field] = found
+            taken.update(found)
+    columns = {field: columns[field] for field in FIELDS if columns.get(field)}
+    if not set(EMBEDDED) & set(columns):
+        raise ProductFileError(
+            f"{source} needs a column of titles or images, and none is named like one; it has "
+            f"{', '.join(filter(None, header)) or 'none'}. Name them: --columns "
+            "product_id=sku,title=name (a file without a header: --no-header --columns "
+            "product_id=1,title=2)"
+        )
+    for field, names in columns.items():
+        if twice := [name for name in names if list(header).count(name) > 1]:
+            raise ProductFileError(f"{source} has more than one column {twice[0]!r} for {field}")
+    return columns
+
+
+def _find_column(source: str, header: Sequence[str], field: str, name: str) -> str:
+    if name in header:
+        return name
+    folded = [column for column in header if column.casefold() == name.casefold()]
+    if len(folded) == 1:
+        return folded[0]
+    if name.isdecimal() and 1 <= int(name) <= len(header):
+        return header[int(name) - 1]
+    raise ProductFileError(
+        f"{source} has no column {name!r} for {field}; it has "
+        f"{', '.join(filter(None, header)) or 'none'}"
+    )
+
+
+def _usual_columns(header: Sequence[str], field: str, taken: set[str]) -> tuple[str, ...]:
+    """The best column for a field; for images all of one kind, such as image1 to image9."""
+    by_name: dict[str, list[str]] = {}
+    for column in dict.fromkeys(header):
+        if column and column not in taken:
+            by_name.setdefault(plain_name(column), []).append(column)
+    if field == "images":
+        found = [column for name in USUAL_NAMES[field] for column in by_name.get(name, ())]
+        # A thumbnail is a smaller copy of a photo that stands there already.
+        large = [column for column in found if "thumb" not in column.casefold()]
+        return tuple(large or found[:1])
+    return next((tuple(by_name[n][:1]) for n in USUAL_NAMES[field] if n in by_name), ())

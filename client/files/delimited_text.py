@@ -1,0 +1,240 @@
+"""Text tables: cells between delimiters, with strict quotes, so that none swallows a row."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from twinshelf.client.files.rows import ProductFileError, TableForm
+from twinshelf.client.files.stored_bytes import open_bytes
+from twinshelf.client.files.text_encoding import find_encoding
+
+DELIMITERS = ",;\t|#"
+# Longer than any description; it bounds what one row can take of the memory.
+LONGEST_ROW_CHARACTERS = 16 * 1024 * 1024
+_MOST_LINES_IN_ROW = 10_000
+_SAMPLE_LINES = 100
+_DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
+# Bytes that a text in UTF-8 cannot hold become these lone surrogates and are mended cell by cell.
+_FIRST_BROKEN, _LAST_BROKEN = "\udc80", "\udcff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelimitedText:
+    """A text table whose form is known.
+
+    Attributes:
+        path: The file.
+        encoding: Python's name of its encoding.
+        delimiter: The character between cells.
+        header: Names of the columns; "1", "2" and so on where the file names none.
+        has_header: Whether the first row is the header.
+        names_delimiter: Whether a line before all rows names the delimiter, as Excel's do: "sep=;".
+    """
+
+    path: Path
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    has_header: bool
+    names_delimiter: bool = False
+
+    def rows(self) -> Iterator[list[str] | str]:
+        """Yields the cells of each row, or why the row cannot be read.
+
+        Raises:
+            ProductFileError: If the file breaks off, or is not in its encoding.
+        """
+        with _opened(self.path, self.encoding) as file:
+            if self.names_delimiter:
+                file.readline()
+            rows = _Rows(file, self.delimiter, len(self.header))
+            rows.line_number += self.names_delimiter
+            records = iter(rows)
+            if self.has_header:
+                next(records, None)
+            try:
+                for cells in records:
+                    yield cells if isinstance(cells, str) else self._fitted(cells, rows)
+            except (OSError, UnicodeError) as error:
+                raise ProductFileError(
+                    f"{self.path} cannot be read as {self.encoding}, line {rows.line_number + 1}: "
+                    f"{error}; --encoding names another"
+                ) from error
+
+    def _fitted(self, cells: list[str], rows: _Rows) -> list[str] | str:
+        """Fills up a short row; a long one has lost its columns unless its surplus is empty."""
+        expected = len(self.header)
+        if len(cells) > expected and any(cell.strip() for cell in cells[expected:]):
+            return (
+                f"line {rows.first_line_number}: has {len(cells)} cells; the header names "
+                f"{expected}"
+            )
+        return [mended(cell) for cell in cells[:expected]] + [""] * (expected - len(cells))
+
+
+def open_delimited(path: Path, form: TableForm) -> DelimitedText:
+    """Finds the form of a text table.
+
+    Args:
+        path: The file; may be compressed.
+        form: What is known of its form.
+
+    Raises:
+        ProductFileError: If the file is empty or cannot be read.
+    """
+    encoding = form.encoding or find_encoding(path)
+    sample: list[str] = []
+    with _opened(path, encoding) as file:
+        try:
+            while len(sample) < _SAMPLE_LINES and (line := file.readline(LONGEST_ROW_CHARACTERS)):
+                sample.append(line)
+        except (OSError, UnicodeError) as error:
+            raise ProductFileError(f"{path} cannot be read as {encoding}: {error}") from error
+    if not any(line.strip() for line in sample):
+        raise ProductFileError(f"{path} is empty; expected a header with column names")
+    named = _DELIMITER_LINE.fullmatch(sample[0])
+    sample = sample[1:] if named else sample
+    delimiter = form.delimiter or (named[1] if named else find_delimiter(sample))
+    first = next(iter(_Rows(io.StringIO("".join(sample), newline=""), delimiter, 0)))
+    if isinstance(first, str):
+        raise ProductFileError(f"the header of {path} cannot be read: {first}")
+    table = DelimitedText(
+        path=path,
+        encoding=encoding,
+        delimiter=delimiter,
+        header=tuple(mended(name).strip() for name in first),
+        has_header=form.has_header,
+        names_delimiter=named is not None,
+    )
+    if form.has_header:
+        return table
+    numbers = tuple(str(number) for number in range(1, len(first) + 1))
+    return replace(table, header=numbers)
+
+
+def find_delimiter(lines: list[str]) -> str:
+    """Finds the delimiter under which most rows have the header's count of cells, two or more.
+
+    Args:
+        lines: The first lines of the table.
+
+    Returns:
+        The delimiter; a comma when no character parts the header.
+    """
+
+    def fitness(delimiter: str) -> tuple[float, int]:
+        """How many rows agree with the header, then how many columns there are."""
+        widths = [
+            len(cells)
+            for cells in _Rows(io.StringIO("".join(lines), newline=""), delimiter, 0)
+            if not isinstance(cells, str)
+        ]
+        if not widths or widths[0] < 2:
+            return 0.0, 0
+        agreeing = Counter(widths)[widths[0]] / len(widths)
+        # A header of many columns parts better than one of two that happens to agree more often.
+        return round(agreeing, 1) if agreeing >= 0.5 else agreeing / 10, widths[0]
+
+    return max(DELIMITERS, key=fitness)
+
+
+def mended(cell: str) -> str:
+    """Reads a cell whose bytes are no UTF-8, in a file that else is, as cp1252."""
+    if cell.isascii() or not any(_FIRST_BROKEN <= letter <= _LAST_BROKEN for letter in cell):
+        return cell
+    return cell.encode("utf-8", "surrogateescape").decode("cp1252", errors="replace")
+
+
+def _opened(path: Path, encoding: str) -> io.TextIOWrapper:
+    name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+    errors = "surrogateescape" if name.startswith("utf-8") else "replace"
+    if name.startswith("utf-16"):  # read as something else, all of it would be wrong
+        errors = "strict"
+    return io.TextIOWrapper(open_bytes(path), encoding=name, errors=errors, newline="")
+
+
+class _Rows:
+    """Cells of each row of a text; a row whose quotes are broken costs no other row."""
+
+    def __init__(self, file: io.TextIOBase, delimiter: str, width: int) -> None:
+        self._file = file
+        self._delimiter = delimiter
+        self._width = width
+        self._given_back: deque[str] = deque()
+        self._taken: list[str] = []
+        self.line_number = 0
+        self.first_line_number = 0
+
+    def __iter__(self) -> Iterator[list[str] | str]:
+        csv.field_size_limit(LONGEST_ROW_CHARACTERS)
+        while line := self._next_line():
+            self.first_line_number = self.line_number
+            if len(line) >= LONGEST_ROW_CHARACTERS:
+                yield self._skip_line(line)
+            elif '"' not in line:
+                text = line.rstrip("\r\n")
+                if text.strip():  # an empty line is no row
+                    yield text.split(self._delimiter)
+            else:
+                yield self._quoted(line)
+
+    def _next_line(self) -> str:
+        line = self._given_back.popleft() if self._given_back else self._read_line()
+        self.line_number += bool(line)
+        return line
+
+    def _read_line(self) -> str:
+        return self._file.readline(LONGEST_ROW_CHARACTERS)
+
+    def _skip_line(self, line: str) -> str:
+        while line and not line.endswith(("\n", "\r")):
+            line = self._read_line()
+        return f"line {self.line_number}: the row is longer than 16 million characters"
+
+    def _quoted(self, line: str) -> list[str] | str:
+        self._taken = []
+        reader = csv.reader(self._row_lines(line), delimiter=self._delimiter, strict=True)
+        try:
+            cells = next(reader)
+        except csv.Error as error:
+            return self._unquoted(line, str(error))
+        if len(self._taken) > 1 and self._has_swallowed_rows():
+            return self._unquoted(line, "its quote closes in another row")
+        return cells
+
+    def _row_lines(self, line: str) -> Iterator[str]:
+        length = 0
+        while line:
+            self._taken.append(line)
+            length += len(line)
+            yield line
+            if length > LONGEST_ROW_CHARACTERS or len(self._taken) > _MOST_LINES_IN_ROW:
+                return
+            line = self._next_line()
+
+    def _has_swallowed_rows(self) -> bool:
+        """Whether each line behind the first would be a row of its own."""
+        if self._width < 3:  # prose has a comma often enough
+            return False
+        return all(
+            len(next(csv.reader([line], delimiter=self._delimiter), [])) == self._width
+            for line in self._taken[1:]
+        )
+
+    def _unquoted(self, line: str, reason: str) -> list[str] | str:
+        """Gives the lines behind the first back. Tab-separated text knows cells without quotes."""
+        self._given_back.extendleft(reversed(self._taken[1:]))
+        self.line_number = self.first_line_number
+        literal = line.rstrip("\r\n").split(self._delimiter)
+        if self._delimiter == "\t" and len(literal) == self._width:
+            return literal
+        if reason == "unexpected end of data":
+            reason = "it is never closed"
+        return f"line {self.first_line_number}: a quote is opened and not rightly closed: {reason}"

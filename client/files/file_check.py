@@ -1,0 +1,165 @@
+"""`--check`: what a file is, how its columns would be read, and what would become of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from twinshelf.client.files.column_guess import guess_columns, header_is_data
+from twinshelf.client.files.columns import FIELDS, Columns, format_column_mapping, map_columns
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
+from twinshelf.client.files.rows import BadRow, ProductFileError
+from twinshelf.client.files.table import Table, open_table
+
+BAD_ROWS_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """How a file could be read.
+
+    Attributes:
+        path: The file.
+        form: What was found, in words.
+        has_header: Whether the first row names the columns.
+        columns: Field to columns.
+        other_columns: Columns that no field is read from.
+        is_guessed: Whether a column was told by its content, so that it must be asked for.
+    """
+
+    path: Path
+    form: str
+    has_header: bool
+    columns: Columns
+    other_columns: tuple[str, ...]
+    is_guessed: bool
+
+    @property
+    def options(self) -> str:
+        """The options that read the file like this; empty when none are needed."""
+        if not self.is_guessed:
+            return ""
+        header = "" if self.has_header else "--no-header "
+        return f"{header}--columns '{format_column_mapping(self.columns)}'"
+
+
+@dataclass(slots=True, kw_only=True)
+class FileCheck:
+    """What would become of the rows of files.
+
+    Attributes:
+        proposals: How each file would be read.
+        both_count: Products with a photo and a text.
+        image_count: Products with a photo alone.
+        text_count: Products with a text alone.
+        bad_count: Rows that would fail.
+        bad_rows: The first of them.
+        findings: What would be left empty or left out, in sentences.
+    """
+
+    proposals: list[Proposal]
+    both_count: int = 0
+    image_count: int = 0
+    text_count: int = 0
+    bad_count: int = 0
+    bad_rows: list[BadRow] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """Says all of it, a line at a time."""
+        for proposal in self.proposals:
+            yield f"{proposal.path}: {proposal.form}"
+            for name, columns in proposal.columns.items():
+                yield f"  {name} from {' and '.join(columns)}"
+            if proposal.other_columns:
+                yield f"  not read: {', '.join(proposal.other_columns)}"
+            if proposal.options:
+                yield f"  read it with: {proposal.options}"
+        product_count = self.both_count + self.image_count + self.text_count
+        yield (
+            f"{product_count:,} products would be stored: {self.both_count:,} by photo and text, "
+            f"{self.image_count:,} by photo alone, {self.text_count:,} by text alone"
+        )
+        yield from self.findings
+        yield f"{self.bad_count:,} rows would fail"
+        yield from (f"  {row}" for row in self.bad_rows)
+        if self.bad_count > len(self.bad_rows):
+            yield f"  and {self.bad_count - len(self.bad_rows):,} more"
+
+
+def check_files(paths: Sequence[Path], options: ReadOptions) -> FileCheck:
+    """Reads every row of files and stores nothing.
+
+    Args:
+        paths: The files.
+        options: How to read them; columns that are not given and have no usual name are guessed.
+
+    Raises:
+        ProductFileError: If a file cannot be read, or nothing in it looks like a product.
+    """
+    check = FileCheck(proposals=[propose(Path(path), options) for path in paths])
+    for proposal in check.proposals:
+        form = replace(options.form, has_header=proposal.has_header)
+        read_like_this = replace(options, columns=proposal.columns, form=form)
+        files = ProductFiles([proposal.path], read_like_this)
+        for row in files.rows():
+            _count(row, check)
+        check.findings += files.findings.sentences()
+    return check
+
+
+def propose(path: Path, options: ReadOptions) -> Proposal:
+    """Finds out how a file could be read.
+
+    Args:
+        path: The file.
+        options: What is known already.
+
+    Raises:
+        ProductFileError: If it cannot be read, or nothing in it looks like a product.
+    """
+    table = open_table(path, options.form)
+    named = _named(path, table, options)
+    has_header = options.form.has_header
+    if has_header and not named and header_is_data(table.columns):
+        has_header = False
+        table = open_table(path, replace(options.form, has_header=False))
+        named = _named(path, table, options)
+    known = {**named, **{name: tuple(names) for name, names in options.columns.items()}}
+    guessed = guess_columns(table, known) if not {"title", "images"} & set(named) else named
+    columns = {name: guessed[name] for name in FIELDS if guessed.get(name)}
+    if not {"title", "images"} & set(columns):
+        map_columns(str(path), table.columns, options.columns)  # says what is missing
+    read = {name for names in columns.values() for name in names}
+    return Proposal(
+        path=path,
+        form=table.form,
+        has_header=has_header,
+        columns=columns,
+        other_columns=tuple(name for name in table.columns if name and name not in read),
+        is_guessed=columns != named or has_header != options.form.has_header,
+    )
+
+
+def _named(path: Path, table: Table, options: ReadOptions) -> Columns:
+    try:
+        return map_columns(str(path), table.columns, options.columns)
+    except ProductFileError:
+        if options.columns:  # what the user asked for is not there: no guess may hide it
+            raise
+        return {}
+
+
+def _count(row: ProductRow | BadRow, check: FileCheck) -> None:
+    if isinstance(row, BadRow):
+        check.bad_count += 1
+        if len(check.bad_rows) < BAD_ROWS_SHOWN:
+            check.bad_rows.append(row)
+    elif row.main_photo is None:
+        check.text_count += 1
+    elif row.has_text:
+        check.both_count += 1
+    else:
+        check.image_count += 1

@@ -1,0 +1,57 @@
+"""What of a table could not be used though its rows could: counted, each kind with an example."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal[
+    "price",
+    "attributes",
+    "attribute",
+    "photo",
+    "photo_url",
+    "identifier",
+    "continued",
+]
+_SENTENCES: dict[Kind, tuple[str, str]] = {
+    "price": ("price", "could not be read, such as {example}: left empty"),
+    "attributes": ("cell", "of attributes could not be read, such as {example}: left empty"),
+    "attribute": ("attribute", "held objects or lists, such as those of {example}: left out"),
+    "photo": ("photo", "could not be read: {example}"),
+    "photo_url": (
+        "photo URL",
+        "kept, not fetched, such as {example}; --fetch-images embeds such photos",
+    ),
+    "identifier": ("row", "without an identifier: {example} and so on is taken for one"),
+    "continued": ("row", "joined to the row before, of the same product, such as {example}"),
+}
+_LONGEST_EXAMPLE = 160
+
+
+@dataclass(slots=True)
+class Findings:
+    """Counts of what was left empty, left out or taken otherwise.
+
+    Attributes:
+        counts: How often each kind was found.
+        examples: The first of each kind.
+    """
+
+    counts: Counter[Kind] = field(default_factory=Counter)
+    examples: dict[Kind, str] = field(default_factory=dict)
+
+    def add(self, kind: Kind, example: str, count: int = 1) -> None:
+        """Counts one more; the first example of a kind is kept."""
+        self.counts[kind] += count
+        self.examples.setdefault(kind, example[:_LONGEST_EXAMPLE])
+
+    def sentences(self) -> list[str]:
+        """One sentence for each kind that was found: "8,624 prices could not be read, ..."."""
+        return [
+            f"{count:,} {noun if count == 1 else noun + 's'} "
+            + rest.format(example=self.examples[kind])
+            for kind, (noun, rest) in _SENTENCES.items()
+            if (count := self.counts[kind])
+        ]

@@ -1,0 +1,108 @@
+"""Parquet tables, a batch of rows at a time; what unpacks to gigabytes is refused unread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from twinshelf.client.files.rows import ProductFileError
+
+# What one row group may unpack to in the columns that are read: a reader holds it whole.
+MOST_UNPACKED_BYTES = 1024**3
+# A file far above this ratio was made to fill a memory, not to hold products.
+_MOST_RATIO = 50
+_RATIO_COUNTS_FROM_BYTES = 256 * 1024**2
+_BATCH_BYTES = 64 * 1024**2
+_MOST_BATCH_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetTable:
+    """A Parquet file.
+
+    Attributes:
+        path: The file.
+        header: Names of its columns.
+        row_count: Rows, as its metadata says.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    row_count: int
+
+    def rows(self, columns: Sequence[str]) -> Iterator[dict[str, object]]:
+        """Yields the values of some columns, row by row.
+
+        Raises:
+            ProductFileError: If the file breaks off, or these columns would unpack to gigabytes.
+        """
+        try:
+            with pq.ParquetFile(self.path) as file:
+                flat = _flat_columns(file.schema_arrow, columns)
+                bytes_per_row = _require_bounded(self.path, file.metadata, columns)
+            # Equal texts stay one text: a dictionary of a few long ones may stand for a million.
+            with pq.ParquetFile(self.path, read_dictionary=flat) as file:
+                batch_size = max(1, min(_MOST_BATCH_ROWS, int(_BATCH_BYTES / bytes_per_row)))
+                for batch in file.iter_batches(batch_size=batch_size, columns=list(columns)):
+                    lists = [_values(column) for column in batch.columns]
+                    for values in zip(*lists, strict=True):
+                        yield dict(zip(batch.schema.names, values, strict=True))
+        except (OSError, pa.ArrowException) as error:
+            raise ProductFileError(f"{self.path} breaks off: {error}") from error
+
+
+def open_parquet(path: Path) -> ParquetTable:
+    """Reads the metadata of a Parquet file.
+
+    Raises:
+        ProductFileError: If it is none.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            return ParquetTable(
+                path=path,
+                header=tuple(file.schema_arrow.names),
+                row_count=file.metadata.num_rows,
+            )
+    except (OSError, pa.ArrowException) as error:
+        raise ProductFileError(f"{path} is not a readable Parquet file") from error
+
+
+def _flat_columns(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
+    texts = (pa.types.is_string, pa.types.is_large_string)
+    return [name for name in columns if any(is_text(schema.field(name).type) for is_text in texts)]
+
+
+def _require_bounded(path: Path, metadata: Any, columns: Sequence[str]) -> float:
+    """Refuses what unpacks to gigabytes; returns how many bytes a row has."""
+    total, largest = 0, 0
+    for group_number in range(metadata.num_row_groups):
+        group = metadata.row_group(group_number)
+        chunks = (group.column(number) for number in range(group.num_columns))
+        size = sum(
+            chunk.total_uncompressed_size
+            for chunk in chunks
+            if chunk.path_in_schema.split(".")[0] in columns
+        )
+        total, largest = total + size, max(largest, size)
+    file_bytes = path.stat().st_size
+    is_bomb = total > max(_RATIO_COUNTS_FROM_BYTES, _MOST_RATIO * file_bytes)
+    if largest > MOST_UNPACKED_BYTES or is_bomb:
+        raise ProductFileError(
+            f"{path} has {file_bytes:,} bytes and would unpack to {total:,}, up to {largest:,} at "
+            f"once; expected {MOST_UNPACKED_BYTES:,} at once at most. Write it with smaller row "
+            "groups"
+        )
+    return float(max(1.0, total / max(metadata.num_rows, 1)))
+
+
+def _values(column: pa.Array) -> list[object]:
+    if not pa.types.is_dictionary(column.type):
+        return list(column.to_pylist())
+    texts = column.dictionary.to_pylist()
+    return [None if place is None else texts[place] for place in column.indices.to_pylist()]

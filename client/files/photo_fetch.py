@@ -1,0 +1,117 @@
+"""Photos fetched from the web, on request: public addresses only, bounded, kept in a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import time
+from pathlib import Path
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+from twinshelf.client.files.photos import LARGEST_PHOTO_BYTES, PhotoError
+
+_MOST_REDIRECTS = 5
+_CONNECT_TIMEOUT_S = 10.0
+_TOTAL_TIMEOUT_S = 30.0
+_BLOCK_BYTES = 1 << 16
+_REDIRECTS = (301, 302, 303, 307, 308)
+# What stands in a URL as itself, "%" too: it may be quoted already.
+_SAFE = "/?&=%:,;+@~!$'()*"
+_HEADERS = {"User-Agent": "twinshelf", "Accept": "image/*"}
+
+
+class PhotoFetcher:
+    """Fetches photos once; what was fetched is read from its file ever after."""
+
+    def __init__(self, folder: Path, *, may_be_private: bool = False) -> None:
+        """Names the cache.
+
+        Args:
+            folder: Where photos are kept, named by the digest of their URL; made when missing.
+            may_be_private: Whether addresses inside of a network are allowed; for tests alone,
+                because a table from outside must not reach what only this machine can.
+        """
+        self._folder = folder
+        self._may_be_private = may_be_private
+        self._tls = ssl.create_default_context()
+
+    def fetch(self, url: str) -> Path:
+        """Returns the file of a photo, fetched unless it is there.
+
+        Args:
+            url: http or https.
+
+        Raises:
+            PhotoError: If it cannot be fetched, is too large or too slow, or its address is none
+                of the public internet.
+        """
+        if url.startswith("//"):
+            url = f"https:{url}"
+        path = self._folder / hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+        if path.is_file():
+            return path
+        try:
+            data = self._follow(url, deadline_s=time.monotonic() + _TOTAL_TIMEOUT_S)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise PhotoError(f"the photo {url[:120]} cannot be fetched: {error}") from None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.{id(data)}.partial")
+        partial.write_bytes(data)
+        os.replace(partial, path)
+        return path
+
+    def _follow(self, url: str, deadline_s: float) -> bytes:
+        for _ in range(_MOST_REDIRECTS + 1):
+            parts = urlsplit(url)
+            connection = self._connect(parts)
+            try:
+                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                connection.request("GET", quote(target, safe=_SAFE), headers=_HEADERS)
+                response = connection.getresponse()
+                location = response.getheader("Location")
+                if response.status in _REDIRECTS and location:
+                    url = urljoin(url, location)
+                    continue
+                if response.status != 200:
+                    raise PhotoError(f"the server answered {response.status}")
+                return _read_within(response, deadline_s)
+            finally:
+                connection.close()
+        raise PhotoError(f"more than {_MOST_REDIRECTS} redirects")
+
+    def _connect(self, parts: SplitResult) -> http.client.HTTPConnection:
+        """Connects to an address that was looked at: a second look-up might name another one."""
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise PhotoError("expected an http or https URL")
+        is_tls = parts.scheme == "https"
+        port = parts.port or (443 if is_tls else 80)
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        addresses = [str(entry[4][0]) for entry in found]
+        for address in addresses:
+            if not (self._may_be_private or ipaddress.ip_address(address.split("%")[0]).is_global):
+                raise PhotoError(f"{parts.hostname} has the address {address}, which is not public")
+        sock = socket.create_connection((addresses[0], port), timeout=_CONNECT_TIMEOUT_S)
+        if is_tls:
+            sock = self._tls.wrap_socket(sock, server_hostname=parts.hostname)
+        connection = http.client.HTTPConnection(parts.hostname, port, timeout=_CONNECT_TIMEOUT_S)
+        connection.sock = sock
+        return connection
+
+
+def _read_within(response: http.client.HTTPResponse, deadline_s: float) -> bytes:
+    blocks: list[bytes] = []
+    byte_count = 0
+    while block := response.read1(_BLOCK_BYTES):
+        blocks.append(block)
+        byte_count += len(block)
+        if byte_count > LARGEST_PHOTO_BYTES:
+            raise PhotoError(f"larger than {LARGEST_PHOTO_BYTES // 1024**2} MiB")
+        if time.monotonic() > deadline_s:
+            raise PhotoError(f"slower than {_TOTAL_TIMEOUT_S:g} seconds")
+    if not blocks:
+        raise PhotoError("the answer is empty")
+    return b"".join(blocks)

@@ -1,0 +1,35 @@
+"""A folder of photos as a table: one product for each photo, named by its path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoFolder:
+    """Photos below a folder, in the order of their names.
+
+    Attributes:
+        path: The folder; links out of it are not followed.
+    """
+
+    path: Path
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The two columns: the photo's path without its ending, and the photo."""
+        return ("product_id", "images")
+
+    def rows(self) -> Iterator[list[str]]:
+        """Yields identifier and path of each photo, relative to the folder."""
+        for folder, folders, names in os.walk(self.path):
+            folders.sort()
+            for name in sorted(names):
+                photo = (Path(folder) / name).relative_to(self.path)
+                if photo.suffix.lower() in PHOTO_SUFFIXES:
+                    yield [photo.with_suffix("").as_posix(), photo.as_posix()]

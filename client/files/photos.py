@@ -1,0 +1,182 @@
+"""References to photos in a table, and the files that they may name."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from twinshelf.client.files.cell_values import list_within, text_of
+
+# Far above what the service embeds (16 MiB unless told otherwise), yet below what ends its stream.
+LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
+# A photo that is told from a path by its first bytes.
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
+_NEXT_URL = re.compile(r"[\s;,|]+(?=(?:https?:)?//)", re.IGNORECASE)
+_LINES = r"[;\n]"
+_PHOTO_NAME = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE)
+_URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")
+
+
+class PhotoError(ValueError):
+    """A photo that cannot be read; the message says why, the row stands without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoReference:
+    """One photo of a row.
+
+    Attributes:
+        name: Path or URL as the table gives it; empty when the photo has only bytes.
+        data: The photo's bytes, when they stand in the table itself.
+    """
+
+    name: str = ""
+    data: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the photo lies on a web server."""
+        return not self.data and _URL.match(self.name) is not None
+
+
+def photos_of(cell: object) -> list[PhotoReference]:
+    """Reads the photos of a cell, the main one first.
+
+    They may be bytes, objects with bytes and a path (as the library `datasets` writes them), paths
+    or URLs; several as a list, a JSON list, or parted by ";", ",", "|" or line ends.
+
+    Args:
+        cell: The cell.
+
+    Raises:
+        PhotoError: If it holds anything else.
+    """
+    if isinstance(cell, (bytes, bytearray)):
+        data = bytes(cell)
+        if data.startswith(_MAGIC) or b"\0" in data[:64]:
+            return [PhotoReference(data=data)]
+        return photos_of(text_of(data))
+    if isinstance(cell, Mapping):
+        return _photos_of_object(cell)
+    if isinstance(cell, (list, tuple)):
+        return [photo for item in cell for photo in photos_of(item)]
+    text = text_of(cell)
+    if text.casefold() in ("", "null", "none", "nan", "n/a", "[]"):
+        return []
+    if (items := list_within(text)) is not None:
+        return photos_of(items)
+    if "\0" in text:
+        raise PhotoError("images must be paths; one holds a zero byte")
+    return [PhotoReference(name=name) for name in _names_within(text)]
+
+
+def _photos_of_object(cell: Mapping[object, object]) -> list[PhotoReference]:
+    data = cell.get("bytes")
+    if isinstance(data, (bytes, bytearray)) and data:
+        return [PhotoReference(name=text_of(cell.get("path")), data=bytes(data))]
+    for key in _URL_KEYS:
+        if cell.get(key):
+            return photos_of(cell[key])
+    if any(value is not None for value in cell.values()):
+        raise PhotoError(f"images must be bytes, paths or URLs, got {dict(cell)!r:.60}")
+    return []
+
+
+def looks_like_photo(name: str) -> bool:
+    """Whether a name is a URL or ends like a photo's."""
+    return _URL.match(name) is not None or _PHOTO_NAME.search(name) is not None
+
+
+def _names_within(text: str) -> list[str]:
+    """Parts names; names may hold a delimiter, so each part must look like a photo then."""
+    names = [part.strip() for part in _NEXT_URL.split(text)]
+    for delimiter in (_LINES, "|", ","):
+        names = [part for name in names for part in _parted(name, delimiter)]
+    return names
+
+
+def _parted(name: str, delimiter: str) -> list[str]:
+    if _URL.match(name):
+        return [name]
+    pieces = re.split(_LINES, name) if delimiter == _LINES else name.split(delimiter)
+    parts = [part for piece in pieces if (part := piece.strip())]
+    is_sure = delimiter == _LINES or all(map(looks_like_photo, parts))
+    return parts if is_sure else [name]
+
+
+class PhotoFiles:
+    """The photo files that a table may name: regular ones below a few folders, and no others."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Names the folders.
+
+        Args:
+            folders: Relative names start from the first in which there is such a file.
+        """
+        self._folders = tuple(dict.fromkeys(folders))
+        self._resolved = [folder.resolve() for folder in self._folders]
+
+    def find(self, name: str) -> Path:
+        """Finds a photo's file.
+
+        Args:
+            name: Path as the table gives it, relative to one of the folders or absolute.
+
+        Raises:
+            PhotoError: If it is missing, no regular file, empty, too large, or outside the folders.
+        """
+        if name.lower().startswith("file://"):
+            name = unquote(urlsplit(name).path)
+        name = name.replace("\\", "/")
+        paths = [folder / name for folder in self._folders]
+        try:
+            path = next((path for path in paths if path.exists()), paths[-1])
+            resolved = path.resolve()
+            if not any(resolved.is_relative_to(folder) for folder in self._resolved):
+                raise PhotoError(
+                    f"the photo {path} lies outside the table's folder; --image-root allows another"
+                )
+            _require_photo(path, resolved.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            raise PhotoError(f"there is no photo {path}") from None
+        except (OSError, RuntimeError) as error:
+            raise PhotoError(f"the photo {name[:80]} cannot be read: {error}") from None
+        if not os.access(path, os.R_OK):
+            raise PhotoError(f"the photo {path} cannot be read: permission denied")
+        return path
+
+
+def read_photo(path: Path) -> bytes:
+    """Reads a photo's file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        PhotoError: If it is missing, no regular file, unreadable, empty or too large.
+    """
+    try:
+        # Without O_NONBLOCK a pipe that was put there would be waited for.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as f:
+            _require_photo(path, os.fstat(f.fileno()))
+            return f.read(LARGEST_PHOTO_BYTES)
+    except FileNotFoundError:
+        raise PhotoError(f"there is no photo {path}") from None
+    except OSError as error:
+        raise PhotoError(f"the photo {path} cannot be read: {error.strerror}") from None
+
+
+def _require_photo(path: Path, state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise PhotoError(f"the photo {path} is no regular file")
+    if state.st_size == 0:
+        raise PhotoError(f"the photo {path} is empty")
+    if state.st_size > LARGEST_PHOTO_BYTES:
+        limit_mib = LARGEST_PHOTO_BYTES // (1024 * 1024)
+        raise PhotoError(f"the photo {path} is larger than {limit_mib} MiB")

@@ -1,0 +1,75 @@
+"""A product as a table has it, and its photos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """A photo of a row: bytes from the table, a file, or a URL that nobody has fetched.
+
+    Attributes:
+        name: Path or URL as the table gives it; empty when the photo has only bytes.
+        data: Its bytes, when they stand in the table.
+        path: Its file, when it has one that can be read.
+        is_url: Whether the name is that of a photo on a web server.
+    """
+
+    name: str = ""
+    data: bytes = field(default=b"", repr=False)
+    path: Path | None = None
+    is_url: bool = False
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the photo's bytes are at hand."""
+        return bool(self.data) or self.path is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductRow:
+    """A product as a table has it.
+
+    Attributes:
+        source: Name of the file.
+        row_number: From 1, the header not counted.
+        product_id: Identifier; the row's number where the table has none.
+        title: Name as a shop would print it.
+        description: Long text; may hold HTML.
+        category: Category path or name.
+        brand: Brand or maker.
+        seller: Seller or source of the record.
+        price: Zero or more; None when unknown or unreadable.
+        attributes: Further properties, name to value.
+        photos: The main one first, those that cannot be read as well.
+        group: Which product the row shows; empty when unknown.
+    """
+
+    source: str
+    row_number: int
+    product_id: str
+    title: str = ""
+    description: str = ""
+    category: str = ""
+    brand: str = ""
+    seller: str = ""
+    price: float | None = None
+    attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
+    photos: tuple[Photo, ...] = ()
+    group: str = ""
+
+    @property
+    def has_text(self) -> bool:
+        """Whether any field that is embedded holds text."""
+        return any((self.title, self.description, self.category, self.brand))
+
+    @property
+    def main_photo(self) -> Photo | None:
+        """The first photo whose bytes are at hand; None when there is none."""
+        return next((photo for photo in self.photos if photo.is_readable), None)

@@ -1,0 +1,259 @@
+"""Rows of product tables: texts, price, attributes and photos, whatever kind of table they are of.
+
+Only a row with nothing to embed, one that cannot be read at all, and the second of two with one
+identifier are bad. What else cannot be read is left empty and counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from twinshelf.client.files.cell_values import attributes_of, present_text_of, price_of, text_of
+from twinshelf.client.files.columns import Columns, map_columns
+from twinshelf.client.files.findings import Findings
+from twinshelf.client.files.photo_fetch import PhotoFetcher
+from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
+from twinshelf.client.files.product_row import NO_ATTRIBUTES, Photo, ProductRow
+from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
+from twinshelf.client.files.seen_identifiers import SeenIdentifiers
+from twinshelf.client.files.table import Table, open_table
+
+EMBEDDED_TEXTS = ("title", "description", "category", "brand")
+_FETCHED_AT_ONCE = 8
+_FETCHED_AHEAD = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How tables are read.
+
+    Attributes:
+        columns: Field to the table's columns, where they have other names than usual; no columns
+            leave a field out.
+        form: What is known of a text table's form.
+        image_root: Folder below which photos may lie, besides the folder of each table.
+        fetcher: Fetches photos of the web; None leaves them where they are.
+    """
+
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    form: TableForm = FOUND_FORM
+    image_root: Path | None = None
+    fetcher: PhotoFetcher | None = field(default=None, repr=False)
+
+
+USUAL_OPTIONS = ReadOptions()
+# A table that `make data` wrote names the photos of a data set where they lie.
+PREPARED_OPTIONS = ReadOptions(image_root=Path("/"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedTable:
+    """A table, and which of its columns holds which field."""
+
+    table: Table
+    columns: Columns
+    photo_files: PhotoFiles
+
+
+class ProductFiles:
+    """One or several tables of products, read as one."""
+
+    def __init__(self, paths: Sequence[Path], options: ReadOptions = USUAL_OPTIONS) -> None:
+        """Opens the tables and maps their columns.
+
+        Args:
+            paths: Files of any kind that `open_table` reads, or folders of photos.
+            options: How to read them.
+
+        Raises:
+            MissingFileError: If one is not there.
+            ProductFileError: If one cannot be read, lacks a column that was asked for, or has
+                nothing to embed.
+        """
+        if not paths:
+            raise ProductFileError("give one file or more")
+        self.findings = Findings()
+        self._fetcher = options.fetcher
+        self.tables = tuple(_mapped(Path(path), options) for path in paths)
+        self.name = ", ".join(mapped.table.path.name for mapped in self.tables)
+
+    def count_rows(self) -> int:
+        """Counts the rows of all tables; reads those that do not tell once through.
+
+        Raises:
+            ProductFileError: If one breaks off.
+        """
+        return sum(mapped.table.count_rows() for mapped in self.tables)
+
+    def rows(self) -> Iterator[ProductRow | BadRow]:
+        """Yields the rows in order; a row without text joins its photos to the same product's.
+
+        Raises:
+            ProductFileError: If a table breaks off.
+        """
+        self.findings = Findings()
+        seen = SeenIdentifiers()
+        try:
+            for mapped in self.tables:
+                for row in self._fetched(self._joined(mapped)):
+                    if isinstance(row, ProductRow) and (reason := self._fault(row, seen)):
+                        row = BadRow(source=row.source, row_number=row.row_number, reason=reason)
+                    yield row
+        finally:
+            seen.close()
+
+    def _fault(self, row: ProductRow, seen: SeenIdentifiers) -> str:
+        """Says why a row is bad; empty when it is not."""
+        if not row.has_text and row.main_photo is None:
+            is_url = self._fetcher is None and any(photo.is_url for photo in row.photos)
+            return "nothing to embed: no text, and " + (
+                "the photo is a URL, which --fetch-images fetches"
+                if is_url
+                else "no photo that can be read"
+            )
+        place = f"row {row.row_number}"
+        if len(self.tables) > 1:
+            place += f" of {row.source}"
+        earlier = seen.add(row.product_id, place)
+        return f"product_id {row.product_id!r} stands in {earlier} too" if earlier else ""
+
+    def _fetched(self, rows: Iterator[ProductRow | BadRow]) -> Iterator[ProductRow | BadRow]:
+        """Fetches the photos of a few rows at once; the rows keep their order."""
+        if self._fetcher is None:
+            yield from rows
+            return
+        with ThreadPoolExecutor(_FETCHED_AT_ONCE) as pool:
+            waiting = deque(
+                pool.submit(self._with_photo, row) for row in islice(rows, _FETCHED_AHEAD)
+            )
+            while waiting:
+                yield self._counted(*waiting.popleft().result())
+                waiting.extend(pool.submit(self._with_photo, row) for row in islice(rows, 1))
+
+    def _with_photo(self, row: ProductRow | BadRow) -> tuple[ProductRow | BadRow, list[str]]:
+        """Fetches photos until the row has one that can be read."""
+        reasons: list[str] = []
+        if isinstance(row, BadRow) or self._fetcher is None:
+            return row, reasons
+        photos = list(row.photos)
+        for place, photo in enumerate(row.photos):
+            if photo.is_readable:
+                break
+            if photo.is_url:
+                try:
+                    photos[place] = replace(photo, path=self._fetcher.fetch(photo.name))
+                    break
+                except PhotoError as error:
+                    reasons.append(str(error))
+        return replace(row, photos=tuple(photos)), reasons
+
+    def _counted(self, row: ProductRow | BadRow, reasons: list[str]) -> ProductRow | BadRow:
+        for reason in reasons:
+            self.findings.add("photo", reason)
+        return row
+
+    def _joined(self, mapped: MappedTable) -> Iterator[ProductRow | BadRow]:
+        """Joins rows that only add photos or variants to the product before them."""
+        waiting: ProductRow | None = None
+        names = list(dict.fromkeys(name for names in mapped.columns.values() for name in names))
+        for cells in mapped.table.rows(names):
+            row = cells if isinstance(cells, BadRow) else self._read(cells, mapped)
+            if (
+                waiting is not None
+                and isinstance(row, ProductRow)
+                and row.product_id == waiting.product_id
+                and not row.has_text
+                and waiting.has_text
+            ):
+                self.findings.add("continued", f"row {row.row_number}")
+                waiting = replace(waiting, photos=waiting.photos + row.photos)
+                continue
+            if waiting is not None:
+                yield waiting
+            waiting = row if isinstance(row, ProductRow) else None
+            if isinstance(row, BadRow):
+                yield row
+        if waiting is not None:
+            yield waiting
+
+    def _read(self, row: CellRow, mapped: MappedTable) -> ProductRow:
+        values = {
+            name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
+        }
+        product_id = present_text_of(values.get("product_id"))
+        if not product_id:
+            product_id = str(row.row_number)
+            if len(self.tables) > 1:
+                product_id = f"{mapped.table.path.stem}-{product_id}"
+            if "product_id" in values:
+                self.findings.add("identifier", repr(product_id))
+        photos = [
+            photo
+            for name in mapped.columns.get("images", ())
+            for photo in self._photos(row.cells[name], mapped.photo_files)
+        ]
+        return ProductRow(
+            source=row.source,
+            row_number=row.row_number,
+            product_id=product_id,
+            **{name: present_text_of(values.get(name)) for name in EMBEDDED_TEXTS},
+            seller=present_text_of(values.get("seller")),
+            group=present_text_of(values.get("group")),
+            price=self._price(values.get("price")),
+            attributes=self._attributes(values.get("attributes")),
+            photos=tuple(photos),
+        )
+
+    def _price(self, cell: object) -> float | None:
+        try:
+            return price_of(cell)
+        except ValueError:
+            self.findings.add("price", repr(text_of(cell)[:40]))
+            return None
+
+    def _attributes(self, cell: object) -> Mapping[str, str]:
+        try:
+            attributes, nested_count = attributes_of(cell)
+        except ValueError:
+            self.findings.add("attributes", repr(text_of(cell)[:40]))
+            return NO_ATTRIBUTES
+        if nested_count:
+            self.findings.add("attribute", repr(text_of(cell)[:40]), nested_count)
+        return attributes
+
+    def _photos(self, cell: object, files: PhotoFiles) -> Iterator[Photo]:
+        try:
+            references = photos_of(cell)
+        except PhotoError as error:
+            self.findings.add("photo", str(error))
+            return
+        for reference in references:
+            yield self._photo(reference, files)
+
+    def _photo(self, reference: PhotoReference, files: PhotoFiles) -> Photo:
+        if reference.data:
+            return Photo(name=reference.name, data=reference.data)
+        if reference.is_url:
+            if self._fetcher is None:
+                self.findings.add("photo_url", reference.name)
+            return Photo(name=reference.name, is_url=True)
+        try:
+            return Photo(name=reference.name, path=files.find(reference.name))
+        except PhotoError as error:
+            self.findings.add("photo", str(error))
+            return Photo(name=reference.name)
+
+
+def _mapped(path: Path, options: ReadOptions) -> MappedTable:
+    table = open_table(path, options.form)
+    folder = path if path.is_dir() else path.parent
+    return MappedTable(
+        table=table,
+        columns=map_columns(str(path), table.columns, options.columns),
+        photo_files=PhotoFiles([options.image_root or folder, folder]),
+    )

@@ -1,0 +1,141 @@
+"""Bytes of a table: from a regular file, plain or compressed, or from standard input."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import pyarrow as pa
+
+from twinshelf.client.files.rows import MissingFileError, ProductFileError
+
+STANDARD_INPUT = Path("-")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+EXCEL_SUFFIXES = (".xlsx", ".xlsm")
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {
+    ".gz": "gzip",
+    ".gzip": "gzip",
+    ".zst": "zstd",
+    ".zstd": "zstd",
+}
+Kind = Literal["delimited", "json", "parquet", "excel"]
+_MAGIC: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+def store_standard_input(stream: BinaryIO) -> Path:
+    """Copies standard input into a temporary file: a table is read more than once.
+
+    Args:
+        stream: Standard input, as bytes.
+
+    Returns:
+        The file; it is removed when the process ends.
+    """
+    with tempfile.NamedTemporaryFile(prefix="standard-input-", delete=False) as file:
+        path = Path(file.name)
+        atexit.register(path.unlink, missing_ok=True)
+        shutil.copyfileobj(stream, file)
+    return path
+
+
+def require_file(path: Path) -> None:
+    """Checks that a path is a regular file: a pipe or a device might never end.
+
+    Raises:
+        MissingFileError: If nothing is there.
+        ProductFileError: If it is something else.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ProductFileError(f"{path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise ProductFileError(f"{path} is no regular file; give it as - through standard input")
+
+
+def kind_of(path: Path) -> Kind:
+    """Tells what kind of table a file is, by its first bytes and its name.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ProductFileError: If it cannot be read.
+    """
+    require_file(path)
+    suffix = _suffix_within(path)
+    with open_bytes(path) as file:
+        start = file.read(4096)
+    if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
+        return "parquet"
+    if start.startswith(b"PK\x03\x04") or suffix in EXCEL_SUFFIXES:
+        return "excel"
+    is_json = suffix not in (".csv", ".tsv") and _begins_json(start)
+    return "json" if suffix in JSON_SUFFIXES or is_json else "delimited"
+
+
+def compression_of(path: Path) -> Literal["gzip", "zstd"] | None:
+    """Tells how a file is compressed, by its first bytes; None when it is not."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Opens a table's bytes, decompressed while they are read.
+
+    Raises:
+        ProductFileError: If the file cannot be opened.
+    """
+    try:
+        compression = compression_of(path)
+        if compression is None:
+            return path.open("rb")
+        stream = pa.CompressedInputStream(pa.OSFile(os.fspath(path)), compression)
+        return io.BufferedReader(_Decompressed(path, stream), 1 << 20)
+    except (OSError, pa.ArrowException) as error:
+        raise ProductFileError(f"{path} cannot be read: {error}") from error
+
+
+class _Decompressed(io.RawIOBase):
+    """An Arrow stream as Python's own: Arrow's does not know `readinto`."""
+
+    def __init__(self, path: Path, stream: pa.CompressedInputStream) -> None:
+        self._path = path
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._stream.read(len(buffer))
+        except (OSError, pa.ArrowException) as error:
+            raise ProductFileError(f"{self._path} breaks off: {error}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _suffix_within(path: Path) -> str:
+    """The suffix of the table itself: ".csv" of "products.csv.gz"."""
+    if path.suffix.lower() in COMPRESSIONS:
+        path = path.with_suffix("")
+    return path.suffix.lower()
+
+
+def _begins_json(start: bytes) -> bool:
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"{"):
+        return text[1:].lstrip()[:1] in (b'"', b"}")
+    return text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"]")

@@ -1,0 +1,153 @@
+"""A table of any kind: what its columns are called, and its rows of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinshelf.client.files.delimited_text import DelimitedText, open_delimited
+from twinshelf.client.files.excel_sheet import ExcelSheet, open_excel
+from twinshelf.client.files.json_records import JsonRecords, open_json
+from twinshelf.client.files.parquet_table import ParquetTable, open_parquet
+from twinshelf.client.files.photo_folder import PhotoFolder
+from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
+from twinshelf.client.files.stored_bytes import kind_of
+
+_NAMES_OF_DELIMITERS = {
+    ",": "commas",
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "vertical bars",
+    "#": "number signs",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table whose form is known.
+
+    Attributes:
+        path: The file or folder.
+        content: Its reader.
+    """
+
+    path: Path
+    content: DelimitedText | JsonRecords | ParquetTable | ExcelSheet | PhotoFolder
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in the file's order; a name may be empty or stand twice."""
+        return self.content.header
+
+    @property
+    def form(self) -> str:
+        """What was found, in words: "text, UTF-8, semicolons"."""
+        match self.content:
+            case DelimitedText() as text:
+                delimiter = _NAMES_OF_DELIMITERS.get(text.delimiter, repr(text.delimiter))
+                return f"text, {text.encoding}, cells between {delimiter}"
+            case JsonRecords() as records:
+                return f"{records.form}, {records.encoding}"
+            case ParquetTable():
+                return "Parquet"
+            case ExcelSheet():
+                return "Excel, first sheet"
+        return "folder of photos"
+
+    def require(self, columns: Iterable[str]) -> None:
+        """Checks that the table has columns.
+
+        Raises:
+            ProductFileError: If one is missing, or stands twice; names the file and the column.
+        """
+        for column in columns:
+            if column not in self.columns:
+                present = ", ".join(filter(None, self.columns)) or "none"
+                raise ProductFileError(
+                    f"{self.path} has no column {column!r}; its columns are {present}"
+                )
+            if self.columns.count(column) > 1:
+                raise ProductFileError(f"{self.path} has more than one column {column!r}")
+
+    def rows(self, columns: Sequence[str]) -> Iterator[CellRow | BadRow]:
+        """Reads some columns, row by row.
+
+        Args:
+            columns: Names out of `columns`.
+
+        Yields:
+            Each row's cells, or why the row cannot be read.
+
+        Raises:
+            ProductFileError: If the file breaks off.
+        """
+        for row_number, values in enumerate(self._values(columns), start=1):
+            if isinstance(values, str):
+                yield BadRow(source=self.path.name, row_number=row_number, reason=values)
+            else:
+                cells = dict(zip(columns, values, strict=True))
+                yield CellRow(source=self.path.name, row_number=row_number, cells=cells)
+
+    def _values(self, columns: Sequence[str]) -> Iterator[Sequence[object] | str]:
+        match self.content:
+            case ParquetTable() as table:
+                for values in table.rows(columns):
+                    yield [values[name] for name in columns]
+            case JsonRecords() as records:
+                for record in records.rows():
+                    yield record if isinstance(record, str) else [record.get(n) for n in columns]
+            case other:
+                places = [self.columns.index(name) for name in columns]
+                for cells in other.rows():
+                    yield cells if isinstance(cells, str) else [cells[place] for place in places]
+
+    def count_rows(self) -> int:
+        """Counts the rows; reads a file that does not tell once through.
+
+        Raises:
+            ProductFileError: If the file breaks off.
+        """
+        if isinstance(self.content, ParquetTable):
+            return self.content.row_count
+        return sum(1 for _ in self.content.rows())
+
+
+def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
+    """Opens a table of any kind, or a folder of photos.
+
+    Args:
+        path: CSV or another delimited text, JSON, JSON lines (each also .gz or .zst), Parquet,
+            Excel, or a folder.
+        form: What is known of a text's form; the rest is found.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ProductFileError: If it cannot be read, or is empty.
+    """
+    if path.is_dir():
+        return Table(path=path, content=PhotoFolder(path=path))
+    match kind_of(path):
+        case "parquet":
+            return Table(path=path, content=open_parquet(path))
+        case "json":
+            return Table(path=path, content=open_json(path, form))
+        case "excel":
+            return Table(path=path, content=open_excel(path, has_header=form.has_header))
+    return Table(path=path, content=open_delimited(path, form))
+
+
+def read_cells(path: Path, columns: Sequence[str]) -> Iterator[CellRow | BadRow]:
+    """Reads the named columns of a table whose form nobody had to say.
+
+    Args:
+        path: The file.
+        columns: Columns that it must have.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ProductFileError: If it cannot be read, or lacks a column.
+    """
+    table = open_table(Path(path))
+    table.require(columns)
+    return table.rows(columns)

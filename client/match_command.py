@@ -1,0 +1,194 @@
+"""`twinshelf match`: the products that an offer shows, or a table of them for files of offers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twinshelf.client import output
+from twinshelf.client.option_groups import spread
+from twinshelf.client.options import (
+    FAILED,
+    FILES_HELP,
+    GREATEST_COUNT,
+    Connection,
+    FileOptions,
+    read_number,
+)
+from twinshelf.client.records import MatchOptions, ModalityWeights, Offer
+
+
+def read_probability(text: str) -> float:
+    """Reads a number from 0 to 1.
+
+    Raises:
+        typer.BadParameter: If the text is none.
+    """
+    value = read_number(text)
+    if not 0 <= value <= 1:
+        raise typer.BadParameter(f"must be a number from 0 to 1, got {text!r}")
+    return value
+
+
+def read_weights(text: str) -> ModalityWeights:
+    """Reads weights such as "image=.7,text=.3"; one that is left out is zero.
+
+    Args:
+        text: What the user typed.
+
+    Raises:
+        typer.BadParameter: If the text is no such pair.
+    """
+    weights: dict[str, float] = {}
+    try:
+        for part in text.split(","):
+            name, _, value = part.partition("=")
+            if name.strip() not in ("image", "text") or name.strip() in weights:
+                raise ValueError(f"weights must look like image=.7,text=.3, got {text!r}")
+            weights[name.strip()] = float(value)
+        return ModalityWeights(**weights)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """A property of an offer.
+
+    Attributes:
+        name: Such as colour.
+        value: Such as red.
+    """
+
+    name: str
+    value: str
+
+
+def read_attribute(text: str) -> Attribute:
+    """Reads a property such as "colour=red".
+
+    Raises:
+        typer.BadParameter: If the text is none.
+    """
+    name, equals, value = (piece.strip() for piece in text.partition("="))
+    if not (name and equals and value):
+        raise typer.BadParameter(f"must look like colour=red, got {text!r}")
+    return Attribute(name=name, value=value)
+
+
+@spread
+def match(
+    *,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=FILES_HELP)] = None,
+    file_options: FileOptions,
+    output_table: Annotated[
+        Path,
+        typer.Option(
+            "--output", metavar="TABLE", help="Table of the matches of FILE, .csv or .parquet."
+        ),
+    ] = Path("matches.csv"),
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Photo: JPEG, PNG or WebP.")
+    ] = None,
+    title: Annotated[str, typer.Option(metavar="TEXT")] = "",
+    description: Annotated[str, typer.Option(metavar="TEXT")] = "",
+    category: Annotated[str, typer.Option(metavar="TEXT")] = "",
+    brand: Annotated[str, typer.Option(metavar="TEXT")] = "",
+    attribute: Annotated[
+        list[Attribute] | None,
+        typer.Option(metavar="NAME=VALUE", parser=read_attribute, help="May be given repeatedly."),
+    ] = None,
+    match_count: Annotated[
+        int,
+        typer.Option("-k", "--match-count", metavar="N", min=1, max=GREATEST_COUNT),
+    ] = 5,
+    weights: Annotated[
+        ModalityWeights | None,
+        typer.Option(
+            metavar="image=.7,text=.3",
+            parser=read_weights,
+            help="How much photo and text count (default: as fitted in training).",
+        ),
+    ] = None,
+    min_probability: Annotated[
+        float,
+        typer.Option(
+            metavar="P",
+            parser=read_probability,
+            help="Only matches of at least this probability, 0 to 1.",
+        ),
+    ] = 0.0,
+    match_prior: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            parser=read_probability,
+            help="Share of such offers that have a match in the catalogue, above 0 to 1 "
+            "(default: as calibrated).",
+        ),
+    ] = None,
+    target_precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            parser=read_probability,
+            help="Share of the matches marked ✓ that are to be right (default: 0.95).",
+        ),
+    ] = None,
+    connection: Connection,
+) -> None:
+    """Find the products that a photo, a text, or the offers of files show."""
+    options = MatchOptions(
+        match_count=match_count,
+        weights=weights,
+        min_probability=min_probability,
+        match_prior=match_prior,
+        target_precision=target_precision,
+    )
+    if files:
+        _match_files(connection, files, file_options, options, output_table)
+        return
+    from twinshelf.client.files.photos import read_photo
+
+    offer = Offer(
+        image=read_photo(image) if image else b"",
+        title=title,
+        description=description,
+        category=category,
+        brand=brand,
+        attributes={each.name: each.value for each in attribute or ()},
+    )
+    if offer == Offer():
+        raise ValueError(
+            "match needs a file of offers, or a photo or a text: FILE, --image FILE, --title TEXT"
+        )
+    with connection.open() as client:
+        result = client.match(offer, options)
+    if connection.json:
+        output.write_json(sys.stdout, output.match_result_json(result))
+    elif result.matches:
+        output.make_console(sys.stdout).print(output.match_table(result))
+    else:
+        sys.stdout.write("no product matches\n")
+
+
+def _match_files(
+    connection: Connection,
+    files: Sequence[Path],
+    file_options: FileOptions,
+    options: MatchOptions,
+    table: Path,
+) -> None:
+    from twinshelf.client.file_commands import run_match_files
+
+    with connection.open() as client:
+        has_all = run_match_files(
+            client, files, file_options, options, table, sys.stdout, as_json=connection.json
+        )
+    if not has_all:
+        raise typer.Exit(FAILED)

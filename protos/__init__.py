@@ -1,1 +1,0 @@
-"""Protocol buffers of Twinshelf and the code generated from them."""

@@ -1,0 +1,106 @@
+"""The HNSW graph over the vectors of a segment: how it is made, mapped, and searched by threads."""
+
+from __future__ import annotations
+
+import os
+import queue
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from usearch.index import BatchMatches, Index, MetricKind, search
+
+Rows = npt.NDArray[np.int64]
+DTYPE = "bf16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings:
+    """How vectors are indexed, and when they are indexed anew.
+
+    Attributes:
+        connectivity: Links of a node.
+        expansion_add: Candidates that are weighed when a vector is added.
+        expansion_search: Candidates that are weighed in a search.
+        exact_limit: So many vectors, or fewer, are searched exhaustively.
+        apart_limit: Graphs of more vectors than these are built in a process of their own.
+        churn_share: Dead vectors are dropped when they are more than this share of all...
+        churn_floor: ...and more than this count.
+        merge_share: New vectors join the graph on disk when they are more than this share of it...
+        merge_floor: ...and more than this count.
+        slot_count: Searches that may run at once.
+        build_thread_count: Threads that build a graph.
+    """
+
+    connectivity: int = 24
+    expansion_add: int = 128
+    expansion_search: int = 96
+    exact_limit: int = 1024
+    apart_limit: int = 8192
+    churn_share: float = 0.25
+    churn_floor: int = 1024
+    merge_share: float = 0.1
+    merge_floor: int = 16_384
+    slot_count: int = 4
+    build_thread_count: int = os.cpu_count() or 1
+
+    def new_graph(self, dimension: int) -> Index:
+        """Makes an empty graph for vectors of a length."""
+        return Index(
+            ndim=dimension,
+            metric=MetricKind.IP,
+            dtype=DTYPE,
+            connectivity=self.connectivity,
+            expansion_add=self.expansion_add,
+            expansion_search=self.expansion_search,
+            # Keys are rows of a table and never looked up: usearch needs no table of its own.
+            enable_key_lookups=False,
+        )
+
+
+class MappedGraph:
+    """A graph in a file that no longer changes.
+
+    A usearch index lends its working memory to one search at a time, so each slot maps the file
+    anew; the pages are shared.
+    """
+
+    def __init__(self, path: Path, dimension: int, settings: IndexSettings) -> None:
+        """Maps the file, which must be whole: what is torn would end the process."""
+        self.path = path
+        self._slots: queue.SimpleQueue[Index] = queue.SimpleQueue()
+        for _ in range(settings.slot_count):
+            slot = settings.new_graph(dimension)
+            slot.view(path)
+            self._slots.put(slot)
+
+    def search(self, queries: npt.NDArray[np.float32], count: int) -> list[Rows]:
+        """Returns up to `count` rows near each query (N, D); waits while all slots are in use."""
+        slot = self._slots.get()
+        try:
+            return search_graph(slot, queries, count)
+        finally:
+            self._slots.put(slot)
+
+
+def search_graph(graph: Index, queries: npt.NDArray[np.float32], count: int) -> list[Rows]:
+    """Returns up to `count` rows near each query (N, D); one thread at a time.
+
+    Several queries at once take less time than one after the other: between them nothing is thrown
+    out of the caches. A row that was found lost and added again may come twice.
+    """
+    found = graph.search(queries, count, threads=1)
+    if not isinstance(found, BatchMatches):  # a single query
+        return [found.keys.astype(np.int64)]
+    keys = found.keys.astype(np.int64)
+    return [row[:length] for row, length in zip(keys, found.counts.tolist(), strict=True)]
+
+
+def search_exactly(
+    vectors: npt.NDArray[np.float16], query: npt.NDArray[np.float32], count: int
+) -> Rows:
+    """Returns the `count` rows of (N, D) with the largest inner products, by looking at all."""
+    half = query.astype(np.float16)[np.newaxis]
+    found = search(vectors, half, min(count, len(vectors)), MetricKind.IP, exact=True, threads=1)
+    return np.asarray(found.keys).astype(np.int64).ravel()

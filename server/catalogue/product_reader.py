@@ -1,0 +1,197 @@
+"""Reading the SQLite file: products, what tells vectors apart, and the vectors themselves.
+
+Any number of threads read, each through a connection of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twinshelf.server.catalogue.file_guard import FileGuard
+from twinshelf.server.catalogue.product_record import StoredProduct, VectorTable
+from twinshelf.server.catalogue.schema import open_reader
+from twinshelf.server.catalogue.stored_rows import (
+    PRODUCT_COLUMNS,
+    find_vector_problem,
+    product_from_row,
+)
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueDamagedError
+
+PRODUCT_TABLES = (
+    "products p JOIN product_vectors v USING (product_number) "
+    "JOIN encoders e USING (encoder_number)"
+)
+_EMBEDDED_COLUMNS = f"{PRODUCT_COLUMNS}, v.pattern, e.digest"
+_BLOCK_SIZE = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorKeys:
+    """What tells N stored vectors apart, by rising product number.
+
+    Attributes:
+        product_numbers: (N,) internal numbers.
+        vector_versions: (N,) versions.
+        checksums: (N,) CRC-32 of the vectors.
+    """
+
+    product_numbers: npt.NDArray[np.int64]
+    vector_versions: npt.NDArray[np.int64]
+    checksums: npt.NDArray[np.int64]
+
+
+class ProductReader:
+    """Reads the SQLite file; damaged rows are set aside by its guard."""
+
+    def __init__(self, path: Path, guard: FileGuard) -> None:
+        """Opens connections as threads come."""
+        self._path = path
+        self._guard = guard
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Closes every connection; no other thread may read any more."""
+        with self._readers_lock:
+            for reader in self._readers:
+                reader.close()
+            self._readers.clear()
+
+    def product(self, product_id: str) -> StoredProduct | None:
+        """Returns one product, or None."""
+        row = self._reader.execute(
+            f"SELECT {_EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+            (product_id,),
+        ).fetchone()
+        return None if row is None else _product_from_embedded(row)
+
+    def products_after(self, product_id: str, count: int) -> Iterator[StoredProduct]:
+        """Yields up to `count` products by rising product_id, from after the one given."""
+        rows = self._reader.execute(
+            f"SELECT {_EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} "
+            "WHERE p.product_id > ? ORDER BY p.product_id LIMIT ?",
+            (product_id, count),
+        )
+        return map(_product_from_embedded, rows)
+
+    def products_by_number(
+        self, patterns: Mapping[int, Pattern], digest: str
+    ) -> dict[int, StoredProduct]:
+        """Returns products by their internal numbers, without the missing and the damaged ones.
+
+        Reads no row of a vector: what a search knows of these is given instead.
+
+        Args:
+            patterns: Modalities that are embedded, of each product number.
+            digest: Digest of the encoder that embedded them.
+        """
+        rows = self._reader.execute(
+            f"SELECT p.product_number, {PRODUCT_COLUMNS} FROM products p "
+            f"WHERE p.product_number IN ({','.join('?' * len(patterns))})",
+            tuple(patterns),
+        )
+        found = {}
+        for number, *row in rows:
+            try:
+                found[number] = product_from_row(row, patterns[number], digest)
+            except CatalogueDamagedError as error:
+                self._guard.set_aside(number, error.message)
+        return found
+
+    def vector_keys(self, digest: str, pattern: Pattern) -> VectorKeys:
+        """Returns what tells the vectors of an encoder and a pattern apart, by product number."""
+        rows = self._reader.execute(
+            "SELECT v.product_number, v.vector_version, v.checksum "
+            "FROM product_vectors v JOIN encoders e USING (encoder_number) "
+            "WHERE e.digest = ? AND v.pattern = ? ORDER BY v.product_number",
+            (digest, pattern),
+        )
+        # Block by block: to take a list, numpy holds the interpreter's lock.
+        blocks = [np.empty((0, 3), dtype=np.int64)]
+        while block := rows.fetchmany(_BLOCK_SIZE):
+            blocks.append(np.array(block, dtype=np.int64))
+        numbers, versions, checksums = np.concatenate(blocks).T
+        return VectorKeys(product_numbers=numbers, vector_versions=versions, checksums=checksums)
+
+    def vector_table(
+        self, numbers: npt.NDArray[np.int64], digest: str, pattern: Pattern, dimension: int
+    ) -> VectorTable:
+        """Returns vectors by product number; damaged ones are left out and named in the log.
+
+        Args:
+            numbers: (N,) internal numbers.
+            digest: Digest of the encoder; vectors of others are left out.
+            pattern: Pattern of the vectors; those of others are left out.
+            dimension: Length of a vector.
+        """
+        columns = np.empty((len(numbers), 3), dtype=np.int64)
+        vectors = np.empty((len(numbers), dimension), dtype=np.float16)
+        count = 0
+        for start in range(0, len(numbers), _BLOCK_SIZE):
+            rows = self._reader.execute(
+                "SELECT v.product_number, v.vector_version, v.checksum, v.vector "
+                "FROM json_each(?) j CROSS JOIN product_vectors v ON v.product_number = j.value "
+                "CROSS JOIN encoders e USING (encoder_number) WHERE e.digest = ? AND v.pattern = ?",
+                (json.dumps(numbers[start : start + _BLOCK_SIZE].tolist()), digest, pattern),
+            )
+            for number, version, checksum, blob in rows:
+                if problem := find_vector_problem(blob, checksum, dimension):
+                    self._guard.set_aside(number, problem)
+                    continue
+                vectors[count] = np.frombuffer(blob, dtype=np.float16)
+                columns[count] = number, version, checksum
+                count += 1
+        numbers, versions, checksums = columns[:count].T
+        return VectorTable(
+            product_numbers=numbers,
+            vector_versions=versions,
+            checksums=checksums,
+            vectors=vectors[:count],
+        )
+
+    def counts(self) -> Counter[tuple[str, Pattern]]:
+        """Counts products by digest and pattern."""
+        rows = self._reader.execute(
+            "SELECT e.digest, v.pattern, count(*) FROM product_vectors v "
+            "JOIN encoders e USING (encoder_number) GROUP BY v.encoder_number, v.pattern"
+        )
+        return Counter({(digest, Pattern(pattern)): count for digest, pattern, count in rows})
+
+    def change_sequence(self) -> int:
+        """Returns the number of the last change."""
+        row = self._reader.execute("SELECT change_sequence FROM catalogue_state").fetchone()
+        return int(row[0])
+
+    @property
+    def catalogue_id(self) -> str:
+        """Identity of the file; another one after a backup was restored."""
+        row = self._reader.execute("SELECT catalogue_id FROM catalogue_state").fetchone()
+        return str(row[0])
+
+    @property
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = open_reader(self._path)
+            self._local.connection = connection
+            with self._readers_lock:
+                self._readers.append(connection)
+        return connection
+
+
+def _product_from_embedded(row: tuple[Any, ...]) -> StoredProduct:
+    """Reads a row of `_EMBEDDED_COLUMNS`."""
+    *fields, pattern, digest = row
+    return product_from_row(fields, pattern, digest)

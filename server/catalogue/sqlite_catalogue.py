@@ -1,0 +1,314 @@
+"""The catalogue of one machine: SQLite is the truth, the search index a cache over it.
+
+A write is answered after the commit and after the index has learnt of it, so that whoever has the
+answer also finds the product.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
+from twinshelf.server.catalogue.file_guard import lock_folder
+from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.index import CatalogueIndex
+from twinshelf.server.catalogue.index_changes import count_writes
+from twinshelf.server.catalogue.product_record import Deleted, NewProduct, Stored, StoredProduct
+from twinshelf.server.catalogue.product_store import ProductStore
+from twinshelf.server.catalogue.ranking import HitPage, Query
+from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.search_queue import SearchQueue
+from twinshelf.server.catalogue.searching import Search, search_products
+from twinshelf.server.catalogue.served_index import ServedIndex
+from twinshelf.server.catalogue.upkeep import Upkeep, UpkeepSettings
+from twinshelf.server.catalogue.write_queue import WriteQueue
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import query_vector
+from twinshelf.server.errors import (
+    CatalogueDamagedError,
+    CatalogueFullError,
+    EncoderUnavailableError,
+)
+
+DATABASE = "catalogue.sqlite"
+WRITE_BATCH_LIMIT = 256
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Delete:
+    product_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """Something that is done after all writes before it, and before those after it."""
+
+    function: Callable[[], object]
+
+
+_Item = NewProduct | _Delete | _Run
+
+
+class SqliteCatalogue:
+    """Products on disk, and their vectors in mapped files and in memory; see `Catalogue`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        reader_count: int,
+        settings: IndexSettings | None = None,
+        upkeep: UpkeepSettings | None = None,
+    ) -> None:
+        """Opens the catalogue of a folder, or makes it.
+
+        Args:
+            folder: Where it is kept.
+            reader_count: Threads that search and read.
+            settings: Those of the search index.
+            upkeep: When it is checked, and snapshots are written.
+
+        Raises:
+            CatalogueFileError: If another process serves it, or it cannot be read.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._settings = settings or IndexSettings(slot_count=reader_count)
+        self._lock_file = lock_folder(folder)
+        try:
+            self._store = ProductStore(folder / DATABASE)
+            self._counts = self._store.reader.counts()
+        except sqlite3.DatabaseError as error:
+            self._lock_file.close()
+            raise CatalogueFileError(f"the catalogue in {folder} is damaged: {error}") from error
+        except BaseException:
+            self._lock_file.close()
+            raise
+        self._counts_lock = threading.Lock()
+        self._served = ServedIndex()
+        self._opening: asyncio.Task[None] | None = None
+        self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
+        self._searches: SearchQueue[Search, HitPage] = SearchQueue(
+            lambda searches: search_products(searches, self._store.reader),
+            self._executor,
+            # More batches than cores would only be smaller ones.
+            min(reader_count, os.cpu_count() or 1),
+        )
+        self._writes: WriteQueue[_Item, object] = WriteQueue(self._process, WRITE_BATCH_LIMIT)
+        self._upkeep = Upkeep(
+            store=self._store,
+            index=lambda: self._served.current,
+            run_in_writer=self._run_in_writer,
+            settings=upkeep or UpkeepSettings(),
+        )
+
+    async def close(self) -> None:
+        """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        await asyncio.to_thread(self._upkeep.close)
+        await asyncio.to_thread(self._writes.close)
+        await self._searches.drain()
+        await asyncio.to_thread(self._executor.shutdown)
+        self._store.close()
+        self._lock_file.close()
+
+    async def use_encoder(self, contract: EncoderContract) -> None:
+        """Makes the catalogue search with an encoder; opens its index beside the writer."""
+        while not self._serves(contract):
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.ensure_future(self._open_index(contract))
+            # Whoever leaves meanwhile does not stop it: the next would have to begin anew.
+            await asyncio.shield(self._opening)
+
+    async def upsert(self, product: NewProduct) -> Stored:
+        """Stores a product, in place of the one of the same id; see `Catalogue`."""
+        result = await self._writes.submit(product)
+        assert isinstance(result, Stored)
+        return result
+
+    async def delete(self, product_ids: Sequence[str]) -> Deleted:
+        """Removes products; see `Catalogue`."""
+        result = await self._writes.submit(_Delete(product_ids=tuple(product_ids)))
+        assert isinstance(result, Deleted)
+        return result
+
+    async def product(self, product_id: str) -> StoredProduct | None:
+        """Returns one product, or None."""
+        return await self._read(lambda: self._store.reader.product(product_id))
+
+    async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
+        """Returns up to `count` products by rising product_id, from after the one given."""
+        return await self._read(lambda: list(self._store.reader.products_after(product_id, count)))
+
+    async def search(self, query: Query) -> HitPage:
+        """Returns the products most alike an offer; see `Catalogue`."""
+        index = self._served.current
+        if index is None or index.digest != query.contract.digest:
+            raise EncoderUnavailableError("the search index is being opened; repeat the request")
+        vector = query_vector(query.embedding, query.weights, query.contract)
+        self._upkeep.note_query(vector, query.weights.pattern)
+        try:
+            return await self._searches.submit(Search(index=index, query=query, vector=vector))
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
+
+    def stale_counts(self, digest: str) -> dict[str, int]:
+        """Counts the products that other encoders than the given one embedded, by digest."""
+        stale: Counter[str] = Counter()
+        with self._counts_lock:
+            for (stored, _), count in self._counts.items():
+                if stored != digest and count:
+                    stale[stored] += count
+        return dict(stale)
+
+    async def stats(self, digest: str | None) -> CatalogueStats:
+        """Counts what is stored; None for a digest that is not known counts nothing as stale."""
+        change_sequence = await self._read(self._store.reader.change_sequence)
+        with self._counts_lock:
+            counts = dict(self._counts)
+        return CatalogueStats(
+            product_count=sum(counts.values()),
+            image_count=sum(n for (_, pattern), n in counts.items() if pattern.has_image),
+            text_count=sum(n for (_, pattern), n in counts.items() if pattern.has_text),
+            stale_product_count=sum(self.stale_counts(digest).values()) if digest else 0,
+            indexed_vector_count=self.indexed_vector_count,
+            damaged_product_count=self._store.guard.damaged_count,
+            change_sequence=change_sequence,
+        )
+
+    async def snapshot(self) -> SnapshotReport:
+        """Writes a snapshot of the index; see `Catalogue`."""
+        await asyncio.to_thread(self._upkeep.write_snapshot)
+        return SnapshotReport(
+            vector_count=self.indexed_vector_count,
+            change_sequence=await self._read(self._store.reader.change_sequence),
+        )
+
+    async def back_up(self, path: Path) -> None:
+        """Copies the products to a file while they are served; `backup.restore` brings them back.
+
+        Args:
+            path: The file; replaced once the copy is whole.
+        """
+        await asyncio.to_thread(self._store.guard.back_up, path)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the catalogue cannot be trusted; None when nothing is known."""
+        return self._store.guard.find_problem()
+
+    @property
+    def live_recall(self) -> float:
+        """Share of the exact best matches of recent queries that the index found; NaN unknown."""
+        return self._upkeep.live_recall
+
+    @property
+    def product_count(self) -> int:
+        """Products stored."""
+        with self._counts_lock:
+            return sum(self._counts.values())
+
+    @property
+    def indexed_vector_count(self) -> int:
+        """Vectors that a search can return."""
+        index = self._served.current
+        return 0 if index is None else len(index)
+
+    def _serves(self, contract: EncoderContract) -> bool:
+        index = self._served.current
+        return index is not None and index.digest == contract.digest
+
+    async def _open_index(self, contract: EncoderContract) -> None:
+        await self._writes.submit(_Run(function=lambda: self._served.begin(contract.digest)))
+        try:
+            index = await asyncio.to_thread(
+                CatalogueIndex.open, self._store.reader, contract, self._settings, self._folder
+            )
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
+        await self._writes.submit(_Run(function=lambda: self._served.publish(index)))
+        self._upkeep.wake()
+
+    # In the readers' threads.
+
+    async def _read(self, read: Callable[[], Read]) -> Read:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, read)
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
+
+    # In the writer's thread.
+
+    def _process(self, items: Sequence[_Item]) -> list[object]:
+        if problem := self._store.guard.find_problem():
+            error = CatalogueDamagedError(f"nothing is written any more: {problem}")
+            return [
+                _result_of(item.function) if isinstance(item, _Run) else error for item in items
+            ]
+        try:
+            results = self._store_all(items)
+        except CatalogueFullError as error:
+            results = self._delete_alone(items, error)
+        writes = list(zip(items, results, strict=True))
+        with self._counts_lock:
+            count_writes(writes, self._counts)
+        self._served.learn(writes)
+        # Last, for what they read from the store is there already.
+        for place, item in enumerate(items):
+            if isinstance(item, _Run):
+                results[place] = _result_of(item.function)
+        return results
+
+    def _store_all(self, items: Sequence[_Item]) -> list[object]:
+        results: list[object] = []
+        with self._store.transaction():
+            for item in items:
+                if isinstance(item, NewProduct):
+                    results.append(self._store.upsert(item))
+                elif isinstance(item, _Delete):
+                    results.append(self._store.delete(item.product_ids))
+                else:
+                    results.append(None)
+        return results
+
+    def _delete_alone(self, items: Sequence[_Item], error: CatalogueFullError) -> list[object]:
+        """Lets the deletions of a batch pass that found the disk full."""
+        deletions = [item for item in items if isinstance(item, _Delete)]
+        with self._store.reserve_released():
+            deleted = iter(self._store_all(deletions))
+        return [
+            next(deleted)
+            if isinstance(item, _Delete)
+            else error
+            if isinstance(item, NewProduct)
+            else None
+            for item in items
+        ]
+
+    # In the thread of the upkeep.
+
+    def _run_in_writer(self, function: Callable[[], Read]) -> Read:
+        result: Read = self._writes.put(_Run(function=function)).result()
+        return result
+
+
+def _result_of(function: Callable[[], object]) -> object:
+    try:
+        return function()
+    except Exception as error:  # handed to whoever waits for it
+        return error
+
+
+def _unreadable(error: sqlite3.DatabaseError) -> CatalogueDamagedError:
+    return CatalogueDamagedError(f"the catalogue cannot be read: {error}")

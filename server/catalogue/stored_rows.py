@@ -1,0 +1,80 @@
+"""Rows of the SQLite file as products and vectors; each is checked against its checksum."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
+from twinshelf.server.catalogue.schema import PRODUCT_FIELDS, product_checksum, vector_checksum
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueDamagedError
+
+NO_ATTRIBUTES = "{}"
+_JSON = json.JSONDecoder()
+# Of a table `products p`, alone or joined with others.
+PRODUCT_COLUMNS = f"{PRODUCT_FIELDS}, p.checksum"
+
+
+def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredProduct:
+    """Reads a row of `PRODUCT_COLUMNS`.
+
+    Args:
+        row: The row.
+        pattern: Modalities that are embedded.
+        digest: Digest of the encoder that embedded it.
+
+    Raises:
+        CatalogueDamagedError: If its checksum differs.
+    """
+    *fields, checksum = row
+    if product_checksum(*fields) != checksum:
+        raise CatalogueDamagedError(
+            f"the stored fields of product {fields[0]!r} are damaged; write it again",
+            facts={"product_id": str(fields[0])},
+        )
+    product_id, title, description, category, brand, seller, price, attributes, *rest = fields
+    image_uri, update_time_us = rest
+    return StoredProduct(
+        record=ProductRecord(
+            product_id=product_id,
+            title=title,
+            description=description,
+            category=category,
+            brand=brand,
+            seller=seller,
+            price=price,
+            attributes=_JSON.raw_decode(attributes)[0] if attributes != NO_ATTRIBUTES else {},
+            image_uri=image_uri,
+        ),
+        pattern=Pattern(pattern),
+        digest=digest,
+        update_time_us=update_time_us,
+    )
+
+
+def find_vector_problem(blob: bytes, checksum: int, dimension: int) -> str | None:
+    """Says what is wrong with a stored vector of D fp16 numbers; None when all is well."""
+    if len(blob) != 2 * dimension:
+        return f"its vector must have {2 * dimension} bytes, got {len(blob)}"
+    if vector_checksum(blob) != checksum:
+        return "the checksum of its vector differs"
+    if not np.isfinite(np.frombuffer(blob, dtype=np.float16)).all():
+        return "its vector is not finite"
+    return None
+
+
+def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    """Yields the number of each product whose fields or vector are damaged, and what is wrong."""
+    products = reader.execute(f"SELECT product_number, checksum, {PRODUCT_FIELDS} FROM products")
+    for number, checksum, *fields in products:
+        if product_checksum(*fields) != checksum:
+            yield number, f"the checksum of product {fields[0]!r} differs"
+    vectors = reader.execute("SELECT product_number, vector, checksum FROM product_vectors")
+    for number, blob, checksum in vectors:
+        if problem := find_vector_problem(blob, checksum, len(blob) // 2):
+            yield number, problem

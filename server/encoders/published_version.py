@@ -1,0 +1,131 @@
+"""A published version run in this process: the ensembles' steps on the very files of Triton.
+
+The parity gate of `export` and the encoder for where no Triton runs read a repository by this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from twinshelf.server.encoders.python_model import PythonModel, Tensors
+from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
+
+
+class Model(Protocol):
+    """A model that an ensemble is made of."""
+
+    def run(self, inputs: Tensors) -> dict[str, np.ndarray]:
+        """Runs (B, ...) inputs through the model."""
+
+
+class OnnxModel:
+    """A model of the backend onnxruntime."""
+
+    def __init__(self, path: Path, config: ModelConfig, thread_count: int) -> None:
+        """Loads a graph; 0 threads uses every core."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = thread_count
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        # As Triton: only the outputs that the configuration names.
+        self._outputs = [output.name for output in config.output]
+
+    def run(self, inputs: Tensors) -> dict[str, np.ndarray]:
+        """Runs the graph."""
+        values = self._session.run(self._outputs, dict(inputs))
+        return dict(zip(self._outputs, values, strict=True))
+
+
+class PublishedVersion:
+    """Ensembles of a version, loaded.
+
+    Attributes:
+        configs: Configuration of each ensemble.
+        models: The models that they are made of, each once.
+    """
+
+    configs: Mapping[str, ModelConfig]
+    models: Mapping[str, Model]
+
+    def __init__(
+        self, repository: Path, version: int, ensembles: Sequence[str], *, thread_count: int = 0
+    ) -> None:
+        """Loads the models of the ensembles.
+
+        Args:
+            repository: Model repository.
+            version: A version that is there.
+            ensembles: Names of the ensembles.
+            thread_count: Threads of each ONNX model; 0 uses every core.
+
+        Raises:
+            RepositoryError: If a file is missing, or a model is of a kind that this cannot run.
+        """
+        self.configs = {
+            name: read_config(config_path(repository, name, version)) for name in ensembles
+        }
+        names = {
+            step.model_name
+            for config in self.configs.values()
+            for step in config.ensemble_scheduling.step
+        }
+        self.models = {name: _load(repository, name, version, thread_count) for name in names}
+
+    @property
+    def max_batch_size(self) -> int:
+        """Most rows that every ensemble takes at once."""
+        return min(int(config.max_batch_size) for config in self.configs.values())
+
+    def run(self, ensemble: str, inputs: Tensors) -> dict[str, np.ndarray]:
+        """Runs an ensemble, one step after the other.
+
+        Args:
+            ensemble: Its name.
+            inputs: Its inputs (B, ...) by name.
+
+        Returns:
+            Every tensor on the way by its name in the ensemble.
+
+        Raises:
+            RefusedInputError: If a model refuses what it is given.
+            RepositoryError: If no step makes a tensor before another reads it.
+        """
+        tensors = dict(inputs)
+        for step in self.configs[ensemble].ensemble_scheduling.step:
+            if missing := sorted(set(step.input_map.values()) - tensors.keys()):
+                raise RepositoryError(
+                    f"{step.model_name} in {ensemble} reads {missing[0]}, which no step makes"
+                )
+            given = {own: tensors[shared] for own, shared in step.input_map.items()}
+            answer = self.models[step.model_name].run(given)
+            tensors |= {shared: answer[own] for own, shared in step.output_map.items()}
+        return tensors
+
+
+def bytes_column(rows: Sequence[bytes]) -> np.ndarray:
+    """Returns a BYTES tensor (B, 1), as Triton hands strings to a model."""
+    column = np.empty((len(rows), 1), dtype=np.object_)
+    column[:, 0] = rows
+    return column
+
+
+def _load(repository: Path, name: str, version: int, thread_count: int) -> Model:
+    config = read_config(config_path(repository, name, version))
+    folder = repository / name / str(version)
+    if config.backend == "python":
+        return PythonModel(folder)
+    if config.backend != "onnxruntime":
+        raise RepositoryError(
+            f"{name} has backend {config.backend!r}, expected 'python' or 'onnxruntime'"
+        )
+    path = folder / "model.onnx"
+    if not path.is_file():
+        raise RepositoryError(f"{path} is missing")
+    return OnnxModel(path, config, thread_count)

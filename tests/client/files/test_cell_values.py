@@ -1,0 +1,92 @@
+"""Values of cells."""
+
+from __future__ import annotations
+
+import pytest
+
+from twinshelf.client.files.cell_values import (
+    attributes_of,
+    object_of,
+    present_text_of,
+    price_of,
+    text_of,
+    texts_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [(None, ""), (float("nan"), ""), (7.0, "7"), (7, "7"), (" a ", "a"), (1.5, "1.5"), (b"a", "a")],
+)
+def test_cells_become_trimmed_texts(cell: object, text: str) -> None:
+    assert text_of(cell) == text
+
+
+@pytest.mark.parametrize("cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N"])
+def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
+    assert present_text_of(cell) == ""
+    assert present_text_of("Nullify") == "Nullify"
+    assert present_text_of(["a", None, "b"]) == "a, b"
+
+
+@pytest.mark.parametrize(
+    ("cell", "price"),
+    [
+        ("", None), (None, None), (float("nan"), None), (3, 3.0), ("0", 0.0), ("12990.50", 12990.5),
+        ("9,99", 9.99), ("1,299.00", 1299.0), ("1.299,00 €", 1299.0), ("1,299", 1299.0),
+        ("$399.00", 399.0), ("1 299,00 ₽", 1299.0), ("1\u202f299,00\u00a0₽", 1299.0),
+        ("CHF 1'299.50", 1299.5), ("1.234.567", 1234567.0), ("1,234,567", 1234567.0),
+        ("USD 5", 5.0), ("5.-", 5.0), (".5", 0.5), ("1e3", 1000.0), ("1.299", 1.299),
+    ],
+)  # fmt: skip
+def test_prices_are_read_whatever_their_form(cell: object, price: float | None) -> None:
+    assert price_of(cell) == price
+
+
+@pytest.mark.parametrize("cell", ["free", "NULL", "inf", "nan", "-1", "10 - 20", "1_000", "$-5"])
+def test_what_is_no_price_is_refused(cell: str) -> None:
+    with pytest.raises(ValueError, match="price must be"):
+        price_of(cell)
+
+
+@pytest.mark.parametrize("cell", ['{"a": ["x", "y"]}', "{'a': ['x', 'y']}", {"a": ["x", "y"]}])
+def test_objects_come_as_json_python_or_mapping(cell: object) -> None:
+    assert object_of(cell) == {"a": ["x", "y"]}
+    assert object_of(None) == {} and texts_of(["", None, "a"]) == ["a"]
+
+
+@pytest.mark.parametrize("cell", ["[1]", "{", "7", "__import__('os')", "[" * 100_000])
+def test_what_is_no_object_is_refused(cell: str) -> None:
+    with pytest.raises(ValueError, match="must be a JSON object"):
+        object_of(cell)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '{"a": "x", "n": 5}',
+        "{'a': 'x', 'n': 5}",
+        {"a": ["x"], "n": 5.0, "void": None},
+        [("a", "x"), ("n", 5)],
+        [{"name": "a", "value": "x"}, {"key": "n", "value": "5"}],
+        "a: x; n: 5",
+        "a=x|n=5",
+    ],
+)
+def test_attributes_come_in_many_forms(cell: object) -> None:
+    assert attributes_of(cell) == ({"a": "x", "n": "5"}, 0)
+
+
+@pytest.mark.parametrize("cell", [None, "", " ", float("nan"), "{}", {}, [], "null"])
+def test_absent_attributes_are_empty(cell: object) -> None:
+    assert attributes_of(cell) == ({}, 0)
+
+
+def test_nested_attributes_are_left_out_and_counted() -> None:
+    assert attributes_of('{"a": {"b": 1}, "c": [1, [2]], "d": true}') == ({"d": "true"}, 2)
+
+
+@pytest.mark.parametrize("cell", ["red", "[1]", 7, ["a"], "{" * 100_000])
+def test_other_attributes_are_refused(cell: object) -> None:
+    with pytest.raises(ValueError, match="attributes must be a JSON object"):
+        attributes_of(cell)

@@ -1,0 +1,85 @@
+"""Columns are found by the names that shops give them, and can be given."""
+
+from __future__ import annotations
+
+import pytest
+
+from twinshelf.client.files.columns import format_column_mapping, map_columns, read_column_mapping
+from twinshelf.client.files.rows import ProductFileError
+
+
+@pytest.mark.parametrize(
+    ("header", "mapping"),
+    [
+        (
+            "Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Variant SKU,Variant Price,"
+            "Image Src,Image Position,Variant Image",
+            "product_id=Variant SKU,title=Title,description=Body (HTML),category=Product Category,"
+            "brand=Vendor,price=Variant Price,images=Image Src,images=Variant Image",
+        ),
+        (
+            "ID,Type,SKU,Name,Published,Short description,Description,Sale price,Regular price,"
+            "Categories,Tags,Images,Brands",
+            "product_id=ID,title=Name,description=Description,category=Categories,brand=Brands,"
+            "price=Sale price,images=Images",
+        ),
+        (
+            "item_sku,item_name,brand_name,standard_price,main_image_url,other_image_url1,"
+            "other_image_url2,product_description,feed_product_type",
+            "product_id=item_sku,title=item_name,description=product_description,"
+            "category=feed_product_type,brand=brand_name,price=standard_price,"
+            "images=main_image_url,images=other_image_url1,images=other_image_url2",
+        ),
+        (
+            "posting_id,image,image_phash,title,label_group",
+            "product_id=posting_id,title=title,images=image,group=label_group",
+        ),
+        (
+            "ps_category,ps_product_name,ps_product_description,ps_sku_parent_short,ps_price,"
+            "ps_item_cover_image,ps_item_image_1,ps_item_image_2",
+            "product_id=ps_sku_parent_short,title=ps_product_name,"
+            "description=ps_product_description,category=ps_category,price=ps_price,"
+            "images=ps_item_image_1,images=ps_item_image_2,images=ps_item_cover_image",
+        ),
+        ("Артикул;Название;Цена;Фото".replace(";", ","), "product_id=Артикул,title=Название,"
+         "price=Цена,images=Фото"),
+        ("PRODUCT_ID,TITLE", "product_id=PRODUCT_ID,title=TITLE"),
+    ],
+)  # fmt: skip
+def test_usual_names_are_known(header: str, mapping: str) -> None:
+    assert format_column_mapping(map_columns("t.csv", header.split(","), {})) == mapping
+
+
+def test_given_columns_come_first_by_name_case_or_number() -> None:
+    header = ["sku", "Name", "title", "pic"]
+    given = read_column_mapping("title=name, images=4, product_id=sku")
+    assert map_columns("t.csv", header, given) == {
+        "product_id": ("sku",),
+        "title": ("Name",),
+        "images": ("pic",),
+    }
+    assert map_columns("t.csv", header, read_column_mapping("images=")) == {
+        "product_id": ("sku",),
+        "title": ("title",),
+    }
+
+
+def test_several_columns_of_photos_may_be_given() -> None:
+    assert read_column_mapping("images=a,images=b")["images"] == ("a", "b")
+    with pytest.raises(ValueError, match="names title twice"):
+        read_column_mapping("title=a,title=b")
+
+
+@pytest.mark.parametrize("text", ["title", "=x", "colour=x"])
+def test_what_is_no_mapping_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="columns must look like|there is no field"):
+        read_column_mapping(text)
+
+
+def test_what_is_missing_is_named_with_what_is_there() -> None:
+    with pytest.raises(ProductFileError, match="has no column 'nom' for title; it has sku, x"):
+        map_columns("t.csv", ["sku", "x"], {"title": ("nom",)})
+    with pytest.raises(ProductFileError, match="needs a column of titles or images.*sku, x"):
+        map_columns("t.csv", ["sku", "x"], {})
+    with pytest.raises(ProductFileError, match="more than one column 'title'"):
+        map_columns("t.csv", ["title", "title"], {})

@@ -1,0 +1,92 @@
+"""Text tables: their form is found, and a broken quote costs one row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.client.files.tables import read, write
+from twinshelf.client.files.delimited_text import find_delimiter
+from twinshelf.client.files.product_rows import ReadOptions
+from twinshelf.client.files.rows import ProductFileError, TableForm
+from twinshelf.client.files.table import open_table, read_cells
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "#"])
+def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
+    lines = [["id", "title", "price"], ["1", '"Shoe, red; 5# | x\ty"', "9.99"], ["2", "Boot", ""]]
+    path = write(tmp_path, "\n".join(delimiter.join(line) for line in lines))
+    rows, bad, _ = read(path)
+    assert [row.title for row in rows] == ["Shoe, red; 5# | x\ty", "Boot"] and not bad
+    assert rows[0].price == 9.99
+
+
+def test_a_decimal_comma_is_no_delimiter() -> None:
+    assert find_delimiter(["a;b;c\n", "1;2,5;3,5\n", "2;3,5;4,5\n"]) == ";"
+    assert find_delimiter(["title\n", "Shoe\n"]) == ","
+
+
+def test_a_line_may_name_the_delimiter(tmp_path: Path) -> None:
+    rows, (bad,), _ = read(write(tmp_path, 'sep=~\r\nid~title\r\n1~Shoe, red\r\n2~"Boot\r\n'))
+    assert [row.title for row in rows] == ["Shoe, red"] and "line 4" in bad.reason
+
+
+def test_the_delimiter_can_be_given(tmp_path: Path) -> None:
+    path = write(tmp_path, "id~title\n1~Shoe, red\n")
+    (row,), _, _ = read(path, ReadOptions(form=TableForm(delimiter="~")))
+    assert row.title == "Shoe, red"
+    with pytest.raises(ValueError, match="one character"):
+        TableForm(delimiter=";;")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_quote_that_never_closes_costs_its_row_alone(tmp_path: Path, ending: str) -> None:
+    lines = ["product_id,title", '1,"Monitor 24', "2,Shoe", "3,Boot", "4,Hat", "5,Cap"]
+    rows, (bad,), _ = read(write(tmp_path, ending.join(lines)))
+    assert [row.product_id for row in rows] == ["2", "3", "4", "5"]
+    assert bad.row_number == 1 and "line 2: a quote is opened" in bad.reason
+
+
+def test_a_quote_that_closes_in_another_row_swallows_none(tmp_path: Path) -> None:
+    text = 'product_id,title\n1,Pot\n2,"Shoe 9\n3,Boot\n4,Hat\n5,"Boot"\n6,Cap\n'
+    rows, (bad,), _ = read(write(tmp_path, text))
+    assert [row.product_id for row in rows] == ["1", "3", "4", "5", "6"]
+    assert bad.row_number == 2 and "line 3" in bad.reason
+    text = 'id,title,brand\n1,"Shoe 9,a\n2,Boot 24",b\n3,Hat,c\n'
+    rows, (bad,), _ = read(write(tmp_path, text))
+    assert [row.product_id for row in rows] == ["2", "3"] and bad.row_number == 1
+
+
+def test_cells_may_hold_lines_quotes_and_delimiters(tmp_path: Path) -> None:
+    text = 'id,title,description\n1,"Shoe ""9"", red","two\n\nlines, here"\n2,24" screen,x\n'
+    rows, bad, _ = read(write(tmp_path, text))
+    assert not bad and rows[0].title == 'Shoe "9", red'
+    assert rows[0].description == "two\n\nlines, here" and rows[1].title == '24" screen'
+
+
+def test_tab_separated_text_may_hold_bare_quotes(tmp_path: Path) -> None:
+    rows, bad, _ = read(write(tmp_path, 'id\ttitle\n1\t"Best" shoe\n2\tBoot\n', "t.tsv"))
+    assert [row.title for row in rows] == ['"Best" shoe', "Boot"] and not bad
+
+
+def test_a_row_of_too_many_cells_is_bad_unless_they_are_empty(tmp_path: Path) -> None:
+    rows, (bad,), _ = read(write(tmp_path, "id,title\n1,Shoe, red\n2,Boot,,\n\n3,Hat\n"))
+    assert [row.product_id for row in rows] == ["2", "3"]
+    assert bad.reason == "line 2: has 3 cells; the header names 2"
+
+
+def test_a_cell_of_another_encoding_is_mended(tmp_path: Path) -> None:
+    lines = ["id,title", *(f"{n},чай {n}" for n in range(5))]
+    path = write(tmp_path, "\n".join(lines).encode() + b"\n9,M\xfcller\n")
+    rows, bad, _ = read(path)
+    assert rows[-1].title == "Müller" and rows[0].title == "чай 0" and not bad
+
+
+def test_a_missing_or_repeated_column_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,b,b\n1,2,3\n")
+    assert open_table(path).columns == ("a", "b", "b")
+    with pytest.raises(ProductFileError, match=r"table\.csv has no column 'c'.*a, b, b"):
+        read_cells(path, ["c"])
+    with pytest.raises(ProductFileError, match="more than one column 'b'"):
+        read_cells(path, ["b"])

@@ -1,0 +1,128 @@
+"""`--check` finds the form of a file and proposes which column holds which field."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.client.files.tables import JPEG, write
+from twinshelf.client.files.columns import format_column_mapping, read_column_mapping
+from twinshelf.client.files.file_check import check_files, propose
+from twinshelf.client.files.product_rows import ReadOptions
+from twinshelf.client.files.rows import ProductFileError
+
+OFFERS = (
+    ("Nikon Coolpix 12MP digital camera", "Nikon", "129.99"),
+    ("Sony Bravia 40 inch LCD TV", "Sony", "899.00"),
+    ("Bose QuietComfort headphones", "Bose", "299.50"),
+)
+
+
+def lines(form: str, header: str = "") -> str:
+    """Writes an offer a line: {n} its number, {t} title, {b} brand, {p} price, {c} with a comma."""
+    rows = [
+        form.format(n=n, t=title, b=brand, p=price, c=price.replace(".", ","))
+        for n, (title, brand, price) in enumerate(OFFERS)
+    ]
+    return "\n".join([header, *rows] if header else rows) + "\n"
+
+
+SHAPES: dict[str, tuple[str | bytes, str]] = {
+    "abt.csv": (
+        lines("b00{n},{t},about the {t},{b},${p}", "id,name,description,manufacturer,price"),
+        "product_id=id,title=name,description=description,brand=manufacturer,price=price",
+    ),
+    "headless.tsv": (lines("900{n}\t{t}\t{b}\t{p}"), "product_id=1,title=2,price=4"),
+    "headless.csv": (
+        lines("https://x.com/{n}.jpg|{b}|{t}|{p}|SKU-{n}"),
+        "product_id=5,title=3,price=4,images=1",
+    ),
+    "merchant.txt": (
+        lines(
+            "S{n}\t{t}\tIt is {t}\thttps://s.co/{n}\thttps://s.co/{n}.jpg\t\t{p} USD\t{b}\tG{n}",
+            "id\ttitle\tdescription\tlink\timage_link\tadditional_image_link\tprice\tbrand\t"
+            "item_group_id",
+        ),
+        "product_id=id,title=title,description=description,brand=brand,price=price,"
+        "images=image_link,images=additional_image_link,group=item_group_id",
+    ),
+    "flipkart.csv": (
+        lines(
+            'u{n},http://f.com/{n},{t},"[""A >> B""]",P{n},999,{p},"[""http://i.com/{n}.jpeg""]",{b}',
+            "uniq_id,product_url,product_name,product_category_tree,pid,retail_price,"
+            "discounted_price,image,brand",
+        ),
+        "product_id=uniq_id,title=product_name,category=product_category_tree,brand=brand,"
+        "price=discounted_price,images=image",
+    ),
+    "wdc.jsonl": (
+        lines('{{"id": {n}, "cluster_id": 1, "title": "{t}", "brand": "{b}", "price": null}}'),
+        "product_id=id,title=title,brand=brand,price=price,group=cluster_id",
+    ),
+    "german.csv": (
+        lines(
+            'A{n};Größe {t};"Schön, für {b}";{b};{c} €;Küche;https://x.de/{n}.jpg',
+            "Artikelnummer;Bezeichnung;Beschreibung;Marke;Preis;Warengruppe;Bild",
+        ).encode("cp1252"),
+        "product_id=Artikelnummer,title=Bezeichnung,description=Beschreibung,category=Warengruppe,"
+        "brand=Marke,price=Preis,images=Bild",
+    ),
+    "french.txt": (
+        lines("R{n}\tÉcran {t}\t{c}", "Référence\tDésignation\tPrix TTC").encode("utf-16"),
+        "product_id=Référence,title=Désignation,price=Prix TTC",
+    ),
+    "unnamed.csv": (
+        lines("X{n}1,{t},${p},photos/{n}.png", "col_a,col_b,col_c,col_d"),
+        "product_id=col_a,title=col_b,price=col_c,images=col_d",
+    ),
+    "shopify.json": (
+        json.dumps({"products": [
+            {"id": n, "title": title, "body_html": "<p>x</p>", "vendor": brand,
+             "product_type": "TV", "images": [{"src": f"https://c.com/{n}.jpg"}]}
+            for n, (title, brand, _) in enumerate(OFFERS)
+        ]}),
+        "product_id=id,title=title,description=body_html,category=product_type,brand=vendor,"
+        "images=images",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_right_columns_are_proposed(tmp_path: Path, name: str) -> None:
+    content, mapping = SHAPES[name]
+    path = write(tmp_path, content, name)
+    proposal = propose(path, ReadOptions())
+    assert format_column_mapping(proposal.columns) == mapping
+    check = check_files([path], ReadOptions())
+    assert (check.text_count, check.bad_count) == (len(OFFERS), 0)
+
+
+def test_photos_in_parquet_are_found_by_their_content(tmp_path: Path) -> None:
+    photos = [{"bytes": JPEG, "path": f"{n}.jpg"} for n in range(3)]
+    table = pa.table({"x": photos, "y": [title for title, _, _ in OFFERS], "z": ["a1", "b2", "c3"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    check = check_files([tmp_path / "t.parquet"], ReadOptions())
+    assert check.proposals[0].options == "--columns 'product_id=z,title=y,images=x'"
+    assert check.both_count == 3
+
+
+def test_what_was_asked_for_is_kept_and_no_guess_hides_what_is_missing(tmp_path: Path) -> None:
+    path = write(tmp_path, SHAPES["unnamed.csv"][0])
+    options = ReadOptions(columns=read_column_mapping("title=col_b,price="))
+    assert format_column_mapping(propose(path, options).columns) == "title=col_b"
+    with pytest.raises(ProductFileError, match="no column 'nom' for title"):
+        propose(path, replace(options, columns=read_column_mapping("title=nom")))
+    with pytest.raises(ProductFileError, match="needs a column of titles or images"):
+        propose(write(tmp_path, "a,b\n1,2\n"), ReadOptions())
+
+
+def test_bad_rows_are_counted_and_the_first_are_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,title,price\n" + "1,,\n" * 40 + "2,Shoe,NULL\n")
+    said = list(check_files([path], ReadOptions()).lines())
+    assert "40 rows would fail" in said and "  and 10 more" in said
+    assert "1 price could not be read, such as 'NULL': left empty" in said

@@ -1,0 +1,93 @@
+"""Photos are fetched once, within limits, and from public addresses only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.client.files.tables import JPEG, read, write
+from twinshelf.client.files import photo_fetch
+from twinshelf.client.files.photo_fetch import PhotoFetcher
+from twinshelf.client.files.photos import PhotoError
+from twinshelf.client.files.product_rows import ReadOptions
+
+
+class Shop(BaseHTTPRequestHandler):
+    """Serves a photo, a redirect to it, and what must be refused."""
+
+    asked: list[str] = []
+
+    def do_GET(self) -> None:  # noqa: N802 - the name in the library
+        """Answers by the path."""
+        self.asked.append(self.path)
+        if self.path == "/loop" or self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/loop" if self.path == "/loop" else "/a%20b.jpg?x=1")
+            self.end_headers()
+            return
+        self.send_response(404 if self.path == "/gone" else 200)
+        self.end_headers()
+        self.wfile.write(b"" if self.path == "/empty" else JPEG)
+
+    def log_message(self, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def shop() -> Iterator[str]:
+    Shop.asked = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    looks = {"poll_interval": 0.01}
+    threading.Thread(target=server.serve_forever, kwargs=looks, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_photo_is_fetched_once_and_redirects_are_followed(shop: str, tmp_path: Path) -> None:
+    fetcher = PhotoFetcher(tmp_path, may_be_private=True)
+    for _ in range(2):
+        assert fetcher.fetch(f"{shop}/moved").read_bytes() == JPEG
+    assert Shop.asked == ["/moved", "/a%20b.jpg?x=1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("/gone", "answered 404"), ("/empty", "is empty"), ("/loop", "more than 5 redirects")],
+)
+def test_what_cannot_be_fetched_says_why(shop: str, tmp_path: Path, path: str, reason: str) -> None:
+    with pytest.raises(PhotoError, match=reason):
+        PhotoFetcher(tmp_path, may_be_private=True).fetch(shop + path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_photo_that_is_too_large_is_left(
+    shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_fetch, "LARGEST_PHOTO_BYTES", 5)
+    with pytest.raises(PhotoError, match="larger than"):
+        PhotoFetcher(tmp_path, may_be_private=True).fetch(f"{shop}/a.jpg")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:1/a.jpg", "http://localhost/a.jpg", "http://10.0.0.1/a", "http://[::1]/a",
+     "http://169.254.169.254/latest", "ftp://example.com/a", "http:///a", "http://[/a"],
+)  # fmt: skip
+def test_addresses_that_are_not_public_are_not_asked(url: str, tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"not public|expected an http|cannot be fetched"):
+        PhotoFetcher(tmp_path).fetch(url)
+
+
+def test_rows_take_the_first_photo_that_can_be_fetched(shop: str, tmp_path: Path) -> None:
+    lines = [f"{n},Shoe {n},{shop}/gone|{shop}/{n}.jpg" for n in range(50)]
+    path = write(tmp_path, "\n".join(["id,title,image", *lines, f"x,,{shop}/gone"]))
+    fetcher = PhotoFetcher(tmp_path / "cache", may_be_private=True)
+    rows, (bad,), (finding,) = read(path, ReadOptions(fetcher=fetcher))
+    assert [row.product_id for row in rows] == [str(n) for n in range(50)]
+    assert all(row.main_photo is not None and row.main_photo.path is not None for row in rows)
+    assert finding.startswith("51 photos could not be read") and bad.row_number == 51

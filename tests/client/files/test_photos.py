@@ -1,0 +1,66 @@
+"""References to photos, and the files that they may name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.client.files.tables import JPEG, write
+from twinshelf.client.files import photos
+from twinshelf.client.files.photos import PhotoError, PhotoFiles, photos_of, read_photo
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        (None, []),
+        ("NULL", []),
+        ("a.jpg; b.jpg;", ["a.jpg", "b.jpg"]),
+        ('["a.jpg", "b.jpg"]', ["a.jpg", "b.jpg"]),
+        ("['a.jpg', 'b.jpg']", ["a.jpg", "b.jpg"]),
+        (["a.jpg", None, "b.jpg"], ["a.jpg", "b.jpg"]),
+        ("a.jpg|b.png", ["a.jpg", "b.png"]),
+        ("a, b.jpg", ["a, b.jpg"]),
+        ("folder|x/a.jpg", ["folder|x/a.jpg"]),
+        ("https://x.y/a,b.jpg, https://x.y/c.jpg", ["https://x.y/a,b.jpg", "https://x.y/c.jpg"]),
+        ("https://x.y/a.jpg?v=1;2", ["https://x.y/a.jpg?v=1;2"]),
+        ("https://x.y/a.jpg|https://x.y/b", ["https://x.y/a.jpg", "https://x.y/b"]),
+        ([{"src": "https://x.y/a"}, {"url": "//x.y/b"}], ["https://x.y/a", "//x.y/b"]),
+        ({"bytes": None, "path": "a.jpg"}, ["a.jpg"]),
+        (b"a.jpg", ["a.jpg"]),
+    ],
+)
+def test_names_are_parted(cell: object, names: list[str]) -> None:
+    assert [photo.name for photo in photos_of(cell)] == names
+
+
+@pytest.mark.parametrize("cell", ["a\0b", {"height": 5}])
+def test_what_is_no_photo_is_refused(cell: object) -> None:
+    with pytest.raises(PhotoError, match="images must be"):
+        photos_of(cell)
+
+
+def test_a_name_starts_from_the_first_folder_that_has_it(tmp_path: Path) -> None:
+    write(tmp_path, JPEG, "one/a.jpg")
+    write(tmp_path, JPEG, "two/b c.jpg")
+    files = PhotoFiles([tmp_path / "one", tmp_path / "two"])
+    assert files.find("a.jpg") == tmp_path / "one/a.jpg"
+    assert files.find("b c.jpg") == tmp_path / "two/b c.jpg"
+    assert files.find(f"file://{tmp_path}/two/b%20c.jpg") == tmp_path / "two/b c.jpg"
+    with pytest.raises(PhotoError, match="there is no photo"):
+        files.find("c.jpg")
+    with pytest.raises(PhotoError, match="cannot be read"):
+        files.find("x" * 5000)
+
+
+def test_photos_of_the_wrong_size_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PhotoError, match="is empty"):
+        read_photo(write(tmp_path, b"", "a.jpg"))
+    monkeypatch.setattr(photos, "LARGEST_PHOTO_BYTES", 5)
+    with pytest.raises(PhotoError, match="is larger than"):
+        read_photo(write(tmp_path, JPEG, "a.jpg"))
+    with pytest.raises(PhotoError, match="no regular file"):
+        read_photo(Path("/dev/zero"))

@@ -1,0 +1,112 @@
+"""Tables of every kind hold the same rows."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.client.files.tables import read, write
+from twinshelf.client.files.rows import CellRow, ProductFileError
+from twinshelf.client.files.stored_bytes import store_standard_input
+from twinshelf.client.files.table import open_table
+
+RECORDS = [{"id": "1", "title": "Shoe, red"}, {"id": "2", "title": "чай"}]
+LINES = "\n".join(json.dumps(record) for record in RECORDS)
+
+
+def zstd(data: bytes) -> bytes:
+    return bytes(pa.Codec("zstd").compress(data, asbytes=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "form"),
+    [
+        ("t.csv", b'id,title\n1,"Shoe, red"\n2,\xd1\x87\xd0\xb0\xd0\xb9', "text, utf-8"),
+        ("t.json", json.dumps(RECORDS).encode(), "JSON, utf-8"),
+        ("t.json", json.dumps(RECORDS, indent=2, ensure_ascii=False).encode(), "JSON, utf-8"),
+        ("t.json", json.dumps({"products": RECORDS}).encode(), "JSON, utf-8"),
+        ("t.json", LINES.encode(), "JSON lines"),
+        ("no-suffix", LINES.encode(), "JSON lines"),
+        ("t.jsonl", LINES.encode("utf-16"), "JSON lines, utf-16"),
+        ("t.jsonl.gz", gzip.compress(LINES.encode()), "JSON lines"),
+        ("t.csv.zst", zstd("id\ttitle\n1\tShoe, red\n2\tчай".encode()), "text, utf-8"),
+    ],
+)
+def test_rows_are_the_same_in_every_form(
+    tmp_path: Path, name: str, content: bytes, form: str
+) -> None:
+    path = write(tmp_path, content, name)
+    rows, bad, _ = read(path)
+    assert [{"id": row.product_id, "title": row.title} for row in rows] == RECORDS and not bad
+    assert open_table(path).form.startswith(form) and open_table(path).count_rows() == 2
+
+
+def test_an_object_that_is_broken_costs_itself_alone(tmp_path: Path) -> None:
+    rows, (bad,), _ = read(write(tmp_path, '{"id": 1, "title": "a"}\n{"id": 2\n[3]\n'.replace(
+        "[3]", '{"id": 3, "title": "c"}'), "t.jsonl"))  # fmt: skip
+    assert [row.title for row in rows] == ["a", "c"] and bad.row_number == 2
+    rows, bads, _ = read(write(tmp_path, '[{"id": 1, "title": "a"}, 5, {"id": 2', "t.json"))
+    assert [row.title for row in rows] == ["a"] and [each.row_number for each in bads] == [2, 3]
+
+
+def test_a_long_list_is_read_in_blocks(tmp_path: Path) -> None:
+    records = [{"id": n, "title": f"Shoe {n}", "pad": "x" * 1000} for n in range(3000)]
+    rows, bad, _ = read(write(tmp_path, json.dumps(records), "t.json"))
+    assert [row.product_id for row in rows] == [str(n) for n in range(3000)] and not bad
+
+
+@pytest.mark.slow
+def test_parquet_that_unpacks_to_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    titles = pa.array(["x" * 1_000_000] * 300)
+    table = pa.table({"title": titles})
+    pq.write_table(table, tmp_path / "t.parquet", use_dictionary=False, compression="zstd")
+    with pytest.raises(ProductFileError, match="would unpack to 300,"):
+        read(tmp_path / "t.parquet")
+
+
+@pytest.mark.slow
+def test_a_long_text_that_repeats_is_in_memory_once(tmp_path: Path) -> None:
+    table = pa.table({"id": [str(n) for n in range(300)], "title": ["x" * 1_000_000] * 300})
+    pq.write_table(table, tmp_path / "t.parquet")
+    rows = list(open_table(tmp_path / "t.parquet").rows(["title"]))
+    titles = {id(row.cells["title"]) for row in rows if isinstance(row, CellRow)}
+    assert len(rows) == 300 and len(titles) == 1
+
+
+def test_a_workbook_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
+    path = write(tmp_path, b"PK\x03\x04", "t.xlsx")
+    needs = "needs the package openpyxl" if "openpyxl" not in sys.modules else "not a readable"
+    try:
+        import openpyxl
+    except ImportError:
+        with pytest.raises(ProductFileError, match=needs):
+            open_table(path)
+        return
+    with pytest.raises(ProductFileError, match="not a readable Excel workbook"):
+        open_table(path)
+    book = openpyxl.Workbook()
+    for line in (["id", "title", None], [7.0, "Shoe", None], [None, None, None], ["8", "Boot"]):
+        book.active.append(line)
+    book.save(path)
+    rows, _, _ = read(path)
+    assert [(row.product_id, row.title) for row in rows] == [("7", "Shoe"), ("8", "Boot")]
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst"])
+def test_compressed_bytes_that_break_off_are_said_to(tmp_path: Path, name: str) -> None:
+    noise = "\n".join(f"{n},{n * 7919 % 104729}" for n in range(50_000)).encode()
+    data = gzip.compress(noise) if name.endswith("gz") else zstd(noise)
+    with pytest.raises(ProductFileError, match="breaks off"):
+        read(write(tmp_path, data[: len(data) // 2], name))
+
+
+def test_standard_input_is_a_table(tmp_path: Path) -> None:
+    rows, _, _ = read(store_standard_input(io.BytesIO(b"id;title\n1;Shoe\n")))
+    assert rows[0].title == "Shoe"

@@ -1,0 +1,129 @@
+"""Files are stored and matched through the service; a broken run goes on where it stopped."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas
+import pytest
+
+from tests.client.fake_service import REFUSED, FakeService
+from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.file_commands import run_check, run_index, run_match_files
+from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.rows import ProductFileError
+from twinshelf.client.options import FileOptions
+from twinshelf.client.records import MatchOptions, Product
+from twinshelf.client.sync_client import Client
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def index(client: Client, path: Path, options: FileOptions | None = None, **words: bool) -> str:
+    """Stores a file and returns what is printed."""
+    stream = io.StringIO()
+    words = {"as_json": False, "starts_anew": False} | words
+    run_index(client, [path], options or FileOptions(), stream, **words)
+    return stream.getvalue()
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_a_refused_photo_is_counted_and_its_text_stored(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"cut off")
+    path = write(tmp_path / "t.csv", "id,title,image\np1,tea,cut.jpg\np2,,cut.jpg\np3,mug,\n")
+    service.row_failures = {"p1": [REFUSED], "p2": [REFUSED]}
+    out = index(client, path)
+    assert "1 photo could not be read: cut.jpg: the photo is not an image" in out
+    assert "2 products stored, 0 of them replaced; 1 row failed" in out
+    assert service.products["p1"].title == "tea" and not service.products["p1"].image
+
+
+def test_a_broken_run_goes_on_where_it_stopped_and_repeats_nothing(
+    client: Client, service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"p{number},tea {number}" for number in range(300)]
+    path = write(tmp_path / "t.csv", "\n".join(["id,title", *lines]))
+    service.break_after = [100, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    with pytest.raises(TwinshelfError):
+        index(client, path)
+    assert "100 products stored before this; the same command goes on" in capsys.readouterr().err
+    service.break_after = []
+    service.calls.clear()
+    assert "200 products stored" in index(client, path)
+    assert "going on behind row 100" in capsys.readouterr().err
+    assert service.calls["p99"] == 0 and service.calls["p100"] == 1
+    assert len(service.products) == 300
+    assert "300 products stored, 300 of them replaced" in index(client, path)
+
+
+def test_an_earlier_run_can_be_forgotten_and_a_changed_file_begins_anew(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    lines = [f"p{number},tea {number}" for number in range(50)]
+    path = write(tmp_path / "t.csv", "\n".join(["id,title", *lines]))
+    for again in ("restart", "change"):
+        service.break_after = [20, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        with pytest.raises(TwinshelfError):
+            index(client, path, starts_anew=True)
+        service.break_after = []
+        if again == "change":
+            write(path, path.read_text() + "\nx,mug")
+        assert f"{50 + (again == 'change')} products stored" in index(
+            client, path, starts_anew=again == "restart"
+        )
+
+
+def test_check_stores_nothing_and_proposes_what_then_works(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "t.csv", "17;Red shoe, size 42;9,99\n18;Blue boot, size 43;NULL\n")
+    stream = io.StringIO()
+    run_check([path], FileOptions(), stream, as_json=False)
+    out = stream.getvalue()
+    assert "cells between semicolons" in out and "2 by text alone" in out
+    assert "read it with: --no-header --columns 'product_id=1,title=2,price=3'" in out
+    assert "1 price could not be read, such as 'NULL': left empty" in out
+    assert not service.products
+    columns = read_column_mapping("product_id=1,title=2,price=3")
+    index(client, path, FileOptions(no_header=True, columns=columns))
+    assert service.products["17"].price == 9.99
+    run_check([path], FileOptions(), stream, as_json=True)
+
+
+def test_matches_of_a_file_are_written_as_a_table(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    products = [Product(product_id=name, title=name) for name in ("mug", "tea")]
+    assert all(answer.error is None for answer in client.upsert(products))
+    path = write(tmp_path / "o.csv", "id,title\no1,tea\no2,refused\no3,NULL\no4,mug\n")
+    for name in ("m.csv", "m.parquet"):
+        service.row_failures = {"refused": [REFUSED]}
+        stream = io.StringIO()
+        options, table = MatchOptions(match_count=2), tmp_path / name
+        assert not run_match_files(
+            client, [path], FileOptions(), options, table, stream, as_json=False
+        )
+        assert "2 offers matched, 0 without a match, 2 failed" in stream.getvalue()
+    frame = pandas.read_csv(tmp_path / "m.csv")
+    assert list(frame.offer_id.fillna("")) == ["o1", "o1", "o2", "", "o4", "o4"]
+    assert list(frame["rank"].dropna()) == [1, 2, 1, 2] and frame.probability[0] > 0.9
+    assert frame.is_match[:2].tolist() == [True, False]
+    assert frame.no_match_probability[0] == 0.03
+    assert "not an image" in frame.error[2] and "nothing to embed" in frame.error[3]
+    same = pandas.read_parquet(tmp_path / "m.parquet")
+    assert list(same.product_id.fillna("")) == list(frame.product_id.fillna(""))
+    with pytest.raises(ProductFileError, match=r"must end in \.csv or \.parquet"):
+        run_match_files(
+            client, [path], FileOptions(), MatchOptions(), tmp_path / "m.txt", io.StringIO(),
+            as_json=False,
+        )  # fmt: skip

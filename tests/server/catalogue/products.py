@@ -1,0 +1,50 @@
+"""Random products and queries for the tests of the catalogue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
+from twinshelf.server.catalogue.ranking import Query
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
+from twinshelf.server.encoders.modalities import Pattern, Weights
+
+CONTRACT = make_contract()
+
+
+def random_embedding(rng: np.random.Generator, pattern: Pattern = Pattern.BOTH) -> OfferEmbedding:
+    """Makes unit halves, those of the pattern."""
+    rows = rng.normal(size=(2, 16)).astype(np.float32)
+    image, text = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return OfferEmbedding(
+        image=image if pattern.has_image else None, text=text if pattern.has_text else None
+    )
+
+
+def new_product(
+    product_id: str, embedding: OfferEmbedding, contract: EncoderContract = CONTRACT
+) -> NewProduct:
+    """Makes a product with an embedding."""
+    return NewProduct(
+        record=ProductRecord(product_id=product_id, title=f"title of {product_id}"),
+        pattern=embedding.pattern,
+        vector=stored_vector(embedding, contract),
+        digest=contract.digest,
+    )
+
+
+def query_of(
+    embedding: OfferEmbedding, count: int = 10, weights: Weights = CONTRACT.weights
+) -> Query:
+    """Makes a query for the products most alike an embedding."""
+    return Query(
+        embedding=embedding,
+        weights=weights.restricted_to(embedding.pattern),
+        match_count=count,
+        min_probability=0,
+        match_prior=0.5,
+        target_precision=0.9,
+        contract=CONTRACT,
+    )

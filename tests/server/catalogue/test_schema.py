@@ -1,0 +1,92 @@
+"""Files of the first schema are migrated, with everything that they hold."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twinshelf.server.catalogue.backup import verify
+from twinshelf.server.catalogue.product_store import ProductStore
+from twinshelf.server.catalogue.schema import APPLICATION_ID
+from twinshelf.server.encoders.modalities import Pattern
+
+VECTOR = np.arange(8, dtype=np.float16)
+VERSION_1 = f"""
+CREATE TABLE catalogue_state (change_sequence INTEGER NOT NULL) STRICT;
+INSERT INTO catalogue_state VALUES (7);
+CREATE TABLE encoders (
+    encoder_number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO encoders VALUES (1, 'sha256:old');
+CREATE TABLE products (
+    product_number INTEGER PRIMARY KEY AUTOINCREMENT, product_id TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL, description TEXT NOT NULL, category TEXT NOT NULL, brand TEXT NOT NULL,
+    seller TEXT NOT NULL, price REAL, attributes TEXT NOT NULL, image_uri TEXT NOT NULL,
+    update_time_us INTEGER NOT NULL, change_sequence INTEGER NOT NULL
+) STRICT;
+INSERT INTO products VALUES
+    (3, 'p', 'mug', '', 'Kitchen', '', '', 9.5, '{{"colour": "blue"}}', 'mug.jpg', 12, 7);
+CREATE TABLE product_vectors (
+    product_number INTEGER PRIMARY KEY REFERENCES products ON DELETE CASCADE,
+    encoder_number INTEGER NOT NULL REFERENCES encoders, pattern INTEGER NOT NULL,
+    vector_version INTEGER NOT NULL, vector BLOB NOT NULL
+) STRICT;
+INSERT INTO product_vectors VALUES (3, 1, 3, 4, x'{VECTOR.tobytes().hex()}');
+CREATE INDEX product_vectors_by_encoder ON product_vectors (encoder_number, pattern);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of the first schema."""
+    path = tmp_path / "catalogue.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1)
+    return path
+
+
+def test_a_file_of_the_first_schema_keeps_its_products_and_vectors(path: Path) -> None:
+    store = ProductStore(path)
+    product = store.reader.product("p")
+    assert product is not None
+    assert (product.record.title, product.record.price) == ("mug", 9.5)
+    assert product.record.attributes == {"colour": "blue"}
+    table = store.reader.vector_table(np.array([3]), "sha256:old", Pattern.BOTH, 8)
+    np.testing.assert_array_equal(table.vectors, [VECTOR])
+    assert table.vector_versions.tolist() == [4]
+    assert store.reader.change_sequence() == 7
+    assert len(store.reader.catalogue_id) == 16
+    store.close()
+    assert verify(path).is_clean
+
+
+def test_a_migration_happens_once(path: Path) -> None:
+    identities = []
+    for _ in range(2):
+        store = ProductStore(path)
+        identities.append(store.reader.catalogue_id)
+        store.close()
+    assert identities[0] == identities[1]
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise RuntimeError
+
+    monkeypatch.setattr("twinshelf.server.catalogue.schema.vector_checksum", fail)
+    with pytest.raises(sqlite3.OperationalError):
+        ProductStore(path)
+    monkeypatch.undo()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    store = ProductStore(path)
+    assert store.reader.product("p") is not None
+    store.close()

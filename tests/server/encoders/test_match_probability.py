@@ -1,0 +1,136 @@
+"""Match probabilities of the service: those of the evaluator, to the digit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.server.fake_encoder import MATCH_MODEL, MATCH_PROBABILITY, contract_json, make_contract
+from tests.training.evaluation.drawn_products import DIM, draw_products, without
+from twinshelf.server.catalogue.ranking import Candidates, Query, Ranking, rank
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import OfferEmbedding, score_products
+from twinshelf.server.encoders.match_probability import MatchProbability
+from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.errors import EncoderContractError
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
+from twinshelf.training.evaluation.pattern_search import search_gallery
+from twinshelf.training.retrieval import match_probability as training
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.fusion_weight import pattern_weights
+from twinshelf.training.retrieval.match_probability_fit import fit_match_model
+
+WEIGHTS = pattern_weights(0.3)
+
+
+def fit_models(queries: Any, gallery: Any) -> training.MatchProbability:
+    config = EvaluationConfig()
+    models = [
+        fit_match_model(search_gallery(queries, gallery, weights, config).lists, weights.image)
+        for weights in WEIGHTS.values()
+    ]
+    models.sort(key=lambda model: model.image_weight)
+    return training.MatchProbability(models=tuple(models), match_prior=0.5)
+
+
+def service_ranking(
+    contract: EncoderContract, offer: OfferEmbedding, gallery: ProductEmbeddings, query: Query
+) -> Ranking:
+    """Ranks as the catalogue does: one part for each modality pattern of the products."""
+    stored = np.concatenate([gallery.image, gallery.text], axis=1).astype(np.float16)
+    parts = []
+    for pattern in (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH):
+        wanted = gallery.presence == [pattern.has_image, pattern.has_text]
+        rows = np.flatnonzero(wanted.all(axis=1))
+        if shared := Pattern(pattern & query.weights.pattern):
+            scores = score_products(offer, query.weights, stored[rows], pattern, contract)
+            parts.append(Candidates(product_numbers=rows, scores=scores, pattern=shared))
+    return rank(parts, query)
+
+
+@pytest.mark.parametrize("image_share", [0.0, 0.2, 0.3, 0.8, 1.0])
+@pytest.mark.parametrize("prior", [0.2, 0.5, 1.0])
+def test_probabilities_of_service_and_evaluator_are_equal(image_share: float, prior: float) -> None:
+    queries, gallery = draw_products(product_count=80)
+    fitted = fit_models(queries, gallery)
+    gallery = without(without(gallery, "image", slice(0, 9)), "text", slice(9, 15))
+    values = json.loads(json.dumps(fitted.to_values()))
+    contract = make_contract(image_dim=DIM, text_dim=DIM, match_probability=values)
+    weights = ModalityWeights(image=image_share, text=1 - image_share)
+    lists = search_gallery(queries, gallery, weights, EvaluationConfig()).lists
+    expected = training.match_probabilities(lists, fitted.models, prior)
+    thresholds = training.match_thresholds(fitted.models, lists.image_weights, prior, 0.9)
+    for row in range(0, len(queries), 40):
+        offer = OfferEmbedding(
+            image=queries.embeddings.image[row], text=queries.embeddings.text[row]
+        )
+        query = Query(
+            embedding=offer,
+            weights=Weights(image=image_share, text=1 - image_share),
+            match_count=50,
+            min_probability=0.0,
+            match_prior=prior,
+            target_precision=0.9,
+            contract=contract,
+        )
+        found = service_ranking(contract, offer, gallery.embeddings, query)
+        matches = expected.matches[row, np.isfinite(lists.scores[row])]
+        # Stored vectors are fp16: 11 bits a component, sharpened some twentyfold.
+        assert [each.probability for each in found.best] == pytest.approx(matches, abs=0.02)
+        assert found.no_match_probability == pytest.approx(expected.no_match[row], abs=0.01)
+        clear = np.abs(matches - thresholds[row, : len(matches)]) > 0.02
+        is_match = np.array([each.is_match for each in found.best])
+        assert (is_match == (matches >= thresholds[row, : len(matches)]))[clear].all()
+
+
+def test_equal_scores_give_equal_probabilities_and_decisions() -> None:
+    queries, gallery = draw_products(product_count=80)
+    fitted = fit_models(queries, gallery)
+    served = MatchProbability.from_values(fitted.to_values())
+    lists = search_gallery(queries, gallery, WEIGHTS["both"], EvaluationConfig()).lists
+    lists = replace(lists, image_weights=np.tile([0.0, 0.3, 0.6, 1.0, 0.1], (len(lists), 10)))
+    for prior, target in ((0.5, 0.95), (0.03, 0.7), (1.0, 0.995)):
+        expected = training.match_probabilities(lists, fitted.models, prior)
+        thresholds = training.match_thresholds(fitted.models, lists.image_weights, prior, target)
+        for row in range(len(lists)):
+            found = served.judge(
+                lists.scores[row],
+                lists.image_weights[row],
+                match_prior=prior,
+                target_precision=target,
+            )
+            assert found.probabilities == pytest.approx(expected.matches[row], abs=1e-12)
+            assert found.no_match_probability == pytest.approx(expected.no_match[row], abs=1e-12)
+            assert (found.is_match == (expected.matches[row] >= thresholds[row])).all()
+
+
+def test_what_lies_beyond_the_list_is_judged_beside_it() -> None:
+    served = MatchProbability.from_values(MATCH_PROBABILITY | {"list_length": 2})
+    scores, weights = np.array([0.9, 0.8, 0.7]), np.full(3, 0.5)
+    whole, cut = (
+        served.judge(scores[:n], weights[:n], match_prior=0.5, target_precision=0.9) for n in (3, 2)
+    )
+    assert whole.probabilities[:2].tolist() == cut.probabilities.tolist()
+    assert whole.no_match_probability == cut.no_match_probability
+    assert 0 < whole.probabilities[2] < whole.probabilities[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"match_prior": 0}, "match_prior must be above 0"),
+        ({"list_length": 0}, "list_length 1 or more"),
+        ({"priors": [0.5, 0.2]}, "priors must rise"),
+        ({"targets": [0.5]}, "thresholds must be"),
+        ({"score_ceiling": 0.4}, "even_score must be below 0.4"),
+        ({"models": [MATCH_MODEL | {"steepness": -1}]}, "out of range"),
+        ({"models": []}, "image_weights must rise"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(EncoderContractError, match=sentence):
+        EncoderContract.from_json(contract_json(match_probability=MATCH_PROBABILITY | changes))

@@ -1,0 +1,49 @@
+"""The Makefile hands what a user gives over to the commands, whatever stands in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def commanded(folder: Path, *arguments: str, **environment: str) -> list[str]:
+    """Returns the arguments that `twinshelf` gets from make."""
+    command = folder / "twinshelf"
+    command.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    command.chmod(0o755)
+    # The make that runs the tests would hand its own variables on.
+    own = {name: text for name, text in os.environ.items() if name not in ("MAKEFLAGS", "ARGS")}
+    run = subprocess.run(
+        ["make", "-s", "-o", "setup", *arguments, f"PATH={folder}:{os.environ['PATH']}"],
+        cwd=PROJECT,
+        env=own | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return run.stdout.splitlines()
+
+
+@pytest.mark.parametrize("value", ["a b", "it's", 'say "x"', "a=b", "$5 & `x` $(y)", "a;b#c"])
+def test_values_arrive_as_they_were_given(tmp_path: Path, value: str) -> None:
+    assert commanded(tmp_path, "match", f"TITLE={value}", f"IMAGE={value}") == [
+        "match", "--image", value, "--title", value, "-k", "5"
+    ]  # fmt: skip
+    assert commanded(tmp_path, "index", f"FILE={value}.csv", f"COLUMNS=title={value}") == [
+        "index", f"{value}.csv", "--columns", f"title={value}"
+    ]  # fmt: skip
+    assert commanded(tmp_path, "match", f"FILE={value}.csv")[:2] == ["match", f"{value}.csv"]
+
+
+def test_the_width_of_a_terminal_is_no_mapping(tmp_path: Path) -> None:
+    assert commanded(tmp_path, "index", "FILE=a.csv", COLUMNS="80") == ["index", "a.csv"]
+
+
+def test_prepared_data_may_name_photos_anywhere(tmp_path: Path) -> None:
+    gallery = ".cache/data/shop/gallery.parquet"
+    assert commanded(tmp_path, "index", "NAME=shop") == ["index", gallery, "--image-root", "/"]

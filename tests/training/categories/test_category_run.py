@@ -1,0 +1,125 @@
+"""Category prediction of a run: files in, results and networks out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.evaluation.tiny_run import make_run
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import read_table, write_table
+from twinshelf.training.categories.__main__ import main
+from twinshelf.training.categories.category_config import CategoryConfig, CategoryFiles, MlpConfig
+from twinshelf.training.categories.category_run import predict_categories
+from twinshelf.training.runs.environment import read_environments
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = CategoryConfig(
+    label="group", most_neighbours=5, mlp=MlpConfig(hidden_width=8, epoch_count=4)
+)
+
+
+def products(path: Path) -> list[Product]:
+    return [row for row in read_table(path) if isinstance(row, Product)]
+
+
+def data(run: Path) -> Path:
+    return run.parent / "data"
+
+
+def test_results_are_saved_and_halves_do_not_overlap(run: Path, tmp_path: Path) -> None:
+    result = predict_categories(CategoryFiles(run=run, output=tmp_path), SETTINGS)
+    saved = json.loads((tmp_path / "categories.json").read_text())
+    assert saved["label"] == "group"
+    assert set(saved["patterns"]) == {"image", "text", "both"}
+    for methods in result.patterns.values():
+        assert set(methods) == {"knn", "mlp"}
+        assert methods["knn"].reported.query_count == 10
+    assert "10 of 20 queries" in result.notes[0]
+    assert (tmp_path / "mlp_both.safetensors").is_file()
+
+
+def test_a_tracked_run_gets_the_figures_in_its_loggers(tmp_path: Path) -> None:
+    tracked = make_run(tmp_path, "tensorboard")
+    settings = replace(SETTINGS, patterns=("image",))
+    result = predict_categories(CategoryFiles(run=tracked), settings)
+    events = EventAccumulator(str(tracked / "logs"))
+    events.Reload()
+    (event,) = events.Scalars("categories/group/patterns/image/knn/reported/weighted_f1")
+    expected = result.patterns["image"]["knn"].reported.weighted_f1
+    assert event.value == pytest.approx(expected, abs=1e-6)
+    assert list(read_environments(tracked / "categories" / "group")) == ["categories"]
+
+
+def test_an_earlier_choice_is_tried_on_all_queries_without_tuning(
+    run: Path, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, patterns=("image",))
+    first = predict_categories(CategoryFiles(run=run, output=tmp_path / "a"), settings)
+    again = predict_categories(
+        CategoryFiles(run=run, chosen=tmp_path / "a", output=tmp_path / "b"), settings
+    )
+    chosen, used = first.patterns["image"]["knn"], again.patterns["image"]["knn"]
+    assert (used.neighbour_count, used.margin) == (chosen.neighbour_count, chosen.margin)
+    assert used.reported.query_count == 20
+    with pytest.raises(ValueError, match="predicts the group, not the category"):
+        predict_categories(
+            CategoryFiles(run=run, chosen=tmp_path / "a", output=tmp_path / "b"),
+            replace(settings, label="category"),
+        )
+
+
+def test_a_validation_file_tunes_so_that_all_queries_are_reported(
+    run: Path, tmp_path: Path
+) -> None:
+    queries = products(data(run) / "queries.parquet")
+    write_table(tmp_path / "validation.parquet", queries[::2])
+    write_table(tmp_path / "test.parquet", queries[1::2])
+    files = CategoryFiles(
+        run=run,
+        gallery=(data(run) / "gallery.parquet", tmp_path / "validation.parquet"),
+        queries=tmp_path / "test.parquet",
+        validation=tmp_path / "validation.parquet",
+        output=tmp_path,
+    )
+    result = predict_categories(files, replace(SETTINGS, patterns=("both",)))
+    assert result.gallery_count == 20
+    assert result.patterns["both"]["knn"].reported.query_count == 10
+
+
+@pytest.mark.parametrize(
+    ("category", "message"),
+    [
+        ("", "no row of .*gallery.* has a category"),
+        ("tea", "at least two different labels.*'tea'"),
+    ],
+)
+def test_a_gallery_of_one_label_or_none_is_refused(
+    run: Path, tmp_path: Path, category: str, message: str
+) -> None:
+    gallery = [
+        replace(product, category=category) for product in products(data(run) / "gallery.parquet")
+    ]
+    write_table(tmp_path / "gallery.parquet", gallery)
+    files = CategoryFiles(run=run, gallery=(tmp_path / "gallery.parquet",), output=tmp_path)
+    with pytest.raises(ValueError, match=message):
+        predict_categories(files, replace(SETTINGS, label="category"))
+
+
+def test_the_command_prints_a_table(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--run", str(run), "--modality", "text", "--most-neighbours", "3"]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "nearest" in text and "network" in text
+    (tmp_path / "empty.csv").write_text("product_id,title\n")
+    assert main([*arguments, "--queries", str(tmp_path / "empty.csv")]) == 1
+    assert "empty.csv holds no usable row" in capsys.readouterr().err
+    assert main([*arguments, "--chosen", str(tmp_path)]) == 1
+    assert "run training.categories first" in capsys.readouterr().err

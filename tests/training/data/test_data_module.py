@@ -1,0 +1,147 @@
+"""Feeding: what a batch holds, with and without augmentation, and where a modality is missing."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.small_catalogue import small_config, write_small_catalogue
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.data.data_config import (
+    AugmentationConfig,
+    ImageAugmentationConfig,
+    TextAugmentationConfig,
+)
+from twinshelf.training.data.data_module import (
+    ProductDataModule,
+    ProductRows,
+    group_key,
+    number_groups,
+)
+from twinshelf.training.data.pixel_cache import Pixels
+from twinshelf.training.data.training_data import load_training_data
+from twinshelf.training.model.wordpiece import train_wordpiece
+from twinshelf.training.preprocessing.images import decode_image
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.tokens import TextTokenizer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def loaders(tmp_path_factory: pytest.TempPathFactory) -> ProductDataModule:
+    folder = tmp_path_factory.mktemp("feeding")
+    write_small_catalogue(folder / "data")
+    config = small_config(folder)
+    train_wordpiece(["red paint 1 l"], 300).save(str(folder / "tokenizer.json"))
+    module = ProductDataModule(
+        load_training_data(config.data, config.seed),
+        config.data,
+        config.preprocessing,
+        TextTokenizer(folder / "tokenizer.json", config.preprocessing),
+        sampler=config.sampler,
+        augmentation=config.augmentation,
+        seed=config.seed,
+    )
+    module.prepare_data()
+    module.setup("fit")
+    return module
+
+
+def pixels_of(loaders: ProductDataModule) -> Pixels:
+    assert loaders.pixels is not None
+    return loaders.pixels
+
+
+def test_training_batches_have_p_times_k_rows_of_trained_groups(loaders: ProductDataModule) -> None:
+    for batch in loaders.train_dataloader():
+        assert batch.pixels.shape == (9, 3, 32, 32)
+        assert batch.pixels.dtype == torch.uint8
+        assert batch.input_ids.shape == batch.attention_mask.shape
+        assert batch.input_ids.shape[1] in (8, 16)
+        assert len(set(batch.labels.tolist())) == 3
+        assert batch.labels.max() < loaders.group_count
+    assert loaders.group_count == 4
+
+
+def test_embedding_rows_are_the_main_photo_in_order(loaders: ProductDataModule) -> None:
+    gallery = loaders.data.gallery
+    (batch,) = list(loaders.embedding_loader(gallery))
+    for row, product in enumerate(gallery):
+        expected = decode_image(product.images[0].read_bytes(), loaders.settings)
+        assert np.array_equal(batch.pixels[row].numpy(), expected)
+        assert batch.labels[row] == loaders.numbers[group_key(product)]
+
+
+def test_missing_modalities_are_marked(loaders: ProductDataModule) -> None:
+    products = [
+        Product(product_id="a", title="red paint"),
+        Product(product_id="b", images=loaders.data.gallery[0].images),
+    ]
+    loaders.numbers.update({group_key(product): 99 for product in products})
+    (batch,) = list(loaders.embedding_loader(products))
+    assert batch.has_image.tolist() == [False, True]
+    assert batch.has_text.tolist() == [True, False]
+    assert not batch.pixels[0].any()
+
+
+def test_blank_pictures_are_as_large_as_the_varied_ones(loaders: ProductDataModule) -> None:
+    products = [Product(product_id="a"), loaders.data.gallery[0]]
+    small = AugmentationConfig(image=ImageAugmentationConfig(size_px=16))
+    rows = ProductRows(
+        products, [0, 1], pixels_of(loaders), loaders.settings, passage_ids=frozenset(),
+        augmentation=small,
+    )  # fmt: skip
+    batch = loaders.collator([rows[0], rows[1]])
+    assert batch.pixels.shape == (2, 3, 16, 16)
+    assert not batch.pixels[0].any()
+
+
+def test_validation_offers_and_gallery_share_their_numbers(loaders: ProductDataModule) -> None:
+    queries, gallery = loaders.val_dataloader()
+    gallery_labels = {int(label) for batch in gallery for label in batch.labels}
+    query_labels = {int(label) for batch in queries for label in batch.labels}
+    assert query_labels
+    assert query_labels <= gallery_labels
+    assert min(query_labels) >= loaders.group_count
+
+
+def test_prefixes_tell_offers_from_catalogue_products(loaders: ProductDataModule) -> None:
+    settings = PreprocessingSettings(query_prefix="query: ", passage_prefix="passage: ")
+    products = [Product(product_id=name, title="red paint") for name in ("offer", "product")]
+    rows = ProductRows(
+        products, [0, 0], pixels_of(loaders), settings, passage_ids=frozenset({"product"})
+    )
+    assert [rows[0].text, rows[1].text] == ["query: red paint", "passage: red paint"]
+
+
+def test_variation_is_repeated_by_the_seed_and_differs_between_readings(
+    loaders: ProductDataModule,
+) -> None:
+    product = Product(product_id="a", title="bright yellow wall paint for every room", brand="X")
+    augmentation = AugmentationConfig(text=TextAugmentationConfig(drop_word=0.5))
+    rows = [
+        ProductRows(
+            [product],
+            [0],
+            pixels_of(loaders),
+            loaders.settings,
+            passage_ids=frozenset(),
+            augmentation=augmentation,
+            seed=seed,
+        )
+        for seed in (1, 1)
+    ]
+    readings = [[row[0].text for _ in range(5)] for row in rows]
+    assert readings[0] == readings[1]
+    assert len(set(readings[0])) > 1
+
+
+def test_a_product_without_a_group_is_one_of_its_own() -> None:
+    products = [
+        Product(product_id="a", title="x", group="b"),
+        Product(product_id="b", title="x"),
+        Product(product_id="c", title="x"),
+        Product(product_id="d", title="x", group="b"),
+    ]
+    numbers = number_groups(products)
+    assert [numbers[group_key(product)] for product in products] == [0, 1, 2, 0]

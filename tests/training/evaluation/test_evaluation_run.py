@@ -1,0 +1,124 @@
+"""Evaluating a run: what is written where, and whose thresholds are used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.evaluation.tiny_run import make_run
+from twinshelf.training.checkpoint import load_encoder
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig, EvaluationFiles
+from twinshelf.training.evaluation.evaluation_run import evaluate_run
+from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = EvaluationConfig(candidate_count=10, near_count=10, neighbour_count=3, resample_count=20)
+
+
+def test_a_run_gets_results_calibration_and_plots(run: Path) -> None:
+    result = evaluate_run(EvaluationFiles(run=run), SETTINGS)
+    written = json.loads((run / "evaluation.json").read_text())
+    assert written["query_count"] == 20 and written["gallery_count"] == 10
+    value = result.patterns["both"].metrics["MAP"].value
+    assert written["patterns"]["both"]["metrics"]["MAP"]["value"] == value
+    assert len(list((run / "plots").glob("*.png"))) == 4
+    calibration = load_encoder(run).calibration
+    assert calibration is not None and calibration.matches is not None
+    assert len(calibration.matches.models) == 5
+    assert calibration.matches.match_prior == 0.5
+    for pattern, part in result.patterns.items():
+        assert part.tuning is not None
+        assert calibration.curves[pattern] == part.tuning.curve
+        assert calibration.thresholds[pattern] == part.tuning.match_threshold
+
+
+def test_other_data_is_measured_by_the_thresholds_of_the_run(run: Path, tmp_path: Path) -> None:
+    own = evaluate_run(EvaluationFiles(run=run), SETTINGS, draws=False)
+    before = {path: path.read_bytes() for path in run.glob("*.json")}
+    offers = tmp_path / "offers.csv"
+    offers.write_text("id,name,group\na,red tea,g0\nb,green soap,g1\n,nothing,g2\n")
+    files = EvaluationFiles(
+        run=run, queries=offers, columns={"product_id": ("id",), "title": ("name",)}
+    )
+    found = evaluate_run(files, SETTINGS, draws=False)
+    assert (found.query_count, list(found.patterns)) == (2, ["text"])
+    part = found.patterns["text"]
+    assert part.tuning == own.patterns["text"].tuning
+    assert part.held_out is not None and part.held_out.tuned_elsewhere
+    assert any("1 rows were left out, first" in note for note in found.notes)
+    assert (run / "evaluations" / "offers" / "evaluation.json").is_file()
+    assert {path: path.read_bytes() for path in run.glob("*.json")} == before
+
+
+def test_other_data_can_be_tuned_anew(run: Path) -> None:
+    evaluate_run(EvaluationFiles(run=run), SETTINGS, draws=False)
+    queries = Path(load_encoder(run).config.data.folder) / "queries.parquet"
+    files = EvaluationFiles(run=run, queries=queries, output=run / "anew")
+    found = evaluate_run(files, SETTINGS, tunes=True, draws=False)
+    judged = found.patterns["both"].held_out
+    assert judged is not None and not judged.tuned_elsewhere
+    assert (run / "anew" / "evaluation.json").is_file()
+
+
+def test_a_file_against_itself_leaves_each_query_out(run: Path) -> None:
+    queries = Path(load_encoder(run).config.data.folder) / "queries.parquet"
+    files = EvaluationFiles(run=run, queries=queries, gallery=queries)
+    found = evaluate_run(files, SETTINGS, tunes=True, draws=False)
+    assert found.patterns["image"].itself_count == 20
+    assert found.patterns["image"].metrics["R@10"].value <= 1
+
+
+def test_missing_photos_are_noted(run: Path, tmp_path: Path) -> None:
+    offers = tmp_path / "offers.csv"
+    offers.write_text("product_id,title,images\na,tea,gone.jpg\nb,,gone.jpg\n")
+    found = evaluate_run(EvaluationFiles(run=run, queries=offers), SETTINGS, draws=False)
+    assert any("2 photos of the queries could not be read" in note for note in found.notes)
+    assert any("1 of the queries have nothing to embed" in note for note in found.notes)
+
+
+def test_a_missing_table_is_named(run: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.csv"
+    with pytest.raises(FileNotFoundError, match=r"gone\.csv"):
+        evaluate_run(EvaluationFiles(run=run, gallery=gone), SETTINGS)
+
+
+def test_a_table_without_a_usable_row_is_named(run: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("product_id,title\n,x\n")
+    with pytest.raises(ValueError, match=r"empty\.csv holds no usable row"):
+        evaluate_run(EvaluationFiles(run=run, queries=empty), SETTINGS)
+
+
+def test_a_tracked_run_gets_the_figures_and_plots_in_its_loggers(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "tensorboard", "mlflow")
+    found = evaluate_run(EvaluationFiles(run=run), SETTINGS)
+    queries = tmp_path / "data" / "queries.parquet"
+    other = EvaluationFiles(run=run, queries=queries, output=tmp_path / "half")
+    evaluate_run(other, SETTINGS, draws=False)
+    recall = found.patterns["both"].metrics["R@1"].value
+    tag = "patterns/both/metrics/R_at_1/value"
+    events = EventAccumulator(str(run / "logs"))
+    events.Reload()
+    assert [event.value for event in events.Scalars(f"evaluation/{tag}")] == [
+        pytest.approx(recall, abs=1e-6)
+    ]
+    assert f"evaluations/half/{tag}" in events.Tags()["scalars"]
+    pictures = {"precision_recall", "scores", "reliability", "recall_by_k"}
+    assert set(events.Tags()["images"]) == {f"evaluation/{name}" for name in pictures}
+    client, number = open_mlflow(run, None), mlflow_run_id(run, None)
+    figures = client.get_run(number).data.metrics
+    assert figures[f"evaluation/{tag}"] == recall
+    assert f"evaluations/half/{tag}" in figures
+    plots = {Path(file.path).stem for file in client.list_artifacts(number, "evaluation/plots")}
+    assert plots == pictures
+    kept = {Path(file.path).name for file in client.list_artifacts(number, "evaluation")}
+    assert {"evaluation.json", "calibration.json", "environment.json"} <= kept
+
+
+def test_a_run_without_loggers_gets_none(run: Path) -> None:
+    evaluate_run(EvaluationFiles(run=run), SETTINGS, draws=False)
+    assert not (run / "logs").exists() and not (run / "mlflow").exists()

@@ -1,0 +1,1 @@
+"""Tests of loop: environment, tables of products, comparison."""

@@ -1,0 +1,152 @@
+"""Exact search against a loop over all pairs, and in blocks against whole."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.training.retrieval.test_embeddings import unit_rows
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Retrieval, rank_items, retrieve
+from twinshelf.training.retrieval.relevance import pairs_by_group
+
+QUERY_COUNT, GALLERY_COUNT = 23, 41
+ONE_ROW_BYTES = 4 * GALLERY_COUNT
+WEIGHTS = [
+    ModalityWeights(image=1, text=0),
+    ModalityWeights(image=0, text=1),
+    ModalityWeights(image=0.3, text=0.7),
+]
+
+
+def with_gaps(count: int, seed: int) -> ProductEmbeddings:
+    """Random embeddings, some of which lack one modality or both."""
+    image, text = unit_rows(count, seed=seed), unit_rows(count, dim=6, seed=seed + 1)
+    image[::5] = 0
+    text[::7] = 0
+    return ProductEmbeddings(image=image, text=text)
+
+
+def groups(count: int, seed: int) -> list[str]:
+    return [str(number) for number in np.random.default_rng(seed).integers(0, 12, count)]
+
+
+def slow_score(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    query: int,
+    item: int,
+    weights: ModalityWeights,
+) -> float:
+    total, shared = 0.0, 0.0
+    for name in ("image", "text"):
+        ours, theirs = getattr(queries, name)[query], getattr(gallery, name)[item]
+        if ours.any() and theirs.any():
+            total += getattr(weights, name) * float(ours @ theirs)
+            shared += getattr(weights, name)
+    return total / shared if shared else -math.inf
+
+
+def search(weights: ModalityWeights, k: int, block_bytes: int, **options: Any) -> Retrieval:
+    return retrieve(
+        with_gaps(QUERY_COUNT, 10),
+        with_gaps(GALLERY_COUNT, 20),
+        weights=weights,
+        relevant=pairs_by_group(
+            groups(QUERY_COUNT, 1), groups(GALLERY_COUNT, 2), options.get("excluded")
+        ),
+        k=k,
+        block_bytes=block_bytes,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_search_equals_a_loop_over_all_pairs(weights: ModalityWeights) -> None:
+    queries, gallery = with_gaps(QUERY_COUNT, 10), with_gaps(GALLERY_COUNT, 20)
+    found = search(weights, 6, 5 * ONE_ROW_BYTES)
+    expected_ranks = []
+    for query, group in enumerate(groups(QUERY_COUNT, 1)):
+        scores = [
+            slow_score(queries, gallery, query, item, weights) for item in range(GALLERY_COUNT)
+        ]
+        order = sorted(range(GALLERY_COUNT), key=lambda item: (-scores[item], item))
+        items = [item if scores[item] > -math.inf else NO_CANDIDATE for item in order[:6]]
+        assert found.candidates.items[query].tolist() == items
+        np.testing.assert_allclose(
+            found.candidates.scores[query], [scores[item] for item in order[:6]], atol=1e-6
+        )
+        labels = groups(GALLERY_COUNT, 2)
+        expected_ranks += [
+            (query, rank) for rank, item in enumerate(order, 1) if labels[item] == group
+        ]
+    ranks = zip(found.ranks.queries.tolist(), found.ranks.ranks.tolist(), strict=True)
+    assert list(ranks) == expected_ranks
+
+
+@pytest.mark.parametrize("rows", [1, 4, QUERY_COUNT])
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_search_in_blocks_equals_the_whole(weights: ModalityWeights, rows: int) -> None:
+    blocks, whole = search(weights, 9, rows * ONE_ROW_BYTES), search(weights, 9, 2**30)
+    np.testing.assert_array_equal(blocks.candidates.items, whole.candidates.items)
+    np.testing.assert_allclose(blocks.candidates.scores, whole.candidates.scores, atol=1e-6)
+    np.testing.assert_array_equal(blocks.ranks.ranks, whole.ranks.ranks)
+
+
+def test_equal_scores_are_ordered_by_row() -> None:
+    row = unit_rows(1)
+    gallery = ProductEmbeddings(image=np.repeat(row, 50, 0), text=np.repeat(row, 50, 0))
+    queries = ProductEmbeddings(image=row, text=row)
+    found = retrieve(
+        queries,
+        gallery,
+        weights=WEIGHTS[0],
+        relevant=pairs_by_group(["a"], ["b"] * 30 + ["a"] * 20),
+        k=7,
+    )
+    assert found.candidates.items[0].tolist() == list(range(7))
+    assert found.ranks.ranks.tolist() == list(range(31, 51))
+
+
+def test_a_query_is_left_out_of_its_own_search() -> None:
+    excluded = np.arange(QUERY_COUNT)
+    found = search(WEIGHTS[2], GALLERY_COUNT, 2**30, excluded=excluded)
+    assert not (found.candidates.items == excluded[:, None]).any()
+
+
+def test_more_candidates_than_products_are_padded() -> None:
+    found = search(WEIGHTS[0], GALLERY_COUNT + 3, 2**30)
+    assert (found.candidates.items[:, -3:] == NO_CANDIDATE).all()
+    assert np.isneginf(found.candidates.scores[:, -3:]).all()
+
+
+def test_no_queries_give_no_candidates() -> None:
+    none = with_gaps(3, 1).rows(np.zeros(3, dtype=bool))
+    relevant = pairs_by_group([], ["a"] * 3)
+    found = retrieve(none, with_gaps(3, 1), weights=WEIGHTS[0], relevant=relevant, k=2)
+    assert found.candidates.items.shape == (0, 2)
+    assert found.ranks.query_count == 0
+
+
+def test_ranks_equal_a_sort() -> None:
+    scores = np.random.default_rng(4).integers(0, 5, (6, 30)).astype(np.float32)
+    rows, items = np.repeat(np.arange(6), 30), np.tile(np.arange(30), 6)
+    expected = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1) + 1
+    np.testing.assert_array_equal(rank_items(scores, rows, items).reshape(6, 30), expected)
+
+
+@pytest.mark.parametrize(
+    ("gallery_count", "k", "message"),
+    [(0, 1, "gallery is empty"), (5, 0, "k must be 1 or more, got 0")],
+)
+def test_bad_searches_are_refused(gallery_count: int, k: int, message: str) -> None:
+    gallery = ProductEmbeddings(
+        image=unit_rows(5)[:gallery_count], text=unit_rows(5)[:gallery_count]
+    )
+    relevant = pairs_by_group(["a"] * 2, ["a"] * gallery_count)
+    queries = ProductEmbeddings(image=unit_rows(2), text=unit_rows(2))
+    with pytest.raises(ValueError, match=message):
+        retrieve(queries, gallery, weights=WEIGHTS[0], relevant=relevant, k=k)

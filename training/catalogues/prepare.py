@@ -1,0 +1,268 @@
+"""Reads any data set into the project's own tables: train, queries and gallery.
+
+Run: python -m twinshelf.training.catalogues.prepare --data generated --out .cache/data/generated
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
+from twinshelf.client.files.rows import BadRow, TableForm
+from twinshelf.training.catalogues.esci import LOCALES, read_esci_tables
+from twinshelf.training.catalogues.fashion import read_fashion
+from twinshelf.training.catalogues.generated.generator import generate_catalogue
+from twinshelf.training.catalogues.grocery import read_grocery
+from twinshelf.training.catalogues.kazanexpress import read_kazanexpress
+from twinshelf.training.catalogues.reading import MatchingData, checked
+from twinshelf.training.catalogues.shopee import read_shopee
+from twinshelf.training.catalogues.splits import split_by_group
+from twinshelf.training.catalogues.sports import read_sports
+from twinshelf.training.catalogues.table import make_product, write_table
+from twinshelf.training.command_line import read_command_line
+from twinshelf.training.files import atomic_write, write_atomically
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+
+BAD_ROWS = "bad_rows.csv"
+SUMMARY = "data.json"
+# Photos that a table of one's own names, read or not: when one changes, so do the tables.
+PHOTO_LIST = "photos.txt"
+TABLES = ("train", "queries", "gallery")
+SHOWN_BAD_ROW_COUNT = 10
+PLACES = ("data_dir", "out")  # what of a source is a place of this machine
+Reader = Callable[[Path, PreprocessingSettings, int], MatchingData]
+
+
+def _esci_reader(locale: str) -> Reader:
+    return lambda folder, settings, seed: read_esci_tables(folder, seed, locale)
+
+
+# Data sets with a folder and a layout of their own, by the name that --data takes.
+PUBLISHED: Mapping[str, Reader] = {
+    "grocery": lambda folder, settings, seed: read_grocery(folder, settings),
+    "fashion": read_fashion,
+    "shopee": read_shopee,
+    "sports": read_sports,
+    "kazanexpress": read_kazanexpress,
+    "esci": _esci_reader(""),
+    **{f"esci-{locale}": _esci_reader(locale) for locale in LOCALES},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Reads a data set into train.parquet, queries.parquet and gallery.parquet.
+
+    Tables of one's own: see `twinshelf index --help`.
+
+    Attributes:
+        data: "generated", a published data set (grocery, fashion, shopee, sports, kazanexpress,
+            esci, esci-us, esci-es, esci-jp), or a table or a folder of photos of one's own.
+        data_dir: Folder of the data set; for the generated one, where its pictures go.
+        columns: Columns of a table of one's own, such as title=name,images=photo.
+        delimiter: Character between the cells of a text table; default: found.
+        encoding: Encoding of a text table; default: found.
+        no_header: The first row names no columns: they are 1, 2, ...
+        image_root: Folder in which photos may lie, besides that of the table.
+        out: Target folder; default: .cache/data/NAME.
+        product_count: Products of the generated catalogue.
+        offers_per_product: Rows of each generated product, its maker's included.
+        seed: Seed of the generated catalogue and of the split.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    data: str = "generated"
+    data_dir: Path | None = None
+    columns: str = ""
+    delimiter: str = ""
+    encoding: str = ""
+    no_header: bool = False
+    image_root: str = ""
+    out: Path | None = None
+    product_count: int = 300
+    offers_per_product: int = 8
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        read_column_mapping(self.columns)
+        for name in ("product_count", "offers_per_product"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+
+    @property
+    def folder(self) -> Path:
+        """Target folder."""
+        return self.out or Path(".cache/data") / Path(self.data).stem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What `data.json` says of prepared data.
+
+    Attributes:
+        source: Options it was read with.
+        train_count: Rows to train on.
+        query_count: Held-out offers.
+        gallery_count: Catalogue products.
+        bad_row_count: Rows that were left out.
+        first_bad_rows: The first of them, each with its reason.
+        findings: What else could not be read, though its rows stand: counts, in sentences.
+        sha256: Digest over the three tables.
+    """
+
+    source: dict[str, str | int]
+    train_count: int
+    query_count: int
+    gallery_count: int
+    bad_row_count: int
+    first_bad_rows: list[str]
+    findings: list[str]
+    sha256: str
+
+
+def read_data(source: Source) -> MatchingData:
+    """Reads a data set, checks every row and splits it.
+
+    Raises:
+        FileNotFoundError: If a file of the data set is missing.
+        ValueError: If a file lacks a column, or the options do not fit the data set.
+    """
+    settings = PreprocessingSettings()
+    if source.columns and source.data in ("generated", *PUBLISHED):
+        raise ValueError(f"--columns is for tables of one's own, not for {source.data}")
+    if source.data == "generated":
+        rows = generate_catalogue(
+            source.data_dir or source.folder,
+            product_count=source.product_count,
+            offers_per_product=source.offers_per_product,
+            seed=source.seed,
+        )
+        return split_by_group(checked(rows, settings, source="generated"), source.seed)
+    if source.data in PUBLISHED:
+        return PUBLISHED[source.data](_require_folder(source), settings, source.seed)
+    if source.data_dir is not None:
+        raise ValueError("--data-dir is for data sets known by name, not for a table")
+    table = Path(source.data)
+    if table.suffix == "" and not table.exists():
+        raise ValueError(
+            f"--data must be generated, {', '.join(PUBLISHED)}, or a table or a folder of photos, "
+            f"got {source.data!r}"
+        )
+    return _read_own_table(table, source, settings)
+
+
+def prepare(source: Source) -> Summary:
+    """Writes the three tables of a data set, `bad_rows.csv` and `data.json` into its target folder.
+
+    Raises:
+        FileNotFoundError: If a file of the data set is missing.
+        ValueError: If the data set cannot be read, or no row of it can be used.
+    """
+    data, out = read_data(source), source.folder
+    if not data.gallery or not data.train:
+        first = f"; the first: {data.bad_rows[0]}" if data.bad_rows else ""
+        raise ValueError(f"no usable row in {source.data}, {len(data.bad_rows)} bad ones{first}")
+    for name in TABLES:
+        write_table(out / f"{name}.parquet", getattr(data, name))
+    _write_bad_rows(out / BAD_ROWS, data.bad_rows)
+    summary = Summary(
+        source={name: value for name, value in asdict(source).items() if name not in PLACES},
+        train_count=len(data.train),
+        query_count=len(data.queries),
+        gallery_count=len(data.gallery),
+        bad_row_count=len(data.bad_rows),
+        first_bad_rows=[str(row) for row in data.bad_rows[:SHOWN_BAD_ROW_COUNT]],
+        findings=list(data.findings),
+        sha256=_digest_tables(out),
+    )
+    text = json.dumps(asdict(summary), indent=2, ensure_ascii=False)
+    write_atomically(out / SUMMARY, text + "\n")
+    return summary
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prepares a data set as the command line says; returns the exit status."""
+    source = read_command_line(Source, "twinshelf.training.catalogues.prepare", arguments)
+    try:
+        summary = prepare(source)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    sys.stdout.write(_format_summary(summary, source.folder))
+    return 0
+
+
+def _read_own_table(table: Path, source: Source, settings: PreprocessingSettings) -> MatchingData:
+    out = source.folder
+    options = ReadOptions(
+        columns=read_column_mapping(source.columns),
+        form=TableForm(
+            delimiter=source.delimiter, encoding=source.encoding, has_header=not source.no_header
+        ),
+        image_root=Path(source.image_root) if source.image_root else None,
+    )
+    files = ProductFiles([table], options)
+    rows = list(files.rows())
+    photos = {
+        str(photo.path or table.parent / photo.name)
+        for row in rows
+        if isinstance(row, ProductRow)
+        for photo in row.photos
+        if photo.name and not photo.is_url
+    }
+    write_atomically(out / PHOTO_LIST, "\n".join(sorted(photos)))
+    offers = (row if isinstance(row, BadRow) else make_product(row, out / "photos") for row in rows)
+    found = checked(offers, settings, source=table.name, findings=files.findings)
+    data = split_by_group(found, source.seed)
+    return replace(data, findings=tuple(files.findings.sentences()))
+
+
+def _require_folder(source: Source) -> Path:
+    if source.data_dir is None:
+        raise ValueError(f"--data {source.data} needs --data-dir, the folder of the data set")
+    if not source.data_dir.is_dir():
+        raise ValueError(f"--data-dir {source.data_dir} is not a folder")
+    return source.data_dir
+
+
+def _digest_tables(out: Path) -> str:
+    digest = hashlib.sha256()
+    for name in TABLES:
+        digest.update((out / f"{name}.parquet").read_bytes())
+    return digest.hexdigest()
+
+
+def _write_bad_rows(path: Path, bad_rows: Sequence[BadRow]) -> None:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("source", "row_number", "reason"))
+        writer.writerows((row.source, row.row_number, row.reason) for row in bad_rows)
+
+
+def _format_summary(summary: Summary, out: Path) -> str:
+    lines = [
+        f"{summary.gallery_count} catalogue products, {summary.train_count} rows to train on, "
+        f"{summary.query_count} held-out offers, {summary.bad_row_count} bad rows in {out}"
+    ]
+    if not summary.query_count:
+        lines.append("no row shares its group with another: nothing can be matched or evaluated")
+    lines += [f"  {sentence}" for sentence in summary.findings]
+    lines += [f"  bad: {row}" for row in summary.first_bad_rows]
+    if summary.bad_row_count > len(summary.first_bad_rows):
+        lines.append(f"  all of them in {out / BAD_ROWS}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""How categories are predicted and evaluated, and where that reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.training.command_line import no_option, option, text_option
+
+LabelField = Literal["category", "group"]
+Pattern = Literal["image", "text", "both"]
+
+FOLDER = "categories"
+MOST_NEIGHBOURS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlpConfig:
+    """Shape and training of the network.
+
+    Attributes:
+        hidden_width: Units of the hidden layer, 1 or more.
+        dropout: Share of inputs and hidden units set to zero in training, 0 to below 1.
+        epoch_count: Most passes over the gallery, 1 or more.
+        patience: Epochs without a better weighted F1 on the tuning queries before it stops, 1 or
+            more.
+        batch_size: Rows of a step, 1 or more; fewer where an epoch had too few steps else.
+        learning_rate: Highest learning rate; it falls to zero along a cosine.
+        weight_decay: Of AdamW.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    hidden_width: int = 256
+    dropout: float = 0.3
+    epoch_count: int = 60
+    patience: int = 15
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_width", "epoch_count", "patience", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be 0 to below 1, got {self.dropout}")
+        if not (self.learning_rate > 0 and self.weight_decay >= 0):
+            raise ValueError("learning_rate must be above 0 and weight_decay 0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryConfig:
+    """How categories are predicted and evaluated.
+
+    Attributes:
+        label: What is predicted.
+        patterns: Modality patterns to predict by.
+        most_neighbours: Largest K that is tried, 1 or more.
+        target_accuracy: Share of right answers that the margin is to reach, above 0, at most 1.
+        mlp: The network.
+        seed: Seed of the halves, the intervals and the network.
+        device: Where scores are computed.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    label: LabelField = "category"
+    patterns: tuple[Pattern, ...] = option(
+        ("image", "text", "both"), name="modality", read=lambda given: tuple(dict.fromkeys(given))
+    )
+    most_neighbours: int = MOST_NEIGHBOURS
+    target_accuracy: float = 0.95
+    mlp: MlpConfig = no_option(MlpConfig())
+    seed: int = 42
+    device: str = no_option("cpu")
+
+    def __post_init__(self) -> None:
+        if self.most_neighbours < 1:
+            raise ValueError(f"most_neighbours must be 1 or more, got {self.most_neighbours}")
+        if not 0 < self.target_accuracy <= 1:
+            raise ValueError(
+                f"target_accuracy must be above 0 and at most 1, got {self.target_accuracy}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryFiles:
+    """Where category prediction reads and writes.
+
+    Attributes:
+        run: Folder of the run.
+        gallery: Tables of products whose labels are known; default: the run's own gallery.
+        queries: Table of held-out offers; default: the run's own.
+        validation: Table of offers to tune on; default: one half of the queries is tuned on and
+            the other reported.
+        kazanexpress: Folder of KazanExpress, whose `test.parquet` is predicted as well, in
+            `result.parquet` beside the results.
+        chosen: Folder of an earlier result, whose K, margins and networks are used; default:
+            tuned anew.
+        columns: Columns of the tables, where they have other names than usual, such as
+            title=name,images=photo: our field to the file's columns.
+        output: Folder of the results; default: `RUN/categories/LABEL`.
+    """
+
+    run: Path
+    gallery: tuple[Path, ...] = ()
+    queries: Path | None = None
+    validation: Path | None = None
+    chosen: Path | None = None
+    kazanexpress: Path | None = None
+    columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
+    output: Path | None = None
+
+    def results_folder(self, label: str) -> Path:
+        """Returns the folder of the results."""
+        return self.output or self.run / FOLDER / label
+
+    def name(self, label: str) -> str:
+        """Returns the name under which the results are tracked."""
+        return f"{FOLDER}/{self.results_folder(label).resolve().name}"

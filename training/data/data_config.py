@@ -1,0 +1,170 @@
+"""What is told of the data: where they lie, how batches are shaped, how rows are varied.
+
+Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the data lie and how they are fed.
+
+    Attributes:
+        folder: Folder that `training.prepare` wrote.
+        pixel_cache: Folder of decoded photos.
+        validation_share: Share of the training groups (of the training offers, when the queries
+            show groups that are also trained on) kept for validation, 0 to 0.5; 0 trains on all.
+        worker_count: Processes that augment; 0 does it in the main one.
+        embedding_batch_size: Rows embedded at once in validation.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    folder: str = ".cache/data/generated"
+    pixel_cache: str = ".cache/pixels"
+    validation_share: float = 0.1
+    worker_count: int = 0
+    embedding_batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not 0 <= self.validation_share <= 0.5:
+            raise ValueError(f"data.validation_share must be 0 to 0.5, got {self.validation_share}")
+        if self.worker_count < 0:
+            raise ValueError(f"data.worker_count must be 0 or more, got {self.worker_count}")
+        if self.embedding_batch_size < 1:
+            raise ValueError(
+                f"data.embedding_batch_size must be 1 or more, got {self.embedding_batch_size}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerConfig:
+    """Shape of a training batch.
+
+    Attributes:
+        groups_per_batch: P, groups in a batch, 2 or more.
+        rows_per_group: K, rows of each group, 2 or more.
+        with_catalogue_row: Whether one of the K rows is always a catalogue product of the group,
+            where it has one, and the others are offers, where it has some: these are matched
+            against those.
+        similar_share: Share of the batches that are drawn from one category at a time, 0 to 1:
+            near-duplicates must meet to be told apart.
+        size_power: A batch draws groups with chances as (rows of the group)^size_power, 0 to 1: 0
+            shows every group equally often, as products need; 1 shows every row so, as categories
+            of very unequal sizes need. Batches from one category draw with 0.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    groups_per_batch: int = 16
+    rows_per_group: int = 4
+    with_catalogue_row: bool = True
+    similar_share: float = 0.5
+    size_power: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if self.groups_per_batch < 2:
+            raise ValueError(
+                f"sampler.groups_per_batch must be 2 or more, got {self.groups_per_batch}"
+            )
+        if self.rows_per_group < 2:
+            raise ValueError(f"sampler.rows_per_group must be 2 or more, got {self.rows_per_group}")
+        if not 0 <= self.similar_share <= 1:
+            raise ValueError(f"sampler.similar_share must be 0 to 1, got {self.similar_share}")
+        if not 0 <= self.size_power <= 1:
+            raise ValueError(f"sampler.size_power must be 0 to 1, got {self.size_power}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageAugmentationConfig:
+    """How a photo is varied.
+
+    Attributes:
+        smallest_crop: Smallest share of the area that a crop keeps, above 0 to 1.
+        flip: Chance to mirror left and right, 0 to 1; mirrored print hurts where it is read.
+        rotation_degrees: Largest rotation to either side, 0 to 180.
+        brightness: Largest relative change of brightness, 0 to 1; the same for contrast.
+        saturation: Largest relative change of saturation, 0 to 1.
+        hue: Largest shift of hue, 0 to 0.5; more than a little turns one product into another.
+        erase: Chance that a rectangle is painted over, 0 to 1.
+        size_px: Side of the varied photo, 8 or more; null keeps that of serving. A crop shows a
+            product larger than the whole photo does, so a smaller side learns as well for a
+            larger one, in less time (FixRes: Touvron et al., 2019, arXiv 1906.06423).
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    smallest_crop: float = 0.6
+    flip: float = 0.5
+    rotation_degrees: float = 10.0
+    brightness: float = 0.2
+    saturation: float = 0.2
+    hue: float = 0.0
+    erase: float = 0.0
+    size_px: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not 0 < self.smallest_crop <= 1:
+            raise ValueError(
+                f"augmentation.image.smallest_crop must be above 0 to 1, got {self.smallest_crop}"
+            )
+        if self.size_px is not None and self.size_px < 8:
+            raise ValueError(f"augmentation.image.size_px must be 8 or more, got {self.size_px}")
+        limits = {"flip": 1, "brightness": 1, "saturation": 1, "hue": 0.5, "erase": 1}
+        for name, limit in {**limits, "rotation_degrees": 180}.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise ValueError(
+                    f"augmentation.image.{name} must be 0 to {limit}, got {getattr(self, name)}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextAugmentationConfig:
+    """How the fields of an offer are varied, each value a chance from 0 to 1.
+
+    Attributes:
+        drop_field: To leave out a field other than the title; each by itself.
+        title_only: To leave out all of them: many queries are a bare title.
+        drop_word: To leave out a word of the title.
+        swap_words: To exchange two neighbouring words of the title, once.
+        typo: To misspell a word of the title by one letter.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    drop_field: float = 0.2
+    title_only: float = 0.3
+    drop_word: float = 0.1
+    swap_words: float = 0.2
+    typo: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("drop_field", "title_only", "drop_word", "swap_words", "typo"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"augmentation.text.{name} must be 0 to 1, got {getattr(self, name)}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """How training rows are varied.
+
+    Attributes:
+        image: Photos.
+        text: Titles and other fields.
+    """
+
+    image: ImageAugmentationConfig = field(default_factory=ImageAugmentationConfig)
+    text: TextAugmentationConfig = field(default_factory=TextAugmentationConfig)

@@ -1,0 +1,278 @@
+"""Feeding: products become batches of pixels, tokens and group numbers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import lightning as L
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.data.augmentation import build_image_augmentation, vary_fields
+from twinshelf.training.data.data_config import AugmentationConfig, DataConfig, SamplerConfig
+from twinshelf.training.data.pixel_cache import Pixels, decode_once
+from twinshelf.training.data.sampler import GroupBatchSampler
+from twinshelf.training.data.training_data import TrainingData, text_fields
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.preprocessing.tokens import TextTokenizer
+
+RGB = 3
+
+
+class Batch(NamedTuple):
+    """Rows to embed; a named tuple, because Lightning moves its tensors to the device by itself.
+
+    Attributes:
+        pixels: RGB, uint8 (B, 3, S, S); zeros where there is no photo.
+        has_image: Rows with a photo, bool (B,).
+        input_ids: Token ids, int64 (B, L).
+        attention_mask: One for tokens, zero for padding, int64 (B, L).
+        has_text: Rows with a text, bool (B,).
+        labels: Group number, int64 (B,).
+    """
+
+    pixels: torch.Tensor
+    has_image: torch.Tensor
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    has_text: torch.Tensor
+    labels: torch.Tensor
+
+
+class Row(NamedTuple):
+    """One row before it joins a batch.
+
+    Attributes:
+        pixels: RGB, uint8 (3, S, S); None without a photo.
+        text: Joined fields; empty without any.
+        label: Group number.
+    """
+
+    pixels: torch.Tensor | None
+    text: str
+    label: int
+
+
+class ProductRows(Dataset[Row]):
+    """Products as rows, varied anew at each reading when an augmentation is given.
+
+    Args:
+        products: The rows.
+        labels: Group number of each.
+        pixels: Decoded photos.
+        settings: How texts are joined.
+        passage_ids: Identifiers of catalogue products: their text gets the passage prefix.
+        augmentation: How rows are varied; None gives the main photo and all fields.
+        seed: Seed of the variation.
+    """
+
+    def __init__(
+        self,
+        products: Sequence[Product],
+        labels: Sequence[int],
+        pixels: Pixels,
+        settings: PreprocessingSettings,
+        *,
+        passage_ids: frozenset[str],
+        augmentation: AugmentationConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Takes the products and builds the image variation."""
+        self.products, self.labels, self.pixels = products, labels, pixels
+        self.settings, self.passage_ids = settings, passage_ids
+        self.augmentation = augmentation
+        self.vary_image = (
+            build_image_augmentation(augmentation.image, settings.image_size_px)
+            if augmentation
+            else None
+        )
+        self.generator = random.Random(seed)
+
+    def __len__(self) -> int:
+        """Returns the count of rows."""
+        return len(self.products)
+
+    def __getitem__(self, index: int) -> Row:
+        """Returns a row, varied when an augmentation was given."""
+        product = self.products[index]
+        return Row(self._pixels(product), self._text(product), self.labels[index])
+
+    def _pixels(self, product: Product) -> torch.Tensor | None:
+        rows = [self.pixels.rows[path] for path in product.images if path in self.pixels.rows]
+        if not rows:
+            return None
+        if self.vary_image is None:
+            return torch.from_numpy(np.array(self.pixels.array[rows[0]]))
+        row = self.generator.choice(rows)
+        return self.vary_image(torch.from_numpy(np.array(self.pixels.array[row])))
+
+    def _text(self, product: Product) -> str:
+        fields = text_fields(product)
+        if self.augmentation:
+            fields = vary_fields(fields, self.augmentation.text, self.generator)
+        text = join_fields(fields, self.settings)
+        is_passage = product.product_id in self.passage_ids
+        prefix = self.settings.passage_prefix if is_passage else self.settings.query_prefix
+        return prefix + text if text else ""
+
+
+class Collator:
+    """Joins rows into a batch.
+
+    Args:
+        tokenizer: Texts to token ids.
+        image_size_px: Side of a blank picture where no row has a photo.
+    """
+
+    def __init__(self, tokenizer: TextTokenizer, image_size_px: int) -> None:
+        """Takes what every batch needs."""
+        self.tokenizer, self.image_size_px = tokenizer, image_size_px
+
+    def __call__(self, rows: Sequence[Row]) -> Batch:
+        """Returns the rows as one batch."""
+        # Varied photos may be smaller than those served.
+        sides = [row.pixels.shape[-1] for row in rows if row.pixels is not None]
+        side = sides[0] if sides else self.image_size_px
+        blank = torch.zeros(RGB, side, side, dtype=torch.uint8)
+        tokens = self.tokenizer.encode([row.text for row in rows])
+        return Batch(
+            pixels=torch.stack([blank if row.pixels is None else row.pixels for row in rows]),
+            has_image=torch.tensor([row.pixels is not None for row in rows]),
+            input_ids=torch.from_numpy(tokens.input_ids),
+            attention_mask=torch.from_numpy(tokens.attention_mask),
+            has_text=torch.from_numpy(tokens.has_text),
+            labels=torch.tensor([row.label for row in rows]),
+        )
+
+
+class ProductDataModule(L.LightningDataModule):
+    """Loaders of training, validation and gallery rows.
+
+    Args:
+        data: The products.
+        config: How they are fed.
+        settings: How photos and texts become tensors.
+        tokenizer: Texts to token ids.
+        sampler: Shape of a training batch.
+        augmentation: How training rows are varied.
+        seed: Seed of every choice.
+    """
+
+    def __init__(
+        self,
+        data: TrainingData,
+        config: DataConfig,
+        settings: PreprocessingSettings,
+        tokenizer: TextTokenizer,
+        *,
+        sampler: SamplerConfig,
+        augmentation: AugmentationConfig,
+        seed: int,
+    ) -> None:
+        """Numbers the groups; photos are decoded in `prepare_data`."""
+        super().__init__()
+        self.data, self.config, self.settings = data, config, settings
+        self.collator = Collator(tokenizer, settings.image_size_px)
+        self.sampler, self.augmentation, self.seed = sampler, augmentation, seed
+        self.numbers = number_groups([*data.train, *data.validation, *data.gallery])
+        self.passage_ids = frozenset(product.product_id for product in data.gallery)
+        self.pixels: Pixels | None = None
+
+    @property
+    def group_count(self) -> int:
+        """Groups that are learnt from: their numbers come first, from 0."""
+        return len({self.numbers[group_key(product)] for product in self.data.train})
+
+    def prepare_data(self) -> None:
+        """Decodes the photos, on one process of each machine."""
+        self._decode()
+
+    def setup(self, stage: str) -> None:
+        """Maps the decoded photos."""
+        del stage
+        self.pixels = self._decode()
+
+    def train_dataloader(self) -> DataLoader[Row]:
+        """Returns batches of P groups with K varied rows each."""
+        train = self.data.train
+        trainer = self.trainer
+        rows = self._rows(train, self.augmentation)
+        sampler = GroupBatchSampler(
+            rows.labels,
+            self.sampler,
+            seed=self.seed,
+            catalogue_rows=[i for i, p in enumerate(train) if p.product_id in self.passage_ids],
+            categories=[product.category for product in train],
+            rank=trainer.global_rank if trainer else 0,
+            process_count=trainer.world_size if trainer else 1,
+        )
+        sampler.set_epoch(trainer.current_epoch if trainer else 0)
+        return DataLoader(
+            rows,
+            batch_sampler=sampler,
+            collate_fn=self.collator,
+            num_workers=self.config.worker_count,
+            persistent_workers=self.config.worker_count > 0,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=reseed_rows,
+        )
+
+    def val_dataloader(self) -> list[DataLoader[Row]]:
+        """Returns the validation offers, then the gallery; none when there are no offers."""
+        if not self.data.validation:
+            return []
+        return [self.embedding_loader(part) for part in (self.data.validation, self.data.gallery)]
+
+    def embedding_loader(self, products: Sequence[Product]) -> DataLoader[Row]:
+        """Returns batches of rows as they are, in their order."""
+        return DataLoader(
+            self._rows(products, None),
+            batch_size=self.config.embedding_batch_size,
+            collate_fn=self.collator,
+        )
+
+    def _rows(
+        self, products: Sequence[Product], augmentation: AugmentationConfig | None
+    ) -> ProductRows:
+        assert self.pixels is not None, "setup comes before the loaders"
+        return ProductRows(
+            products,
+            [self.numbers[group_key(product)] for product in products],
+            self.pixels,
+            self.settings,
+            passage_ids=self.passage_ids,
+            augmentation=augmentation,
+            seed=self.seed,
+        )
+
+    def _decode(self) -> Pixels:
+        # Training may show any photo of a product; search sees the main one.
+        paths = [path for product in self.data.train for path in product.images]
+        for product in (*self.data.validation, *self.data.gallery):
+            paths += product.images[:1]
+        return decode_once(paths, self.settings, Path(self.config.pixel_cache))
+
+
+def reseed_rows(worker_number: int) -> None:
+    """Gives each loader process its own variations; called by the loader in that process."""
+    del worker_number
+    worker = get_worker_info()
+    if worker is not None:
+        worker.dataset.generator = random.Random(worker.seed)  # type: ignore[attr-defined]
+
+
+def group_key(product: Product) -> str:
+    """Returns what tells groups apart; a product without a group is one of its own."""
+    return f"group:{product.group}" if product.group else f"product:{product.product_id}"
+
+
+def number_groups(products: Sequence[Product]) -> dict[str, int]:
+    """Numbers groups from 0 in order of first appearance."""
+    keys = dict.fromkeys(group_key(product) for product in products)
+    return {key: number for number, key in enumerate(keys)}

@@ -1,0 +1,75 @@
+"""Evaluates a trained encoder on held-out offers; prints tables and saves them with plots.
+
+Run: python -m twinshelf.training.evaluation --run runs/demo
+     python -m twinshelf.training.evaluation --run runs/demo --queries new.csv --gallery all.csv
+     python -m twinshelf.training.evaluation --run runs/esci --judgements FOLDER
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from twinshelf.training.command_line import Device, read_command_line
+from twinshelf.training.evaluation.evaluation_config import EvaluationConfig, EvaluationFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationOptions:
+    """Evaluates a trained encoder on held-out offers, by image, by text and by both.
+
+    Attributes:
+        files: Where it reads and writes.
+        config: How it is done.
+        judgements: Judged searches in the form of Amazon ESCI, a folder or a joined file: NDCG over
+            the judged products of the held-out queries as well.
+        tune: With --queries or --gallery: fit thresholds on half of these queries instead of taking
+            those of the run.
+        device: Where embeddings and scores are computed.
+        no_plots: Draw nothing.
+    """
+
+    files: EvaluationFiles
+    config: EvaluationConfig
+    judgements: Path | None = None
+    tune: bool = False
+    device: Device = "auto"
+    no_plots: bool = False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluates as the command line says.
+
+    Returns:
+        0 after an evaluation, 1 when it could not be done; the reason is on standard error.
+    """
+    options = read_command_line(EvaluationOptions, "twinshelf.training.evaluation", arguments)
+    # Here, since it takes seconds: a wrong value is told of at once.
+    from twinshelf.training.evaluation.evaluation_run import evaluate_run
+    from twinshelf.training.evaluation.evaluation_tables import judged_table, result_tables
+    from twinshelf.training.evaluation.judged_search import evaluate_searches
+    from twinshelf.training.model.encoder import choose_device
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    files, config = options.files, replace(options.config, device=choose_device(options.device))
+    try:
+        result = evaluate_run(files, config, tunes=options.tune, draws=not options.no_plots)
+        judged = options.judgements and evaluate_searches(files, options.judgements, config)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"evaluation failed: {error}\n")
+        return 1
+    console = Console()
+    console.print(result_tables(result))
+    if judged:
+        console.print(judged_table(judged))
+    console.print(f"saved in {files.results_folder}", highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""Categories by vote of the nearest gallery products, and their weighted F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import f1_score
+
+from twinshelf.training.retrieval.exact_search import Candidates
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+UNKNOWN = -1
+# Wu et al. 2018, arXiv 1805.01978, section 3.4.
+TEMPERATURE = 0.07
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryQuality:
+    """How well categories were predicted.
+
+    Attributes:
+        neighbour_count: Candidates that voted, at most.
+        query_count: Queries with a known category.
+        unseen_count: Those whose category no gallery product has: they count as wrong.
+        accuracy: Share predicted right, 0 to 1; NaN without queries.
+        weighted_f1: F1 per category, weighted by its queries, 0 to 1; NaN without queries.
+    """
+
+    neighbour_count: int
+    query_count: int
+    unseen_count: int
+    accuracy: float
+    weighted_f1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Votes:
+    """The candidates of each query as voters.
+
+    Attributes:
+        labels: Label number of each candidate, best first, int64 (Q, K); `UNKNOWN` has no vote.
+        weights: Weight of each vote, float64 (Q, K): exp((score - best score) / 0.07), so that of
+            many candidates the alike ones still decide; 0 without a vote.
+    """
+
+    labels: Ints
+    weights: Floats
+
+    @classmethod
+    def of(cls, candidates: Candidates, numbers: Ints) -> Votes:
+        """Lets candidates vote.
+
+        Args:
+            candidates: Candidates of each query, best first (Q, K).
+            numbers: Label number of each gallery product, int64 (G,).
+        """
+        items = candidates.items
+        labels = np.where(items >= 0, numbers[items], UNKNOWN)  # (Q, K)
+        scores = np.where(labels >= 0, candidates.scores.astype(np.float64), -np.inf)
+        best = scores.max(axis=1, keepdims=True, initial=-1.0)
+        return cls(labels=labels, weights=np.exp((scores - best) / TEMPERATURE))
+
+    def sums(self, k: int) -> Floats:
+        """Returns the sum of votes for the label of each of the first k, (Q, k); -1 if unknown.
+
+        There is no table of all labels, of which there can be very many.
+        """
+        labels = self.labels[:, :k]
+        same = labels[:, :, None] == labels[:, None, :]  # (Q, k, k)
+        return np.where(labels >= 0, np.einsum("qij,qj->qi", same, self.weights[:, :k]), -1.0)
+
+    def winners(self, k: int) -> Ints:
+        """Returns the label with the greatest sum of votes among the first k, int64 (Q,).
+
+        Of equal sums the one that came first wins; `UNKNOWN` without a vote.
+
+        Raises:
+            ValueError: If nobody is to vote.
+        """
+        if k < 1:
+            raise ValueError(f"neighbour_count must be 1 or more, got {k}")
+        # Rounded, so that the order of summation decides no tie.
+        place = np.argmax(np.round(self.sums(k), 9), axis=1)
+        return self.labels[np.arange(len(self.labels)), place]
+
+
+def weighted_f1(actual: Sequence[str] | Ints, predicted: Sequence[str] | Ints) -> float:
+    """Returns the F1 of each actual label, weighted by how many queries it has, 0 to 1.
+
+    NaN without queries. Labels that are only predicted have no weight.
+    """
+    if len(actual) != len(predicted):
+        raise ValueError(f"{len(actual)} actual and {len(predicted)} predicted labels")
+    if not len(actual):
+        return float("nan")
+    return float(f1_score(actual, predicted, average="weighted", zero_division=0))
+
+
+def evaluate_categories(
+    actual: Sequence[str],
+    candidates: Candidates,
+    gallery_categories: Sequence[str],
+    neighbour_count: int,
+) -> CategoryQuality:
+    """Predicts the category of each query that has one, and compares.
+
+    Args:
+        actual: Category of each query; "" leaves it out.
+        candidates: Candidates of each query.
+        gallery_categories: Category of each gallery product; "" has no vote.
+        neighbour_count: Candidates that vote, 1 or more.
+    """
+    names = sorted({*actual, *gallery_categories} - {""})
+    places = {name: number for number, name in enumerate(names)}
+    ours, theirs = (
+        np.array([places.get(name, UNKNOWN) for name in labels], dtype=np.int64)
+        for labels in (actual, gallery_categories)
+    )
+    known = ours >= 0
+    predicted = Votes.of(candidates, theirs).winners(neighbour_count)[known]
+    truth = ours[known]
+    return CategoryQuality(
+        neighbour_count=neighbour_count,
+        query_count=len(truth),
+        unseen_count=int((~np.isin(truth, theirs)).sum()),
+        accuracy=float((truth == predicted).mean()) if len(truth) else float("nan"),
+        weighted_f1=weighted_f1(truth, predicted),
+    )

@@ -1,0 +1,220 @@
+"""Products with their embeddings and labels: what an evaluation reads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import DataLoader
+
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.training.data.data_module import Batch, Collator, ProductRows
+from twinshelf.training.data.pixel_cache import decode_once
+from twinshelf.training.evaluation.product_tables import read_products
+from twinshelf.training.model.encoder import FusedEncoder
+from twinshelf.training.retrieval.embeddings import PATTERNS, ProductEmbeddings
+from twinshelf.training.runs.tracking import TrackedRun
+
+Rows = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EmbeddedProducts:
+    """N products with their embeddings and labels.
+
+    Attributes:
+        embeddings: Unit or zero rows per modality (N).
+        product_ids: Identifiers.
+        groups: Groups; "" where unknown.
+        categories: Categories; "" where unknown.
+
+    Raises:
+        ValueError: If the counts differ.
+    """
+
+    embeddings: ProductEmbeddings
+    product_ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Checks that every product has everything."""
+        counts = [len(self.product_ids), len(self.groups), len(self.categories)]
+        if set(counts) != {len(self.embeddings)}:
+            raise ValueError(
+                f"{len(self.embeddings)} embeddings need as many ids, groups and categories, "
+                f"got {counts}"
+            )
+
+    def __len__(self) -> int:
+        """Returns N."""
+        return len(self.embeddings)
+
+    def rows(self, selection: Rows) -> EmbeddedProducts:
+        """Returns the selected products, chosen by number or by a mask."""
+        numbers = np.arange(len(self))[selection].tolist()
+        return EmbeddedProducts(
+            embeddings=self.embeddings.rows(np.array(numbers, dtype=np.int64)),
+            product_ids=tuple(self.product_ids[number] for number in numbers),
+            groups=tuple(self.groups[number] for number in numbers),
+            categories=tuple(self.categories[number] for number in numbers),
+        )
+
+    def with_pattern(self, pattern: str) -> npt.NDArray[np.bool_]:
+        """Returns which products have all modalities of a pattern, bool (N,)."""
+        presence = self.embeddings.presence
+        if pattern == "both":
+            return np.asarray(presence.all(axis=1))
+        return presence[:, PATTERNS.index(pattern)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedder:
+    """Embeds products with the encoder of a run.
+
+    Attributes:
+        run: Folder of the run.
+        encoder: Its encoder.
+        device: "cpu" or "cuda".
+        notes: Filled with what a reader of results should know.
+    """
+
+    run: Path
+    encoder: TrainedEncoder
+    device: str = "cpu"
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_run(cls, run: Path, device: str) -> Embedder:
+        """Loads the encoder of a run.
+
+        Raises:
+            FileNotFoundError: If a file of the run is missing.
+            ValueError: If one cannot be read.
+        """
+        return cls(run=run, encoder=load_encoder(run), device=device)
+
+    @property
+    def tracked_run(self) -> TrackedRun:
+        """The run, as its training was tracked."""
+        return TrackedRun.of(self.run, self.encoder.config.loop)
+
+    @property
+    def fusion_weight(self) -> float:
+        """The share of the image where both modalities count, 0 to 1."""
+        return self.encoder.model.fusion.image_share()
+
+    def read(
+        self, name: str, paths: Sequence[Path], columns: Mapping[str, Sequence[str]]
+    ) -> tuple[Product, ...]:
+        """Reads tables of products, or the run's own table, and notes what was left out.
+
+        Args:
+            name: Which table of the run is read when no path is given: "queries" or "gallery".
+            paths: CSV or Parquet files; empty reads the run's own table.
+            columns: Our column names to those of the files, where they differ.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+            ValueError: If a file cannot be read, or none has a usable row.
+        """
+        own = Path(self.encoder.config.data.folder) / f"{name}.parquet"
+        if not paths and not own.is_file():
+            raise FileNotFoundError(f"no table of {name} at {own}: run training.prepare first")
+        tables = read_products(paths or (own,), columns if paths else None)
+        self.notes.extend(tables.notes)
+        return tables.products
+
+    def embed(
+        self, name: str, products: Sequence[Product], *, are_passages: bool
+    ) -> EmbeddedProducts:
+        """Embeds products, and notes what could not be.
+
+        Args:
+            name: What they are, for the notes: "queries".
+            products: What to embed.
+            are_passages: Whether they are catalogue products.
+        """
+        logger.info("embedding %d %s", len(products), name)
+        embedded = embed_products(
+            self.encoder, products, are_passages=are_passages, device=self.device
+        )
+        present = embedded.embeddings.presence
+        claimed = sum(bool(product.images) for product in products)
+        if (lost := claimed - int(present[:, 0].sum())) > 0:
+            self.notes.append(f"{lost} photos of the {name} could not be read and count as missing")
+        if empty := int((~present.any(axis=1)).sum()):
+            self.notes.append(f"{empty} of the {name} have nothing to embed and cannot be found")
+        return embedded
+
+
+def embed_products(
+    encoder: TrainedEncoder,
+    products: Sequence[Product],
+    *,
+    are_passages: bool,
+    device: str = "cpu",
+) -> EmbeddedProducts:
+    """Embeds products as the published encoder will: main photo and joined text fields.
+
+    A photo that cannot be decoded is logged and counts as missing.
+
+    Args:
+        encoder: The trained encoder; its model is moved to the device.
+        products: What to embed.
+        are_passages: Whether they are catalogue products, which get the passage prefix; offers
+            get the query prefix.
+        device: "cpu" or "cuda".
+    """
+    data = encoder.config.data
+    paths = [path for product in products for path in product.images[:1]]
+    identifiers = (product.product_id for product in products) if are_passages else ()
+    rows = ProductRows(
+        products,
+        [0] * len(products),
+        decode_once(paths, encoder.settings, Path(data.pixel_cache)),
+        encoder.settings,
+        passage_ids=frozenset(identifiers),
+    )
+    batches = DataLoader(
+        rows,
+        batch_size=data.embedding_batch_size,
+        collate_fn=Collator(encoder.tokenizer, encoder.settings.image_size_px),
+    )
+    model = encoder.model.to(device).eval()
+    image = np.zeros((len(products), model.image_tower.embedding_dim), dtype=np.float32)
+    text = np.zeros((len(products), model.text_tower.embedding_dim), dtype=np.float32)
+    stop = 0
+    for batch in batches:
+        start, stop = stop, stop + len(batch.labels)
+        image[start:stop], text[start:stop] = _embed(model, batch, device)
+    return EmbeddedProducts(
+        embeddings=ProductEmbeddings(image=image, text=text),
+        product_ids=tuple(product.product_id for product in products),
+        groups=tuple(product.group for product in products),
+        categories=tuple(product.category for product in products),
+    )
+
+
+@torch.inference_mode()
+def _embed(
+    model: FusedEncoder, batch: Batch, device: str
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Embeds what is there, and leaves zeros elsewhere."""
+    image = torch.zeros(len(batch.labels), model.image_tower.embedding_dim)
+    text = torch.zeros(len(batch.labels), model.text_tower.embedding_dim)
+    if batch.has_image.any():
+        pixels = batch.pixels[batch.has_image].to(device)
+        image[batch.has_image] = model.image_tower(pixels).float().cpu()
+    if batch.has_text.any():
+        ids = batch.input_ids[batch.has_text].to(device)
+        mask = batch.attention_mask[batch.has_text].to(device)
+        text[batch.has_text] = model.text_tower(ids, mask).float().cpu()
+    return image.numpy(), text.numpy()

@@ -1,0 +1,108 @@
+"""How an evaluation is done, and where it reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.training.command_line import no_option, option, text_option
+
+RESULTS = "evaluation.json"
+OTHER_DATA = "evaluations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationConfig:
+    """How an evaluation is done.
+
+    Attributes:
+        top_k: The K of P@K, R@K, F1@K, NDCG@K and Acc@K, rising; Acc@10 is always reported.
+        candidate_count: Candidates per query that thresholds for pairs and rows may accept.
+        near_count: Candidates per query that the calibration curve of pairs is of; fewer where
+            there are fewer candidates.
+        neighbour_count: Candidates that vote for a category.
+        target_precision: Precision that the match threshold is to reach, above 0 and at most 1.
+        calibration_method: How the curve is fitted.
+        match_prior: Share of the offers with a match in the catalogue that probabilities stand for
+            unless a request says otherwise, above 0 to 1.
+        confidence: Share of resamples inside of the intervals, above 0 and below 1.
+        resample_count: Bootstrap resamples.
+        seed: Seed of the halves and the resamples.
+        device: Where scores are computed: "cpu" or "cuda".
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    top_k: tuple[int, ...] = option((1, 5, 10), read=lambda given: tuple(sorted(set(given))))
+    candidate_count: int = 50
+    near_count: int = no_option(10)
+    neighbour_count: int = 10
+    target_precision: float = 0.95
+    calibration_method: Literal["auto", "isotonic", "platt"] = "auto"
+    match_prior: float = 0.5
+    confidence: float = no_option(0.95)
+    resample_count: int = no_option(1000)
+    seed: int = 42
+    device: str = no_option("cpu")
+
+    def __post_init__(self) -> None:
+        """Checks the ranges that the metrics do not check themselves."""
+        if not self.top_k or list(self.top_k) != sorted(set(self.top_k)) or self.top_k[0] < 1:
+            raise ValueError(f"top_k must be rising numbers of 1 or more, got {self.top_k}")
+        most = self.candidate_count
+        if not 1 <= self.neighbour_count <= most:
+            raise ValueError(
+                f"neighbour_count must be 1 to candidate_count, {most}, got {self.neighbour_count}"
+            )
+        if not 0 < self.target_precision <= 1:
+            raise ValueError(
+                f"target_precision must be above 0 and at most 1, got {self.target_precision}"
+            )
+        if not 0 < self.match_prior <= 1:
+            raise ValueError(f"match_prior must be above 0 and at most 1, got {self.match_prior}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationFiles:
+    """Where an evaluation reads and writes.
+
+    Attributes:
+        run: Folder of the run, written by `training.train`.
+        queries: Table of held-out offers; default: the run's own.
+        gallery: Table of products to search; default: the run's own.
+        columns: Columns of both tables, where they have other names than usual, such as
+            title=name,images=photo: our field to the file's columns.
+        output: Folder of the results; default: the run's for its own data, and for other
+            data a folder in it, named after the queries.
+    """
+
+    run: Path
+    queries: Path | None = None
+    gallery: Path | None = None
+    columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
+    output: Path | None = None
+
+    @property
+    def is_own_data(self) -> bool:
+        """Whether the run is evaluated on the data set that it was trained for."""
+        return self.queries is None and self.gallery is None
+
+    @property
+    def results_folder(self) -> Path:
+        """Folder of the results."""
+        if self.output is not None:
+            return self.output
+        if self.is_own_data:
+            return self.run
+        return self.run / OTHER_DATA / (self.queries or self.gallery or self.run).stem
+
+    @property
+    def name(self) -> str:
+        """Name under which the results are tracked."""
+        if self.results_folder == self.run:
+            return Path(RESULTS).stem
+        return f"{OTHER_DATA}/{self.results_folder.resolve().name}"

@@ -1,0 +1,95 @@
+"""Evaluates the encoder of a finished run and saves what was found."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from twinshelf.training.checkpoint import CALIBRATION
+from twinshelf.training.evaluation.embedded_products import Embedder
+from twinshelf.training.evaluation.evaluation_config import (
+    RESULTS,
+    EvaluationConfig,
+    EvaluationFiles,
+)
+from twinshelf.training.evaluation.evaluation_plots import save_plots
+from twinshelf.training.evaluation.evaluation_results import EvaluationResult, read_tunings
+from twinshelf.training.evaluation.evaluator import evaluate
+from twinshelf.training.evaluation.tuning import Tuning, as_calibration
+from twinshelf.training.files import write_atomically
+from twinshelf.training.runs.tracking import Outcome, save_outcome
+
+PLOTS = "plots"
+logger = logging.getLogger(__name__)
+
+
+def evaluate_run(
+    files: EvaluationFiles,
+    config: EvaluationConfig,
+    *,
+    tunes: bool = False,
+    draws: bool = True,
+) -> EvaluationResult:
+    """Evaluates a run, and saves evaluation.json, plots and, for its own data, calibration.json.
+
+    They go to the loggers of the run's training as well.
+
+    On other data the curve and thresholds of the run's own evaluation are tried, if there are any
+    and `tunes` does not ask for new ones; the run's calibration stays as it is.
+
+    Args:
+        files: Where it reads and writes.
+        config: How it is done.
+        tunes: Whether curve and thresholds are fitted on half of the queries even on other data.
+        draws: Whether plots are drawn.
+
+    Raises:
+        FileNotFoundError: If a file of the run or a table is missing.
+        ValueError: If a table cannot be read or holds nothing usable.
+        OSError: If MLflow does not take the results, which are then saved.
+    """
+    embedder = Embedder.of_run(files.run, config.device)
+    queries, gallery = (
+        embedder.read(name, (path,) if path else (), files.columns)
+        for name, path in (("queries", files.queries), ("gallery", files.gallery))
+    )
+    tunings = None
+    if not (files.is_own_data or tunes):
+        tunings = _read_run_tunings(files.run, embedder.notes)
+    evaluation = evaluate(
+        embedder.embed("queries", queries, are_passages=False),
+        embedder.embed("gallery", gallery, are_passages=True),
+        fusion_weight=embedder.fusion_weight,
+        config=config,
+        tunings=tunings,
+        notes=embedder.notes,
+    )
+    folder, result = files.results_folder, evaluation.result
+    outcome = Outcome(
+        name=files.name,
+        results=folder / RESULTS,
+        plots=save_plots(result, evaluation.pairs, folder / PLOTS) if draws else (),
+        files=_save_calibration(result, files.run, config.match_prior) if files.is_own_data else (),
+    )
+    save_outcome(embedder.tracked_run, outcome, result, step="evaluation")
+    return result
+
+
+def _read_run_tunings(run: Path, notes: list[str]) -> dict[str, Tuning] | None:
+    path = run / RESULTS
+    if not path.is_file():
+        notes.append("the run has no evaluation of its own: thresholds are fitted on half of these")
+        return None
+    notes.append(f"thresholds and curves are those of {path}")
+    return read_tunings(path.read_text(encoding="utf-8"))
+
+
+def _save_calibration(result: EvaluationResult, run: Path, match_prior: float) -> list[Path]:
+    path = run / CALIBRATION
+    tuned = {name: found.tuning for name, found in result.patterns.items() if found.tuning}
+    if not tuned:
+        path.unlink(missing_ok=True)
+        logger.warning("no modality pattern could be calibrated: %s is not written", CALIBRATION)
+        return []
+    write_atomically(path, as_calibration(tuned, match_prior).to_json())
+    return [path]

@@ -1,0 +1,171 @@
+"""The results of an evaluation as tables that a person reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from twinshelf.training.evaluation.evaluation_results import EvaluationResult, PatternResult
+from twinshelf.training.evaluation.judged_search import JudgedResult
+from twinshelf.training.evaluation.match_worlds import WorldQuality
+from twinshelf.training.runs.figures import ABSENT, figure_text
+
+BREAKDOWN_METRICS = ("Acc@10", "MAP")
+MOST_CATEGORIES = 12
+
+
+def result_tables(result: EvaluationResult) -> RenderableType:
+    """Returns all tables, with the notes under them."""
+    patterns = list(result.patterns.values())
+    parts: list[RenderableType] = [
+        retrieval_table(result, patterns),
+        quality_table(result, patterns),
+        probability_table(patterns),
+    ]
+    if any(pattern.by_category for pattern in patterns):
+        parts.append(category_table(patterns))
+    parts += [Text(f"Note: {note}") for note in result.notes]
+    parts += [
+        Text(f"Note: no calibration for {pattern.pattern}: {pattern.untuned_reason}")
+        for pattern in patterns
+        if pattern.untuned_reason
+    ]
+    return Group(*parts)
+
+
+def retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
+    """Returns P@K, R@K, F1@K, NDCG@K, Acc@K and MAP, one column per modality pattern."""
+    table = Table(
+        title=f"Retrieval: {result.query_count} queries, {result.gallery_count} products",
+        caption=f"{result.confidence:.0%} bootstrap interval; "
+        f"'both' weighs the image {result.fusion_weight:.3g}; queries without a relevant "
+        "product are in no mean",
+    )
+    table.add_column("metric")
+    for pattern in patterns:
+        table.add_column(pattern.pattern, justify="right")
+    names = list(patterns[0].metrics) if patterns else []
+    for name in names:
+        table.add_row(name, *(str(pattern.metrics[name]) for pattern in patterns))
+    table.add_section()
+    table.add_row("queries", *(str(pattern.query_count) for pattern in patterns))
+    table.add_row("without relevant", *(str(pattern.no_relevant_count) for pattern in patterns))
+    if any(pattern.itself_count for pattern in patterns):
+        table.add_row("in the gallery", *(str(pattern.itself_count) for pattern in patterns))
+    return table
+
+
+def judged_table(result: JudgedResult) -> Table:
+    """Returns NDCG over the judged products of each query."""
+    table = Table(
+        title=f"Judged products: {result.query_count} held-out queries, {result.pair_count} "
+        "products ranked by text",
+        caption="gains: exact 1, substitute 0.1, complement 0.01; "
+        f"{result.no_gain_count} queries without any gain are in no mean, "
+        f"{result.bad_row_count} judgements could not be read",
+    )
+    table.add_column("metric")
+    table.add_column("text", justify="right")
+    for name, estimate in result.metrics.items():
+        table.add_row(name, str(estimate))
+    return table
+
+
+def quality_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
+    """Returns pairs, rows and categories, one column per modality pattern."""
+    table = Table(
+        title="Pairs, thresholds, categories",
+        caption="thresholds: tuned on other queries than these figures are of",
+    )
+    table.add_column("measure")
+    for pattern in patterns:
+        table.add_column(pattern.pattern, justify="right")
+    columns = [_quality(pattern, result.target_precision) for pattern in patterns]
+    for name in columns[0] if columns else ():
+        table.add_row(name, *(column[name] for column in columns))
+    return table
+
+
+def probability_table(patterns: Sequence[PatternResult]) -> Table:
+    """Returns what match probabilities are worth in both worlds, one column per pattern."""
+    table = Table(
+        title="Probability of matches",
+        caption="closed world: every offer has a match; open: half have none; fitted to other "
+        "queries than these figures are of; ECE: expected calibration error; taken at a precision: "
+        "share of first matches (best possible), their precision",
+    )
+    table.add_column("measure")
+    for pattern in patterns:
+        table.add_column(pattern.pattern, justify="right")
+    for world in ("closed", "open"):
+        found = [each.held_out and each.held_out.worlds.get(world) for each in patterns]
+        columns = [_world(quality) if quality else {} for quality in found]
+        for name in max(columns, key=len, default={}):
+            cells = [column.get(name, ABSENT) for column in columns]
+            table.add_row(f"{world}: {name}", *cells)
+        table.add_section()
+    return table
+
+
+def category_table(patterns: Sequence[PatternResult]) -> Table:
+    """Returns Acc@10 and MAP of the largest categories, one pair of columns per pattern."""
+    counts: dict[str, int] = {}
+    for pattern in patterns:
+        for category, breakdown in pattern.by_category.items():
+            counts[category] = max(counts.get(category, 0), breakdown.query_count)
+    largest = sorted(counts, key=lambda category: (-counts[category], category))
+    left_out = len(largest) - MOST_CATEGORIES
+    table = Table(
+        title="By category",
+        caption=f"and {left_out} more in evaluation.json" if left_out > 0 else None,
+    )
+    table.add_column("category")
+    table.add_column("queries", justify="right")
+    for pattern in patterns:
+        for metric in BREAKDOWN_METRICS:
+            table.add_column(f"{pattern.pattern} {metric}", justify="right")
+    for category in largest[:MOST_CATEGORIES]:
+        cells = [
+            figure_text(pattern.by_category[category].means[metric])
+            if category in pattern.by_category
+            else ABSENT
+            for pattern in patterns
+            for metric in BREAKDOWN_METRICS
+        ]
+        table.add_row(Text(category), str(counts[category]), *cells)
+    return table
+
+
+def _world(quality: WorldQuality) -> Mapping[str, str]:
+    rows = {
+        "ECE of the first": str(quality.first.error),
+        "ECE of all": str(quality.every.error),
+        "mean, accuracy": f"{quality.mean_probability:.3f}, {quality.accuracy:.3f}",
+    }
+    for target, coverage in quality.coverage.items():
+        rows[f"taken at {target}"] = (
+            f"{coverage.share:.3f} ({coverage.oracle_share:.3f}), {figure_text(coverage.precision)}"
+        )
+    if not math.isnan(quality.has_match_auroc):
+        rows["AUROC of having one"] = f"{quality.has_match_auroc:.3f}"
+    return rows
+
+
+def _quality(pattern: PatternResult, target_precision: float) -> Mapping[str, str]:
+    held_out, tuning, categories = pattern.held_out, pattern.tuning, pattern.categories
+    missing = float("nan")
+    return {
+        "PR-AUC of pairs": figure_text(pattern.pair_average_precision),
+        "F1 of pairs": figure_text(held_out.pairs.f1 if held_out else missing),
+        "F1 per row": str(held_out.row_f1) if held_out else ABSENT,
+        "threshold": figure_text(tuning.match_threshold if tuning else missing),
+        f"precision there (target {target_precision:g})": figure_text(
+            held_out.matches.precision if held_out else missing
+        ),
+        "recall there": figure_text(held_out.matches.recall if held_out else missing),
+        "weighted F1 of categories": figure_text(categories.weighted_f1 if categories else missing),
+    }

@@ -1,0 +1,97 @@
+"""How a catalogue is grouped, and where that reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.training.command_line import no_option, option, text_option
+
+GROUPING = "grouping"
+MOST_EXACT_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupingConfig:
+    """How a catalogue is grouped.
+
+    Attributes:
+        neighbour_count: Nearest products of each product that may become its edges, 1 or more; a
+            group can be larger, by way of common neighbours.
+        takes_one_sided: Whether an edge is accepted when only one of both products has the other
+            among its nearest.
+        most_members: Largest group, 2 or more; a larger one is split where it hangs together
+            least.
+        least_density: Share of the possible edges within a group that must be there, 0 to 1, where
+            ten per product are enough; a looser group, such as a chain of look-alikes, is split.
+            0 allows chains.
+        most_exact_rows: Products up to which neighbours are searched exactly; above, by usearch.
+        thread_count: Threads of usearch, 1 or more.
+        device: Where scores are computed: "cpu" or "cuda".
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    neighbour_count: int = 50
+    takes_one_sided: bool = option(False, name="one_sided")
+    most_members: int = 50
+    least_density: float = 0.4
+    most_exact_rows: int = MOST_EXACT_ROWS
+    thread_count: int = 1
+    device: str = no_option("cpu")
+
+    def __post_init__(self) -> None:
+        for name, least in (("neighbour_count", 1), ("most_members", 2), ("thread_count", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
+        if not 0 <= self.least_density <= 1:
+            raise ValueError(f"least_density must be 0 to 1, got {self.least_density}")
+        if self.most_exact_rows < 0:
+            raise ValueError(f"most_exact_rows must be 0 or more, got {self.most_exact_rows}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupingFiles:
+    """Where grouping reads and writes.
+
+    Attributes:
+        run: Folder of the run, with its calibration.
+        products: Tables of the catalogue.
+        output: Table of the groups, ending in .parquet; results lie beside it, ending in .json.
+        columns: Columns of the tables, where they have other names than usual, such as
+            title=name,images=photo: our field to the file's columns.
+        previous: Table of an earlier grouping, whose names are kept; default: named anew.
+        labelled: Table of products with groups that thresholds are tuned on; default: those of
+            the calibration, or of `chosen`.
+        chosen: Results of an earlier grouping whose thresholds are used.
+
+    Raises:
+        ValueError: If the output has another ending, or two sources of thresholds are given.
+    """
+
+    run: Path
+    products: tuple[Path, ...]
+    output: Path
+    columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
+    previous: Path | None = None
+    labelled: Path | None = option(None, name="tune_on")
+    chosen: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.output.suffix.lower() != ".parquet":
+            raise ValueError(f"the table of groups must end in .parquet, got {self.output.name}")
+        if self.labelled is not None and self.chosen is not None:
+            raise ValueError("thresholds are either tuned or those of earlier results, not both")
+
+    @property
+    def results(self) -> Path:
+        """File of the results."""
+        return self.output.with_suffix(".json")
+
+    @property
+    def name(self) -> str:
+        """Name under which the results are tracked."""
+        return f"{GROUPING}/{self.output.stem}"

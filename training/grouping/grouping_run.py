@@ -1,0 +1,140 @@
+"""Groups a table of products with the encoder of a run, and saves the groups."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from twinshelf.training.checkpoint import CALIBRATION
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts, Embedder
+from twinshelf.training.grouping.edge_thresholds import read_thresholds, tune_thresholds
+from twinshelf.training.grouping.evidence import Evidence, gather_evidence, group_by
+from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
+from twinshelf.training.grouping.group_table import read_group_ids, write_groups
+from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
+from twinshelf.training.grouping.naming import name_groups
+from twinshelf.training.retrieval.calibration import Calibration
+from twinshelf.training.runs.tracking import Outcome, save_outcome
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupingResult:
+    """What a grouping came to.
+
+    Attributes:
+        product_count: Products grouped.
+        group_count: Groups of two products or more.
+        grouped_count: Products in them.
+        largest_size: Members of the largest group.
+        thresholds: Modality pattern to the lowest score it accepts; infinity leaves it out.
+        edge_counts: Modality pattern to the pairs it accepted.
+        quality: Against the products' own groups; None when they have none.
+        tuned_row_f1: F1 per row on the products that tuned the thresholds; NaN without tuning.
+        notes: What a reader should know.
+    """
+
+    product_count: int
+    group_count: int
+    grouped_count: int
+    largest_size: int
+    thresholds: Mapping[str, float]
+    edge_counts: Mapping[str, int]
+    quality: GroupingQuality | None
+    tuned_row_f1: float
+    notes: tuple[str, ...]
+
+
+def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResult:
+    """Groups the products of a catalogue, and writes the table of groups and the results.
+
+    The results go to the loggers of the run's training as well.
+
+    Args:
+        files: Where it reads and writes.
+        config: How it is done.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the run has no calibration, or a table cannot be read or is empty.
+        OSError: If MLflow does not take the results, which are then saved.
+    """
+    embedder = Embedder.of_run(files.run, config.device)
+    calibration = embedder.encoder.calibration
+    if calibration is None:
+        raise ValueError(
+            f"{files.run} has no {CALIBRATION}, so its scores have no probabilities: "
+            "run `make evaluate` first"
+        )
+    previous = read_group_ids(files.previous) if files.previous else None
+    thresholds, tuned_row_f1 = _thresholds(files, calibration, embedder, config)
+    products = _embed(files.products, files, embedder)
+    evidence = _gather(products, calibration, embedder, config)
+    if not evidence.edges:
+        embedder.notes.append("no two products have what a calibrated pattern needs: all are alone")
+    groups = group_by(evidence, thresholds, config)
+    result = GroupingResult(
+        product_count=len(products),
+        group_count=len(np.unique(groups.numbers[groups.sizes > 1])),
+        grouped_count=int((groups.sizes > 1).sum()),
+        largest_size=int(groups.sizes.max()),
+        thresholds=thresholds,
+        edge_counts=_edge_counts(evidence, thresholds),
+        quality=evaluate_groups(groups.numbers, products.groups),
+        tuned_row_f1=tuned_row_f1,
+        notes=tuple(embedder.notes),
+    )
+    names = name_groups(products.product_ids, groups.numbers, previous)
+    write_groups(files.output, products.product_ids, names, groups)
+    outcome = Outcome(name=files.name, results=files.results)
+    save_outcome(embedder.tracked_run, outcome, result, step=files.name)
+    return result
+
+
+def _thresholds(
+    files: GroupingFiles, calibration: Calibration, embedder: Embedder, config: GroupingConfig
+) -> tuple[dict[str, float], float]:
+    """Returns the thresholds to use, and the F1 per row that tuning reached; NaN without it."""
+    if files.chosen is not None:
+        embedder.notes.append(f"thresholds are those of {files.chosen}")
+        return read_thresholds(files.chosen), math.nan
+    if files.labelled is None:
+        return dict(calibration.thresholds), math.nan
+    labelled = _embed((files.labelled,), files, embedder)
+    evidence = _gather(labelled, calibration, embedder, config)
+    tuned = tune_thresholds(evidence, labelled.groups, calibration.thresholds, config)
+    embedder.notes.append(f"thresholds were tuned on {len(labelled)} products of {files.labelled}")
+    return {**calibration.thresholds, **tuned.thresholds}, tuned.row_f1
+
+
+def _embed(paths: tuple[Path, ...], files: GroupingFiles, embedder: Embedder) -> EmbeddedProducts:
+    products = embedder.read("products", paths, files.columns)
+    return embedder.embed("products", products, are_passages=True)
+
+
+def _gather(
+    products: EmbeddedProducts,
+    calibration: Calibration,
+    embedder: Embedder,
+    config: GroupingConfig,
+) -> Evidence:
+    logger.info("searching %d products in themselves", len(products))
+    return gather_evidence(
+        products,
+        calibration=calibration,
+        fusion_weight=embedder.fusion_weight,
+        config=config,
+    )
+
+
+def _edge_counts(evidence: Evidence, thresholds: Mapping[str, float]) -> dict[str, int]:
+    return {
+        pattern: int((edges.scores >= thresholds.get(pattern, math.inf)).sum())
+        for pattern, edges in evidence.edges.items()
+    }

@@ -1,0 +1,1 @@
+"""The training loop: module, trainer, optimizer, averaging, validation, last steps."""

@@ -1,0 +1,131 @@
+"""What is told of the loop: the optimizer, the epochs and devices, what follows them.
+
+Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How weights are learnt.
+
+    Attributes:
+        head_lr: Peak learning rate of the heads and of learnt group centres, above 0.
+        image_lr: Peak learning rate of the image backbone, 0 or more; 0 freezes it.
+        text_lr: Peak learning rate of the text backbone, 0 or more; 0 freezes it.
+        image_batch_norm_mode: Whether batch norms of the image backbone are in training mode,
+            "moving", or keep the statistics that they came with, "fixed".
+        weight_decay: Decay of matrices, 0 or more; biases and norms have none.
+        warmup_share: Share of the steps in which the rates rise to their peak, 0 to below 1.
+        gradient_clip: Largest norm of a gradient, 0 or more; 0 does not clip.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    head_lr: float = 1e-3
+    image_lr: float = 1e-3
+    text_lr: float = 1e-3
+    image_batch_norm_mode: Literal["moving", "fixed"] = "moving"
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1
+    gradient_clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if self.head_lr <= 0:
+            raise ValueError(f"optimizer.head_lr must be above 0, got {self.head_lr}")
+        for name in ("image_lr", "text_lr", "weight_decay", "gradient_clip"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"optimizer.{name} must be 0 or more, got {getattr(self, name)}")
+        if not 0 <= self.warmup_share < 1:
+            raise ValueError(
+                f"optimizer.warmup_share must be 0 to below 1, got {self.warmup_share}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How long, where and how precisely is trained.
+
+    Attributes:
+        epoch_count: Most passes over the training rows, 1 or more.
+        patience: Validations without a better mean average precision before training stops, 0 or
+            more; 0 never stops early.
+        validation_interval: Epochs from one validation to the next, 1 to epoch_count.
+        accelerator: Kind of device, such as "cpu" or "gpu"; "auto" takes the best there is.
+        device_count: Devices to use; "auto" takes all.
+        strategy: How several devices share the work, such as "ddp".
+        precision: Precision of the arithmetic; "auto" mixes in 16 bits on a GPU.
+        loggers: Where figures are written: "tensorboard", "mlflow".
+        mlflow_uri: Address of an MLflow server; null writes to a folder of the run.
+        show_progress: Whether a progress bar is drawn.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    epoch_count: int = 20
+    patience: int = 0
+    validation_interval: int = 1
+    accelerator: str = "auto"
+    device_count: int | Literal["auto"] = "auto"
+    strategy: str = "auto"
+    precision: Literal["auto"] | Precision = "auto"
+    loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ("tensorboard",)
+    mlflow_uri: str | None = None
+    show_progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if self.epoch_count < 1:
+            raise ValueError(f"loop.epoch_count must be 1 or more, got {self.epoch_count}")
+        if not 1 <= self.validation_interval <= self.epoch_count:
+            raise ValueError(
+                f"loop.validation_interval must be 1 to loop.epoch_count, {self.epoch_count}, "
+                f"got {self.validation_interval}"
+            )
+        if self.patience < 0:
+            raise ValueError(f"loop.patience must be 0 or more, got {self.patience}")
+        if self.device_count != "auto" and self.device_count < 1:
+            raise ValueError(f"loop.device_count must be 1 or more, got {self.device_count}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishingConfig:
+    """What is done to the image tower once training is over.
+
+    Photos unlike those learnt from, of other shops and cameras, gain most by it.
+
+    Attributes:
+        image_start_share: Share of the pretrained weights in the saved ones of the image backbone,
+            0 to below 1; the rest is what training made of them (WiSE-FT: Wortsman et al. 2022,
+            arXiv 2109.01903, equation 1). A backbone that started at random is left as it is.
+        image_head_shrinkage: Shrinkage, above 0 to 1, of the covariance within groups by which the
+            backbone's features of the training photos are whitened; the projection that does it
+            becomes the image tower's. null keeps the projection as learnt.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    image_start_share: float = 0.0
+    image_head_shrinkage: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not 0 <= self.image_start_share < 1:
+            raise ValueError(
+                f"finishing.image_start_share must be 0 to below 1, got {self.image_start_share}"
+            )
+        shrinkage = self.image_head_shrinkage
+        if shrinkage is not None and not 0 < shrinkage <= 1:
+            raise ValueError(
+                f"finishing.image_head_shrinkage must be above 0 to 1, or null, got {shrinkage}"
+            )

@@ -1,0 +1,84 @@
+"""The MLflow run that belongs to the folder of a run: one, however often something is logged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinshelf.training.files import write_atomically
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+EXPERIMENT = "twinshelf"
+RUN_ID = "mlflow_run_id.txt"
+STORE = "mlflow"
+
+
+def mlflow_address(folder: Path, uri: str | None) -> str:
+    """Returns where the figures of a folder go.
+
+    Args:
+        folder: Folder of the run.
+        uri: Address of an MLflow server; None for plain files in the folder.
+    """
+    # MLflow asks for a yes before it writes plain files; a database needs more packages.
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    # Else it tells its makers of each run.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    return uri or (folder / STORE).absolute().as_uri()
+
+
+def open_mlflow(folder: Path, uri: str | None) -> MlflowClient:
+    """Returns the client that writes to `mlflow_address`."""
+    address = mlflow_address(folder, uri)
+    # Here, since it takes seconds, and most runs are without it.
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(address)
+
+
+def mlflow_run_id(folder: Path, uri: str | None) -> str:
+    """Returns the identifier of the folder's MLflow run; a folder without one gets one.
+
+    Args:
+        folder: Folder of the run, whose mlflow_run_id.txt keeps it.
+        uri: As for `mlflow_address`.
+
+    Raises:
+        OSError: If MLflow cannot be reached or refuses.
+    """
+    path = folder / RUN_ID
+    if path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    with refusals_named(folder, uri):
+        client = open_mlflow(folder, uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        number = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
+        run = client.create_run(number, run_name=folder.resolve().name)
+    write_atomically(path, f"{run.info.run_id}\n")
+    return str(run.info.run_id)
+
+
+def forget_mlflow_run(folder: Path) -> None:
+    """Lets the next `mlflow_run_id` begin a new MLflow run; the earlier one stays with MLflow."""
+    (folder / RUN_ID).unlink(missing_ok=True)
+
+
+@contextmanager
+def refusals_named(folder: Path, uri: str | None) -> Iterator[None]:
+    """Turns MLflow's own errors into an OSError that names the address.
+
+    Raises:
+        OSError: If MLflow cannot be reached or refuses.
+    """
+    address = mlflow_address(folder, uri)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise OSError(f"MLflow at {address} does not take the figures: {error}") from error

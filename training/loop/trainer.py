@@ -1,0 +1,137 @@
+"""The loop: Lightning's trainer with its callbacks and loggers, set up for one run."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from twinshelf.training.loop.loop_config import LoopConfig, Precision
+from twinshelf.training.loop.mlflow_run import mlflow_address, mlflow_run_id
+
+MONITORED = "validation/mean_average_precision"
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+LOGS = "logs"
+# Parameters of mallopt, from malloc.h of the GNU C library.
+TRIM_THRESHOLD = -1
+TOP_PAD = -2
+MMAP_MAX = -4
+LARGEST_TRIM_THRESHOLD = 2**31 - 1
+PAD_BYTES = 256 * 2**20
+
+
+def build_trainer(
+    config: LoopConfig, *, folder: Path, gradient_clip: float, with_validation: bool
+) -> L.Trainer:
+    """Sets up the trainer.
+
+    Args:
+        config: How to train.
+        folder: Folder of the run.
+        gradient_clip: Largest norm of a gradient; 0 does not clip.
+        with_validation: Whether there are validation offers; without, the last epoch is the best.
+    """
+    loggers = build_loggers(config, folder)
+    trainer = L.Trainer(
+        default_root_dir=folder,
+        max_epochs=config.epoch_count,
+        accelerator=config.accelerator,
+        devices=config.device_count,
+        strategy=config.strategy,
+        precision=resolve_precision(config),
+        gradient_clip_val=gradient_clip or None,
+        # Without validation every epoch is saved in turn.
+        check_val_every_n_epoch=config.validation_interval if with_validation else 1,
+        num_sanity_val_steps=0,
+        # Our sampler shares the batches out by itself.
+        use_distributed_sampler=False,
+        logger=loggers,
+        callbacks=_callbacks(config, folder, with_validation=with_validation, logged=bool(loggers)),
+        enable_progress_bar=config.show_progress,
+        enable_model_summary=False,
+        log_every_n_steps=5,
+    )
+    return trainer
+
+
+def resolve_precision(config: LoopConfig) -> Precision:
+    """Returns the precision to train with: on a GPU "auto" mixes in 16 bits."""
+    if config.precision != "auto":
+        return config.precision
+    if config.accelerator == "cpu" or not torch.cuda.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def build_loggers(config: LoopConfig, folder: Path) -> list[Logger]:
+    """Builds the loggers; their files lie in the folder of the run."""
+    loggers: list[Logger] = []
+    if "tensorboard" in config.loggers:
+        loggers.append(TensorBoardLogger(folder, name=LOGS, version=""))
+    if "mlflow" in config.loggers:
+        uri = config.mlflow_uri
+        # Only the first process logs; the others must not begin runs, and get None.
+        run_id = rank_zero_only(mlflow_run_id)(folder, uri)
+        loggers.append(MLFlowLogger(tracking_uri=mlflow_address(folder, uri), run_id=run_id))
+    return loggers
+
+
+def _callbacks(
+    config: LoopConfig, folder: Path, *, with_validation: bool, logged: bool
+) -> list[Callback]:
+    best = MONITORED if with_validation else None
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            dirpath=folder,
+            filename=Path(BEST).stem,
+            monitor=best,
+            mode="max",
+            enable_version_counter=False,
+        ),
+        # `save_last` above would leave out each epoch that is no better than an earlier one.
+        ModelCheckpoint(
+            dirpath=folder,
+            filename=Path(LAST).stem,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]
+    if config.show_progress:
+        callbacks.append(RichProgressBar())
+    if logged:
+        callbacks.append(LearningRateMonitor(logging_interval="step"))
+    if config.patience and with_validation:
+        callbacks.append(EarlyStopping(MONITORED, patience=config.patience, mode="max"))
+    return callbacks
+
+
+def keep_freed_memory() -> bool:
+    """Tells the C library to keep what is freed; affects the whole process, for good.
+
+    On a CPU each activation is some hundred megabytes that the C library asks of the system anew
+    in every step. The system fills every page with zeros at its first touch, which takes as long as
+    the arithmetic. What is kept is used again instead, and the process stays at its peak size.
+
+    Returns:
+        Whether the C library took all of it; one that has no `mallopt` (musl, macOS) does not.
+    """
+    library = ctypes.CDLL(None)  # what the process has loaded
+    try:
+        set_option = library.mallopt
+    except AttributeError:
+        return False
+    options = ((MMAP_MAX, 0), (TRIM_THRESHOLD, LARGEST_TRIM_THRESHOLD), (TOP_PAD, PAD_BYTES))
+    accepted = [set_option(name, value) for name, value in options]
+    return all(accepted)

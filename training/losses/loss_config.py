@@ -1,0 +1,138 @@
+"""What is minimised. Imports nothing heavy: classes of the loss library stand here by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+STREAMS = ("image", "text", "fused")
+LARGEST_SCALE = 100.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinerConfig:
+    """A miner: it chooses the pairs or triplets of a batch that count.
+
+    Attributes:
+        name: Class of `pytorch_metric_learning.miners`, such as "MultiSimilarityMiner".
+        options: Arguments of the class; {name: CLASS, options: {...}} stands for an object in
+            them, such as a distance.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTermConfig:
+    """One term of the loss on each stream.
+
+    Attributes:
+        name: Class of `pytorch_metric_learning.losses`, such as "SupConLoss"; another class by its
+            dotted path.
+        options: Arguments of the class, as those of a miner. `num_classes` and `embedding_size`
+            are filled in.
+        weight: Share in the sum of losses, above 0.
+        miner: Chooses the pairs or triplets that count; null takes all.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+    miner: MinerConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if self.weight <= 0:
+            raise ValueError(
+                f"loss.terms: the weight of {self.name} must be above 0, got {self.weight}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamWeights:
+    """How much each embedding counts in the loss.
+
+    Attributes:
+        image: Weight of the image embedding, 0 or more.
+        text: Weight of the text embedding, 0 or more.
+        fused: Weight of the fused embedding, 0 or more.
+
+    Raises:
+        ValueError: If a weight is negative or all are zero.
+    """
+
+    image: float = 1.0
+    text: float = 1.0
+    fused: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in STREAMS:
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"loss.streams.{name} must be 0 or more, got {getattr(self, name)}"
+                )
+        if self.image == self.text == self.fused == 0:
+            raise ValueError("loss.streams must have a weight above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossModalConfig:
+    """Contrast of each row's image with its text.
+
+    Attributes:
+        weight: Share in the sum of losses, 0 or more; 0 leaves it out.
+        temperature: Divisor of the cosines that training begins with, 0.01 or more; its inverse,
+            logit_scale, is learnt, up to 100.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    weight: float = 0.0
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if self.weight < 0:
+            raise ValueError(f"loss.cross_modal.weight must be 0 or more, got {self.weight}")
+        if not self.temperature >= 1 / LARGEST_SCALE:
+            raise ValueError(
+                f"loss.cross_modal.temperature must be {1 / LARGEST_SCALE} or more, "
+                f"got {self.temperature}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What is minimised: a weighted sum of terms on each weighted stream.
+
+    Attributes:
+        terms: Losses of pytorch-metric-learning; a list given later takes the place of an earlier
+            one.
+        streams: Weight of each embedding.
+        cross_modal: Contrast of each row's image with its text, once for both streams.
+        modality_dropout: Chance that a row loses its image, and the same chance that it loses its
+            text, before the two are fused; 0 to 0.5.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    terms: tuple[LossTermConfig, ...] = (
+        LossTermConfig(name="SupConLoss", options={"temperature": 0.1}),
+    )
+    streams: StreamWeights = field(default_factory=StreamWeights)
+    cross_modal: CrossModalConfig = field(default_factory=CrossModalConfig)
+    modality_dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not 0 <= self.modality_dropout <= 0.5:
+            raise ValueError(f"loss.modality_dropout must be 0 to 0.5, got {self.modality_dropout}")
+        if not self.terms and self.cross_modal.weight == 0:
+            raise ValueError("loss needs a term, or a cross_modal.weight above 0")

@@ -1,0 +1,118 @@
+"""The losses: what pulls offers of one product together, for each tower and for the fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from twinshelf.training.losses.cross_modal import CrossModalLoss
+from twinshelf.training.losses.loss_config import STREAMS, LossConfig
+from twinshelf.training.losses.metric_losses import build_term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One kind of embedding of a batch.
+
+    Attributes:
+        embeddings: Unit rows, float32 (B, D).
+        present: Rows that have the modality, bool (B,); the others' embeddings mean nothing.
+    """
+
+    embeddings: torch.Tensor
+    present: torch.Tensor
+
+
+class StreamLosses(nn.Module):
+    """The configured losses on each stream.
+
+    Args:
+        config: Losses and weights.
+        group_count: Labels are 0 to below this.
+        embedding_dims: Length of the embedding of each stream.
+    """
+
+    def __init__(
+        self, config: LossConfig, *, group_count: int, embedding_dims: Mapping[str, int]
+    ) -> None:
+        """Builds each loss once per stream."""
+        super().__init__()
+        self.term_weights = [term.weight for term in config.terms]
+        weights = {name: getattr(config.streams, name) for name in STREAMS}
+        self.stream_weights = {name: weight for name, weight in weights.items() if weight > 0}
+        self.terms = nn.ModuleDict(
+            {
+                stream: nn.ModuleList(
+                    build_term(term, group_count=group_count, embedding_dim=embedding_dims[stream])
+                    for term in config.terms
+                )
+                for stream in self.stream_weights
+            }
+        )
+        self.cross_modal_weight = config.cross_modal.weight
+        # No loss, no weight: one without a gradient would stop distributed training.
+        self.cross_modal = (
+            CrossModalLoss(config.cross_modal.temperature) if self.cross_modal_weight else None
+        )
+
+    def forward(
+        self, streams: Mapping[str, Stream], labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Returns each stream's loss, "cross_modal" if weighted, and their weighted sum "total".
+
+        Args:
+            streams: The embeddings, by stream name.
+            labels: Group number of each row, int64 (B,).
+        """
+        values: dict[str, torch.Tensor] = {}
+        for name in self.stream_weights:
+            values[name] = self._stream_loss(name, streams[name], labels)
+        values["total"] = sum(
+            (self.stream_weights[name] * value for name, value in values.items()),
+            start=torch.zeros((), device=labels.device),
+        )
+        if self.cross_modal is not None:
+            image, text = streams["image"], streams["text"]
+            both = image.present & text.present
+            values["cross_modal"] = self.cross_modal(
+                image.embeddings[both], text.embeddings[both], labels[both]
+            )
+            values["total"] = values["total"] + self.cross_modal_weight * values["cross_modal"]
+        return values
+
+    def _stream_loss(self, name: str, stream: Stream, labels: torch.Tensor) -> torch.Tensor:
+        rows, row_labels = stream.embeddings[stream.present], labels[stream.present]
+        # Every weight must get a gradient in every step, or distributed training waits forever.
+        total = 0.0 * stream.embeddings.sum()
+        for weight, term in zip(self.term_weights, self.terms[name].children(), strict=True):
+            total = total + sum(0.0 * centres.sum() for centres in term.parameters())
+            if len(rows):
+                total = total + weight * term(rows, row_labels)
+        return total
+
+
+def drop_modalities(
+    has_image: torch.Tensor,
+    has_text: torch.Tensor,
+    probability: float,
+    generator: torch.Generator | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Drops the image of some rows and the text of others; no row loses its last modality.
+
+    Args:
+        has_image: Rows with an image, bool (B,).
+        has_text: Rows with a text, bool (B,).
+        probability: Chance to drop the image, and chance to drop the text, 0 to 0.5.
+        generator: Source of randomness, on the device of the masks.
+
+    Returns:
+        What is left of both masks.
+    """
+    draw = torch.rand(has_image.shape, generator=generator, device=has_image.device)
+    both = has_image & has_text
+    drop_image = both & (draw < probability)
+    drop_text = both & (draw >= 1.0 - probability)
+    return has_image & ~drop_image, has_text & ~drop_text

@@ -1,0 +1,123 @@
+"""The encoder: both towers and their fusion, from pixels and tokens to unit embeddings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PretrainedConfig
+
+from twinshelf.training.model.image_backbone import build_image_backbone, count_image_features
+from twinshelf.training.model.model_config import ModelConfig
+from twinshelf.training.model.text_backbone import (
+    build_text_backbone,
+    load_pretrained_text_backbone,
+)
+from twinshelf.training.model.tower import Tower
+
+
+class Fusion(nn.Module):
+    """Weighted concatenation [sqrt(w)·image ; sqrt(1-w)·text], of unit length.
+
+    The inner product of two such rows is w·cos(image, image') + (1-w)·cos(text, text'). A row of
+    zeros stands for a missing modality; the other half is then the whole of the embedding.
+
+    Args:
+        weight: w, the share of the image, more than 0 and less than 1.
+
+    Raises:
+        ValueError: If the weight is out of range.
+    """
+
+    weight: torch.Tensor
+
+    def __init__(self, weight: float = 0.5) -> None:
+        """Keeps the weight as a buffer, so that it is saved."""
+        super().__init__()
+        self.register_buffer("weight", torch.tensor(0.5))
+        self.set_weight(weight)
+
+    def set_weight(self, weight: float) -> None:
+        """Sets w.
+
+        Raises:
+            ValueError: If it is out of range.
+        """
+        if not 0 < weight < 1:
+            raise ValueError(f"fusion_weight must lie between 0 and 1, got {weight}")
+        self.weight.fill_(weight)
+
+    def image_share(self) -> float:
+        """Returns w as a plain number, for the contract: 0.55, not 0.550000012."""
+        return round(self.weight.item(), 6)
+
+    def forward(self, image: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Joins image rows (B, D) and text rows (B, D), unit or zero, into rows (B, 2D)."""
+        image_scale = torch.sqrt(self.weight).to(image.dtype)
+        text_scale = torch.sqrt(1.0 - self.weight).to(text.dtype)
+        halves = torch.cat([image_scale * image, text_scale * text], dim=1)  # (B, 2D)
+        return F.normalize(halves, dim=1)
+
+
+class FusedEncoder(nn.Module):
+    """Both towers and their fusion: the whole encoder.
+
+    Args:
+        image_tower: Photos to embeddings.
+        text_tower: Texts to embeddings.
+        fusion: Both to one.
+    """
+
+    def __init__(self, image_tower: Tower, text_tower: Tower, fusion: Fusion) -> None:
+        """Takes the three parts."""
+        super().__init__()
+        self.image_tower = image_tower
+        self.text_tower = text_tower
+        self.fusion = fusion
+
+    def forward(
+        self, pixels: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Embeds photos uint8 (B, 3, S, S) with their texts int64 (B, L) into rows (B, 2D)."""
+        return self.fusion(self.image_tower(pixels), self.text_tower(input_ids, attention_mask))
+
+
+def build_encoder(
+    config: ModelConfig,
+    *,
+    image_size_px: int,
+    architecture: PretrainedConfig,
+    with_weights: bool = True,
+) -> FusedEncoder:
+    """Builds both towers and their fusion, with even weights.
+
+    Args:
+        config: What to build.
+        image_size_px: Side of the pictures it will read.
+        architecture: The text backbone's, from `scratch_architecture` or a saved run.
+        with_weights: Whether pretrained weights are read; False where trained ones follow.
+
+    Raises:
+        ValueError: If a backbone cannot be built from its configuration.
+        OSError: If pretrained weights are missing.
+    """
+    image = build_image_backbone(config.image, with_weights=with_weights)
+    if config.text.name and with_weights:
+        text = load_pretrained_text_backbone(config.text.name)
+    else:
+        text = build_text_backbone(architecture)
+    image_features = count_image_features(image, image_size_px)
+    return FusedEncoder(
+        Tower(image, image_features, config.embedding_dim, config.head),
+        Tower(text, architecture.hidden_size, config.embedding_dim, config.head),
+        Fusion(),
+    )
+
+
+def choose_device(name: Literal["auto", "cpu", "cuda"]) -> str:
+    """Returns "cuda" or "cpu", where the encoder computes; "auto" takes a GPU if there is one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name

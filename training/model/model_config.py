@@ -1,0 +1,143 @@
+"""What is told of the model: its backbones, heads and embedding. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBackboneConfig:
+    """Which image backbone is built, and how its input is scaled.
+
+    Attributes:
+        name: Name of a timm model, such as "mobilenetv2_100", or "hf_hub:owner/name".
+        pretrained: Whether timm loads its own weights for the name (from the hub or its cache).
+        weights: Checkpoint file of the same architecture (.pth or .safetensors) to start from.
+        options: Further keyword arguments of `timm.create_model`, such as `pad_type: same`.
+        drop_rate: Share of features dropped before the head, 0 to below 1.
+        mean: Mean per RGB channel on the scale 0 to 1; null takes the timm model's own.
+        std: Standard deviation per RGB channel, above 0; null takes the timm model's own.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    name: str = "mobilenetv2_100"
+    pretrained: bool = False
+    weights: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    drop_rate: float = 0.0
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not self.name:
+            raise ValueError("model.image.name must name a timm model")
+        if not 0 <= self.drop_rate < 1:
+            raise ValueError(f"model.image.drop_rate must be 0 to below 1, got {self.drop_rate}")
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError(f"model.image.std must be above 0, got {self.std}")
+        if self.pretrained and self.weights:
+            raise ValueError("model.image takes either pretrained or weights, not both")
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether training starts from weights that were learnt before."""
+        return self.pretrained or self.weights is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScratchTextConfig:
+    """Size of a text backbone that is trained from nothing, and of its WordPiece vocabulary.
+
+    Attributes:
+        vocabulary_size: Most word pieces learnt from the training texts.
+        width: Features per token; a multiple of `head_count`.
+        layer_count: Transformer layers.
+        head_count: Attention heads per layer.
+        dropout: Share of activations dropped, 0 to below 1.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    vocabulary_size: int = 8000
+    width: int = 128
+    layer_count: int = 2
+    head_count: int = 4
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("vocabulary_size", "width", "layer_count", "head_count"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"model.text.scratch.{name} must be 1 or more, got {getattr(self, name)}"
+                )
+        if self.width % self.head_count:
+            raise ValueError(
+                f"model.text.scratch.width must be a multiple of head_count, "
+                f"got {self.width} and {self.head_count}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.text.scratch.dropout must be 0 to below 1, got {self.dropout}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextBackboneConfig:
+    """Which text backbone is built.
+
+    Attributes:
+        name: Hugging Face hub name or local folder of a pretrained backbone, which brings its own
+            tokenizer; null trains a small one from scratch.
+        scratch: Size of the backbone from scratch; unused when `name` is given.
+    """
+
+    name: str | None = None
+    scratch: ScratchTextConfig = field(default_factory=ScratchTextConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """The projection from a backbone's features to the embedding.
+
+    Attributes:
+        dropout: Share of features dropped before the projection, 0 to below 1.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.head.dropout must be 0 to below 1, got {self.dropout}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The model.
+
+    Attributes:
+        image: Backbone of the image tower.
+        text: Backbone of the text tower.
+        head: Projection of either tower.
+        embedding_dim: Length of one tower's embedding; the fused one is twice as long.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    image: ImageBackboneConfig = field(default_factory=ImageBackboneConfig)
+    text: TextBackboneConfig = field(default_factory=TextBackboneConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    embedding_dim: int = 256
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not 8 <= self.embedding_dim <= 4096:
+            raise ValueError(f"model.embedding_dim must be 8 to 4096, got {self.embedding_dim}")

@@ -1,0 +1,82 @@
+"""Scores held-out pairs with a finished scorer.
+
+Run: python -m twinshelf.training.pairs.evaluate_pairs --run runs/pairs --pairs FILE_OR_FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from twinshelf.training.command_line import read_command_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairEvaluationOptions:
+    """Scores held-out pairs with a finished scorer; the run keeps evaluation-NAME.json.
+
+    A file of pairs is in Ditto's form, or a Parquet file of E-CUP's pairs that lies beside E-CUP's
+    tables; a folder holds these tables, its train.parquet is scored. Give pairs that the scorer was
+    not trained on, so not the folder that it was trained on.
+
+    Attributes:
+        run: Folder of the trained scorer.
+        pairs: Labelled pairs.
+        explain: Mistakes to explain, the worst first.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    run: Path
+    pairs: Path
+    explain: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the range."""
+        if self.explain < 0:
+            raise ValueError(f"explain must be 0 or more, got {self.explain}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluates as the command line says; returns 0, or 1 when the files cannot be used."""
+    program = "twinshelf.training.pairs.evaluate_pairs"
+    options = read_command_line(PairEvaluationOptions, program, arguments)
+    # Here, since it takes seconds: a wrong value is told of at once.
+    import numpy as np
+
+    from twinshelf.training.files import write_atomically
+    from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs
+    from twinshelf.training.pairs.labelled_pairs import read_pairs
+    from twinshelf.training.pairs.pair_run import record_evaluation
+    from twinshelf.training.pairs.pair_training import print_metrics
+
+    try:
+        scorer = BlendedScorer.load(options.run)
+        pairs = read_pairs(options.pairs, with_vectors=scorer.needs_vectors)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"evaluating the pair scorer failed: {error}\n")
+        return 1
+    labels = pairs.labels
+    scores = scorer.score(pairs.sides, pairs.cosines)
+    metrics = measure_pairs(labels, scores, scorer.threshold)
+    print_metrics(str(options.pairs), {"kept": metrics})
+    name = options.pairs.resolve().name if options.pairs.is_dir() else options.pairs.stem
+    report = options.run / f"evaluation-{name}.json"
+    write_atomically(report, json.dumps(asdict(metrics), indent=2) + "\n")
+    worst = np.argsort(-np.abs(scores - labels))[: options.explain]
+    mistakes = pairs.take(worst)
+    cosines = scorer.cosines(mistakes.sides, mistakes.cosines) if mistakes.pairs else []
+    for i, pair, cosine in zip(worst, mistakes.pairs, cosines, strict=True):
+        sys.stdout.write(f"\n{'match' if pair.is_match else 'no match'}, scored {scores[i]:.2f}\n")
+        sys.stdout.write(f"  left:  {pair.left.title}\n  right: {pair.right.title}\n")
+        for part in scorer.boosting.explain(pair.left, pair.right, cosine)[:5]:
+            sys.stdout.write(f"  {part.log_odds:+.2f}  {part.feature} = {part.value:.3g}\n")
+    return record_evaluation(options.run, report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Training of the pair scorer: its variants, and the one that validation prefers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
+from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.pairs.blend import (
+    BlendedScorer,
+    Floats,
+    PairMetrics,
+    blend_probabilities,
+    choose_neural_share,
+    measure_pairs,
+)
+from twinshelf.training.pairs.cosines import pair_cosines
+from twinshelf.training.pairs.cross_encoder import CrossEncoder
+from twinshelf.training.pairs.features import feature_matrix
+from twinshelf.training.pairs.labelled_pairs import LabelledPairs
+from twinshelf.training.pairs.pair_config import CrossEncoderConfig
+from twinshelf.training.pairs.probes import PairProbe
+from twinshelf.training.pairs.read_record import pair_tokens
+from twinshelf.training.pairs.records import record_to_json
+from twinshelf.training.pairs.scorer import PairScorer, best_threshold
+from twinshelf.training.pairs.statistics import TokenStatistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairTraining:
+    """What training came to.
+
+    Attributes:
+        scorer: The kept scorer; its trees have learnt from the validation pairs, too.
+        metrics: Variant to its metrics on the validation pairs, before it learnt from them.
+        validation_scores: Probability of each validation pair by the kept variant, before it learnt
+            from them, 0 to 1, (P,).
+    """
+
+    scorer: BlendedScorer
+    metrics: dict[str, PairMetrics]
+    validation_scores: Floats
+
+
+def train_pair_scorer(
+    train: LabelledPairs,
+    validation: LabelledPairs,
+    encoder_source: str | None,
+    config: CrossEncoderConfig,
+    encoder: TrainedEncoder | None = None,
+) -> PairTraining:
+    """Fits the variants on the training pairs; share and threshold come from the validation pairs.
+
+    Once these are chosen, the trees are grown anew from both: more pairs to learn from, at a
+    threshold that was chosen for fewer.
+
+    Args:
+        train: Pairs to learn from.
+        validation: Pairs to choose on.
+        encoder_source: Pretrained text encoder for the neural variant; None leaves it out.
+        config: How that is fine-tuned.
+        encoder: Gives the cosines among the features; without one they are what comes with the
+            pairs, or unknown.
+    """
+    if encoder is not None:
+        train, validation = (
+            replace(pairs, cosines=pair_cosines(encoder, pairs.sides))
+            for pairs in (train, validation)
+        )
+    boosting = _fit_boosting(train)
+    variants = {"boosting": boosting.score(validation.sides, validation.cosines)}
+    cross_encoder, share = None, 0.0
+    if encoder_source is not None:
+        cross_encoder = CrossEncoder(encoder_source, config)
+        cross_encoder.fit(train.sides, train.labels.tolist())
+        variants["cross-encoder"] = cross_encoder.score(validation.sides)
+        share = choose_neural_share(
+            validation.labels, variants["boosting"], variants["cross-encoder"]
+        )
+        variants["kept"] = blend_probabilities(
+            variants["boosting"], variants["cross-encoder"], share
+        )
+    calibrated = {"boosting", "kept"} if share == 0 else {"boosting"}
+    measured = {
+        name: _measure(validation.labels, scores, is_calibrated=name in calibrated)
+        for name, scores in variants.items()
+    }
+    kept = "kept" if "kept" in variants else "boosting"
+    final = _fit_boosting(train.joined(validation))
+    final.threshold = measured["boosting"].threshold
+    return PairTraining(
+        scorer=BlendedScorer(final, cross_encoder, share, measured[kept].threshold, encoder),
+        metrics=measured,
+        validation_scores=variants[kept],
+    )
+
+
+def _measure(labels: npt.NDArray[np.bool_], scores: Floats, *, is_calibrated: bool) -> PairMetrics:
+    """Returns the metrics at the variant's threshold.
+
+    Calibrated probabilities are cut at half of their highest F1, where the expected F1 is highest.
+    That hangs on all pairs, the best threshold of a sample on the few about it, so it varies less
+    and carries over better. The cross-encoder is not calibrated: matches weigh more in its loss.
+
+    Source: Lipton et al., Optimal thresholding of classifiers to maximize F1 measure (ECML 2014).
+    """
+    threshold, best_f1 = best_threshold(labels, scores)
+    return measure_pairs(labels, scores, best_f1 / 2 if is_calibrated else threshold)
+
+
+def _fit_boosting(pairs: LabelledPairs) -> PairScorer:
+    statistics = TokenStatistics.count(
+        pair_tokens(record) for pair in pairs.sides for record in pair
+    )
+    names, features = feature_matrix(pairs.sides, statistics, pairs.cosines)
+    return PairScorer.fit(features, pairs.labels, names, statistics)
+
+
+def make_probes(scorer: BlendedScorer, pairs: LabelledPairs) -> list[PairProbe]:
+    """Returns the pairs with what the trees answer to them, for comparison with a copy."""
+    sides = pairs.sides
+    cosines = scorer.cosines(sides, pairs.cosines)
+    scores = scorer.boosting.score(sides, cosines)
+    return [
+        PairProbe(
+            left=record_to_json(left),
+            right=record_to_json(right),
+            cosines=cosine,
+            probability=float(score),
+        )
+        for (left, right), cosine, score in zip(sides, cosines, scores, strict=True)
+    ]
+
+
+def print_metrics(title: str, metrics: dict[str, PairMetrics]) -> None:
+    """Prints one row a variant."""
+    table = Table(title=title)
+    for column in ("variant", "precision", "recall", "F1", "PR-AUC", "threshold", "pairs"):
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for name, m in metrics.items():
+        values = (m.precision, m.recall, m.f1, m.pr_auc, m.threshold)
+        table.add_row(name, *(f"{value:.3f}" for value in values), str(m.pair_count))
+    Console().print(table)

@@ -1,0 +1,93 @@
+"""Trains the pair scorer on labelled pairs and keeps the variant that validation prefers.
+
+Run: python -m twinshelf.training.pairs.train_pairs --pairs FILE_OR_FOLDER --output runs/pairs
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from twinshelf.training.command_line import read_command_line
+from twinshelf.training.pairs.pair_config import CrossEncoderConfig, HeldOutConfig
+
+PROBE_COUNT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairTrainingOptions:
+    """Trains the pair scorer on labelled pairs and keeps the variant that validation prefers.
+
+    A folder of pairs holds train.txt and valid.txt in Ditto's form, or the tables of Ozon's E-CUP
+    matching: train.parquet, attributes.parquet, text_and_bert.parquet and, for the cosines of
+    precomputed vectors, resnet.parquet. A Parquet file beside these tables takes the place of
+    train.parquet: all pairs are kept in memory, so take a sample of very many. Of E-CUP's pairs a
+    share is held out to choose on, whose products are in no other pair where that can be.
+
+    Attributes:
+        pairs: Labelled pairs.
+        output: Folder of the run.
+        encoder: Text encoder of the neural variant: hub name or folder; default: no such variant.
+        encoder_run: Run of a trained encoder, whose cosines become features.
+        cross_encoder: How that is fine-tuned.
+        held_out: How the pairs to choose on are drawn.
+        loggers: Where figures go as well; those of evaluations then too.
+        mlflow_uri: MLflow server; default: a folder of the run.
+    """
+
+    pairs: Path
+    output: Path
+    cross_encoder: CrossEncoderConfig
+    held_out: HeldOutConfig
+    encoder: str | None = None
+    encoder_run: Path | None = None
+    loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
+    mlflow_uri: str | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains as the command line says; returns 0, or 1 when the data cannot be used."""
+    program = "twinshelf.training.pairs.train_pairs"
+    options = read_command_line(PairTrainingOptions, program, arguments)
+    # Here, since it takes seconds: a wrong value is told of at once.
+    from twinshelf.training.checkpoint import load_encoder
+    from twinshelf.training.pairs.blend import keep_encoder, write_validation
+    from twinshelf.training.pairs.labelled_pairs import read_training_pairs
+    from twinshelf.training.pairs.pair_run import record_training
+    from twinshelf.training.pairs.pair_training import make_probes, print_metrics, train_pair_scorer
+    from twinshelf.training.pairs.probes import write_probes
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    output, has_encoder = options.output, options.encoder_run is not None
+    try:
+        train, validation = read_training_pairs(
+            options.pairs, options.held_out, with_encoder=has_encoder
+        )
+        encoder = load_encoder(options.encoder_run) if options.encoder_run else None
+        trained = train_pair_scorer(
+            train, validation, options.encoder, options.cross_encoder, encoder
+        )
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"training the pair scorer failed: {error}\n")
+        return 1
+    scorer = trained.scorer
+    scorer.save(output, trained.metrics)
+    write_validation(output, validation.labels, trained.validation_scores)
+    if options.encoder_run:
+        keep_encoder(options.encoder_run, output)
+    rows = range(min(PROBE_COUNT, len(validation.pairs)))
+    write_probes(output, make_probes(scorer, validation.take(rows)))
+    print_metrics(f"{options.pairs.name}, validation", trained.metrics)
+    sys.stdout.write(f"neural share {scorer.neural_share:.1f}, saved in {output}\n")
+    settings = asdict(options)
+    # Flat, as typed; of the two seeds the one that is an option is the held-out pairs'.
+    settings |= {**settings.pop("cross_encoder"), **settings.pop("held_out")}
+    return record_training(output, settings, output / "pairs.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Embeddings searched exactly: metrics, fusion weight and calibration of what is found."""

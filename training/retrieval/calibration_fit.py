@@ -1,0 +1,138 @@
+"""Calibration curves and thresholds, fitted to scored pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import precision_recall_curve
+
+from twinshelf.training.retrieval.calibration import Curve, Floats, Method
+
+Bools = npt.NDArray[np.bool_]
+
+DIGITS = 6
+MOST_KNOTS = 64
+# Below this many examples of a class isotonic regression follows the noise.
+# Source: Niculescu-Mizil, Caruana, Predicting good probabilities with supervised learning (2005).
+ISOTONIC_CLASS_COUNT = 200
+
+
+def fit_curve(scores: npt.ArrayLike, is_match: npt.ArrayLike, *, method: Method = "auto") -> Curve:
+    """Fits a calibration curve to scored pairs.
+
+    Args:
+        scores: Scores of pairs, higher is better, -1 to 1 (P,).
+        is_match: Whether a pair is of the same product (P,).
+        method: "platt" fits a sigmoid, "isotonic" any rising curve, "auto" takes isotonic where
+            both classes are large enough for it.
+
+    Raises:
+        ValueError: If a score is not finite, or the pairs are all matches or all non-matches.
+
+    Source: Platt, Probabilistic outputs for support vector machines (1999); Zadrozny, Elkan,
+    Transforming classifier scores into accurate multiclass probability estimates (2002).
+    """
+    values, labels = _check_pairs(scores, is_match)
+    if method == "auto":
+        smaller = min(int(labels.sum()), int((~labels).sum()))
+        method = "isotonic" if smaller >= ISOTONIC_CLASS_COUNT else "platt"
+    if method == "isotonic":
+        return _isotonic(values, labels)
+    if method == "platt":
+        return _platt(values, labels)
+    raise ValueError(f"method must be auto, isotonic or platt, got {method!r}")
+
+
+def fit_threshold(
+    scores: npt.ArrayLike, is_match: npt.ArrayLike, *, target_precision: float = 0.95
+) -> float:
+    """Finds the lowest score from which on pairs reach a precision.
+
+    Returns:
+        The threshold, one of the scores; when none reaches the target, the score with the highest
+        precision (the lowest of equals).
+
+    Raises:
+        ValueError: As `fit_curve`, or if the target is not above 0 and at most 1.
+    """
+    if not 0 < target_precision <= 1:
+        raise ValueError(f"target_precision must be above 0 and at most 1, got {target_precision}")
+    values, labels = _check_pairs(scores, is_match)
+    precision, _, thresholds = precision_recall_curve(labels, values)
+    precision = precision[:-1]  # the last one is of accepting nothing
+    return float(thresholds[precision >= min(target_precision, precision.max())][0])
+
+
+def _check_pairs(scores: npt.ArrayLike, is_match: npt.ArrayLike) -> tuple[Floats, Bools]:
+    """Checks that scored pairs can be learnt from.
+
+    Raises:
+        ValueError: If shapes differ, a score is not finite, or a class is missing.
+    """
+    values, labels = np.asarray(scores, np.float64), np.asarray(is_match, np.bool_)
+    if values.ndim != 1 or values.shape != labels.shape:
+        raise ValueError(
+            f"scores and labels must be (P,) each, got {values.shape} and {labels.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"scores must be finite: pair {int(np.argmin(np.isfinite(values)))} is not"
+        )
+    if labels.all() or not labels.any():
+        raise ValueError(
+            "calibration needs pairs of the same product and of different products, got "
+            f"{int(labels.sum())} and {int((~labels).sum())}"
+        )
+    return values, labels
+
+
+def _targets(labels: Bools) -> Floats:
+    """Platt's targets: away from 0 and 1 by what the class counts allow to claim."""
+    match_count, other_count = int(labels.sum()), int((~labels).sum())
+    return np.where(labels, (match_count + 1) / (match_count + 2), 1 / (other_count + 2))
+
+
+def _isotonic(scores: Floats, labels: Bools) -> Curve:
+    fitted = IsotonicRegression(out_of_bounds="clip").fit_transform(scores, _targets(labels))
+    # One knot per level, at its mean score: linear between levels instead of steps.
+    levels, place = np.unique(np.round(fitted, DIGITS), return_inverse=True)
+    centres = np.bincount(place, weights=scores) / np.bincount(place)
+    return _curve(centres, levels)
+
+
+def _platt(scores: Floats, labels: Bools) -> Curve:
+    targets = _targets(labels)
+    slope, offset = _sigmoid(scores, targets)
+    if slope <= 0:  # the scores tell nothing: the base rate is the honest answer
+        return _curve(np.array([0.0]), np.array([targets.mean()]))
+    logits = np.linspace(-8, 8, MOST_KNOTS - 1)
+    knots = np.unique(np.clip((logits - offset) / slope, -1, 1))
+    return _curve(knots, 0.5 * (1 + np.tanh((slope * knots + offset) / 2)))
+
+
+def _sigmoid(scores: Floats, targets: Floats) -> tuple[float, float]:
+    """Fits slope and offset of a sigmoid.
+
+    A target between 0 and 1 is two rows, one of each class, which weigh what it says.
+    """
+    centre, scale = scores.mean(), max(float(scores.std()), 1e-6)
+    features = np.tile((scores - centre) / scale, 2)[:, None]  # (2P, 1)
+    model = LogisticRegression(C=1e9, solver="newton-cholesky", tol=1e-10).fit(
+        features,
+        np.repeat([1, 0], len(scores)),
+        sample_weight=np.concatenate([targets, 1 - targets]),
+    )
+    slope = float(model.coef_[0, 0]) / scale
+    return slope, float(model.intercept_[0]) - slope * centre
+
+
+def _curve(scores: Floats, probabilities: Floats) -> Curve:
+    """Rounds knots, and thins them out, keeping the first and the last."""
+    if len(scores) > MOST_KNOTS:
+        kept = np.unique(np.linspace(0, len(scores) - 1, MOST_KNOTS).round().astype(int))
+        scores, probabilities = scores[kept], probabilities[kept]
+    rounded, firsts = np.unique(np.round(scores, DIGITS), return_index=True)
+    levels = np.maximum.accumulate(np.round(probabilities[firsts], DIGITS))
+    return Curve(scores=tuple(map(float, rounded)), probabilities=tuple(map(float, levels)))

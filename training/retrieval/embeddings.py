@@ -1,0 +1,124 @@
+"""Embeddings of products: a unit row per modality, zeros where the modality is missing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+PATTERNS = ("image", "text", "both")  # what of a product is compared
+UNIT_TOLERANCE = 1e-2  # half-precision towers leave rows this far from unit length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProductEmbeddings:
+    """Embeddings of N products, one array per modality; a row of zeros is a missing modality.
+
+    Attributes:
+        image: Unit or zero rows, float32 (N, D_image).
+        text: Unit or zero rows, float32 (N, D_text).
+
+    Raises:
+        ValueError: If the shapes do not fit, or a row is neither finite of unit length nor zero.
+    """
+
+    image: Floats
+    text: Floats
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 2 or self.text.ndim != 2 or len(self.image) != len(self.text):
+            raise ValueError(
+                "embeddings must be (N, D) with one N for both modalities, "
+                f"got image {self.image.shape} and text {self.text.shape}"
+            )
+        _check_rows("image", self.image)
+        _check_rows("text", self.text)
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @property
+    def presence(self) -> npt.NDArray[np.bool_]:
+        """Whether a product has its image and its text, bool (N, 2)."""
+        return np.stack([self.image.any(axis=1), self.text.any(axis=1)], axis=1)
+
+    def rows(self, selection: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> ProductEmbeddings:
+        """Returns the selected products."""
+        return ProductEmbeddings(image=self.image[selection], text=self.text[selection])
+
+    def joined(self, *, image: float, text: float) -> Floats:
+        """Returns the halves side by side, each times its factor, float32 (N, D).
+
+        A half whose factor is 0 is left out.
+        """
+        halves = [
+            half * factor for half, factor in ((self.image, image), (self.text, text)) if factor
+        ]
+        return np.ascontiguousarray(np.concatenate(halves, axis=1, dtype=np.float32))
+
+    def fused(self, weights: ModalityWeights) -> Floats:
+        """Returns rows whose inner product is the score, where both have all that is weighted.
+
+        Args:
+            weights: Weights of the modalities.
+
+        Returns:
+            Rows [√a·image ; √b·text] with a + b = 1, float32 (N, D).
+        """
+        total = weights.image + weights.text
+        return self.joined(
+            image=math.sqrt(weights.image / total), text=math.sqrt(weights.text / total)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityWeights:
+    """Weights of a query's modalities.
+
+    Attributes:
+        image: Weight of the photo, 0 to 1.
+        text: Weight of the text, 0 to 1.
+
+    Raises:
+        ValueError: If a weight is out of range or both are zero.
+    """
+
+    image: float
+    text: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.image <= 1 and 0 <= self.text <= 1 and self.image + self.text > 0):
+            raise ValueError(
+                f"weights must be 0 to 1 and not both 0, got {self.image} and {self.text}"
+            )
+
+
+def check_same_length(queries: ProductEmbeddings, gallery: ProductEmbeddings) -> None:
+    """Checks that two sets of embeddings can be compared.
+
+    Raises:
+        ValueError: If the embeddings of a modality differ in length.
+    """
+    for name in ("image", "text"):
+        ours, theirs = getattr(queries, name).shape[1], getattr(gallery, name).shape[1]
+        if ours != theirs:
+            raise ValueError(
+                f"{name} embeddings of queries and gallery must be equally long, "
+                f"got {ours} and {theirs}"
+            )
+
+
+def _check_rows(name: str, rows: Floats) -> None:
+    lengths = np.linalg.norm(rows, axis=1)
+    wrong = ~((np.abs(lengths - 1) <= UNIT_TOLERANCE) | (lengths == 0))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        found = "NaN or infinity" if not np.isfinite(lengths[row]) else f"length {lengths[row]:.4g}"
+        raise ValueError(
+            f"{name} embeddings must be unit rows, or zeros where the modality is missing: "
+            f"row {row} has {found} ({int(wrong.sum())} such rows)"
+        )

@@ -1,0 +1,213 @@
+"""Exact search of a gallery in bounded memory, by the score that the matching service gives.
+
+score = (a·cos_image + b·cos_text) / (a + b), over the modalities that both sides have; a and b are
+the weights of the query. Pairs without a shared modality have no score and are no candidates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from twinshelf.training.retrieval.embeddings import (
+    ModalityWeights,
+    ProductEmbeddings,
+    check_same_length,
+)
+from twinshelf.training.retrieval.metrics import RelevantRanks
+from twinshelf.training.retrieval.relevance import RelevantPairs
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+NO_CANDIDATE = -1
+SCORE_BLOCK_BYTES = 16 * 2**20  # larger blocks are slower: their memory is never reused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidates:
+    """The best gallery products of each query, best first.
+
+    Attributes:
+        items: Rows of the gallery, int64 (Q, K); `NO_CANDIDATE` where there are fewer than K.
+        scores: Their scores, -1 to 1, float32 (Q, K); -inf where there is no candidate.
+    """
+
+    items: Ints
+    scores: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Retrieval:
+    """What a search of the whole gallery found.
+
+    Attributes:
+        candidates: The best gallery products of each query.
+        ranks: Ranks of all relevant products, in the whole ranking.
+    """
+
+    candidates: Candidates
+    ranks: RelevantRanks
+
+
+def retrieve(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    *,
+    weights: ModalityWeights,
+    relevant: RelevantPairs,
+    k: int,
+    excluded: Ints | None = None,
+    device: str = "cpu",
+    block_bytes: int = SCORE_BLOCK_BYTES,
+) -> Retrieval:
+    """Searches the whole gallery for every query, a block of queries at a time.
+
+    Equal scores are ordered by the row of the gallery, so the answer is one whatever the block.
+
+    Args:
+        queries: Embeddings of the queries (Q).
+        gallery: Embeddings of the gallery (G).
+        weights: Weights of the modalities.
+        relevant: Relevant pairs.
+        k: Candidates to keep per query.
+        excluded: Gallery row that is the query itself and no candidate, int64 (Q,); -1 for none.
+        device: Where the scores are computed: "cpu" or "cuda".
+        block_bytes: Memory that a block of scores may take; one row is always taken.
+
+    Raises:
+        ValueError: If the embeddings differ in length, or there is nothing to search.
+    """
+    if k < 1:
+        raise ValueError(f"k must be 1 or more, got {k}")
+    if relevant.query_count != len(queries):
+        raise ValueError(f"relevant pairs are of {relevant.query_count}, not {len(queries)}")
+    found_items, found_scores, found_ranks = [], [], []
+    for start, scores in score_blocks(
+        queries, gallery, weights=weights, device=device, block_bytes=block_bytes
+    ):
+        stop = start + len(scores)
+        if excluded is not None:
+            _exclude(scores, excluded[start:stop])
+        items, best = _best(scores, min(k, len(gallery)))
+        found_items.append(items.cpu().numpy())
+        found_scores.append(best.cpu().numpy())
+        found_ranks.append(rank_items(scores.cpu().numpy(), *relevant.of_queries(start, stop)))
+    ranks = np.concatenate(found_ranks) if found_ranks else np.zeros(0, dtype=np.int64)
+    return Retrieval(
+        candidates=Candidates(
+            items=_padded(found_items, len(queries), k, NO_CANDIDATE, np.int64),
+            scores=_padded(found_scores, len(queries), k, -math.inf, np.float32),
+        ),
+        ranks=RelevantRanks.of_pairs(len(queries), relevant.queries, ranks),
+    )
+
+
+def find_candidates(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    *,
+    weights: ModalityWeights,
+    k: int,
+    excluded: Ints | None = None,
+    device: str = "cpu",
+) -> Candidates:
+    """Searches as `retrieve` does, where no product is known to be relevant."""
+    none = np.zeros(0, dtype=np.int64)
+    return retrieve(
+        queries,
+        gallery,
+        weights=weights,
+        relevant=RelevantPairs(query_count=len(queries), queries=none, items=none),
+        k=k,
+        excluded=excluded,
+        device=device,
+    ).candidates
+
+
+def score_blocks(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    *,
+    weights: ModalityWeights,
+    device: str = "cpu",
+    block_bytes: int = SCORE_BLOCK_BYTES,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yields the first query of each block and its scores, float32 (B, G); -inf for no score.
+
+    Raises:
+        ValueError: If the embeddings differ in length, or the gallery is empty.
+    """
+    if not len(gallery):
+        raise ValueError("the gallery is empty: there is nothing to search")
+    check_same_length(queries, gallery)
+    shares = np.array([weights.image, weights.text], dtype=np.float32)
+    query_side = torch.from_numpy(queries.joined(image=weights.image, text=weights.text))
+    gallery_side = torch.from_numpy(gallery.joined(image=weights.image > 0, text=weights.text > 0))
+    query_shares = torch.from_numpy(queries.presence * shares)  # (Q, 2)
+    presence = torch.from_numpy(gallery.presence.astype(np.float32))  # (G, 2)
+    if bool((presence == presence[0]).all()):
+        presence = presence[:1]  # one denominator for the whole row
+    gallery_side, presence = gallery_side.to(device), presence.to(device)
+    block = max(1, block_bytes // (4 * len(gallery)))
+    for start in range(0, len(queries), block):
+        rows = slice(start, start + block)
+        scores = query_side[rows].to(device) @ gallery_side.T  # (B, G)
+        shared = query_shares[rows].to(device) @ presence.T  # (B, G) or (B, 1)
+        yield start, scores.div_(shared).masked_fill_(shared == 0, -math.inf)
+
+
+def rank_items(scores: Floats, rows: Ints, items: Ints) -> Ints:
+    """Ranks given items among all, 1 is best; of equal scores the smaller item is better.
+
+    Args:
+        scores: Scores of a block of queries, (B, G); -inf counts as the worst score.
+        rows: Row of the block per pair, int64 (P,).
+        items: Gallery row per pair, int64 (P,).
+
+    Returns:
+        The rank of each pair's item, int64 (P,).
+    """
+    ranks = np.empty(len(rows), dtype=np.int64)
+    for pair, (row, item) in enumerate(zip(rows.tolist(), items.tolist(), strict=True)):
+        line = scores[row]
+        above = np.count_nonzero(line > line[item])
+        equal_before = np.count_nonzero(line[:item] == line[item])
+        ranks[pair] = 1 + above + equal_before
+    return ranks
+
+
+def _exclude(scores: torch.Tensor, excluded: Ints) -> None:
+    rows = np.flatnonzero(excluded >= 0)
+    scores[torch.from_numpy(rows), torch.from_numpy(excluded[rows])] = -math.inf
+
+
+def _best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the items and scores of the k best, (B, k), equal scores by item."""
+    best, items = scores.topk(k, dim=1)
+    # torch.topk takes any of equal scores: where the last one has equals outside, take in order.
+    crowded = torch.nonzero((scores >= best[:, -1:]).sum(1) > k)[:, 0]
+    if len(crowded):
+        order = scores[crowded].sort(dim=1, descending=True, stable=True)
+        best[crowded], items[crowded] = order.values[:, :k], order.indices[:, :k]
+    by_item = items.argsort(dim=1)
+    best, items = best.gather(1, by_item), items.gather(1, by_item)
+    by_score = best.argsort(dim=1, descending=True, stable=True)
+    best, items = best.gather(1, by_score), items.gather(1, by_score)
+    return items.masked_fill(torch.isneginf(best), NO_CANDIDATE), best
+
+
+def _padded(
+    blocks: list[npt.NDArray[Any]], query_count: int, k: int, filler: float, dtype: npt.DTypeLike
+) -> npt.NDArray[Any]:
+    whole = np.full((query_count, k), filler, dtype=dtype)
+    if blocks:
+        found = np.concatenate(blocks)
+        whole[:, : found.shape[1]] = found
+    return whole

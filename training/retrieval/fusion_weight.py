@@ -1,0 +1,228 @@
+"""The fusion weight w, fitted on validation data: the share of the image in a fused score."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
+from twinshelf.training.retrieval.metrics import RelevantRanks, accuracy_at, average_precision, mean
+from twinshelf.training.retrieval.relevance import RelevantPairs, pairs_by_group
+
+logger = logging.getLogger(__name__)
+
+EVEN_WEIGHT = 0.5
+# So many queries show that a modality earns nothing.
+TELLING_QUERY_COUNT = 100
+# Below the even steps: a modality may count for little, or only where the other leaves a tie.
+SMALL_WEIGHTS = (0.0001, 0.001, 0.005, 0.01)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightScore:
+    """How well a weight retrieves.
+
+    Attributes:
+        weight: w, the share of the image.
+        recall_at_1: Share of queries whose first match is right, 0 to 1; NaN without queries.
+        mean_average_precision: MAP over the whole ranking, 0 to 1; NaN without queries.
+    """
+
+    weight: float
+    recall_at_1: float
+    mean_average_precision: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusionWeightFit:
+    """The fitted weight and how it was found.
+
+    Attributes:
+        weight: w, 0.0001 to 0.9999; 0.5 when there was nothing to fit on.
+        query_count: Queries with both modalities and a right answer in the gallery.
+        image_only: Score of the image alone (weight 1).
+        text_only: Score of the text alone (weight 0).
+        grid: Score of every weight that was tried, rising by weight.
+    """
+
+    weight: float
+    query_count: int
+    image_only: WeightScore
+    text_only: WeightScore
+    grid: tuple[WeightScore, ...]
+
+    @property
+    def best(self) -> WeightScore:
+        """Score of the fitted weight."""
+        return min(self.grid, key=lambda score: abs(score.weight - self.weight))
+
+    @property
+    def is_worse_than_one_modality(self) -> bool:
+        """Whether no weight of the grid reached the better modality; its ends are not 0 and 1."""
+        alone = max(self.image_only.recall_at_1, self.text_only.recall_at_1)
+        return self.query_count > 0 and self.best.recall_at_1 < alone
+
+
+def pattern_weights(fusion_weight: float) -> dict[str, ModalityWeights]:
+    """Returns the weights of a query by its pattern: "image", "text" and "both".
+
+    Args:
+        fusion_weight: w, the share of the image in "both", 0 to 1.
+    """
+    return {
+        "image": ModalityWeights(image=1, text=0),
+        "text": ModalityWeights(image=0, text=1),
+        "both": ModalityWeights(image=fusion_weight, text=1 - fusion_weight),
+    }
+
+
+def fit_fusion_weight(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    query_groups: Sequence[str],
+    gallery_groups: Sequence[str],
+    *,
+    step: float = 0.02,
+    max_query_count: int = 2000,
+    seed: int = 42,
+    device: str = "cpu",
+) -> FusionWeightFit:
+    """Finds the weight with the highest recall@1; among equals the highest MAP, then nearest 0.5.
+
+    Where no mix is better than one modality alone, and some are worse, the other modality has not
+    earned a share: among equals the weight is then the one nearest to that modality. Fewer than 100
+    queries cannot show that.
+
+    Queries that lack a modality are left out, for no weight changes their ranking where the
+    gallery has both; so are queries without a right answer.
+
+    Args:
+        queries: Embeddings of validation queries (Q).
+        gallery: Embeddings of the gallery (G).
+        query_groups: Group of each query.
+        gallery_groups: Group of each gallery product.
+        step: Distance of two weights of the grid, above 0 and at most 0.5.
+        max_query_count: Queries to fit on; more are sampled down.
+        seed: Seed of the sample.
+        device: Where the scores are computed: "cpu" or "cuda".
+
+    Raises:
+        ValueError: If the embeddings or labels do not fit each other.
+    """
+    if not 0 < step <= 0.5:
+        raise ValueError(f"step must be above 0 and at most 0.5, got {step}")
+    _check_count("query", queries, query_groups)
+    _check_count("gallery", gallery, gallery_groups)
+    chosen = _choose_queries(queries, query_groups, gallery_groups, max_query_count, seed)
+    relevant = pairs_by_group([query_groups[row] for row in chosen.tolist()], gallery_groups)
+    weights = [0.0, *_grid(step), 1.0]
+    scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
+    fit = FusionWeightFit(
+        weight=_best_weight(scores, may_lean=len(chosen) >= TELLING_QUERY_COUNT),
+        query_count=len(chosen),
+        image_only=scores[-1],
+        text_only=scores[0],
+        grid=tuple(scores[1:-1]),
+    )
+    if fit.is_worse_than_one_modality:
+        logger.warning(
+            "recall@1 of both modalities on the fitting data is %.4f, image alone %.4f, text %.4f",
+            fit.best.recall_at_1,
+            fit.image_only.recall_at_1,
+            fit.text_only.recall_at_1,
+        )
+    return fit
+
+
+def _choose_queries(
+    queries: ProductEmbeddings,
+    query_groups: Sequence[str],
+    gallery_groups: Sequence[str],
+    max_count: int,
+    seed: int,
+) -> npt.NDArray[np.int64]:
+    """Returns the rows of queries that have both modalities and a right answer, or a sample."""
+    labelled = set(gallery_groups) - {""}
+    can_be_right = np.array([group in labelled for group in query_groups], dtype=np.bool_)
+    rows = np.flatnonzero(queries.presence.all(axis=1) & can_be_right)
+    if len(rows) <= max_count:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, max_count, replace=False))
+
+
+def _check_count(name: str, rows: ProductEmbeddings, groups: Sequence[str]) -> None:
+    if len(rows) != len(groups):
+        raise ValueError(f"{len(rows)} {name} embeddings but {len(groups)} {name} groups")
+
+
+def _grid(step: float) -> list[float]:
+    """Returns the weights to try: even steps from 0.5, and both ends."""
+    steps = np.arange(0, int((EVEN_WEIGHT - SMALL_WEIGHTS[-1]) / step + 1e-9) + 1) * step
+    weights = {w for small in SMALL_WEIGHTS for w in (small, 1 - small)}
+    weights |= {round(EVEN_WEIGHT + sign * float(s), 6) for s in steps for sign in (-1, 1)}
+    return sorted(weights)
+
+
+def _score_weights(
+    queries: ProductEmbeddings,
+    gallery: ProductEmbeddings,
+    relevant: RelevantPairs,
+    weights: Sequence[float],
+    *,
+    device: str,
+) -> list[WeightScore]:
+    """Scores weights that rise from 0, the text alone, to 1, the image alone."""
+    ranks = np.zeros((len(weights), len(relevant.items)), dtype=np.int64)
+    of_pattern = pattern_weights(EVEN_WEIGHT)
+    alone = [
+        score_blocks(queries, gallery, weights=of_pattern[pattern], device=device)
+        for pattern in ("image", "text")
+    ]
+    for (start, image_block), (_, text_block) in zip(*alone, strict=True):
+        image, text = image_block.cpu().numpy(), text_block.cpu().numpy()
+        stop = start + len(image)
+        first, last = np.searchsorted(relevant.queries, [start, stop])
+        pairs = relevant.of_queries(start, stop)
+        ranks[0, first:last] = rank_items(text, *pairs)
+        ranks[-1, first:last] = rank_items(image, *pairs)
+        # A score is -inf where the gallery lacks the modality: there the other one is the whole.
+        np.copyto(image, text, where=np.isneginf(image))
+        np.copyto(text, image, where=np.isneginf(text))
+        for row, weight in enumerate(weights[1:-1], start=1):
+            fused = weight * image + (1 - weight) * text  # (B, G)
+            ranks[row, first:last] = rank_items(fused, *pairs)
+    return [_summary(weight, relevant, row) for weight, row in zip(weights, ranks, strict=True)]
+
+
+def _summary(weight: float, relevant: RelevantPairs, ranks: npt.NDArray[np.int64]) -> WeightScore:
+    found = RelevantRanks.of_pairs(relevant.query_count, relevant.queries, ranks)
+    return WeightScore(
+        weight=weight,
+        recall_at_1=mean(accuracy_at(found, 1)),
+        mean_average_precision=mean(average_precision(found)),
+    )
+
+
+def _best_weight(scores: Sequence[WeightScore], *, may_lean: bool) -> float:
+    """Chooses from scores by rising weight, the text alone first and the image alone last."""
+    text, *grid, image = scores
+    if np.isnan(text.recall_at_1):
+        return EVEN_WEIGHT
+    worst, best = min(map(_quality, grid)), max(map(_quality, grid))
+    target = EVEN_WEIGHT
+    alone = sorted((text, image), key=_quality)
+    is_unequal = _quality(alone[0]) < _quality(alone[1])
+    if may_lean and is_unequal and worst < best <= _quality(alone[1]):
+        target = alone[1].weight
+    equals = [score.weight for score in grid if _quality(score) == best]
+    return min(equals, key=lambda weight: (abs(weight - target), weight))
+
+
+def _quality(score: WeightScore) -> tuple[float, float]:
+    # Rounded, so that the order of summation decides no tie.
+    return round(score.recall_at_1, 9), round(score.mean_average_precision, 9)

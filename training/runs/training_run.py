@@ -1,0 +1,244 @@
+"""One training run: what is learnt before the first step, the fit, and what is saved after it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import lightning as L
+import torch
+from tokenizers import Tokenizer
+from torch.utils.data import DataLoader
+from transformers import PretrainedConfig
+
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.checkpoint import TOKENIZER, load_inputs, save_encoder, save_inputs
+from twinshelf.training.config import TrainConfig
+from twinshelf.training.data.data_module import Batch, ProductDataModule, Row
+from twinshelf.training.data.training_data import TrainingData, load_training_data, text_fields
+from twinshelf.training.files import write_atomically
+from twinshelf.training.loop.finishing import finish_image_tower
+from twinshelf.training.loop.module import EncoderModule
+from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
+from twinshelf.training.loop.validation import (
+    EmbeddedRows,
+    ValidationScores,
+    evaluate_patterns,
+    join_rows,
+)
+from twinshelf.training.losses.metric_losses import check_terms
+from twinshelf.training.model.encoder import build_encoder
+from twinshelf.training.model.text_backbone import (
+    load_architecture,
+    load_pretrained_tokenizer,
+    scratch_architecture,
+)
+from twinshelf.training.model.wordpiece import train_wordpiece
+from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.preprocessing.tokens import TextTokenizer
+from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight
+from twinshelf.training.runs.environment import record_environment
+from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
+
+METRICS = "metrics.json"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSummary:
+    """What a run came to, on its validation offers.
+
+    Attributes:
+        recall_at_1: Share of offers whose first hit is right, by image, text and both; a
+            kind is absent where no validation offer shows it.
+        mean_average_precision: The same kinds, over the whole ranking.
+        fusion_weight: w, the share of the image.
+        epoch_count: Epochs trained.
+        train_count: Rows trained on.
+        validation_count: Validation offers.
+        gallery_count: Catalogue products searched.
+        duration_s: Seconds of the fit, this time.
+    """
+
+    recall_at_1: dict[str, float]
+    mean_average_precision: dict[str, float]
+    fusion_weight: float
+    epoch_count: int
+    train_count: int
+    validation_count: int
+    gallery_count: int
+    duration_s: float
+
+
+def train(config: TrainConfig) -> TrainingSummary:
+    """Trains an encoder and saves it in `config.output`.
+
+    Raises:
+        FileNotFoundError: If prepared data, weights, or the run to resume are missing.
+        ValueError: If a loss cannot be built, or the data cannot be learnt from.
+    """
+    check_terms(config.loss.terms)
+    folder = Path(config.output)
+    last = _find_last(folder) if config.resume else None
+    L.seed_everything(config.seed, workers=True)
+    data = load_training_data(config.data, config.seed)
+    tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, data.train)
+    saved = replace(config, resume=False)
+    save_inputs(folder, config=saved, tokenizer=tokenizer, architecture=architecture)
+    record_environment(folder, "training")
+    tracked = TrackedRun.of(folder, config.loop)
+    begin_tracking(tracked, is_resumed=last is not None)
+    loaders = _feed(config, data, folder)
+    module = _assemble(config, architecture, loaders.group_count)
+    trainer = build_trainer(
+        config.loop,
+        folder=folder,
+        gradient_clip=config.optimizer.gradient_clip,
+        with_validation=bool(data.validation),
+    )
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
+    tower = module.model.image_tower
+    is_pretrained = config.model.image.is_pretrained
+    start = copy.deepcopy(tower.backbone.state_dict()) if is_pretrained else None
+    start_s = time.perf_counter()
+    trainer.fit(module, loaders, ckpt_path=last)
+    duration_s = time.perf_counter() - start_s
+    module.load_state_dict(torch.load(folder / BEST, map_location="cpu")["state_dict"])
+    module.to(trainer.strategy.root_device)  # the trainer takes it off as it ends
+    photos = loaders.embedding_loader(data.train)
+    finish_image_tower(tower, config.finishing, start=start, photos=photos)
+    summary = _evaluate(module, loaders, data, trainer, duration_s)
+    if trainer.is_global_zero:
+        save_encoder(
+            folder,
+            model=module.model,
+            config=saved,
+            tokenizer=tokenizer,
+            architecture=architecture,
+        )
+        _save_summary(summary, tracked)
+    return summary
+
+
+def _save_summary(summary: TrainingSummary, run: TrackedRun) -> None:
+    results = run.folder / METRICS
+    write_atomically(results, json.dumps(asdict(summary), indent=2) + "\n")
+    track_outcome(run, Outcome(name="training", results=results))
+
+
+def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataModule:
+    loaders = ProductDataModule(
+        data,
+        config.data,
+        config.preprocessing,
+        TextTokenizer(folder / TOKENIZER, config.preprocessing),
+        sampler=config.sampler,
+        augmentation=config.augmentation,
+        seed=config.seed,
+    )
+    logger.info(
+        "%d rows of %d groups to train on, %d validation offers, %d catalogue products",
+        len(data.train),
+        loaders.group_count,
+        len(data.validation),
+        len(data.gallery),
+    )
+    return loaders
+
+
+def _assemble(
+    config: TrainConfig, architecture: PretrainedConfig, group_count: int
+) -> EncoderModule:
+    model = build_encoder(
+        config.model,
+        image_size_px=config.preprocessing.image_size_px,
+        architecture=architecture,
+    )
+    # Convolutions on a CPU, and on tensor cores, are a third faster with the channels last.
+    model.image_tower.to(memory_format=torch.channels_last)
+    return EncoderModule(
+        model,
+        loss=config.loss,
+        optimizer=config.optimizer,
+        group_count=group_count,
+        seed=config.seed,
+    )
+
+
+def prepare_text(
+    config: TrainConfig, products: tuple[Product, ...]
+) -> tuple[Tokenizer, PretrainedConfig]:
+    """Returns the tokenizer and the architecture of the text backbone.
+
+    Args:
+        config: A pretrained backbone brings its own; else a vocabulary is learnt.
+        products: Rows to learn it from.
+
+    Raises:
+        ValueError: If a pretrained backbone reads fewer tokens than the last bucket holds.
+    """
+    text, buckets = config.model.text, config.preprocessing.token_buckets
+    if text.name:
+        architecture = load_architecture(text.name)
+        longest = getattr(architecture, "max_position_embeddings", None)
+        if longest is not None and longest < buckets[-1]:
+            raise ValueError(
+                f"{text.name} reads {longest} tokens at most, "
+                f"but preprocessing.token_buckets ends at {buckets[-1]}"
+            )
+        return load_pretrained_tokenizer(text.name), architecture
+    texts = (join_fields(text_fields(p), config.preprocessing) for p in products)
+    tokenizer = train_wordpiece(texts, text.scratch.vocabulary_size)
+    return tokenizer, scratch_architecture(
+        text.scratch, vocabulary_size=tokenizer.get_vocab_size(), max_token_count=buckets[-1]
+    )
+
+
+def _evaluate(
+    module: EncoderModule,
+    loaders: ProductDataModule,
+    data: TrainingData,
+    trainer: L.Trainer,
+    duration_s: float,
+) -> TrainingSummary:
+    """Fits the fusion weight and measures with it."""
+    fusion = module.model.fusion
+    scores: dict[str, ValidationScores] = {}
+    if data.validation:
+        queries, gallery = (_embed(module, loader) for loader in loaders.val_dataloader())
+        fit = fit_fusion_weight(
+            queries.embeddings, gallery.embeddings, queries.groups, gallery.groups
+        )
+        fusion.set_weight(fit.weight)
+        scores = evaluate_patterns(queries, gallery, fusion.image_share())
+    return TrainingSummary(
+        recall_at_1={kind: found.recall_at_1 for kind, found in scores.items()},
+        mean_average_precision={
+            kind: found.mean_average_precision for kind, found in scores.items()
+        },
+        fusion_weight=fusion.image_share(),
+        epoch_count=trainer.current_epoch,
+        train_count=len(data.train),
+        validation_count=len(data.validation),
+        gallery_count=len(data.gallery),
+        duration_s=round(duration_s, 1),
+    )
+
+
+@torch.inference_mode()
+def _embed(module: EncoderModule, loader: DataLoader[Row]) -> EmbeddedRows:
+    module.eval()
+    device = module.device
+    batches = (Batch(*(part.to(device) for part in batch)) for batch in loader)
+    return join_rows([module.embed_rows(batch) for batch in batches])
+
+
+def _find_last(folder: Path) -> Path:
+    if not (folder / LAST).is_file():
+        raise FileNotFoundError(f"nothing to resume: no {LAST} in {folder}")
+    return folder / LAST
