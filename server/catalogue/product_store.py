@@ -101,9 +101,11 @@ class ProductStore:
             f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
             (record.product_id,),
         ).fetchone()
+        # SQLite keeps -0.0 as 0.0, and the checksum is of what will be read.
+        price = None if record.price is None else record.price + 0.0
         fields = (
             *(record.product_id, record.title, record.description, record.category),
-            *(record.brand, record.seller, None if record.price is None else float(record.price)),
+            *(record.brand, record.seller, price),
             json.dumps(dict(record.attributes), ensure_ascii=False),
             record.image_uri,
             time.time_ns() // 1000,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,19 @@ def test_a_product_comes_back_as_it_was_written(store: ProductStore) -> None:
     assert list(stored.record.attributes) == ["b", "a"]
     assert (stored.pattern, stored.digest) == (Pattern.TEXT, new.digest)
     assert store.reader.product("q") is None
+
+
+@pytest.mark.parametrize("price", [None, 7, -0.0, 1e300, 5e-324, -3.5])
+def test_a_price_of_any_kind_is_read_without_a_complaint(
+    store: ProductStore, price: float | None
+) -> None:
+    new = product("p")
+    record = replace(new.record, price=price)
+    with store.transaction():
+        store.upsert(replace(new, record=record))
+    stored = store.reader.product("p")
+    assert stored is not None
+    assert stored.record.price == price
 
 
 def test_vectors_come_back_bit_by_bit(store: ProductStore) -> None:
