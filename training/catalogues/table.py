@@ -44,7 +44,11 @@ _SCHEMA = pa.schema([(name, pa.float64() if name == "price" else pa.string()) fo
 logger = logging.getLogger(__name__)
 
 
-def read_table(path: Path, columns: Mapping[str, Sequence[str]] | None = None) -> Iterator[Row]:
+def read_table(
+    path: Path,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    notes: list[str] | None = None,
+) -> Iterator[Row]:
     """Reads products from a table, lazily.
 
     Args:
@@ -52,6 +56,8 @@ def read_table(path: Path, columns: Mapping[str, Sequence[str]] | None = None) -
         columns: Our field to the file's columns, where they have other names than usual. A table
             of our own that lacks them is read by our own names: a search may compare a foreign
             table with one of ours.
+        notes: Filled, once all is read, with what could not be used though its rows could, one
+            sentence each; the log has them too.
 
     Returns:
         The rows in the file's order; each a product, or why it is none. Photos are not opened.
@@ -66,7 +72,7 @@ def read_table(path: Path, columns: Mapping[str, Sequence[str]] | None = None) -
     wanted = {name for names in (columns or {}).values() for name in names}
     if _is_ours(table) and not (wanted and wanted <= set(COLUMNS)):
         return _read_ours(table)
-    return _logged(ProductFiles([path], ReadOptions(columns=columns or {})))
+    return _noted(ProductFiles([path], ReadOptions(columns=columns or {})), notes)
 
 
 def make_product(row: ProductRow, photo_folder: Path | None = None) -> Product:
@@ -136,11 +142,14 @@ def _text(cell: object) -> str:
     return cell if isinstance(cell, str) else ""
 
 
-def _logged(files: ProductFiles) -> Iterator[Row]:
+def _noted(files: ProductFiles, notes: list[str] | None) -> Iterator[Row]:
     for row in files.rows():
         yield row if isinstance(row, BadRow) else make_product(row)
-    for sentence in files.findings.sentences():
-        logger.warning("%s: %s", files.name, sentence)
+    found = [f"{files.name}: {sentence}" for sentence in files.findings.sentences()]
+    for sentence in found:
+        logger.warning("%s", sentence)
+    if notes is not None:
+        notes.extend(found)
 
 
 def _photo_path(photo: Photo, folder: Path | None) -> Path | None:

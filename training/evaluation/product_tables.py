@@ -23,16 +23,18 @@ class ProductTables:
         products: The products, in the order of the files.
         bad_rows: Rows that could not be read, and second rows of an identifier in one file.
         repeated_count: Rows of a later file whose identifier an earlier file has; left out.
+        findings: What of the files could not be used though its rows could, one sentence each.
     """
 
     products: tuple[Product, ...]
     bad_rows: tuple[BadRow, ...] = ()
     repeated_count: int = 0
+    findings: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of results should know, one sentence each."""
-        notes = []
+        notes = list(self.findings)
         if self.bad_rows:
             notes.append(f"{len(self.bad_rows)} rows were left out, first: {self.bad_rows[0]}")
         if self.repeated_count:
@@ -55,10 +57,11 @@ def read_products(
     """
     products: dict[str, Product] = {}
     bad_rows: list[BadRow] = []
+    findings: list[str] = []
     repeated_count = 0
     for path in paths:
         ours: set[str] = set()
-        for row_number, row in enumerate(read_table(path, columns), start=1):
+        for row_number, row in enumerate(read_table(path, columns, findings), start=1):
             if isinstance(row, BadRow):
                 bad_rows.append(row)
             elif row.product_id in ours:
@@ -78,4 +81,5 @@ def read_products(
         products=tuple(products.values()),
         bad_rows=tuple(bad_rows),
         repeated_count=repeated_count,
+        findings=tuple(findings),
     )

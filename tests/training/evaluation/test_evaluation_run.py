@@ -40,7 +40,7 @@ def test_other_data_is_measured_by_the_thresholds_of_the_run(run: Path, tmp_path
     own = evaluate_run(EvaluationFiles(run=run), SETTINGS, draws=False)
     before = {path: path.read_bytes() for path in run.glob("*.json")}
     offers = tmp_path / "offers.csv"
-    offers.write_text("id,name,group\na,red tea,g0\nb,green soap,g1\n,nothing,g2\n")
+    offers.write_text("id,name,group\na,red tea,g0\nb,green soap,g1\nc,,g2\n")
     files = EvaluationFiles(
         run=run, queries=offers, columns={"product_id": ("id",), "title": ("name",)}
     )
@@ -76,8 +76,8 @@ def test_missing_photos_are_noted(run: Path, tmp_path: Path) -> None:
     offers = tmp_path / "offers.csv"
     offers.write_text("product_id,title,images\na,tea,gone.jpg\nb,,gone.jpg\n")
     found = evaluate_run(EvaluationFiles(run=run, queries=offers), SETTINGS, draws=False)
-    assert any("2 photos of the queries could not be read" in note for note in found.notes)
-    assert any("1 of the queries have nothing to embed" in note for note in found.notes)
+    assert any("2 photos could not be read" in note for note in found.notes)
+    assert any("1 rows were left out, first" in note for note in found.notes)
 
 
 def test_a_missing_table_is_named(run: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_missing_table_is_named(run: Path, tmp_path: Path) -> None:
 
 def test_a_table_without_a_usable_row_is_named(run: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
-    empty.write_text("product_id,title\n,x\n")
+    empty.write_text("product_id,title\n1,\n")
     with pytest.raises(ValueError, match=r"empty\.csv holds no usable row"):
         evaluate_run(EvaluationFiles(run=run, queries=empty), SETTINGS)
 
