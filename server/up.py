@@ -3,9 +3,9 @@
     python -m twinshelf.server.up
     python -m twinshelf.server.up --free-ports -- twinshelf index products.csv
 
-With a command it runs that once both serve, tells it the address in TWINSHELF_ADDRESS, and ends
-with its status; without one it serves until Ctrl-C or SIGTERM. Variables TWINSHELF_* configure the
-service as they do for `python -m twinshelf.server`.
+With a command it runs that once both serve, tells it their addresses in TWINSHELF_ADDRESS and
+TWINSHELF_TRITON, and ends with its status; without one it serves until Ctrl-C or SIGTERM.
+Variables TWINSHELF_* configure the service as they do for `python -m twinshelf.server`.
 """
 
 from __future__ import annotations
@@ -205,7 +205,11 @@ def _run_beside(
     """
     process = None
     if command:
-        environment = {**os.environ, "TWINSHELF_ADDRESS": deployment.address}
+        environment = {
+            **os.environ,
+            "TWINSHELF_ADDRESS": deployment.address,
+            "TWINSHELF_TRITON": deployment.triton_address,
+        }
         process = subprocess.Popen(command, env=environment)
     try:
         while process is None or process.poll() is None:

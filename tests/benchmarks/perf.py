@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -29,9 +30,7 @@ from tests.benchmarks.perf_analyzer import (
     measure,
 )
 from tests.benchmarks.perf_input import TENSORS, read_products, write_input
-from twinshelf.client.demo.services import RunningServices, triton_service
-from twinshelf.client.demo.signals import StopRequestedError, stop_requests
-from twinshelf.client.demo.steps import DemoError
+from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.rows import ProductFileError
 
 PREPARED = Path(".cache/data")
@@ -40,6 +39,9 @@ UNSTEADY_NOTE = (
     "something else keeps this machine busy"
 )
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+# What `twinshelf.server.up` tells the command that it runs.
+STARTED_TRITON = "TWINSHELF_TRITON"
+USUAL_TRITON = "127.0.0.1:8001"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,16 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line without the program's name; None takes that of the process.
     """
-    options = _build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _build_parser().parse_args(given)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    address = options.triton or os.environ.get(STARTED_TRITON, USUAL_TRITON)
     try:
-        with stop_requests(), ExitStack() as stack:
-            measurements = _measure_all(options, console, stack)
-    except (PerfError, DemoError, ProductFileError, ValueError) as error:
+        rows = read_products(options.products or find_queries(PREPARED))
+        if not _listens(address):
+            if options.triton or STARTED_TRITON in os.environ:
+                raise PerfError(f"no Triton listens on {address}")
+            console.print(f"no Triton listens on {address}: starting one")
+            return _measure_beside_triton(options, given)
+        measurements = _measure_all(options, rows, address, console)
+    except (PerfError, ProductFileError, ValueError) as error:
         console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         return FAILED
-    except StopRequestedError:
-        console.print("stopped, and with it everything that was started")
+    except KeyboardInterrupt:
         return INTERRUPTED
     path = options.output / "perf.csv"
     write_measurements(path, measurements)
@@ -122,18 +130,22 @@ def measurement_table(measurements: Sequence[Measurement]) -> Table:
     return table
 
 
+def _measure_beside_triton(options: argparse.Namespace, given: Sequence[str]) -> int:
+    """Runs this program again, beside a Triton and a service that stop with it."""
+    version = ["--version", options.version] if options.version else []
+    return subprocess.call(
+        [sys.executable, "-m", "twinshelf.server.up", "--free-ports"]
+        + ["--model-repository", str(options.repository), *version]
+        + ["--catalogue", str(options.output / "catalogue"), "--logs", str(options.output)]
+        + ["--", sys.executable, "-m", "tests.benchmarks.perf", *given]
+    )
+
+
 def _measure_all(
-    options: argparse.Namespace, console: Console, stack: ExitStack
+    options: argparse.Namespace, rows: Sequence[ProductRow], address: str, console: Console
 ) -> list[Measurement]:
-    rows = read_products(options.products or find_queries(PREPARED))
     with console.status("getting perf_analyzer …"):
         analyzer = find_perf_analyzer()
-    address = options.triton
-    if not _listens(address):
-        services = stack.enter_context(RunningServices(options.output, console))
-        console.print(f"no Triton listens on {address}: starting one")
-        service, address = triton_service(options.repository, options.version, options.output)
-        services.start(service)
     measurements = []
     for model in options.models:
         data = options.output / f"{model}.json"
@@ -189,7 +201,7 @@ def _build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--triton", default="127.0.0.1:8001", metavar="HOST:PORT", help="Triton's gRPC address")
+    add("--triton", metavar="HOST:PORT", help=f"Triton's gRPC address; default: {USUAL_TRITON}")
     add("--repository", type=Path, default=Path("model_repository"), help="what to start it with")
     add("--version", default="", help="version to start; the latest when left out")
     add("--products", type=Path, help="table with photos and titles; default: prepared offers")
