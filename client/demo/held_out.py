@@ -14,7 +14,9 @@ from twinshelf.client.files.product_rows import PREPARED_OPTIONS, ProductFiles
 from twinshelf.client.records import Match, MatchOptions, Offer
 from twinshelf.client.sync_client import Client
 
+# Offers whose product is not in the catalogue are left out: each of the others has a match.
 MATCH_COUNT = 5
+OPTIONS = MatchOptions(match_count=MATCH_COUNT, match_prior=1)
 PATTERNS = ("image", "text", "both")
 
 
@@ -102,7 +104,7 @@ def match_held_out(client: Client, held_out: HeldOut, pattern: str) -> tuple[Mat
     rows = [row for row in held_out.offers if _has(row, pattern)]
     offers = (make_offer(row, pattern) for row in rows)
     matched: dict[int, MatchedOffer] = {}
-    for answer in client.match_many(offers, MatchOptions(match_count=MATCH_COUNT), timeout_s=30):
+    for answer in client.match_many(offers, OPTIONS, timeout_s=30):
         row = rows[answer.offer_index]
         if answer.result is None:
             raise DemoError(f"the offer of row {row.row_number} was refused: {answer.error}")
@@ -146,6 +148,13 @@ def recall_at_1(matched: Sequence[MatchedOffer]) -> float:
     if not matched:
         return float("nan")
     return sum(each.found for each in matched) / len(matched)
+
+
+def mean_probability(matched: Sequence[MatchedOffer]) -> float:
+    """Returns the mean probability of the best matches; NaN for none."""
+    if not matched:
+        return float("nan")
+    return sum(each.matches[0].probability for each in matched if each.matches) / len(matched)
 
 
 def _has(row: ProductRow, pattern: str) -> bool:

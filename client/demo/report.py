@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from twinshelf.client.demo.held_out import MatchedOffer, photo_path, recall_at_1
+from twinshelf.client.demo.held_out import MatchedOffer, mean_probability, photo_path, recall_at_1
 from twinshelf.client.output import probability_style
 
 NAMES = {"image": "photo only", "text": "text only", "both": "photo and text"}
@@ -39,7 +39,7 @@ def metrics_table(evaluation: Path) -> RenderableType:
 
 
 def recall_table(matched: Mapping[str, Sequence[MatchedOffer]]) -> RenderableType:
-    """Returns recall@1 as measured through the matching service.
+    """Returns recall@1 as measured through the matching service, beside what it said to expect.
 
     Args:
         matched: Matched offers by modality.
@@ -48,9 +48,11 @@ def recall_table(matched: Mapping[str, Sequence[MatchedOffer]]) -> RenderableTyp
     table.add_column("offer has")
     table.add_column("offers", justify="right")
     table.add_column("recall@1", justify="right")
+    table.add_column("mean probability", justify="right")
     for pattern, offers in matched.items():
-        recall = _number(recall_at_1(offers)) if offers else "–"
-        table.add_row(NAMES[pattern], str(len(offers)), Text(recall, style="bold"))
+        found, expected = recall_at_1(offers), mean_probability(offers)
+        cells = [_number(value if offers else None) for value in (found, expected)]
+        table.add_row(NAMES[pattern], str(len(offers)), Text(cells[0], style="bold"), cells[1])
     return _titled("Recall@1 through the matching service", table)
 
 

@@ -69,7 +69,13 @@ def test_each_pattern_takes_the_offers_that_have_what_it_needs(
     console.print(recall_table(matched))
     console.print(matches_table(matched["text"]))
     out = capsys.readouterr().out
-    assert "photo only" in out and "0.500" in out and "wrong" in out and "right" in out
+    assert (
+        "mean probability" in out
+        and "photo only" in out
+        and "0.500" in out
+        and "wrong" in out
+        and "right" in out
+    )
     assert "text only 50.0%" in sheet_title("demo", matched)[1]
 
 
