@@ -124,6 +124,14 @@ def test_the_tree_names_folders_and_files_that_are_there() -> None:
     assert {folder for folder in folders if not folder.startswith(".")} <= named
 
 
+def test_every_path_that_a_document_names_is_there() -> None:
+    documents = [*ROOT.glob("*/README.md"), *(ROOT / ".github").glob("*.md"), ROOT / "README.md"]
+    folders = "training|export|model_repository|server|client|protos|tests"
+    for document in documents:
+        for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", document.read_text("utf-8")):
+            assert (ROOT / path).exists(), f"{document} names {path}"
+
+
 def test_the_glossary_uses_words_of_the_code() -> None:
     (glossary,) = re.findall(r"## Glossary\n(.*?)\n## ", README, re.DOTALL)
     code = "\n".join(
