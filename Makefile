@@ -139,13 +139,12 @@ protos: setup ## Generate the Python code of protos/
 lint: setup ## Check style, types and imports
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
-# Two halves, one a core: the first loads no torch, and one thread each keeps them apart.
+# Two processes, each of one thread: more would only stand in each other's way on two cores.
 unit: setup ## Run the quick tests alone (a minute on two cores)
-	@printf '%s\n' 'tests/client tests/server' 'tests --ignore tests/client --ignore tests/server' | \
-		OMP_NUM_THREADS=1 xargs -P 2 -L 1 python -m pytest -m 'not slow and not triton' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m 'not slow and not triton' $(ARGS)
 
 test: setup lint ## Check everything (no GPU needed)
-	@python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(ARGS)
 
 audit: setup ## Look the locked packages up among known holes (asks the package index)
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock

@@ -91,7 +91,7 @@ class ServerConfig:
         high=3600,
     )
     canary_interval_s: float = option(
-        0.5, "silence after which a small photo and text are sent to the encoder", low=0.01, high=60
+        0.3, "silence after which a small photo and text are sent to the encoder", low=0.01, high=60
     )
     watch_interval_s: float = option(
         1.0, "time between two looks at the encoder's contract", low=0.01, high=3600

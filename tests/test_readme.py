@@ -49,12 +49,23 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(command: str, checkout: Path, variables: Mapping[str, str]) -> str:
-    """Runs a command of the README and returns what it prints."""
+def environment_of(checkout: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables of a command that runs in the copied checkout."""
     # The editable install of the linked environment names this checkout; the copy goes first.
     environment = {**os.environ, **variables, "PYTHONPATH": str(checkout / "protos")}
+    # Of a `make test ARGS=...` that runs this very test.
+    environment.pop("MAKEFLAGS", None)
+    return environment
+
+
+def run(command: str, checkout: Path, variables: Mapping[str, str]) -> str:
+    """Runs a command of the README and returns what it prints."""
     done = subprocess.run(
-        ["bash", "-c", command], cwd=checkout, env=environment, capture_output=True, text=True
+        ["bash", "-c", command],
+        cwd=checkout,
+        env=environment_of(checkout, variables),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -77,7 +88,7 @@ def start(command: str, checkout: Path) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             command.split(),
             cwd=checkout,
-            env={**os.environ, "PYTHONPATH": str(checkout / "protos")},
+            env=environment_of(checkout, {}),
             stdout=output,
             stderr=output,
         )
