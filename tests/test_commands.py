@@ -44,6 +44,9 @@ COMMANDS = {
     "export": (["--run=x"], ["--version=0"], "--version must be 1 or more, got 0"),
     "export.pair_scorer": (["--run=x"], ["--version=0"], "--version must be 1 or more, got 0"),
     "server": ([], ["--reader-count=0"], "--reader-count must be 1 or more, got 0"),
+    "server.catalogue": (
+        [], ["--back-up=a", "--restore=b"], "--back-up cannot stand beside --restore"
+    ),
     "server.up": ([], ["--version=0"], "--version must be 1 or more, got 0"),
     "server.triton": ([], ["--version=0"], "--version must be 1 or more, got 0"),
 }  # fmt: skip

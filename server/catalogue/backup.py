@@ -1,4 +1,4 @@
-"""Bringing a copy of the catalogue back, and verifying a catalogue that nobody serves."""
+"""Copies of a catalogue: taken while it is served, verified, and brought back."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ from twinshelf.server.catalogue.schema import (
     open_writer,
     renew_catalogue_id,
 )
+from twinshelf.server.catalogue.snapshot_file import sync_folder
 from twinshelf.server.catalogue.sqlite_catalogue import DATABASE
 from twinshelf.server.catalogue.stored_rows import find_damaged_rows
+
+_PAGES_AT_ONCE = 256
+# Between two pieces, so that the commits of a service are not held up.
+_PAUSE_S = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +33,12 @@ class Verification:
     Attributes:
         problem: What is wrong with its structure; None when it is sound.
         damaged: Product number to what is wrong with its row.
+        product_count: Products, the damaged ones included; 0 when they cannot be counted.
     """
 
     problem: str | None
     damaged: dict[int, str]
+    product_count: int
 
     @property
     def is_clean(self) -> bool:
@@ -48,18 +55,41 @@ def verify(path: Path) -> Verification:
     if not path.is_file():
         raise CatalogueFileError(f"there is no catalogue {path}")
     damaged: dict[int, str] = {}
+    product_count = 0
     with closing(open_reader(path)) as reader:
         problem = check_whole(reader)
         if problem is None:
             try:
                 damaged = dict(find_damaged_rows(reader))
+                (product_count,) = reader.execute("SELECT count(*) FROM products").fetchone()
             except sqlite3.DatabaseError as error:
                 problem = str(error)
-    return Verification(problem=problem, damaged=damaged)
+    return Verification(problem=problem, damaged=damaged, product_count=product_count)
+
+
+def back_up(path: Path, copy: Path) -> None:
+    """Copies the SQLite file of a catalogue as it stands, while it is read and written.
+
+    Args:
+        path: The file.
+        copy: Where the copy goes; replaced once it is whole.
+
+    Raises:
+        CatalogueFileError: If there is no such file, or the copy cannot be written.
+    """
+    if not path.is_file():
+        raise CatalogueFileError(f"there is no catalogue {path}")
+    if not copy.absolute().parent.is_dir():
+        raise CatalogueFileError(f"{copy} cannot be written: there is no folder {copy.parent}")
+    temporary = copy.with_name(copy.name + ".tmp")
+    temporary.unlink(missing_ok=True)
+    with closing(open_reader(path)) as source, closing(sqlite3.connect(temporary)) as target:
+        source.backup(target, pages=_PAGES_AT_ONCE, sleep=_PAUSE_S)
+    _move_synced(temporary, copy)
 
 
 def restore(copy: Path, folder: Path) -> None:
-    """Puts a copy that `SqliteCatalogue.back_up` made in the place of a catalogue.
+    """Puts a copy that `back_up` made in the place of a catalogue.
 
     The next start reads the index anew, for the snapshots belong to another history.
 
@@ -82,11 +112,17 @@ def restore(copy: Path, folder: Path) -> None:
         shutil.copyfile(copy, temporary)
         with closing(open_writer(temporary)) as writer:
             renew_catalogue_id(writer)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
         # A log of the old file would be taken for one of the new.
         for ending in ("-wal", "-shm"):
             database.with_name(DATABASE + ending).unlink(missing_ok=True)
-        os.replace(temporary, database)
+        _move_synced(temporary, database)
         for old in folder.glob("index-*"):
             shutil.rmtree(old)
+
+
+def _move_synced(temporary: Path, path: Path) -> None:
+    """Moves a whole file into place, so that a power cut leaves the old one or the new."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.absolute().parent)

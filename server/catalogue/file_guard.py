@@ -15,8 +15,6 @@ from twinshelf.server.catalogue.stored_rows import find_damaged_rows
 
 logger = logging.getLogger(__name__)
 LOCK = "lock"
-_BACKUP_PAGES = 256
-_BACKUP_PAUSE_S = 0.001
 
 
 class FileGuard:
@@ -74,23 +72,6 @@ class FileGuard:
         if problem is not None:
             self._problem = f"{self._path} is damaged: {problem}"
             logger.error("%s", self._problem)
-
-    def back_up(self, path: Path) -> None:
-        """Copies the file as it stands, while it is read and written.
-
-        Args:
-            path: Where the copy goes; replaced once the copy is whole.
-        """
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.unlink(missing_ok=True)
-        with (
-            closing(open_reader(self._path)) as source,
-            closing(sqlite3.connect(temporary)) as copy,
-        ):
-            source.backup(copy, pages=_BACKUP_PAGES, sleep=_BACKUP_PAUSE_S)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
 
 
 def lock_folder(folder: Path) -> IO[str]:

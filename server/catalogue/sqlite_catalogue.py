@@ -195,14 +195,6 @@ class SqliteCatalogue:
             change_sequence=await self._read(self._store.reader.change_sequence),
         )
 
-    async def back_up(self, path: Path) -> None:
-        """Copies the products to a file while they are served; `backup.restore` brings them back.
-
-        Args:
-            path: The file; replaced once the copy is whole.
-        """
-        await asyncio.to_thread(self._store.guard.back_up, path)
-
     @property
     def problem(self) -> str | None:
         """Why the catalogue cannot be trusted; None when nothing is known."""

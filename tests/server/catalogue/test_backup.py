@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
-from twinshelf.server.catalogue.backup import restore, verify
+from twinshelf.server.catalogue.__main__ import main
+from twinshelf.server.catalogue.backup import back_up, restore, verify
 from twinshelf.server.catalogue.schema import CatalogueFileError
 from twinshelf.server.catalogue.sqlite_catalogue import DATABASE, SqliteCatalogue
 
@@ -29,7 +30,7 @@ async def test_a_copy_taken_while_writing_is_whole_and_comes_back(tmp_path: Path
     ]
     await writes[0]
     copy = tmp_path / "copy.sqlite"
-    await catalogue.back_up(copy)
+    await asyncio.to_thread(back_up, tmp_path / "served" / DATABASE, copy)
     await asyncio.gather(*writes)
     await catalogue.close()
     assert verify(copy).is_clean
@@ -84,3 +85,24 @@ async def test_a_catalogue_that_is_served_is_not_overwritten(tmp_path: Path) -> 
 def test_what_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(CatalogueFileError, match="there is no catalogue"):
         verify(tmp_path / "absent")
+
+
+async def test_the_command_verifies_copies_and_restores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await fill(tmp_path / "served")
+    copy, other = tmp_path / "copy.sqlite", tmp_path / "other"
+    served = ["--catalogue", str(tmp_path / "served")]
+    assert main(served) == main([*served, "--back-up", str(copy)]) == 0
+    assert capsys.readouterr().out.endswith(f"{copy} is sound, 2 products\n")
+    assert main(["--catalogue", str(other), "--restore", str(copy)]) == 0
+    assert verify(other / DATABASE).product_count == 2
+
+    content = bytearray(copy.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    copy.write_bytes(content)
+    assert main(["--catalogue", str(other), "--restore", str(copy)]) == 1
+    assert "is not restored" in capsys.readouterr().err
+    assert verify(other / DATABASE).is_clean
+    assert main(["--catalogue", str(tmp_path / "absent")]) == 1
+    assert "there is no catalogue" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+"""Verifies a catalogue, copies it while it is served, and brings a copy back.
+
+python -m twinshelf.server.catalogue --catalogue .cache/catalogue
+python -m twinshelf.server.catalogue --back-up copy.sqlite
+python -m twinshelf.server.catalogue --restore copy.sqlite
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from twinshelf.server.catalogue.backup import back_up, restore, verify
+from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.sqlite_catalogue import DATABASE
+from twinshelf.server.command_line import option, read_options
+
+_MOST_ROWS_NAMED: Final = 20
+_SOUND, _UNSOUND = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueFileOptions:
+    """Verifies the products of a catalogue, or copies or restores them.
+
+    Raises:
+        ValueError: If it is to be copied and restored at once.
+    """
+
+    catalogue: Path = option(Path(".cache/catalogue"), "its folder; may be served meanwhile")
+    back_up: Path | None = option(None, "copy the products into this file, and verify the copy")
+    restore: Path | None = option(
+        None, "put this copy in the place of the products; nobody may serve them meanwhile"
+    )
+
+    def __post_init__(self) -> None:
+        """Checks that one thing is asked for."""
+        if self.back_up is not None and self.restore is not None:
+            raise ValueError("back_up cannot stand beside --restore")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does as the command line says; returns 1 when something is damaged or cannot be done."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = read_options(CatalogueFileOptions, "twinshelf.server.catalogue", given)
+    path = options.catalogue / DATABASE
+    try:
+        if options.restore is not None:
+            restore(options.restore, options.catalogue)
+            sys.stdout.write(f"restored from {options.restore}\n")
+        elif options.back_up is not None:
+            back_up(path, options.back_up)
+            path = options.back_up
+        return _report(path)
+    except (CatalogueFileError, OSError, sqlite3.Error) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return _UNSOUND
+
+
+def _report(path: Path) -> int:
+    found = verify(path)
+    if found.is_clean:
+        sys.stdout.write(f"{path} is sound, {found.product_count} products\n")
+        return _SOUND
+    sentences = [found.problem] if found.problem else []
+    sentences += [f"product number {number}: {why}" for number, why in found.damaged.items()]
+    for sentence in sentences[:_MOST_ROWS_NAMED]:
+        sys.stderr.write(f"{path}: {sentence}\n")
+    if more := len(sentences) - _MOST_ROWS_NAMED:
+        sys.stderr.write(f"and {more} more\n" if more > 0 else "")
+    return _UNSOUND
+
+
+if __name__ == "__main__":
+    sys.exit(main())
