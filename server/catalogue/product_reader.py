@@ -21,6 +21,7 @@ from twinshelf.server.catalogue.file_guard import FileGuard
 from twinshelf.server.catalogue.product_record import StoredProduct, VectorTable
 from twinshelf.server.catalogue.schema import open_reader
 from twinshelf.server.catalogue.stored_rows import (
+    EMBEDDED_PATTERNS,
     PRODUCT_COLUMNS,
     find_vector_problem,
     product_from_row,
@@ -141,13 +142,14 @@ class ProductReader:
         count = 0
         for start in range(0, len(numbers), _BLOCK_SIZE):
             rows = self._reader.execute(
-                "SELECT v.product_number, v.vector_version, v.checksum, v.vector "
+                "SELECT v.product_number, v.encoder_number, v.vector_version, v.checksum, v.vector "
                 "FROM json_each(?) j CROSS JOIN product_vectors v ON v.product_number = j.value "
                 "CROSS JOIN encoders e USING (encoder_number) WHERE e.digest = ? AND v.pattern = ?",
                 (json.dumps(numbers[start : start + _BLOCK_SIZE].tolist()), digest, pattern),
             )
-            for number, version, checksum, blob in rows:
-                if problem := find_vector_problem(blob, checksum, dimension):
+            for number, encoder, version, checksum, blob in rows:
+                key = (encoder, int(pattern), version)
+                if problem := find_vector_problem(blob, key, checksum, dimension):
                     self._guard.set_aside(number, problem)
                     continue
                 vectors[count] = np.frombuffer(blob, dtype=np.float16)
@@ -167,7 +169,13 @@ class ProductReader:
             "SELECT e.digest, v.pattern, count(*) FROM product_vectors v "
             "JOIN encoders e USING (encoder_number) GROUP BY v.encoder_number, v.pattern"
         )
-        return Counter({(digest, Pattern(pattern)): count for digest, pattern, count in rows})
+        return Counter(
+            {
+                (digest, Pattern(pattern)): count
+                for digest, pattern, count in rows
+                if pattern in EMBEDDED_PATTERNS  # any other is damage, which the check names
+            }
+        )
 
     def change_sequence(self) -> int:
         """Returns the number of the last change."""

@@ -112,9 +112,8 @@ class ProductStore:
         )
         values = (*fields, self._next_change(), product_checksum(*fields))
         new_blob = product.vector.tobytes()
-        checksum = vector_checksum(new_blob)
         if old is None:
-            return self._insert(product, values, new_blob, checksum)
+            return self._insert(product, values, new_blob)
         number, version, digest, pattern, blob = old
         self.guard.forget(number)
         self._writer.execute(
@@ -124,19 +123,14 @@ class ProductStore:
         )
         # An unchanged vector keeps its key: writing a file again must not churn the index.
         changed = (digest, pattern, blob) != (product.digest, product.pattern, new_blob)
+        version += changed
+        encoder_number = self._encoder_number(product.digest)
+        checksum = vector_checksum(new_blob, encoder_number, product.pattern, version)
         if changed:
-            version += 1
             self._writer.execute(
                 "UPDATE product_vectors SET encoder_number = ?, pattern = ?, vector_version = ?, "
                 "vector = ?, checksum = ? WHERE product_number = ?",
-                (
-                    self._encoder_number(product.digest),
-                    product.pattern,
-                    version,
-                    new_blob,
-                    checksum,
-                    number,
-                ),
+                (encoder_number, product.pattern, version, new_blob, checksum, number),
             )
         return Stored(
             product_number=number,
@@ -165,9 +159,9 @@ class ProductStore:
             removed.append((row[0], row[1], row[2], Pattern(row[3])))
         return Deleted(removed=tuple(removed), missing=tuple(missing))
 
-    def _insert(
-        self, product: NewProduct, values: tuple[object, ...], blob: bytes, checksum: int
-    ) -> Stored:
+    def _insert(self, product: NewProduct, values: tuple[object, ...], blob: bytes) -> Stored:
+        encoder_number = self._encoder_number(product.digest)
+        checksum = vector_checksum(blob, encoder_number, product.pattern, 1)
         number = self._writer.execute(
             f"INSERT INTO products ({PRODUCT_FIELDS}, change_sequence, checksum) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -176,7 +170,7 @@ class ProductStore:
         assert number is not None
         self._writer.execute(
             "INSERT INTO product_vectors VALUES (?, ?, ?, 1, ?, ?)",
-            (number, self._encoder_number(product.digest), product.pattern, blob, checksum),
+            (number, encoder_number, product.pattern, blob, checksum),
         )
         return Stored(
             product_number=number,

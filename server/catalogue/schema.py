@@ -71,7 +71,8 @@ ALTER TABLE products ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE product_vectors ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 DROP INDEX product_vectors_by_encoder;
 UPDATE products SET checksum = product_checksum({fields});
-UPDATE product_vectors SET checksum = vector_checksum(vector);
+UPDATE product_vectors
+    SET checksum = vector_checksum(vector, encoder_number, pattern, vector_version);
 """
 
 
@@ -84,9 +85,9 @@ def product_checksum(*values: object) -> int:
     return zlib.crc32("\0".join(map(str, values)).encode())
 
 
-def vector_checksum(vector: bytes) -> int:
-    """Returns the CRC-32 of a stored vector."""
-    return zlib.crc32(vector)
+def vector_checksum(vector: bytes, encoder_number: int, pattern: int, vector_version: int) -> int:
+    """Returns the CRC-32 of a stored vector and of what says how to read it."""
+    return zlib.crc32(f"{encoder_number} {pattern} {vector_version}".encode(), zlib.crc32(vector))
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -116,9 +117,12 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def check_whole(connection: sqlite3.Connection) -> str | None:
-    """Runs SQLite's quick check; returns what it found, None when all is well."""
+    """Runs SQLite's own check; returns what it found, None when all is well.
+
+    The whole one: the quick one would not see an index that says otherwise than its table.
+    """
     try:
-        rows: Sequence[tuple[str]] = connection.execute("PRAGMA quick_check(1)").fetchall()
+        rows: Sequence[tuple[str]] = connection.execute("PRAGMA integrity_check(1)").fetchall()
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if rows == [("ok",)] else rows[0][0]
@@ -155,7 +159,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 def _make_schema(connection: sqlite3.Connection, statements: str) -> None:
     """Brings the file to the schema of this version, all at once."""
     connection.create_function("product_checksum", -1, product_checksum, deterministic=True)
-    connection.create_function("vector_checksum", 1, vector_checksum, deterministic=True)
+    connection.create_function("vector_checksum", 4, vector_checksum, deterministic=True)
     connection.executescript(
         f"BEGIN IMMEDIATE; {statements.format(fields=PRODUCT_FIELDS)} {_INDEX}"
         "UPDATE catalogue_state SET catalogue_id = lower(hex(randomblob(8)));"

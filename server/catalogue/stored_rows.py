@@ -16,6 +16,7 @@ from twinshelf.server.errors import CatalogueDamagedError
 
 NO_ATTRIBUTES = "{}"
 _JSON = json.JSONDecoder()
+EMBEDDED_PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 # Of a table `products p`, alone or joined with others.
 PRODUCT_COLUMNS = f"{PRODUCT_FIELDS}, p.checksum"
 
@@ -29,10 +30,10 @@ def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredPro
         digest: Digest of the encoder that embedded it.
 
     Raises:
-        CatalogueDamagedError: If its checksum differs.
+        CatalogueDamagedError: If its checksum differs, or there is no such pattern.
     """
     *fields, checksum = row
-    if product_checksum(*fields) != checksum:
+    if product_checksum(*fields) != checksum or pattern not in EMBEDDED_PATTERNS:
         raise CatalogueDamagedError(
             f"the stored fields of product {fields[0]!r} are damaged; write it again",
             facts={"product_id": str(fields[0])},
@@ -57,11 +58,20 @@ def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredPro
     )
 
 
-def find_vector_problem(blob: bytes, checksum: int, dimension: int) -> str | None:
-    """Says what is wrong with a stored vector of D fp16 numbers; None when all is well."""
+def find_vector_problem(
+    blob: bytes, key: tuple[int, int, int], checksum: int, dimension: int
+) -> str | None:
+    """Says what is wrong with a stored vector; None when all is well.
+
+    Args:
+        blob: The vector, D fp16 numbers.
+        key: Numbers of its encoder, its pattern and its version.
+        checksum: That of both.
+        dimension: D.
+    """
     if len(blob) != 2 * dimension:
         return f"its vector must have {2 * dimension} bytes, got {len(blob)}"
-    if vector_checksum(blob) != checksum:
+    if vector_checksum(blob, *key) != checksum:
         return "the checksum of its vector differs"
     if not np.isfinite(np.frombuffer(blob, dtype=np.float16)).all():
         return "its vector is not finite"
@@ -74,7 +84,10 @@ def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     for number, checksum, *fields in products:
         if product_checksum(*fields) != checksum:
             yield number, f"the checksum of product {fields[0]!r} differs"
-    vectors = reader.execute("SELECT product_number, vector, checksum FROM product_vectors")
-    for number, blob, checksum in vectors:
-        if problem := find_vector_problem(blob, checksum, len(blob) // 2):
+    vectors = reader.execute(
+        "SELECT product_number, encoder_number, pattern, vector_version, checksum, vector "
+        "FROM product_vectors"
+    )
+    for number, *key, checksum, blob in vectors:
+        if problem := find_vector_problem(blob, tuple(key), checksum, len(blob) // 2):
             yield number, problem

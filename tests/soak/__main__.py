@@ -21,6 +21,7 @@ from typing import Final
 from rich.console import Console
 
 from tests.soak import bad_offers, faults, hostile, impatient, overload
+from tests.soak.catalogue import __main__ as catalogue
 from tests.soak.options import add_options
 
 Tool = Callable[[Sequence[str]], int]
@@ -30,6 +31,7 @@ TOOLS: Final[dict[str, Tool]] = {
     "overload": overload.main,
     "hostile clients": hostile.main,
     "faults": faults.main,
+    "catalogue": catalogue.main,
 }
 # Long enough to see that all of it works, too short for figures.
 QUICK: Final[dict[str, tuple[str, ...]]] = {
@@ -38,6 +40,7 @@ QUICK: Final[dict[str, tuple[str, ...]]] = {
     "overload": ("--seconds", "2"),
     "hostile clients": ("--seconds", "3"),
     "faults": ("--faults", "freeze-triton", "kill-triton", "kill-service"),
+    "catalogue": ("--kills", "5", "--cuts", "5", "--flips", "30", "--products", "3000"),
 }
 
 

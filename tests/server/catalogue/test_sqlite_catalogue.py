@@ -232,7 +232,7 @@ async def test_a_vector_that_is_not_finite_is_set_aside(tmp_path: Path) -> None:
         tmp_path,
         "UPDATE product_vectors SET vector = ?, checksum = ? WHERE product_number = 5",
         vector,
-        vector_checksum(vector),
+        vector_checksum(vector, 1, Pattern.BOTH, 1),
     )
     assert await missing_products(tmp_path, embeddings) == ["p4"]
 

@@ -1,0 +1,89 @@
+"""A process that changes a catalogue until it is killed, and notes what it was promised.
+
+python -m tests.soak.catalogue.writer FOLDER NOTES FIRST_CHANGE SNAPSHOT_EVERY
+
+Changes follow from their numbers alone, so that whoever reads the notes knows what must be there. A
+line "i 7" says that change 7 was issued, "a 7" that it was acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.encoders.embedding import OfferEmbedding
+
+PRODUCT_COUNT = 400
+AT_ONCE = 16
+# Graphs and merges already at some hundred products.
+SETTINGS = IndexSettings(
+    slot_count=2, exact_limit=50, churn_share=0.1, churn_floor=20, merge_floor=50
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What change number N does.
+
+    Attributes:
+        product_id: The product.
+        embedding: What it becomes; None when it is removed.
+    """
+
+    product_id: str
+    embedding: OfferEmbedding | None
+
+
+def change_of(number: int) -> Change:
+    """Returns what a change does; changes of one batch concern different products."""
+    batch, place = divmod(number, AT_ONCE)
+    chosen = np.random.default_rng(batch).choice(PRODUCT_COUNT, AT_ONCE, replace=False)
+    rng = np.random.default_rng([number, 1])
+    is_removed = rng.random() < 0.15
+    return Change(
+        product_id=f"p{chosen[place]}", embedding=None if is_removed else random_embedding(rng)
+    )
+
+
+def open_catalogue(folder: Path) -> SqliteCatalogue:
+    """Opens the catalogue as the writer does."""
+    return SqliteCatalogue(folder, reader_count=2, settings=SETTINGS)
+
+
+async def change(catalogue: Catalogue, number: int, notes: int) -> None:
+    """Makes one change, noting when it is issued and when it is acknowledged."""
+    planned = change_of(number)
+    os.write(notes, b"i %d\n" % number)
+    if planned.embedding is None:
+        await catalogue.delete([planned.product_id])
+    else:
+        await catalogue.upsert(new_product(planned.product_id, planned.embedding))
+    os.write(notes, b"a %d\n" % number)
+
+
+async def write(folder: Path, notes_path: Path, first: int, snapshot_every: int) -> None:
+    """Writes for ever."""
+    notes = os.open(notes_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    catalogue = open_catalogue(folder)
+    await catalogue.use_encoder(CONTRACT)
+    snapshots: asyncio.Future[object] | None = None
+    for batch in count(first // AT_ONCE):
+        numbers = range(batch * AT_ONCE, (batch + 1) * AT_ONCE)
+        await asyncio.gather(*(change(catalogue, number, notes) for number in numbers))
+        if batch % snapshot_every == 0 and (snapshots is None or snapshots.done()):
+            snapshots = asyncio.ensure_future(catalogue.snapshot())
+
+
+if __name__ == "__main__":
+    folder, notes, first, every = sys.argv[1:]
+    asyncio.run(write(Path(folder), Path(notes), int(first), int(every)))
