@@ -50,7 +50,7 @@ from twinshelf.training.pairs.scorer import PairScorer
 
 logger = logging.getLogger(__name__)
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 SETTINGS = "pairs.json"
 MODEL_FILE = (FEATURES_MODEL, "model.py")
 
@@ -177,6 +177,8 @@ def _contract(scorer: PairScorer, settings: dict[str, Any], digest: str) -> dict
         "digest": digest,
         "feature_names": list(scorer.feature_names),
         "threshold": scorer.threshold,
+        # Whose cosines it reads: of the encoder beside it, or of vectors that a service lacks.
+        "has_encoder": settings["has_encoder"],
         "neural_share": settings["neural_share"],
         "published_neural_share": 0.0,
         "validation": settings["validation"]["boosting"],

@@ -84,6 +84,12 @@ class EncoderContractError(TwinshelfError):
     reason = "ENCODER_CONTRACT"
 
 
+class PairScorerMissingError(TwinshelfError):
+    """No pair scorer was published beside the encoder; an operator must act."""
+
+    reason = "PAIR_SCORER_MISSING"
+
+
 class EncoderUnavailableError(TwinshelfError):
     """The encoder is away for now; the request may be repeated."""
 

@@ -36,6 +36,8 @@ from twinshelf.server.services.health import OVERALL, SERVICE_NAME, HealthServic
 from twinshelf.server.services.intake import Intake, IntakeSettings
 from twinshelf.server.services.matcher import Matcher
 from twinshelf.server.services.matching_service import MatchingServicer
+from twinshelf.server.services.pair_scorer import PairScorer
+from twinshelf.server.services.pair_sides import PairSides
 from twinshelf.server.services.requests import Limits
 from twinshelf.server.services.streams import StreamBounds
 from twinshelf.server.telemetry.metrics import Metrics, Tracked
@@ -273,16 +275,24 @@ def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerIn
 def _add_services(
     grpc_server: grpc.aio.Server, parts: _Parts, config: ServerConfig, encoder: Encoder
 ) -> None:
+    limits = Limits(
+        image_bytes=config.image_limit_bytes,
+        text_bytes=config.text_limit_bytes,
+        match_count=config.match_count_limit,
+        attribute_count=config.attribute_count_limit,
+    )
+    pair_scorer = PairScorer(
+        encoder=encoder,
+        embedder=parts.embedder,
+        catalogue=parts.catalogue,
+        sides=PairSides(embedder=parts.embedder, catalogue=parts.catalogue, limits=limits),
+    )
     matcher = Matcher(
         encoder=encoder,
         catalogue=parts.catalogue,
-        limits=Limits(
-            image_bytes=config.image_limit_bytes,
-            text_bytes=config.text_limit_bytes,
-            match_count=config.match_count_limit,
-            attribute_count=config.attribute_count_limit,
-        ),
+        limits=limits,
         embedder=parts.embedder,
+        pair_scorer=pair_scorer,
         metrics=parts.metrics,
     )
     bounds = StreamBounds(
@@ -291,7 +301,10 @@ def _add_services(
         limit_bytes=config.held_limit_bytes // 2,
     )
     matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(
-        MatchingServicer(matcher=matcher, bounds=bounds, observer=parts.observer), grpc_server
+        MatchingServicer(
+            matcher=matcher, pair_scorer=pair_scorer, bounds=bounds, observer=parts.observer
+        ),
+        grpc_server,
     )
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
         CatalogServicer(

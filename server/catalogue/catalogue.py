@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from twinshelf.server.catalogue.product_record import Deleted, NewProduct, Stored, StoredProduct
+from twinshelf.server.catalogue.product_record import (
+    Deleted,
+    EmbeddedProduct,
+    NewProduct,
+    Stored,
+    StoredProduct,
+)
 from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.encoders.contract import EncoderContract
 
@@ -86,6 +92,15 @@ class Catalogue(Protocol):
 
         Raises:
             CatalogueDamagedError: If one of the rows is damaged.
+        """
+
+    async def embedded_products(
+        self, product_ids: Sequence[str], contract: EncoderContract
+    ) -> dict[str, EmbeddedProduct]:
+        """Returns products with what an encoder made of them, by their ids; none that is not there.
+
+        Raises:
+            CatalogueDamagedError: If the fields of one of them are damaged.
         """
 
     async def search(self, query: Query) -> HitPage:

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.server.catalogue.file_guard import FileGuard
-from twinshelf.server.catalogue.product_record import StoredProduct, VectorTable
+from twinshelf.server.catalogue.product_record import EmbeddedProduct, StoredProduct, VectorTable
 from twinshelf.server.catalogue.schema import open_reader
 from twinshelf.server.catalogue.stored_rows import (
     EMBEDDED_PATTERNS,
@@ -26,6 +26,8 @@ from twinshelf.server.catalogue.stored_rows import (
     find_vector_problem,
     product_from_row,
 )
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import stored_embedding
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError
 
@@ -109,6 +111,28 @@ class ProductReader:
                 found[number] = product_from_row(row, patterns[number], digest)
             except CatalogueDamagedError as error:
                 self._guard.set_aside(number, error.message)
+        return found
+
+    def embedded_products(
+        self, product_ids: Sequence[str], contract: EncoderContract
+    ) -> dict[str, EmbeddedProduct]:
+        """Returns products and their embeddings, both of one moment; see `Catalogue`."""
+        rows = self._reader.execute(
+            f"SELECT {_EMBEDDED_COLUMNS}, v.product_number, v.checksum, v.vector "
+            f"FROM json_each(?) j JOIN {PRODUCT_TABLES} WHERE p.product_id = j.value",
+            (json.dumps(list(product_ids)),),
+        )
+        found = {}
+        for *fields, number, checksum, blob in rows:
+            product = _product_from_embedded(tuple(fields))
+            embedding = None
+            if product.digest == contract.digest:
+                if problem := find_vector_problem(blob, checksum, contract.dimension):
+                    self._guard.set_aside(number, problem)
+                else:
+                    vector = np.frombuffer(blob, dtype=np.float16)
+                    embedding = stored_embedding(vector, product.pattern, contract)
+            found[product.record.product_id] = EmbeddedProduct(product=product, embedding=embedding)
         return found
 
     def vector_keys(self, digest: str, pattern: Pattern) -> VectorKeys:

@@ -9,6 +9,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern
 
 VERSION_BITS = 24
@@ -63,6 +64,20 @@ class StoredProduct:
     pattern: Pattern
     digest: str
     update_time_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedProduct:
+    """A product and what its encoder made of it.
+
+    Attributes:
+        product: The product.
+        embedding: Its stored embedding; None when another encoder than the one asked for made it,
+            or its row is damaged.
+    """
+
+    product: StoredProduct
+    embedding: OfferEmbedding | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

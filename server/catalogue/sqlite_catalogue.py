@@ -22,7 +22,13 @@ from twinshelf.server.catalogue.file_guard import lock_folder
 from twinshelf.server.catalogue.graph import IndexSettings
 from twinshelf.server.catalogue.index import CatalogueIndex
 from twinshelf.server.catalogue.index_changes import count_writes
-from twinshelf.server.catalogue.product_record import Deleted, NewProduct, Stored, StoredProduct
+from twinshelf.server.catalogue.product_record import (
+    Deleted,
+    EmbeddedProduct,
+    NewProduct,
+    Stored,
+    StoredProduct,
+)
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.catalogue.schema import CatalogueFileError
@@ -150,6 +156,12 @@ class SqliteCatalogue:
     async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
         """Returns up to `count` products by rising product_id, from after the one given."""
         return await self._read(lambda: list(self._store.reader.products_after(product_id, count)))
+
+    async def embedded_products(
+        self, product_ids: Sequence[str], contract: EncoderContract
+    ) -> dict[str, EmbeddedProduct]:
+        """Returns products with what an encoder made of them; see `Catalogue`."""
+        return await self._read(lambda: self._store.reader.embedded_products(product_ids, contract))
 
     async def search(self, query: Query) -> HitPage:
         """Returns the products most alike an offer; see `Catalogue`."""

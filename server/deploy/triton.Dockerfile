@@ -18,11 +18,14 @@ ENV PYTHONDONTWRITEBYTECODE=1
 ENV TWINSHELF_VERSION=1
 # Loopback alone: whoever is to reach it shares its network, as the matching service does in
 # compose.yaml. What could load models, read memory or write files needs a key that is drawn anew at
-# each start and told to nobody. --model-config-name chooses the encoder version.
+# each start and told to nobody. --model-config-name chooses the encoder version; a pair scorer of the
+# same version is loaded beside it.
 CMD ["sh", "-c", "key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \\n') \
     && restricted=model-repository,shared-memory,trace,logging:twinshelf-key=$key \
+    && scorer=$([ -f /models/pair_scorer/configs/v${TWINSHELF_VERSION}.pbtxt ] \
+    && echo --load-model=pair_scorer || true) \
     && exec tritonserver --model-repository=/models --model-control-mode=explicit \
-    --load-model=product_encoder --load-model=image_encoder --load-model=text_encoder \
+    --load-model=product_encoder --load-model=image_encoder --load-model=text_encoder $scorer \
     --model-config-name=v${TWINSHELF_VERSION} --exit-timeout-secs=10 \
     --grpc-restricted-protocol=$restricted --http-restricted-api=$restricted \
     --grpc-address=127.0.0.1 --http-address=127.0.0.1 --metrics-address=127.0.0.1"]

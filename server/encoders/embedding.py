@@ -111,6 +111,14 @@ def stored_vector(embedding: OfferEmbedding, contract: EncoderContract) -> Halve
     return _concatenate(embedding, 1.0, 1.0, contract).astype(np.float16)
 
 
+def stored_embedding(vector: Halves, pattern: Pattern, contract: EncoderContract) -> OfferEmbedding:
+    """Returns the halves of a (I+T,) stored vector of a pattern, as far as fp16 kept them."""
+    image, text = np.split(vector.astype(np.float32), [contract.image_dimension])
+    return OfferEmbedding(
+        image=image if pattern.has_image else None, text=text if pattern.has_text else None
+    )
+
+
 def query_vector(embedding: OfferEmbedding, weights: Weights, contract: EncoderContract) -> Floats:
     """Returns the (I+T,) vector whose inner product with stored ones is the weighted score."""
     return _concatenate(embedding, weights.image, weights.text, contract)

@@ -11,6 +11,7 @@ from tritonclient.grpc.service_pb2 import ModelStatisticsResponse
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.encoders.pair_models import PairModels
 from twinshelf.server.errors import TwinshelfError
 
 
@@ -51,6 +52,10 @@ class Encoder(Protocol):
             EncoderUnavailableError: If the encoder is away.
             EncoderContractError: If the encoder that is there cannot be used.
         """
+
+    @property
+    def pairs(self) -> PairModels:
+        """The pair scorer that was published beside the encoder."""
 
     async def refresh(self) -> EncoderContract:
         """Looks at the encoder again and returns its contract; called about once a second.

@@ -14,6 +14,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
 from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
 from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_pair_models import LocalPairModels
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
 from twinshelf.server.encoders.python_model import RefusedInputError
@@ -26,11 +27,12 @@ from twinshelf.server.errors import (
 )
 from twinshelf.server.triton.manifest import check_files, read_manifests
 from twinshelf.server.triton.repository import (
-    ENCODERS,
+    PAIR_SCORER,
     RepositoryError,
     check_version,
     models_with_steps,
     newest_version,
+    served_models,
 )
 
 logger = logging.getLogger(__name__)
@@ -54,20 +56,32 @@ class LocalEncoder:
         try:
             version = version or newest_version(repository)
             check_version(repository, version)
-            every_model = models_with_steps(repository, ENCODERS, version)
+            served = served_models(repository, version)
+            every_model = models_with_steps(repository, served, version)
             check_files(repository, version, every_model, read_manifests(repository, version))
             self._version = PublishedVersion(
                 repository, version, tuple(ENSEMBLES.values()), thread_count=thread_count
+            )
+            scorer = (
+                PublishedVersion(repository, version, (PAIR_SCORER,), thread_count=thread_count)
+                if PAIR_SCORER in served
+                else None
             )
         except RepositoryError as error:
             raise EncoderContractError(str(error)) from error
         self._contract = _shared_contract(self._version.configs.values(), repository, version)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="local-encoder")
+        self._pairs = LocalPairModels(scorer, encoder_version=version, executor=self._executor)
 
     @property
     def contract(self) -> EncoderContract:
         """The contract of the version that was loaded."""
         return self._contract
+
+    @property
+    def pairs(self) -> LocalPairModels:
+        """The pair scorer beside the encoder."""
+        return self._pairs
 
     async def refresh(self) -> EncoderContract:
         """Returns the contract; what is loaded never changes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Sequence
 
 import grpc
@@ -18,6 +17,8 @@ from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderCont
 from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.encoders.triton_errors import is_away, is_missing, sentence_of
+from twinshelf.server.encoders.triton_pair_models import TritonPairModels
 from twinshelf.server.errors import (
     EncoderChangedError,
     EncoderContractError,
@@ -43,22 +44,6 @@ _CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 ]
-_AWAY = {
-    str(code)
-    for code in (
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.NOT_FOUND,
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-    )
-}
-_UNKNOWN_MODEL = "Request for unknown model"
-# What Triton puts around the sentence of a model.
-_DECORATIONS = re.compile(
-    r"^(\[request id: [^\]]*\] |in ensemble '[^']*', |"
-    r"Failed to process the request\(s\) for model( instance)? '[^']*', message: |"
-    r"TritonModelException: )+"
-)
 
 
 class TritonEncoder:
@@ -76,6 +61,7 @@ class TritonEncoder:
             f"Triton at {address} has not been reached yet; repeat the request"
         )
         self._refreshing: asyncio.Task[EncoderContract] | None = None
+        self._pairs = TritonPairModels(client, address=address, timeout_s=timeout_s)
 
     @classmethod
     async def open(cls, address: str, *, version: int, timeout_s: float) -> TritonEncoder:
@@ -108,6 +94,11 @@ class TritonEncoder:
             # A fresh one: a raised error gathers the tracebacks of all who raise it.
             raise type(self._state)(self._state.message, facts=self._state.facts)
         return self._state
+
+    @property
+    def pairs(self) -> TritonPairModels:
+        """The pair scorer beside the encoder."""
+        return self._pairs
 
     async def refresh(self) -> EncoderContract:
         """Reads the contract anew.
@@ -150,6 +141,7 @@ class TritonEncoder:
             raise
         if contract != self._state:
             self._state = contract
+        await self._pairs.refresh(contract.version)
         assert isinstance(self._state, EncoderContract)
         return self._state
 
@@ -186,11 +178,10 @@ class TritonEncoder:
         self, error: InferenceServerException, model_name: str
     ) -> EncoderUnavailableError:
         """Says why the contract of a model could not be read."""
-        status, sentence = error.status(), _sentence(error)
+        status, sentence = error.status(), sentence_of(error)
         if status == str(grpc.StatusCode.DEADLINE_EXCEEDED):
             return self._too_late()
-        # Triton answers UNAVAILABLE for a model that it is still loading.
-        if status == str(grpc.StatusCode.NOT_FOUND) or sentence.startswith(_UNKNOWN_MODEL):
+        if is_missing(error):
             return EncoderUnavailableError(
                 f"Triton at {self._address} does not serve {model_name}: {sentence}"
             )
@@ -248,22 +239,15 @@ class TritonEncoder:
     ) -> TwinshelfError:
         status = error.status()
         if status == str(grpc.StatusCode.INVALID_ARGUMENT):
-            return InvalidRequestError(_sentence(error), field=modality.key)
-        if status in _AWAY:
+            return InvalidRequestError(sentence_of(error), field=modality.key)
+        if is_away(error):
             # Perhaps it is gone, perhaps only busy: what it says of itself decides for the others.
             try:
                 await self.refresh()
             except TwinshelfError as reason:
                 return reason
             return EncoderUnavailableError(
-                f"Triton at {self._address} could not answer: {_sentence(error)}"
+                f"Triton at {self._address} could not answer: {sentence_of(error)}"
             )
         logger.error("Triton failed on a request: %s %s", status, error.message())
         return EncoderFailedError("the encoder failed; the log of the server has the reason")
-
-
-def _sentence(error: InferenceServerException) -> str:
-    """Returns the sentence of an error without what Triton puts around it."""
-    text = _DECORATIONS.sub("", error.message() or "no reason was given")
-    # What follows is a traceback of the model, or the addresses that were tried.
-    return re.split(r"\n\nAt:\n|; last error: ", text, maxsplit=1)[0].strip()

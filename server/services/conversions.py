@@ -5,6 +5,7 @@ from __future__ import annotations
 from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
 from twinshelf.server.catalogue.ranking import Hit
 from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.v1 import product_pb2
 
@@ -29,6 +30,25 @@ def record_from_product(product: product_pb2.Product) -> ProductRecord:
         attributes=dict(product.attributes),
         image_uri=product.image_uri,
     )
+
+
+def encoder_input(
+    message: product_pb2.Offer | product_pb2.Product, contract: EncoderContract, prefix: str
+) -> EncoderInput | None:
+    """Returns what is embedded of an offer or a product; None when the encoder reads nothing of it.
+
+    Args:
+        message: The offer or the product.
+        contract: That of the encoder.
+        prefix: Put before the text.
+    """
+    fields = {
+        name: getattr(message, name) for name in ("title", "brand", "category", "description")
+    }
+    text = contract.text_fields.join(fields | {"attributes": message.attributes}, prefix=prefix)
+    if not message.image and text is None:
+        return None
+    return EncoderInput(image=message.image or None, text=text)
 
 
 def product_from_stored(stored: StoredProduct) -> product_pb2.Product:

@@ -17,6 +17,7 @@ _CHARACTERS_PER_COST: Final = 128
 # About as many characters fill the longest token bucket; what is cut off costs no more.
 _LONGEST_TEXT: Final = 512
 _COST_PER_MATCH: Final = 0.02
+_COST_PER_PAIR: Final = 0.06
 # A JPEG is decoded at a fraction of its size, the other formats whole.
 _COST_PER_MEGAPIXEL: Final = {b"\xff\xd8\xff": 0.25, b"\x89PNG": 2.0, b"RIFF": 2.0}
 
@@ -24,6 +25,11 @@ _COST_PER_MEGAPIXEL: Final = {b"\xff\xd8\xff": 0.25, b"\x89PNG": 2.0, b"RIFF": 2
 def search_cost(match_count: int) -> float:
     """Returns what finding, scoring and reading so many matches costs."""
     return match_count * _COST_PER_MATCH
+
+
+def pair_cost(pair_count: int) -> float:
+    """Returns what describing and scoring so many pairs costs, 1 or more."""
+    return 1 + pair_count * _COST_PER_PAIR
 
 
 def embedding_cost(row: EncoderInput) -> float:

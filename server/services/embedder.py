@@ -1,4 +1,4 @@
-"""Embedding under admission: from a row to its embedding, without ever cancelling the encoder.
+"""Asking the encoder, and the pair scorer beside it, under admission, without ever cancelling.
 
 Cancelled inferences crash Triton (upstream server issues 7368 and 8034). So what was sent runs to
 its end in a task of its own, and keeps its place until then; only those who wait may leave.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
@@ -25,14 +25,14 @@ from twinshelf.server.errors import (
 from twinshelf.server.services.admission import Admission, Work
 from twinshelf.server.services.costs import embedding_cost
 from twinshelf.server.services.encoder_pulse import EncoderPulse, fresh
-from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.metrics import Metrics, Stage
 from twinshelf.server.telemetry.tracing import span
 
-Answer = OfferEmbedding | TwinshelfError
+Answer = TypeVar("Answer")
 
 
 class Embedder:
-    """Embeds one row at a time for each of many callers. Belongs to one event loop."""
+    """Asks one thing at a time for each of many callers. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Embedder:
         self._pulse = pulse
         self._encode_timeout_s = encode_timeout_s
         self._metrics = metrics
-        self._jobs: set[asyncio.Task[Answer]] = set()
+        self._jobs: set[asyncio.Future[Any]] = set()
         self._late_count = 0
         pulse.listen(lambda error: admission.turn_away(lambda: fresh(error)))
 
@@ -82,26 +82,43 @@ class Embedder:
             EncoderUnavailableError: If the encoder is away, or does not answer in time.
             TwinshelfError: If the encoder fails otherwise.
         """
-        self._pulse.check()
         work = Work(
             pattern=row.pattern,
             cost=embedding_cost(row) + further_cost,
             is_patient=is_patient,
             deadline_s=deadline_s,
         )
+        async with self.answered(
+            lambda: self._encode(row, contract, path), work, "encode"
+        ) as embedding:
+            yield embedding
+
+    @asynccontextmanager
+    async def answered(
+        self, ask: Callable[[], Awaitable[Answer | TwinshelfError]], work: Work, stage: Stage
+    ) -> AsyncIterator[Answer]:
+        """Asks for something, and keeps its place while the body uses the answer.
+
+        Args:
+            ask: What is done once there is a place; runs to its end, whoever leaves.
+            work: How much it takes.
+            stage: What it counts as in the metrics.
+
+        Raises:
+            ServerBusyError: If it would wait too long for a place.
+            EncoderUnavailableError: If the encoder is away, or does not answer in time.
+            TwinshelfError: If that is the answer.
+        """
+        self._pulse.check()
         with span("admission"), self._metrics.stage("admission"):
             place = await self._admission.enter(work)
-        job = asyncio.ensure_future(self._encode(row, contract))
+        job = asyncio.ensure_future(ask())
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         is_measured = False
         try:
-            with self._metrics.stage("encode"):
+            with self._metrics.stage(stage):
                 answer = await self._wait_for(job)
-            if isinstance(answer, InvalidRequestError):
-                # A text is of several fields: the message that holds them is named.
-                field = f"{path}.image" if answer.field == Pattern.IMAGE.key else path
-                raise InvalidRequestError(answer.message, field=field, facts=answer.facts)
             if isinstance(answer, TwinshelfError):
                 raise answer
             yield answer
@@ -117,7 +134,9 @@ class Embedder:
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=timeout_s)
 
-    async def _encode(self, row: EncoderInput, contract: EncoderContract) -> Answer:
+    async def _encode(
+        self, row: EncoderInput, contract: EncoderContract, path: str
+    ) -> OfferEmbedding | TwinshelfError:
         self._pulse.begin(row.pattern)
         is_answered = False
         try:
@@ -126,11 +145,17 @@ class Embedder:
             is_answered = isinstance(
                 answer, OfferEmbedding | InvalidRequestError | EncoderChangedError
             )
+            if isinstance(answer, InvalidRequestError):
+                # A text is of several fields: the message that holds them is named.
+                field = f"{path}.image" if answer.field == Pattern.IMAGE.key else path
+                return InvalidRequestError(answer.message, field=field, facts=answer.facts)
             return answer
         finally:
             self._pulse.end(row.pattern, is_answered=is_answered)
 
-    async def _wait_for(self, job: asyncio.Task[Answer]) -> Answer:
+    async def _wait_for(
+        self, job: asyncio.Future[Answer | TwinshelfError]
+    ) -> Answer | TwinshelfError:
         loss = self._pulse.loss
         first: set[asyncio.Future[Any]] = {job, loss}
         await asyncio.wait(
@@ -145,10 +170,10 @@ class Embedder:
             f"the encoder did not answer within {self._encode_timeout_s:g} s; repeat the request"
         )
 
-    def _note_late(self, job: asyncio.Task[Answer]) -> None:
+    def _note_late(self, job: asyncio.Future[Any]) -> None:
         """Counts a job that nobody waits for any more, until the encoder answers it."""
 
-        def forget(late: asyncio.Task[Answer]) -> None:
+        def forget(late: asyncio.Future[Any]) -> None:
             """Takes the answer, so that an error of it does not count as never seen."""
             self._late_count -= 1
             self._metrics.set_stuck_calls(self._late_count)

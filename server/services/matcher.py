@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twinshelf.server.catalogue.catalogue import Catalogue
@@ -11,32 +12,43 @@ from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
 from twinshelf.server.encoders.encoder import Encoder, EncoderInput
 from twinshelf.server.encoders.modalities import Weights
-from twinshelf.server.errors import CatalogueStaleError, InvalidRequestError
-from twinshelf.server.services.conversions import record_from_product
+from twinshelf.server.encoders.pair_contract import PairContract
+from twinshelf.server.errors import InvalidRequestError
+from twinshelf.server.services.conversions import encoder_input, record_from_product
 from twinshelf.server.services.costs import search_cost
 from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.freshness import check_fresh
+from twinshelf.server.services.pair_scorer import PairScorer
+from twinshelf.server.services.pair_sides import SideTerms
 from twinshelf.server.services.requests import (
     Limits,
     check_expected_encoder,
     check_offer,
     check_product,
     read_options,
-    text_field_values,
 )
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.telemetry.tracing import span
 from twinshelf.v1 import matching_service_pb2, product_pb2
 
-REEMBED_COMMAND = "twinshelf index FILE"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchResult:
-    """A page of the hits of an offer, and what was embedded by whom."""
+    """A page of the hits of an offer, and what was embedded by whom.
+
+    Attributes:
+        page: The hits.
+        embedding: That of the offer.
+        contract: The encoder that made it.
+        pair_scores: Probabilities by the pair scorer, by product_id.
+        scorer: The pair scorer; None when none was asked for.
+    """
 
     page: HitPage
     embedding: OfferEmbedding
     contract: EncoderContract
+    pair_scores: Mapping[str, float]
+    scorer: PairContract | None
 
 
 class Matcher:
@@ -49,9 +61,11 @@ class Matcher:
         catalogue: Catalogue,
         limits: Limits,
         embedder: Embedder,
+        pair_scorer: PairScorer,
         metrics: Metrics,
     ) -> None:
         """Takes the parts that it works with."""
+        self._pair_scorer = pair_scorer
         self._encoder = encoder
         self._catalogue = catalogue
         self._limits = limits
@@ -81,7 +95,8 @@ class Matcher:
         check_offer(request.offer, self._limits, f"{path}offer")
         contract = self._encoder.contract
         check_expected_encoder(request, contract, path)
-        self._check_fresh(contract)
+        check_fresh(self._catalogue, contract)
+        scorer = self._pair_scorer.contract if options.pair_count else None
         row = _row(request.offer, contract, contract.text_fields.query_prefix, f"{path}offer")
         async with self._embedder.embedded(
             row,
@@ -106,7 +121,26 @@ class Matcher:
                 await self._catalogue.use_encoder(contract)
                 page = await self._catalogue.search(query)
             self._metrics.observe_stage("rescore", page.rescore_s)
-        return MatchResult(page=page, embedding=embedding, contract=contract)
+        pair_scores: Mapping[str, float] = {}
+        # Those that stand before the page count as well.
+        scored = page.hits[: max(0, options.pair_count - options.skip_count)]
+        if scorer is not None and scored:
+            terms = SideTerms(
+                contract=contract,
+                pattern=scorer.pattern,
+                is_patient=is_patient,
+                deadline_s=deadline_s,
+            )
+            pair_scores = await self._pair_scorer.score_hits(
+                request.offer, embedding, scored, terms, f"{path}offer"
+            )
+        return MatchResult(
+            page=page,
+            embedding=embedding,
+            contract=contract,
+            pair_scores=pair_scores,
+            scorer=scorer,
+        )
 
     async def embed_product(
         self, product: product_pb2.Product
@@ -130,24 +164,6 @@ class Matcher:
             )
         return new, contract
 
-    def _check_fresh(self, contract: EncoderContract) -> None:
-        stale = self._catalogue.stale_counts(contract.digest)
-        if not stale:
-            return
-        count = sum(stale.values())
-        digests = sorted(stale)
-        more = f" and {len(digests) - 1} others" if len(digests) > 1 else ""
-        raise CatalogueStaleError(
-            f"{count} products of the catalogue were embedded by the encoder {digests[0]}{more}, "
-            f"but {contract.digest} serves; embed them again: {REEMBED_COMMAND}",
-            facts={
-                "catalogue_digest": digests[0],
-                "serving_digest": contract.digest,
-                "stale_product_count": str(count),
-                "command": REEMBED_COMMAND,
-            },
-        )
-
 
 def _weights_for(weights: Weights, embedding: OfferEmbedding, path: str) -> Weights:
     try:
@@ -162,11 +178,11 @@ def _row(
     prefix: str,
     path: str,
 ) -> EncoderInput:
-    text = contract.text_fields.join(text_field_values(message), prefix=prefix)
-    if not message.image and text is None:
+    row = encoder_input(message, contract, prefix)
+    if row is None:
         raise InvalidRequestError(
             f"{path} must have an image or one of the texts that this encoder reads: "
             + ", ".join(contract.text_fields.names),
             field=path,
         )
-    return EncoderInput(image=message.image or None, text=text)
+    return row

@@ -12,6 +12,8 @@ from twinshelf.server.services.call_interceptor import deadline_of
 from twinshelf.server.services.call_observer import CallObserver
 from twinshelf.server.services.conversions import encoder_info, modality_pattern, write_match
 from twinshelf.server.services.matcher import Matcher, MatchResult
+from twinshelf.server.services.pair_answers import pair_response, pair_scorer_info
+from twinshelf.server.services.pair_scorer import PairScorer
 from twinshelf.server.services.requests import DEFAULT_MATCH_COUNT, page_token
 from twinshelf.server.services.streams import StreamBounds, answers_as_done
 from twinshelf.v1 import matching_service_pb2 as pb
@@ -24,9 +26,17 @@ _MATCH_BYTES = 4096
 class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
     """Answers `twinshelf.v1.MatchingService`."""
 
-    def __init__(self, *, matcher: Matcher, bounds: StreamBounds, observer: CallObserver) -> None:
+    def __init__(
+        self,
+        *,
+        matcher: Matcher,
+        pair_scorer: PairScorer,
+        bounds: StreamBounds,
+        observer: CallObserver,
+    ) -> None:
         """Takes the parts that it works with."""
         self._matcher = matcher
+        self._pair_scorer = pair_scorer
         self._bounds = bounds
         self._observer = observer
 
@@ -61,6 +71,13 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
         async for response in answers_as_done(requests, answer, _size_bytes, self._bounds):
             yield response
 
+    async def ScorePair(  # noqa: N802 - the name is the proto's
+        self, request: pb.ScorePairRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ScorePairResponse:
+        """Says whether two records are the same item."""
+        score = await self._pair_scorer.score(request, deadline_s=deadline_of(context))
+        return pair_response(score)
+
 
 def _response(result: MatchResult) -> pb.MatchProductResponse:
     following = result.page.next_skip_count
@@ -71,7 +88,12 @@ def _response(result: MatchResult) -> pb.MatchProductResponse:
         next_page_token="" if following is None else page_token(str(following)),
     )
     for hit in result.page.hits:
-        write_match(hit, response.matches.add())
+        match = response.matches.add()
+        write_match(hit, match)
+        if (probability := result.pair_scores.get(match.product.product_id)) is not None:
+            match.pair_probability = probability
+    if result.scorer is not None:
+        response.pair_scorer.CopyFrom(pair_scorer_info(result.scorer))
     return response
 
 

@@ -24,8 +24,6 @@ DEFAULT_PAGE_SIZE, PAGE_SIZE_LIMIT = 100, 1000
 DELETE_LIMIT = 10_000
 _TOKEN_PREFIX = b"after:"
 
-TextFieldValues = Mapping[str, str | Mapping[str, str]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -61,6 +59,7 @@ class MatchOptions:
         min_probability: Least probability of a match, 0 to 1.
         match_prior: Share of such offers that have a match, above 0 to 1; None for the encoder's.
         target_precision: Share of the matches that are to be right, above 0 and below 1.
+        pair_count: Best matches that the pair scorer scores as well, 0 to match_count.
         skip_count: Matches that earlier pages have answered.
     """
 
@@ -69,27 +68,18 @@ class MatchOptions:
     min_probability: float
     match_prior: float | None
     target_precision: float
+    pair_count: int
     skip_count: int
-
-
-def text_field_values(message: _HasTexts) -> TextFieldValues:
-    """Returns the fields of an offer or a product that may be embedded."""
-    return {
-        "title": message.title,
-        "brand": message.brand,
-        "category": message.category,
-        "description": message.description,
-        "attributes": dict(message.attributes),
-    }
 
 
 def check_offer(offer: product_pb2.Offer, limits: Limits, path: str) -> None:
     """Checks an offer.
 
     Raises:
-        InvalidRequestError: If it is empty, or something in it is too large.
+        InvalidRequestError: If it is empty, or something in it is too large or out of range.
     """
     _check_size(offer, (), limits, path)
+    _check_price(offer, path)
     _check_not_empty(offer, path)
 
 
@@ -101,10 +91,7 @@ def check_product(product: product_pb2.Product, limits: Limits, path: str) -> No
     """
     check_product_id(product.product_id, f"{path}.product_id")
     _check_size(product, (product.seller, product.image_uri), limits, path)
-    if product.HasField("price") and not (math.isfinite(product.price) and product.price >= 0):
-        raise InvalidRequestError(
-            f"price must be zero or more, got {product.price}", field=f"{path}.price"
-        )
+    _check_price(product, path)
     _check_not_empty(product, path)
 
 
@@ -168,20 +155,29 @@ def read_options(
             f"got {request.target_precision}",
             field=f"{path}target_precision",
         )
-    weights = None
-    if request.HasField("weights"):
-        try:
-            weights = Weights(image=request.weights.image, text=request.weights.text)
-        except ValueError as error:
-            raise InvalidRequestError(str(error), field=f"{path}weights") from None
+    if not 0 <= request.pair_count <= count:
+        raise InvalidRequestError(
+            f"pair_count must be 0 to match_count, which is {count}, got {request.pair_count}",
+            field=f"{path}pair_count",
+        )
     return MatchOptions(
         match_count=count,
-        weights=weights,
+        weights=_read_weights(request, path),
         min_probability=request.min_probability,
         match_prior=match_prior,
         target_precision=request.target_precision or DEFAULT_TARGET_PRECISION,
+        pair_count=request.pair_count,
         skip_count=_read_skip_count(request.page_token, count, f"{path}page_token"),
     )
+
+
+def _read_weights(request: matching_service_pb2.MatchProductRequest, path: str) -> Weights | None:
+    if not request.HasField("weights"):
+        return None
+    try:
+        return Weights(image=request.weights.image, text=request.weights.text)
+    except ValueError as error:
+        raise InvalidRequestError(str(error), field=f"{path}weights") from None
 
 
 def check_expected_encoder(
@@ -277,6 +273,13 @@ def _check_size(message: _HasTexts, further: Sequence[str], limits: Limits, path
             f"all text fields together must be at most {limits.text_bytes} bytes of UTF-8, "
             f"got {size}",
             field=path,
+        )
+
+
+def _check_price(message: product_pb2.Offer | product_pb2.Product, path: str) -> None:
+    if message.HasField("price") and not (math.isfinite(message.price) and message.price >= 0):
+        raise InvalidRequestError(
+            f"price must be zero or more, got {message.price}", field=f"{path}.price"
         )
 
 

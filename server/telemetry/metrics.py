@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Stage = Literal["admission", "encode", "search", "rescore"]
-STAGES: Final[tuple[Stage, ...]] = ("admission", "encode", "search", "rescore")
+Stage = Literal["admission", "encode", "search", "rescore", "pairs"]
+STAGES: Final[tuple[Stage, ...]] = ("admission", "encode", "search", "rescore", "pairs")
 MODALITIES: Final = ("image", "text")
 OTHER: Final = "other"
 _CODES: Final = frozenset(code.name for code in grpc.StatusCode)

@@ -25,7 +25,12 @@ from twinshelf.server.triton.healing import TritonKeeper, TritonLostError
 from twinshelf.server.triton.installation import TritonNotFoundError
 from twinshelf.server.triton.private_copy import PrivateFolderError
 from twinshelf.server.triton.process import TritonServer, TritonStartError
-from twinshelf.server.triton.repository import ENCODERS, RepositoryError, newest_version
+from twinshelf.server.triton.repository import (
+    ENCODERS,
+    RepositoryError,
+    newest_version,
+    served_models,
+)
 from twinshelf.server.triton.triton_config import TritonConfig
 
 logger = logging.getLogger(__name__)
@@ -51,7 +56,9 @@ class TritonOptions:
 
     model_repository: Path = option(Path("model_repository"), "folder of the model repository")
     version: int | None = option(None, "encoder version; default: the newest", low=1)
-    models: tuple[str, ...] = option(ENCODERS, "models to load")
+    models: tuple[str, ...] = option(
+        (), "models to load; default: the encoders, and a pair scorer of the version"
+    )
     host: str = option("127.0.0.1", "address to listen on")
     grpc_port: int = option(8001, "0 takes a free one", low=0, high=MOST_PORT)
     http_port: int = option(8000, "0 takes a free one", low=0, high=MOST_PORT)
@@ -155,11 +162,11 @@ def _usable_log(path: Path) -> Path:
 def _config(options: TritonOptions) -> TritonConfig:
     version = options.version
     if version is None:
-        version = newest_version(options.model_repository, options.models)
+        version = newest_version(options.model_repository, options.models or ENCODERS)
     return TritonConfig(
         model_repository=options.model_repository,
         version=version,
-        models=options.models,
+        models=options.models or served_models(options.model_repository, version),
         host=options.host,
         grpc_port=options.grpc_port,
         http_port=options.http_port,

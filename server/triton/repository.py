@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 ENCODERS: Final = ("product_encoder", "image_encoder", "text_encoder")
+PAIR_SCORER: Final = "pair_scorer"
 
 
 class RepositoryError(ValueError):
@@ -48,6 +49,12 @@ def published_versions(repository: Path, models: tuple[str, ...] = ENCODERS) -> 
         }
         found = versions if found is None else found & versions
     return tuple(sorted(found or ()))
+
+
+def served_models(repository: Path, version: int) -> tuple[str, ...]:
+    """Returns what a version is served with: the encoders, and a pair scorer of that version."""
+    has_scorer = config_path(repository, PAIR_SCORER, version).is_file()
+    return (*ENCODERS, PAIR_SCORER) if has_scorer else ENCODERS
 
 
 def newest_version(repository: Path, models: tuple[str, ...] = ENCODERS) -> int:

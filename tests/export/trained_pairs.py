@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tests.training.pairs.made_pairs import make_pairs
+from twinshelf.training.checkpoint import load_encoder
+from twinshelf.training.pairs.blend import keep_encoder
+from twinshelf.training.pairs.cosines import pair_cosines
 from twinshelf.training.pairs.features import Cosines, feature_matrix
 from twinshelf.training.pairs.probes import PairProbe, write_probes
 from twinshelf.training.pairs.read_record import pair_tokens
@@ -27,17 +31,41 @@ def cosines_for(count: int, seed: int, *, with_main_images: bool = False) -> lis
 
 
 def make_pair_run(
-    run: Path, *, seed: int = 1, neural_share: float = 0.0, with_main_images: bool = False
+    run: Path,
+    *,
+    seed: int = 1,
+    neural_share: float = 0.0,
+    with_main_images: bool = False,
+    encoder_run: Path | None = None,
 ) -> PairScorer:
-    """Writes a run; another seed gives other trees."""
+    """Writes a run; another seed gives other trees.
+
+    Args:
+        run: Its folder.
+        seed: Seed of pairs and trees.
+        neural_share: Share of a cross-encoder that the run claims.
+        with_main_images: Whether it reads the cosines of main pictures.
+        encoder_run: Run of the encoder whose cosines of texts it reads and needs; without one they
+            are drawn as those of photos are, and say nothing.
+    """
     pairs = make_pairs(150, seed)
     sides = [(pair.left, pair.right) for pair in pairs]
+    labels = np.array([pair.is_match for pair in pairs])
     cosines = cosines_for(len(pairs), seed, with_main_images=with_main_images)
+    if encoder_run is not None:
+        keep_encoder(encoder_run, run)
+        made = pair_cosines(load_encoder(encoder_run), sides)
+        cosines = [
+            replace(of_texts, image=drawn.image)
+            for of_texts, drawn in zip(made, cosines, strict=True)
+        ]
+        known = np.array([cosine.text for cosine in cosines])
+        labels ^= known > np.median(known)
     statistics = TokenStatistics.count(pair_tokens(record) for side in sides for record in side)
     names, features = feature_matrix(sides, statistics, cosines)
     scorer = PairScorer.fit(
         features,
-        np.array([pair.is_match for pair in pairs]),
+        labels,
         names,
         statistics,
         BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2, seed=seed),
@@ -45,7 +73,12 @@ def make_pair_run(
     scorer.threshold = THRESHOLD
     scorer.save(run)
     metrics = {"f1": 0.9, "threshold": THRESHOLD}
-    document = {"neural_share": neural_share, "validation": {"boosting": metrics}}
+    document = {
+        "neural_share": neural_share,
+        "has_encoder": encoder_run is not None,
+        "threshold": THRESHOLD,
+        "validation": {"boosting": metrics},
+    }
     (run / "pairs.json").write_text(json.dumps(document))
     write_probes(
         run,

@@ -11,6 +11,7 @@ import pytest
 from tests.fuzz.request_mutations import GeneratedCall, make_call, methods
 from tests.fuzz.service_calls import fuzz_service, send
 from tests.server.fake_encoder import FakeEncoder
+from tests.server.fake_pair_models import make_pair_contract
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.serving import create_server
 
@@ -32,7 +33,9 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
         watch_interval_s=0.02,
         drain_timeout_s=5,
     )
-    server, port = await create_server(config, FakeEncoder())
+    encoder = FakeEncoder()
+    encoder.pairs.current = make_pair_contract()
+    server, port = await create_server(config, encoder)
     yield f"127.0.0.1:{port}"
     await server.stop()
 

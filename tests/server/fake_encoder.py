@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tests.server.fake_pair_models import FakePairModels
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
@@ -83,6 +84,7 @@ class FakeEncoder:
         self.most_in_flight = 0
         self.texts: list[str | None] = []
         self.gate: object = None
+        self.pairs = FakePairModels()
 
     @property
     def contract(self) -> EncoderContract:

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tests.server.fake_encoder import FakeEncoder, contract_json
 from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.triton.repository import PAIR_SCORER
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -19,6 +21,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def __init__(self) -> None:
         self.contracts = dict.fromkeys(ENSEMBLES.values(), contract_json())
+        self.pair_config: ModelConfig | None = None
         self.request_count = 0
         self.before_answer: Callable[[], Awaitable[None]] | None = None
         self.failure: tuple[grpc.StatusCode, str] | None = None
@@ -52,6 +55,11 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             await self.before_config()
         if self.config_failure is not None:
             await context.abort(*self.config_failure)
+        if request.name == PAIR_SCORER and self.pair_config is not None:
+            return service_pb2.ModelConfigResponse(config=self.pair_config)
+        if request.name not in self.contracts:
+            unknown = f"Request for unknown model: '{request.name}' is not found"
+            await context.abort(grpc.StatusCode.UNAVAILABLE, unknown)
         answer = service_pb2.ModelConfigResponse()
         answer.config.name = request.name
         if self.contracts[request.name]:
@@ -67,6 +75,11 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             await self.before_answer()
         if self.failure is not None:
             await context.abort(*self.failure)
+        if request.model_name not in self.contracts:  # a model of the pair scorer
+            answer = service_pb2.ModelInferResponse(model_name=request.model_name)
+            answer.outputs.add(name=request.outputs[0].name, datatype="FP32", shape=[1, 2])
+            answer.raw_output_contents.append(bytes(8))
+            return answer
         contract = EncoderContract.from_json(self.contracts[request.model_name])
         if request.model_version != str(contract.version):
             await context.abort(

@@ -26,7 +26,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from twinshelf.v1 import product_pb2 as twinshelf_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#twinshelf/v1/matching_service.proto\x12\x0ctwinshelf.v1\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"\xc6\x02\n\x13MatchProductRequest\x12\"\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.Offer\x12\x18\n\x0bmatch_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x33\n\x07weights\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.ModalityWeightsH\x01\x88\x01\x01\x12\x17\n\x0fmin_probability\x18\x04 \x01(\x02\x12\x16\n\x0e\x65ncoder_digest\x18\x05 \x01(\t\x12\x17\n\x0f\x65ncoder_version\x18\x06 \x01(\x03\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x18\n\x0bmatch_prior\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10target_precision\x18\t \x01(\x01\x42\x0e\n\x0c_match_countB\n\n\x08_weightsB\x0e\n\x0c_match_prior\"\xcf\x01\n\x14MatchProductResponse\x12$\n\x07matches\x18\x01 \x03(\x0b\x32\x13.twinshelf.v1.Match\x12.\n\x07pattern\x18\x02 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x1c\n\x14no_match_probability\x18\x05 \x01(\x01\"^\n\x14MatchProductsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.twinshelf.v1.MatchProductRequest\"\x92\x01\n\x15MatchProductsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".twinshelf.v1.MatchProductResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result2\xc6\x01\n\x0fMatchingService\x12U\n\x0cMatchProduct\x12!.twinshelf.v1.MatchProductRequest\x1a\".twinshelf.v1.MatchProductResponse\x12\\\n\rMatchProducts\x12\".twinshelf.v1.MatchProductsRequest\x1a#.twinshelf.v1.MatchProductsResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#twinshelf/v1/matching_service.proto\x12\x0ctwinshelf.v1\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"\xda\x02\n\x13MatchProductRequest\x12\"\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.Offer\x12\x18\n\x0bmatch_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x33\n\x07weights\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.ModalityWeightsH\x01\x88\x01\x01\x12\x17\n\x0fmin_probability\x18\x04 \x01(\x02\x12\x16\n\x0e\x65ncoder_digest\x18\x05 \x01(\t\x12\x17\n\x0f\x65ncoder_version\x18\x06 \x01(\x03\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x18\n\x0bmatch_prior\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10target_precision\x18\t \x01(\x01\x12\x12\n\npair_count\x18\x0f \x01(\x05\x42\x0e\n\x0c_match_countB\n\n\x08_weightsB\x0e\n\x0c_match_prior\"\x82\x02\n\x14MatchProductResponse\x12$\n\x07matches\x18\x01 \x03(\x0b\x32\x13.twinshelf.v1.Match\x12.\n\x07pattern\x18\x02 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x1c\n\x14no_match_probability\x18\x05 \x01(\x01\x12\x31\n\x0bpair_scorer\x18\n \x01(\x0b\x32\x1c.twinshelf.v1.PairScorerInfo\"^\n\x14MatchProductsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.twinshelf.v1.MatchProductRequest\"\x92\x01\n\x15MatchProductsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".twinshelf.v1.MatchProductResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"u\n\x10ScorePairRequest\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.twinshelf.v1.PairSide\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.twinshelf.v1.PairSide\x12\x14\n\x0creason_count\x18\x03 \x01(\x05\"N\n\x08PairSide\x12$\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.OfferH\x00\x12\x14\n\nproduct_id\x18\x02 \x01(\tH\x00\x42\x06\n\x04side\"\xc6\x02\n\x11ScorePairResponse\x12\x13\n\x0bprobability\x18\x01 \x01(\x01\x12\x10\n\x08is_match\x18\x02 \x01(\x08\x12)\n\x07reasons\x18\x03 \x03(\x0b\x32\x18.twinshelf.v1.PairReason\x12\x19\n\x0cimage_cosine\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0btext_cosine\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0c\x66used_cosine\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x31\n\x0bpair_scorer\x18\x07 \x01(\x0b\x32\x1c.twinshelf.v1.PairScorerInfo\x12*\n\x07\x65ncoder\x18\x08 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfoB\x0f\n\r_image_cosineB\x0e\n\x0c_text_cosineB\x0f\n\r_fused_cosine\"M\n\nPairReason\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08log_odds\x18\x03 \x01(\x01\x42\x08\n\x06_value2\x94\x02\n\x0fMatchingService\x12U\n\x0cMatchProduct\x12!.twinshelf.v1.MatchProductRequest\x1a\".twinshelf.v1.MatchProductResponse\x12\\\n\rMatchProducts\x12\".twinshelf.v1.MatchProductsRequest\x1a#.twinshelf.v1.MatchProductsResponse(\x01\x30\x01\x12L\n\tScorePair\x12\x1e.twinshelf.v1.ScorePairRequest\x1a\x1f.twinshelf.v1.ScorePairResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinshelf.v1.matching_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MATCHPRODUCTREQUEST']._serialized_start=107
-  _globals['_MATCHPRODUCTREQUEST']._serialized_end=433
-  _globals['_MATCHPRODUCTRESPONSE']._serialized_start=436
-  _globals['_MATCHPRODUCTRESPONSE']._serialized_end=643
-  _globals['_MATCHPRODUCTSREQUEST']._serialized_start=645
-  _globals['_MATCHPRODUCTSREQUEST']._serialized_end=739
-  _globals['_MATCHPRODUCTSRESPONSE']._serialized_start=742
-  _globals['_MATCHPRODUCTSRESPONSE']._serialized_end=888
-  _globals['_MATCHINGSERVICE']._serialized_start=891
-  _globals['_MATCHINGSERVICE']._serialized_end=1089
+  _globals['_MATCHPRODUCTREQUEST']._serialized_end=453
+  _globals['_MATCHPRODUCTRESPONSE']._serialized_start=456
+  _globals['_MATCHPRODUCTRESPONSE']._serialized_end=714
+  _globals['_MATCHPRODUCTSREQUEST']._serialized_start=716
+  _globals['_MATCHPRODUCTSREQUEST']._serialized_end=810
+  _globals['_MATCHPRODUCTSRESPONSE']._serialized_start=813
+  _globals['_MATCHPRODUCTSRESPONSE']._serialized_end=959
+  _globals['_SCOREPAIRREQUEST']._serialized_start=961
+  _globals['_SCOREPAIRREQUEST']._serialized_end=1078
+  _globals['_PAIRSIDE']._serialized_start=1080
+  _globals['_PAIRSIDE']._serialized_end=1158
+  _globals['_SCOREPAIRRESPONSE']._serialized_start=1161
+  _globals['_SCOREPAIRRESPONSE']._serialized_end=1487
+  _globals['_PAIRREASON']._serialized_start=1489
+  _globals['_PAIRREASON']._serialized_end=1566
+  _globals['_MATCHINGSERVICE']._serialized_start=1569
+  _globals['_MATCHINGSERVICE']._serialized_end=1845
 # @@protoc_insertion_point(module_scope)

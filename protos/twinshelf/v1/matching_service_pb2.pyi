@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MatchProductRequest(_message.Message):
-    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version", "page_token", "match_prior", "target_precision")
+    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version", "page_token", "match_prior", "target_precision", "pair_count")
     OFFER_FIELD_NUMBER: _ClassVar[int]
     MATCH_COUNT_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class MatchProductRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     MATCH_PRIOR_FIELD_NUMBER: _ClassVar[int]
     TARGET_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    PAIR_COUNT_FIELD_NUMBER: _ClassVar[int]
     offer: _product_pb2.Offer
     match_count: int
     weights: _product_pb2.ModalityWeights
@@ -28,21 +29,24 @@ class MatchProductRequest(_message.Message):
     page_token: str
     match_prior: float
     target_precision: float
-    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ..., page_token: _Optional[str] = ..., match_prior: _Optional[float] = ..., target_precision: _Optional[float] = ...) -> None: ...
+    pair_count: int
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ..., page_token: _Optional[str] = ..., match_prior: _Optional[float] = ..., target_precision: _Optional[float] = ..., pair_count: _Optional[int] = ...) -> None: ...
 
 class MatchProductResponse(_message.Message):
-    __slots__ = ("matches", "pattern", "encoder", "next_page_token", "no_match_probability")
+    __slots__ = ("matches", "pattern", "encoder", "next_page_token", "no_match_probability", "pair_scorer")
     MATCHES_FIELD_NUMBER: _ClassVar[int]
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     NO_MATCH_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    PAIR_SCORER_FIELD_NUMBER: _ClassVar[int]
     matches: _containers.RepeatedCompositeFieldContainer[_product_pb2.Match]
     pattern: _product_pb2.ModalityPattern
     encoder: _product_pb2.EncoderInfo
     next_page_token: str
     no_match_probability: float
-    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., next_page_token: _Optional[str] = ..., no_match_probability: _Optional[float] = ...) -> None: ...
+    pair_scorer: _product_pb2.PairScorerInfo
+    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., next_page_token: _Optional[str] = ..., no_match_probability: _Optional[float] = ..., pair_scorer: _Optional[_Union[_product_pb2.PairScorerInfo, _Mapping]] = ...) -> None: ...
 
 class MatchProductsRequest(_message.Message):
     __slots__ = ("request_id", "request")
@@ -61,3 +65,51 @@ class MatchProductsResponse(_message.Message):
     response: MatchProductResponse
     error: _status_pb2.Status
     def __init__(self, request_id: _Optional[str] = ..., response: _Optional[_Union[MatchProductResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class ScorePairRequest(_message.Message):
+    __slots__ = ("left", "right", "reason_count")
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    REASON_COUNT_FIELD_NUMBER: _ClassVar[int]
+    left: PairSide
+    right: PairSide
+    reason_count: int
+    def __init__(self, left: _Optional[_Union[PairSide, _Mapping]] = ..., right: _Optional[_Union[PairSide, _Mapping]] = ..., reason_count: _Optional[int] = ...) -> None: ...
+
+class PairSide(_message.Message):
+    __slots__ = ("offer", "product_id")
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    offer: _product_pb2.Offer
+    product_id: str
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., product_id: _Optional[str] = ...) -> None: ...
+
+class ScorePairResponse(_message.Message):
+    __slots__ = ("probability", "is_match", "reasons", "image_cosine", "text_cosine", "fused_cosine", "pair_scorer", "encoder")
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    IS_MATCH_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_COSINE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_COSINE_FIELD_NUMBER: _ClassVar[int]
+    FUSED_COSINE_FIELD_NUMBER: _ClassVar[int]
+    PAIR_SCORER_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_FIELD_NUMBER: _ClassVar[int]
+    probability: float
+    is_match: bool
+    reasons: _containers.RepeatedCompositeFieldContainer[PairReason]
+    image_cosine: float
+    text_cosine: float
+    fused_cosine: float
+    pair_scorer: _product_pb2.PairScorerInfo
+    encoder: _product_pb2.EncoderInfo
+    def __init__(self, probability: _Optional[float] = ..., is_match: _Optional[bool] = ..., reasons: _Optional[_Iterable[_Union[PairReason, _Mapping]]] = ..., image_cosine: _Optional[float] = ..., text_cosine: _Optional[float] = ..., fused_cosine: _Optional[float] = ..., pair_scorer: _Optional[_Union[_product_pb2.PairScorerInfo, _Mapping]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ...) -> None: ...
+
+class PairReason(_message.Message):
+    __slots__ = ("feature", "value", "log_odds")
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
+    feature: str
+    value: float
+    log_odds: float
+    def __init__(self, feature: _Optional[str] = ..., value: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...

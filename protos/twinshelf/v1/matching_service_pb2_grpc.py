@@ -46,6 +46,11 @@ class MatchingServiceStub:
                 request_serializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.SerializeToString,
                 response_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.FromString,
                 _registered_method=True)
+        self.ScorePair = channel.unary_unary(
+                '/twinshelf.v1.MatchingService/ScorePair',
+                request_serializer=twinshelf_dot_v1_dot_matching__service__pb2.ScorePairRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.ScorePairResponse.FromString,
+                _registered_method=True)
 
 
 class MatchingServiceServicer:
@@ -72,6 +77,16 @@ class MatchingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScorePair(self, request, context):
+        """Says whether two records are the same item, by the pair scorer: it reads what their texts,
+        prices and attributes agree and clash in, and their embeddings where it was trained with such.
+        Errors as for MatchProduct, and: NOT_FOUND (a product_id), FAILED_PRECONDITION with the reason
+        PAIR_SCORER_MISSING (none is published beside the encoder).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MatchingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -84,6 +99,11 @@ def add_MatchingServiceServicer_to_server(servicer, server):
                     servicer.MatchProducts,
                     request_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.FromString,
                     response_serializer=twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.SerializeToString,
+            ),
+            'ScorePair': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScorePair,
+                    request_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.ScorePairRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_matching__service__pb2.ScorePairResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -142,6 +162,33 @@ class MatchingService:
             '/twinshelf.v1.MatchingService/MatchProducts',
             twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsRequest.SerializeToString,
             twinshelf_dot_v1_dot_matching__service__pb2.MatchProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScorePair(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/twinshelf.v1.MatchingService/ScorePair',
+            twinshelf_dot_v1_dot_matching__service__pb2.ScorePairRequest.SerializeToString,
+            twinshelf_dot_v1_dot_matching__service__pb2.ScorePairResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,7 +57,7 @@ class Product(_message.Message):
     def __init__(self, product_id: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[str] = ..., brand: _Optional[str] = ..., seller: _Optional[str] = ..., price: _Optional[float] = ..., attributes: _Optional[_Mapping[str, str]] = ..., image: _Optional[bytes] = ..., image_uri: _Optional[str] = ..., pattern: _Optional[_Union[ModalityPattern, str]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Offer(_message.Message):
-    __slots__ = ("image", "title", "description", "category", "brand", "attributes")
+    __slots__ = ("image", "title", "description", "category", "brand", "attributes", "price")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -71,13 +71,15 @@ class Offer(_message.Message):
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     BRAND_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
     image: bytes
     title: str
     description: str
     category: str
     brand: str
     attributes: _containers.ScalarMap[str, str]
-    def __init__(self, image: _Optional[bytes] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[str] = ..., brand: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    price: float
+    def __init__(self, image: _Optional[bytes] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[str] = ..., brand: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., price: _Optional[float] = ...) -> None: ...
 
 class ModalityWeights(_message.Message):
     __slots__ = ("image", "text")
@@ -88,7 +90,7 @@ class ModalityWeights(_message.Message):
     def __init__(self, image: _Optional[float] = ..., text: _Optional[float] = ...) -> None: ...
 
 class Match(_message.Message):
-    __slots__ = ("product", "score", "probability", "pattern", "image_score", "text_score", "is_match")
+    __slots__ = ("product", "score", "probability", "pattern", "image_score", "text_score", "is_match", "pair_probability")
     PRODUCT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +98,7 @@ class Match(_message.Message):
     IMAGE_SCORE_FIELD_NUMBER: _ClassVar[int]
     TEXT_SCORE_FIELD_NUMBER: _ClassVar[int]
     IS_MATCH_FIELD_NUMBER: _ClassVar[int]
+    PAIR_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     product: Product
     score: float
     probability: float
@@ -103,7 +106,8 @@ class Match(_message.Message):
     image_score: float
     text_score: float
     is_match: bool
-    def __init__(self, product: _Optional[_Union[Product, _Mapping]] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., pattern: _Optional[_Union[ModalityPattern, str]] = ..., image_score: _Optional[float] = ..., text_score: _Optional[float] = ..., is_match: _Optional[bool] = ...) -> None: ...
+    pair_probability: float
+    def __init__(self, product: _Optional[_Union[Product, _Mapping]] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., pattern: _Optional[_Union[ModalityPattern, str]] = ..., image_score: _Optional[float] = ..., text_score: _Optional[float] = ..., is_match: _Optional[bool] = ..., pair_probability: _Optional[float] = ...) -> None: ...
 
 class EncoderInfo(_message.Message):
     __slots__ = ("digest", "version")
@@ -112,3 +116,11 @@ class EncoderInfo(_message.Message):
     digest: str
     version: int
     def __init__(self, digest: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class PairScorerInfo(_message.Message):
+    __slots__ = ("digest", "threshold")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    threshold: float
+    def __init__(self, digest: _Optional[str] = ..., threshold: _Optional[float] = ...) -> None: ...

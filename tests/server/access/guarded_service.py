@@ -73,6 +73,12 @@ class StubService(
         async for each in self._answers("MatchProducts", request_iterator, answer):
             yield each
 
+    async def ScorePair(  # noqa: N802
+        self, request: matching_service_pb2.ScorePairRequest, context: Any
+    ) -> matching_service_pb2.ScorePairResponse:
+        self._begin("ScorePair")
+        return _MATCH.ScorePairResponse()
+
     async def UpsertProducts(  # noqa: N802
         self, request_iterator: Any, context: Any
     ) -> AsyncIterator[Message]:
@@ -184,6 +190,9 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.MatchingService/MatchProducts": _stream(
         _MATCHING, "MatchProducts", _MATCH.MatchProductsRequest()
+    ),
+    f"{_SERVICE}.MatchingService/ScorePair": _unary(
+        _MATCHING, "ScorePair", _MATCH.ScorePairRequest()
     ),
     f"{_SERVICE}.CatalogService/UpsertProducts": _stream(
         _CATALOGUE, "UpsertProducts", _CATALOG.UpsertProductsRequest()

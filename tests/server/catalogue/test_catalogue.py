@@ -191,3 +191,30 @@ async def test_a_closed_catalogue_takes_no_writes(open_catalogue: OpenCatalogue)
     await catalogue.close()
     with pytest.raises(ServerStoppingError):
         await catalogue.delete(["p"])
+
+
+async def test_products_come_with_what_their_encoder_made_of_them(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    catalogue = open_catalogue()
+    await catalogue.use_encoder(CONTRACT)
+    rng = np.random.default_rng(5)
+    made = {name: random_embedding(rng, Pattern[name.upper()]) for name in ("image", "both")}
+    for product_id, embedding in made.items():
+        await catalogue.upsert(new_product(product_id, embedding))
+    other = make_contract("second", 2)
+    await catalogue.upsert(new_product("foreign", random_embedding(rng), other))
+
+    found = await catalogue.embedded_products(["both", "foreign", "gone", "image"], CONTRACT)
+
+    assert set(found) == {"both", "foreign", "image"}
+    assert found["foreign"].embedding is None
+    assert found["both"].product.record.title == "title of both"
+    for product_id, expected in made.items():
+        embedding = found[product_id].embedding
+        assert embedding is not None and embedding.pattern is expected.pattern
+        for half, whole in ((embedding.image, expected.image), (embedding.text, expected.text)):
+            if half is not None and whole is not None:
+                np.testing.assert_allclose(half, whole, atol=1e-3)  # fp16
+    assert await catalogue.embedded_products([], CONTRACT) == {}
+    await catalogue.close()

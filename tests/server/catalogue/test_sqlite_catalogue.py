@@ -223,6 +223,17 @@ async def test_a_damaged_vector_is_set_aside_and_named_and_all_else_is_found(
     assert "product 5 is damaged and set aside" in caplog.text
 
 
+async def test_a_product_of_a_damaged_vector_comes_without_an_embedding(tmp_path: Path) -> None:
+    await fill(tmp_path, 6)
+    change_database(tmp_path, "UPDATE product_vectors SET vector = zeroblob(64)")
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    found = await catalogue.embedded_products(["p4"], CONTRACT)
+    assert found["p4"].product.record.title == "title of p4"
+    assert found["p4"].embedding is None
+    assert (await catalogue.stats(None)).damaged_product_count >= 1
+    await catalogue.close()
+
+
 async def test_a_vector_that_is_not_finite_is_set_aside(tmp_path: Path) -> None:
     embeddings = await fill(tmp_path)
     for path in tmp_path.glob("index-*/*"):

@@ -12,7 +12,7 @@ import yaml
 
 from twinshelf.server.config import read_config
 from twinshelf.server.triton.command import RESTRICTED, RESTRICTED_HEADER
-from twinshelf.server.triton.repository import ENCODERS
+from twinshelf.server.triton.repository import ENCODERS, PAIR_SCORER
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEPLOY = PROJECT / "server" / "deploy"
@@ -42,7 +42,8 @@ def test_triton_reads_photos_and_texts_with_the_versions_of_the_lock() -> None:
 def test_the_container_loads_what_the_launcher_loads() -> None:
     text = joined_lines("triton.Dockerfile")
 
-    assert re.findall(r"--load-model=(\w+)", text) == list(ENCODERS)
+    assert re.findall(r"--load-model=(\w+)", text) == [PAIR_SCORER, *ENCODERS]
+    assert f"[ -f /models/{PAIR_SCORER}/configs/v${{TWINSHELF_VERSION}}.pbtxt ]" in text
     assert "--model-config-name=v${TWINSHELF_VERSION}" in text
 
 

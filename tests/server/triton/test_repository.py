@@ -8,12 +8,15 @@ import pytest
 
 from tests.model_repository.tiny_repository import publish_tiny_version
 from twinshelf.server.triton.repository import (
+    ENCODERS,
+    PAIR_SCORER,
     RepositoryError,
     check_version,
     config_name,
     newest_version,
     published_versions,
     read_config,
+    served_models,
 )
 
 
@@ -26,6 +29,14 @@ def test_versions_are_numbers_that_every_model_has(tmp_path: Path) -> None:
     assert published_versions(tmp_path) == (2,)
     assert published_versions(tmp_path, ("product_encoder",)) == (2, 10)
     assert newest_version(tmp_path) == 2
+
+
+def test_a_pair_scorer_is_served_beside_the_encoder_of_its_version(tmp_path: Path) -> None:
+    path = tmp_path / PAIR_SCORER / "configs" / "v2.pbtxt"
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    assert served_models(tmp_path, 1) == ENCODERS
+    assert served_models(tmp_path, 2) == (*ENCODERS, PAIR_SCORER)
 
 
 def test_without_a_version_there_is_no_newest_one(tmp_path: Path) -> None:
