@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 import grpc
 
-from twinshelf.client import conversions
+from twinshelf.client import conversions, pair_conversions
 from twinshelf.client.async_stream import AsyncStream
 from twinshelf.client.call_terms import CallTerms
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
@@ -117,6 +118,20 @@ class AsyncClient:
             self._terms.listening(match_method(options), timeout_s),
             offers,
         ).answers()
+
+    async def score_pair(
+        self,
+        left: Offer | str,
+        right: Offer | str,
+        *,
+        reason_count: int = 0,
+        timeout_s: float | None = None,
+    ) -> PairScore:
+        """Does what `Client.score_pair` does, awaited."""
+        request = pair_conversions.pair_request(left, right, reason_count)
+        return pair_conversions.pair_score(
+            await self._call(self._matching.ScorePair, request, timeout_s)
+        )
 
     def upsert(
         self,

@@ -32,6 +32,7 @@ from twinshelf.client.options import (
     FileOptions,
     complain,
 )
+from twinshelf.client.score_command import score
 
 DELETED_AT_A_TIME: Final = 10_000
 EPILOG: Final = (
@@ -76,6 +77,7 @@ app = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.command()(match)
+app.command()(score)
 app.command()(doctor)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 
 from twinshelf.client.errors import error_from_status
+from twinshelf.client.pair_records import PairScorerInfo
 from twinshelf.client.records import (
     CatalogStats,
     DeleteResult,
@@ -71,18 +72,24 @@ def pattern_from_message(pattern: int) -> Pattern:
     return _PATTERNS.get(pattern, "none")
 
 
+def offer_to_message(offer: Offer) -> product_pb2.Offer:
+    """Makes the message of an offer."""
+    return product_pb2.Offer(
+        image=offer.image,
+        title=offer.title,
+        description=offer.description,
+        category=offer.category,
+        brand=offer.brand,
+        price=offer.price,
+        attributes=dict(offer.attributes),
+    )
+
+
 def match_request(offer: Offer, options: MatchOptions) -> matching_service_pb2.MatchProductRequest:
     """Makes the request that matches one offer."""
     weights = options.weights
     return matching_service_pb2.MatchProductRequest(
-        offer=product_pb2.Offer(
-            image=offer.image,
-            title=offer.title,
-            description=offer.description,
-            category=offer.category,
-            brand=offer.brand,
-            attributes=dict(offer.attributes),
-        ),
+        offer=offer_to_message(offer),
         match_count=options.match_count,
         weights=None
         if weights is None
@@ -92,6 +99,7 @@ def match_request(offer: Offer, options: MatchOptions) -> matching_service_pb2.M
         target_precision=options.target_precision,
         encoder_digest=options.encoder_digest,
         encoder_version=options.encoder_version,
+        pair_count=options.pair_count,
     )
 
 
@@ -100,9 +108,12 @@ def match_result(*pages: matching_service_pb2.MatchProductResponse) -> MatchResu
     return MatchResult(
         matches=tuple(_match(each) for page in pages for each in page.matches),
         pattern=pattern_from_message(pages[-1].pattern),
-        encoder=_encoder(pages[-1].encoder),
+        encoder=encoder_from_message(pages[-1].encoder),
         no_match_probability=pages[-1].no_match_probability,
         is_cut=bool(pages[-1].next_page_token),
+        scorer=scorer_from_message(pages[-1].pair_scorer)
+        if pages[-1].HasField("pair_scorer")
+        else None,
     )
 
 
@@ -136,7 +147,7 @@ def upsert_answer(
         product_id=product_id,
         pattern=pattern_from_message(message.upserted.pattern),
         replaced=message.upserted.replaced,
-        encoder=_encoder(message.upserted.encoder),
+        encoder=encoder_from_message(message.upserted.encoder),
     )
 
 
@@ -171,7 +182,7 @@ def catalog_stats(message: catalog_service_pb2.GetCatalogStatsResponse) -> Catal
         text_count=message.text_count,
         stale_product_count=message.stale_product_count,
         indexed_vector_count=message.indexed_vector_count,
-        encoder=_encoder(message.encoder),
+        encoder=encoder_from_message(message.encoder),
         embedding_dimension=message.embedding_dimension,
         change_sequence=message.change_sequence,
     )
@@ -184,6 +195,16 @@ def snapshot_report(message: catalog_service_pb2.SnapshotResponse) -> SnapshotRe
     )
 
 
+def encoder_from_message(message: product_pb2.EncoderInfo) -> EncoderInfo:
+    """Reads what names an encoder."""
+    return EncoderInfo(digest=message.digest, version=message.version)
+
+
+def scorer_from_message(message: product_pb2.PairScorerInfo) -> PairScorerInfo:
+    """Reads what names a pair scorer."""
+    return PairScorerInfo(digest=message.digest, threshold=message.threshold)
+
+
 def _match(message: product_pb2.Match) -> Match:
     return Match(
         product=product_from_message(message.product),
@@ -193,8 +214,5 @@ def _match(message: product_pb2.Match) -> Match:
         pattern=pattern_from_message(message.pattern),
         image_score=message.image_score if message.HasField("image_score") else None,
         text_score=message.text_score if message.HasField("text_score") else None,
+        pair_probability=message.pair_probability if message.HasField("pair_probability") else None,
     )
-
-
-def _encoder(message: product_pb2.EncoderInfo) -> EncoderInfo:
-    return EncoderInfo(digest=message.digest, version=message.version)

@@ -52,5 +52,6 @@ def offer_of(row: ProductRow) -> Offer:
         description=row.description,
         category=row.category,
         brand=row.brand,
+        price=row.price,
         attributes=row.attributes,
     )

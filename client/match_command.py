@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from twinshelf.client import output
+from twinshelf.client.offer_options import OfferOptions
 from twinshelf.client.option_groups import spread
 from twinshelf.client.options import (
     FAILED,
@@ -20,7 +20,7 @@ from twinshelf.client.options import (
     FileOptions,
     read_number,
 )
-from twinshelf.client.records import MatchOptions, ModalityWeights, Offer
+from twinshelf.client.records import MatchOptions, ModalityWeights
 
 
 def read_probability(text: str) -> float:
@@ -56,31 +56,6 @@ def read_weights(text: str) -> ModalityWeights:
         raise typer.BadParameter(str(error)) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribute:
-    """A property of an offer.
-
-    Attributes:
-        name: Such as colour.
-        value: Such as red.
-    """
-
-    name: str
-    value: str
-
-
-def read_attribute(text: str) -> Attribute:
-    """Reads a property such as "colour=red".
-
-    Raises:
-        typer.BadParameter: If the text is none.
-    """
-    name, equals, value = (piece.strip() for piece in text.partition("="))
-    if not (name and equals and value):
-        raise typer.BadParameter(f"must look like colour=red, got {text!r}")
-    return Attribute(name=name, value=value)
-
-
 @spread
 def match(
     *,
@@ -92,17 +67,7 @@ def match(
             "--output", metavar="TABLE", help="Table of the matches of FILE, .csv or .parquet."
         ),
     ] = Path("matches.csv"),
-    image: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Photo: JPEG, PNG or WebP.")
-    ] = None,
-    title: Annotated[str, typer.Option(metavar="TEXT")] = "",
-    description: Annotated[str, typer.Option(metavar="TEXT")] = "",
-    category: Annotated[str, typer.Option(metavar="TEXT")] = "",
-    brand: Annotated[str, typer.Option(metavar="TEXT")] = "",
-    attribute: Annotated[
-        list[Attribute] | None,
-        typer.Option(metavar="NAME=VALUE", parser=read_attribute, help="May be given repeatedly."),
-    ] = None,
+    offer_options: OfferOptions,
     match_count: Annotated[
         int,
         typer.Option("-k", "--match-count", metavar="N", min=1, max=GREATEST_COUNT),
@@ -140,6 +105,15 @@ def match(
             help="Share of the matches marked ✓ that are to be right (default: 0.95).",
         ),
     ] = None,
+    pair_count: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=GREATEST_COUNT,
+            help="Best matches that the pair scorer scores as well.",
+        ),
+    ] = 0,
     connection: Connection,
 ) -> None:
     """Find the products that a photo, a text, or the offers of files show."""
@@ -149,21 +123,13 @@ def match(
         min_probability=min_probability,
         match_prior=match_prior,
         target_precision=target_precision,
+        pair_count=pair_count,
     )
     if files:
         _match_files(connection, files, file_options, options, output_table)
         return
-    from twinshelf.client.files.photos import read_photo
-
-    offer = Offer(
-        image=read_photo(image) if image else b"",
-        title=title,
-        description=description,
-        category=category,
-        brand=brand,
-        attributes={each.name: each.value for each in attribute or ()},
-    )
-    if offer == Offer():
+    offer = offer_options.offer()
+    if offer is None:
         raise ValueError(
             "match needs a file of offers, or a photo or a text: FILE, --image FILE, --title TEXT"
         )

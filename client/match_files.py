@@ -39,6 +39,7 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),
         ("image_score", pa.float64()),
         ("text_score", pa.float64()),
+        ("pair_probability", pa.float64()),
         ("error", pa.string()),
     ]
 )
@@ -155,6 +156,7 @@ class _OfferStream:
                 "score": match.score,
                 "image_score": match.image_score,
                 "text_score": match.text_score,
+                "pair_probability": match.pair_probability,
             }
             for rank, match in enumerate(answer.result.matches, start=1)
         ] or [line]

@@ -58,6 +58,18 @@ def read_positive(text: str) -> float:
     return value
 
 
+def read_positive_or_zero(text: str) -> float:
+    """Reads a number of zero or more.
+
+    Raises:
+        typer.BadParameter: If the text is none.
+    """
+    value = read_number(text)
+    if not 0 <= value < float("inf"):
+        raise typer.BadParameter(f"must be a number of zero or more, got {text!r}")
+    return value
+
+
 def read_columns(text: str) -> Columns:
     """Reads which column holds which field, such as "title=name,images=3".
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
     CatalogStats,
     DeleteResult,
@@ -72,6 +73,7 @@ def match_result_json(result: MatchResult) -> dict[str, Any]:
         "no_match_probability": result.no_match_probability,
         "pattern": result.pattern,
         "encoder": asdict(result.encoder),
+        "scorer": result.scorer and asdict(result.scorer),
     }
 
 
@@ -107,7 +109,16 @@ def match_table(result: MatchResult) -> Table:
         caption=f"✓ a match; none in the catalogue: {result.no_match_probability:.1%}",
         caption_justify="left",
     )
-    for name in ("#", "probability", "", "score", "image", "text"):
+    has_pairs = result.scorer is not None
+    for name in (
+        "#",
+        "probability",
+        "",
+        *(["pair"] if has_pairs else []),
+        "score",
+        "image",
+        "text",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     # A long identifier is folded, so that the figures keep their room.
     table.add_column("product", overflow="fold")
@@ -119,6 +130,7 @@ def match_table(result: MatchResult) -> Table:
             str(rank),
             Text(f"{match.probability:.1%}", style=probability_style(match.probability)),
             "✓" if match.is_match else "",
+            *([_share(match.pair_probability)] if has_pairs else []),
             f"{match.score:.3f}",
             _cosine(match.image_score),
             _cosine(match.text_score),
@@ -127,6 +139,27 @@ def match_table(result: MatchResult) -> Table:
             Text(match.product.brand),
             _price(match.product.price),
         )
+    return table
+
+
+def pair_verdict(score: PairScore) -> str:
+    """Returns in a sentence whether two records are the same item, and how alike they are."""
+    cosines = {"image": score.image_cosine, "text": score.text_cosine, "fused": score.fused_cosine}
+    known = [f"{name} {value:.3f}" for name, value in cosines.items() if value is not None]
+    verdict = "the same item" if score.is_match else "not the same item"
+    threshold = f"a match from {score.scorer.threshold:.1%} on"
+    return f"{score.probability:.1%}: {verdict} ({'; '.join([threshold, *known])})"
+
+
+def reasons_table(score: PairScore) -> Table:
+    """Returns what the features did to the probability of a pair as a table."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("log odds", "value"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("feature", overflow="fold")
+    for reason in score.reasons:
+        value = "–" if reason.value is None else f"{reason.value:.3g}"
+        table.add_row(f"{reason.log_odds:+.2f}", value, Text(reason.feature))
     return table
 
 
@@ -211,7 +244,12 @@ def _match_json(match: Match) -> dict[str, Any]:
         "pattern": match.pattern,
         "image_score": match.image_score,
         "text_score": match.text_score,
+        "pair_probability": match.pair_probability,
     }
+
+
+def _share(probability: float | None) -> str:
+    return "–" if probability is None else f"{probability:.1%}"
 
 
 def _cosine(value: float | None) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from twinshelf.client.errors import TwinshelfError
+    from twinshelf.client.pair_records import PairScorerInfo
 
 Pattern = Literal["none", "image", "text", "both"]
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
@@ -59,6 +60,8 @@ class Offer:
         description: Long text of the offer.
         category: Category as the seller gives it.
         brand: Brand as the seller gives it.
+        price: Price in the catalogue's own currency, zero or more, read by the pair scorer alone;
+            None when unknown.
         attributes: Further properties, name to value.
     """
 
@@ -67,6 +70,7 @@ class Offer:
     description: str = ""
     category: str = ""
     brand: str = ""
+    price: float | None = None
     attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
 
 
@@ -107,6 +111,7 @@ class MatchOptions:
             below 1; None leaves it to the service (0.95).
         encoder_digest: Digest of the encoder to insist on; empty takes any.
         encoder_version: Version of the encoder to insist on; 0 takes any.
+        pair_count: Best matches that the pair scorer scores as well, 0 to `match_count`.
     """
 
     match_count: int | None = None
@@ -116,6 +121,7 @@ class MatchOptions:
     target_precision: float | None = None
     encoder_digest: str = ""
     encoder_version: int = 0
+    pair_count: int = 0
 
 
 DEFAULT_MATCH_OPTIONS = MatchOptions()
@@ -147,6 +153,8 @@ class Match:
         pattern: Modalities that both sides have.
         image_score: Cosine of the photos; None when either side has none.
         text_score: Cosine of the texts; None when either side has none.
+        pair_probability: Probability, 0 to 1, that the two are the same item, by the pair scorer,
+            whatever the rivals; None when it was not asked for.
     """
 
     product: Product
@@ -156,6 +164,7 @@ class Match:
     pattern: Pattern
     image_score: float | None
     text_score: float | None
+    pair_probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +178,7 @@ class MatchResult:
         no_match_probability: Probability, 0 to 1, that the catalogue holds no match.
         is_cut: Whether matches were left out because the products are long. Those of a stream can
             be; `match` fetches all pages of an answer.
+        scorer: The pair scorer behind `pair_probability`; None when it was not asked for.
     """
 
     matches: tuple[Match, ...]
@@ -176,6 +186,7 @@ class MatchResult:
     encoder: EncoderInfo
     no_match_probability: float
     is_cut: bool = False
+    scorer: PairScorerInfo | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

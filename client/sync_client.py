@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 import grpc
 
-from twinshelf.client import conversions
+from twinshelf.client import conversions, pair_conversions
 from twinshelf.client.call_terms import CallTerms
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
     DEFAULT_MATCH_OPTIONS,
     CatalogStats,
@@ -159,6 +160,30 @@ class Client:
             self._terms.listening(match_method(options), timeout_s),
             offers,
         ).answers()
+
+    def score_pair(
+        self,
+        left: Offer | str,
+        right: Offer | str,
+        *,
+        reason_count: int = 0,
+        timeout_s: float | None = None,
+    ) -> PairScore:
+        """Says whether two records are the same item, by the pair scorer.
+
+        Args:
+            left: An offer, or the id of a stored product; of an offer and a product, the offer.
+            right: Likewise.
+            reason_count: Most reasons to return, zero or more.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            PreconditionError: If no pair scorer is published beside the encoder.
+            ProductNotFoundError: If the catalogue holds none of an id.
+            TwinshelfError: If the call fails otherwise.
+        """
+        request = pair_conversions.pair_request(left, right, reason_count)
+        return pair_conversions.pair_score(self._call(self._matching.ScorePair, request, timeout_s))
 
     def upsert(
         self, products: Iterable[Product], *, timeout_s: float | None = None

@@ -22,6 +22,7 @@ from twinshelf.v1 import (
 )
 
 ENCODER = product_pb2.EncoderInfo(digest="sha256:" + "a" * 64, version=3)
+SCORER = product_pb2.PairScorerInfo(digest="sha256:" + "b" * 64, threshold=0.6)
 
 
 def make_status(
@@ -93,6 +94,7 @@ class FakeService(
         self.hangs = False
         self.released = threading.Event()
         self.last_match: matching_service_pb2.MatchProductRequest | None = None
+        self.last_pair: matching_service_pb2.ScorePairRequest | None = None
 
     def _enter(self, method: str, context: grpc.ServicerContext) -> None:
         self.calls[method] += 1
@@ -137,6 +139,19 @@ class FakeService(
             else:
                 response.response.CopyFrom(self._matches(request.request))
             yield response
+
+    def ScorePair(  # noqa: N802
+        self, request: matching_service_pb2.ScorePairRequest, context: grpc.ServicerContext
+    ) -> matching_service_pb2.ScorePairResponse:
+        self._enter("ScorePair", context)
+        self.last_pair = request
+        response = matching_service_pb2.ScorePairResponse(
+            probability=0.93, is_match=True, text_cosine=0.8, fused_cosine=0.8, pair_scorer=SCORER
+        )
+        response.reasons.add(feature="title_word_jaccard", value=0.5, log_odds=1.25)
+        response.reasons.add(feature="price_log_ratio", log_odds=-0.5)
+        del response.reasons[request.reason_count :]
+        return response
 
     def UpsertProducts(  # noqa: N802
         self, request_iterator: Iterator[Any], context: grpc.ServicerContext
@@ -240,7 +255,10 @@ class FakeService(
                 is_match=rank == 0,
                 pattern=product_pb2.MODALITY_PATTERN_TEXT,
                 text_score=0.9 - rank / 10,
+                pair_probability=0.7 if rank < request.pair_count else None,
             )
+        if request.pair_count:
+            response.pair_scorer.CopyFrom(SCORER)
         return response
 
 

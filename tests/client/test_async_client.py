@@ -28,6 +28,10 @@ async def test_both_clients_give_the_same_results(client: AsyncClient) -> None:
 
     with Client(client.address) as other:
         assert await client.match(Offer(title="tea")) == other.match(Offer(title="tea"))
+        pair = (Offer(title="tea"), "p001")
+        assert await client.score_pair(*pair, reason_count=9) == other.score_pair(
+            *pair, reason_count=9
+        )
         assert await client.get("p001") == other.get("p001")
         assert await client.stats() == other.stats()
         assert await client.snapshot() == other.snapshot()

@@ -107,6 +107,7 @@ def test_match_sends_what_was_asked(
     arguments += ["--brand", "b", "--category", "c", "--attribute", "size=L", "-k", "1"]
     arguments += ["--weights", "image=.7,text=.3", "--min-probability", "0.5", "--json"]
     arguments += ["--match-prior", "0.2", "--target-precision", "0.9"]
+    arguments += ["--price", "2.5", "--pair-count", "1"]
     assert main(arguments) == 0
     (result,) = json_lines(capsys.readouterr().out)
     assert [match["product"]["product_id"] for match in result["matches"]] == ["mug"]
@@ -118,6 +119,41 @@ def test_match_sends_what_was_asked(
     assert (offer.brand, offer.category, dict(offer.attributes)) == ("b", "c", {"size": "L"})
     assert (request.match_count, request.min_probability) == (1, 0.5)
     assert (request.match_prior, request.target_precision) == (0.2, 0.9)
+    assert (offer.price, request.pair_count) == (2.5, 1)
+    assert [match["pair_probability"] for match in result["matches"]] == [pytest.approx(0.7)]
+
+
+def test_match_shows_pairs_where_they_were_asked_for(
+    stocked: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["match", "--title", "tea", "-k", "2", "--pair-count", "1"]) == 0
+    assert "70.0%" in capsys.readouterr().out
+    assert main(["match", "--title", "tea", "-k", "2"]) == 0
+    assert "pair" not in capsys.readouterr().out
+
+
+def test_score_prints_verdict_cosines_and_reasons(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", "--title", "green tea", "--price", "3", "tea"]) == 0
+    out = capsys.readouterr().out
+    for words in ("93.0%: the same item (a match from 60.0% on; text 0.800", "+1.25", "–"):
+        assert words in out
+    request = service.last_pair
+    assert request is not None
+    assert (request.left.offer.title, request.left.offer.price) == ("green tea", 3)
+    assert (request.right.product_id, request.reason_count) == ("tea", 5)
+
+
+def test_score_of_two_products_prints_json(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", "tea", "mug", "--reasons", "1", "--json"]) == 0
+    (found,) = json_lines(capsys.readouterr().out)
+    assert (found["probability"], found["image_cosine"], found["encoder"]) == (0.93, None, None)
+    assert [reason["feature"] for reason in found["reasons"]] == ["title_word_jaccard"]
+    assert service.last_pair is not None
+    assert service.last_pair.left.product_id == "tea"
 
 
 def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,6 +166,8 @@ def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["match"], "needs a file of offers, or a photo or a text"),
         (["match", "--image", "no.jpg"], "there is no photo no.jpg"),
+        (["score", "tea"], "score needs two records"),
+        (["score", "tea", "mug", "--title", "x"], "got 3"),
     ],
 )
 def test_input_that_cannot_be_used_exits_2(
@@ -148,6 +186,8 @@ def test_input_that_cannot_be_used_exits_2(
         ["match", "--title", "x", "--weights", "image=0,text=0"],
         ["match", "--title", "x", "--min-probability", "2"],
         ["match", "--title", "x", "--attribute", "red"],
+        ["match", "--title", "x", "--price", "-1"],
+        ["score", "tea", "mug", "--reasons", "-1"],
         ["stats", "--timeout", "0"],
         ["index", "x.csv", "--columns", "colour=x"],
         [],

@@ -84,6 +84,23 @@ def test_unset_options_stay_unset_in_the_request(client: Client, service: FakeSe
     assert not service.last_match.HasField("match_count")
 
 
+def test_the_score_of_a_pair_carries_its_reasons_and_what_is_unknown(
+    client: Client, service: FakeService
+) -> None:
+    score = client.score_pair(Offer(title="tea", price=2.0), "p001", reason_count=2)
+    assert (score.probability, score.is_match, score.text_cosine) == (0.93, True, 0.8)
+    assert score.image_cosine is None and score.encoder is None
+    assert [(each.feature, each.value) for each in score.reasons] == [
+        ("title_word_jaccard", 0.5),
+        ("price_log_ratio", None),
+    ]
+    assert score.scorer.threshold == 0.6
+    assert service.last_pair is not None
+    assert service.last_pair.left.offer.price == 2.0
+    assert service.last_pair.right.product_id == "p001"
+    assert client.score_pair("p001", "p002").reasons == ()
+
+
 def test_every_page_is_listed(client: Client, service: FakeService) -> None:
     list(client.upsert(products(7)))
     assert [each.product_id for each in client.list_all(page_size=3)] == [

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.export.tiny_run import make_run
+from tests.export.trained_pairs import make_pair_run
 from twinshelf.client.sync_client import Client
+from twinshelf.export.pair_scorer_publishing import publish_pair_scorer
 from twinshelf.export.publishing import PublishRequest, publish
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.triton.process import TritonServer
+from twinshelf.server.triton.repository import served_models
 from twinshelf.server.triton.triton_config import TritonConfig
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 
@@ -27,27 +30,38 @@ LISTENING = re.compile(r"listening on (\S+);")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A run and the repository that holds it as version 1."""
+    """The runs of an encoder and of a pair scorer, and the repository with both as version 1."""
 
     run: Path
+    pair_run: Path
     repository: Path
     encoder: TrainedEncoder
 
 
 @pytest.fixture(scope="package")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
-    """The tiny run, exported through the parity gate."""
+    """The tiny runs, exported through their parity gates."""
     folder = tmp_path_factory.mktemp("published")
     run = make_run(folder)
     repository = folder / "model_repository"
-    publish(PublishRequest(run=run, repository=repository, committed=ROOT / "model_repository"))
-    return Published(run=run, repository=repository, encoder=load_encoder(run))
+    committed = ROOT / "model_repository"
+    publish(PublishRequest(run=run, repository=repository, committed=committed))
+    make_pair_run(folder / "pairs", encoder_run=run)
+    publish_pair_scorer(folder / "pairs", repository, version=1, committed=committed)
+    return Published(
+        run=run, pair_run=folder / "pairs", repository=repository, encoder=load_encoder(run)
+    )
 
 
 @pytest.fixture(scope="package")
 def triton(published: Published) -> Iterator[TritonServer]:
     """Triton with version 1, ready."""
-    with TritonServer(TritonConfig(model_repository=published.repository, version=1)) as server:
+    config = TritonConfig(
+        model_repository=published.repository,
+        version=1,
+        models=served_models(published.repository, 1),
+    )
+    with TritonServer(config) as server:
         yield server
 
 
