@@ -29,6 +29,7 @@ from twinshelf.server.services.byte_budget import ByteBudget
 from twinshelf.server.services.call_interceptor import CallInterceptor
 from twinshelf.server.services.call_observer import CallObserver
 from twinshelf.server.services.catalog_service import CatalogServicer
+from twinshelf.server.services.category_predictor import CategoryPredictor
 from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.encoder_pulse import EncoderPulse
 from twinshelf.server.services.encoder_watch import EncoderWatch
@@ -302,7 +303,11 @@ def _add_services(
     )
     matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(
         MatchingServicer(
-            matcher=matcher, pair_scorer=pair_scorer, bounds=bounds, observer=parts.observer
+            matcher=matcher,
+            pair_scorer=pair_scorer,
+            category_predictor=CategoryPredictor(matcher=matcher, limits=limits),
+            bounds=bounds,
+            observer=parts.observer,
         ),
         grpc_server,
     )

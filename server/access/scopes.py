@@ -21,6 +21,7 @@ METHOD_SCOPES: Final[dict[str, Scope]] = {
     "/twinshelf.v1.MatchingService/MatchProduct": Scope.READ,
     "/twinshelf.v1.MatchingService/MatchProducts": Scope.READ,
     "/twinshelf.v1.MatchingService/ScorePair": Scope.READ,
+    "/twinshelf.v1.MatchingService/PredictCategory": Scope.READ,
     "/twinshelf.v1.CatalogService/GetProduct": Scope.READ,
     "/twinshelf.v1.CatalogService/ListProducts": Scope.READ,
     "/twinshelf.v1.CatalogService/GetCatalogStats": Scope.READ,

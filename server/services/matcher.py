@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_record import NewProduct
-from twinshelf.server.catalogue.ranking import HitPage, Query
+from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES, HitPage, Query
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
 from twinshelf.server.encoders.encoder import Encoder, EncoderInput
@@ -22,6 +22,7 @@ from twinshelf.server.services.pair_scorer import PairScorer
 from twinshelf.server.services.pair_sides import SideTerms
 from twinshelf.server.services.requests import (
     Limits,
+    MatchOptions,
     check_expected_encoder,
     check_offer,
     check_product,
@@ -33,20 +34,25 @@ from twinshelf.v1 import matching_service_pb2, product_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MatchResult:
-    """A page of the hits of an offer, and what was embedded by whom.
-
-    Attributes:
-        page: The hits.
-        embedding: That of the offer.
-        contract: The encoder that made it.
-        pair_scores: Probabilities by the pair scorer, by product_id.
-        scorer: The pair scorer; None when none was asked for.
-    """
+class Found:
+    """A page of the hits of an offer, and what was embedded by whom."""
 
     page: HitPage
     embedding: OfferEmbedding
     contract: EncoderContract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchResult:
+    """What an offer matches.
+
+    Attributes:
+        found: A page of its hits.
+        pair_scores: Probabilities by the pair scorer, by product_id.
+        scorer: The pair scorer; None when none was asked for.
+    """
+
+    found: Found
     pair_scores: Mapping[str, float]
     scorer: PairContract | None
 
@@ -95,9 +101,51 @@ class Matcher:
         check_offer(request.offer, self._limits, f"{path}offer")
         contract = self._encoder.contract
         check_expected_encoder(request, contract, path)
-        check_fresh(self._catalogue, contract)
         scorer = self._pair_scorer.contract if options.pair_count else None
-        row = _row(request.offer, contract, contract.text_fields.query_prefix, f"{path}offer")
+        found = await self.find(
+            request.offer, options, path=path, is_patient=is_patient, deadline_s=deadline_s
+        )
+        pair_scores: Mapping[str, float] = {}
+        # Those that stand before the page count as well.
+        scored = found.page.hits[: max(0, options.pair_count - options.skip_count)]
+        if scorer is not None and scored:
+            terms = SideTerms(
+                contract=found.contract,
+                pattern=scorer.pattern,
+                is_patient=is_patient,
+                deadline_s=deadline_s,
+            )
+            pair_scores = await self._pair_scorer.score_hits(
+                request.offer, found.embedding, scored, terms, f"{path}offer"
+            )
+        return MatchResult(found=found, pair_scores=pair_scores, scorer=scorer)
+
+    async def find(
+        self,
+        offer: product_pb2.Offer,
+        options: MatchOptions,
+        *,
+        path: str,
+        is_patient: bool,
+        deadline_s: float | None,
+        page_limit_bytes: int = PAGE_LIMIT_BYTES,
+    ) -> Found:
+        """Finds the products most alike an offer that was checked.
+
+        Args:
+            offer: The offer.
+            options: What is looked for.
+            path: What stands before the names of the request's fields, such as "request.".
+            is_patient: Whether it may wait as long as it takes.
+            deadline_s: When the caller will have gone, by `time.monotonic`; None never.
+            page_limit_bytes: Texts that the hits may hold; one hit always fits.
+
+        Raises:
+            TwinshelfError: If it cannot be embedded, or the catalogue cannot be searched.
+        """
+        contract = self._encoder.contract
+        check_fresh(self._catalogue, contract)
+        row = _row(offer, contract, contract.text_fields.query_prefix, f"{path}offer")
         async with self._embedder.embedded(
             row,
             contract,
@@ -116,31 +164,13 @@ class Matcher:
                 target_precision=options.target_precision,
                 contract=contract,
                 skip_count=options.skip_count,
+                page_limit_bytes=page_limit_bytes,
             )
             with span("search"), self._metrics.stage("search"):
                 await self._catalogue.use_encoder(contract)
                 page = await self._catalogue.search(query)
             self._metrics.observe_stage("rescore", page.rescore_s)
-        pair_scores: Mapping[str, float] = {}
-        # Those that stand before the page count as well.
-        scored = page.hits[: max(0, options.pair_count - options.skip_count)]
-        if scorer is not None and scored:
-            terms = SideTerms(
-                contract=contract,
-                pattern=scorer.pattern,
-                is_patient=is_patient,
-                deadline_s=deadline_s,
-            )
-            pair_scores = await self._pair_scorer.score_hits(
-                request.offer, embedding, scored, terms, f"{path}offer"
-            )
-        return MatchResult(
-            page=page,
-            embedding=embedding,
-            contract=contract,
-            pair_scores=pair_scores,
-            scorer=scorer,
-        )
+        return Found(page=page, embedding=embedding, contract=contract)
 
     async def embed_product(
         self, product: product_pb2.Product

@@ -10,6 +10,7 @@ from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
 from twinshelf.server.errors import InvalidRequestError
 from twinshelf.server.services.call_interceptor import deadline_of
 from twinshelf.server.services.call_observer import CallObserver
+from twinshelf.server.services.category_predictor import CategoryPredictor
 from twinshelf.server.services.conversions import encoder_info, modality_pattern, write_match
 from twinshelf.server.services.matcher import Matcher, MatchResult
 from twinshelf.server.services.pair_answers import pair_response, pair_scorer_info
@@ -31,12 +32,14 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
         *,
         matcher: Matcher,
         pair_scorer: PairScorer,
+        category_predictor: CategoryPredictor,
         bounds: StreamBounds,
         observer: CallObserver,
     ) -> None:
         """Takes the parts that it works with."""
         self._matcher = matcher
         self._pair_scorer = pair_scorer
+        self._category_predictor = category_predictor
         self._bounds = bounds
         self._observer = observer
 
@@ -78,16 +81,23 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
         score = await self._pair_scorer.score(request, deadline_s=deadline_of(context))
         return pair_response(score)
 
+    async def PredictCategory(  # noqa: N802 - the name is the proto's
+        self, request: pb.PredictCategoryRequest, context: grpc.aio.ServicerContext
+    ) -> pb.PredictCategoryResponse:
+        """Predicts the category of an offer."""
+        return await self._category_predictor.predict(request, deadline_s=deadline_of(context))
+
 
 def _response(result: MatchResult) -> pb.MatchProductResponse:
-    following = result.page.next_skip_count
+    found = result.found
+    following = found.page.next_skip_count
     response = pb.MatchProductResponse(
-        no_match_probability=result.page.no_match_probability,
-        pattern=modality_pattern(result.embedding.pattern),
-        encoder=encoder_info(result.contract),
+        no_match_probability=found.page.no_match_probability,
+        pattern=modality_pattern(found.embedding.pattern),
+        encoder=encoder_info(found.contract),
         next_page_token="" if following is None else page_token(str(following)),
     )
-    for hit in result.page.hits:
+    for hit in found.page.hits:
         match = response.matches.add()
         write_match(hit, match)
         if (probability := result.pair_scores.get(match.product.product_id)) is not None:

@@ -65,11 +65,11 @@ class MatchOptions:
 
     match_count: int
     weights: Weights | None
-    min_probability: float
-    match_prior: float | None
-    target_precision: float
-    pair_count: int
-    skip_count: int
+    min_probability: float = 0.0
+    match_prior: float | None = None
+    target_precision: float = DEFAULT_TARGET_PRECISION
+    pair_count: int = 0
+    skip_count: int = 0
 
 
 def check_offer(offer: product_pb2.Offer, limits: Limits, path: str) -> None:
@@ -162,7 +162,7 @@ def read_options(
         )
     return MatchOptions(
         match_count=count,
-        weights=_read_weights(request, path),
+        weights=read_weights(request, path),
         min_probability=request.min_probability,
         match_prior=match_prior,
         target_precision=request.target_precision or DEFAULT_TARGET_PRECISION,
@@ -171,7 +171,15 @@ def read_options(
     )
 
 
-def _read_weights(request: matching_service_pb2.MatchProductRequest, path: str) -> Weights | None:
+def read_weights(
+    request: matching_service_pb2.MatchProductRequest | matching_service_pb2.PredictCategoryRequest,
+    path: str,
+) -> Weights | None:
+    """Returns the weights of a request; None for the encoder's own.
+
+    Raises:
+        InvalidRequestError: If they are out of range.
+    """
     if not request.HasField("weights"):
         return None
     try:

@@ -113,3 +113,57 @@ class PairReason(_message.Message):
     value: float
     log_odds: float
     def __init__(self, feature: _Optional[str] = ..., value: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...
+
+class PredictCategoryRequest(_message.Message):
+    __slots__ = ("offer", "neighbour_count", "weights", "min_margin", "level_count", "excluded_product_id")
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOUR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    MIN_MARGIN_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    offer: _product_pb2.Offer
+    neighbour_count: int
+    weights: _product_pb2.ModalityWeights
+    min_margin: float
+    level_count: int
+    excluded_product_id: str
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., neighbour_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_margin: _Optional[float] = ..., level_count: _Optional[int] = ..., excluded_product_id: _Optional[str] = ...) -> None: ...
+
+class PredictCategoryResponse(_message.Message):
+    __slots__ = ("category", "margin", "categories", "votes", "pattern", "encoder")
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_FIELD_NUMBER: _ClassVar[int]
+    category: str
+    margin: float
+    categories: _containers.RepeatedCompositeFieldContainer[CategoryShare]
+    votes: _containers.RepeatedCompositeFieldContainer[CategoryVote]
+    pattern: _product_pb2.ModalityPattern
+    encoder: _product_pb2.EncoderInfo
+    def __init__(self, category: _Optional[str] = ..., margin: _Optional[float] = ..., categories: _Optional[_Iterable[_Union[CategoryShare, _Mapping]]] = ..., votes: _Optional[_Iterable[_Union[CategoryVote, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ...) -> None: ...
+
+class CategoryShare(_message.Message):
+    __slots__ = ("category", "share")
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    category: str
+    share: float
+    def __init__(self, category: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+
+class CategoryVote(_message.Message):
+    __slots__ = ("product_id", "title", "category", "score", "share")
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    product_id: str
+    title: str
+    category: str
+    score: float
+    share: float
+    def __init__(self, product_id: _Optional[str] = ..., title: _Optional[str] = ..., category: _Optional[str] = ..., score: _Optional[float] = ..., share: _Optional[float] = ...) -> None: ...

@@ -51,6 +51,11 @@ class MatchingServiceStub:
                 request_serializer=twinshelf_dot_v1_dot_matching__service__pb2.ScorePairRequest.SerializeToString,
                 response_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.ScorePairResponse.FromString,
                 _registered_method=True)
+        self.PredictCategory = channel.unary_unary(
+                '/twinshelf.v1.MatchingService/PredictCategory',
+                request_serializer=twinshelf_dot_v1_dot_matching__service__pb2.PredictCategoryRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.PredictCategoryResponse.FromString,
+                _registered_method=True)
 
 
 class MatchingServiceServicer:
@@ -87,6 +92,14 @@ class MatchingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PredictCategory(self, request, context):
+        """Predicts the category of an offer: the products most alike it vote with theirs, the more alike
+        ones with more weight. Errors as for MatchProduct.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MatchingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -104,6 +117,11 @@ def add_MatchingServiceServicer_to_server(servicer, server):
                     servicer.ScorePair,
                     request_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.ScorePairRequest.FromString,
                     response_serializer=twinshelf_dot_v1_dot_matching__service__pb2.ScorePairResponse.SerializeToString,
+            ),
+            'PredictCategory': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictCategory,
+                    request_deserializer=twinshelf_dot_v1_dot_matching__service__pb2.PredictCategoryRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_matching__service__pb2.PredictCategoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -189,6 +207,33 @@ class MatchingService:
             '/twinshelf.v1.MatchingService/ScorePair',
             twinshelf_dot_v1_dot_matching__service__pb2.ScorePairRequest.SerializeToString,
             twinshelf_dot_v1_dot_matching__service__pb2.ScorePairResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictCategory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/twinshelf.v1.MatchingService/PredictCategory',
+            twinshelf_dot_v1_dot_matching__service__pb2.PredictCategoryRequest.SerializeToString,
+            twinshelf_dot_v1_dot_matching__service__pb2.PredictCategoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

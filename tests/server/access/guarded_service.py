@@ -79,6 +79,12 @@ class StubService(
         self._begin("ScorePair")
         return _MATCH.ScorePairResponse()
 
+    async def PredictCategory(  # noqa: N802
+        self, request: matching_service_pb2.PredictCategoryRequest, context: Any
+    ) -> matching_service_pb2.PredictCategoryResponse:
+        self._begin("PredictCategory")
+        return _MATCH.PredictCategoryResponse()
+
     async def UpsertProducts(  # noqa: N802
         self, request_iterator: Any, context: Any
     ) -> AsyncIterator[Message]:
@@ -193,6 +199,9 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.MatchingService/ScorePair": _unary(
         _MATCHING, "ScorePair", _MATCH.ScorePairRequest()
+    ),
+    f"{_SERVICE}.MatchingService/PredictCategory": _unary(
+        _MATCHING, "PredictCategory", _MATCH.PredictCategoryRequest()
     ),
     f"{_SERVICE}.CatalogService/UpsertProducts": _stream(
         _CATALOGUE, "UpsertProducts", _CATALOG.UpsertProductsRequest()
