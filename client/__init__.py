@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twinshelf.client.async_client import AsyncClient
+    from twinshelf.client.category_records import CategoryOptions
     from twinshelf.client.credentials import ClientTls
     from twinshelf.client.errors import (
         CallCancelledError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncClient",
     "CallCancelledError",
+    "CategoryOptions",
     "Client",
     "ClientTls",
     "DeadlineError",
@@ -50,7 +52,15 @@ __all__ = [
 ]
 
 # Imported when asked for: the command line answers a wrong option without gRPC.
-_MODULES = ("records", "errors", "retries", "credentials", "sync_client", "async_client")
+_MODULES = (
+    "records",
+    "category_records",
+    "errors",
+    "retries",
+    "credentials",
+    "sync_client",
+    "async_client",
+)
 
 
 def __getattr__(name: str) -> Any:

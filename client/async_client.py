@@ -13,9 +13,14 @@ from typing import Any, TypeVar
 
 import grpc
 
-from twinshelf.client import conversions, pair_conversions
+from twinshelf.client import category_conversions, conversions, pair_conversions
 from twinshelf.client.async_stream import AsyncStream
 from twinshelf.client.call_terms import CallTerms
+from twinshelf.client.category_records import (
+    DEFAULT_CATEGORY_OPTIONS,
+    CategoryOptions,
+    CategoryPrediction,
+)
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.pair_records import PairScore
@@ -131,6 +136,19 @@ class AsyncClient:
         request = pair_conversions.pair_request(left, right, reason_count)
         return pair_conversions.pair_score(
             await self._call(self._matching.ScorePair, request, timeout_s)
+        )
+
+    async def predict_category(
+        self,
+        offer: Offer,
+        options: CategoryOptions = DEFAULT_CATEGORY_OPTIONS,
+        *,
+        timeout_s: float | None = None,
+    ) -> CategoryPrediction:
+        """Does what `Client.predict_category` does, awaited."""
+        request = category_conversions.category_request(offer, options)
+        return category_conversions.category_prediction(
+            await self._call(self._matching.PredictCategory, request, timeout_s)
         )
 
     def upsert(

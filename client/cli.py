@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from twinshelf.client import output
+from twinshelf.client.categorise_command import categorise
 from twinshelf.client.doctor.command import doctor
 from twinshelf.client.keys_command import keys
 from twinshelf.client.match_command import match
@@ -78,6 +79,7 @@ app = typer.Typer(
 app.add_typer(keys, name="keys")
 app.command()(match)
 app.command()(score)
+app.command()(categorise)
 app.command()(doctor)
 
 

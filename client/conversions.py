@@ -14,6 +14,7 @@ from twinshelf.client.records import (
     MatchAnswer,
     MatchOptions,
     MatchResult,
+    ModalityWeights,
     Offer,
     Pattern,
     Product,
@@ -85,15 +86,19 @@ def offer_to_message(offer: Offer) -> product_pb2.Offer:
     )
 
 
+def weights_to_message(weights: ModalityWeights | None) -> product_pb2.ModalityWeights | None:
+    """Makes the message of weights; None stays unset."""
+    if weights is None:
+        return None
+    return product_pb2.ModalityWeights(image=weights.image, text=weights.text)
+
+
 def match_request(offer: Offer, options: MatchOptions) -> matching_service_pb2.MatchProductRequest:
     """Makes the request that matches one offer."""
-    weights = options.weights
     return matching_service_pb2.MatchProductRequest(
         offer=offer_to_message(offer),
         match_count=options.match_count,
-        weights=None
-        if weights is None
-        else product_pb2.ModalityWeights(image=weights.image, text=weights.text),
+        weights=weights_to_message(options.weights),
         min_probability=options.min_probability,
         match_prior=options.match_prior,
         target_precision=options.target_precision,

@@ -18,21 +18,9 @@ from twinshelf.client.options import (
     GREATEST_COUNT,
     Connection,
     FileOptions,
-    read_number,
+    read_probability,
 )
 from twinshelf.client.records import MatchOptions, ModalityWeights
-
-
-def read_probability(text: str) -> float:
-    """Reads a number from 0 to 1.
-
-    Raises:
-        typer.BadParameter: If the text is none.
-    """
-    value = read_number(text)
-    if not 0 <= value <= 1:
-        raise typer.BadParameter(f"must be a number from 0 to 1, got {text!r}")
-    return value
 
 
 def read_weights(text: str) -> ModalityWeights:

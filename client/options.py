@@ -70,6 +70,18 @@ def read_positive_or_zero(text: str) -> float:
     return value
 
 
+def read_probability(text: str) -> float:
+    """Reads a number from 0 to 1.
+
+    Raises:
+        typer.BadParameter: If the text is none.
+    """
+    value = read_number(text)
+    if not 0 <= value <= 1:
+        raise typer.BadParameter(f"must be a number from 0 to 1, got {text!r}")
+    return value
+
+
 def read_columns(text: str) -> Columns:
     """Reads which column holds which field, such as "title=name,images=3".
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from twinshelf.client.category_records import CategoryPrediction
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
     CatalogStats,
@@ -160,6 +161,27 @@ def reasons_table(score: PairScore) -> Table:
     for reason in score.reasons:
         value = "–" if reason.value is None else f"{reason.value:.3g}"
         table.add_row(f"{reason.log_odds:+.2f}", value, Text(reason.feature))
+    return table
+
+
+def category_votes_table(prediction: CategoryPrediction) -> Table:
+    """Returns the categories that were voted for, and the products that did, as a table."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("share", "score"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("category")
+    table.add_column("product", overflow="fold")
+    table.add_column("title")
+    for each in prediction.categories:
+        table.add_row(f"{each.share:.1%}", "", Text(each.category, style="bold"), "", "")
+    for vote in prediction.votes:
+        table.add_row(
+            f"{vote.share:.1%}",
+            f"{vote.score:.3f}",
+            Text(vote.category),
+            Text(vote.product_id),
+            Text(vote.title),
+        )
     return table
 
 

@@ -13,8 +13,13 @@ from typing import Any, TypeVar
 
 import grpc
 
-from twinshelf.client import conversions, pair_conversions
+from twinshelf.client import category_conversions, conversions, pair_conversions
 from twinshelf.client.call_terms import CallTerms
+from twinshelf.client.category_records import (
+    DEFAULT_CATEGORY_OPTIONS,
+    CategoryOptions,
+    CategoryPrediction,
+)
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.pair_records import PairScore
@@ -184,6 +189,28 @@ class Client:
         """
         request = pair_conversions.pair_request(left, right, reason_count)
         return pair_conversions.pair_score(self._call(self._matching.ScorePair, request, timeout_s))
+
+    def predict_category(
+        self,
+        offer: Offer,
+        options: CategoryOptions = DEFAULT_CATEGORY_OPTIONS,
+        *,
+        timeout_s: float | None = None,
+    ) -> CategoryPrediction:
+        """Predicts the category of an offer by the vote of the products most alike it.
+
+        Args:
+            offer: A photo, a text, or both.
+            options: How many products vote, when to abstain, levels of the path.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = category_conversions.category_request(offer, options)
+        return category_conversions.category_prediction(
+            self._call(self._matching.PredictCategory, request, timeout_s)
+        )
 
     def upsert(
         self, products: Iterable[Product], *, timeout_s: float | None = None

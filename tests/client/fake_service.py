@@ -95,6 +95,7 @@ class FakeService(
         self.released = threading.Event()
         self.last_match: matching_service_pb2.MatchProductRequest | None = None
         self.last_pair: matching_service_pb2.ScorePairRequest | None = None
+        self.last_category: matching_service_pb2.PredictCategoryRequest | None = None
 
     def _enter(self, method: str, context: grpc.ServicerContext) -> None:
         self.calls[method] += 1
@@ -151,6 +152,24 @@ class FakeService(
         response.reasons.add(feature="title_word_jaccard", value=0.5, log_odds=1.25)
         response.reasons.add(feature="price_log_ratio", log_odds=-0.5)
         del response.reasons[request.reason_count :]
+        return response
+
+    def PredictCategory(  # noqa: N802
+        self, request: matching_service_pb2.PredictCategoryRequest, context: grpc.ServicerContext
+    ) -> matching_service_pb2.PredictCategoryResponse:
+        self._enter("PredictCategory", context)
+        self.last_category = request
+        response = matching_service_pb2.PredictCategoryResponse(
+            category="Grocery/Tea" if request.min_margin < 0.5 else "",
+            margin=0.5,
+            pattern=product_pb2.MODALITY_PATTERN_TEXT,
+            encoder=ENCODER,
+        )
+        response.categories.add(category="Grocery/Tea", share=0.75)
+        response.categories.add(category="Mugs", share=0.25)
+        response.votes.add(
+            product_id="tea", title="Tea [b]", category="Grocery/Tea", score=0.875, share=0.75
+        )
         return response
 
     def UpsertProducts(  # noqa: N802

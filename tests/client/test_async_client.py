@@ -32,6 +32,9 @@ async def test_both_clients_give_the_same_results(client: AsyncClient) -> None:
         assert await client.score_pair(*pair, reason_count=9) == other.score_pair(
             *pair, reason_count=9
         )
+        assert await client.predict_category(Offer(title="tea")) == other.predict_category(
+            Offer(title="tea")
+        )
         assert await client.get("p001") == other.get("p001")
         assert await client.stats() == other.stats()
         assert await client.snapshot() == other.snapshot()

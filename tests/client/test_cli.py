@@ -156,6 +156,29 @@ def test_score_of_two_products_prints_json(
     assert service.last_pair.left.product_id == "tea"
 
 
+def test_categorise_prints_the_category_and_who_voted(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["categorise", "--title", "tea", "-k", "3", "--levels", "2", "--without", "mug"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    for words in ("Grocery/Tea (ahead by 50.0% of the votes)", "75.0%", "0.875", "Tea [b]"):
+        assert words in out
+    request = service.last_category
+    assert request is not None
+    assert (request.offer.title, request.neighbour_count) == ("tea", 3)
+    assert (request.level_count, request.excluded_product_id) == (2, "mug")
+
+
+def test_categorise_says_when_it_abstains(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["categorise", "--title", "tea", "--min-margin", "0.9"]
+    assert main(arguments) == 0
+    assert "no answer (ahead by 50.0% of the votes)" in capsys.readouterr().out
+    assert main([*arguments, "--json"]) == 0
+    (found,) = json_lines(capsys.readouterr().out)
+    assert (found["category"], found["votes"][0]["category"]) == ("", "Grocery/Tea")
+
+
 def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["match", "--title", "tea"]) == 0
     assert capsys.readouterr().out == "no product matches\n"
@@ -167,6 +190,7 @@ def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> No
         (["match"], "needs a file of offers, or a photo or a text"),
         (["match", "--image", "no.jpg"], "there is no photo no.jpg"),
         (["score", "tea"], "score needs two records"),
+        (["categorise", "-k", "3"], "categorise needs a photo or a text"),
         (["score", "tea", "mug", "--title", "x"], "got 3"),
     ],
 )
@@ -187,6 +211,7 @@ def test_input_that_cannot_be_used_exits_2(
         ["match", "--title", "x", "--min-probability", "2"],
         ["match", "--title", "x", "--attribute", "red"],
         ["match", "--title", "x", "--price", "-1"],
+        ["categorise", "--title", "x", "--min-margin", "2"],
         ["score", "tea", "mug", "--reasons", "-1"],
         ["stats", "--timeout", "0"],
         ["index", "x.csv", "--columns", "colour=x"],

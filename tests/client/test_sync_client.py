@@ -11,6 +11,7 @@ import pytest
 
 from tests.client.conftest import QUICK_RETRIES
 from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
+from twinshelf.client.category_records import CategoryOptions
 from twinshelf.client.errors import (
     DeadlineError,
     FieldViolation,
@@ -99,6 +100,24 @@ def test_the_score_of_a_pair_carries_its_reasons_and_what_is_unknown(
     assert service.last_pair.left.offer.price == 2.0
     assert service.last_pair.right.product_id == "p001"
     assert client.score_pair("p001", "p002").reasons == ()
+
+
+def test_a_predicted_category_carries_its_votes(client: Client, service: FakeService) -> None:
+    options = CategoryOptions(neighbour_count=7, level_count=2, excluded_product_id="p")
+    found = client.predict_category(Offer(title="tea"), options)
+    assert (found.category, found.margin, found.pattern) == ("Grocery/Tea", 0.5, "text")
+    assert [(each.category, each.share) for each in found.categories] == [
+        ("Grocery/Tea", 0.75),
+        ("Mugs", 0.25),
+    ]
+    assert (found.votes[0].product_id, found.votes[0].score) == ("tea", 0.875)
+    request = service.last_category
+    assert request is not None and not request.HasField("weights")
+    assert (request.neighbour_count, request.level_count) == (7, 2)
+    assert request.excluded_product_id == "p"
+    client.predict_category(Offer(title="tea"))
+    assert service.last_category is not None
+    assert not service.last_category.HasField("neighbour_count")
 
 
 def test_every_page_is_listed(client: Client, service: FakeService) -> None:
