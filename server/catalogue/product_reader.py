@@ -118,16 +118,18 @@ class ProductReader:
     ) -> dict[str, EmbeddedProduct]:
         """Returns products and their embeddings, both of one moment; see `Catalogue`."""
         rows = self._reader.execute(
-            f"SELECT {_EMBEDDED_COLUMNS}, v.product_number, v.checksum, v.vector "
+            f"SELECT {_EMBEDDED_COLUMNS}, v.product_number, v.encoder_number, v.pattern, "
+            "v.vector_version, v.checksum, v.vector "
             f"FROM json_each(?) j JOIN {PRODUCT_TABLES} WHERE p.product_id = j.value",
             (json.dumps(list(product_ids)),),
         )
         found = {}
-        for *fields, number, checksum, blob in rows:
+        for *fields, number, encoder, pattern, version, checksum, blob in rows:
             product = _product_from_embedded(tuple(fields))
             embedding = None
             if product.digest == contract.digest:
-                if problem := find_vector_problem(blob, checksum, contract.dimension):
+                key = (encoder, pattern, version)
+                if problem := find_vector_problem(blob, key, checksum, contract.dimension):
                     self._guard.set_aside(number, problem)
                 else:
                     vector = np.frombuffer(blob, dtype=np.float16)

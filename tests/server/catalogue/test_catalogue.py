@@ -211,9 +211,9 @@ async def test_products_come_with_what_their_encoder_made_of_them(
     assert found["foreign"].embedding is None
     assert found["both"].product.record.title == "title of both"
     for product_id, expected in made.items():
-        embedding = found[product_id].embedding
-        assert embedding is not None and embedding.pattern is expected.pattern
-        for half, whole in ((embedding.image, expected.image), (embedding.text, expected.text)):
+        stored = found[product_id].embedding
+        assert stored is not None and stored.pattern is expected.pattern
+        for half, whole in ((stored.image, expected.image), (stored.text, expected.text)):
             if half is not None and whole is not None:
                 np.testing.assert_allclose(half, whole, atol=1e-3)  # fp16
     assert await catalogue.embedded_products([], CONTRACT) == {}

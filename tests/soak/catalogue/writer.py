@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
-from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.catalogue import Catalogue, SnapshotReport
 from twinshelf.server.catalogue.graph import IndexSettings
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding
@@ -76,7 +76,7 @@ async def write(folder: Path, notes_path: Path, first: int, snapshot_every: int)
     notes = os.open(notes_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     catalogue = open_catalogue(folder)
     await catalogue.use_encoder(CONTRACT)
-    snapshots: asyncio.Future[object] | None = None
+    snapshots: asyncio.Future[SnapshotReport] | None = None
     for batch in count(first // AT_ONCE):
         numbers = range(batch * AT_ONCE, (batch + 1) * AT_ONCE)
         await asyncio.gather(*(change(catalogue, number, notes) for number in numbers))
