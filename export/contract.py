@@ -44,6 +44,22 @@ def build_contract(
         "max_batch_size": max_batch_size,
         "preprocessing": json.loads(encoder.settings.to_json()),
         "match_probability": _match_probability(encoder).to_values(),
+        "pair_curves": _pair_curves(encoder),
+    }
+
+
+def _pair_curves(encoder: TrainedEncoder) -> dict[str, Any]:
+    """Returns what the score of two products means, by pattern; `make group` groups by the same."""
+    calibration = encoder.calibration
+    if calibration is None:
+        return {}
+    return {
+        pattern: {
+            "scores": list(curve.scores),
+            "probabilities": list(curve.probabilities),
+            "threshold": calibration.thresholds[pattern],
+        }
+        for pattern, curve in calibration.curves.items()
     }
 
 

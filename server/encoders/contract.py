@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from twinshelf.server.encoders.match_probability import MatchProbability
 from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.encoders.pair_curve import PairCurve
 from twinshelf.server.errors import EncoderContractError
 
 PARAMETER = "twinshelf_contract"
@@ -67,6 +68,8 @@ class EncoderContract:
         max_batch_size: Most rows that the models take at once.
         text_fields: How text fields are joined.
         match_probability: What scores mean as probabilities.
+        pair_curves: What the score of two products means, by the modalities that it is made of;
+            those that were not calibrated are absent.
     """
 
     digest: str
@@ -77,6 +80,7 @@ class EncoderContract:
     max_batch_size: int
     text_fields: TextFields
     match_probability: MatchProbability
+    pair_curves: Mapping[Pattern, PairCurve] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -124,6 +128,10 @@ class EncoderContract:
                 max_batch_size=int(values["max_batch_size"]),
                 text_fields=_text_fields(values["preprocessing"]),
                 match_probability=MatchProbability.from_values(values["match_probability"]),
+                pair_curves={
+                    Pattern[name.upper()]: PairCurve.from_values(curve)
+                    for name, curve in values.get("pair_curves", {}).items()
+                },
             )
         except KeyError as error:
             raise EncoderContractError(

@@ -44,6 +44,22 @@ def test_the_server_reads_the_contract(contract: dict[str, Any]) -> None:
     assert read.match_probability.steepness == (4.0, 4.0, 4.0)
 
 
+def test_the_server_reads_what_scores_of_pairs_mean(
+    encoder: TrainedEncoder, contract: dict[str, Any]
+) -> None:
+    read = EncoderContract.from_json(contract_to_json(contract))
+    calibration = encoder.calibration
+    assert calibration is not None
+    assert {pattern.key for pattern in read.pair_curves} == set(calibration.curves)
+    scores = np.linspace(-1, 1, 21)
+    for pattern, curve in read.pair_curves.items():
+        assert curve.threshold == calibration.thresholds[pattern.key]
+        expected = calibration.curves[pattern.key].probability(scores)
+        np.testing.assert_array_equal(curve.probability(scores), expected)
+    bare = dataclasses.replace(encoder, calibration=None)
+    assert build_contract(bare, version=1, digest=DIGEST, max_batch_size=1)["pair_curves"] == {}
+
+
 def test_the_json_is_compact_and_always_the_same(contract: dict[str, Any]) -> None:
     text = contract_to_json(contract)
     assert json.loads(text) == contract

@@ -21,6 +21,7 @@ def test_a_contract_is_read() -> None:
     assert contract.weights.image == pytest.approx(0.3)
     assert contract.match_probability.image_weights == (0.5,)
     assert contract == make_contract("some", 3)
+    assert contract.pair_curves == {}  # as older versions were published
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,11 @@ def test_a_contract_is_read() -> None:
         ({"match_probability": {}}, "lacks 'models'"),
         ({"preprocessing": {}}, "lacks 'text_fields'"),
         ({"match_probability": None}, "cannot be read"),
+        ({"pair_curves": {"image": {"scores": [1, 0]}}}, "lacks 'probabilities'"),
+        (
+            {"pair_curves": {"both": {"scores": [1, 0], "probabilities": [0, 1], "threshold": 0}}},
+            "scores of a curve must rise",
+        ),
     ],
 )
 def test_a_malformed_contract_is_refused(changes: dict[str, Any], sentence: str) -> None:
