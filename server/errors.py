@@ -54,6 +54,18 @@ class ProductNotFoundError(TwinshelfError):
     reason = "PRODUCT_NOT_FOUND"
 
 
+class GroupNotFoundError(TwinshelfError):
+    """There never was a group, or an event of groups, of the id asked for."""
+
+    reason = "GROUP_NOT_FOUND"
+
+
+class GroupConflictError(TwinshelfError):
+    """The groups are not as the change of them needs; look at them again."""
+
+    reason = "GROUP_CONFLICT"
+
+
 class CatalogueDamagedError(TwinshelfError):
     """The catalogue's file is damaged where the request looked; an operator must act."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from twinshelf.server.catalogue.groups.group_record import Group, GroupEvent
 from twinshelf.server.catalogue.product_record import (
     Deleted,
     EmbeddedProduct,
@@ -51,6 +52,57 @@ class SnapshotReport:
 
     vector_count: int
     change_sequence: int
+
+
+class Groups(Protocol):
+    """The groups of the same product; a change waits for those that are under way."""
+
+    async def group(self, number: int) -> Group:
+        """Returns a group, one that ended as well.
+
+        Raises:
+            GroupNotFoundError: If there never was one of the number.
+        """
+
+    async def group_of(self, product_id: str) -> Group | None:
+        """Returns the group of a product; None where it is alone or not in the catalogue."""
+
+    async def groups_after(self, number: int, count: int) -> list[Group]:
+        """Returns up to `count` groups of two products or more, from after a number."""
+
+    async def events_after(self, group: int | None, number: int, count: int) -> list[GroupEvent]:
+        """Returns up to `count` events from after a number: of one group, or all.
+
+        Raises:
+            GroupNotFoundError: If there never was such a group.
+        """
+
+    async def pending_count(self) -> int:
+        """Counts the products that were written or removed, and are not grouped yet."""
+
+    async def merge(self, source: int, target: int) -> GroupEvent:
+        """Moves all products of a group to another, for good.
+
+        Raises:
+            GroupNotFoundError: If there never was such a group.
+            GroupConflictError: If one has ended, or both are the same.
+        """
+
+    async def split(self, group: int, product_ids: Sequence[str]) -> GroupEvent:
+        """Moves some products of a group to a new one, for good.
+
+        Raises:
+            GroupNotFoundError: If there never was such a group.
+            GroupConflictError: If one is not in it, or none would stay.
+        """
+
+    async def undo(self, event: int) -> GroupEvent:
+        """Moves the products of an event back to where they were.
+
+        Raises:
+            GroupNotFoundError: If there is no such event.
+            GroupConflictError: If it was undone, is not between two groups, or nothing is left.
+        """
 
 
 class Catalogue(Protocol):
@@ -118,6 +170,10 @@ class Catalogue(Protocol):
 
     async def snapshot(self) -> SnapshotReport:
         """Writes a snapshot of the index, from which the next start is quick."""
+
+    @property
+    def groups(self) -> Groups:
+        """The groups of the same product."""
 
     @property
     def problem(self) -> str | None:

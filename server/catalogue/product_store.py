@@ -58,8 +58,8 @@ class ProductStore:
     # Writing: one thread only.
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commits all writes of its body together, or none of them.
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commits all writes of its body together, or none of them; gives the writing connection.
 
         Raises:
             CatalogueFullError: If the disk is full.
@@ -67,7 +67,7 @@ class ProductStore:
         """
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            yield
+            yield self._writer
             self._writer.execute("COMMIT")
         except BaseException as error:
             if self._writer.in_transaction:

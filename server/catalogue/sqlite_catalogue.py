@@ -20,6 +20,9 @@ from typing import TypeVar
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
 from twinshelf.server.catalogue.file_guard import lock_folder
 from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.groups.catalogue_groups import CatalogueGroups
+from twinshelf.server.catalogue.groups.formation import GroupGuards
+from twinshelf.server.catalogue.groups.grouping import Grouping, Source
 from twinshelf.server.catalogue.index import CatalogueIndex
 from twinshelf.server.catalogue.index_changes import count_writes
 from twinshelf.server.catalogue.product_record import (
@@ -75,6 +78,7 @@ class SqliteCatalogue:
         reader_count: int,
         settings: IndexSettings | None = None,
         upkeep: UpkeepSettings | None = None,
+        guards: GroupGuards | None = None,
     ) -> None:
         """Opens the catalogue of a folder, or makes it.
 
@@ -83,6 +87,7 @@ class SqliteCatalogue:
             reader_count: Threads that search and read.
             settings: Those of the search index.
             upkeep: When it is checked, and snapshots are written.
+            guards: What groups of the same product must pass; None lets nothing be grouped.
 
         Raises:
             CatalogueFileError: If another process serves it, or it cannot be read.
@@ -102,6 +107,7 @@ class SqliteCatalogue:
             raise
         self._counts_lock = threading.Lock()
         self._served = ServedIndex()
+        self._contract: EncoderContract | None = None
         self._opening: asyncio.Task[None] | None = None
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
         self._searches: SearchQueue[Search, HitPage] = SearchQueue(
@@ -117,11 +123,22 @@ class SqliteCatalogue:
             run_in_writer=self._run_in_writer,
             settings=upkeep or UpkeepSettings(),
         )
+        self._grouping = Grouping(
+            path=folder / DATABASE,
+            store=self._store,
+            source=self._group_source,
+            run_in_writer=self._run_in_writer,
+            guards=guards or GroupGuards(),
+        )
+        self.groups = CatalogueGroups(self._grouping)
+        if guards is not None:
+            self._grouping.start()
 
     async def close(self) -> None:
         """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
         if self._opening is not None:
             await asyncio.wait([self._opening])
+        await asyncio.to_thread(self._grouping.close)
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)
         await self._searches.drain()
@@ -242,6 +259,7 @@ class SqliteCatalogue:
         except sqlite3.DatabaseError as error:
             raise _unreadable(error) from error
         await self._writes.submit(_Run(function=lambda: self._served.publish(index)))
+        self._contract = contract
         self._upkeep.wake()
 
     # In the readers' threads.
@@ -300,7 +318,16 @@ class SqliteCatalogue:
             for item in items
         ]
 
-    # In the thread of the upkeep.
+    # In the threads of the upkeep and of the grouping.
+
+    def _group_source(self) -> Source | None:
+        """What can be grouped; nothing while another encoder's products are in the catalogue."""
+        index, contract = self._served.current, self._contract
+        if index is None or contract is None or index.digest != contract.digest:
+            return None
+        if not contract.pair_curves or self.stale_counts(contract.digest):
+            return None
+        return Source(index=index, contract=contract)
 
     def _run_in_writer(self, function: Callable[[], Read]) -> Read:
         result: Read = self._writes.put(_Run(function=function)).result()

@@ -20,6 +20,8 @@ from twinshelf.server.errors import (
     EncoderFailedError,
     EncoderMismatchError,
     EncoderUnavailableError,
+    GroupConflictError,
+    GroupNotFoundError,
     InvalidRequestError,
     PairScorerMissingError,
     PermissionDeniedError,
@@ -38,6 +40,8 @@ logger = logging.getLogger(__name__)
 CODES: dict[type[TwinshelfError], int] = {
     InvalidRequestError: code_pb2.INVALID_ARGUMENT,
     ProductNotFoundError: code_pb2.NOT_FOUND,
+    GroupNotFoundError: code_pb2.NOT_FOUND,
+    GroupConflictError: code_pb2.FAILED_PRECONDITION,
     CatalogueDamagedError: code_pb2.DATA_LOSS,
     CatalogueFullError: code_pb2.RESOURCE_EXHAUSTED,
     EncoderMismatchError: code_pb2.FAILED_PRECONDITION,

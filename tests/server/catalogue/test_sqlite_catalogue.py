@@ -336,7 +336,7 @@ def harm_pages(path: Path) -> None:
 async def test_a_file_with_a_damaged_structure_is_refused(tmp_path: Path) -> None:
     await fill(tmp_path, 300)
     harm_pages(tmp_path / DATABASE)
-    with pytest.raises(CatalogueFileError, match="is damaged"):
+    with pytest.raises(CatalogueFileError, match="malformed"):
         SqliteCatalogue(tmp_path, reader_count=1)
 
 

@@ -1,0 +1,1 @@
+"""Stable groups of the same product, kept beside the writes."""

@@ -1,0 +1,186 @@
+"""The groups of a catalogue for those who ask, and what a person may do with them."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from twinshelf.server.catalogue.groups.group_record import (
+    Group,
+    GroupEvent,
+    Member,
+    Move,
+    NewGroup,
+    identifiers,
+    kind_of_move,
+)
+from twinshelf.server.catalogue.groups.group_writer import (
+    ByHand,
+    mark_pending,
+    mark_undone,
+    set_pins,
+    write_moves,
+)
+from twinshelf.server.catalogue.groups.grouping import Grouping
+from twinshelf.server.errors import (
+    CatalogueDamagedError,
+    GroupConflictError,
+    GroupNotFoundError,
+)
+
+Result = TypeVar("Result")
+
+
+class CatalogueGroups:
+    """Reads and changes groups; see `Groups` in `server.catalogue.catalogue`."""
+
+    def __init__(self, grouping: Grouping) -> None:
+        """Takes the groups."""
+        self._grouping = grouping
+        self._reader = grouping.reader
+
+    async def group(self, number: int) -> Group:
+        """Returns a group, one that ended as well."""
+        return await _in_thread(self._group, number)
+
+    async def group_of(self, product_id: str) -> Group | None:
+        """Returns the group of a product; None where it is alone or not in the catalogue."""
+        return await _in_thread(self._group_of, product_id)
+
+    async def groups_after(self, number: int, count: int) -> list[Group]:
+        """Returns up to `count` groups of two products or more, from after a number."""
+        return await _in_thread(self._reader.groups_after, number, count)
+
+    async def events_after(self, group: int | None, number: int, count: int) -> list[GroupEvent]:
+        """Returns up to `count` events from after a number: of one group, or all."""
+        if group is not None:
+            await self.group(group)
+        return await _in_thread(self._reader.events_after, group, number, count)
+
+    async def pending_count(self) -> int:
+        """Counts the products that were written or removed, and are not grouped yet."""
+        return await _in_thread(self._reader.pending_count)
+
+    async def merge(self, source: int, target: int) -> GroupEvent:
+        """Moves all products of a group to another, for good."""
+        return await _in_thread(self._merge, source, target)
+
+    async def split(self, group: int, product_ids: Sequence[str]) -> GroupEvent:
+        """Moves some products of a group to a new one, for good."""
+        return await _in_thread(self._split, group, product_ids)
+
+    async def undo(self, event: int) -> GroupEvent:
+        """Moves the products of an event back to where they were."""
+        return await _in_thread(self._undo, event)
+
+    def _group(self, number: int) -> Group:
+        group = self._reader.group(number)
+        if group is None:
+            raise GroupNotFoundError(f"there is no group {number}", facts={"group": str(number)})
+        return group
+
+    def _group_of(self, product_id: str) -> Group | None:
+        number = self._reader.number_of(product_id)
+        return None if number is None else self._reader.group(number)
+
+    def _merge(self, source: int, target: int) -> GroupEvent:
+        with self._grouping.held():
+            moved, staying = self._members(source), self._members(target)
+            if source == target:
+                raise GroupConflictError(f"group {source} cannot be merged into itself")
+            pins = _not_pinned([*moved, *staying])
+            return self._move(moved, source, target, ByHand(pins=pins), empties_source=True)
+
+    def _split(self, group: int, product_ids: Sequence[str]) -> GroupEvent:
+        with self._grouping.held():
+            members = self._members(group)
+            moved = [each for each in members if each.product_id in set(product_ids)]
+            if missing := sorted(set(product_ids) - {each.product_id for each in moved}):
+                raise GroupConflictError(f"product {missing[0]!r} is not in group {group}")
+            if len(moved) == len(members):
+                raise GroupConflictError(f"one product must stay in group {group}, all were named")
+            return self._move(moved, group, NewGroup(), ByHand(pins=_not_pinned(members)))
+
+    def _undo(self, number: int) -> GroupEvent:
+        with self._grouping.held():
+            event = self._reader.event(number)
+            if event is None:
+                raise GroupNotFoundError(f"there is no event {number}")
+            if event.undone_by is not None:
+                raise GroupConflictError(f"event {number} was undone by event {event.undone_by}")
+            if event.source is None or event.target is None:
+                raise GroupConflictError(
+                    f"event {number} moved nothing between two groups, so it cannot be undone"
+                )
+            standing = self._reader.members(event.target)
+            moved = [each for each in standing if each.product_id in set(event.product_ids)]
+            if not moved:
+                raise GroupConflictError(
+                    f"none of the products of event {number} is still in group {event.target}"
+                )
+            others = self._reader.members(event.source)
+            # What a person did is as if it had not been; what the service did must not come again.
+            pins = frozenset() if event.is_by_hand else _not_pinned([*standing, *others])
+            return self._move(
+                moved,
+                event.target,
+                event.source,
+                ByHand(pins=pins, undoes=number),
+                empties_source=len(moved) == len(standing),
+                unpins=self._reader.pinned_by(number) if event.is_by_hand else frozenset(),
+            )
+
+    def _members(self, group: int) -> list[Member]:
+        self._group(group)
+        members = self._reader.members(group)
+        if not members:
+            raise GroupConflictError(f"group {group} has ended: it has no products")
+        return members
+
+    def _move(
+        self,
+        moved: Sequence[Member],
+        source: int,
+        target: int | NewGroup,
+        by_hand: ByHand,
+        *,
+        empties_source: bool = False,
+        unpins: frozenset[str] = frozenset(),
+    ) -> GroupEvent:
+        is_filled = isinstance(target, NewGroup) or not self._reader.members(target)
+        kind = kind_of_move(source, target, empties_source=empties_source, fills_target=is_filled)
+        move = Move(products=identifiers(moved), source=source, target=target, kind=kind)
+        # Those who stand beside the products may belong elsewhere now.
+        around = [*self._reader.members(source)]
+        if not isinstance(target, NewGroup):
+            around += self._reader.members(target)
+        stay_pinned = frozenset(each.product_id for each in moved if each.is_pinned)
+        written: list[int] = []
+
+        def commit(writer: sqlite3.Connection) -> None:
+            """Writes the event, the members and what holds them."""
+            (event,) = write_moves(writer, [move], by_hand)
+            set_pins(writer, by_hand.pins | (stay_pinned - unpins), is_pinned=True)
+            set_pins(writer, unpins, is_pinned=False)
+            if by_hand.undoes is not None:
+                mark_undone(writer, by_hand.undoes, event)
+            mark_pending(writer, [each.product_number for each in around])
+            written.append(event)
+
+        self._grouping.write(commit)
+        event = self._reader.event(written[0])
+        assert event is not None
+        return event
+
+
+async def _in_thread(function: Callable[..., Result], *values: object) -> Result:
+    try:
+        return await asyncio.to_thread(function, *values)
+    except sqlite3.DatabaseError as error:
+        raise CatalogueDamagedError(f"the groups cannot be read: {error}") from error
+
+
+def _not_pinned(members: Sequence[Member]) -> frozenset[str]:
+    return frozenset(each.product_id for each in members if not each.is_pinned)

@@ -1,0 +1,157 @@
+"""Reading groups and their journal from the SQLite file."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twinshelf.server.catalogue.groups.group_record import EventKind, Group, GroupEvent, Member
+from twinshelf.server.catalogue.schema import open_reader
+
+_EVENT_FIELDS = (
+    "event_number, time_us, kind, source, target, product_ids, is_by_hand, undoes, undone_by"
+)
+
+
+class GroupReader:
+    """Reads through one connection; safe to use from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file."""
+        self._connection = open_reader(path)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Closes the connection; a repeat is safe."""
+        self._connection.close()
+
+    def group(self, number: int) -> Group | None:
+        """Returns a group, one that ended as well; None if there never was one of the number."""
+        started = self._select(
+            "SELECT time_us FROM group_events WHERE event_number = ? AND target = ?",
+            (number, number),
+        )
+        if not started:
+            return None
+        members = self._select(
+            "SELECT p.product_id, m.is_pinned FROM group_members m "
+            "JOIN products p USING (product_number) WHERE m.group_number = ? "
+            "ORDER BY product_number",
+            (number,),
+        )
+        last = () if members else self._last_departure(number)
+        return Group(
+            number=number,
+            product_ids=tuple(product_id for product_id, _ in members),
+            start_time_us=started[0][0],
+            has_pinned=any(is_pinned for _, is_pinned in members),
+            merged_into=last[0][0] if last else None,
+        )
+
+    def number_of(self, product_id: str) -> int | None:
+        """Returns the number of a product's group; None if it is alone or not there."""
+        rows = self._select(
+            "SELECT m.group_number FROM products p JOIN group_members m USING (product_number) "
+            "WHERE p.product_id = ?",
+            (product_id,),
+        )
+        return rows[0][0] if rows else None
+
+    def groups_after(self, number: int, count: int) -> list[Group]:
+        """Returns up to `count` groups of two products or more, from after a number."""
+        numbers = self._select(
+            "SELECT m.group_number FROM group_members m JOIN products p USING (product_number) "
+            "WHERE m.group_number > ? GROUP BY m.group_number HAVING count(*) > 1 "
+            "ORDER BY m.group_number LIMIT ?",
+            (number, count),
+        )
+        groups = (self.group(row[0]) for row in numbers)
+        return [group for group in groups if group is not None]
+
+    def event(self, number: int) -> GroupEvent | None:
+        """Returns one event of the journal, or None."""
+        events = self._events("event_number = ?", (number,), 1)
+        return events[0] if events else None
+
+    def events_after(self, group: int | None, number: int, count: int) -> list[GroupEvent]:
+        """Returns up to `count` events from after a number; those of one group, or of all."""
+        if group is None:
+            return self._events("event_number > ?", (number,), count)
+        # Two searches of two indexes; one condition with OR would read the whole journal.
+        return self._events(
+            "event_number IN (SELECT event_number FROM group_events "
+            "WHERE source = ?1 AND event_number > ?2 UNION SELECT event_number FROM group_events "
+            "WHERE target = ?1 AND event_number > ?2)",
+            (group, number),
+            count,
+        )
+
+    def members(self, group: int) -> list[Member]:
+        """Returns the members of a group, by rising number, deleted ones that it still has too."""
+        rows = self._select(
+            "SELECT product_number, product_id, group_number, is_pinned FROM group_members "
+            "WHERE group_number = ? ORDER BY product_number",
+            (group,),
+        )
+        return [_member(row) for row in rows]
+
+    def member(self, product: int) -> Member | None:
+        """Returns where a product stands; None if it is alone."""
+        rows = self._select(
+            "SELECT product_number, product_id, group_number, is_pinned FROM group_members "
+            "WHERE product_number = ?",
+            (product,),
+        )
+        return _member(rows[0]) if rows else None
+
+    def pinned_by(self, event: int) -> frozenset[str]:
+        """Returns the identifiers of the products that an event pinned."""
+        rows = self._select("SELECT pinned_ids FROM group_events WHERE event_number = ?", (event,))
+        return frozenset(json.loads(rows[0][0]))
+
+    def pending_count(self) -> int:
+        """Counts the products that were written or removed, and are not grouped yet."""
+        return int(self._select("SELECT count(*) FROM group_pending", ())[0][0])
+
+    def _last_departure(self, number: int) -> list[Any]:
+        return self._select(
+            "SELECT target FROM group_events WHERE source = ? ORDER BY event_number DESC LIMIT 1",
+            (number,),
+        )
+
+    def _events(self, condition: str, values: Sequence[object], count: int) -> list[GroupEvent]:
+        rows = self._select(
+            f"SELECT {_EVENT_FIELDS} FROM group_events WHERE {condition} "
+            f"ORDER BY event_number LIMIT {count}",
+            values,
+        )
+        return [_event(row) for row in rows]
+
+    def _select(self, statement: str, values: Sequence[object]) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+
+def _member(row: tuple[Any, ...]) -> Member:
+    number, product_id, group, is_pinned = row
+    return Member(
+        product_number=number, product_id=product_id, group=group, is_pinned=bool(is_pinned)
+    )
+
+
+def _event(row: tuple[Any, ...]) -> GroupEvent:
+    number, time_us, kind, source, target, product_ids, is_by_hand, undoes, undone_by = row
+    return GroupEvent(
+        number=number,
+        time_us=time_us,
+        kind=EventKind(kind),
+        source=source,
+        target=target,
+        product_ids=tuple(json.loads(product_ids)),
+        is_by_hand=bool(is_by_hand),
+        undoes=undoes,
+        undone_by=undone_by,
+    )

@@ -1,0 +1,127 @@
+"""Writing groups: moves of products become events of the journal and rows of members."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from twinshelf.server.catalogue.groups.group_record import Move, NewGroup
+from twinshelf.server.encoders.modalities import Pattern
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByHand:
+    """What a person does.
+
+    Attributes:
+        pins: Identifiers of the products that are pinned by it.
+        undoes: The event that it undoes, or None.
+    """
+
+    pins: frozenset[str] = frozenset()
+    undoes: int | None = None
+
+
+def write_moves(
+    writer: sqlite3.Connection, moves: Iterable[Move], by_hand: ByHand | None = None
+) -> list[int]:
+    """Writes moves to the journal and to the members; needs a transaction.
+
+    Returns:
+        The number of the event of each move.
+    """
+    started: dict[NewGroup, int] = {}
+    return [_write_move(writer, move, started, by_hand) for move in moves]
+
+
+def write_lists(
+    writer: sqlite3.Connection, rows: Iterable[tuple[int, dict[Pattern, bytes]]]
+) -> None:
+    """Puts the neighbour lists of products in the place of their old ones."""
+    for product, lists in rows:
+        writer.execute("DELETE FROM group_neighbours WHERE product_number = ?", (product,))
+        writer.executemany(
+            "INSERT INTO group_neighbours VALUES (?, ?, ?)",
+            [(product, pattern, blob) for pattern, blob in lists.items()],
+        )
+
+
+def set_pins(writer: sqlite3.Connection, product_ids: Iterable[str], *, is_pinned: bool) -> None:
+    """Lets products stay where they are, whatever the machine finds; or no longer."""
+    writer.executemany(
+        "UPDATE group_members SET is_pinned = ? WHERE product_number = "
+        "(SELECT product_number FROM products WHERE product_id = ?)",
+        [(is_pinned, product_id) for product_id in product_ids],
+    )
+
+
+def mark_undone(writer: sqlite3.Connection, event: int, undone_by: int) -> None:
+    """Notes which event undid another."""
+    writer.execute(
+        "UPDATE group_events SET undone_by = ? WHERE event_number = ?", (undone_by, event)
+    )
+
+
+def mark_pending(writer: sqlite3.Connection, products: Iterable[int]) -> None:
+    """Has products grouped anew, though their vectors have not changed."""
+    writer.executemany(
+        "INSERT OR IGNORE INTO group_pending (product_number, is_changed) VALUES (?, 0)",
+        [(product,) for product in products],
+    )
+
+
+def mark_deleted(writer: sqlite3.Connection, products: Iterable[int]) -> None:
+    """Notes those of some products that were deleted while they were being grouped."""
+    writer.executemany(
+        "INSERT OR IGNORE INTO group_pending (product_number, is_changed) SELECT ?1, 1 "
+        "WHERE NOT EXISTS (SELECT 1 FROM products WHERE product_number = ?1)",
+        [(product,) for product in products],
+    )
+
+
+def clear_pending(writer: sqlite3.Connection, marks: Sequence[int]) -> None:
+    """Takes the notes of products away that are grouped now."""
+    writer.executemany("DELETE FROM group_pending WHERE mark = ?", [(mark,) for mark in marks])
+
+
+def set_basis(writer: sqlite3.Connection, basis: str) -> None:
+    """Notes what the neighbours are chosen by from now on."""
+    writer.execute("UPDATE group_state SET basis = ?", (basis,))
+
+
+def _write_move(
+    writer: sqlite3.Connection, move: Move, started: dict[NewGroup, int], by_hand: ByHand | None
+) -> int:
+    target = started.get(move.target) if isinstance(move.target, NewGroup) else move.target
+    event = writer.execute(
+        "INSERT INTO group_events (time_us, kind, source, target, product_ids, pinned_ids, "
+        "is_by_hand, undoes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            time.time_ns() // 1000,
+            move.kind,
+            move.source,
+            target,
+            json.dumps(list(move.products.values()), ensure_ascii=False),
+            json.dumps(sorted(by_hand.pins) if by_hand else [], ensure_ascii=False),
+            by_hand is not None,
+            by_hand.undoes if by_hand else None,
+        ),
+    ).lastrowid
+    assert event is not None
+    if isinstance(move.target, NewGroup) and target is None:
+        target = started[move.target] = event
+        writer.execute("UPDATE group_events SET target = ?1 WHERE event_number = ?1", (event,))
+    if target is None:
+        writer.executemany(
+            "DELETE FROM group_members WHERE product_number = ?",
+            [(product,) for product in move.products],
+        )
+    else:
+        writer.executemany(
+            "INSERT OR REPLACE INTO group_members VALUES (?, ?, ?, 0)",
+            [(product, product_id, target) for product, product_id in move.products.items()],
+        )
+    return event

@@ -1,0 +1,126 @@
+"""The nearest products of each product, as far as groups need them: read, changed, written back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from twinshelf.server.catalogue.groups.formation import Strength, tie_strength
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.encoders.pair_curve import PairCurve
+
+# Of one pattern: number of the other product to score, nearest first.
+Neighbours = dict[int, float]
+_ROW = np.dtype([("number", np.int64), ("score", np.float64)])
+
+
+class NeighbourLists:
+    """Neighbour lists in memory on their way between two states of the file.
+
+    A list holds the products whose score with its owner reaches the pattern's threshold, nearest
+    first, `length` at most. Two products are tied where each stands in the other's list.
+
+    Attributes:
+        short: Products whose full list lost one, so that it may lack a product.
+        displaced: Owners of full lists that took a nearer one, and whom they lost by it.
+    """
+
+    def __init__(
+        self, reader: sqlite3.Connection, curves: Mapping[Pattern, PairCurve], length: int
+    ) -> None:
+        """Reads lists as they are asked for.
+
+        Args:
+            reader: A connection to the file.
+            curves: What a score of each pattern means.
+            length: Longest list.
+        """
+        self._reader = reader
+        self._curves = curves
+        self._length = length
+        self._lists: dict[int, dict[Pattern, Neighbours]] = {}
+        self._changed: set[int] = set()
+        self.short: set[int] = set()
+        self.displaced: set[int] = set()
+
+    def of(self, product: int) -> dict[Pattern, Neighbours]:
+        """Returns the lists of a product, by pattern."""
+        lists = self._lists.get(product)
+        if lists is None:
+            rows = self._reader.execute(
+                "SELECT pattern, neighbours FROM group_neighbours WHERE product_number = ?",
+                (product,),
+            )
+            lists = {Pattern(pattern): _unpack(blob) for pattern, blob in rows}
+            self._lists[product] = lists
+        return lists
+
+    def ties(self, product: int) -> dict[int, Strength]:
+        """Returns the products that are tied to one, and how strongly, by the best pattern."""
+        ties: dict[int, Strength] = {}
+        for pattern, neighbours in self.of(product).items():
+            if (curve := self._curves.get(pattern)) is None:
+                continue
+            mutual = [other for other in neighbours if product in self.of(other).get(pattern, ())]
+            scores = np.array([neighbours[other] for other in mutual])
+            for other, score, probability in zip(
+                mutual, scores.tolist(), curve.probability(scores).tolist(), strict=True
+            ):
+                strength = tie_strength(probability, score)
+                ties[other] = max(strength, ties.get(other, strength))
+        return ties
+
+    def replace(self, product: int, found: Mapping[Pattern, Neighbours], *, forget: bool) -> None:
+        """Puts new lists in the place of a product's, and the product into those of the others.
+
+        Args:
+            product: The product.
+            found: Its new lists; none of a product that is gone.
+            forget: Whether what others know of it is void, as its vector is another.
+        """
+        if forget:
+            self._forget(product)
+        self._lists[product] = {pattern: dict(each) for pattern, each in found.items() if each}
+        self._changed.add(product)
+        for pattern, neighbours in found.items():
+            for other, score in neighbours.items():
+                self._offer(other, pattern, product, score)
+
+    def changed_rows(self) -> Iterable[tuple[int, dict[Pattern, bytes]]]:
+        """Yields each product whose lists changed, with its lists as they are stored."""
+        for product in self._changed:
+            yield product, {p: _pack(each) for p, each in self._lists[product].items() if each}
+
+    def _forget(self, product: int) -> None:
+        for pattern, neighbours in self.of(product).items():
+            for other in neighbours:
+                theirs = self.of(other).get(pattern, {})
+                if product in theirs:
+                    # A list that was cut may have had more to hold.
+                    if len(theirs) >= self._length:
+                        self.short.add(other)
+                    del theirs[product]
+                    self._changed.add(other)
+
+    def _offer(self, owner: int, pattern: Pattern, product: int, score: float) -> None:
+        """Lets a product into a list that it belongs into."""
+        neighbours = self.of(owner).setdefault(pattern, {})
+        if neighbours.get(product) == score:
+            return
+        neighbours[product] = score
+        self._changed.add(owner)
+        if len(neighbours) > self._length:
+            farthest = min(neighbours, key=lambda other: (neighbours[other], -other))
+            del neighbours[farthest]
+            self.displaced |= {owner, farthest}
+
+
+def _pack(neighbours: Neighbours) -> bytes:
+    return np.array(list(neighbours.items()), dtype=_ROW).tobytes()
+
+
+def _unpack(blob: bytes) -> Neighbours:
+    rows = np.frombuffer(blob, dtype=_ROW)
+    return dict(zip(rows["number"].tolist(), rows["score"].tolist(), strict=True))

@@ -1,0 +1,84 @@
+"""Finding the neighbours of products in the index: the pairs that `make group` would look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from twinshelf.server.catalogue.groups.neighbour_lists import Neighbours
+from twinshelf.server.catalogue.index import CatalogueIndex, PatternFound
+from twinshelf.server.catalogue.product_record import VectorTable
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import DIGITS
+from twinshelf.server.encoders.modalities import Pattern, Weights
+
+# Writes of new vectors wait for so many searches at most.
+_QUERY_BLOCK = 8
+_ALONE = {Pattern.IMAGE: Weights(image=1, text=0), Pattern.TEXT: Weights(image=0, text=1)}
+
+
+def find_neighbours(
+    index: CatalogueIndex,
+    table: VectorTable,
+    pattern: Pattern,
+    contract: EncoderContract,
+    count: int,
+) -> list[dict[Pattern, Neighbours]]:
+    """Searches products in the catalogue by each modality that they have, and by both together.
+
+    Args:
+        index: That of the encoder.
+        table: The products (N).
+        pattern: The modalities that all of them have.
+        contract: That of the encoder; patterns without a curve of pairs are left out.
+        count: Most neighbours.
+
+    Returns:
+        For each product, the others of each pattern whose score reaches its threshold.
+    """
+    found: list[dict[Pattern, Neighbours]] = [{} for _ in range(len(table))]
+    for kind, curve in contract.pair_curves.items():
+        if kind & pattern != kind:
+            continue
+        queries = _queries(table.vectors, kind, contract)
+        for row, parts in enumerate(_search(index, queries, kind, count + 1)):
+            # One more than wanted was asked for: each product finds itself.
+            near = [part for part in parts if part.pattern & kind == kind]
+            scores = _scores_from(curve.threshold, queries[row], near)
+            scores.pop(int(table.product_numbers[row]), None)
+            best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+            found[row][kind] = dict(best[:count])
+    return found
+
+
+def _search(
+    index: CatalogueIndex, queries: npt.NDArray[np.float32], kind: Pattern, count: int
+) -> Iterator[list[PatternFound]]:
+    for start in range(0, len(queries), _QUERY_BLOCK):
+        yield from index.search(queries[start : start + _QUERY_BLOCK], kind, count)
+
+
+def _queries(
+    vectors: npt.NDArray[np.float16], kind: Pattern, contract: EncoderContract
+) -> npt.NDArray[np.float32]:
+    weights = _ALONE.get(kind, contract.weights)
+    queries = vectors.astype(np.float32)  # (N, I+T)
+    queries[:, : contract.image_dimension] *= np.float32(weights.image)
+    queries[:, contract.image_dimension :] *= np.float32(weights.text)
+    return queries
+
+
+def _scores_from(
+    threshold: float, query: npt.NDArray[np.float32], parts: Sequence[PatternFound]
+) -> Neighbours:
+    scores: Neighbours = {}
+    for part in parts:
+        totals = (part.found.vectors.astype(np.float32) @ query).round(DIGITS)
+        rows = np.flatnonzero(totals >= threshold)
+        numbers = part.found.product_numbers[rows]
+        for number, score in zip(numbers.tolist(), totals[rows].tolist(), strict=True):
+            # One that is being replaced may come twice.
+            scores[number] = max(score, scores.get(number, score))
+    return scores

@@ -1,0 +1,1 @@
+"""Tests of the groups that the catalogue keeps."""

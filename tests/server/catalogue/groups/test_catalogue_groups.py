@@ -1,0 +1,120 @@
+"""What a person does with groups holds against the machine, and can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.server.catalogue.groups.planted import family, grouping, numbers, settle, write
+from twinshelf.server.catalogue.groups.group_record import EventKind
+from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.errors import GroupConflictError, GroupNotFoundError
+
+FIRST, SECOND = ("p00000", "p00001", "p00002"), ("p00003", "p00004")
+
+
+@pytest.fixture
+async def catalogue(tmp_path: Path) -> AsyncIterator[SqliteCatalogue]:
+    """A catalogue with two groups, which are `FIRST` and `SECOND`."""
+    generator = np.random.default_rng(0)
+    async with grouping(tmp_path, guards=None) as opened:
+        await write(opened, family(generator, 3))
+        await write(opened, family(generator, 2, first=3))
+        yield opened
+
+
+async def test_a_merge_by_hand_stays_whatever_is_written(catalogue: SqliteCatalogue) -> None:
+    before = await numbers(catalogue)
+    first, second = before[FIRST[0]], before[SECOND[0]]
+    event = await catalogue.groups.merge(second, first)
+    assert (event.kind, event.is_by_hand, event.product_ids) == (EventKind.MERGED, True, SECOND)
+    assert (await catalogue.groups.group(second)).merged_into == first
+    # All are embedded anew, far from one another's groups.
+    await write(catalogue, family(np.random.default_rng(1), 2))
+    assert await numbers(catalogue) == dict.fromkeys(FIRST + SECOND, first)
+    assert (await catalogue.groups.group(first)).has_pinned
+
+
+async def test_a_split_by_hand_stays_and_newcomers_choose_a_side(
+    catalogue: SqliteCatalogue,
+) -> None:
+    before = await numbers(catalogue)
+    first = before[FIRST[0]]
+    event = await catalogue.groups.split(first, FIRST[2:])
+    assert event.kind is EventKind.SPLIT
+    await write(catalogue, family(np.random.default_rng(0), 6, first=5))
+    after = await numbers(catalogue)
+    assert after[FIRST[0]] == after[FIRST[1]] == first
+    assert after.get(FIRST[2], event.target) == event.target
+    assert after["p00005"] in (first, event.target)
+
+
+@pytest.mark.parametrize("is_merge", [True, False])
+async def test_an_undone_merge_or_split_leaves_things_to_the_machine_again(
+    catalogue: SqliteCatalogue, is_merge: bool
+) -> None:
+    before = await numbers(catalogue)
+    first, second = before[FIRST[0]], before[SECOND[0]]
+    groups = catalogue.groups
+    event = await (groups.merge(second, first) if is_merge else groups.split(first, FIRST[:1]))
+    undone = await groups.undo(event.number)
+    assert (undone.source, undone.target) == (event.target, event.source)
+    assert undone.undoes == event.number
+    (told,) = await groups.events_after(event.source, event.number - 1, 1)
+    assert told.undone_by == undone.number
+    assert await numbers(catalogue) == before
+    assert not (await groups.group(first)).has_pinned
+
+
+async def test_a_merge_of_the_machine_that_is_undone_does_not_come_again(
+    catalogue: SqliteCatalogue,
+) -> None:
+    await settle(catalogue)
+    apart = await numbers(catalogue)
+    second = apart[SECOND[0]]
+    # The second group is embedded like the first.
+    await write(catalogue, family(np.random.default_rng(0), 2, first=3))
+    await settle(catalogue)
+    merged = await numbers(catalogue)
+    assert len(set(merged.values())) == 1
+    (event,) = [
+        each
+        for each in await catalogue.groups.events_after(None, 0, 10)
+        if each.kind is EventKind.MERGED
+    ]
+    await catalogue.groups.undo(event.number)
+    await write(catalogue, family(np.random.default_rng(0), 1, first=3))
+    assert await numbers(catalogue) == apart
+    assert (await catalogue.groups.group(second)).has_pinned
+
+
+async def test_what_cannot_be_done_is_refused_in_a_sentence(catalogue: SqliteCatalogue) -> None:
+    before = await numbers(catalogue)
+    first, second = before[FIRST[0]], before[SECOND[0]]
+    groups = catalogue.groups
+    with pytest.raises(GroupNotFoundError, match="no group 99"):
+        await groups.merge(99, first)
+    with pytest.raises(GroupConflictError, match="into itself"):
+        await groups.merge(first, first)
+    with pytest.raises(GroupConflictError, match="'p00004' is not in group"):
+        await groups.split(first, ["p00004"])
+    with pytest.raises(GroupConflictError, match="one product must stay"):
+        await groups.split(first, FIRST)
+    with pytest.raises(GroupConflictError, match="moved nothing between two groups"):
+        await groups.undo(first)
+    with pytest.raises(GroupNotFoundError, match="no event 99"):
+        await groups.undo(99)
+    event = await groups.merge(second, first)
+    with pytest.raises(GroupConflictError, match="has ended"):
+        await groups.split(second, ["p00004"])
+    undone = await groups.undo(event.number)
+    with pytest.raises(GroupConflictError, match=f"undone by event {undone.number}"):
+        await groups.undo(event.number)
+    await groups.merge(second, first)
+    await catalogue.delete(SECOND)
+    await settle(catalogue)
+    with pytest.raises(GroupConflictError, match="none of the products"):
+        await groups.undo(undone.number + 1)

@@ -1,0 +1,191 @@
+"""Groups beside the writes: any order, a crash, deletes and new vectors leave them right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.server.catalogue.groups.planted import (
+    CONTRACT,
+    batch_groups,
+    contract_of,
+    family,
+    grouping,
+    groups_of,
+    numbers,
+    partition,
+    plant,
+    products_of,
+    settle,
+    write,
+)
+from twinshelf.server.catalogue.groups.formation import GroupGuards
+from twinshelf.server.catalogue.groups.group_record import EventKind
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.training.grouping.group_scores import evaluate_groups
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.mark.slow
+async def test_any_order_gives_the_groups_of_the_batch_command(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    sizes = generator.choice([1, 2, 3, 5, 9], 150)
+    embeddings, planted = plant(sizes.tolist(), dimension=16, noise=0.5, generator=generator)
+    products = products_of(embeddings, CONTRACT)
+    batch = batch_groups(embeddings, planted, CONTRACT)
+    found: list[list[int]] = []
+    for order in range(3):
+        async with grouping(tmp_path / str(order)) as catalogue:
+            places = generator.permutation(len(products))
+            # In gulps, so that products are grouped before their fellows come.
+            for start in range(0, len(places), 100):
+                await write(catalogue, (products[place] for place in places[start : start + 100]))
+                await asyncio.sleep(0.05)
+            names = await numbers(catalogue)
+        found.append([names.get(f"p{row:05}", -row - 1) for row in range(len(products))])
+    for ours in found:
+        # Halves are kept in fp16, so that a score may fall on the other side of a threshold.
+        agreement = evaluate_groups(np.array(ours), [str(number) for number in batch])
+        assert agreement is not None and agreement.pair_f1 >= 0.99
+        between = evaluate_groups(np.array(ours), [str(number) for number in found[0]])
+        assert between is not None and between.pair_f1 >= 0.99
+
+
+async def test_what_is_written_before_a_crash_is_grouped_after_it(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    products = family(generator, 4)
+    async with grouping(tmp_path, guards=None) as catalogue:
+        await write(catalogue, products[:2])
+        await catalogue.delete(["p00001"])
+        assert await groups_of(catalogue) == {}
+    async with grouping(tmp_path) as catalogue:
+        assert await partition(catalogue) == set()
+        await write(catalogue, products[2:])
+        assert await partition(catalogue) == {frozenset({"p00000", "p00002", "p00003"})}
+
+
+async def test_a_joining_product_leaves_the_number_and_is_told_of(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    products = family(generator, 4)
+    async with grouping(tmp_path) as catalogue:
+        await write(catalogue, products[:2])
+        before = await numbers(catalogue)
+        await write(catalogue, products[2:3])
+        await settle(catalogue)
+        await write(catalogue, products)
+        after = await numbers(catalogue)
+        assert after == dict.fromkeys((f"p{n:05}" for n in range(4)), before["p00000"])
+        events = await catalogue.groups.events_after(before["p00000"], 0, 10)
+    assert [event.kind for event in events] == [
+        EventKind.STARTED, EventKind.JOINED, EventKind.JOINED
+    ]  # fmt: skip
+    assert events[0].product_ids == ("p00000", "p00001")
+    assert events[0].number == events[0].target == before["p00000"]
+
+
+async def test_deleted_products_leave_and_the_last_one_keeps_the_group(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    products = family(generator, 3)
+    async with grouping(tmp_path) as catalogue:
+        await write(catalogue, products)
+        (number,) = set((await numbers(catalogue)).values())
+        await catalogue.delete(["p00000", "p00001"])
+        assert await partition(catalogue) == set()
+        assert (await catalogue.groups.group(number)).product_ids == ("p00002",)
+        await write(catalogue, products[:1])
+        assert await numbers(catalogue) == dict.fromkeys(("p00000", "p00002"), number)
+        kinds = [each.kind for each in await catalogue.groups.events_after(number, 0, 10)]
+    assert kinds == [EventKind.STARTED, EventKind.LEFT, EventKind.JOINED]
+
+
+async def test_a_bridge_merges_groups_and_its_end_splits_them_under_the_old_number(
+    tmp_path: Path,
+) -> None:
+    def turned(angle: float) -> OfferEmbedding:
+        """A text at an angle, so that cosines are known."""
+        text = np.zeros(16, dtype=np.float32)
+        text[:2] = np.cos(angle), np.sin(angle)
+        return OfferEmbedding(image=None, text=text)
+
+    # Ties are up to 0.64 rad long: the two groups are bridged from the middle.
+    angles = [0.0, 0.01, 0.02, 1.0, 1.01, 0.5]
+    products = products_of([turned(angle) for angle in angles], CONTRACT)
+    async with grouping(tmp_path, guards=GroupGuards(least_density=0)) as catalogue:
+        await write(catalogue, products[:5])
+        apart = await numbers(catalogue)
+        assert len(set(apart.values())) == 2
+        await write(catalogue, products[5:])
+        merged = await numbers(catalogue)
+        assert merged == dict.fromkeys((f"p{n:05}" for n in range(6)), apart["p00000"])
+        ended = await catalogue.groups.group(apart["p00003"])
+        assert (ended.product_ids, ended.merged_into) == ((), apart["p00000"])
+        await catalogue.delete(["p00005"])
+        split = await numbers(catalogue)
+        assert split["p00000"] == apart["p00000"]
+        assert split["p00003"] == split["p00004"] not in apart.values()
+        kinds = [each.kind for each in await catalogue.groups.events_after(None, 0, 10)]
+    assert kinds == [
+        EventKind.STARTED, EventKind.STARTED, EventKind.MERGED, EventKind.JOINED,
+        EventKind.SPLIT, EventKind.LEFT,
+    ]  # fmt: skip
+
+
+async def test_a_new_encoder_leaves_the_numbers_alone(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    second = contract_of(16, "second")
+    sizes = [3] * 40
+    embeddings, _ = plant(sizes, dimension=16, noise=0.2, generator=generator)
+    turn = np.linalg.qr(generator.normal(size=(16, 16)))[0].astype(np.float32)
+
+    def turned(half: np.ndarray | None) -> np.ndarray | None:
+        return None if half is None else half @ turn
+
+    again = [OfferEmbedding(image=turned(e.image), text=turned(e.text)) for e in embeddings]
+    async with grouping(tmp_path) as catalogue:
+        await write(catalogue, products_of(embeddings, CONTRACT))
+        before = await numbers(catalogue)
+        event_count = len(await catalogue.groups.events_after(None, 0, 1000))
+        await catalogue.use_encoder(second)
+        places: Sequence[int] = generator.permutation(len(again)).tolist()
+        renewed = products_of(again, second)
+        await write(catalogue, (renewed[place] for place in places[:60]))
+        await asyncio.sleep(0.1)
+        await write(catalogue, (renewed[place] for place in places[60:]))
+        assert await numbers(catalogue) == before
+        assert len(await catalogue.groups.events_after(None, 0, 1000)) == event_count
+
+
+async def test_without_a_calibration_of_pairs_nothing_is_grouped(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    bare = contract_of(16, pair_curves={})
+    async with grouping(tmp_path, bare) as catalogue:
+        await write(catalogue, family(generator, 3))
+        assert not await asyncio.to_thread(catalogue._grouping.group_some)
+        assert await groups_of(catalogue) == {}
+
+
+async def test_a_changed_calibration_groups_all_anew(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    strict = {"scores": [0.4, 0.95], "probabilities": [0.0, 1.0], "threshold": 0.99999}
+    products = family(generator, 3)
+    async with grouping(tmp_path, contract_of(16, pair_curves={"image": strict})) as catalogue:
+        await write(catalogue, products)
+        assert await partition(catalogue) == set()
+    async with grouping(tmp_path) as catalogue:
+        await asyncio.to_thread(catalogue._grouping.group_some)
+        assert await partition(catalogue) == {frozenset({"p00000", "p00001", "p00002"})}
