@@ -106,6 +106,9 @@ class ServerConfig:
         low=1,
         high=86_400,
     )
+    groups: bool = option(
+        True, "keep the products in groups of the same item, beside the writes (GroupService)"
+    )
     encoder_thread_count: int = option(
         0, "threads of the local encoder; 0 uses every core", low=0, high=1024
     )

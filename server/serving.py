@@ -20,6 +20,7 @@ from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.access.transport import ServerTls, server_credentials
 from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.upkeep import UpkeepSettings
 from twinshelf.server.config import MIB, ServerConfig
@@ -33,6 +34,7 @@ from twinshelf.server.services.category_predictor import CategoryPredictor
 from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.encoder_pulse import EncoderPulse
 from twinshelf.server.services.encoder_watch import EncoderWatch
+from twinshelf.server.services.group_service import GroupServicer
 from twinshelf.server.services.health import OVERALL, SERVICE_NAME, HealthServicer
 from twinshelf.server.services.intake import Intake, IntakeSettings
 from twinshelf.server.services.matcher import Matcher
@@ -47,6 +49,8 @@ from twinshelf.server.telemetry.tracing import Tracing
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    group_service_pb2,
+    group_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
 )
@@ -54,12 +58,14 @@ from twinshelf.v1 import (
 logger = logging.getLogger(__name__)
 MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name
 CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
+GROUP_SERVICE = group_service_pb2.DESCRIPTOR.services_by_name["GroupService"].full_name
 MATCH_METHOD = f"/{MATCHING_SERVICE}/MatchProduct"
 _METHODS: Final = tuple(
     method.name
     for file, name in (
         (matching_service_pb2, "MatchingService"),
         (catalog_service_pb2, "CatalogService"),
+        (group_service_pb2, "GroupService"),
     )
     for method in file.DESCRIPTOR.services_by_name[name].methods
 )
@@ -212,8 +218,9 @@ def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
             config.catalogue,
             reader_count=config.reader_count,
             upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
+            guards=GroupGuards() if config.groups else None,
         ),
-        health=HealthServicer((OVERALL, MATCHING_SERVICE, CATALOG_SERVICE)),
+        health=HealthServicer((OVERALL, MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE)),
         intake=intake,
         admission=admission,
         embedder=embedder,
@@ -322,10 +329,13 @@ def _add_services(
         ),
         grpc_server,
     )
+    group_service_pb2_grpc.add_GroupServiceServicer_to_server(
+        GroupServicer(catalogue=parts.catalogue, audit_log=parts.audit_log), grpc_server
+    )
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, grpc_server)
     if config.reflection:
-        names = (MATCHING_SERVICE, CATALOG_SERVICE, SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, grpc_server)
+        names = (MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE, SERVICE_NAME)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), grpc_server)
 
 
 def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:

@@ -28,6 +28,12 @@ METHOD_SCOPES: Final[dict[str, Scope]] = {
     "/twinshelf.v1.CatalogService/Snapshot": Scope.ADMIN,
     "/twinshelf.v1.CatalogService/UpsertProducts": Scope.WRITE,
     "/twinshelf.v1.CatalogService/DeleteProducts": Scope.WRITE,
+    "/twinshelf.v1.GroupService/ListGroups": Scope.READ,
+    "/twinshelf.v1.GroupService/GetGroup": Scope.READ,
+    "/twinshelf.v1.GroupService/GroupHistory": Scope.READ,
+    "/twinshelf.v1.GroupService/MergeGroups": Scope.WRITE,
+    "/twinshelf.v1.GroupService/SplitGroup": Scope.WRITE,
+    "/twinshelf.v1.GroupService/UndoGroupEvent": Scope.WRITE,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Scope.ADMIN,
     # A load balancer that asks whether the service is well has no key.
     "/grpc.health.v1.Health/Check": Scope.OPEN,

@@ -15,7 +15,7 @@ from typing import Protocol
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.modalities import Weights
 from twinshelf.server.errors import EncoderMismatchError, InvalidRequestError
-from twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
+from twinshelf.v1 import matching_service_pb2, product_pb2
 
 DEFAULT_MATCH_COUNT = 10
 DEFAULT_TARGET_PRECISION = 0.95
@@ -47,6 +47,13 @@ class _HasTexts(Protocol):
     @property
     def attributes(self) -> Mapping[str, str]:
         """Name to value, in no order; read-only, since a message's map cannot be replaced."""
+
+
+class _HasPage(Protocol):
+    """What requests for a page have in common."""
+
+    page_size: int
+    page_token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +226,8 @@ def check_expected_encoder(
         )
 
 
-def read_page(request: catalog_service_pb2.ListProductsRequest) -> tuple[int, str]:
-    """Returns the page size and the product_id that the page comes after.
+def read_page(request: _HasPage) -> tuple[int, str]:
+    """Returns the page size and the place that the page comes after, such as a product_id.
 
     Raises:
         InvalidRequestError: If either is out of range.
@@ -235,7 +242,7 @@ def read_page(request: catalog_service_pb2.ListProductsRequest) -> tuple[int, st
 
 
 def page_token(place: str) -> str:
-    """Makes the token of the page after a place: a product_id, or a count of matches."""
+    """Makes the token of the page after a place: a product_id, a count or a number."""
     return base64.urlsafe_b64encode(_TOKEN_PREFIX + place.encode()).decode()
 
 

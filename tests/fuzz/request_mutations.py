@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from tests.fuzz.photo_mutations import make_photo
 from tests.fuzz.text_mutations import make_text
-from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
+from twinshelf.v1 import catalog_service_pb2, group_service_pb2, matching_service_pb2
 
 _MAX_DEPTH = 4
 _MAX_STREAM_LENGTH = 4
@@ -44,8 +44,8 @@ class GeneratedCall:
 
 
 def methods() -> list[MethodDescriptor]:
-    """Returns every RPC of the matching and the catalogue service."""
-    files = (matching_service_pb2, catalog_service_pb2)
+    """Returns every RPC of the matching, the catalogue and the group service."""
+    files = (matching_service_pb2, catalog_service_pb2, group_service_pb2)
     services = [each for file in files for each in file.DESCRIPTOR.services_by_name.values()]
     return [method for service in services for method in service.methods]
 

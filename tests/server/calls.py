@@ -18,6 +18,7 @@ from twinshelf.server.serving import create_server
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    group_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
     product_pb2,
@@ -50,6 +51,10 @@ def matching(channel: grpc.aio.Channel) -> matching_service_pb2_grpc.MatchingSer
 
 def catalog(channel: grpc.aio.Channel) -> catalog_service_pb2_grpc.CatalogServiceStub:
     return catalog_service_pb2_grpc.CatalogServiceStub(channel)
+
+
+def groups(channel: grpc.aio.Channel) -> group_service_pb2_grpc.GroupServiceStub:
+    return group_service_pb2_grpc.GroupServiceStub(channel)
 
 
 async def upsert(

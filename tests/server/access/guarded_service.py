@@ -24,17 +24,20 @@ from twinshelf.server.services.statuses import status_of
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    group_service_pb2,
+    group_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
 )
 
 Metadata = tuple[tuple[str, str], ...]
-_MATCH, _CATALOG = matching_service_pb2, catalog_service_pb2
+_MATCH, _CATALOG, _GROUP = matching_service_pb2, catalog_service_pb2, group_service_pb2
 
 
 class StubService(
     matching_service_pb2_grpc.MatchingServiceServicer,
     catalog_service_pb2_grpc.CatalogServiceServicer,
+    group_service_pb2_grpc.GroupServiceServicer,
 ):
     """Answers everything with an empty message; counts what reached it.
 
@@ -122,6 +125,42 @@ class StubService(
         self._begin("Snapshot")
         return _CATALOG.SnapshotResponse()
 
+    async def ListGroups(  # noqa: N802
+        self, request: group_service_pb2.ListGroupsRequest, context: Any
+    ) -> group_service_pb2.ListGroupsResponse:
+        self._begin("ListGroups")
+        return _GROUP.ListGroupsResponse()
+
+    async def GetGroup(  # noqa: N802
+        self, request: group_service_pb2.GetGroupRequest, context: Any
+    ) -> group_service_pb2.GetGroupResponse:
+        self._begin("GetGroup")
+        return _GROUP.GetGroupResponse()
+
+    async def GroupHistory(  # noqa: N802
+        self, request: group_service_pb2.GroupHistoryRequest, context: Any
+    ) -> group_service_pb2.GroupHistoryResponse:
+        self._begin("GroupHistory")
+        return _GROUP.GroupHistoryResponse()
+
+    async def MergeGroups(  # noqa: N802
+        self, request: group_service_pb2.MergeGroupsRequest, context: Any
+    ) -> group_service_pb2.MergeGroupsResponse:
+        self._begin("MergeGroups")
+        return _GROUP.MergeGroupsResponse()
+
+    async def SplitGroup(  # noqa: N802
+        self, request: group_service_pb2.SplitGroupRequest, context: Any
+    ) -> group_service_pb2.SplitGroupResponse:
+        self._begin("SplitGroup")
+        return _GROUP.SplitGroupResponse()
+
+    async def UndoGroupEvent(  # noqa: N802
+        self, request: group_service_pb2.UndoGroupEventRequest, context: Any
+    ) -> group_service_pb2.UndoGroupEventResponse:
+        self._begin("UndoGroupEvent")
+        return _GROUP.UndoGroupEventResponse()
+
 
 async def _refuse(method: str, context: grpc.aio.ServicerContext, error: Exception) -> None:
     await abort(context, status_of(error, "request-1"))
@@ -143,6 +182,7 @@ async def serving(
     server = grpc.aio.server(interceptors=[interceptor], options=[("grpc.so_reuseport", 0)])
     matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(service, server)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(service, server)
+    group_service_pb2_grpc.add_GroupServiceServicer_to_server(service, server)
     health = HealthServicer([""])
     health.set_serving(True)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -186,6 +226,7 @@ async def _watch(channel: grpc.aio.Channel, metadata: Metadata) -> Any:
 
 _MATCHING = matching_service_pb2_grpc.MatchingServiceStub
 _CATALOGUE = catalog_service_pb2_grpc.CatalogServiceStub
+_GROUPS = group_service_pb2_grpc.GroupServiceStub
 _HEALTH = health_pb2_grpc.HealthStub
 _REFLECTION = reflection_pb2_grpc.ServerReflectionStub
 _SERVICE = "/twinshelf.v1"
@@ -220,6 +261,22 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.CatalogService/GetCatalogStats": _unary(
         _CATALOGUE, "GetCatalogStats", _CATALOG.GetCatalogStatsRequest()
+    ),
+    f"{_SERVICE}.GroupService/ListGroups": _unary(
+        _GROUPS, "ListGroups", _GROUP.ListGroupsRequest()
+    ),
+    f"{_SERVICE}.GroupService/GetGroup": _unary(_GROUPS, "GetGroup", _GROUP.GetGroupRequest()),
+    f"{_SERVICE}.GroupService/GroupHistory": _unary(
+        _GROUPS, "GroupHistory", _GROUP.GroupHistoryRequest()
+    ),
+    f"{_SERVICE}.GroupService/MergeGroups": _unary(
+        _GROUPS, "MergeGroups", _GROUP.MergeGroupsRequest()
+    ),
+    f"{_SERVICE}.GroupService/SplitGroup": _unary(
+        _GROUPS, "SplitGroup", _GROUP.SplitGroupRequest()
+    ),
+    f"{_SERVICE}.GroupService/UndoGroupEvent": _unary(
+        _GROUPS, "UndoGroupEvent", _GROUP.UndoGroupEventRequest()
     ),
     "/grpc.health.v1.Health/Check": _unary(_HEALTH, "Check", health_pb2.HealthCheckRequest()),
     "/grpc.health.v1.Health/Watch": _watch,
