@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twinshelf.client.errors import (
         CallCancelledError,
         DeadlineError,
+        GroupNotFoundError,
         InvalidRequestError,
         PermissionDeniedError,
         PreconditionError,
@@ -34,6 +35,7 @@ __all__ = [
     "Client",
     "ClientTls",
     "DeadlineError",
+    "GroupNotFoundError",
     "InvalidRequestError",
     "MatchOptions",
     "ModalityWeights",

@@ -23,6 +23,7 @@ from twinshelf.client.category_records import (
 )
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.groups.async_groups import AsyncGroups
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
     DEFAULT_MATCH_OPTIONS,
@@ -43,6 +44,7 @@ from twinshelf.client.streams import match_method, upsert_method
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    group_service_pb2_grpc,
     matching_service_pb2_grpc,
 )
 
@@ -79,6 +81,9 @@ class AsyncClient:
         )
         self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
+        self.groups = AsyncGroups(
+            group_service_pb2_grpc.GroupServiceStub(self._channel), self._call
+        )
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from twinshelf.client import output
 from twinshelf.client.categorise_command import categorise
 from twinshelf.client.doctor.command import doctor
+from twinshelf.client.groups.command import groups
 from twinshelf.client.keys_command import keys
 from twinshelf.client.match_command import match
 from twinshelf.client.option_groups import spread
@@ -77,6 +78,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(keys, name="keys")
+app.add_typer(groups, name="groups")
 app.command()(match)
 app.command()(score)
 app.command()(categorise)

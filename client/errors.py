@@ -75,8 +75,12 @@ class ProductNotFoundError(TwinshelfError):
     """The catalogue holds no such product (NOT_FOUND)."""
 
 
+class GroupNotFoundError(TwinshelfError):
+    """There never was such a group, or such an event of groups (NOT_FOUND)."""
+
+
 class PreconditionError(TwinshelfError):
-    """Encoder and catalogue, or encoder and request, do not fit; do not retry."""
+    """The encoder, the catalogue or the groups do not fit the request; do not retry."""
 
 
 class UnauthenticatedError(TwinshelfError):
@@ -158,7 +162,8 @@ def error_from_status(status: status_pb2.Status) -> TwinshelfError:
                 FieldViolation(field=violation.field, description=violation.description)
                 for violation in bad.field_violations
             ]
-    return _KINDS.get(code, TwinshelfError)(
+    kind = GroupNotFoundError if reason == "GROUP_NOT_FOUND" else _KINDS.get(code, TwinshelfError)
+    return kind(
         status.message or f"the service answered {code.name} and gave no reason",
         code=code,
         reason=reason,

@@ -22,6 +22,7 @@ from twinshelf.client.category_records import (
 )
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.groups.sync_groups import Groups
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
     DEFAULT_MATCH_OPTIONS,
@@ -43,6 +44,7 @@ from twinshelf.client.sync_stream import SyncStream
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    group_service_pb2_grpc,
     matching_service_pb2_grpc,
 )
 
@@ -70,6 +72,10 @@ class Client:
 
     Every method raises `client.errors.TwinshelfError` or one of its kinds. Each takes `timeout_s`,
     the seconds for all attempts of the call together; None takes the client's own.
+
+    Attributes:
+        address: Where the service is.
+        groups: Its groups of the same product.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class Client:
         self._channel = open_channel(address, tls)
         self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
+        self.groups = Groups(group_service_pb2_grpc.GroupServiceStub(self._channel), self._call)
 
     def __enter__(self) -> Client:
         return self
