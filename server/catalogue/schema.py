@@ -12,7 +12,7 @@ from pathlib import Path
 from twinshelf.server.catalogue.groups.group_tables import GROUP_TABLES
 
 logger = logging.getLogger(__name__)
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x7477736C  # "twsl": tells our files from those of other programs
 BUSY_TIMEOUT_S = 10.0
 PRODUCT_FIELDS = (
@@ -76,8 +76,6 @@ UPDATE products SET checksum = product_checksum({fields});
 UPDATE product_vectors
     SET checksum = vector_checksum(vector, encoder_number, pattern, vector_version);
 """
-# What brings a file of each version to the next.
-_MIGRATIONS = {1: _FROM_VERSION_1 + _INDEX, 2: GROUP_TABLES}
 
 
 class CatalogueFileError(Exception):
@@ -155,8 +153,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     if version < SCHEMA_VERSION:
-        steps = [_MIGRATIONS[number] for number in range(version, SCHEMA_VERSION) if tables]
-        _make_schema(connection, "".join(steps or [_TABLES, _INDEX, GROUP_TABLES]))
+        _make_schema(connection, _FROM_VERSION_1 if tables else _TABLES)
     if tables and version < SCHEMA_VERSION:
         logger.info("%s was migrated to schema version %d", path, SCHEMA_VERSION)
 
@@ -166,9 +163,8 @@ def _make_schema(connection: sqlite3.Connection, statements: str) -> None:
     connection.create_function("product_checksum", -1, product_checksum, deterministic=True)
     connection.create_function("vector_checksum", 4, vector_checksum, deterministic=True)
     connection.executescript(
-        f"BEGIN IMMEDIATE; {statements.replace('{fields}', PRODUCT_FIELDS)}"
-        "UPDATE catalogue_state SET catalogue_id = lower(hex(randomblob(8)))"
-        " WHERE catalogue_id = '';"
+        f"BEGIN IMMEDIATE; {statements.format(fields=PRODUCT_FIELDS)} {_INDEX} {GROUP_TABLES}"
+        "UPDATE catalogue_state SET catalogue_id = lower(hex(randomblob(8)));"
         f"PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
     )

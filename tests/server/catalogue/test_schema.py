@@ -66,26 +66,6 @@ def test_a_file_of_the_first_schema_keeps_its_products_and_vectors(path: Path) -
     assert verify(path).is_clean
 
 
-def test_a_file_of_the_second_schema_gets_the_tables_of_groups(path: Path) -> None:
-    ProductStore(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        # As it was before groups.
-        for kind, names in (
-            ("TRIGGER", [f"pending_on_{name}" for name in ("insert", "update", "delete")]),
-            ("TABLE", ["pending", "neighbours", "members", "events", "state"]),
-        ):
-            for name in names:
-                connection.execute(f"DROP {kind} group_{name}")
-        connection.execute("PRAGMA user_version = 2")
-        identity = connection.execute("SELECT catalogue_id FROM catalogue_state").fetchone()
-    store = ProductStore(path)
-    assert (store.reader.catalogue_id,) == identity
-    with store.transaction() as writer:
-        store.delete(["p"])
-        assert writer.execute("SELECT count(*) FROM group_members").fetchone() == (0,)
-    store.close()
-
-
 def test_a_migration_happens_once(path: Path) -> None:
     identities = []
     for _ in range(2):
