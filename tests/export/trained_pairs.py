@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tests.training.pairs.made_pairs import make_pairs
 from twinshelf.training.checkpoint import load_encoder
@@ -63,13 +64,15 @@ def make_pair_run(
         labels ^= known > np.median(known)
     statistics = TokenStatistics.count(pair_tokens(record) for side in sides for record in side)
     names, features = feature_matrix(sides, statistics, cosines)
-    scorer = PairScorer.fit(
-        features,
-        labels,
-        names,
-        statistics,
-        BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2, seed=seed),
-    )
+    # Threads that spin while others have their cores make seconds into minutes.
+    with threadpool_limits(1):
+        scorer = PairScorer.fit(
+            features,
+            labels,
+            names,
+            statistics,
+            BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2, seed=seed),
+        )
     scorer.threshold = THRESHOLD
     scorer.save(run)
     metrics = {"f1": 0.9, "threshold": THRESHOLD}
