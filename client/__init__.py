@@ -24,26 +24,48 @@ if TYPE_CHECKING:
         UnauthenticatedError,
         UnsupportedCallError,
     )
-    from twinshelf.client.records import MatchOptions, ModalityWeights, Offer, Product
+    from twinshelf.client.filters import (
+        AllOf,
+        AnyOf,
+        AttributeIn,
+        FieldIn,
+        NoneOf,
+        PriceBetween,
+        ValueLimit,
+    )
+    from twinshelf.client.records import (
+        MatchOptions,
+        ModalityWeights,
+        Offer,
+        Product,
+        ProductUpdate,
+    )
     from twinshelf.client.retries import RetryPolicy
     from twinshelf.client.sync_client import Client
 
 __all__ = [
+    "AllOf",
+    "AnyOf",
     "AsyncClient",
+    "AttributeIn",
     "CallCancelledError",
     "CategoryOptions",
     "Client",
     "ClientTls",
     "DeadlineError",
+    "FieldIn",
     "GroupNotFoundError",
     "InvalidRequestError",
     "MatchOptions",
     "ModalityWeights",
+    "NoneOf",
     "Offer",
     "PermissionDeniedError",
     "PreconditionError",
+    "PriceBetween",
     "Product",
     "ProductNotFoundError",
+    "ProductUpdate",
     "RetryPolicy",
     "ServiceBusyError",
     "ServiceError",
@@ -51,11 +73,13 @@ __all__ = [
     "TwinshelfError",
     "UnauthenticatedError",
     "UnsupportedCallError",
+    "ValueLimit",
 ]
 
 # Imported when asked for: the command line answers a wrong option without gRPC.
 _MODULES = (
     "records",
+    "filters",
     "category_records",
     "errors",
     "retries",

@@ -35,6 +35,7 @@ from twinshelf.client.records import (
     Offer,
     Product,
     ProductPage,
+    ProductUpdate,
     SnapshotReport,
     StoredProduct,
     UpsertAnswer,
@@ -158,7 +159,7 @@ class AsyncClient:
 
     def upsert(
         self,
-        products: Iterable[Product] | AsyncIterable[Product],
+        products: Iterable[Product | ProductUpdate] | AsyncIterable[Product | ProductUpdate],
         *,
         timeout_s: float | None = None,
     ) -> AsyncIterator[UpsertAnswer]:

@@ -126,6 +126,14 @@ def index(
     restart: Annotated[
         bool, typer.Option("--restart", help="Do not go on where an earlier run stopped.")
     ] = False,
+    update: Annotated[
+        str,
+        typer.Option(
+            metavar="FIELD,...",
+            help="Change only these fields of products that are stored, such as "
+            "price,attributes; empty cells leave what is stored.",
+        ),
+    ] = "",
 ) -> None:
     """Store the products of files.
 
@@ -133,6 +141,7 @@ def index(
     and do not stop the others. A run that was stopped goes on where it was.
     """
     from twinshelf.client.file_commands import run_check, run_index
+    from twinshelf.client.file_products import read_updated_fields
 
     if check:
         run_check(files, file_options, sys.stdout, as_json=connection.json)
@@ -145,6 +154,7 @@ def index(
             sys.stdout,
             as_json=connection.json,
             starts_anew=restart,
+            updated_fields=read_updated_fields(update),
         )
     if not is_stored:
         raise typer.Exit(FAILED)

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
 
+from google.protobuf import field_mask_pb2
+
 from twinshelf.client.errors import error_from_status
+from twinshelf.client.filters import (
+    AllOf,
+    AnyOf,
+    AttributeIn,
+    FieldIn,
+    FilterPlan,
+    NoneOf,
+    PriceBetween,
+    ProductFilter,
+)
 from twinshelf.client.pair_records import PairScorerInfo
 from twinshelf.client.records import (
     CatalogStats,
@@ -19,11 +32,12 @@ from twinshelf.client.records import (
     Pattern,
     Product,
     ProductPage,
+    ProductUpdate,
     SnapshotReport,
     StoredProduct,
     UpsertAnswer,
 )
-from twinshelf.v1 import catalog_service_pb2, matching_service_pb2, product_pb2
+from twinshelf.v1 import catalog_service_pb2, filter_pb2, matching_service_pb2, product_pb2
 
 _PATTERNS: dict[int, Pattern] = {
     product_pb2.MODALITY_PATTERN_IMAGE: "image",
@@ -45,6 +59,18 @@ def product_to_message(product: Product) -> product_pb2.Product:
         attributes=dict(product.attributes),
         image=product.image,
         image_uri=product.image_uri,
+    )
+
+
+def upsert_request(
+    product: Product | ProductUpdate,
+) -> catalog_service_pb2.UpsertProductsRequest:
+    """Makes the request that stores a product, or changes some of its fields."""
+    if isinstance(product, Product):
+        return catalog_service_pb2.UpsertProductsRequest(product=product_to_message(product))
+    return catalog_service_pb2.UpsertProductsRequest(
+        product=product_to_message(product.product),
+        update_mask=field_mask_pb2.FieldMask(paths=product.fields),
     )
 
 
@@ -95,6 +121,11 @@ def weights_to_message(weights: ModalityWeights | None) -> product_pb2.ModalityW
 
 def match_request(offer: Offer, options: MatchOptions) -> matching_service_pb2.MatchProductRequest:
     """Makes the request that matches one offer."""
+    limit = options.value_limit
+    condition = options.filter
+    if options.excludes_own_seller and offer.seller:
+        others = NoneOf(filters=(FieldIn(field="seller", values=(offer.seller,)),))
+        condition = others if condition is None else AllOf(filters=(condition, others))
     return matching_service_pb2.MatchProductRequest(
         offer=offer_to_message(offer),
         match_count=options.match_count,
@@ -105,7 +136,41 @@ def match_request(offer: Offer, options: MatchOptions) -> matching_service_pb2.M
         encoder_digest=options.encoder_digest,
         encoder_version=options.encoder_version,
         pair_count=options.pair_count,
+        filter=None if condition is None else filter_to_message(condition),
+        excluded_product_ids=[offer.product_id]
+        if options.excludes_own_product and offer.product_id
+        else [],
+        value_limit=None
+        if limit is None
+        else matching_service_pb2.ValueLimit(field=limit.field, match_count=limit.match_count),
     )
+
+
+def filter_to_message(condition: ProductFilter) -> filter_pb2.Filter:
+    """Makes the message of a filter."""
+    match condition:
+        case AllOf():
+            return filter_pb2.Filter(all_of=_filters(condition.filters))
+        case AnyOf():
+            return filter_pb2.Filter(any_of=_filters(condition.filters))
+        case NoneOf():
+            return filter_pb2.Filter(none_of=_filters(condition.filters))
+        case FieldIn():
+            message = filter_pb2.Filter()
+            getattr(message, condition.field).CopyFrom(
+                filter_pb2.FilterValues(values=condition.values)
+            )
+            return message
+        case PriceBetween():
+            price = filter_pb2.PriceRange(min=condition.least, max=condition.greatest)
+            return filter_pb2.Filter(price=price)
+        case AttributeIn():
+            attribute = filter_pb2.AttributeValues(name=condition.name, values=condition.values)
+            return filter_pb2.Filter(attribute=attribute)
+
+
+def _filters(conditions: Sequence[ProductFilter]) -> filter_pb2.Filters:
+    return filter_pb2.Filters(filters=map(filter_to_message, conditions))
 
 
 def match_result(*pages: matching_service_pb2.MatchProductResponse) -> MatchResult:
@@ -118,6 +183,9 @@ def match_result(*pages: matching_service_pb2.MatchProductResponse) -> MatchResu
         is_cut=bool(pages[-1].next_page_token),
         scorer=scorer_from_message(pages[-1].pair_scorer)
         if pages[-1].HasField("pair_scorer")
+        else None,
+        filter_plan=_filter_plan(pages[-1].filter_plan)
+        if pages[-1].HasField("filter_plan")
         else None,
     )
 
@@ -221,3 +289,8 @@ def _match(message: product_pb2.Match) -> Match:
         text_score=message.text_score if message.HasField("text_score") else None,
         pair_probability=message.pair_probability if message.HasField("pair_probability") else None,
     )
+
+
+def _filter_plan(message: matching_service_pb2.FilterPlan) -> FilterPlan:
+    is_exact = message.search == matching_service_pb2.FilterPlan.SEARCH_EXACT
+    return FilterPlan(search="exact" if is_exact else "graph", allowed_count=message.allowed_count)

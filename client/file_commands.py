@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -56,6 +56,7 @@ def run_index(
     *,
     as_json: bool,
     starts_anew: bool,
+    updated_fields: tuple[str, ...] = (),
 ) -> bool:
     """Stores the products of files, from where an interrupted run of the same stopped.
 
@@ -66,6 +67,7 @@ def run_index(
         stream: Where the report goes; progress goes to standard error.
         as_json: Whether the report is for programs.
         starts_anew: Whether an earlier run is forgotten.
+        updated_fields: Fields of stored products that are changed; none stores whole products.
 
     Returns:
         Whether every row is stored.
@@ -74,7 +76,7 @@ def run_index(
         ProductFileError: If a file cannot be read.
         TwinshelfError: If the service fails as a whole.
     """
-    read_options = _read_options(options)
+    read_options = replace(_read_options(options), updated_fields=updated_fields)
     files = ProductFiles(_stored(paths), read_options)
     note = resume_path(client.address, files, read_options, cache_folder())
     if starts_anew:
@@ -86,7 +88,8 @@ def run_index(
             "begins anew\n"
         )
     try:
-        index_files(client, files, report, point, output.make_console(sys.stderr))
+        console = output.make_console(sys.stderr)
+        index_files(client, files, report, point, console, updated_fields)
         is_finished = True
     except (TwinshelfError, ProductFileError, KeyboardInterrupt):
         stored = output.count_of(report.stored_count, "product")

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from twinshelf.client.files.photos import read_photo
 from twinshelf.client.files.product_row import ProductRow
-from twinshelf.client.records import Offer, Product
+from twinshelf.client.records import Offer, Product, ProductUpdate
+
+UPDATED_FIELDS = (
+    *("title", "description", "category", "brand", "seller", "price", "attributes"),
+    "image",
+)
 
 
 def photo_bytes(row: ProductRow) -> bytes:
@@ -40,6 +48,46 @@ def product_of(row: ProductRow) -> Product:
     )
 
 
+def read_updated_fields(text: str) -> tuple[str, ...]:
+    """Reads the fields that rows change, such as "price,attributes.stock".
+
+    Raises:
+        ValueError: If the text names one that there is not.
+    """
+    fields = tuple(filter(None, (each.strip() for each in text.split(","))))
+    for field in fields:
+        if field not in UPDATED_FIELDS and not (
+            field.startswith("attributes.") and field != "attributes."
+        ):
+            known = ", ".join(UPDATED_FIELDS)
+            raise ValueError(f"--update takes {known} and attributes.NAME, got {field!r}")
+    return fields
+
+
+def update_of(row: ProductRow, fields: Sequence[str]) -> ProductUpdate:
+    """Makes the update of the fields for which a row has a value; its photo is read now.
+
+    Empty cells leave what is stored, so that a file with gaps does no harm. Attributes that the row
+    does not have stay, too.
+
+    Raises:
+        PhotoError: If a photo that is wanted has become unreadable since the row was read.
+    """
+    has_image = "image" in fields and row.main_photo is not None
+    product = product_of(row if has_image else replace(row, photos=()))
+    changed: list[str] = []
+    for field in fields:
+        if field == "attributes":
+            changed += [f"attributes.{name}" for name in row.attributes]
+        elif field.startswith("attributes."):
+            changed += [field] if field.removeprefix("attributes.") in row.attributes else []
+        elif field == "image":
+            changed += ["image", "image_uri"] if has_image else []
+        elif getattr(product, field) not in ("", None):
+            changed.append(field)
+    return ProductUpdate(product=product, fields=tuple(changed))
+
+
 def offer_of(row: ProductRow) -> Offer:
     """Makes the offer to match; its photo is read now.
 
@@ -54,4 +102,6 @@ def offer_of(row: ProductRow) -> Offer:
         brand=row.brand,
         price=row.price,
         attributes=row.attributes,
+        product_id=row.product_id,
+        seller=row.seller,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 
@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from twinshelf.client.file_products import product_of
+from twinshelf.client.file_products import product_of, update_of
 from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
 from twinshelf.client.files.rows import BadRow
 from twinshelf.client.output import count_of, write_json
-from twinshelf.client.records import Product, UpsertAnswer
+from twinshelf.client.records import Product, ProductUpdate, UpsertAnswer
 from twinshelf.client.resume_point import ResumePoint
 from twinshelf.client.row_progress import RowProgress
 from twinshelf.client.sync_client import Client
@@ -65,8 +65,9 @@ def index_files(
     report: IndexReport,
     point: ResumePoint,
     console: Console,
+    updated_fields: Sequence[str] = (),
 ) -> None:
-    """Stores the products of files.
+    """Stores the products of files, or changes some fields of those that are stored.
 
     Args:
         client: Where to.
@@ -74,6 +75,7 @@ def index_files(
         report: Filled while the rows are answered, so that it holds what was done upon an error.
         point: How far an earlier run came; moved on with each row.
         console: Shows the progress; never standard output, which is for the result.
+        updated_fields: Fields that are changed; none stores whole products.
 
     Raises:
         ProductFileError: If a file breaks off.
@@ -81,7 +83,7 @@ def index_files(
     """
     report.resumed_count = point.done_count
     with RowProgress(console, files.name, files.count_rows(), point.done_count) as progress:
-        stream = _RowStream(files, report, point, progress)
+        stream = _RowStream(files, report, point, progress, updated_fields)
         try:
             while stream.has_more:
                 for answer in client.upsert(stream.products()):
@@ -95,12 +97,18 @@ class _RowStream:
     """The rows on their way to the service, and what becomes of each."""
 
     def __init__(
-        self, files: ProductFiles, report: IndexReport, point: ResumePoint, progress: RowProgress
+        self,
+        files: ProductFiles,
+        report: IndexReport,
+        point: ResumePoint,
+        progress: RowProgress,
+        updated_fields: Sequence[str],
     ) -> None:
         self._files = files
         self._report = report
         self._point = point
         self._progress = progress
+        self._updated_fields = updated_fields
         self._rows = enumerate(files.rows())
         self._again: deque[tuple[int, ProductRow]] = deque()
         self._sent: dict[int, tuple[int, ProductRow]] = {}
@@ -112,7 +120,7 @@ class _RowStream:
         """Whether there is anything left to send."""
         return bool(self._again) or not self._is_read
 
-    def products(self) -> Iterator[Product]:
+    def products(self) -> Iterator[Product | ProductUpdate]:
         """Yields what can be sent; a row that cannot is reported on the way."""
         self._sent, self._sent_count = {}, 0
         done_before = self._report.resumed_count
@@ -132,7 +140,7 @@ class _RowStream:
                     continue
                 row = read
             try:
-                product = product_of(row)
+                product = self._message_of(row)
             except PhotoError as error:
                 self._refuse(place, row, str(error))
                 continue
@@ -152,9 +160,17 @@ class _RowStream:
         else:
             self._fail(place, row.row_number, row.product_id, answer.error.message)
 
+    def _message_of(self, row: ProductRow) -> Product | ProductUpdate:
+        if not self._updated_fields:
+            return product_of(row)
+        update = update_of(row, self._updated_fields)
+        if not update.fields:
+            raise PhotoError(f"nothing to update: no {', '.join(self._updated_fields)}")
+        return update
+
     def _refuse(self, place: int, row: ProductRow, reason: str) -> None:
         """Takes a photo that is refused off its row; a row with a text stands without."""
-        if row.has_text and row.main_photo is not None:
+        if row.has_text and row.main_photo is not None and not self._updated_fields:
             self._files.findings.add("photo", f"{row.main_photo.name or row.product_id}: {reason}")
             self._again.append((place, replace(row, photos=())))
         else:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from twinshelf.client import output
+from twinshelf.client.filters import EXAMPLES, AllOf, read_condition, read_value_limit
 from twinshelf.client.offer_options import OfferOptions
 from twinshelf.client.option_groups import spread
 from twinshelf.client.options import (
@@ -44,6 +46,13 @@ def read_weights(text: str) -> ModalityWeights:
         raise typer.BadParameter(str(error)) from None
 
 
+class Own(StrEnum):
+    """What of an offer itself is left out of its matches."""
+
+    PRODUCT = "product"
+    SELLER = "seller"
+
+
 @spread
 def match(
     *,
@@ -56,6 +65,29 @@ def match(
         ),
     ] = Path("matches.csv"),
     offer_options: OfferOptions,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="CONDITION",
+            help=f"Which products may match: {EXAMPLES}. Given repeatedly, all must hold.",
+        ),
+    ] = None,
+    exclude_own: Annotated[
+        list[Own] | None,
+        typer.Option(
+            metavar="product|seller",
+            help="Leave out the product of the offer's own id, or all of its own seller (FILE).",
+        ),
+    ] = None,
+    value_limit: Annotated[
+        str,
+        typer.Option(
+            "--at-most",
+            metavar="FIELD=N",
+            help="At most N matches that share a value: seller=2, attributes.group=1.",
+        ),
+    ] = "",
     match_count: Annotated[
         int,
         typer.Option("-k", "--match-count", metavar="N", min=1, max=GREATEST_COUNT),
@@ -112,6 +144,10 @@ def match(
         match_prior=match_prior,
         target_precision=target_precision,
         pair_count=pair_count,
+        filter=AllOf(filters=tuple(map(read_condition, filters))) if filters else None,
+        excludes_own_product=Own.PRODUCT in (exclude_own or ()),
+        excludes_own_seller=Own.SELLER in (exclude_own or ()),
+        value_limit=read_value_limit(value_limit) if value_limit else None,
     )
     if files:
         _match_files(connection, files, file_options, options, output_table)

@@ -75,6 +75,7 @@ def match_result_json(result: MatchResult) -> dict[str, Any]:
         "pattern": result.pattern,
         "encoder": asdict(result.encoder),
         "scorer": result.scorer and asdict(result.scorer),
+        "filter_plan": asdict(result.filter_plan) if result.filter_plan else None,
     }
 
 
@@ -104,12 +105,11 @@ def error_json(error: TwinshelfError) -> dict[str, Any]:
 
 def match_table(result: MatchResult) -> Table:
     """Returns the matches of an offer as a table."""
-    table = Table(
-        box=None,
-        pad_edge=False,
-        caption=f"✓ a match; none in the catalogue: {result.no_match_probability:.1%}",
-        caption_justify="left",
-    )
+    caption = f"✓ a match; none in the catalogue: {result.no_match_probability:.1%}"
+    if result.filter_plan is not None:
+        allowed = count_of(result.filter_plan.allowed_count, "product")
+        caption += f"; {allowed} allowed, {result.filter_plan.search} search"
+    table = Table(box=None, pad_edge=False, caption=caption, caption_justify="left")
     has_pairs = result.scorer is not None
     for name in (
         "#",

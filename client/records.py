@@ -9,6 +9,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from twinshelf.client.filters import FilterPlan, ProductFilter, ValueLimit
+
 if TYPE_CHECKING:
     from twinshelf.client.errors import TwinshelfError
     from twinshelf.client.pair_records import PairScorerInfo
@@ -51,6 +53,25 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductUpdate:
+    """New values of some fields of a stored product; all others stay as they are.
+
+    Attributes:
+        product: Has the identifier and the new values.
+        fields: Names of the fields that change, such as "price"; "attributes.NAME" changes one
+            attribute, or removes it when the product lacks it here.
+    """
+
+    product: Product
+    fields: tuple[str, ...]
+
+    @property
+    def product_id(self) -> str:
+        """Identifier of the product."""
+        return self.product.product_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """Something that may show a product: a photo, a text, or both.
 
@@ -63,6 +84,9 @@ class Offer:
         price: Price in the catalogue's own currency, zero or more, read by the pair scorer alone;
             None when unknown.
         attributes: Further properties, name to value.
+        product_id: Identifier of the product that the offer itself is stored as; only sent to be
+            left out, see `MatchOptions.excludes_own_product`.
+        seller: Whose offer it is; likewise, see `MatchOptions.excludes_own_seller`.
     """
 
     image: bytes = field(default=b"", repr=False)
@@ -72,6 +96,8 @@ class Offer:
     brand: str = ""
     price: float | None = None
     attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
+    product_id: str = ""
+    seller: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +138,10 @@ class MatchOptions:
         encoder_digest: Digest of the encoder to insist on; empty takes any.
         encoder_version: Version of the encoder to insist on; 0 takes any.
         pair_count: Best matches that the pair scorer scores as well, 0 to `match_count`.
+        filter: Which products may match; None takes all. Probabilities are those among these.
+        excludes_own_product: Whether the product that has the offer's own id is left out.
+        excludes_own_seller: Whether the products of the offer's own seller are left out.
+        value_limit: How many matches may share a value, such as a seller; None any number.
     """
 
     match_count: int | None = None
@@ -122,6 +152,10 @@ class MatchOptions:
     encoder_digest: str = ""
     encoder_version: int = 0
     pair_count: int = 0
+    filter: ProductFilter | None = None
+    excludes_own_product: bool = False
+    excludes_own_seller: bool = False
+    value_limit: ValueLimit | None = None
 
 
 DEFAULT_MATCH_OPTIONS = MatchOptions()
@@ -179,6 +213,7 @@ class MatchResult:
         is_cut: Whether matches were left out because the products are long. Those of a stream can
             be; `match` fetches all pages of an answer.
         scorer: The pair scorer behind `pair_probability`; None when it was not asked for.
+        filter_plan: How the search was done; None without a filter.
     """
 
     matches: tuple[Match, ...]
@@ -187,6 +222,7 @@ class MatchResult:
     no_match_probability: float
     is_cut: bool = False
     scorer: PairScorerInfo | None = None
+    filter_plan: FilterPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,20 @@ import grpc
 from twinshelf.client.conversions import (
     match_answer,
     match_request,
-    product_to_message,
     upsert_answer,
+    upsert_request,
 )
 from twinshelf.client.errors import InvalidRequestError, TwinshelfError
-from twinshelf.client.records import MatchAnswer, MatchOptions, Offer, Product, UpsertAnswer
+from twinshelf.client.records import (
+    MatchAnswer,
+    MatchOptions,
+    Offer,
+    Product,
+    ProductUpdate,
+    UpsertAnswer,
+)
 from twinshelf.client.retries import RetryPolicy
-from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
+from twinshelf.v1 import matching_service_pb2
 
 # Twice what the service works on at once for one stream, so that it never waits for us.
 WINDOW = 64
@@ -48,12 +55,10 @@ class StreamMethod(Generic[Row, Answer]):
     failure: Callable[[int, Row, TwinshelfError], Answer]
 
 
-def upsert_method() -> StreamMethod[Product, UpsertAnswer]:
+def upsert_method() -> StreamMethod[Product | ProductUpdate, UpsertAnswer]:
     """Returns how UpsertProducts speaks."""
     return StreamMethod(
-        request=lambda position, product: catalog_service_pb2.UpsertProductsRequest(
-            product=product_to_message(product)
-        ),
+        request=lambda position, product: upsert_request(product),
         position=lambda response: response.request_index,
         answer=lambda index, product, response: upsert_answer(index, product.product_id, response),
         failure=lambda index, product, error: UpsertAnswer(

@@ -34,6 +34,7 @@ from twinshelf.client.records import (
     Offer,
     Product,
     ProductPage,
+    ProductUpdate,
     SnapshotReport,
     StoredProduct,
     UpsertAnswer,
@@ -220,11 +221,12 @@ class Client:
         )
 
     def upsert(
-        self, products: Iterable[Product], *, timeout_s: float | None = None
+        self, products: Iterable[Product | ProductUpdate], *, timeout_s: float | None = None
     ) -> Iterator[UpsertAnswer]:
         """Stores a stream of products; yields each answer as it comes, in any order.
 
-        A product that exists is replaced. Nothing happens before the answers are asked for.
+        A product that exists is replaced; a `ProductUpdate` changes some of its fields alone, and
+        fails when there is none. Nothing happens before the answers are asked for.
 
         Args:
             products: Taken lazily, as fast as the service answers.

@@ -66,6 +66,12 @@ class GroupConflictError(TwinshelfError):
     reason = "GROUP_CONFLICT"
 
 
+class ProductChangedError(TwinshelfError):
+    """The product was changed by others while an update of it was made; it may be repeated."""
+
+    reason = "PRODUCT_CHANGED"
+
+
 class CatalogueDamagedError(TwinshelfError):
     """The catalogue's file is damaged where the request looked; an operator must act."""
 

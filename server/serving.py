@@ -41,6 +41,7 @@ from twinshelf.server.services.matcher import Matcher
 from twinshelf.server.services.matching_service import MatchingServicer
 from twinshelf.server.services.pair_scorer import PairScorer
 from twinshelf.server.services.pair_sides import PairSides
+from twinshelf.server.services.product_updates import ProductUpdater
 from twinshelf.server.services.requests import Limits
 from twinshelf.server.services.streams import StreamBounds
 from twinshelf.server.telemetry.metrics import Metrics, Tracked
@@ -321,6 +322,12 @@ def _add_services(
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
         CatalogServicer(
             matcher=matcher,
+            updater=ProductUpdater(
+                encoder=encoder,
+                catalogue=parts.catalogue,
+                limits=limits,
+                embedder=parts.embedder,
+            ),
             catalogue=parts.catalogue,
             encoder=encoder,
             bounds=bounds,

@@ -41,7 +41,12 @@ def format_column_mapping(columns: Mapping[str, Sequence[str]]) -> str:
     return ",".join(f"{field}={name}" for field, names in columns.items() for name in names)
 
 
-def map_columns(source: str, header: Sequence[str], given: Mapping[str, Sequence[str]]) -> Columns:
+def map_columns(
+    source: str,
+    header: Sequence[str],
+    given: Mapping[str, Sequence[str]],
+    needed: Sequence[str] = EMBEDDED,
+) -> Columns:
     """Decides which columns each field is read from.
 
     What is given comes first: by exact name, by name regardless of case, or by number from 1. Then
@@ -52,10 +57,11 @@ def map_columns(source: str, header: Sequence[str], given: Mapping[str, Sequence
         source: Name of the table, for the messages.
         header: Names of its columns.
         given: Field to columns, as the user wants it; no columns leave the field out.
+        needed: Fields one of which must be there.
 
     Raises:
-        ProductFileError: If a given column is not there or stands twice, or there is nothing to
-            embed.
+        ProductFileError: If a given column is not there or stands twice, or nothing of what is
+            needed is there.
     """
     columns = {
         field: tuple(_find_column(source, header, field, name) for name in names)
@@ -69,9 +75,10 @@ def map_columns(source: str, header: Sequence[str], given: Mapping[str, Sequence
             columns[field] = found
             taken.update(found)
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
-    if not set(EMBEDDED) & set(columns):
+    if not set(needed) & set(columns):
+        wanted = "titles or images" if needed == EMBEDDED else "product_id"
         raise ProductFileError(
-            f"{source} needs a column of titles or images, and none is named like one; it has "
+            f"{source} needs a column of {wanted}, and none is named like one; it has "
             f"{', '.join(filter(None, header)) or 'none'}. Name them: --columns "
             "product_id=sku,title=name (a file without a header: --no-header --columns "
             "product_id=1,title=2)"

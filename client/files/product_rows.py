@@ -1,7 +1,8 @@
 """Rows of product tables: texts, price, attributes and photos, whatever kind of table they are of.
 
 Only a row with nothing to embed, one that cannot be read at all, and the second of two with one
-identifier are bad. What else cannot be read is left empty and counted.
+identifier are bad; where rows change stored products, one without an identifier instead of the
+first. What else cannot be read is left empty and counted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from twinshelf.client.files.cell_values import attributes_of, present_text_of, price_of, text_of
-from twinshelf.client.files.columns import Columns, map_columns
+from twinshelf.client.files.columns import EMBEDDED, Columns, map_columns
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.photo_fetch import PhotoFetcher
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
@@ -38,12 +39,15 @@ class ReadOptions:
         form: What is known of a text table's form.
         image_root: Folder below which photos may lie, besides the folder of each table.
         fetcher: Fetches photos of the web; None leaves them where they are.
+        updated_fields: Fields of stored products that the rows change; each row needs an identifier
+            then, but nothing to embed. None: each row is a whole product.
     """
 
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     form: TableForm = FOUND_FORM
     image_root: Path | None = None
     fetcher: PhotoFetcher | None = field(default=None, repr=False)
+    updated_fields: tuple[str, ...] = ()
 
 
 USUAL_OPTIONS = ReadOptions()
@@ -79,6 +83,7 @@ class ProductFiles:
             raise ProductFileError("give one file or more")
         self.findings = Findings()
         self._fetcher = options.fetcher
+        self._is_update = bool(options.updated_fields)
         self.tables = tuple(_mapped(Path(path), options) for path in paths)
         self.name = ", ".join(mapped.table.path.name for mapped in self.tables)
 
@@ -109,7 +114,7 @@ class ProductFiles:
 
     def _fault(self, row: ProductRow, seen: SeenIdentifiers) -> str:
         """Says why a row is bad; empty when it is not."""
-        if not row.has_text and row.main_photo is None:
+        if not (row.has_text or row.main_photo or self._is_update):
             is_url = self._fetcher is None and any(photo.is_url for photo in row.photos)
             return "nothing to embed: no text, and " + (
                 "the photo is a URL, which --fetch-images fetches"
@@ -181,11 +186,14 @@ class ProductFiles:
         if waiting is not None:
             yield waiting
 
-    def _read(self, row: CellRow, mapped: MappedTable) -> ProductRow:
+    def _read(self, row: CellRow, mapped: MappedTable) -> ProductRow | BadRow:
         values = {
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
         product_id = present_text_of(values.get("product_id"))
+        if not product_id and self._is_update:
+            reason = "a row that changes a product needs its product_id"
+            return BadRow(source=row.source, row_number=row.row_number, reason=reason)
         if not product_id:
             product_id = str(row.row_number)
             if len(self.tables) > 1:
@@ -254,6 +262,11 @@ def _mapped(path: Path, options: ReadOptions) -> MappedTable:
     folder = path if path.is_dir() else path.parent
     return MappedTable(
         table=table,
-        columns=map_columns(str(path), table.columns, options.columns),
+        columns=map_columns(
+            str(path),
+            table.columns,
+            options.columns,
+            needed=("product_id",) if options.updated_fields else EMBEDDED,
+        ),
         photo_files=PhotoFiles([options.image_root or folder, folder]),
     )

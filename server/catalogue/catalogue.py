@@ -8,6 +8,7 @@ from typing import Protocol
 
 from twinshelf.server.catalogue.groups.group_record import Group, GroupEvent
 from twinshelf.server.catalogue.product_record import (
+    ChangeableProduct,
     Deleted,
     EmbeddedProduct,
     NewProduct,
@@ -121,6 +122,7 @@ class Catalogue(Protocol):
         Raises:
             CatalogueDamagedError: If the files can no longer be trusted.
             CatalogueFullError: If the disk is full.
+            ProductChangedError: If another change wrote it last than the one expected.
             ServerStoppingError: If the catalogue is closing.
         """
 
@@ -137,6 +139,13 @@ class Catalogue(Protocol):
 
         Raises:
             CatalogueDamagedError: If its row is damaged.
+        """
+
+    async def changeable(self, product_id: str) -> ChangeableProduct | None:
+        """Returns one product with its vector, or None.
+
+        Raises:
+            CatalogueDamagedError: If it is damaged.
         """
 
     async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:

@@ -13,6 +13,7 @@ from usearch.index import BatchMatches, Index, MetricKind, search
 
 Rows = npt.NDArray[np.int64]
 DTYPE = "bf16"
+_EXACT_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class IndexSettings:
         expansion_add: Candidates that are weighed when a vector is added.
         expansion_search: Candidates that are weighed in a search.
         exact_limit: So many vectors, or fewer, are searched exhaustively.
+        scanned_per_found: Vectors that are looked at one by one in the time in which the graph
+            finds one more; decides between the two.
         apart_limit: Graphs of more vectors than these are built in a process of their own.
         churn_share: Dead vectors are dropped when they are more than this share of all...
         churn_floor: ...and more than this count.
@@ -37,6 +40,7 @@ class IndexSettings:
     expansion_add: int = 128
     expansion_search: int = 96
     exact_limit: int = 1024
+    scanned_per_found: int = 25
     apart_limit: int = 8192
     churn_share: float = 0.25
     churn_floor: int = 1024
@@ -98,9 +102,36 @@ def search_graph(graph: Index, queries: npt.NDArray[np.float32], count: int) -> 
 
 
 def search_exactly(
-    vectors: npt.NDArray[np.float16], query: npt.NDArray[np.float32], count: int
+    vectors: npt.NDArray[np.float16],
+    query: npt.NDArray[np.float32],
+    count: int,
+    rows: Rows | None = None,
 ) -> Rows:
-    """Returns the `count` rows of (N, D) with the largest inner products, by looking at all."""
+    """Returns the `count` rows of (N, D) with the largest inner products, by looking at all.
+
+    Args:
+        vectors: (N, D) vectors.
+        query: (D,) query vector.
+        count: Most rows.
+        rows: Only these (M,) are looked at; None takes all.
+    """
     half = query.astype(np.float16)[np.newaxis]
-    found = search(vectors, half, min(count, len(vectors)), MetricKind.IP, exact=True, threads=1)
-    return np.asarray(found.keys).astype(np.int64).ravel()
+    if rows is None:
+        return _search_block(vectors, half, count)[0]
+    # Block by block: the rows are copied together, and all of them may be a gigabyte.
+    found, distances = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
+    for start in range(0, len(rows), _EXACT_BLOCK):
+        block = rows[start : start + _EXACT_BLOCK]
+        places, block_distances = _search_block(vectors[block], half, count)
+        found.append(block[places])
+        distances.append(block_distances)
+    order = np.argsort(np.concatenate(distances), kind="stable")[:count]
+    return np.concatenate(found)[order]
+
+
+def _search_block(
+    vectors: npt.NDArray[np.float16], query: npt.NDArray[np.float16], count: int
+) -> tuple[Rows, npt.NDArray[np.float32]]:
+    found = search(vectors, query, min(count, len(vectors)), MetricKind.IP, exact=True, threads=1)
+    keys = np.asarray(found.keys).astype(np.int64)
+    return keys.ravel(), np.asarray(found.distances).ravel()

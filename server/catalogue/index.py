@@ -14,6 +14,7 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.server.catalogue.facet_table import Allowed
 from twinshelf.server.catalogue.graph import IndexSettings, Rows
 from twinshelf.server.catalogue.product_reader import ProductReader, VectorKeys
 from twinshelf.server.catalogue.product_record import VectorTable, vector_keys
@@ -118,7 +119,11 @@ class CatalogueIndex:
         self.change(missing, retired)
 
     def search(
-        self, queries: npt.NDArray[np.float32], pattern: Pattern, count: int
+        self,
+        queries: npt.NDArray[np.float32],
+        pattern: Pattern,
+        count: int,
+        allowed: Allowed | None = None,
     ) -> list[list[PatternFound]]:
         """Returns, for each query, vectors near it of each pattern that shares a modality with it.
 
@@ -126,12 +131,14 @@ class CatalogueIndex:
             queries: (N, D) query vectors.
             pattern: Modalities that count in the queries.
             count: Most vectors of each part of each pattern.
+            allowed: The products that they may be of; None takes all.
         """
         now = self._now
         found: list[list[PatternFound]] = [[] for _ in queries]
         for indexed, index in self._indexes.items():
             if indexed & pattern:
-                for each, parts in zip(found, index.search(queries, count, now), strict=True):
+                near = index.search(queries, count, now, allowed)
+                for each, parts in zip(found, near, strict=True):
                     each += [PatternFound(pattern=indexed, found=part) for part in parts]
         return found
 

@@ -17,12 +17,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.server.catalogue.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.file_guard import FileGuard
-from twinshelf.server.catalogue.product_record import EmbeddedProduct, StoredProduct, VectorTable
+from twinshelf.server.catalogue.product_record import (
+    ChangeableProduct,
+    EmbeddedProduct,
+    StoredProduct,
+    VectorTable,
+)
 from twinshelf.server.catalogue.schema import open_reader
 from twinshelf.server.catalogue.stored_rows import (
     EMBEDDED_PATTERNS,
     PRODUCT_COLUMNS,
+    attributes_from_json,
     find_vector_problem,
     product_from_row,
 )
@@ -79,6 +86,33 @@ class ProductReader:
             (product_id,),
         ).fetchone()
         return None if row is None else _product_from_embedded(row)
+
+    def changeable(self, product_id: str) -> ChangeableProduct | None:
+        """Returns one product with its vector, or None.
+
+        Raises:
+            CatalogueDamagedError: If one of its rows is damaged.
+        """
+        row = self._reader.execute(
+            "SELECT p.change_sequence, v.encoder_number, v.pattern, v.vector_version, v.checksum, "
+            f"v.vector, {_EMBEDDED_COLUMNS} "
+            f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+            (product_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        change_sequence, encoder, pattern, version, checksum, blob, *product = row
+        key = (encoder, pattern, version)
+        if problem := find_vector_problem(blob, key, checksum, len(blob) // 2):
+            raise CatalogueDamagedError(
+                f"product {product_id!r} is damaged: {problem}; write it again",
+                facts={"product_id": product_id},
+            )
+        return ChangeableProduct(
+            product=_product_from_embedded(tuple(product)),
+            vector=np.frombuffer(blob, dtype=np.float16),
+            change_sequence=change_sequence,
+        )
 
     def products_after(self, product_id: str, count: int) -> Iterator[StoredProduct]:
         """Yields up to `count` products by rising product_id, from after the one given."""
@@ -189,6 +223,34 @@ class ProductReader:
             vectors=vectors[:count],
         )
 
+    def numbers_of(self, product_ids: Sequence[str]) -> list[int]:
+        """Returns the internal numbers of those products that there are."""
+        rows = self._reader.execute(
+            "SELECT product_number FROM products "
+            f"WHERE product_id IN ({','.join('?' * len(product_ids))})",
+            product_ids,
+        )
+        return [number for (number,) in rows]
+
+    def facets(self) -> FacetTable:
+        """Returns the facets of all products."""
+        rows = self._reader.execute(
+            "SELECT product_number, category, brand, seller, price, attributes FROM products "
+            "ORDER BY product_number"
+        )
+        table = FacetTable()
+        while block := rows.fetchmany(_BLOCK_SIZE):
+            numbers, *fields, prices, attributes = zip(*block, strict=True)
+            table.append(
+                Facets(
+                    product_numbers=numbers,
+                    fields=fields,
+                    prices=prices,
+                    attributes=list(map(self._read_attributes, numbers, attributes)),
+                )
+            )
+        return table
+
     def counts(self) -> Counter[tuple[str, Pattern]]:
         """Counts products by digest and pattern."""
         rows = self._reader.execute(
@@ -213,6 +275,14 @@ class ProductReader:
         """Identity of the file; another one after a backup was restored."""
         row = self._reader.execute("SELECT catalogue_id FROM catalogue_state").fetchone()
         return str(row[0])
+
+    def _read_attributes(self, number: int, text: str) -> dict[str, str]:
+        """Reads the attributes of a product; a damaged one has none that a filter could find."""
+        try:
+            return attributes_from_json(text)
+        except ValueError as error:
+            self._guard.set_aside(number, f"its attributes cannot be read: {error}")
+            return {}
 
     @property
     def _reader(self) -> sqlite3.Connection:

@@ -81,6 +81,21 @@ class EmbeddedProduct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeableProduct:
+    """A product as it stands in the catalogue, with what an update of it builds upon.
+
+    Attributes:
+        product: The product.
+        vector: (D,) stored vector.
+        change_sequence: Number of the change that wrote it last.
+    """
+
+    product: StoredProduct
+    vector: npt.NDArray[np.float16]
+    change_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewProduct:
     """A product that is about to be written.
 
@@ -89,6 +104,8 @@ class NewProduct:
         pattern: Modalities that are embedded.
         vector: (D,) stored vector; see `server.encoders.embedding`.
         digest: Digest of the encoder that made the vector.
+        expected_change: The change that must have written the stored product last, as this one was
+            made from it; None takes any, and none at all.
 
     Raises:
         ValueError: If the vector is not a finite row, or nothing is embedded.
@@ -98,6 +115,7 @@ class NewProduct:
     pattern: Pattern
     vector: npt.NDArray[np.float16]
     digest: str
+    expected_change: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""

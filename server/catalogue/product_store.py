@@ -28,7 +28,11 @@ from twinshelf.server.catalogue.schema import (
     vector_checksum,
 )
 from twinshelf.server.encoders.modalities import Pattern
-from twinshelf.server.errors import CatalogueDamagedError, CatalogueFullError
+from twinshelf.server.errors import (
+    CatalogueDamagedError,
+    CatalogueFullError,
+    ProductChangedError,
+)
 
 # Room for deletions when the disk is full: they need some before they give more back.
 _RESERVE_BYTES = 4 << 20
@@ -92,15 +96,19 @@ class ProductStore:
 
         Raises:
             CatalogueFullError: If there is not even room for deletions.
+            ProductChangedError: If another change wrote it last than the one expected; nothing is
+                written.
         """
         if not self._reserve.exists() and not self._fill_reserve():
             raise _full_error()
         record = product.record
         old = self._writer.execute(
-            "SELECT v.product_number, v.vector_version, e.digest, v.pattern, v.vector "
-            f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+            "SELECT v.product_number, v.vector_version, e.digest, v.pattern, v.vector, "
+            f"p.change_sequence FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
             (record.product_id,),
         ).fetchone()
+        if product.expected_change not in (None, old and old[-1]):
+            raise ProductChangedError(f"product {record.product_id!r} was changed meanwhile")
         # SQLite keeps -0.0 as 0.0, and the checksum is of what will be read.
         price = None if record.price is None else record.price + 0.0
         fields = (
@@ -114,7 +122,7 @@ class ProductStore:
         new_blob = product.vector.tobytes()
         if old is None:
             return self._insert(product, values, new_blob)
-        number, version, digest, pattern, blob = old
+        number, version, digest, pattern, blob, _ = old
         self.guard.forget(number)
         self._writer.execute(
             f"UPDATE products SET ({PRODUCT_FIELDS}, change_sequence, checksum) "

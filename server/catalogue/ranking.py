@@ -10,6 +10,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.server.catalogue.product_filter import ProductFilter
 from twinshelf.server.catalogue.product_record import StoredProduct
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, Scores
@@ -20,6 +21,19 @@ LEAST_CANDIDATES = 64
 MATCHES_PER_SPARE = 8
 # A client takes messages of 4 MiB unless it is told otherwise; long texts must not break an answer.
 PAGE_LIMIT_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueLimit:
+    """At most so many hits that share a value; products without a value are not limited.
+
+    Attributes:
+        field: "seller", "brand", "category", or "attributes." and the name of an attribute.
+        match_count: Most hits of a value, 1 or more.
+    """
+
+    field: str
+    match_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +48,9 @@ class Query:
         match_prior: Share of such offers that have a match in the catalogue, above 0 to 1.
         target_precision: Share of the matches that are to be right, above 0 and below 1.
         contract: That of the encoder that embedded the offer.
+        condition: What must hold for a product to be found; None takes all.
+        excluded_ids: Products that are left out, whatever they are.
+        value_limit: How many hits may share a value; None allows any number.
         skip_count: Best hits that are left out, as earlier pages had them.
         page_limit_bytes: Texts that a page of hits may hold; one hit always fits.
     """
@@ -45,13 +62,16 @@ class Query:
     match_prior: float
     target_precision: float
     contract: EncoderContract
+    condition: ProductFilter | None = None
+    excluded_ids: tuple[str, ...] = ()
+    value_limit: ValueLimit | None = None
     skip_count: int = 0
     page_limit_bytes: int = PAGE_LIMIT_BYTES
 
     @property
     def candidate_count(self) -> int:
         """Products of each part of the index that are scored before the best are kept."""
-        spare_count = self.match_count // MATCHES_PER_SPARE
+        spare_count = self.match_count // MATCHES_PER_SPARE + len(self.excluded_ids)
         list_length = self.contract.match_probability.list_length
         return max(self.match_count + spare_count, LEAST_CANDIDATES, list_length)
 
@@ -103,6 +123,19 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterPlan:
+    """How a filtered search was done.
+
+    Attributes:
+        is_exact: Whether every allowed product was looked at; else the graph proposed candidates.
+        allowed_count: Products that the filter allows.
+    """
+
+    is_exact: bool
+    allowed_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HitPage:
     """A page of the answer to a query.
 
@@ -111,12 +144,14 @@ class HitPage:
         next_skip_count: The `skip_count` of the page that follows; None when this is the last.
         no_match_probability: Probability that the catalogue holds no match, 0 to 1.
         rescore_s: Time that reading and exact scoring of the candidates took, seconds.
+        plan: How the search was done; None without a filter.
     """
 
     hits: tuple[Hit, ...]
     next_skip_count: int | None
     no_match_probability: float
     rescore_s: float
+    plan: FilterPlan | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +162,13 @@ class Candidates:
         product_numbers: (N,) internal numbers.
         scores: How alike they are to the offer.
         pattern: Modalities that the products have.
+        value_keys: (N,) keys of the values that a limit counts, 0 for none; None without a limit.
     """
 
     product_numbers: npt.NDArray[np.int64]
     scores: Scores
     pattern: Pattern
+    value_keys: npt.NDArray[np.int64] | None = None
 
 
 def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
@@ -157,6 +194,12 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
         target_precision=query.target_precision,
     )
     likely = np.flatnonzero(judged.probabilities >= query.min_probability)
+    if query.value_limit is not None:
+        keys = np.concatenate(
+            [each.value_keys for each in candidates if each.value_keys is not None]
+        )
+        keys = keys[order][likely]
+        likely = likely[(keys == 0) | (_count_before(keys) < query.value_limit.match_count)]
     chosen = likely[query.skip_count : query.match_count]
     starts = [0, *accumulate(len(each.product_numbers) for each in candidates)]
     shared = [Pattern(each.pattern & query.weights.pattern) for each in candidates]
@@ -196,6 +239,15 @@ def _best_first(
         return order
     _, firsts = np.unique(numbers[order], return_index=True)
     return order[np.sort(firsts)]
+
+
+def _count_before(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Counts, for each of N keys, the equal ones that stand before it."""
+    order = np.argsort(keys, kind="stable")
+    _, counts = np.unique(keys, return_counts=True)
+    before = np.empty(len(keys), dtype=np.int64)
+    before[order] = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return before
 
 
 def _image_weights(

@@ -8,22 +8,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from twinshelf.server.catalogue.facet_table import Allowed, FacetTable
 from twinshelf.server.catalogue.index import CatalogueIndex, PatternFound
+from twinshelf.server.catalogue.product_filter import is_allowed
 from twinshelf.server.catalogue.product_reader import ProductReader
 from twinshelf.server.catalogue.ranking import (
     Candidates,
+    FilterPlan,
     Hit,
     HitPage,
     Query,
     Ranked,
     Ranking,
+    ValueLimit,
     rank,
 )
 from twinshelf.server.encoders.embedding import Floats, score_products
 
 # Products that are read at once for a page, so that one that is cut reads hardly more than it has.
 PAGE_BLOCK = 64
+# A limit of hits of a value may need further searches; with so many the answer may be short.
+_MORE_SEARCHES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +41,21 @@ class Search:
         index: That of the encoder that embedded the offer.
         query: What is looked for.
         vector: (I+T,) query vector; see `server.encoders.embedding`.
+        facets: Those of all products; None is enough without a condition and a limit of values.
     """
 
     index: CatalogueIndex
     query: Query
     vector: Floats
+    facets: FacetTable | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the index found for a search."""
+
+    near: list[PatternFound]
+    plan: FilterPlan | None
 
 
 def search_products(searches: Sequence[Search], products: ProductReader) -> list[HitPage]:
@@ -53,10 +70,12 @@ def search_products(searches: Sequence[Search], products: ProductReader) -> list
     """
     found = _search_together(searches)
     start_s = time.perf_counter()
-    rankings = [_rescore(search.query, each) for search, each in zip(searches, found, strict=True)]
+    rankings = [
+        _rank(search, each.near, products) for search, each in zip(searches, found, strict=True)
+    ]
     rescore_s = (time.perf_counter() - start_s) / max(1, len(searches))
     pages = []
-    for search, ranking in zip(searches, rankings, strict=True):
+    for search, each, ranking in zip(searches, found, rankings, strict=True):
         hits, next_skip_count = _page(products, ranking.best, search.query)
         pages.append(
             HitPage(
@@ -64,37 +83,105 @@ def search_products(searches: Sequence[Search], products: ProductReader) -> list
                 next_skip_count=next_skip_count,
                 no_match_probability=ranking.no_match_probability,
                 rescore_s=rescore_s,
+                plan=each.plan,
             )
         )
     return pages
 
 
-def _search_together(searches: Sequence[Search]) -> list[list[PatternFound]]:
+def _search_together(searches: Sequence[Search]) -> list[_Found]:
     """Asks the index once for all searches that want the same of it."""
     groups = defaultdict(list)
     for place, search in enumerate(searches):
         query = search.query
-        groups[search.index, query.weights.pattern, query.candidate_count].append(place)
-    found: list[list[PatternFound]] = [[] for _ in searches]
-    for (index, pattern, count), places in groups.items():
+        key = (search.index, query.weights.pattern, query.candidate_count, query.condition)
+        groups[key].append(place)
+    found: dict[int, _Found] = {}
+    for (index, pattern, count, condition), places in groups.items():
+        facets = searches[places[0]].facets
+        allowed = None if facets is None or condition is None else facets.allow(condition)
         vectors = np.stack([searches[place].vector for place in places])
-        for place, near in zip(places, index.search(vectors, pattern, count), strict=True):
-            found[place] = near
-    return found
+        near = index.search(vectors, pattern, count, allowed)
+        for place, each in zip(places, near, strict=True):
+            found[place] = _Found(near=each, plan=_plan(each, allowed))
+    return [found[place] for place in range(len(searches))]
 
 
-def _rescore(query: Query, found: Sequence[PatternFound]) -> Ranking:
-    candidates = [
-        Candidates(
-            product_numbers=each.found.product_numbers,
-            scores=score_products(
-                query.embedding, query.weights, each.found.vectors, each.pattern, query.contract
-            ),
-            pattern=each.pattern,
+def _plan(near: Sequence[PatternFound], allowed: Allowed | None) -> FilterPlan | None:
+    if allowed is None:
+        return None
+    is_exact = all(each.found.is_exact for each in near)
+    return FilterPlan(is_exact=is_exact, allowed_count=allowed.count)
+
+
+def _rank(search: Search, near: Sequence[PatternFound], products: ProductReader) -> Ranking:
+    query = search.query
+    candidates = _candidates(search, near, products)
+    if search.facets is None or query.value_limit is None:
+        return rank(candidates, query)
+    ranking = rank(candidates, query)
+    allowed = search.facets.allow(query.condition)
+    keys = search.facets.keys(query.value_limit.field)
+    wanted_count = query.match_count - query.skip_count
+    for _ in range(_MORE_SEARCHES):
+        full = _full_keys(candidates, query.value_limit)
+        if len(ranking.best) == wanted_count or len(full) == 0:
+            break
+        # What has all the hits that it may have is left out, and makes room for others.
+        allowed = allowed.without(np.isin(keys, full))
+        pattern = query.weights.pattern
+        (more,) = search.index.search(
+            search.vector[np.newaxis], pattern, query.candidate_count, allowed
         )
-        for each in found
-    ]
-    return rank(candidates, query)
+        candidates += _candidates(search, more, products)
+        previous_count, ranking = len(ranking.best), rank(candidates, query)
+        if len(ranking.best) == previous_count:
+            break
+    return ranking
+
+
+def _candidates(
+    search: Search, near: Sequence[PatternFound], products: ProductReader
+) -> list[Candidates]:
+    """Scores what was found, without the products that are left out."""
+    query = search.query
+    excluded = products.numbers_of(query.excluded_ids) if query.excluded_ids else []
+    candidates = []
+    for each in near:
+        numbers, vectors = each.found.product_numbers, each.found.vectors
+        if excluded:
+            is_kept = ~np.isin(numbers, excluded)
+            numbers, vectors = numbers[is_kept], vectors[is_kept]
+        candidates.append(
+            Candidates(
+                product_numbers=numbers,
+                scores=score_products(
+                    query.embedding, query.weights, vectors, each.pattern, query.contract
+                ),
+                pattern=each.pattern,
+                value_keys=_value_keys(search, numbers),
+            )
+        )
+    return candidates
+
+
+def _value_keys(search: Search, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+    limit = search.query.value_limit
+    if search.facets is None or limit is None:
+        return None
+    # A product that came since the keys were taken has none.
+    keys = np.append(search.facets.keys(limit.field), 0)
+    return keys.take(search.facets.find_rows(numbers), mode="clip")
+
+
+def _full_keys(candidates: Sequence[Candidates], limit: ValueLimit) -> npt.NDArray[np.int64]:
+    """Returns the keys of the values that have as many candidates as a limit allows hits."""
+    numbers = np.concatenate([each.product_numbers for each in candidates])
+    _, firsts = np.unique(numbers, return_index=True)
+    keys = np.concatenate([each.value_keys for each in candidates if each.value_keys is not None])
+    values, counts = np.unique(keys[firsts], return_counts=True)
+    full: npt.NDArray[np.int64] = values[(counts >= limit.match_count) & (values != 0)]
+    return full
 
 
 def _page(
@@ -102,7 +189,8 @@ def _page(
 ) -> tuple[list[Hit], int | None]:
     """Reads products until the page is full; returns the hits, and where the next one starts.
 
-    What was deleted since the search began is left out.
+    What was deleted since the search began, or changed so that it is no longer allowed, is left
+    out.
     """
     hits: list[Hit] = []
     size_bytes = 0
@@ -112,7 +200,9 @@ def _page(
         stored = products.products_by_number(patterns, query.contract.digest)
         for place, item in enumerate(block, start):
             product = stored.get(item.product_number)
-            if product is None:
+            if product is None or not (
+                query.condition is None or is_allowed(product.record, query.condition)
+            ):
                 continue
             size_bytes += product.record.size_bytes
             if hits and size_bytes > query.page_limit_bytes:

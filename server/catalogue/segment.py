@@ -15,7 +15,6 @@ from twinshelf.server.catalogue.graph import (
     IndexSettings,
     MappedGraph,
     Rows,
-    search_exactly,
     search_graph,
 )
 from twinshelf.server.catalogue.product_record import VectorTable
@@ -30,6 +29,7 @@ class Segment:
     """Vectors that no longer change.
 
     Attributes:
+        settings: Those of the index.
         table: The vectors, with all that tells them apart.
         vectors: The vectors (N, D).
         product_numbers: Their product numbers (N,).
@@ -38,6 +38,7 @@ class Segment:
         dead_count: Rows that have died.
         is_stored: Whether a snapshot holds it.
         is_graph_wanted: Whether there is no graph, though there are enough vectors for one.
+        facet_rows: Row of the facet table of each vector (N,), once a filter has asked for them.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Segment:
         is_stored: bool,
     ) -> None:
         """Takes the vectors and their graph, if there is one."""
+        self.settings = settings
         self.table = table
         self.vectors = table.vectors
         self.product_numbers = table.product_numbers
@@ -57,6 +59,7 @@ class Segment:
         self.dead_since = np.full(len(table), ALIVE, dtype=np.int64)
         self.dead_count = 0
         self.is_graph_wanted = graph is None and len(table) > settings.exact_limit
+        self.facet_rows: Rows = np.empty(0, dtype=np.int64)
         keys = table.keys
         self._order = np.argsort(keys, kind="stable")
         self._keys = keys[self._order]
@@ -82,7 +85,7 @@ class Delta:
 
     def __init__(self, dimension: int, settings: IndexSettings) -> None:
         """Makes an empty one."""
-        self._settings = settings
+        self.settings = settings
         self._count = 0
         self._columns = np.empty((3, _FIRST_CAPACITY), dtype=np.int64)
         self._vectors = np.empty((_FIRST_CAPACITY, dimension), dtype=np.float16)
@@ -93,6 +96,7 @@ class Delta:
         self._lock = threading.Lock()
         self.dead_count = 0
         self.is_graph_wanted = False
+        self.facet_rows: Rows = np.empty(0, dtype=np.int64)
 
     @property
     def vectors(self) -> npt.NDArray[np.float16]:
@@ -151,7 +155,7 @@ class Delta:
 
     def search_graph(self, queries: npt.NDArray[np.float32], count: int) -> list[Rows] | None:
         """Returns up to `count` rows for each query (N, D); None where all are looked at."""
-        if self._count <= self._settings.exact_limit:
+        if self._count <= self.settings.exact_limit:
             return None
         with self._lock:
             return search_graph(self._graph, queries, count)
@@ -169,54 +173,3 @@ class Delta:
 
 
 Part = Segment | Delta
-
-
-def nearest_living(
-    part: Part, queries: npt.NDArray[np.float32], count: int, now: int
-) -> list[Rows]:
-    """Returns up to `count` rows of a part near each query (N, D) that lived at the change `now`.
-
-    Dead rows may lie thick around a query: the graph is asked three times at most, then all rows
-    are looked at, so that no number of them makes a search long.
-    """
-    vectors, dead_since = part.vectors, part.dead_since
-    total = len(vectors)
-    living = part.living_count
-    wanted = min(count, living)
-    fetch_count = min(total, count * total // living + 8 * (living < total))
-    nearest: dict[int, Rows] = {}
-    open_numbers = list(range(len(queries)))
-    for _ in range(3):
-        found = part.search_graph(queries[open_numbers], fetch_count)
-        if found is None:
-            break
-        for number, rows in zip(open_numbers, found, strict=True):
-            rows = rows[rows < total]
-            rows = rows[dead_since[rows] > now]
-            if len(rows) >= wanted:
-                nearest[number] = rows
-        open_numbers = [number for number in open_numbers if number not in nearest]
-        if not open_numbers or fetch_count == total:
-            break
-        fetch_count = min(total, 4 * fetch_count)
-    for number in open_numbers:
-        nearest[number] = _nearest_of_all(vectors, dead_since, queries[number], count, now)
-    return [nearest[number] for number in range(len(queries))]
-
-
-def _nearest_of_all(
-    vectors: npt.NDArray[np.float16],
-    dead_since: npt.NDArray[np.int64],
-    query: npt.NDArray[np.float32],
-    count: int,
-    now: int,
-) -> Rows:
-    """Looks at every row that lives."""
-    total = len(vectors)
-    lived = np.flatnonzero(dead_since > now)
-    if len(lived) == total:
-        return search_exactly(vectors, query, count)
-    if len(lived) * 4 < total:
-        return lived[search_exactly(vectors[lived], query, count)]
-    rows = search_exactly(vectors, query, count + total - len(lived))
-    return rows[dead_since[rows] > now][:count]

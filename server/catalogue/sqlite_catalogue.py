@@ -9,23 +9,23 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from twinshelf.server.catalogue.batch_writer import BatchWriter, Deletion, Task, WriteItem
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
+from twinshelf.server.catalogue.facet_table import FacetTable
 from twinshelf.server.catalogue.file_guard import lock_folder
 from twinshelf.server.catalogue.graph import IndexSettings
 from twinshelf.server.catalogue.groups.catalogue_groups import CatalogueGroups
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.groups.grouping import Grouping, Source
 from twinshelf.server.catalogue.index import CatalogueIndex
-from twinshelf.server.catalogue.index_changes import count_writes
 from twinshelf.server.catalogue.product_record import (
+    ChangeableProduct,
     Deleted,
     EmbeddedProduct,
     NewProduct,
@@ -37,35 +37,18 @@ from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.catalogue.schema import CatalogueFileError
 from twinshelf.server.catalogue.search_queue import SearchQueue
 from twinshelf.server.catalogue.searching import Search, search_products
-from twinshelf.server.catalogue.served_index import ServedIndex
 from twinshelf.server.catalogue.upkeep import Upkeep, UpkeepSettings
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.errors import (
     CatalogueDamagedError,
-    CatalogueFullError,
     EncoderUnavailableError,
 )
 
 DATABASE = "catalogue.sqlite"
 WRITE_BATCH_LIMIT = 256
 Read = TypeVar("Read")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Delete:
-    product_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """Something that is done after all writes before it, and before those after it."""
-
-    function: Callable[[], object]
-
-
-_Item = NewProduct | _Delete | _Run
 
 
 class SqliteCatalogue:
@@ -98,17 +81,17 @@ class SqliteCatalogue:
         self._lock_file = lock_folder(folder)
         try:
             self._store = ProductStore(folder / DATABASE)
-            self._counts = self._store.reader.counts()
+            self._batches = BatchWriter(self._store)
         except sqlite3.DatabaseError as error:
             self._lock_file.close()
             raise CatalogueFileError(f"the catalogue in {folder} is damaged: {error}") from error
         except BaseException:
             self._lock_file.close()
             raise
-        self._counts_lock = threading.Lock()
-        self._served = ServedIndex()
+        self._served, self._facets = self._batches.index, self._batches.facets
         self._contract: EncoderContract | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._reading_facets: asyncio.Task[None] | None = None
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
         self._searches: SearchQueue[Search, HitPage] = SearchQueue(
             lambda searches: search_products(searches, self._store.reader),
@@ -116,7 +99,9 @@ class SqliteCatalogue:
             # More batches than cores would only be smaller ones.
             min(reader_count, os.cpu_count() or 1),
         )
-        self._writes: WriteQueue[_Item, object] = WriteQueue(self._process, WRITE_BATCH_LIMIT)
+        self._writes: WriteQueue[WriteItem, object] = WriteQueue(
+            self._batches.write, WRITE_BATCH_LIMIT
+        )
         self._upkeep = Upkeep(
             store=self._store,
             index=lambda: self._served.current,
@@ -136,8 +121,8 @@ class SqliteCatalogue:
 
     async def close(self) -> None:
         """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
-        if self._opening is not None:
-            await asyncio.wait([self._opening])
+        if unfinished := [task for task in (self._opening, self._reading_facets) if task]:
+            await asyncio.wait(unfinished)
         await asyncio.to_thread(self._grouping.close)
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)
@@ -162,13 +147,17 @@ class SqliteCatalogue:
 
     async def delete(self, product_ids: Sequence[str]) -> Deleted:
         """Removes products; see `Catalogue`."""
-        result = await self._writes.submit(_Delete(product_ids=tuple(product_ids)))
+        result = await self._writes.submit(Deletion(product_ids=tuple(product_ids)))
         assert isinstance(result, Deleted)
         return result
 
     async def product(self, product_id: str) -> StoredProduct | None:
         """Returns one product, or None."""
         return await self._read(lambda: self._store.reader.product(product_id))
+
+    async def changeable(self, product_id: str) -> ChangeableProduct | None:
+        """Returns one product with its vector, or None."""
+        return await self._read(lambda: self._store.reader.changeable(product_id))
 
     async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
         """Returns up to `count` products by rising product_id, from after the one given."""
@@ -187,25 +176,26 @@ class SqliteCatalogue:
             raise EncoderUnavailableError("the search index is being opened; repeat the request")
         vector = query_vector(query.embedding, query.weights, query.contract)
         self._upkeep.note_query(vector, query.weights.pattern)
+        needs_facets = query.condition is not None or query.value_limit is not None
+        facets = await self._read_facets() if needs_facets else None
+        search = Search(index=index, query=query, vector=vector, facets=facets)
         try:
-            return await self._searches.submit(Search(index=index, query=query, vector=vector))
+            return await self._searches.submit(search)
         except sqlite3.DatabaseError as error:
             raise _unreadable(error) from error
 
     def stale_counts(self, digest: str) -> dict[str, int]:
         """Counts the products that other encoders than the given one embedded, by digest."""
         stale: Counter[str] = Counter()
-        with self._counts_lock:
-            for (stored, _), count in self._counts.items():
-                if stored != digest and count:
-                    stale[stored] += count
+        for (stored, _), count in self._batches.counts.items():
+            if stored != digest and count:
+                stale[stored] += count
         return dict(stale)
 
     async def stats(self, digest: str | None) -> CatalogueStats:
         """Counts what is stored; None for a digest that is not known counts nothing as stale."""
         change_sequence = await self._read(self._store.reader.change_sequence)
-        with self._counts_lock:
-            counts = dict(self._counts)
+        counts = self._batches.counts
         return CatalogueStats(
             product_count=sum(counts.values()),
             image_count=sum(n for (_, pattern), n in counts.items() if pattern.has_image),
@@ -237,8 +227,7 @@ class SqliteCatalogue:
     @property
     def product_count(self) -> int:
         """Products stored."""
-        with self._counts_lock:
-            return sum(self._counts.values())
+        return self._batches.counts.total()
 
     @property
     def indexed_vector_count(self) -> int:
@@ -251,16 +240,35 @@ class SqliteCatalogue:
         return index is not None and index.digest == contract.digest
 
     async def _open_index(self, contract: EncoderContract) -> None:
-        await self._writes.submit(_Run(function=lambda: self._served.begin(contract.digest)))
+        await self._writes.submit(Task(function=lambda: self._served.begin(contract.digest)))
         try:
             index = await asyncio.to_thread(
                 CatalogueIndex.open, self._store.reader, contract, self._settings, self._folder
             )
         except sqlite3.DatabaseError as error:
             raise _unreadable(error) from error
-        await self._writes.submit(_Run(function=lambda: self._served.publish(index)))
+        await self._writes.submit(Task(function=lambda: self._served.publish(index)))
         self._contract = contract
         self._upkeep.wake()
+        self._start_reading_facets()
+
+    async def _read_facets(self) -> FacetTable:
+        while (table := self._facets.table) is None:
+            await asyncio.shield(self._start_reading_facets())
+        return table
+
+    def _start_reading_facets(self) -> asyncio.Task[None]:
+        """Reads the facets beside all else, unless that is done or under way."""
+
+        async def read() -> None:
+            """Reads them, and lets them catch up in the writer's thread."""
+            if self._facets.table is None:
+                table = await asyncio.to_thread(self._store.reader.facets)
+                await self._writes.submit(Task(function=lambda: self._facets.publish(table)))
+
+        if self._reading_facets is None or self._reading_facets.done():
+            self._reading_facets = asyncio.ensure_future(read())
+        return self._reading_facets
 
     # In the readers' threads.
 
@@ -269,54 +277,6 @@ class SqliteCatalogue:
             return await asyncio.get_running_loop().run_in_executor(self._executor, read)
         except sqlite3.DatabaseError as error:
             raise _unreadable(error) from error
-
-    # In the writer's thread.
-
-    def _process(self, items: Sequence[_Item]) -> list[object]:
-        if problem := self._store.guard.find_problem():
-            error = CatalogueDamagedError(f"nothing is written any more: {problem}")
-            return [
-                _result_of(item.function) if isinstance(item, _Run) else error for item in items
-            ]
-        try:
-            results = self._store_all(items)
-        except CatalogueFullError as error:
-            results = self._delete_alone(items, error)
-        writes = list(zip(items, results, strict=True))
-        with self._counts_lock:
-            count_writes(writes, self._counts)
-        self._served.learn(writes)
-        # Last, for what they read from the store is there already.
-        for place, item in enumerate(items):
-            if isinstance(item, _Run):
-                results[place] = _result_of(item.function)
-        return results
-
-    def _store_all(self, items: Sequence[_Item]) -> list[object]:
-        results: list[object] = []
-        with self._store.transaction():
-            for item in items:
-                if isinstance(item, NewProduct):
-                    results.append(self._store.upsert(item))
-                elif isinstance(item, _Delete):
-                    results.append(self._store.delete(item.product_ids))
-                else:
-                    results.append(None)
-        return results
-
-    def _delete_alone(self, items: Sequence[_Item], error: CatalogueFullError) -> list[object]:
-        """Lets the deletions of a batch pass that found the disk full."""
-        deletions = [item for item in items if isinstance(item, _Delete)]
-        with self._store.reserve_released():
-            deleted = iter(self._store_all(deletions))
-        return [
-            next(deleted)
-            if isinstance(item, _Delete)
-            else error
-            if isinstance(item, NewProduct)
-            else None
-            for item in items
-        ]
 
     # In the threads of the upkeep and of the grouping.
 
@@ -330,15 +290,8 @@ class SqliteCatalogue:
         return Source(index=index, contract=contract)
 
     def _run_in_writer(self, function: Callable[[], Read]) -> Read:
-        result: Read = self._writes.put(_Run(function=function)).result()
+        result: Read = self._writes.put(Task(function=function)).result()
         return result
-
-
-def _result_of(function: Callable[[], object]) -> object:
-    try:
-        return function()
-    except Exception as error:  # handed to whoever waits for it
-        return error
 
 
 def _unreadable(error: sqlite3.DatabaseError) -> CatalogueDamagedError:

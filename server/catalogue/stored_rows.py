@@ -14,7 +14,7 @@ from twinshelf.server.catalogue.schema import PRODUCT_FIELDS, product_checksum, 
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError
 
-NO_ATTRIBUTES = "{}"
+_NO_ATTRIBUTES = "{}"
 _JSON = json.JSONDecoder()
 EMBEDDED_PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 # Of a table `products p`, alone or joined with others.
@@ -49,13 +49,23 @@ def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredPro
             brand=brand,
             seller=seller,
             price=price,
-            attributes=_JSON.raw_decode(attributes)[0] if attributes != NO_ATTRIBUTES else {},
+            attributes=attributes_from_json(attributes),
             image_uri=image_uri,
         ),
         pattern=Pattern(pattern),
         digest=digest,
         update_time_us=update_time_us,
     )
+
+
+def attributes_from_json(text: str) -> dict[str, str]:
+    """Reads the stored attributes of a product.
+
+    Raises:
+        ValueError: If they are damaged.
+    """
+    attributes: dict[str, str] = {} if text == _NO_ATTRIBUTES else _JSON.raw_decode(text)[0]
+    return attributes
 
 
 def find_vector_problem(

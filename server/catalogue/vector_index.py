@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.server.catalogue.facet_table import Allowed
 from twinshelf.server.catalogue.graph import IndexSettings, Rows, search_exactly
+from twinshelf.server.catalogue.nearest import find_nearest
 from twinshelf.server.catalogue.product_record import VectorTable
-from twinshelf.server.catalogue.segment import ALIVE, Delta, Part, Segment, nearest_living
+from twinshelf.server.catalogue.segment import ALIVE, Delta, Part, Segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,12 @@ class Found:
     Attributes:
         product_numbers: (N,) internal numbers; a product may come twice.
         vectors: (N, D) stored vectors.
+        is_exact: Whether every vector was looked at that could be one of them.
     """
 
     product_numbers: npt.NDArray[np.int64]
     vectors: npt.NDArray[np.float16]
+    is_exact: bool
 
 
 class VectorIndex:
@@ -84,22 +88,28 @@ class VectorIndex:
                 part.dead_since[rows] = change
                 part.dead_count += len(rows)
 
-    def search(self, queries: npt.NDArray[np.float32], count: int, now: int) -> list[list[Found]]:
+    def search(
+        self,
+        queries: npt.NDArray[np.float32],
+        count: int,
+        now: int,
+        allowed: Allowed | None = None,
+    ) -> list[list[Found]]:
         """Returns, for each query, up to `count` vectors of each part near it.
 
         Args:
             queries: (N, D) query vectors.
             count: Most of each part.
             now: The last change that the search sees.
+            allowed: The products that they may be of; None takes all.
         """
         found: list[list[Found]] = [[] for _ in queries]
         for part in self._parts:
             if part.living_count > 0:
-                for each, rows in zip(
-                    found, nearest_living(part, queries, count, now), strict=True
-                ):
-                    if len(rows):
-                        each.append(_take(part, rows))
+                nearest = find_nearest(part, queries, count, now, allowed)
+                for each, near in zip(found, nearest, strict=True):
+                    if len(near.rows):
+                        each.append(_take(part, near.rows, is_exact=near.is_exact))
         return found
 
     def search_exactly(self, query: npt.NDArray[np.float32], count: int, now: int) -> list[Found]:
@@ -108,8 +118,9 @@ class VectorIndex:
         for part in self._parts:
             if part.living_count > 0:
                 vectors, dead_since = part.vectors, part.dead_since
-                rows = search_exactly(vectors, query, count + part.dead_count)
-                found.append(_take(part, rows[dead_since[rows] > now][:count]))
+                living = np.flatnonzero(dead_since[: len(vectors)] > now)
+                rows = search_exactly(vectors, query, count, living)
+                found.append(_take(part, rows, is_exact=True))
         return found
 
     # Merging: what is marked as the writer's is quick, and called by the thread that changes it.
@@ -174,7 +185,9 @@ class VectorIndex:
         self._parts = (*head, *self._parts[len(sealed) :])
 
 
-def _take(part: Part, rows: Rows) -> Found:
+def _take(part: Part, rows: Rows, *, is_exact: bool) -> Found:
     return Found(
-        product_numbers=part.product_numbers.take(rows), vectors=part.vectors.take(rows, axis=0)
+        product_numbers=part.product_numbers.take(rows),
+        vectors=part.vectors.take(rows, axis=0),
+        is_exact=is_exact,
     )

@@ -10,7 +10,9 @@ import grpc
 
 from twinshelf.server.access.audit import AuditEntry, AuditLog
 from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.product_record import NewProduct
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
+from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.errors import ProductNotFoundError, TwinshelfError
 from twinshelf.server.services.call_observer import CallObserver, reason_of
@@ -20,6 +22,7 @@ from twinshelf.server.services.conversions import (
     product_from_stored,
 )
 from twinshelf.server.services.matcher import Matcher
+from twinshelf.server.services.product_updates import ProductUpdater
 from twinshelf.server.services.requests import (
     check_product_id,
     check_product_ids,
@@ -42,6 +45,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self,
         *,
         matcher: Matcher,
+        updater: ProductUpdater,
         catalogue: Catalogue,
         encoder: Encoder,
         bounds: StreamBounds,
@@ -50,6 +54,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     ) -> None:
         """Takes the parts that it works with."""
         self._matcher = matcher
+        self._updater = updater
         self._catalogue = catalogue
         self._encoder = encoder
         self._bounds = bounds
@@ -72,6 +77,8 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             try:
                 response.upserted.CopyFrom(await self._upsert(request, turns))
                 outcome = "REPLACED" if response.upserted.replaced else "STORED"
+                if request.HasField("update_mask"):
+                    outcome = "UPDATED"
             except Exception as error:  # the boundary: one product's failure is its own answer
                 response.error.CopyFrom(self._observer.row_status_of(error, position))
                 outcome = reason_of(error)
@@ -185,14 +192,26 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         # The lock lets repeats of one id pass in the order of the stream: it is fair, and requests
         # are started in that order.
         async with turns.setdefault(request.product.product_id, asyncio.Lock()):
-            new, contract = await self._matcher.embed_product(request.product)
-            stored = await self._catalogue.upsert(new)
+            if request.HasField("update_mask"):
+                new, stored, contract = await self._updater.update(
+                    request.product, request.update_mask
+                )
+            else:
+                new, contract = await self._matcher.embed_product(request.product)
+                stored = await self._catalogue.upsert(new)
         return pb.UpsertedProduct(
             pattern=modality_pattern(new.pattern),
             replaced=stored.replaced,
-            encoder=encoder_info(contract),
+            encoder=_encoder_of(new, contract),
         )
 
 
 def _size_bytes(request: pb.UpsertProductsRequest) -> int:
     return int(request.ByteSize())
+
+
+def _encoder_of(new: NewProduct, contract: EncoderContract) -> product_pb2.EncoderInfo:
+    """Names the encoder of a product; one that an update did not embed may have an old one."""
+    if new.digest == contract.digest:
+        return encoder_info(contract)
+    return product_pb2.EncoderInfo(digest=new.digest)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
-from twinshelf.server.catalogue.ranking import Hit
+from twinshelf.server.catalogue.ranking import FilterPlan, Hit
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
-from twinshelf.v1 import product_pb2
+from twinshelf.v1 import matching_service_pb2, product_pb2
 
 _PATTERNS = {
     Pattern.NONE: product_pb2.MODALITY_PATTERN_UNSPECIFIED,
@@ -42,13 +42,20 @@ def encoder_input(
         contract: That of the encoder.
         prefix: Put before the text.
     """
-    fields = {
-        name: getattr(message, name) for name in ("title", "brand", "category", "description")
-    }
-    text = contract.text_fields.join(fields | {"attributes": message.attributes}, prefix=prefix)
+    text = embedded_text(message, contract, prefix)
     if not message.image and text is None:
         return None
     return EncoderInput(image=message.image or None, text=text)
+
+
+def embedded_text(
+    message: product_pb2.Offer | product_pb2.Product, contract: EncoderContract, prefix: str
+) -> str | None:
+    """Returns the text that is embedded of an offer or a product; None when there is none."""
+    fields = {
+        name: getattr(message, name) for name in ("title", "brand", "category", "description")
+    }
+    return contract.text_fields.join(fields | {"attributes": message.attributes}, prefix=prefix)
 
 
 def product_from_stored(stored: StoredProduct) -> product_pb2.Product:
@@ -97,3 +104,12 @@ def modality_pattern(pattern: Pattern) -> product_pb2.ModalityPattern:
 def encoder_info(contract: EncoderContract) -> product_pb2.EncoderInfo:
     """Returns the message that names an encoder."""
     return product_pb2.EncoderInfo(digest=contract.digest, version=contract.version)
+
+
+def filter_plan(plan: FilterPlan) -> matching_service_pb2.FilterPlan:
+    """Returns the message that says how a filtered search was done."""
+    kinds = matching_service_pb2.FilterPlan
+    return kinds(
+        search=kinds.SEARCH_EXACT if plan.is_exact else kinds.SEARCH_GRAPH,
+        allowed_count=plan.allowed_count,
+    )

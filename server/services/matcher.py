@@ -163,6 +163,9 @@ class Matcher:
                 match_prior=options.match_prior or contract.match_probability.match_prior,
                 target_precision=options.target_precision,
                 contract=contract,
+                condition=options.condition,
+                excluded_ids=options.excluded_ids,
+                value_limit=options.value_limit,
                 skip_count=options.skip_count,
                 page_limit_bytes=page_limit_bytes,
             )

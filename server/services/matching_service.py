@@ -11,7 +11,12 @@ from twinshelf.server.errors import InvalidRequestError
 from twinshelf.server.services.call_interceptor import deadline_of
 from twinshelf.server.services.call_observer import CallObserver
 from twinshelf.server.services.category_predictor import CategoryPredictor
-from twinshelf.server.services.conversions import encoder_info, modality_pattern, write_match
+from twinshelf.server.services.conversions import (
+    encoder_info,
+    filter_plan,
+    modality_pattern,
+    write_match,
+)
 from twinshelf.server.services.matcher import Matcher, MatchResult
 from twinshelf.server.services.pair_answers import pair_response, pair_scorer_info
 from twinshelf.server.services.pair_scorer import PairScorer
@@ -97,6 +102,8 @@ def _response(result: MatchResult) -> pb.MatchProductResponse:
         encoder=encoder_info(found.contract),
         next_page_token="" if following is None else page_token(str(following)),
     )
+    if found.page.plan is not None:
+        response.filter_plan.CopyFrom(filter_plan(found.page.plan))
     for hit in found.page.hits:
         match = response.matches.add()
         write_match(hit, match)

@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from twinshelf.server.catalogue.product_filter import ProductFilter
+from twinshelf.server.catalogue.ranking import ValueLimit
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.modalities import Weights
 from twinshelf.server.errors import EncoderMismatchError, InvalidRequestError
+from twinshelf.server.services.filters import read_excluded_ids, read_filter, read_value_limit
 from twinshelf.v1 import matching_service_pb2, product_pb2
 
 DEFAULT_MATCH_COUNT = 10
@@ -68,6 +71,9 @@ class MatchOptions:
         target_precision: Share of the matches that are to be right, above 0 and below 1.
         pair_count: Best matches that the pair scorer scores as well, 0 to match_count.
         skip_count: Matches that earlier pages have answered.
+        condition: What must hold for a product to match; None takes all.
+        excluded_ids: Products that must not match.
+        value_limit: How many matches may share a value; None for any number.
     """
 
     match_count: int
@@ -77,6 +83,9 @@ class MatchOptions:
     target_precision: float = DEFAULT_TARGET_PRECISION
     pair_count: int = 0
     skip_count: int = 0
+    condition: ProductFilter | None = None
+    excluded_ids: tuple[str, ...] = ()
+    value_limit: ValueLimit | None = None
 
 
 def check_offer(offer: product_pb2.Offer, limits: Limits, path: str) -> None:
@@ -90,8 +99,16 @@ def check_offer(offer: product_pb2.Offer, limits: Limits, path: str) -> None:
     _check_not_empty(offer, path)
 
 
-def check_product(product: product_pb2.Product, limits: Limits, path: str) -> None:
+def check_product(
+    product: product_pb2.Product, limits: Limits, path: str, *, has_stored_image: bool = False
+) -> None:
     """Checks a product that is to be stored.
+
+    Args:
+        product: The product.
+        limits: What it may hold.
+        path: Of the product.
+        has_stored_image: Whether the catalogue keeps what was embedded of a photo.
 
     Raises:
         InvalidRequestError: If it lacks what it needs, or something in it is out of range.
@@ -99,7 +116,8 @@ def check_product(product: product_pb2.Product, limits: Limits, path: str) -> No
     check_product_id(product.product_id, f"{path}.product_id")
     _check_size(product, (product.seller, product.image_uri), limits, path)
     _check_price(product, path)
-    _check_not_empty(product, path)
+    if not has_stored_image:
+        _check_not_empty(product, path)
 
 
 def check_product_id(product_id: str, path: str) -> None:
@@ -175,6 +193,13 @@ def read_options(
         target_precision=request.target_precision or DEFAULT_TARGET_PRECISION,
         pair_count=request.pair_count,
         skip_count=_read_skip_count(request.page_token, count, f"{path}page_token"),
+        condition=read_filter(request.filter, f"{path}filter")
+        if request.HasField("filter")
+        else None,
+        excluded_ids=read_excluded_ids(request.excluded_product_ids, f"{path}excluded_product_ids"),
+        value_limit=read_value_limit(request.value_limit, f"{path}value_limit")
+        if request.HasField("value_limit")
+        else None,
     )
 
 

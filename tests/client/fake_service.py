@@ -93,6 +93,7 @@ class FakeService(
         self.stale_product_count = 1
         self.hangs = False
         self.released = threading.Event()
+        self.last_masks: list[tuple[str, ...]] = []
         self.last_match: matching_service_pb2.MatchProductRequest | None = None
         self.last_pair: matching_service_pb2.ScorePairRequest | None = None
         self.last_category: matching_service_pb2.PredictCategoryRequest | None = None
@@ -133,6 +134,7 @@ class FakeService(
     ) -> Iterator[matching_service_pb2.MatchProductsResponse]:
         self._enter_stream("MatchProducts", context)
         for request in request_iterator:
+            self.last_match = request.request
             response = matching_service_pb2.MatchProductsResponse(request_id=request.request_id)
             failures = self.row_failures.get(request.request.offer.title)
             if failures:
@@ -183,6 +185,7 @@ class FakeService(
             if answers_left == 0:
                 self._abort(context, UNAVAILABLE)
             answers_left -= 1
+            self.last_masks.append(tuple(request.update_mask.paths))
             yield self._upsert(index, request.product)
 
     def _upsert(self, index: int, product: product_pb2.Product) -> Any:
@@ -266,6 +269,9 @@ class FakeService(
         response = matching_service_pb2.MatchProductResponse(
             pattern=product_pb2.MODALITY_PATTERN_TEXT, encoder=ENCODER, no_match_probability=0.03
         )
+        if request.HasField("filter"):
+            response.filter_plan.search = matching_service_pb2.FilterPlan.SEARCH_EXACT
+            response.filter_plan.allowed_count = len(self.products)
         for rank, product_id in enumerate(sorted(self.products)[:wanted]):
             response.matches.add(
                 product=self._shown(product_id),

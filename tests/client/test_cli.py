@@ -73,6 +73,41 @@ def test_index_writes_json_lines_alone_to_stdout(
     }
 
 
+def test_an_update_sends_only_the_fields_that_a_row_has(
+    tmp_path: Path, service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(
+        "product_id,price,attributes,title\n"
+        'a,3,"{""stock"": ""2"", ""size"": ""L""}",new\n'
+        "b,,,new\n"
+        "c,4,,\n"
+        ",5,,\n"
+    )
+    assert main(["index", str(path), "--update", "price,attributes"]) == 1
+    assert service.last_masks == [
+        ("price", "attributes.stock", "attributes.size"),
+        ("price",),
+    ]
+    printed = capsys.readouterr().out
+    assert "nothing to update: no price, attributes" in printed
+    assert "needs its product_id" in printed
+    service.last_masks.clear()
+    assert main(["index", str(path), "--update", "attributes.stock"]) == 1
+    assert service.last_masks == [("attributes.stock",)]
+
+
+def test_an_update_of_an_unknown_field_or_without_identifiers_exits_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("name,price\ntea,3\n")
+    assert main(["index", str(path), "--update", "colour"]) == 2
+    assert "attributes.NAME" in capsys.readouterr().err
+    assert main(["index", str(path), "--update", "price"]) == 2
+    assert "needs a column of product_id" in capsys.readouterr().err
+
+
 def test_index_exits_0_when_every_row_is_stored(
     tmp_path: Path, service: FakeService, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +212,40 @@ def test_categorise_says_when_it_abstains(capsys: pytest.CaptureFixture[str]) ->
     assert main([*arguments, "--json"]) == 0
     (found,) = json_lines(capsys.readouterr().out)
     assert (found["category"], found["votes"][0]["category"]) == ("", "Grocery/Tea")
+
+
+def test_match_sends_the_filter_and_prints_how_it_was_searched(
+    stocked: None, service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["match", "--title", "tea", "--filter", "category=Grocery", "--filter", "price<=9"]
+    assert main(arguments) == 0
+    assert "2 products allowed, exact search" in capsys.readouterr().out
+    assert service.last_match is not None
+    category, price = service.last_match.filter.all_of.filters
+    assert category.category.values == ["Grocery"]
+    assert price.price.max == 9 and not price.price.HasField("min")
+    assert main(["--json", *arguments]) == 0
+    (line,) = json_lines(capsys.readouterr().out)
+    assert line["filter_plan"] == {"search": "exact", "allowed_count": 2}
+
+
+def test_match_of_a_file_leaves_out_each_offers_own_product_and_seller(
+    stocked: None, service: FakeService, tmp_path: Path
+) -> None:
+    offers = tmp_path / "offers.csv"
+    offers.write_text("product_id,title,seller\nmug,mug,acme\n")
+    arguments = ["--exclude-own", "product", "--exclude-own", "seller", "--at-most", "seller=2"]
+    output_table = str(tmp_path / "matches.csv")
+    assert main(["match", str(offers), "--output", output_table, *arguments]) == 0
+    request = service.last_match
+    assert request is not None
+    assert request.excluded_product_ids == ["mug"]
+    assert request.filter.none_of.filters[0].seller.values == ["acme"]
+    assert (request.value_limit.field, request.value_limit.match_count) == ("seller", 2)
+    assert main(["match", str(offers), "--output", output_table]) == 0
+    assert service.last_match is not None
+    assert not service.last_match.excluded_product_ids
+    assert not service.last_match.HasField("filter")
 
 
 def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> None:

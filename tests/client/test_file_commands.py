@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -23,7 +24,7 @@ def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def index(client: Client, path: Path, options: FileOptions | None = None, **words: bool) -> str:
+def index(client: Client, path: Path, options: FileOptions | None = None, **words: Any) -> str:
     """Stores a file and returns what is printed."""
     stream = io.StringIO()
     words = {"as_json": False, "starts_anew": False} | words

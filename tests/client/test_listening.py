@@ -10,7 +10,7 @@ import pytest
 
 from twinshelf.client.errors import DeadlineError, ServiceError
 from twinshelf.client.listening import END, Listening
-from twinshelf.client.records import Product, UpsertAnswer
+from twinshelf.client.records import Product, ProductUpdate, UpsertAnswer
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.streams import StreamRows, upsert_method
 from twinshelf.v1 import catalog_service_pb2
@@ -21,13 +21,18 @@ QUICK, SLOW = (
 )
 
 
-def rows_of(policy: RetryPolicy) -> StreamRows[Product, UpsertAnswer]:
+Upserted = Product | ProductUpdate
+
+
+def rows_of(policy: RetryPolicy) -> StreamRows[Upserted, UpsertAnswer]:
     return StreamRows(
         upsert_method(), policy=policy, timeout_s=TIMEOUT_S, randomness=random.Random(0)
     )
 
 
-def listening_to(rows: StreamRows[Product, UpsertAnswer]) -> Listening[Product, UpsertAnswer]:
+def listening_to(
+    rows: StreamRows[Upserted, UpsertAnswer],
+) -> Listening[Upserted, UpsertAnswer]:
     return Listening(rows, address="shelf:1", timeout_s=TIMEOUT_S)
 
 

@@ -22,43 +22,44 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from twinshelf.v1 import product_pb2 as twinshelf_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"twinshelf/v1/catalog_service.proto\x12\x0ctwinshelf.v1\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"?\n\x15UpsertProductsRequest\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\"\xa5\x01\n\x16UpsertProductsResponse\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\rrequest_index\x18\x02 \x01(\x03\x12\x31\n\x08upserted\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.UpsertedProductH\x00\x12#\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\x7f\n\x0fUpsertedProduct\x12.\n\x07pattern\x18\x01 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12\x10\n\x08replaced\x18\x02 \x01(\x08\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"T\n\x12GetProductResponse\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\"<\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x14ListProductsResponse\x12\'\n\x08products\x18\x01 \x03(\x0b\x32\x15.twinshelf.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15\x44\x65leteProductsRequest\x12\x13\n\x0bproduct_ids\x18\x01 \x03(\t\"L\n\x16\x44\x65leteProductsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05\x12\x1b\n\x13missing_product_ids\x18\x02 \x03(\t\"\x18\n\x16GetCatalogStatsRequest\"\x95\x02\n\x17GetCatalogStatsResponse\x12\x15\n\rproduct_count\x18\x01 \x01(\x03\x12\x13\n\x0bimage_count\x18\x02 \x01(\x03\x12\x12\n\ntext_count\x18\x03 \x01(\x03\x12\x1b\n\x13stale_product_count\x18\x04 \x01(\x03\x12\x1c\n\x14indexed_vector_count\x18\x05 \x01(\x03\x12*\n\x07\x65ncoder\x18\x06 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x1b\n\x13\x65mbedding_dimension\x18\x07 \x01(\x05\x12\x17\n\x0f\x63hange_sequence\x18\x08 \x01(\x03\x12\x1d\n\x15\x64\x61maged_product_count\x18\t \x01(\x03\"\x11\n\x0fSnapshotRequest\"A\n\x10SnapshotResponse\x12\x14\n\x0cvector_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x63hange_sequence\x18\x02 \x01(\x03\x32\xa1\x04\n\x0e\x43\x61talogService\x12_\n\x0eUpsertProducts\x12#.twinshelf.v1.UpsertProductsRequest\x1a$.twinshelf.v1.UpsertProductsResponse(\x01\x30\x01\x12O\n\nGetProduct\x12\x1f.twinshelf.v1.GetProductRequest\x1a .twinshelf.v1.GetProductResponse\x12U\n\x0cListProducts\x12!.twinshelf.v1.ListProductsRequest\x1a\".twinshelf.v1.ListProductsResponse\x12[\n\x0e\x44\x65leteProducts\x12#.twinshelf.v1.DeleteProductsRequest\x1a$.twinshelf.v1.DeleteProductsResponse\x12^\n\x0fGetCatalogStats\x12$.twinshelf.v1.GetCatalogStatsRequest\x1a%.twinshelf.v1.GetCatalogStatsResponse\x12I\n\x08Snapshot\x12\x1d.twinshelf.v1.SnapshotRequest\x1a\x1e.twinshelf.v1.SnapshotResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"twinshelf/v1/catalog_service.proto\x12\x0ctwinshelf.v1\x1a google/protobuf/field_mask.proto\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"p\n\x15UpsertProductsRequest\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa5\x01\n\x16UpsertProductsResponse\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\rrequest_index\x18\x02 \x01(\x03\x12\x31\n\x08upserted\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.UpsertedProductH\x00\x12#\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\x7f\n\x0fUpsertedProduct\x12.\n\x07pattern\x18\x01 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12\x10\n\x08replaced\x18\x02 \x01(\x08\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"T\n\x12GetProductResponse\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\"<\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x14ListProductsResponse\x12\'\n\x08products\x18\x01 \x03(\x0b\x32\x15.twinshelf.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15\x44\x65leteProductsRequest\x12\x13\n\x0bproduct_ids\x18\x01 \x03(\t\"L\n\x16\x44\x65leteProductsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05\x12\x1b\n\x13missing_product_ids\x18\x02 \x03(\t\"\x18\n\x16GetCatalogStatsRequest\"\x95\x02\n\x17GetCatalogStatsResponse\x12\x15\n\rproduct_count\x18\x01 \x01(\x03\x12\x13\n\x0bimage_count\x18\x02 \x01(\x03\x12\x12\n\ntext_count\x18\x03 \x01(\x03\x12\x1b\n\x13stale_product_count\x18\x04 \x01(\x03\x12\x1c\n\x14indexed_vector_count\x18\x05 \x01(\x03\x12*\n\x07\x65ncoder\x18\x06 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x1b\n\x13\x65mbedding_dimension\x18\x07 \x01(\x05\x12\x17\n\x0f\x63hange_sequence\x18\x08 \x01(\x03\x12\x1d\n\x15\x64\x61maged_product_count\x18\t \x01(\x03\"\x11\n\x0fSnapshotRequest\"A\n\x10SnapshotResponse\x12\x14\n\x0cvector_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x63hange_sequence\x18\x02 \x01(\x03\x32\xa1\x04\n\x0e\x43\x61talogService\x12_\n\x0eUpsertProducts\x12#.twinshelf.v1.UpsertProductsRequest\x1a$.twinshelf.v1.UpsertProductsResponse(\x01\x30\x01\x12O\n\nGetProduct\x12\x1f.twinshelf.v1.GetProductRequest\x1a .twinshelf.v1.GetProductResponse\x12U\n\x0cListProducts\x12!.twinshelf.v1.ListProductsRequest\x1a\".twinshelf.v1.ListProductsResponse\x12[\n\x0e\x44\x65leteProducts\x12#.twinshelf.v1.DeleteProductsRequest\x1a$.twinshelf.v1.DeleteProductsResponse\x12^\n\x0fGetCatalogStats\x12$.twinshelf.v1.GetCatalogStatsRequest\x1a%.twinshelf.v1.GetCatalogStatsResponse\x12I\n\x08Snapshot\x12\x1d.twinshelf.v1.SnapshotRequest\x1a\x1e.twinshelf.v1.SnapshotResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinshelf.v1.catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UPSERTPRODUCTSREQUEST']._serialized_start=105
-  _globals['_UPSERTPRODUCTSREQUEST']._serialized_end=168
-  _globals['_UPSERTPRODUCTSRESPONSE']._serialized_start=171
-  _globals['_UPSERTPRODUCTSRESPONSE']._serialized_end=336
-  _globals['_UPSERTEDPRODUCT']._serialized_start=338
-  _globals['_UPSERTEDPRODUCT']._serialized_end=465
-  _globals['_GETPRODUCTREQUEST']._serialized_start=467
-  _globals['_GETPRODUCTREQUEST']._serialized_end=506
-  _globals['_GETPRODUCTRESPONSE']._serialized_start=508
-  _globals['_GETPRODUCTRESPONSE']._serialized_end=592
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=594
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=654
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=656
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=744
-  _globals['_DELETEPRODUCTSREQUEST']._serialized_start=746
-  _globals['_DELETEPRODUCTSREQUEST']._serialized_end=790
-  _globals['_DELETEPRODUCTSRESPONSE']._serialized_start=792
-  _globals['_DELETEPRODUCTSRESPONSE']._serialized_end=868
-  _globals['_GETCATALOGSTATSREQUEST']._serialized_start=870
-  _globals['_GETCATALOGSTATSREQUEST']._serialized_end=894
-  _globals['_GETCATALOGSTATSRESPONSE']._serialized_start=897
-  _globals['_GETCATALOGSTATSRESPONSE']._serialized_end=1174
-  _globals['_SNAPSHOTREQUEST']._serialized_start=1176
-  _globals['_SNAPSHOTREQUEST']._serialized_end=1193
-  _globals['_SNAPSHOTRESPONSE']._serialized_start=1195
-  _globals['_SNAPSHOTRESPONSE']._serialized_end=1260
-  _globals['_CATALOGSERVICE']._serialized_start=1263
-  _globals['_CATALOGSERVICE']._serialized_end=1808
+  _globals['_UPSERTPRODUCTSREQUEST']._serialized_start=139
+  _globals['_UPSERTPRODUCTSREQUEST']._serialized_end=251
+  _globals['_UPSERTPRODUCTSRESPONSE']._serialized_start=254
+  _globals['_UPSERTPRODUCTSRESPONSE']._serialized_end=419
+  _globals['_UPSERTEDPRODUCT']._serialized_start=421
+  _globals['_UPSERTEDPRODUCT']._serialized_end=548
+  _globals['_GETPRODUCTREQUEST']._serialized_start=550
+  _globals['_GETPRODUCTREQUEST']._serialized_end=589
+  _globals['_GETPRODUCTRESPONSE']._serialized_start=591
+  _globals['_GETPRODUCTRESPONSE']._serialized_end=675
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=677
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=737
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=739
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=827
+  _globals['_DELETEPRODUCTSREQUEST']._serialized_start=829
+  _globals['_DELETEPRODUCTSREQUEST']._serialized_end=873
+  _globals['_DELETEPRODUCTSRESPONSE']._serialized_start=875
+  _globals['_DELETEPRODUCTSRESPONSE']._serialized_end=951
+  _globals['_GETCATALOGSTATSREQUEST']._serialized_start=953
+  _globals['_GETCATALOGSTATSREQUEST']._serialized_end=977
+  _globals['_GETCATALOGSTATSRESPONSE']._serialized_start=980
+  _globals['_GETCATALOGSTATSRESPONSE']._serialized_end=1257
+  _globals['_SNAPSHOTREQUEST']._serialized_start=1259
+  _globals['_SNAPSHOTREQUEST']._serialized_end=1276
+  _globals['_SNAPSHOTRESPONSE']._serialized_start=1278
+  _globals['_SNAPSHOTRESPONSE']._serialized_end=1343
+  _globals['_CATALOGSERVICE']._serialized_start=1346
+  _globals['_CATALOGSERVICE']._serialized_end=1891
 # @@protoc_insertion_point(module_scope)

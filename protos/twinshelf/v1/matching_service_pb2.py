@@ -23,40 +23,47 @@ _sym_db = _symbol_database.Default()
 
 
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
+from twinshelf.v1 import filter_pb2 as twinshelf_dot_v1_dot_filter__pb2
 from twinshelf.v1 import product_pb2 as twinshelf_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#twinshelf/v1/matching_service.proto\x12\x0ctwinshelf.v1\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"\xda\x02\n\x13MatchProductRequest\x12\"\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.Offer\x12\x18\n\x0bmatch_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x33\n\x07weights\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.ModalityWeightsH\x01\x88\x01\x01\x12\x17\n\x0fmin_probability\x18\x04 \x01(\x02\x12\x16\n\x0e\x65ncoder_digest\x18\x05 \x01(\t\x12\x17\n\x0f\x65ncoder_version\x18\x06 \x01(\x03\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x18\n\x0bmatch_prior\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10target_precision\x18\t \x01(\x01\x12\x12\n\npair_count\x18\x0f \x01(\x05\x42\x0e\n\x0c_match_countB\n\n\x08_weightsB\x0e\n\x0c_match_prior\"\x82\x02\n\x14MatchProductResponse\x12$\n\x07matches\x18\x01 \x03(\x0b\x32\x13.twinshelf.v1.Match\x12.\n\x07pattern\x18\x02 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x1c\n\x14no_match_probability\x18\x05 \x01(\x01\x12\x31\n\x0bpair_scorer\x18\n \x01(\x0b\x32\x1c.twinshelf.v1.PairScorerInfo\"^\n\x14MatchProductsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.twinshelf.v1.MatchProductRequest\"\x92\x01\n\x15MatchProductsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".twinshelf.v1.MatchProductResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"u\n\x10ScorePairRequest\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.twinshelf.v1.PairSide\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.twinshelf.v1.PairSide\x12\x14\n\x0creason_count\x18\x03 \x01(\x05\"N\n\x08PairSide\x12$\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.OfferH\x00\x12\x14\n\nproduct_id\x18\x02 \x01(\tH\x00\x42\x06\n\x04side\"\xc6\x02\n\x11ScorePairResponse\x12\x13\n\x0bprobability\x18\x01 \x01(\x01\x12\x10\n\x08is_match\x18\x02 \x01(\x08\x12)\n\x07reasons\x18\x03 \x03(\x0b\x32\x18.twinshelf.v1.PairReason\x12\x19\n\x0cimage_cosine\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0btext_cosine\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0c\x66used_cosine\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x31\n\x0bpair_scorer\x18\x07 \x01(\x0b\x32\x1c.twinshelf.v1.PairScorerInfo\x12*\n\x07\x65ncoder\x18\x08 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfoB\x0f\n\r_image_cosineB\x0e\n\x0c_text_cosineB\x0f\n\r_fused_cosine\"M\n\nPairReason\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08log_odds\x18\x03 \x01(\x01\x42\x08\n\x06_value\"\xe4\x01\n\x16PredictCategoryRequest\x12\"\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.Offer\x12\x1c\n\x0fneighbour_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12.\n\x07weights\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.ModalityWeights\x12\x12\n\nmin_margin\x18\x04 \x01(\x01\x12\x13\n\x0blevel_count\x18\x05 \x01(\x05\x12\x1b\n\x13\x65xcluded_product_id\x18\x06 \x01(\tB\x12\n\x10_neighbour_count\"\xf3\x01\n\x17PredictCategoryResponse\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x0e\n\x06margin\x18\x02 \x01(\x01\x12/\n\ncategories\x18\x03 \x03(\x0b\x32\x1b.twinshelf.v1.CategoryShare\x12)\n\x05votes\x18\x04 \x03(\x0b\x32\x1a.twinshelf.v1.CategoryVote\x12.\n\x07pattern\x18\x05 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12*\n\x07\x65ncoder\x18\x06 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\"0\n\rCategoryShare\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"a\n\x0c\x43\x61tegoryVote\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x01\x12\r\n\x05share\x18\x05 \x01(\x01\x32\xf4\x02\n\x0fMatchingService\x12U\n\x0cMatchProduct\x12!.twinshelf.v1.MatchProductRequest\x1a\".twinshelf.v1.MatchProductResponse\x12\\\n\rMatchProducts\x12\".twinshelf.v1.MatchProductsRequest\x1a#.twinshelf.v1.MatchProductsResponse(\x01\x30\x01\x12L\n\tScorePair\x12\x1e.twinshelf.v1.ScorePairRequest\x1a\x1f.twinshelf.v1.ScorePairResponse\x12^\n\x0fPredictCategory\x12$.twinshelf.v1.PredictCategoryRequest\x1a%.twinshelf.v1.PredictCategoryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#twinshelf/v1/matching_service.proto\x12\x0ctwinshelf.v1\x1a\x17google/rpc/status.proto\x1a\x19twinshelf/v1/filter.proto\x1a\x1atwinshelf/v1/product.proto\"\xcd\x03\n\x13MatchProductRequest\x12\"\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.Offer\x12\x18\n\x0bmatch_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x33\n\x07weights\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.ModalityWeightsH\x01\x88\x01\x01\x12\x17\n\x0fmin_probability\x18\x04 \x01(\x02\x12\x16\n\x0e\x65ncoder_digest\x18\x05 \x01(\t\x12\x17\n\x0f\x65ncoder_version\x18\x06 \x01(\x03\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x18\n\x0bmatch_prior\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10target_precision\x18\t \x01(\x01\x12\x12\n\npair_count\x18\r \x01(\x05\x12$\n\x06\x66ilter\x18\n \x01(\x0b\x32\x14.twinshelf.v1.Filter\x12\x1c\n\x14\x65xcluded_product_ids\x18\x0b \x03(\t\x12-\n\x0bvalue_limit\x18\x0c \x01(\x0b\x32\x18.twinshelf.v1.ValueLimitB\x0e\n\x0c_match_countB\n\n\x08_weightsB\x0e\n\x0c_match_prior\"0\n\nValueLimit\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0bmatch_count\x18\x02 \x01(\x05\"\xb1\x02\n\x14MatchProductResponse\x12$\n\x07matches\x18\x01 \x03(\x0b\x32\x13.twinshelf.v1.Match\x12.\n\x07pattern\x18\x02 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x1c\n\x14no_match_probability\x18\x05 \x01(\x01\x12\x31\n\x0bpair_scorer\x18\x07 \x01(\x0b\x32\x1c.twinshelf.v1.PairScorerInfo\x12-\n\x0b\x66ilter_plan\x18\x06 \x01(\x0b\x32\x18.twinshelf.v1.FilterPlan\"\x9a\x01\n\nFilterPlan\x12/\n\x06search\x18\x01 \x01(\x0e\x32\x1f.twinshelf.v1.FilterPlan.Search\x12\x15\n\rallowed_count\x18\x02 \x01(\x03\"D\n\x06Search\x12\x16\n\x12SEARCH_UNSPECIFIED\x10\x00\x12\x10\n\x0cSEARCH_EXACT\x10\x01\x12\x10\n\x0cSEARCH_GRAPH\x10\x02\"^\n\x14MatchProductsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.twinshelf.v1.MatchProductRequest\"\x92\x01\n\x15MatchProductsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".twinshelf.v1.MatchProductResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"u\n\x10ScorePairRequest\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.twinshelf.v1.PairSide\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.twinshelf.v1.PairSide\x12\x14\n\x0creason_count\x18\x03 \x01(\x05\"N\n\x08PairSide\x12$\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.OfferH\x00\x12\x14\n\nproduct_id\x18\x02 \x01(\tH\x00\x42\x06\n\x04side\"\xc6\x02\n\x11ScorePairResponse\x12\x13\n\x0bprobability\x18\x01 \x01(\x01\x12\x10\n\x08is_match\x18\x02 \x01(\x08\x12)\n\x07reasons\x18\x03 \x03(\x0b\x32\x18.twinshelf.v1.PairReason\x12\x19\n\x0cimage_cosine\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0btext_cosine\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0c\x66used_cosine\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x31\n\x0bpair_scorer\x18\x07 \x01(\x0b\x32\x1c.twinshelf.v1.PairScorerInfo\x12*\n\x07\x65ncoder\x18\x08 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfoB\x0f\n\r_image_cosineB\x0e\n\x0c_text_cosineB\x0f\n\r_fused_cosine\"M\n\nPairReason\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08log_odds\x18\x03 \x01(\x01\x42\x08\n\x06_value\"\xe4\x01\n\x16PredictCategoryRequest\x12\"\n\x05offer\x18\x01 \x01(\x0b\x32\x13.twinshelf.v1.Offer\x12\x1c\n\x0fneighbour_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12.\n\x07weights\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.ModalityWeights\x12\x12\n\nmin_margin\x18\x04 \x01(\x01\x12\x13\n\x0blevel_count\x18\x05 \x01(\x05\x12\x1b\n\x13\x65xcluded_product_id\x18\x06 \x01(\tB\x12\n\x10_neighbour_count\"\xf3\x01\n\x17PredictCategoryResponse\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x0e\n\x06margin\x18\x02 \x01(\x01\x12/\n\ncategories\x18\x03 \x03(\x0b\x32\x1b.twinshelf.v1.CategoryShare\x12)\n\x05votes\x18\x04 \x03(\x0b\x32\x1a.twinshelf.v1.CategoryVote\x12.\n\x07pattern\x18\x05 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12*\n\x07\x65ncoder\x18\x06 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\"0\n\rCategoryShare\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"a\n\x0c\x43\x61tegoryVote\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x01\x12\r\n\x05share\x18\x05 \x01(\x01\x32\xf4\x02\n\x0fMatchingService\x12U\n\x0cMatchProduct\x12!.twinshelf.v1.MatchProductRequest\x1a\".twinshelf.v1.MatchProductResponse\x12\\\n\rMatchProducts\x12\".twinshelf.v1.MatchProductsRequest\x1a#.twinshelf.v1.MatchProductsResponse(\x01\x30\x01\x12L\n\tScorePair\x12\x1e.twinshelf.v1.ScorePairRequest\x1a\x1f.twinshelf.v1.ScorePairResponse\x12^\n\x0fPredictCategory\x12$.twinshelf.v1.PredictCategoryRequest\x1a%.twinshelf.v1.PredictCategoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinshelf.v1.matching_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MATCHPRODUCTREQUEST']._serialized_start=107
-  _globals['_MATCHPRODUCTREQUEST']._serialized_end=453
-  _globals['_MATCHPRODUCTRESPONSE']._serialized_start=456
-  _globals['_MATCHPRODUCTRESPONSE']._serialized_end=714
-  _globals['_MATCHPRODUCTSREQUEST']._serialized_start=716
-  _globals['_MATCHPRODUCTSREQUEST']._serialized_end=810
-  _globals['_MATCHPRODUCTSRESPONSE']._serialized_start=813
-  _globals['_MATCHPRODUCTSRESPONSE']._serialized_end=959
-  _globals['_SCOREPAIRREQUEST']._serialized_start=961
-  _globals['_SCOREPAIRREQUEST']._serialized_end=1078
-  _globals['_PAIRSIDE']._serialized_start=1080
-  _globals['_PAIRSIDE']._serialized_end=1158
-  _globals['_SCOREPAIRRESPONSE']._serialized_start=1161
-  _globals['_SCOREPAIRRESPONSE']._serialized_end=1487
-  _globals['_PAIRREASON']._serialized_start=1489
-  _globals['_PAIRREASON']._serialized_end=1566
-  _globals['_PREDICTCATEGORYREQUEST']._serialized_start=1569
-  _globals['_PREDICTCATEGORYREQUEST']._serialized_end=1797
-  _globals['_PREDICTCATEGORYRESPONSE']._serialized_start=1800
-  _globals['_PREDICTCATEGORYRESPONSE']._serialized_end=2043
-  _globals['_CATEGORYSHARE']._serialized_start=2045
-  _globals['_CATEGORYSHARE']._serialized_end=2093
-  _globals['_CATEGORYVOTE']._serialized_start=2095
-  _globals['_CATEGORYVOTE']._serialized_end=2192
-  _globals['_MATCHINGSERVICE']._serialized_start=2195
-  _globals['_MATCHINGSERVICE']._serialized_end=2567
+  _globals['_MATCHPRODUCTREQUEST']._serialized_start=134
+  _globals['_MATCHPRODUCTREQUEST']._serialized_end=595
+  _globals['_VALUELIMIT']._serialized_start=597
+  _globals['_VALUELIMIT']._serialized_end=645
+  _globals['_MATCHPRODUCTRESPONSE']._serialized_start=648
+  _globals['_MATCHPRODUCTRESPONSE']._serialized_end=953
+  _globals['_FILTERPLAN']._serialized_start=956
+  _globals['_FILTERPLAN']._serialized_end=1110
+  _globals['_FILTERPLAN_SEARCH']._serialized_start=1042
+  _globals['_FILTERPLAN_SEARCH']._serialized_end=1110
+  _globals['_MATCHPRODUCTSREQUEST']._serialized_start=1112
+  _globals['_MATCHPRODUCTSREQUEST']._serialized_end=1206
+  _globals['_MATCHPRODUCTSRESPONSE']._serialized_start=1209
+  _globals['_MATCHPRODUCTSRESPONSE']._serialized_end=1355
+  _globals['_SCOREPAIRREQUEST']._serialized_start=1357
+  _globals['_SCOREPAIRREQUEST']._serialized_end=1474
+  _globals['_PAIRSIDE']._serialized_start=1476
+  _globals['_PAIRSIDE']._serialized_end=1554
+  _globals['_SCOREPAIRRESPONSE']._serialized_start=1557
+  _globals['_SCOREPAIRRESPONSE']._serialized_end=1883
+  _globals['_PAIRREASON']._serialized_start=1885
+  _globals['_PAIRREASON']._serialized_end=1962
+  _globals['_PREDICTCATEGORYREQUEST']._serialized_start=1965
+  _globals['_PREDICTCATEGORYREQUEST']._serialized_end=2193
+  _globals['_PREDICTCATEGORYRESPONSE']._serialized_start=2196
+  _globals['_PREDICTCATEGORYRESPONSE']._serialized_end=2439
+  _globals['_CATEGORYSHARE']._serialized_start=2441
+  _globals['_CATEGORYSHARE']._serialized_end=2489
+  _globals['_CATEGORYVOTE']._serialized_start=2491
+  _globals['_CATEGORYVOTE']._serialized_end=2588
+  _globals['_MATCHINGSERVICE']._serialized_start=2591
+  _globals['_MATCHINGSERVICE']._serialized_end=2963
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,8 @@
 from google.rpc import status_pb2 as _status_pb2
+from twinshelf.v1 import filter_pb2 as _filter_pb2
 from twinshelf.v1 import product_pb2 as _product_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -9,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MatchProductRequest(_message.Message):
-    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version", "page_token", "match_prior", "target_precision", "pair_count")
+    __slots__ = ("offer", "match_count", "weights", "min_probability", "encoder_digest", "encoder_version", "page_token", "match_prior", "target_precision", "pair_count", "filter", "excluded_product_ids", "value_limit")
     OFFER_FIELD_NUMBER: _ClassVar[int]
     MATCH_COUNT_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +22,9 @@ class MatchProductRequest(_message.Message):
     MATCH_PRIOR_FIELD_NUMBER: _ClassVar[int]
     TARGET_PRECISION_FIELD_NUMBER: _ClassVar[int]
     PAIR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_PRODUCT_IDS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_LIMIT_FIELD_NUMBER: _ClassVar[int]
     offer: _product_pb2.Offer
     match_count: int
     weights: _product_pb2.ModalityWeights
@@ -30,23 +35,52 @@ class MatchProductRequest(_message.Message):
     match_prior: float
     target_precision: float
     pair_count: int
-    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ..., page_token: _Optional[str] = ..., match_prior: _Optional[float] = ..., target_precision: _Optional[float] = ..., pair_count: _Optional[int] = ...) -> None: ...
+    filter: _filter_pb2.Filter
+    excluded_product_ids: _containers.RepeatedScalarFieldContainer[str]
+    value_limit: ValueLimit
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., match_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_probability: _Optional[float] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ..., page_token: _Optional[str] = ..., match_prior: _Optional[float] = ..., target_precision: _Optional[float] = ..., pair_count: _Optional[int] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., excluded_product_ids: _Optional[_Iterable[str]] = ..., value_limit: _Optional[_Union[ValueLimit, _Mapping]] = ...) -> None: ...
+
+class ValueLimit(_message.Message):
+    __slots__ = ("field", "match_count")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    MATCH_COUNT_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    match_count: int
+    def __init__(self, field: _Optional[str] = ..., match_count: _Optional[int] = ...) -> None: ...
 
 class MatchProductResponse(_message.Message):
-    __slots__ = ("matches", "pattern", "encoder", "next_page_token", "no_match_probability", "pair_scorer")
+    __slots__ = ("matches", "pattern", "encoder", "next_page_token", "no_match_probability", "pair_scorer", "filter_plan")
     MATCHES_FIELD_NUMBER: _ClassVar[int]
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     NO_MATCH_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     PAIR_SCORER_FIELD_NUMBER: _ClassVar[int]
+    FILTER_PLAN_FIELD_NUMBER: _ClassVar[int]
     matches: _containers.RepeatedCompositeFieldContainer[_product_pb2.Match]
     pattern: _product_pb2.ModalityPattern
     encoder: _product_pb2.EncoderInfo
     next_page_token: str
     no_match_probability: float
     pair_scorer: _product_pb2.PairScorerInfo
-    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., next_page_token: _Optional[str] = ..., no_match_probability: _Optional[float] = ..., pair_scorer: _Optional[_Union[_product_pb2.PairScorerInfo, _Mapping]] = ...) -> None: ...
+    filter_plan: FilterPlan
+    def __init__(self, matches: _Optional[_Iterable[_Union[_product_pb2.Match, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., next_page_token: _Optional[str] = ..., no_match_probability: _Optional[float] = ..., pair_scorer: _Optional[_Union[_product_pb2.PairScorerInfo, _Mapping]] = ..., filter_plan: _Optional[_Union[FilterPlan, _Mapping]] = ...) -> None: ...
+
+class FilterPlan(_message.Message):
+    __slots__ = ("search", "allowed_count")
+    class Search(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        SEARCH_UNSPECIFIED: _ClassVar[FilterPlan.Search]
+        SEARCH_EXACT: _ClassVar[FilterPlan.Search]
+        SEARCH_GRAPH: _ClassVar[FilterPlan.Search]
+    SEARCH_UNSPECIFIED: FilterPlan.Search
+    SEARCH_EXACT: FilterPlan.Search
+    SEARCH_GRAPH: FilterPlan.Search
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    search: FilterPlan.Search
+    allowed_count: int
+    def __init__(self, search: _Optional[_Union[FilterPlan.Search, str]] = ..., allowed_count: _Optional[int] = ...) -> None: ...
 
 class MatchProductsRequest(_message.Message):
     __slots__ = ("request_id", "request")

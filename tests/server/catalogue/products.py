@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tests.server.fake_encoder import make_contract
@@ -24,11 +26,14 @@ def random_embedding(rng: np.random.Generator, pattern: Pattern = Pattern.BOTH) 
 
 
 def new_product(
-    product_id: str, embedding: OfferEmbedding, contract: EncoderContract = CONTRACT
+    product_id: str,
+    embedding: OfferEmbedding,
+    contract: EncoderContract = CONTRACT,
+    record: ProductRecord | None = None,
 ) -> NewProduct:
-    """Makes a product with an embedding."""
+    """Makes a product with an embedding, and a title alone when no record is given."""
     return NewProduct(
-        record=ProductRecord(product_id=product_id, title=f"title of {product_id}"),
+        record=record or ProductRecord(product_id=product_id, title=f"title of {product_id}"),
         pattern=embedding.pattern,
         vector=stored_vector(embedding, contract),
         digest=contract.digest,
@@ -36,7 +41,10 @@ def new_product(
 
 
 def query_of(
-    embedding: OfferEmbedding, count: int = 10, weights: Weights = CONTRACT.weights
+    embedding: OfferEmbedding,
+    count: int = 10,
+    weights: Weights = CONTRACT.weights,
+    **options: Any,
 ) -> Query:
     """Makes a query for the products most alike an embedding."""
     return Query(
@@ -47,4 +55,5 @@ def query_of(
         match_prior=0.5,
         target_precision=0.9,
         contract=CONTRACT,
+        **options,
     )

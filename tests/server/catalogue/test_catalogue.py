@@ -6,21 +6,30 @@ A new implementation joins `open_catalogue`.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.server.catalogue.facets import random_filter, random_record
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.graph import IndexSettings
-from twinshelf.server.catalogue.ranking import Query
+from twinshelf.server.catalogue.product_filter import is_allowed
+from twinshelf.server.catalogue.product_record import ProductRecord
+from twinshelf.server.catalogue.ranking import Query, ValueLimit
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern, Weights
-from twinshelf.server.errors import EncoderUnavailableError, ServerStoppingError
+from twinshelf.server.errors import (
+    EncoderUnavailableError,
+    ProductChangedError,
+    ServerStoppingError,
+)
 
 OpenCatalogue = Callable[[], Catalogue]
 BOTH = CONTRACT.weights
@@ -30,7 +39,12 @@ SETTINGS = {
     "sqlite_exact": IndexSettings(slot_count=2),
     # The graph is searched, not the vectors one by one, and it is merged often.
     "sqlite_graph": IndexSettings(
-        slot_count=2, exact_limit=0, churn_share=0.1, churn_floor=20, merge_floor=50
+        slot_count=2,
+        exact_limit=0,
+        scanned_per_found=0,
+        churn_share=0.1,
+        churn_floor=20,
+        merge_floor=50,
     ),
 }
 
@@ -127,6 +141,145 @@ async def test_search_agrees_with_brute_force_and_survives_a_restart(
     await catalogue.close()
 
 
+async def fill_with_facets(
+    catalogue: Catalogue, rng: np.random.Generator, count: int
+) -> dict[str, tuple[ProductRecord, OfferEmbedding]]:
+    """Writes products twice, the second time with other facets, and removes some."""
+    await catalogue.use_encoder(CONTRACT)
+    expected = {}
+    embeddings = {f"p{number}": random_embedding(rng) for number in range(count)}
+    for _ in range(2):
+        writes = []
+        for product_id, embedding in embeddings.items():
+            record = random_record(rng, product_id)
+            expected[product_id] = (record, embedding)
+            writes.append(catalogue.upsert(new_product(product_id, embedding, record=record)))
+        await asyncio.gather(*writes)
+    gone = [f"p{number}" for number in range(0, count, 10)]
+    await catalogue.delete(gone)
+    for product_id in gone:
+        del expected[product_id]
+    return expected
+
+
+async def check_filters(
+    catalogue: Catalogue,
+    expected: dict[str, tuple[ProductRecord, OfferEmbedding]],
+    rng: np.random.Generator,
+) -> float:
+    """Returns the recall of the ten best that a filter allows; no other may be found."""
+    found_count = wanted_count = 0
+    for _ in range(60):
+        condition = random_filter(rng)
+        query = query_of(random_embedding(rng), condition=condition)
+        allowed = {
+            product_id: embedding
+            for product_id, (record, embedding) in expected.items()
+            if is_allowed(record, condition)
+        }
+        page = await catalogue.search(query)
+        assert page.plan is not None
+        assert page.plan.allowed_count == len(allowed)
+        found = [hit.product.record.product_id for hit in page.hits]
+        assert set(found) <= set(allowed)
+        assert len(found) == min(10, len(allowed))
+        scores = slow_scores(query, allowed)
+        best = sorted(scores.values(), reverse=True)[:10]
+        wanted_count += len(best)
+        found_count += sum(scores[product_id] >= best[-1] - 2e-3 for product_id in found)
+    return found_count / wanted_count
+
+
+async def test_a_filtered_search_agrees_with_brute_force_and_survives_a_restart(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    rng = np.random.default_rng(43)
+    catalogue = open_catalogue()
+    expected = await fill_with_facets(catalogue, rng, 300)
+    assert await check_filters(catalogue, expected, rng) >= LEAST_RECALL
+    await catalogue.snapshot()
+    assert await check_filters(catalogue, expected, rng) >= LEAST_RECALL
+    await catalogue.close()
+
+    catalogue = open_catalogue()
+    await catalogue.use_encoder(CONTRACT)
+    assert await check_filters(catalogue, expected, rng) >= LEAST_RECALL
+    await catalogue.close()
+
+
+def slow_limited(
+    scores: dict[str, float], values: dict[str, str], limit: int, count: int
+) -> list[float]:
+    """Takes the best by turns, but of each value only so many."""
+    taken: list[float] = []
+    counts: Counter[str] = Counter()
+    for product_id, score in sorted(scores.items(), key=lambda item: -item[1]):
+        counts[values[product_id]] += 1
+        if not values[product_id] or counts[values[product_id]] <= limit:
+            taken.append(score)
+    return taken[:count]
+
+
+@pytest.mark.parametrize("field", ["seller", "attributes.colour"])
+async def test_a_value_has_no_more_hits_than_its_limit_and_others_take_the_room(
+    open_catalogue: OpenCatalogue, field: str
+) -> None:
+    rng = np.random.default_rng(44)
+    catalogue = open_catalogue()
+    expected = await fill_with_facets(catalogue, rng, 300)
+    values = {
+        product_id: record.attributes.get("colour", "") if "." in field else record.seller
+        for product_id, (record, _) in expected.items()
+    }
+    # Most products share one value, so that the first candidates are full of it.
+    for product_id in sorted(expected)[:200]:
+        record = replace(expected[product_id][0], seller="big", attributes={"colour": "big"})
+        expected[product_id] = (record, expected[product_id][1])
+        await catalogue.upsert(new_product(product_id, expected[product_id][1], record=record))
+        values[product_id] = "big"
+    for _ in range(20):
+        limit = int(rng.integers(1, 4))
+        query = query_of(
+            random_embedding(rng), value_limit=ValueLimit(field=field, match_count=limit)
+        )
+        hits = (await catalogue.search(query)).hits
+        scores = slow_scores(query, {key: embedding for key, (_, embedding) in expected.items()})
+        wanted = slow_limited(scores, values, limit, 10)
+        assert [hit.ranked.score for hit in hits] == pytest.approx(wanted, abs=4e-3)
+        counts = Counter(values[hit.product.record.product_id] for hit in hits)
+        assert all(count <= limit for value, count in counts.items() if value)
+    await catalogue.close()
+
+
+async def test_excluded_products_are_left_out_and_are_no_rivals(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    rng = np.random.default_rng(45)
+    catalogue = open_catalogue()
+    await catalogue.use_encoder(CONTRACT)
+    embedding = random_embedding(rng)
+    for product_id in ("own", "twin", "other"):
+        same = product_id != "other"
+        await catalogue.upsert(
+            new_product(product_id, embedding if same else random_embedding(rng))
+        )
+    page = await catalogue.search(query_of(embedding, excluded_ids=("own", "unknown")))
+    assert [hit.product.record.product_id for hit in page.hits] == ["twin", "other"]
+    await catalogue.delete(["own"])
+    without = await catalogue.search(query_of(embedding))
+    assert [hit.ranked for hit in page.hits] == [hit.ranked for hit in without.hits]
+    await catalogue.close()
+
+
+async def test_a_search_without_a_filter_names_no_plan(open_catalogue: OpenCatalogue) -> None:
+    catalogue = open_catalogue()
+    await catalogue.use_encoder(CONTRACT)
+    assert (await catalogue.search(query_of(random_embedding(np.random.default_rng(1))))).plan is (
+        None
+    )
+    await catalogue.close()
+
+
 async def test_writing_the_same_again_does_not_churn_the_index(
     open_catalogue: OpenCatalogue,
 ) -> None:
@@ -139,6 +292,35 @@ async def test_writing_the_same_again_does_not_churn_the_index(
     assert again.replaced
     assert not again.vector_changed
     assert (await catalogue.stats(None)).change_sequence == 2
+    await catalogue.close()
+
+
+async def test_a_product_that_was_made_from_an_older_one_is_refused_alone(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    rng = np.random.default_rng(2)
+    catalogue = open_catalogue()
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue.upsert(new_product("p", random_embedding(rng)))
+    stored = await catalogue.changeable("p")
+    assert stored is not None
+    assert stored.vector.shape == (CONTRACT.dimension,)
+    new = replace(new_product("p", random_embedding(rng)), expected_change=stored.change_sequence)
+    other = new_product("q", random_embedding(rng))
+    first, second, third = await asyncio.gather(
+        catalogue.upsert(new),
+        catalogue.upsert(new),
+        catalogue.upsert(other),
+        return_exceptions=True,
+    )
+    assert not isinstance(first, BaseException)
+    assert isinstance(second, ProductChangedError)
+    assert not isinstance(third, BaseException)
+    assert (await catalogue.stats(CONTRACT.digest)).product_count == 2
+    await catalogue.delete(["p"])
+    with pytest.raises(ProductChangedError):
+        await catalogue.upsert(new)
+    assert await catalogue.changeable("p") is None
     await catalogue.close()
 
 

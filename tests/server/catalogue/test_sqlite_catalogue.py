@@ -30,7 +30,9 @@ pytestmark = pytest.mark.slow
 async def test_a_product_replaced_a_thousand_times_hides_no_other(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     catalogue = SqliteCatalogue(
-        tmp_path, reader_count=1, settings=IndexSettings(exact_limit=0, churn_floor=100_000)
+        tmp_path,
+        reader_count=1,
+        settings=IndexSettings(exact_limit=0, scanned_per_found=0, churn_floor=100_000),
     )
     await catalogue.use_encoder(CONTRACT)
     near = random_embedding(rng, Pattern.BOTH)
@@ -92,7 +94,7 @@ def test_vectors_that_are_not_finite_are_refused() -> None:
         )
 
 
-SMALL_GRAPH = IndexSettings(slot_count=2, exact_limit=0)
+SMALL_GRAPH = IndexSettings(slot_count=2, exact_limit=0, scanned_per_found=0)
 
 
 async def fill(folder: Path, count: int = 60) -> list[OfferEmbedding]:

@@ -7,12 +7,19 @@ import threading
 import numpy as np
 import pytest
 
+from twinshelf.server.catalogue.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.graph import IndexSettings
-from twinshelf.server.catalogue.product_record import VERSION_BITS, VectorTable, vector_keys
+from twinshelf.server.catalogue.product_filter import PriceBetween
+from twinshelf.server.catalogue.product_record import (
+    VERSION_BITS,
+    ProductRecord,
+    VectorTable,
+    vector_keys,
+)
 from twinshelf.server.catalogue.segment import Segment
 from twinshelf.server.catalogue.vector_index import VectorIndex
 
-GRAPH = IndexSettings(exact_limit=0)
+GRAPH = IndexSettings(exact_limit=0, scanned_per_found=0)
 BOTH_WAYS = pytest.mark.parametrize("settings", [IndexSettings(), GRAPH], ids=["exact", "graph"])
 
 
@@ -180,3 +187,57 @@ def test_keys_tell_the_product_and_stay_positive() -> None:
             (key,) = keys([number], version)
             assert key >> VERSION_BITS == number
             assert 0 < key < 2**63
+
+
+def filtered_index(rng: np.random.Generator) -> tuple[VectorIndex, FacetTable, np.ndarray]:
+    """Makes an index with a graph, of products whose price is their number."""
+    rows = unit_rows(rng, 3000)
+    index = VectorIndex(24, IndexSettings(exact_limit=100, scanned_per_found=1))
+    index.add(table(rows))
+    facets = FacetTable()
+    facets.append(
+        Facets.of(
+            {n: ProductRecord(product_id=f"p{n}", price=float(n)) for n in range(1, len(rows) + 1)}
+        )
+    )
+    return index, facets, rows
+
+
+@pytest.mark.parametrize(("greatest", "is_exact"), [(2900, False), (1500, False), (30, True)])
+def test_a_wide_filter_is_searched_by_the_graph_and_a_narrow_one_exactly(
+    greatest: int, is_exact: bool
+) -> None:
+    rng = np.random.default_rng(12)
+    index, facets, rows = filtered_index(rng)
+    allowed = facets.allow(PriceBetween(greatest=greatest))
+    found_count = 0
+    for query in unit_rows(rng, 40):
+        query = query.astype(np.float32)
+        ((found,),) = index.search(query[np.newaxis], 64, 10, allowed)
+        assert found.is_exact == is_exact
+        assert found.product_numbers.max() <= greatest
+        expected = 1 + np.argsort(-(rows[:greatest].astype(np.float32) @ query))[:10]
+        found_count += len(set(found.product_numbers.tolist()) & set(expected.tolist()))
+    assert found_count >= 0.99 * 400
+
+
+def test_a_filter_that_the_graph_cannot_serve_is_searched_exactly() -> None:
+    """All products near the query are forbidden, so that asking the graph for more is no help."""
+    rng = np.random.default_rng(13)
+    index, facets, rows = filtered_index(rng)
+    query = rows[0].astype(np.float32)
+    order = np.argsort(-(rows.astype(np.float32) @ query))
+    far = np.sort(1 + order[1500:])
+    allowed = facets.allow(None)
+    allowed.mask[:-1] = np.isin(np.arange(1, 3001), far)
+    ((found,),) = index.search(query[np.newaxis], 64, 10, allowed)
+    assert found.is_exact
+    assert set((1 + order[1500:1510]).tolist()) <= set(found.product_numbers.tolist())
+
+
+def test_a_filter_that_allows_nothing_finds_nothing() -> None:
+    index, facets, rows = filtered_index(np.random.default_rng(14))
+    (found,) = index.search(
+        rows[:1].astype(np.float32), 64, 10, facets.allow(PriceBetween(least=1e9))
+    )
+    assert found == []

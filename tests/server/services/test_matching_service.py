@@ -18,6 +18,7 @@ from tests.server.fake_encoder import (
 )
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.v1 import matching_service_pb2
+from twinshelf.v1.filter_pb2 import Filter, Filters, FilterValues, PriceRange
 from twinshelf.v1.product_pb2 import (
     MODALITY_PATTERN_BOTH,
     MODALITY_PATTERN_IMAGE,
@@ -106,6 +107,66 @@ async def test_weights_default_to_those_of_the_encoder(stocked: grpc.aio.Channel
 async def test_min_probability_drops_the_unlikely(stocked: grpc.aio.Channel) -> None:
     answer = await match(stocked, title="Blue mug", min_probability=0.9)
     assert [m.product.product_id for m in answer.matches] == ["both"]
+
+
+async def test_a_filter_leaves_only_the_products_it_allows(channel: grpc.aio.Channel) -> None:
+    await upsert(
+        channel,
+        [
+            Product(product_id="tea", title="tea", category="Grocery/Tea", price=3),
+            Product(product_id="green", title="green tea", category="Grocery/Tea/Green", price=5),
+            Product(product_id="pot", title="tea pot", category="Kitchen", price=9),
+        ],
+    )
+    condition = Filter(category=FilterValues(values=["Grocery/Tea"]))
+    answer = await match(channel, title="tea", filter=condition)
+    assert {m.product.product_id for m in answer.matches} == {"tea", "green"}
+    assert answer.filter_plan.allowed_count == 2
+    assert answer.filter_plan.search == matching_service_pb2.FilterPlan.SEARCH_EXACT
+    dear = Filter(all_of=Filters(filters=[condition, Filter(price=PriceRange(min=4))]))
+    answer = await match(channel, title="tea", filter=dear)
+    assert [m.product.product_id for m in answer.matches] == ["green"]
+    assert not (await match(channel, title="tea")).HasField("filter_plan")
+
+
+async def test_a_limit_of_values_and_excluded_products_are_kept(channel: grpc.aio.Channel) -> None:
+    await upsert(
+        channel,
+        [Product(product_id=f"{n}", title=f"tea {n}", seller="one") for n in range(3)]
+        + [Product(product_id="x", title="tea x", seller="two")],
+    )
+    limit = matching_service_pb2.ValueLimit(field="seller", match_count=1)
+    answer = await match(channel, title="tea 1", value_limit=limit)
+    assert [m.product.seller for m in answer.matches].count("one") == 1
+    assert answer.matches[0].product.product_id == "1"
+    answer = await match(channel, title="tea 1", excluded_product_ids=["1"])
+    assert {m.product.product_id for m in answer.matches} == {"0", "2", "x"}
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"excluded_product_ids": ["x"] * 101}, "excluded_product_ids"),
+        ({"value_limit": {"field": "colour", "match_count": 1}}, "value_limit.field"),
+        ({"value_limit": {"field": "attributes.", "match_count": 1}}, "value_limit.field"),
+        ({"value_limit": {"field": "seller"}}, "value_limit.match_count"),
+    ],
+)
+async def test_a_bad_limit_or_too_many_exclusions_are_refused(
+    stocked: grpc.aio.Channel, options: dict[str, object], field: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await match(stocked, title="tea", **options)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert violated_field(raised.value) == field
+
+
+async def test_a_bad_filter_is_refused_and_its_part_is_named(stocked: grpc.aio.Channel) -> None:
+    bad = Filter(any_of=Filters(filters=[Filter(brand=FilterValues(values=["x"])), Filter()]))
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await match(stocked, title="tea", filter=bad)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert violated_field(raised.value) == "filter.any_of.filters[1]"
 
 
 async def test_the_prior_of_the_request_shifts_probabilities(stocked: grpc.aio.Channel) -> None:
