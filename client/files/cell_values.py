@@ -14,7 +14,12 @@ from collections.abc import Iterable, Mapping
 
 # How programs write "nothing" into a cell; compared in small letters.
 _ABSENT = frozenset(("", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil"))
-_NUMBER = re.compile(r"[0-9][0-9.,'’٬\s]*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+")
+# What a nested value may call its text, the better first.
+_TEXT_KEYS = ("name", "title", "label", "value", "text", "amount")
+_NUMBER = re.compile(r"\d[\d.,'’٬٫\s]*(?:[eE][+-]?\d+)?|[.,]\d+")
+# Currencies in which a point before three digits parts thousands.
+_WHOLE = re.compile(r"\bRp|\bIDR|₫|đ|\bVND", re.IGNORECASE)
+_MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
 _PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|]|$)")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 
@@ -36,8 +41,13 @@ def text_of(cell: object) -> str:
 
 
 def present_text_of(cell: object) -> str:
-    """Returns a cell as text, lists joined; "" also for NULL, N/A and their like."""
-    text = ", ".join(texts_of(cell)) if isinstance(cell, (list, tuple)) else text_of(cell)
+    """Returns a cell as text, lists and objects joined; "" also for NULL, N/A and their like."""
+    if isinstance(cell, Mapping):
+        named = next((cell[key] for key in _TEXT_KEYS if cell.get(key)), None)
+        cell = list(cell.values()) if named is None else named
+    if isinstance(cell, (list, tuple)):
+        return ", ".join(filter(None, map(present_text_of, cell)))
+    text = text_of(cell)
     return "" if text.casefold() in _ABSENT else text
 
 
@@ -60,16 +70,23 @@ def price_of(cell: object) -> float | None:
         return None
     numbers = _NUMBER.findall(text)
     before = text.partition(numbers[0])[0] if numbers else ""
-    if len(numbers) != 1 or before.rstrip().endswith(("-", "−")):
+    after = text[len(before) + len(numbers[0]) :] if numbers else ""
+    is_negative = before.rstrip().endswith(("-", "−", "("))
+    if len(numbers) != 1 or is_negative or _MULTIPLIED.match(after):
         raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
-    price = float(_with_decimal_point(numbers[0]))
+    number = _digits(numbers[0]) if _is_whole(text, numbers[0]) else numbers[0]
+    price = float(_with_decimal_point(number))
     if not math.isfinite(price):
         raise ValueError(f"price must be a finite number, got {text[:40]!r}")
     return price
 
 
+def _is_whole(text: str, number: str) -> bool:
+    return _WHOLE.search(text) is not None and re.search(r"[.,]\d{1,2}\s*$", number) is None
+
+
 def _with_decimal_point(number: str) -> str:
-    number = re.sub(r"[\s'’٬]", "", number).rstrip(".,")
+    number = re.sub(r"[\s'’٬]", "", number).replace("٫", ".").rstrip(".,")
     if "," in number and "." in number:
         decimal = max(",.", key=number.rfind)
         other = "." if decimal == "," else ","

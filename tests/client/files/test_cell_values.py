@@ -27,6 +27,8 @@ def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
     assert present_text_of(cell) == ""
     assert present_text_of("Nullify") == "Nullify"
     assert present_text_of(["a", None, "b"]) == "a, b"
+    assert present_text_of({"id": 7, "name": "Acme"}) == "Acme"
+    assert present_text_of({"en": "Tea", "de": ["Tee"]}) == "Tea, Tee"
 
 
 @pytest.mark.parametrize(
@@ -37,13 +39,16 @@ def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
         ("$399.00", 399.0), ("1 299,00 ₽", 1299.0), ("1\u202f299,00\u00a0₽", 1299.0),
         ("CHF 1'299.50", 1299.5), ("1.234.567", 1234567.0), ("1,234,567", 1234567.0),
         ("USD 5", 5.0), ("5.-", 5.0), (".5", 0.5), ("1e3", 1000.0), ("1.299", 1.299),
+        ("Rp 12.500", 12500.0), ("١٩٩", 199.0), ("1 299,00 kr", 1299.0), ("5 each", 5.0),
     ],
 )  # fmt: skip
 def test_prices_are_read_whatever_their_form(cell: object, price: float | None) -> None:
     assert price_of(cell) == price
 
 
-@pytest.mark.parametrize("cell", ["free", "NULL", "inf", "nan", "-1", "10 - 20", "1_000", "$-5"])
+@pytest.mark.parametrize(
+    "cell", ["free", "NULL", "inf", "nan", "-1", "10 - 20", "1_000", "$-5", "(5)", "$1.5k"]
+)
 def test_what_is_no_price_is_refused(cell: str) -> None:
     with pytest.raises(ValueError, match="price must be"):
         price_of(cell)
