@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from twinshelf.client.files.cell_values import present_text_of, price_of
+from twinshelf.client.files.cell_values import present_text_of, price_of, text_of
 from twinshelf.client.files.columns import Columns
+from twinshelf.client.files.delimited_text import form_of
 from twinshelf.client.files.photos import PhotoError, looks_like_photo, photos_of
 from twinshelf.client.files.rows import CellRow
 from twinshelf.client.files.table import Table
@@ -34,9 +35,7 @@ def guess_columns(table: Table, columns: Columns) -> Columns:
         ProductFileError: If the table breaks off.
     """
     taken = {name for names in columns.values() for name in names}
-    free = [n for n in table.columns if n and n not in taken and table.columns.count(n) == 1]
-    rows = [row.cells for row in islice(table.rows(free), _SAMPLE_ROWS) if isinstance(row, CellRow)]
-    samples: dict[str, Values] = {name: [cells[name] for cells in rows] for name in free}
+    samples = _samples(table, [name for name in table.columns if name not in taken])
     guessed = dict(columns)
     for field, fitness in _FITNESS.items():
         scores = {name: fitness(values) for name, values in samples.items()}
@@ -47,13 +46,24 @@ def guess_columns(table: Table, columns: Columns) -> Columns:
     return guessed
 
 
-def header_is_data(header: Sequence[str]) -> bool:
-    """Whether the first row holds values rather than names: a number, a URL or a photo."""
-    return any(
-        looks_like_photo(name) or re.fullmatch(r"[\d\s.,$€£-]*\d[\d\s.,$€£-]*", name) is not None
-        for name in header
-        if name
-    )
+def header_is_data(table: Table) -> bool:
+    """Whether the first row holds values rather than names.
+
+    It does when one is a URL or a photo, or has digits and the form of the values below it.
+    """
+    samples = _samples(table, table.columns)
+    return any(looks_like_photo(name) or _is_value(name, samples[name]) for name in samples)
+
+
+def _is_value(name: str, values: Values) -> bool:
+    has_digit = any(letter.isdigit() for letter in name)
+    return has_digit and _share(values, lambda value: form_of(text_of(value)) == form_of(name)) > 0
+
+
+def _samples(table: Table, names: Sequence[str]) -> dict[str, Values]:
+    rows = islice(table.rows(names), _SAMPLE_ROWS)
+    cells = [row.cells for row in rows if isinstance(row, CellRow)]
+    return {name: [row[name] for row in cells] for name in names}
 
 
 def _texts(values: Values) -> list[str]:

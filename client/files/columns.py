@@ -10,6 +10,7 @@ from twinshelf.client.files.rows import ProductFileError
 FIELDS = tuple(USUAL_NAMES)
 EMBEDDED = ("title", "description", "category", "brand", "images")
 # Field to its columns; only images may have several.
+_LONGEST_SHOWN = 80
 Columns = dict[str, tuple[str, ...]]
 
 
@@ -60,8 +61,7 @@ def map_columns(
         needed: Fields one of which must be there.
 
     Raises:
-        ProductFileError: If a given column is not there or stands twice, or nothing of what is
-            needed is there.
+        ProductFileError: If a given column is not there, or nothing of what is needed is.
     """
     columns = {
         field: tuple(_find_column(source, header, field, name) for name in names)
@@ -79,13 +79,10 @@ def map_columns(
         wanted = "titles or images" if needed == EMBEDDED else "product_id"
         raise ProductFileError(
             f"{source} needs a column of {wanted}, and none is named like one; it has "
-            f"{', '.join(filter(None, header)) or 'none'}. Name them: --columns "
-            "product_id=sku,title=name (a file without a header: --no-header --columns "
-            "product_id=1,title=2)"
+            f"{_listed(header)}. Name them: --columns product_id=sku,title=name (a file without a "
+            "header: --no-header --columns product_id=1,title=2)"
+            + ("" if len(header) > 1 else "; if these are several columns: --delimiter CHARACTER")
         )
-    for field, names in columns.items():
-        if twice := [name for name in names if list(header).count(name) > 1]:
-            raise ProductFileError(f"{source} has more than one column {twice[0]!r} for {field}")
     return columns
 
 
@@ -97,10 +94,11 @@ def _find_column(source: str, header: Sequence[str], field: str, name: str) -> s
         return folded[0]
     if name.isdecimal() and 1 <= int(name) <= len(header):
         return header[int(name) - 1]
-    raise ProductFileError(
-        f"{source} has no column {name!r} for {field}; it has "
-        f"{', '.join(filter(None, header)) or 'none'}"
-    )
+    raise ProductFileError(f"{source} has no column {name!r} for {field}; it has {_listed(header)}")
+
+
+def _listed(header: Sequence[str]) -> str:
+    return ", ".join(name[:_LONGEST_SHOWN] for name in header)[: 10 * _LONGEST_SHOWN] or "none"
 
 
 def _usual_columns(header: Sequence[str], field: str, taken: set[str]) -> tuple[str, ...]:

@@ -7,19 +7,20 @@ import csv
 import io
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from twinshelf.client.files.rows import ProductFileError, TableForm
+from twinshelf.client.files.rows import ProductFileError, TableForm, unique_names
 from twinshelf.client.files.stored_bytes import open_bytes
 from twinshelf.client.files.text_encoding import find_encoding
 
-DELIMITERS = ",;\t|#"
+DELIMITERS = ",;\t|#^~\x01"
 # Longer than any description; it bounds what one row can take of the memory.
 LONGEST_ROW_CHARACTERS = 16 * 1024 * 1024
 _MOST_LINES_IN_ROW = 10_000
 _SAMPLE_LINES = 100
+_SAMPLE_CHARACTERS = 1 << 20
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
 # Bytes that a text in UTF-8 cannot hold become these lone surrogates and are mended cell by cell.
 _FIRST_BROKEN, _LAST_BROKEN = "\udc80", "\udcff"
@@ -71,6 +72,8 @@ class DelimitedText:
     def _fitted(self, cells: list[str], rows: _Rows) -> list[str] | str:
         """Fills up a short row; a long one has lost its columns unless its surplus is empty."""
         expected = len(self.header)
+        if expected == 1:  # nothing parts the header: what would part a row is its text
+            return [mended(self.delimiter.join(cells))]
         if len(cells) > expected and any(cell.strip() for cell in cells[expected:]):
             return (
                 f"line {rows.first_line_number}: has {len(cells)} cells; the header names "
@@ -93,8 +96,10 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     sample: list[str] = []
     with _opened(path, encoding) as file:
         try:
-            while len(sample) < _SAMPLE_LINES and (line := file.readline(LONGEST_ROW_CHARACTERS)):
+            while len(sample) < _SAMPLE_LINES and (line := file.readline(_SAMPLE_CHARACTERS)):
                 sample.append(line)
+                if sum(map(len, sample)) >= _SAMPLE_CHARACTERS:
+                    break
         except (OSError, UnicodeError) as error:
             raise ProductFileError(f"{path} cannot be read as {encoding}: {error}") from error
     if not any(line.strip() for line in sample):
@@ -109,14 +114,13 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
         path=path,
         encoding=encoding,
         delimiter=delimiter,
-        header=tuple(mended(name).strip() for name in first),
+        header=unique_names([mended(name).strip() for name in first]),
         has_header=form.has_header,
         names_delimiter=named is not None,
     )
     if form.has_header:
         return table
-    numbers = tuple(str(number) for number in range(1, len(first) + 1))
-    return replace(table, header=numbers)
+    return replace(table, header=unique_names([""] * len(first)))
 
 
 def find_delimiter(lines: list[str]) -> str:
@@ -150,6 +154,11 @@ def mended(cell: str) -> str:
     if cell.isascii() or not any(_FIRST_BROKEN <= letter <= _LAST_BROKEN for letter in cell):
         return cell
     return cell.encode("utf-8", "surrogateescape").decode("cp1252", errors="replace")
+
+
+def form_of(text: str) -> str:
+    """What a text looks like: "9" for digits and "a" for letters, however many: "SKU-17" is a-9."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text))
 
 
 def _opened(path: Path, encoding: str) -> io.TextIOWrapper:
@@ -200,14 +209,33 @@ class _Rows:
 
     def _quoted(self, line: str) -> list[str] | str:
         self._taken = []
-        reader = csv.reader(self._row_lines(line), delimiter=self._delimiter, strict=True)
         try:
-            cells = next(reader)
+            cells = next(self._reader(self._row_lines(line)))
         except csv.Error as error:
+            if '\\"' in line:
+                return self._backslashed(line, str(error))
             return self._unquoted(line, str(error))
-        if len(self._taken) > 1 and self._has_swallowed_rows():
+        if len(self._taken) > 1 and self._has_swallowed_rows(cells):
             return self._unquoted(line, "its quote closes in another row")
         return cells
+
+    def _reader(self, lines: Iterable[str], escape: str | None = None) -> Iterator[list[str]]:
+        return csv.reader(
+            lines,
+            delimiter=self._delimiter,
+            escapechar=escape,
+            skipinitialspace=True,
+            strict=True,
+        )
+
+    def _backslashed(self, line: str, reason: str) -> list[str] | str:
+        """Reads a line in which, as databases write it, a backslash stands before a quote."""
+        self._give_back()
+        self._taken = [line]
+        try:
+            return next(self._reader([line], escape="\\"))
+        except csv.Error:
+            return self._unquoted(line, reason)
 
     def _row_lines(self, line: str) -> Iterator[str]:
         length = 0
@@ -219,19 +247,22 @@ class _Rows:
                 return
             line = self._next_line()
 
-    def _has_swallowed_rows(self) -> bool:
+    def _has_swallowed_rows(self, cells: list[str]) -> bool:
         """Whether each line behind the first would be a row of its own."""
-        if self._width < 3:  # prose has a comma often enough
+        rows = [next(csv.reader([line], delimiter=self._delimiter), []) for line in self._taken[1:]]
+        if any(len(row) != self._width for row in rows):
             return False
-        return all(
-            len(next(csv.reader([line], delimiter=self._delimiter), [])) == self._width
-            for line in self._taken[1:]
-        )
+        # Prose has a comma often enough: of two cells the first must look like the row's own.
+        form = form_of(cells[0])
+        return self._width > 2 or self._width == 2 and all(form_of(row[0]) == form for row in rows)
+
+    def _give_back(self) -> None:
+        self._given_back.extendleft(reversed(self._taken[1:]))
+        self.line_number = self.first_line_number
 
     def _unquoted(self, line: str, reason: str) -> list[str] | str:
         """Gives the lines behind the first back. Tab-separated text knows cells without quotes."""
-        self._given_back.extendleft(reversed(self._taken[1:]))
-        self.line_number = self.first_line_number
+        self._give_back()
         literal = line.rstrip("\r\n").split(self._delimiter)
         if self._delimiter == "\t" and len(literal) == self._width:
             return literal

@@ -123,7 +123,7 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
     table = open_table(path, options.form)
     named = _named(path, table, options)
     has_header = options.form.has_header
-    if has_header and not named and header_is_data(table.columns):
+    if has_header and not named and header_is_data(table):
         has_header = False
         table = open_table(path, replace(options.form, has_header=False))
         named = _named(path, table, options)
@@ -138,7 +138,7 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
         form=table.form,
         has_header=has_header,
         columns=columns,
-        other_columns=tuple(name for name in table.columns if name and name not in read),
+        other_columns=tuple(name for name in table.columns if name not in read),
         is_guessed=columns != named or has_header != options.form.has_header,
     )
 

@@ -21,7 +21,14 @@ _BLOCK_CHARACTERS = 1 << 20
 # Records of one file may lack what others have; these many tell which columns there are.
 _SAMPLE_RECORDS = 1000
 _BETWEEN = re.compile(r"[\s,]*")
-_LIST_WITHIN = re.compile(r'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*(?=\[\s*\{)')
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+# An object that holds the list, behind what else a shop says of it, such as a count.
+_LIST_WITHIN = re.compile(
+    rf"\s*\{{(?:\s*{_TEXT}\s*:\s*(?:{_TEXT}|[^\s\"\[\]{{}},]+)\s*,)*"
+    r'\s*"(?:products|items|data|results|records|rows|offers|listings|goods|entries|hits|docs'
+    r'|catalog|catalogue|feed)"\s*:\s*(?=\[\s*\{)',
+    re.IGNORECASE,
+)
 Record = dict[str, object]
 
 

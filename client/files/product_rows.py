@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -57,11 +58,12 @@ PREPARED_OPTIONS = ReadOptions(image_root=Path("/"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedTable:
-    """A table, and which of its columns holds which field."""
+    """A table, which of its columns holds which field, and what tells its row numbers apart."""
 
     table: Table
     columns: Columns
     photo_files: PhotoFiles
+    prefix: str
 
 
 class ProductFiles:
@@ -84,7 +86,7 @@ class ProductFiles:
         self.findings = Findings()
         self._fetcher = options.fetcher
         self._is_update = bool(options.updated_fields)
-        self.tables = tuple(_mapped(Path(path), options) for path in paths)
+        self.tables = tuple(map(partial(_mapped, options), map(Path, paths), _prefixes(paths)))
         self.name = ", ".join(mapped.table.path.name for mapped in self.tables)
 
     def count_rows(self) -> int:
@@ -195,9 +197,7 @@ class ProductFiles:
             reason = "a row that changes a product needs its product_id"
             return BadRow(source=row.source, row_number=row.row_number, reason=reason)
         if not product_id:
-            product_id = str(row.row_number)
-            if len(self.tables) > 1:
-                product_id = f"{mapped.table.path.stem}-{product_id}"
+            product_id = mapped.prefix + str(row.row_number)
             if "product_id" in values:
                 self.findings.add("identifier", repr(product_id))
         photos = [
@@ -257,7 +257,15 @@ class ProductFiles:
             return Photo(name=reference.name)
 
 
-def _mapped(path: Path, options: ReadOptions) -> MappedTable:
+def _prefixes(paths: Sequence[Path]) -> list[str]:
+    """What stands before the row numbers of several files: names, numbered when two are equal."""
+    stems = [f"{Path(path).stem}-" for path in paths]
+    if len(set(stems)) < len(stems):
+        stems = [f"{number}-{stem}" for number, stem in enumerate(stems, start=1)]
+    return stems if len(stems) > 1 else [""]
+
+
+def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
     table = open_table(path, options.form)
     folder = path if path.is_dir() else path.parent
     return MappedTable(
@@ -269,4 +277,5 @@ def _mapped(path: Path, options: ReadOptions) -> MappedTable:
             needed=("product_id",) if options.updated_fields else EMBEDDED,
         ),
         photo_files=PhotoFiles([options.image_root or folder, folder]),
+        prefix=prefix,
     )

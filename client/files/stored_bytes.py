@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import io
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -25,6 +26,19 @@ COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {
     ".zst": "zstd",
     ".zstd": "zstd",
 }
+# What is no table at all, by its first bytes.
+_OTHERS = {
+    b"%PDF": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as .xlsx",
+    b"BZh": "compressed with bzip2; unpack it, or pack it with gzip or zstd",
+    b"\xfd7zXZ": "compressed with xz; unpack it, or pack it with gzip or zstd",
+    b"7z\xbc\xaf": "a 7z archive; unpack it",
+    b"Rar!": "a RAR archive; unpack it",
+    b"\xff\xd8\xff": "a photo; give its folder",
+    b"\x89PNG": "a photo; give its folder",
+    b"SQLite format 3": "a database; export its table as CSV",
+}
+_WEB_PAGE = re.compile(rb"\s*<(?:!doctype html|html|\?xml)", re.IGNORECASE)
 Kind = Literal["delimited", "json", "parquet", "excel"]
 _MAGIC: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -67,12 +81,16 @@ def kind_of(path: Path) -> Kind:
 
     Raises:
         MissingFileError: If there is no such file.
-        ProductFileError: If it cannot be read.
+        ProductFileError: If it cannot be read, or is known to be no table.
     """
     require_file(path)
     suffix = _suffix_within(path)
     with open_bytes(path) as file:
         start = file.read(4096)
+    if other := next((name for magic, name in _OTHERS.items() if start.startswith(magic)), ""):
+        raise ProductFileError(f"{path} is {other}")
+    if _WEB_PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
+        raise ProductFileError(f"{path} is a web page or XML, not a table")
     if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
         return "parquet"
     if start.startswith(b"PK\x03\x04") or suffix in EXCEL_SUFFIXES:

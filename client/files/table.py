@@ -20,6 +20,7 @@ _NAMES_OF_DELIMITERS = {
     "\t": "tabs",
     "|": "vertical bars",
     "#": "number signs",
+    "\x01": "control-A",
 }
 
 
@@ -37,7 +38,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in the file's order; a name may be empty or stand twice."""
+        """Names of the columns, in the file's order."""
         return self.content.header
 
     @property
@@ -51,15 +52,15 @@ class Table:
                 return f"{records.form}, {records.encoding}"
             case ParquetTable():
                 return "Parquet"
-            case ExcelSheet():
-                return "Excel, first sheet"
+            case ExcelSheet() as sheet:
+                return f"Excel, sheet {sheet.name!r} of {sheet.sheet_count}"
         return "folder of photos"
 
     def require(self, columns: Iterable[str]) -> None:
         """Checks that the table has columns.
 
         Raises:
-            ProductFileError: If one is missing, or stands twice; names the file and the column.
+            ProductFileError: If one is missing; names the file and the column.
         """
         for column in columns:
             if column not in self.columns:
@@ -67,8 +68,6 @@ class Table:
                 raise ProductFileError(
                     f"{self.path} has no column {column!r}; its columns are {present}"
                 )
-            if self.columns.count(column) > 1:
-                raise ProductFileError(f"{self.path} has more than one column {column!r}")
 
     def rows(self, columns: Sequence[str]) -> Iterator[CellRow | BadRow]:
         """Reads some columns, row by row.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.table import open_table, read_cells
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "#"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "#", "^", "\x01"])
 def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
     lines = [["id", "title", "price"], ["1", '"Shoe, red; 5# | x\ty"', "9.99"], ["2", "Boot", ""]]
     path = write(tmp_path, "\n".join(delimiter.join(line) for line in lines))
@@ -33,8 +35,8 @@ def test_a_line_may_name_the_delimiter(tmp_path: Path) -> None:
 
 
 def test_the_delimiter_can_be_given(tmp_path: Path) -> None:
-    path = write(tmp_path, "id~title\n1~Shoe, red\n")
-    (row,), _, _ = read(path, ReadOptions(form=TableForm(delimiter="~")))
+    path = write(tmp_path, "id:title\n1:Shoe, red\n")
+    (row,), _, _ = read(path, ReadOptions(form=TableForm(delimiter=":")))
     assert row.title == "Shoe, red"
     with pytest.raises(ValueError, match="one character"):
         TableForm(delimiter=";;")
@@ -56,6 +58,10 @@ def test_a_quote_that_closes_in_another_row_swallows_none(tmp_path: Path) -> Non
     text = 'id,title,brand\n1,"Shoe 9,a\n2,Boot 24",b\n3,Hat,c\n'
     rows, (bad,), _ = read(write(tmp_path, text))
     assert [row.product_id for row in rows] == ["2", "3"] and bad.row_number == 1
+    text = 'id,title\n1,Pot\n2,"Shoe 9\n3,Boot\n4,TV 9"\n5,"Cap,\nblue, red"\n'
+    rows, (bad,), _ = read(write(tmp_path, text))
+    assert [row.product_id for row in rows] == ["1", "3", "4", "5"] and bad.row_number == 2
+    assert rows[-1].title == "Cap,\nblue, red"
 
 
 def test_cells_may_hold_lines_quotes_and_delimiters(tmp_path: Path) -> None:
@@ -63,6 +69,28 @@ def test_cells_may_hold_lines_quotes_and_delimiters(tmp_path: Path) -> None:
     rows, bad, _ = read(write(tmp_path, text))
     assert not bad and rows[0].title == 'Shoe "9", red'
     assert rows[0].description == "two\n\nlines, here" and rows[1].title == '24" screen'
+
+
+def test_quotes_may_stand_behind_backslashes_and_blanks(tmp_path: Path) -> None:
+    text = 'id,title,price\n1,"Monitor 24\\" wide",5\n2, "Shoe, \\"red\\"", 6\n3, "Hat, blue", 7\n'
+    rows, bad, _ = read(write(tmp_path, text))
+    assert [row.title for row in rows] == ['Monitor 24" wide', 'Shoe, "red"', "Hat, blue"]
+    assert not bad and rows[2].price == 7
+
+
+def test_a_lone_column_may_hold_any_sign(tmp_path: Path) -> None:
+    rows, bad, _ = read(write(tmp_path, 'title\nShoe\n"Boot, red"\nHat, blue\n'))
+    assert [row.title for row in rows] == ["Shoe", "Boot, red", "Hat, blue"] and not bad
+
+
+def test_a_line_without_end_is_never_whole_in_memory(tmp_path: Path) -> None:
+    lines = [b"id,title\n1,", b"a" * (40 << 20), b"\n2,Shoe\n"]
+    path = write(tmp_path, gzip.compress(b"".join(lines), 1), "t.csv.gz")
+    tracemalloc.start()
+    (row,), (bad,), _ = read(path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert row.title == "Shoe" and "longer than" in bad.reason and peak_bytes < 80 << 20
 
 
 def test_tab_separated_text_may_hold_bare_quotes(tmp_path: Path) -> None:
@@ -83,10 +111,15 @@ def test_a_cell_of_another_encoding_is_mended(tmp_path: Path) -> None:
     assert rows[-1].title == "Müller" and rows[0].title == "чай 0" and not bad
 
 
-def test_a_missing_or_repeated_column_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, "a,b,b\n1,2,3\n")
-    assert open_table(path).columns == ("a", "b", "b")
-    with pytest.raises(ProductFileError, match=r"table\.csv has no column 'c'.*a, b, b"):
-        read_cells(path, ["c"])
-    with pytest.raises(ProductFileError, match="more than one column 'b'"):
-        read_cells(path, ["b"])
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProductFileError, match=r"table\.csv has no column 'c'.*a, b"):
+        read_cells(write(tmp_path, "a,b\n1,2\n"), ["c"])
+
+
+def test_columns_of_one_name_or_none_are_told_apart(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,title,title,,image,image\n1,Shoe,Boot,,https://a/b.jpg,//a/c.jpg\n")
+    assert open_table(path).columns == ("id", "title", "title 2", "4", "image", "image 2")
+    (row,), _, _ = read(path)
+    assert row.title == "Shoe" and len(row.photos) == 2
+    (row,), _, _ = read(path, ReadOptions(columns={"title": ("3",)}))
+    assert row.title == "Boot"

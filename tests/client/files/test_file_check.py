@@ -38,6 +38,7 @@ SHAPES: dict[str, tuple[str | bytes, str]] = {
         "product_id=id,title=name,description=description,brand=manufacturer,price=price",
     ),
     "headless.tsv": (lines("900{n}\t{t}\t{b}\t{p}"), "product_id=1,title=2,price=4"),
+    "headless.txt": (lines("SKU-{n};{t};{b}"), "product_id=1,title=2"),
     "headless.csv": (
         lines("https://x.com/{n}.jpg|{b}|{t}|{p}|SKU-{n}"),
         "product_id=5,title=3,price=4,images=1",

@@ -179,6 +179,9 @@ def test_several_files_are_read_as_one(tmp_path: Path) -> None:
     untitled = [write(tmp_path, "title\nShoe\n", name) for name in ("c.csv", "d.csv")]
     rows = list(ProductFiles(untitled).rows())
     assert [getattr(row, "product_id", None) for row in rows] == ["c-1", "d-1"]
+    alike = [write(tmp_path, "title\nShoe\n", name) for name in ("e/t.csv", "f/t.csv")]
+    rows = list(ProductFiles(alike).rows())
+    assert [getattr(row, "product_id", None) for row in rows] == ["1-t-1", "2-t-1"]
 
 
 def test_a_folder_of_photos_is_a_table(tmp_path: Path) -> None:
@@ -233,5 +236,8 @@ def test_what_is_no_file_is_refused_with_what_was_expected(tmp_path: Path) -> No
         ProductFiles([write(tmp_path, "")])
     with pytest.raises(ProductFileError, match="not a readable Parquet file"):
         ProductFiles([write(tmp_path, "no parquet", "t.parquet")])
+    for start, what in ((b"%PDF-1.4", "PDF"), (b"\xff\xd8\xff", "photo"), (b"<html>", "web page")):
+        with pytest.raises(ProductFileError, match=f"is a {what}"):
+            ProductFiles([write(tmp_path, start)])
     with pytest.raises(ProductFileError, match="one file or more"):
         ProductFiles([])

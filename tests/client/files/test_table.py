@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,6 +33,7 @@ def zstd(data: bytes) -> bytes:
         ("t.json", json.dumps(RECORDS).encode(), "JSON, utf-8"),
         ("t.json", json.dumps(RECORDS, indent=2, ensure_ascii=False).encode(), "JSON, utf-8"),
         ("t.json", json.dumps({"products": RECORDS}).encode(), "JSON, utf-8"),
+        ("t.json", json.dumps({"count": 2, "at": None, "items": RECORDS}).encode(), "JSON, utf-8"),
         ("t.json", LINES.encode(), "JSON lines"),
         ("no-suffix", LINES.encode(), "JSON lines"),
         ("t.jsonl", LINES.encode("utf-16"), "JSON lines, utf-16"),
@@ -92,11 +94,21 @@ def test_a_workbook_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
     with pytest.raises(ProductFileError, match="not a readable Excel workbook"):
         open_table(path)
     book = openpyxl.Workbook()
-    for line in (["id", "title", None], [7.0, "Shoe", None], [None, None, None], ["8", "Boot"]):
-        book.active.append(line)
+    book.active.append(["Our price list"])
+    sheet = book.create_sheet("Products")
+    for line in ([], ["Spring"], ["id", "title", None], [7.0, "Shoe", None], [], ["8", "Boot"]):
+        sheet.append(line)
     book.save(path)
     rows, _, _ = read(path)
     assert [(row.product_id, row.title) for row in rows] == [("7", "Shoe"), ("8", "Boot")]
+    assert open_table(path).form == "Excel, sheet 'Products' of 2"
+
+
+def test_an_archive_without_a_workbook_is_said_to_be_one(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("t.csv", "id,title\n1,Shoe\n")
+    with pytest.raises(ProductFileError, match="ZIP archive|needs the package"):
+        open_table(tmp_path / "t.zip")
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst"])
