@@ -17,9 +17,10 @@ from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import STANDARD_INPUT, store_standard_input
 from twinshelf.client.index_command import IndexReport, index_files, print_report, write_report
 from twinshelf.client.match_files import match_files
+from twinshelf.client.match_table import StagedMatches
 from twinshelf.client.options import FileOptions
 from twinshelf.client.records import MatchOptions
-from twinshelf.client.resume_point import ResumePoint, cache_folder, resume_path
+from twinshelf.client.resume_point import ResumePoint, cache_folder, run_digest
 from twinshelf.client.sync_client import Client
 
 
@@ -78,7 +79,7 @@ def run_index(
     """
     read_options = replace(_read_options(options), updated_fields=updated_fields)
     files = ProductFiles(_stored(paths), read_options)
-    note = resume_path(client.address, files, read_options, cache_folder())
+    note = cache_folder() / "index" / run_digest(client.address, files, read_options)
     if starts_anew:
         note.unlink(missing_ok=True)
     point, report, is_finished = ResumePoint(note), IndexReport(), False
@@ -114,7 +115,7 @@ def run_match_files(
     *,
     as_json: bool,
 ) -> bool:
-    """Matches every offer of files and writes a table of the matches.
+    """Matches every offer of files and writes a table, from where the same run stopped before.
 
     Args:
         client: Of the service.
@@ -132,9 +133,22 @@ def run_match_files(
         ProductFileError: If a file cannot be read, or the table has another ending.
         TwinshelfError: If the service fails as a whole.
     """
-    files = ProductFiles(_stored(paths), _read_options(options))
-    console = output.make_console(sys.stderr)
-    report = match_files(client, files, match_options, table, console)
+    read_options = _read_options(options)
+    files = ProductFiles(_stored(paths), read_options)
+    digest = run_digest(client.address, files, read_options, match_options)
+    with StagedMatches(table, digest) as staged:
+        if staged.done_count:
+            sys.stderr.write(
+                f"going on behind offer {staged.done_count:,}, where an earlier run stopped; "
+                f"without {staged.path} it begins anew\n"
+            )
+        try:
+            report = match_files(
+                client, files, match_options, staged, output.make_console(sys.stderr)
+            )
+        except (TwinshelfError, ProductFileError, KeyboardInterrupt):
+            sys.stderr.write("stopped; the same command goes on from here:\n")
+            raise
     findings = files.findings.sentences()
     if as_json:
         output.write_json(stream, asdict(report) | {"findings": findings})

@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import os
+from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
+from dataclasses import dataclass, replace
+from itertools import islice
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 
 from twinshelf.client.file_products import offer_of
 from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
-from twinshelf.client.files.rows import BadRow, ProductFileError
-from twinshelf.client.files.stored_bytes import PARQUET_SUFFIXES
-from twinshelf.client.records import MatchAnswer, MatchOptions, Offer
+from twinshelf.client.files.rows import BadRow
+from twinshelf.client.match_table import SCHEMA, Line, StagedMatches
+from twinshelf.client.records import MatchAnswer, MatchOptions, MatchResult, Offer
 from twinshelf.client.row_progress import RowProgress
 from twinshelf.client.sync_client import Client
-
-SCHEMA = pa.schema(
-    [
-        ("source", pa.string()),
-        ("row_number", pa.int64()),
-        ("offer_id", pa.string()),
-        ("offer_title", pa.string()),
-        ("rank", pa.int32()),
-        ("product_id", pa.string()),
-        ("product_title", pa.string()),
-        ("probability", pa.float64()),
-        ("is_match", pa.bool_()),
-        ("no_match_probability", pa.float64()),
-        ("score", pa.float64()),
-        ("image_score", pa.float64()),
-        ("text_score", pa.float64()),
-        ("pair_probability", pa.float64()),
-        ("error", pa.string()),
-    ]
-)
-_WRITTEN_AT_ONCE = 1024
-Line = dict[str, object]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,7 +39,7 @@ def match_files(
     client: Client,
     files: ProductFiles,
     options: MatchOptions,
-    output: Path,
+    staged: StagedMatches,
     console: Console,
 ) -> MatchReport:
     """Matches the offers of files; writes one line for each match, in the offers' order.
@@ -77,30 +50,25 @@ def match_files(
         client: Of the service.
         files: The offers.
         options: How to match.
-        output: CSV or Parquet, by its ending; it appears when all is done.
+        staged: What an earlier run has matched, and where the rest goes; the table is written when
+            all is done.
         console: Shows the progress.
 
     Raises:
-        ProductFileError: If a file breaks off, or the output has another ending.
+        ProductFileError: If a file breaks off.
         TwinshelfError: If the service fails as a whole.
     """
-    if output.suffix.lower() not in (".csv", *PARQUET_SUFFIXES):
-        raise ProductFileError(f"the table of matches must end in .csv or .parquet, got {output}")
+    with RowProgress(console, files.name, files.count_rows(), staged.done_count) as progress:
+        stream = _OfferStream(files, staged, progress)
+        while stream.has_more:
+            for answer in client.match_many(stream.offers(), options):
+                stream.take(answer)
+                stream.stage()
+        stream.stage()
     report = MatchReport()
-    with (
-        RowProgress(console, files.name, files.count_rows()) as progress,
-        MatchTable(output) as table,
-    ):
-        stream = _OfferStream(files)
-        for answer in client.match_many(stream.offers(), options):
-            stream.take(answer)
-            for lines in stream.complete():
-                _count(lines, report)
-                table.write(lines)
-                progress.advance()
-        for lines in stream.complete():
-            _count(lines, report)
-            table.write(lines)
+    for lines in staged.offers():
+        _count(lines, report)
+    staged.finish()
     return report
 
 
@@ -114,58 +82,85 @@ def _count(lines: list[Line], report: MatchReport) -> None:
 class _OfferStream:
     """Offers on their way, and their lines in the order of the file."""
 
-    def __init__(self, files: ProductFiles) -> None:
+    def __init__(self, files: ProductFiles, staged: StagedMatches, progress: RowProgress) -> None:
         self._files = files
-        self._sent: dict[int, tuple[int, Line]] = {}
-        self._sent_count = 0
+        self._staged = staged
+        self._progress = progress
+        self._rows = islice(enumerate(files.rows()), staged.done_count, None)
+        self._again: deque[tuple[int, ProductRow]] = deque()
+        self._sent: dict[int, tuple[int, ProductRow]] = {}
         self._lines: dict[int, list[Line]] = {}
-        self._place = 0
-        self._next_place = 0
+        self._next_place = staged.done_count
+        self._is_read = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is anything left to send."""
+        return bool(self._again) or not self._is_read
 
     def offers(self) -> Iterator[Offer]:
         """Yields the offers that can be sent."""
-        for row in self._files.rows():
-            place, self._place = self._place, self._place + 1
-            line = _line_of(row)
+        self._sent, sent_count = {}, 0
+        while item := self._again.popleft() if self._again else next(self._rows, None):
+            place, row = item
+            if isinstance(row, BadRow):
+                self._fail(place, row, row.reason)
+                continue
             try:
-                if isinstance(row, BadRow):
-                    raise PhotoError(row.reason)
                 offer = offer_of(row)
             except PhotoError as error:
-                self._lines[place] = [line | {"error": str(error)}]
+                self._refuse(place, row, str(error))
                 continue
-            self._sent[self._sent_count] = (place, line)
-            self._sent_count += 1
+            self._sent[sent_count] = (place, row)
+            sent_count += 1
             yield offer
+        self._is_read = True
 
     def take(self, answer: MatchAnswer) -> None:
         """Keeps the lines of one answer."""
-        place, line = self._sent.pop(answer.offer_index)
-        if answer.result is None:
-            self._lines[place] = [line | {"error": str(answer.error)}]
-            return
-        line |= {"no_match_probability": answer.result.no_match_probability}
-        self._lines[place] = [
-            line
-            | {
-                "rank": rank,
-                "product_id": match.product.product_id,
-                "product_title": match.product.title,
-                "probability": match.probability,
-                "is_match": match.is_match,
-                "score": match.score,
-                "image_score": match.image_score,
-                "text_score": match.text_score,
-                "pair_probability": match.pair_probability,
-            }
-            for rank, match in enumerate(answer.result.matches, start=1)
-        ] or [line]
+        place, row = self._sent.pop(answer.offer_index)
+        if answer.error is not None:
+            is_photo = any(each.field.endswith("image") for each in answer.error.field_violations)
+            (self._refuse if is_photo else self._fail)(place, row, str(answer.error))
+        elif answer.result is not None:
+            self._lines[place] = _result_lines(row, answer.result)
 
-    def complete(self) -> Iterator[list[Line]]:
-        """Yields the lines of the offers that are next in the file's order."""
+    def stage(self) -> None:
+        """Keeps the lines of the offers that are next in the file's order."""
         while self._next_place in self._lines:
-            yield self._lines.pop(self._next_place)
+            self._staged.add(self._lines.pop(self._next_place))
             self._next_place += 1
+            self._progress.advance()
+
+    def _refuse(self, place: int, row: ProductRow, reason: str) -> None:
+        """Takes a photo that is refused off its offer; one with a text is matched without."""
+        if row.has_text and row.main_photo is not None:
+            self._files.findings.add("photo", f"{row.main_photo.name or row.product_id}: {reason}")
+            self._again.append((place, replace(row, photos=())))
+        else:
+            self._fail(place, row, reason)
+
+    def _fail(self, place: int, row: ProductRow | BadRow, reason: str) -> None:
+        self._lines[place] = [_line_of(row) | {"error": reason}]
+
+
+def _result_lines(row: ProductRow, result: MatchResult) -> list[Line]:
+    line = _line_of(row) | {"no_match_probability": result.no_match_probability}
+    return [
+        line
+        | {
+            "rank": rank,
+            "product_id": match.product.product_id,
+            "product_title": match.product.title,
+            "probability": match.probability,
+            "is_match": match.is_match,
+            "score": match.score,
+            "image_score": match.image_score,
+            "text_score": match.text_score,
+            "pair_probability": match.pair_probability,
+        }
+        for rank, match in enumerate(result.matches, start=1)
+    ] or [line]
 
 
 def _line_of(row: ProductRow | BadRow) -> Line:
@@ -174,53 +169,3 @@ def _line_of(row: ProductRow | BadRow) -> Line:
     if isinstance(row, ProductRow):
         line |= {"offer_id": row.product_id, "offer_title": row.title}
     return line
-
-
-class MatchTable(AbstractContextManager["MatchTable"]):
-    """A table of matches that appears under its name when it is complete."""
-
-    def __init__(self, path: Path) -> None:
-        """Opens a file beside the target.
-
-        Args:
-            path: Target, CSV or Parquet by its ending.
-        """
-        self._path = path
-        self._partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        self._waiting: list[Line] = []
-        self._parquet: pq.ParquetWriter | None = None
-        if path.suffix.lower() in PARQUET_SUFFIXES:
-            self._parquet = pq.ParquetWriter(self._partial, SCHEMA)
-        else:
-            self._text = self._partial.open("w", encoding="utf-8", newline="")
-            self._csv = csv.DictWriter(self._text, SCHEMA.names)
-            self._csv.writeheader()
-
-    def write(self, lines: list[Line]) -> None:
-        """Adds lines."""
-        if self._parquet is None:
-            self._csv.writerows(lines)
-            return
-        self._waiting += lines
-        if len(self._waiting) >= _WRITTEN_AT_ONCE:
-            self._flush(self._parquet)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._parquet is None:
-            self._text.close()
-        else:
-            self._flush(self._parquet)
-            self._parquet.close()
-        if error is None:
-            os.replace(self._partial, self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
-
-    def _flush(self, writer: pq.ParquetWriter) -> None:
-        writer.write_table(pa.Table.from_pylist(self._waiting, schema=SCHEMA))
-        self._waiting = []

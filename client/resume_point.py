@@ -16,21 +16,21 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twinshelf"
 
 
-def resume_path(address: str, files: ProductFiles, options: ReadOptions, folder: Path) -> Path:
-    """Names the note of one service, the same unchanged files, read in the same way.
+def run_digest(address: str, files: ProductFiles, options: ReadOptions, *further: object) -> str:
+    """Names a run: one service, the same unchanged files, read in the same way.
 
     Args:
         address: Of the service.
-        files: What is stored.
+        files: What is stored or matched.
         options: How the files are read.
-        folder: Where notes are kept.
+        further: What else must be the same, with a `repr` that says all of it.
     """
-    parts = [address, repr(options), repr(options.fetcher is not None)]
+    parts = [address, repr(options), repr(options.fetcher is not None), *map(repr, further)]
     for mapped in files.tables:
         state = mapped.table.path.stat()
         path = mapped.table.path.absolute()
         parts.append(f"{path} {state.st_size} {state.st_mtime_ns}")
-    return folder / "index" / hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 class ResumePoint:

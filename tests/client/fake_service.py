@@ -133,8 +133,13 @@ class FakeService(
         self, request_iterator: Iterator[Any], context: grpc.ServicerContext
     ) -> Iterator[matching_service_pb2.MatchProductsResponse]:
         self._enter_stream("MatchProducts", context)
+        answers_left = self.break_after.pop(0) if self.break_after else -1
         for request in request_iterator:
             self.last_match = request.request
+            if answers_left == 0:
+                self._abort(context, UNAVAILABLE)
+            answers_left -= 1
+            self.calls[request.request.offer.title] += 1
             response = matching_service_pb2.MatchProductsResponse(request_id=request.request_id)
             failures = self.row_failures.get(request.request.offer.title)
             if failures:

@@ -17,6 +17,7 @@ from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.options import FileOptions
 from twinshelf.client.records import MatchOptions, Product
 from twinshelf.client.sync_client import Client
+from twinshelf.v1 import product_pb2
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +129,45 @@ def test_matches_of_a_file_are_written_as_a_table(
             client, [path], FileOptions(), MatchOptions(), tmp_path / "m.txt", io.StringIO(),
             as_json=False,
         )  # fmt: skip
+
+
+def test_a_broken_match_goes_on_behind_what_it_kept_and_loses_and_repeats_nothing(
+    client: Client, service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.products["tea"] = product_pb2.Product(product_id="tea", title="tea")
+    lines = [f"o{number},tea {number}" for number in range(300)]
+    path = write(tmp_path / "o.csv", "\n".join(["id,title", *lines]))
+    table, staged = tmp_path / "m.csv", tmp_path / "m.csv.partial"
+
+    def run(count: int = 5) -> str:
+        stream, options = io.StringIO(), MatchOptions(match_count=count)
+        run_match_files(client, [path], FileOptions(), options, table, stream, as_json=False)
+        return stream.getvalue()
+
+    for _ in range(2):
+        service.break_after = [100, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        with pytest.raises(TwinshelfError):
+            run()
+        with staged.open("ab") as file:  # as a killed process leaves it
+            file.write(b'[{"source": "o.csv", "row_nu')
+    service.break_after = []
+    assert "going on behind offer 100" in capsys.readouterr().err and not table.exists()
+    assert "300 offers matched" in run()
+    assert list(pandas.read_csv(table).row_number) == list(range(1, 301))
+    assert service.calls["tea 99"] == 1 and not staged.exists()
+    write(staged, "of another run\n[]\n")
+    assert "300 offers matched" in run(3)
+
+
+def test_an_offer_whose_photo_is_refused_is_matched_by_its_text(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    service.products["tea"] = product_pb2.Product(product_id="tea", title="tea")
+    (tmp_path / "cut.jpg").write_bytes(b"cut off")
+    path = write(tmp_path / "o.csv", "id,title,image\no1,tea,cut.jpg\no2,mug,\no3,hat,cut.jpg\n")
+    service.row_failures = {"tea": [REFUSED], "hat": [REFUSED]}
+    stream, table = io.StringIO(), tmp_path / "m.csv"
+    run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
+    assert "2 photos could not be read: cut.jpg" in stream.getvalue()
+    assert "3 offers matched" in stream.getvalue()
+    assert list(pandas.read_csv(table).offer_id) == ["o1", "o2", "o3"]
