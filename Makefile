@@ -29,7 +29,7 @@ RUNS ?=
 DATA_ROOT ?= ../shared/data
 #? ARGS      further options of the command, such as ARGS='--help'
 ARGS ?=
-#? DATA_ARGS further options of reading the data
+#? DATA_ARGS further options of reading the data, such as --fetch-images
 DATA_ARGS ?=
 #? TRAIN_ARGS  further options of training, in the demo too
 TRAIN_ARGS ?=

@@ -98,7 +98,7 @@ class StagedMatches:
 
     def finish(self) -> None:
         """Writes the table, whole or not at all, and forgets the run."""
-        partial = self.path.with_suffix(f".{os.getpid()}.partial")
+        partial = self.path.with_suffix(".new")
         lines = itertools.chain.from_iterable(self.offers())
         try:
             if self._table.suffix.lower() in PARQUET_SUFFIXES:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.photo_fetch import PhotoFetcher
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow, TableForm
@@ -35,6 +36,7 @@ BAD_ROWS = "bad_rows.csv"
 SUMMARY = "data.json"
 # Photos that a table of one's own names, read or not: when one changes, so do the tables.
 PHOTO_LIST = "photos.txt"
+FETCHED = "fetched"
 TABLES = ("train", "queries", "gallery")
 SHOWN_BAD_ROW_COUNT = 10
 PLACES = ("data_dir", "out")  # what of a source is a place of this machine
@@ -72,6 +74,7 @@ class Source:
         encoding: Encoding of a text table; default: found.
         no_header: The first row names no columns: they are 1, 2, ...
         image_root: Folder in which photos may lie, besides that of the table.
+        fetch_images: Fetch photos that are URLs, from public addresses; they stay in the target.
         out: Target folder; default: .cache/data/NAME.
         product_count: Products of the generated catalogue.
         offers_per_product: Rows of each generated product, its maker's included.
@@ -88,6 +91,7 @@ class Source:
     encoding: str = ""
     no_header: bool = False
     image_root: str = ""
+    fetch_images: bool = False
     out: Path | None = None
     product_count: int = 300
     offers_per_product: int = 8
@@ -211,6 +215,7 @@ def _read_own_table(table: Path, source: Source, settings: PreprocessingSettings
             delimiter=source.delimiter, encoding=source.encoding, has_header=not source.no_header
         ),
         image_root=Path(source.image_root) if source.image_root else None,
+        fetcher=PhotoFetcher(out / FETCHED) if source.fetch_images else None,
     )
     files = ProductFiles([table], options)
     rows = list(files.rows())

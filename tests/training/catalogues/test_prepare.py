@@ -2,6 +2,7 @@
 
 import csv
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 from tests.training.catalogues.photos import write_broken_photo, write_photo
 from tests.training.catalogues.rows import good_rows
 from tests.training.catalogues.small_esci import write_small_esci
-from twinshelf.training.catalogues.prepare import PHOTO_LIST, Source, main, prepare
+from twinshelf.training.catalogues.prepare import FETCHED, PHOTO_LIST, Source, main, prepare
 from twinshelf.training.catalogues.table import read_table
 
 
@@ -138,6 +139,18 @@ def test_photos_in_a_table_are_prepared(tmp_path: Path) -> None:
     assert main(["--data", str(tmp_path / "shop.parquet"), "--out", str(tmp_path / "out")]) == 0
     (first, _) = good_rows(read_table(tmp_path / "out/gallery.parquet"))
     assert first.images[0].read_bytes() == photo
+
+
+def test_photos_of_the_web_are_fetched_on_request_and_kept_in_the_target(tmp_path: Path) -> None:
+    url, out = "https://shop.example/a.jpg", tmp_path / "out"
+    lines = [f"{n},{url},g{n % 2}" for n in range(6)]
+    (tmp_path / "shop.csv").write_text("\n".join(["product_id,images,group", *lines]) + "\n")
+    call = ["--data", str(tmp_path / "shop.csv"), "--out", str(out)]
+    assert main(call) == 1
+    (out / FETCHED).mkdir()
+    write_photo(tmp_path / "a.jpg").rename(out / FETCHED / sha256(url.encode()).hexdigest())
+    assert main([*call, "--fetch-images"]) == 0  # what was fetched once is not asked for again
+    assert all(p.images[0].is_file() for p in good_rows(read_table(out / "train.parquet")))
 
 
 def test_data_without_groups_is_prepared_with_a_warning(
