@@ -1,4 +1,4 @@
-"""Abstention: no answer where the first label is too little ahead of the second."""
+"""What a margin means: how probably the first label is right, and from when on it is answered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.training.categories.category_labels import Predictions
-from twinshelf.training.retrieval.calibration_fit import fit_threshold
+from twinshelf.training.retrieval.calibration import Curve
+from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
 
 # No margin is above 1, so this one answers nothing.
 NEVER = 1.0 + 1e-6
@@ -55,6 +56,19 @@ def fit_margin(
     if not is_right.any():
         return NEVER
     return fit_threshold(predictions.margins, is_right, target_precision=target_accuracy)
+
+
+def fit_probability(predictions: Predictions, is_right: npt.NDArray[np.bool_]) -> Curve:
+    """Fits the probability that a label is right to the margin by which it is ahead.
+
+    Args:
+        predictions: Predictions of the tuning queries (Q).
+        is_right: Whether each is right, bool (Q,).
+    """
+    if is_right.all() or not is_right.any():  # Laplace's rule: certainty is not shown by examples
+        share = (int(is_right.sum()) + 1) / (len(is_right) + 2)
+        return Curve(scores=(0.0,), probabilities=(share,))
+    return fit_curve(predictions.margins, is_right)
 
 
 def evaluate_margin(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.training.catalogues.splits import split_halves
-from twinshelf.training.categories.abstention import evaluate_margin, fit_margin
+from twinshelf.training.categories.abstention import evaluate_margin, fit_margin, fit_probability
 from twinshelf.training.categories.category_config import (
     MOST_NEIGHBOURS,
     CategoryConfig,
@@ -28,6 +28,7 @@ from twinshelf.training.categories.mlp import LabelHead, LabelledRows, predict, 
 from twinshelf.training.evaluation.category_vote import Ints
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.intervals import estimate_means
+from twinshelf.training.evaluation.reliability import measure_reliability
 from twinshelf.training.retrieval.embeddings import ModalityWeights
 from twinshelf.training.retrieval.exact_search import Candidates, find_candidates
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
@@ -109,21 +110,21 @@ class LabelledGallery:
         )
 
     def quality(
-        self, queries: EmbeddedProducts, predictions: Predictions, margin: float
+        self, queries: EmbeddedProducts, predictions: Predictions, choice: Choice
     ) -> LabelQuality:
         """Compares predictions with the labels of the queries."""
         actual = labels_of(queries, self.config.label)
         is_right = right_rows(actual, predictions, self.labels)
-        accuracy = estimate_means(
-            {"accuracy": is_right.astype(np.float64)}, [str(row) for row in range(len(actual))],
-            seed=self.config.seed,
-        )["accuracy"]  # fmt: skip
+        each, seed = [str(row) for row in range(len(actual))], self.config.seed
+        accuracy = estimate_means({"accuracy": is_right.astype(np.float64)}, each, seed=seed)
+        probabilities = choice.curve.probability(predictions.margins)
         return LabelQuality(
             query_count=len(actual),
             unseen_count=int((self.labels.numbers(actual) < 0).sum()),
             weighted_f1=score_predictions(actual, predictions, self.labels),
-            accuracy=accuracy,
-            abstention=evaluate_margin(predictions, is_right, margin),
+            accuracy=accuracy["accuracy"],
+            abstention=evaluate_margin(predictions, is_right, choice.margin),
+            calibration_error=measure_reliability(probabilities, is_right, each, seed=seed).error,
         )
 
 
@@ -208,9 +209,10 @@ def evaluate_pattern(
         name: MethodResult(
             neighbour_count=chosen[name].neighbour_count,
             margin=chosen[name].margin,
+            curve=chosen[name].curve,
             tuned_f1=tuned.f1[name] if tuned else float("nan"),
             f1_by_k=tuned.f1_by_k if tuned and name == "knn" else {},
-            reported=rows.quality(reported, predictions, chosen[name].margin),
+            reported=rows.quality(reported, predictions, chosen[name]),
         )
         for name, predictions in predicted.items()
     }
@@ -237,14 +239,12 @@ def _tune(rows: LabelledGallery, tuning: EmbeddedProducts) -> _Tuned:
         "knn": vote(near, rows.numbers, found.neighbour_count),
         "mlp": rows.computed(head, tuning),
     }
+    is_right = {name: right_rows(actual, made[name], labels) for name in made}
     choices = {
         name: Choice(
             neighbour_count=found.neighbour_count if name == "knn" else None,
-            margin=fit_margin(
-                predictions,
-                right_rows(actual, predictions, labels),
-                target_accuracy=config.target_accuracy,
-            ),
+            margin=fit_margin(predictions, is_right[name], target_accuracy=config.target_accuracy),
+            curve=fit_probability(predictions, is_right[name]),
         )
         for name, predictions in made.items()
     }

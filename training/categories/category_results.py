@@ -15,6 +15,7 @@ from rich.text import Text
 
 from twinshelf.training.categories.abstention import Abstention
 from twinshelf.training.evaluation.intervals import Estimate
+from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.runs.figures import figure_text
 
 RESULTS = "categories.json"
@@ -31,6 +32,7 @@ class LabelQuality:
         weighted_f1: F1 per label, weighted by its queries, 0 to 1; NaN without queries.
         accuracy: Share predicted right, with its interval.
         abstention: What answering only from the margin on is worth.
+        calibration_error: How far probability and accuracy are apart, 0 to 1, with its interval.
     """
 
     query_count: int
@@ -38,6 +40,7 @@ class LabelQuality:
     weighted_f1: float
     accuracy: Estimate
     abstention: Abstention
+    calibration_error: Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class MethodResult:
     Attributes:
         neighbour_count: Neighbours that vote; None for the network.
         margin: Smallest margin that is answered.
+        curve: Margin to the probability that the label is right.
         tuned_f1: Weighted F1 on the queries that tuned it, 0 to 1; NaN when it was tuned before.
         f1_by_k: K to the weighted F1 on the tuning queries; empty for the network.
         reported: Quality on queries that tuned nothing.
@@ -54,6 +58,7 @@ class MethodResult:
 
     neighbour_count: int | None
     margin: float
+    curve: Curve
     tuned_f1: float
     reported: LabelQuality
     f1_by_k: Mapping[int, float] = field(default_factory=dict)
@@ -66,10 +71,12 @@ class Choice:
     Attributes:
         neighbour_count: Neighbours that vote; None for the network.
         margin: Smallest margin that is answered.
+        curve: Margin to the probability that the label is right.
     """
 
     neighbour_count: int | None
     margin: float
+    curve: Curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +134,9 @@ class EarlierChoice:
             choices = {
                 pattern: {
                     method: Choice(
-                        neighbour_count=result["neighbour_count"], margin=result["margin"]
+                        neighbour_count=result["neighbour_count"],
+                        margin=result["margin"],
+                        curve=Curve(**{k: tuple(v) for k, v in result["curve"].items()}),
                     )
                     for method, result in methods.items()
                 }
@@ -148,7 +157,7 @@ def result_table(result: CategoriesResult) -> RenderableType:
     )
     table.add_column("from")
     table.add_column("by")
-    for name in ("K", "tuning F1", "queries", "weighted F1", "accuracy", "answered",
+    for name in ("K", "queries", "weighted F1", "accuracy", "ECE", "answered",
                  "right answers"):  # fmt: skip
         table.add_column(name, justify="right")
     for pattern, methods in result.patterns.items():
@@ -159,10 +168,10 @@ def result_table(result: CategoriesResult) -> RenderableType:
                 pattern,
                 METHOD_TITLES[method],
                 str(values.neighbour_count or ""),
-                figure_text(values.tuned_f1),
                 str(reported.query_count),
                 Text(figure_text(reported.weighted_f1), style="bold" if method == best else ""),
                 str(reported.accuracy),
+                figure_text(reported.calibration_error.value),
                 figure_text(reported.abstention.coverage),
                 figure_text(reported.abstention.accuracy),
             )

@@ -7,7 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from twinshelf.training.categories.abstention import NEVER, evaluate_margin, fit_margin
+from twinshelf.training.categories.abstention import (
+    NEVER,
+    evaluate_margin,
+    fit_margin,
+    fit_probability,
+)
 from twinshelf.training.categories.category_labels import Predictions
 
 
@@ -43,6 +48,20 @@ def test_coverage_and_accuracy_count_only_answers_with_a_label() -> None:
     found = evaluate_margin(predictions, np.array([True, False, True, False]), 0.5)
     assert found.coverage == 0.5
     assert found.accuracy == 0.5
+
+
+def test_the_probability_is_the_share_of_right_labels_at_a_margin() -> None:
+    generator = np.random.default_rng(1)
+    margins = generator.random(20_000)
+    right = generator.random(20_000) < margins**2
+    curve = fit_probability(made(margins.tolist()), right)
+    assert np.abs(curve.probability([0.2, 0.5, 0.8]) - [0.04, 0.25, 0.64]).max() < 0.06
+
+
+def test_no_examples_make_a_probability_certain() -> None:
+    for right, probability in ((True, 0.75), (False, 0.25)):
+        curve = fit_probability(made([0.3, 0.9]), np.array([right, right]))
+        assert curve.probability([0.0, 1.0]).tolist() == [probability] * 2
 
 
 def test_bad_input_is_refused() -> None:

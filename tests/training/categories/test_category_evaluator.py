@@ -67,6 +67,7 @@ def test_both_methods_predict_near_offers(pattern: str) -> None:
         assert result.reported.query_count == len(reported)
         assert result.reported.weighted_f1 > 0.8
         assert 0 <= result.margin <= 1
+        assert result.reported.calibration_error.value < 0.1
     assert set(found.results["knn"].f1_by_k) == set(range(1, 6))
     assert found.results["mlp"].neighbour_count is None
 
@@ -77,7 +78,9 @@ def test_an_earlier_choice_gives_the_same_figures_without_tuning() -> None:
         "both", tuning, reported, gallery, labels=LABELS, config=SETTINGS, fusion_weight=0.4
     )
     chosen = {
-        name: Choice(neighbour_count=result.neighbour_count, margin=result.margin)
+        name: Choice(
+            neighbour_count=result.neighbour_count, margin=result.margin, curve=result.curve
+        )
         for name, result in first.results.items()
     }
     again = evaluate_pattern(
