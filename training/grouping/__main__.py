@@ -78,6 +78,7 @@ def grouping_tables(result: GroupingResult) -> RenderableType:
         "groups of two or more": str(result.group_count),
         "products in them": str(result.grouped_count),
         "largest group": str(result.largest_size),
+        "estimated precision of pairs": figure_text(result.estimated_precision),
     }
     for pattern, count in result.edge_counts.items():
         threshold = result.thresholds.get(pattern, math.inf)

@@ -26,10 +26,13 @@ class Groups:
         numbers: Number of the group, int64 (N,), counted from 0 by the group's first row.
         weakest: Probability of the weakest edge that was kept in the product's group, 0 to 1,
             float64 (N,); NaN for a product that is alone.
+        precision: Estimated share of the edges in the product's group that are right, 0 to 1,
+            float64 (N,): the mean of their probabilities; NaN for a product that is alone.
     """
 
     numbers: Ints
     weakest: Floats
+    precision: Floats
 
     @property
     def sizes(self) -> Ints:
@@ -70,7 +73,8 @@ def form_groups(edges: Edges, product_count: int, config: GroupingConfig) -> Gro
     numbers = components.copy()
     if wrong.any():
         _split(edges, of_edge, np.flatnonzero(wrong), config, numbers, weakest)
-    return Groups(numbers=_renumbered(numbers), weakest=weakest)
+    numbers = _renumbered(numbers)
+    return Groups(numbers=numbers, weakest=weakest, precision=_precision(edges, numbers))
 
 
 def fits(
@@ -119,6 +123,16 @@ def _split(
             numbers[rows] = following
             weakest[rows] = part.weakest
             following += 1
+
+
+def _precision(edges: Edges, numbers: Ints) -> Floats:
+    """Returns the mean probability of the edges within each product's group."""
+    is_within = numbers[edges.left] == numbers[edges.right]
+    of_edge, probabilities = numbers[edges.left[is_within]], edges.probabilities[is_within]
+    group_count = int(numbers.max(initial=-1)) + 1
+    counts = np.bincount(of_edge, minlength=group_count)
+    sums = np.bincount(of_edge, weights=probabilities, minlength=group_count)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[numbers]
 
 
 def _renumbered(numbers: Ints) -> Ints:

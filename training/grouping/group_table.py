@@ -1,7 +1,8 @@
 """The table of groups, as Parquet: one row per product.
 
 Columns: `product_id`; `group_id`; `group_size`, members with itself; `weakest_probability`,
-probability of the weakest edge that was kept in the group, empty for a product that is alone.
+probability of the weakest edge that was kept in the group, and `estimated_precision`, share of the
+group's edges that should be right: both empty for a product that is alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,6 +22,7 @@ SCHEMA = pa.schema(
         ("group_id", pa.string()),
         ("group_size", pa.int32()),
         ("weakest_probability", pa.float32()),
+        ("estimated_precision", pa.float32()),
     ]
 )
 
@@ -41,13 +42,14 @@ def write_groups(
     order = sorted(
         range(len(product_ids)), key=lambda row: (-sizes[row], group_ids[row], product_ids[row])
     )
-    weakest = groups.weakest[order].astype(np.float32)
+    is_alone = groups.sizes[order] == 1
     table = pa.table(
         {
             "product_id": [product_ids[row] for row in order],
             "group_id": [group_ids[row] for row in order],
             "group_size": [sizes[row] for row in order],
-            "weakest_probability": pa.array(weakest, mask=np.isnan(weakest)),
+            "weakest_probability": pa.array(groups.weakest[order], mask=is_alone),
+            "estimated_precision": pa.array(groups.precision[order], mask=is_alone),
         },
         schema=SCHEMA,
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from twinshelf.training.checkpoint import CALIBRATION
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts, Embedder
+from twinshelf.training.grouping.components import Groups
 from twinshelf.training.grouping.edge_thresholds import read_thresholds, tune_thresholds
 from twinshelf.training.grouping.evidence import Evidence, gather_evidence, group_by
 from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
@@ -35,6 +36,8 @@ class GroupingResult:
         largest_size: Members of the largest group.
         thresholds: Modality pattern to the lowest score it accepts; infinity leaves it out.
         edge_counts: Modality pattern to the pairs it accepted.
+        estimated_precision: Share of pairs within groups that should be right, by the
+            probabilities of the edges; NaN without groups.
         quality: Against the products' own groups; None when they have none.
         tuned_row_f1: F1 per row on the products that tuned the thresholds; NaN without tuning.
         notes: What a reader should know.
@@ -46,6 +49,7 @@ class GroupingResult:
     largest_size: int
     thresholds: Mapping[str, float]
     edge_counts: Mapping[str, int]
+    estimated_precision: float
     quality: GroupingQuality | None
     tuned_row_f1: float
     notes: tuple[str, ...]
@@ -86,6 +90,7 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
         largest_size=int(groups.sizes.max()),
         thresholds=thresholds,
         edge_counts=_edge_counts(evidence, thresholds),
+        estimated_precision=_estimated_precision(groups),
         quality=evaluate_groups(groups.numbers, products.groups),
         tuned_row_f1=tuned_row_f1,
         notes=tuple(embedder.notes),
@@ -131,6 +136,14 @@ def _gather(
         fusion_weight=embedder.fusion_weight,
         config=config,
     )
+
+
+def _estimated_precision(groups: Groups) -> float:
+    """The mean of the groups' precision, each weighing as many pairs as it has."""
+    is_grouped = groups.sizes > 1
+    if not is_grouped.any():
+        return math.nan
+    return float(np.average(groups.precision[is_grouped], weights=groups.sizes[is_grouped] - 1))
 
 
 def _edge_counts(evidence: Evidence, thresholds: Mapping[str, float]) -> dict[str, int]:

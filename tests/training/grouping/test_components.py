@@ -85,6 +85,7 @@ def test_components_become_groups_and_the_rest_is_alone() -> None:
 def test_the_weakest_kept_edge_is_told_and_lone_products_have_none() -> None:
     groups = form_groups(edges({(0, 1): 0.9, (1, 2): 0.7, (0, 2): 0.8}), 4, SETTINGS)
     assert groups.weakest[:3].tolist() == [0.7] * 3
+    assert groups.precision[:3] == pytest.approx([0.8] * 3) and np.isnan(groups.precision[3])
     assert np.isnan(groups.weakest[3])
 
 

@@ -12,16 +12,20 @@ import pytest
 from twinshelf.training.grouping.components import Groups
 from twinshelf.training.grouping.group_table import read_group_ids, write_groups
 
-GROUPS = Groups(numbers=np.array([0, 1, 1]), weakest=np.array([np.nan, 0.75, 0.75]))
+GROUPS = Groups(
+    numbers=np.array([0, 1, 1]),
+    weakest=np.array([np.nan, 0.75, 0.75]),
+    precision=np.array([np.nan, 0.875, 0.875]),
+)
 
 
 def test_the_table_holds_names_sizes_and_the_weakest_edge(tmp_path: Path) -> None:
     path = tmp_path / "new" / "groups.parquet"
     write_groups(path, ["a", "c", "b"], ["a", "b", "b"], GROUPS)
-    assert pq.read_table(path).to_pylist() == [
-        {"product_id": "b", "group_id": "b", "group_size": 2, "weakest_probability": 0.75},
-        {"product_id": "c", "group_id": "b", "group_size": 2, "weakest_probability": 0.75},
-        {"product_id": "a", "group_id": "a", "group_size": 1, "weakest_probability": None},
+    assert [tuple(row.values()) for row in pq.read_table(path).to_pylist()] == [
+        ("b", "b", 2, 0.75, 0.875),
+        ("c", "b", 2, 0.75, 0.875),
+        ("a", "a", 1, None, None),
     ]
     assert read_group_ids(path) == {"a": "a", "b": "b", "c": "b"}
     assert [file.name for file in path.parent.iterdir()] == ["groups.parquet"]
