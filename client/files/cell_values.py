@@ -20,6 +20,8 @@ _NUMBER = re.compile(r"\d[\d.,'’٬٫\s]*(?:[eE][+-]?\d+)?|[.,]\d+")
 # Currencies in which a point before three digits parts thousands.
 _WHOLE = re.compile(r"\bRp|\bIDR|₫|đ|\bVND", re.IGNORECASE)
 _MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
+# Half a character, which JSON can spell and no encoding can hold.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|]|$)")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 
@@ -27,7 +29,7 @@ _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 def text_of(cell: object) -> str:
     """Returns a cell as trimmed text: "" when absent or NaN, "7" for 7.0, bytes decoded."""
     if isinstance(cell, str):
-        return cell.strip()
+        return cell.strip() if cell.isascii() else _SURROGATE.sub("\ufffd", cell).strip()
     if cell is None:
         return ""
     if isinstance(cell, float):

@@ -171,3 +171,13 @@ def test_an_offer_whose_photo_is_refused_is_matched_by_its_text(
     assert "2 photos could not be read: cut.jpg" in stream.getvalue()
     assert "3 offers matched" in stream.getvalue()
     assert list(pandas.read_csv(table).offer_id) == ["o1", "o2", "o3"]
+
+
+def test_half_a_character_costs_itself_alone(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "o.jsonl", '{"id": "a\\udc00", "title": "tea \\ud83d x"}\n')
+    assert "1 product stored" in index(client, path)
+    stream, table = io.StringIO(), tmp_path / "m.csv"
+    run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
+    assert "1 offer matched" in stream.getvalue()
