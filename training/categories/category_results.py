@@ -19,7 +19,7 @@ from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.runs.figures import figure_text
 
 RESULTS = "categories.json"
-METHOD_TITLES: Mapping[str, str] = {"knn": "nearest neighbours", "mlp": "network"}
+METHOD_TITLES: Mapping[str, str] = {"knn": "neighbours", "mlp": "network"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +154,13 @@ def result_table(result: CategoriesResult) -> RenderableType:
         f"{result.gallery_count} gallery products",
         caption="tuned on other queries than those reported; "
         f"the margin aims at {result.target_accuracy:.0%} right answers",
+        box=None,
+        pad_edge=False,
     )
     table.add_column("from")
     table.add_column("by")
     for name in ("K", "queries", "weighted F1", "accuracy", "ECE", "answered",
-                 "right answers"):  # fmt: skip
+                 "right"):  # fmt: skip
         table.add_column(name, justify="right")
     for pattern, methods in result.patterns.items():
         best = max(methods, key=lambda name: _sortable(methods[name].reported.weighted_f1))

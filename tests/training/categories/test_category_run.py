@@ -117,7 +117,7 @@ def test_the_command_prints_a_table(
     arguments = ["--run", str(run), "--modality", "text", "--most-neighbours", "3"]
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
-    assert "nearest" in text and "network" in text
+    assert "neighbours" in text and "network" in text and "…" not in text
     (tmp_path / "empty.csv").write_text("product_id,title\n")
     assert main([*arguments, "--queries", str(tmp_path / "empty.csv")]) == 1
     assert "empty.csv holds no usable row" in capsys.readouterr().err
