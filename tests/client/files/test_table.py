@@ -37,7 +37,7 @@ def zstd(data: bytes) -> bytes:
         ("t.json", LINES.encode(), "JSON lines"),
         ("no-suffix", LINES.encode(), "JSON lines"),
         ("t.jsonl", LINES.encode("utf-16"), "JSON lines, utf-16"),
-        ("t.jsonl.gz", gzip.compress(LINES.encode()), "JSON lines"),
+        ("t.jsonl.gz", gzip.compress(LINES.encode(), mtime=0), "JSON lines"),
         ("t.csv.zst", zstd("id\ttitle\n1\tShoe, red\n2\tчай".encode()), "text, utf-8"),
     ],
 )
