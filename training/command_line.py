@@ -19,6 +19,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 Device = Literal["auto", "cpu", "cuda"]
 Options = TypeVar("Options")
+_RANGE = re.compile(r"(above )?([\d.]+)(?: or more|(?: to| and at most) (below )?([\d.]+))?")
 WRONG = 2  # exit status of a command line that cannot be read, as argparse has it
 
 
@@ -51,6 +52,24 @@ def text_option(read: Callable[[str], Any]) -> Any:
 def no_option(default: Any) -> Any:
     """Declares a field that the command line leaves at its default."""
     return field(default=default, metadata={"is_option": False})
+
+
+def check_ranges(options: object, prefix: str = "", **ranges: str) -> None:
+    """Checks numbers of a dataclass; None passes.
+
+    Args:
+        options: The dataclass.
+        prefix: What stands before the name of a field in an error.
+        **ranges: Field to range in words: "1 or more", "above 0", "0 to 0.5", "0 to below 1",
+            "above 0 and at most 1".
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+    for name, words in ranges.items():
+        value = getattr(options, name)
+        if value is not None and not _is_within(value, words):
+            raise ValueError(f"{prefix}{name} must be {words}, got {value}")
 
 
 def read_command_line(
@@ -109,6 +128,14 @@ def refuse(error: Exception, names: Sequence[str] = ()) -> NoReturn:
         text = _option_name(start[0]) + text[start.end() :]
     sys.stderr.write(f"error: {text}; --help lists the options\n")
     raise SystemExit(WRONG)
+
+
+def _is_within(value: float, words: str) -> bool:
+    parts = _RANGE.fullmatch(words)
+    assert parts is not None, f"{words!r} is no range"
+    above, least, below, most = parts.groups()
+    is_enough = value > float(least) if above else value >= float(least)
+    return is_enough and (not most or value < float(most) or not below and value == float(most))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 
-from twinshelf.training.command_line import refuse
+from twinshelf.training.command_line import check_ranges, refuse
 from twinshelf.training.data.data_config import AugmentationConfig, DataConfig, SamplerConfig
 from twinshelf.training.loop.loop_config import FinishingConfig, LoopConfig, OptimizerConfig
 from twinshelf.training.losses.loss_config import LossConfig
@@ -60,11 +60,9 @@ class TrainConfig:
     finishing: FinishingConfig = field(default_factory=FinishingConfig)
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
         if not self.output:
             raise ValueError("output must name a folder")
-        if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, got {self.seed}")
+        check_ranges(self, seed="0 or more")
 
 
 def build_parser() -> ArgumentParser:

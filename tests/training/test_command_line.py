@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
 
 from twinshelf.training.command_line import (
     build_parser,
+    check_ranges,
     no_option,
     option,
     positional,
@@ -121,3 +123,23 @@ def test_the_options_of_a_part_stand_for_it() -> None:
     )
     text = build_parser(Weighing, "weigh").format_help()
     assert "--fine" in text and "--maker" not in text and "--scale" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "inside", "outside"),
+    [
+        ("1 or more", (1, 1.5, 1e9), (0, 0.99, float("nan"))),
+        ("above 0", (1e-9, 7), (0, -1)),
+        ("0 to 0.5", (0, 0.25, 0.5), (-0.1, 0.51)),
+        ("0 to below 1", (0, 0.999), (1, 1.1)),
+        ("above 0 and at most 1", (0.001, 1), (0, 1.001)),
+    ],
+)
+def test_a_range_is_checked_as_its_words_say(
+    words: str, inside: tuple[float, ...], outside: tuple[float, ...]
+) -> None:
+    for value in inside:
+        check_ranges(SimpleNamespace(share=value, unset=None), share=words, unset=words)
+    for value in outside:
+        with pytest.raises(ValueError, match=rf"^data\.share must be {words}, got "):
+            check_ranges(SimpleNamespace(share=value), "data.", share=words)

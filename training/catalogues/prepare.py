@@ -28,7 +28,7 @@ from twinshelf.training.catalogues.shopee import read_shopee
 from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.catalogues.sports import read_sports
 from twinshelf.training.catalogues.table import make_product, write_table
-from twinshelf.training.command_line import read_command_line
+from twinshelf.training.command_line import check_ranges, read_command_line
 from twinshelf.training.files import atomic_write, write_atomically
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
@@ -98,11 +98,8 @@ class Source:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
         read_column_mapping(self.columns)
-        for name in ("product_count", "offers_per_product"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        check_ranges(self, product_count="1 or more", offers_per_product="1 or more")
 
     @property
     def folder(self) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import no_option, option, text_option
+from twinshelf.training.command_line import check_ranges, no_option, option, text_option
 
 LabelField = Literal["category", "group"]
 Pattern = Literal["image", "text", "both"]
@@ -44,13 +44,9 @@ class MlpConfig:
     weight_decay: float = 1e-2
 
     def __post_init__(self) -> None:
-        for name in ("hidden_width", "epoch_count", "patience", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be 0 to below 1, got {self.dropout}")
-        if not (self.learning_rate > 0 and self.weight_decay >= 0):
-            raise ValueError("learning_rate must be above 0 and weight_decay 0 or more")
+        counts = ("hidden_width", "epoch_count", "patience", "batch_size")
+        check_ranges(self, **dict.fromkeys(counts, "1 or more"), dropout="0 to below 1")
+        check_ranges(self, learning_rate="above 0", weight_decay="0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +77,7 @@ class CategoryConfig:
     device: str = no_option("cpu")
 
     def __post_init__(self) -> None:
-        if self.most_neighbours < 1:
-            raise ValueError(f"most_neighbours must be 1 or more, got {self.most_neighbours}")
-        if not 0 < self.target_accuracy <= 1:
-            raise ValueError(
-                f"target_accuracy must be above 0 and at most 1, got {self.target_accuracy}"
-            )
+        check_ranges(self, most_neighbours="1 or more", target_accuracy="above 0 and at most 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

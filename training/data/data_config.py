@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from twinshelf.training.command_line import check_ranges
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -31,15 +33,13 @@ class DataConfig:
     embedding_batch_size: int = 64
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 0 <= self.validation_share <= 0.5:
-            raise ValueError(f"data.validation_share must be 0 to 0.5, got {self.validation_share}")
-        if self.worker_count < 0:
-            raise ValueError(f"data.worker_count must be 0 or more, got {self.worker_count}")
-        if self.embedding_batch_size < 1:
-            raise ValueError(
-                f"data.embedding_batch_size must be 1 or more, got {self.embedding_batch_size}"
-            )
+        check_ranges(
+            self,
+            "data.",
+            validation_share="0 to 0.5",
+            worker_count="0 or more",
+            embedding_batch_size="1 or more",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +69,14 @@ class SamplerConfig:
     size_power: float = 0.0
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if self.groups_per_batch < 2:
-            raise ValueError(
-                f"sampler.groups_per_batch must be 2 or more, got {self.groups_per_batch}"
-            )
-        if self.rows_per_group < 2:
-            raise ValueError(f"sampler.rows_per_group must be 2 or more, got {self.rows_per_group}")
-        if not 0 <= self.similar_share <= 1:
-            raise ValueError(f"sampler.similar_share must be 0 to 1, got {self.similar_share}")
-        if not 0 <= self.size_power <= 1:
-            raise ValueError(f"sampler.size_power must be 0 to 1, got {self.size_power}")
+        check_ranges(
+            self,
+            "sampler.",
+            groups_per_batch="2 or more",
+            rows_per_group="2 or more",
+            similar_share="0 to 1",
+            size_power="0 to 1",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,19 +109,16 @@ class ImageAugmentationConfig:
     size_px: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 0 < self.smallest_crop <= 1:
-            raise ValueError(
-                f"augmentation.image.smallest_crop must be above 0 to 1, got {self.smallest_crop}"
-            )
-        if self.size_px is not None and self.size_px < 8:
-            raise ValueError(f"augmentation.image.size_px must be 8 or more, got {self.size_px}")
-        limits = {"flip": 1, "brightness": 1, "saturation": 1, "hue": 0.5, "erase": 1}
-        for name, limit in {**limits, "rotation_degrees": 180}.items():
-            if not 0 <= getattr(self, name) <= limit:
-                raise ValueError(
-                    f"augmentation.image.{name} must be 0 to {limit}, got {getattr(self, name)}"
-                )
+        chances = dict.fromkeys(("flip", "brightness", "saturation", "erase"), "0 to 1")
+        check_ranges(
+            self,
+            "augmentation.image.",
+            smallest_crop="above 0 and at most 1",
+            rotation_degrees="0 to 180",
+            hue="0 to 0.5",
+            size_px="8 or more",
+            **chances,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,12 +143,7 @@ class TextAugmentationConfig:
     typo: float = 0.05
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        for name in ("drop_field", "title_only", "drop_word", "swap_words", "typo"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"augmentation.text.{name} must be 0 to 1, got {getattr(self, name)}"
-                )
+        check_ranges(self, "augmentation.text.", **dict.fromkeys(vars(self), "0 to 1"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,6 @@ class ProductRows(Dataset[Row]):
         augmentation: AugmentationConfig | None = None,
         seed: int = 0,
     ) -> None:
-        """Takes the products and builds the image variation."""
         self.products, self.labels, self.pixels = products, labels, pixels
         self.settings, self.passage_ids = settings, passage_ids
         self.augmentation = augmentation
@@ -95,11 +94,9 @@ class ProductRows(Dataset[Row]):
         self.generator = random.Random(seed)
 
     def __len__(self) -> int:
-        """Returns the count of rows."""
         return len(self.products)
 
     def __getitem__(self, index: int) -> Row:
-        """Returns a row, varied when an augmentation was given."""
         product = self.products[index]
         return Row(self._pixels(product), self._text(product), self.labels[index])
 
@@ -131,7 +128,6 @@ class Collator:
     """
 
     def __init__(self, tokenizer: TextTokenizer, image_size_px: int) -> None:
-        """Takes what every batch needs."""
         self.tokenizer, self.image_size_px = tokenizer, image_size_px
 
     def __call__(self, rows: Sequence[Row]) -> Batch:

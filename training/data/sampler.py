@@ -44,7 +44,6 @@ class GroupBatchSampler(Sampler[list[int]]):
         rank: int = 0,
         process_count: int = 1,
     ) -> None:
-        """Sorts the rows by group and fixes the length of an epoch."""
         self.config, self.seed = config, seed
         self.rank, self.process_count = rank, process_count
         self.rows: dict[int, list[int]] = defaultdict(list)

@@ -45,7 +45,6 @@ class EmbeddedProducts:
     categories: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Checks that every product has everything."""
         counts = [len(self.product_ids), len(self.groups), len(self.categories)]
         if set(counts) != {len(self.embeddings)}:
             raise ValueError(
@@ -54,7 +53,6 @@ class EmbeddedProducts:
             )
 
     def __len__(self) -> int:
-        """Returns N."""
         return len(self.embeddings)
 
     def rows(self, selection: Rows) -> EmbeddedProducts:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import no_option, option, text_option
+from twinshelf.training.command_line import check_ranges, no_option, option, text_option
 
 RESULTS = "evaluation.json"
 OTHER_DATA = "evaluations"
@@ -50,7 +50,6 @@ class EvaluationConfig:
     device: str = no_option("cpu")
 
     def __post_init__(self) -> None:
-        """Checks the ranges that the metrics do not check themselves."""
         if not self.top_k or list(self.top_k) != sorted(set(self.top_k)) or self.top_k[0] < 1:
             raise ValueError(f"top_k must be rising numbers of 1 or more, got {self.top_k}")
         most = self.candidate_count
@@ -58,12 +57,8 @@ class EvaluationConfig:
             raise ValueError(
                 f"neighbour_count must be 1 to candidate_count, {most}, got {self.neighbour_count}"
             )
-        if not 0 < self.target_precision <= 1:
-            raise ValueError(
-                f"target_precision must be above 0 and at most 1, got {self.target_precision}"
-            )
-        if not 0 < self.match_prior <= 1:
-            raise ValueError(f"match_prior must be above 0 and at most 1, got {self.match_prior}")
+        shares = ("target_precision", "match_prior")
+        check_ranges(self, **dict.fromkeys(shares, "above 0 and at most 1"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

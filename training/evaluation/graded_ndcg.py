@@ -31,7 +31,6 @@ class JudgedPairs:
     gains: Floats
 
     def __post_init__(self) -> None:
-        """Checks shapes and ranges."""
         shapes = {self.queries.shape, self.scores.shape, self.gains.shape}
         if shapes != {(len(self.queries),)}:
             raise ValueError(f"queries, scores and gains must be (P,) each, got {sorted(shapes)}")

@@ -37,7 +37,6 @@ class MatchLists:
     has_itself: npt.NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        """Checks the arrays."""
         query_count = len(self.relevant_counts)
         if self.scores.ndim != 2 or self.scores.shape != self.is_match.shape:
             raise ValueError(

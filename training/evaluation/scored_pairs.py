@@ -31,7 +31,6 @@ class ScoredPairs:
     missed_count: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the arrays."""
         if self.scores.ndim != 1 or self.scores.shape != self.is_match.shape:
             raise ValueError(
                 "scores and labels of pairs must be (P,) each, "

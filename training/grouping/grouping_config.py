@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import no_option, option, text_option
+from twinshelf.training.command_line import check_ranges, no_option, option, text_option
 
 GROUPING = "grouping"
 MOST_EXACT_ROWS = 50_000
@@ -44,13 +44,14 @@ class GroupingConfig:
     device: str = no_option("cpu")
 
     def __post_init__(self) -> None:
-        for name, least in (("neighbour_count", 1), ("most_members", 2), ("thread_count", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
-        if not 0 <= self.least_density <= 1:
-            raise ValueError(f"least_density must be 0 to 1, got {self.least_density}")
-        if self.most_exact_rows < 0:
-            raise ValueError(f"most_exact_rows must be 0 or more, got {self.most_exact_rows}")
+        check_ranges(
+            self,
+            neighbour_count="1 or more",
+            most_members="2 or more",
+            least_density="0 to 1",
+            most_exact_rows="0 or more",
+            thread_count="1 or more",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from twinshelf.training.command_line import check_ranges
+
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
 
@@ -38,16 +40,9 @@ class OptimizerConfig:
     gradient_clip: float = 5.0
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if self.head_lr <= 0:
-            raise ValueError(f"optimizer.head_lr must be above 0, got {self.head_lr}")
-        for name in ("image_lr", "text_lr", "weight_decay", "gradient_clip"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"optimizer.{name} must be 0 or more, got {getattr(self, name)}")
-        if not 0 <= self.warmup_share < 1:
-            raise ValueError(
-                f"optimizer.warmup_share must be 0 to below 1, got {self.warmup_share}"
-            )
+        rates = ("image_lr", "text_lr", "weight_decay", "gradient_clip")
+        ranges = {"head_lr": "above 0", "warmup_share": "0 to below 1"}
+        check_ranges(self, "optimizer.", **ranges, **dict.fromkeys(rates, "0 or more"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,18 +78,14 @@ class LoopConfig:
     show_progress: bool = True
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if self.epoch_count < 1:
-            raise ValueError(f"loop.epoch_count must be 1 or more, got {self.epoch_count}")
+        check_ranges(self, "loop.", epoch_count="1 or more", patience="0 or more")
         if not 1 <= self.validation_interval <= self.epoch_count:
             raise ValueError(
                 f"loop.validation_interval must be 1 to loop.epoch_count, {self.epoch_count}, "
                 f"got {self.validation_interval}"
             )
-        if self.patience < 0:
-            raise ValueError(f"loop.patience must be 0 or more, got {self.patience}")
-        if self.device_count != "auto" and self.device_count < 1:
-            raise ValueError(f"loop.device_count must be 1 or more, got {self.device_count}")
+        if self.device_count != "auto":
+            check_ranges(self, "loop.", device_count="1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +110,5 @@ class FinishingConfig:
     image_head_shrinkage: float | None = None
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 0 <= self.image_start_share < 1:
-            raise ValueError(
-                f"finishing.image_start_share must be 0 to below 1, got {self.image_start_share}"
-            )
-        shrinkage = self.image_head_shrinkage
-        if shrinkage is not None and not 0 < shrinkage <= 1:
-            raise ValueError(
-                f"finishing.image_head_shrinkage must be above 0 to 1, or null, got {shrinkage}"
-            )
+        ranges = {"image_start_share": "0 to below 1"}
+        check_ranges(self, "finishing.", image_head_shrinkage="above 0 and at most 1", **ranges)

@@ -43,7 +43,6 @@ class EncoderModule(L.LightningModule):
         group_count: int,
         seed: int,
     ) -> None:
-        """Builds the losses and freezes what is not to learn."""
         super().__init__()
         self.model = model
         self.loss_config, self.optimizer_config = loss, optimizer

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from twinshelf.training.command_line import check_ranges
+
 STREAMS = ("image", "text", "fused")
 LARGEST_SCALE = 100.0
 
@@ -45,7 +47,6 @@ class LossTermConfig:
     miner: MinerConfig | None = None
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
         if self.weight <= 0:
             raise ValueError(
                 f"loss.terms: the weight of {self.name} must be above 0, got {self.weight}"
@@ -70,12 +71,7 @@ class StreamWeights:
     fused: float = 1.0
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        for name in STREAMS:
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"loss.streams.{name} must be 0 or more, got {getattr(self, name)}"
-                )
+        check_ranges(self, "loss.streams.", **dict.fromkeys(STREAMS, "0 or more"))
         if self.image == self.text == self.fused == 0:
             raise ValueError("loss.streams must have a weight above 0")
 
@@ -97,14 +93,8 @@ class CrossModalConfig:
     temperature: float = 0.07
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if self.weight < 0:
-            raise ValueError(f"loss.cross_modal.weight must be 0 or more, got {self.weight}")
-        if not self.temperature >= 1 / LARGEST_SCALE:
-            raise ValueError(
-                f"loss.cross_modal.temperature must be {1 / LARGEST_SCALE} or more, "
-                f"got {self.temperature}"
-            )
+        ranges = {"weight": "0 or more", "temperature": f"{1 / LARGEST_SCALE} or more"}
+        check_ranges(self, "loss.cross_modal.", **ranges)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +121,6 @@ class LossConfig:
     modality_dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 0 <= self.modality_dropout <= 0.5:
-            raise ValueError(f"loss.modality_dropout must be 0 to 0.5, got {self.modality_dropout}")
+        check_ranges(self, "loss.", modality_dropout="0 to 0.5")
         if not self.terms and self.cross_modal.weight == 0:
             raise ValueError("loss needs a term, or a cross_modal.weight above 0")

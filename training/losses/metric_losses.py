@@ -28,7 +28,6 @@ class MetricLoss(nn.Module):
     """
 
     def __init__(self, loss: nn.Module, miner: nn.Module | None) -> None:
-        """Takes both."""
         super().__init__()
         self.loss, self.miner = loss, miner
 

@@ -38,7 +38,6 @@ class StreamLosses(nn.Module):
     def __init__(
         self, config: LossConfig, *, group_count: int, embedding_dims: Mapping[str, int]
     ) -> None:
-        """Builds each loss once per stream."""
         super().__init__()
         self.term_weights = [term.weight for term in config.terms]
         weights = {name: getattr(config.streams, name) for name in STREAMS}

@@ -71,7 +71,6 @@ class FusedEncoder(nn.Module):
     """
 
     def __init__(self, image_tower: Tower, text_tower: Tower, fusion: Fusion) -> None:
-        """Takes the three parts."""
         super().__init__()
         self.image_tower = image_tower
         self.text_tower = text_tower

@@ -30,7 +30,6 @@ class ImageBackbone(nn.Module):
     std: torch.Tensor
 
     def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        """Takes the timm model and keeps mean and deviation as buffers."""
         super().__init__()
         self.network = network
         self.register_buffer("mean", torch.tensor(mean).view(1, RGB, 1, 1))

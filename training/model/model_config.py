@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from twinshelf.training.command_line import check_ranges
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageBackboneConfig:
@@ -32,11 +34,9 @@ class ImageBackboneConfig:
     std: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
         if not self.name:
             raise ValueError("model.image.name must name a timm model")
-        if not 0 <= self.drop_rate < 1:
-            raise ValueError(f"model.image.drop_rate must be 0 to below 1, got {self.drop_rate}")
+        check_ranges(self, "model.image.", drop_rate="0 to below 1")
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"model.image.std must be above 0, got {self.std}")
         if self.pretrained and self.weights:
@@ -70,19 +70,14 @@ class ScratchTextConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        for name in ("vocabulary_size", "width", "layer_count", "head_count"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"model.text.scratch.{name} must be 1 or more, got {getattr(self, name)}"
-                )
+        counts = ("vocabulary_size", "width", "layer_count", "head_count")
+        ranges = dict.fromkeys(counts, "1 or more")
+        check_ranges(self, "model.text.scratch.", dropout="0 to below 1", **ranges)
         if self.width % self.head_count:
             raise ValueError(
                 f"model.text.scratch.width must be a multiple of head_count, "
                 f"got {self.width} and {self.head_count}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"model.text.scratch.dropout must be 0 to below 1, got {self.dropout}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +108,7 @@ class HeadConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"model.head.dropout must be 0 to below 1, got {self.dropout}")
+        check_ranges(self, "model.head.", dropout="0 to below 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +131,4 @@ class ModelConfig:
     embedding_dim: int = 256
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 8 <= self.embedding_dim <= 4096:
-            raise ValueError(f"model.embedding_dim must be 8 to 4096, got {self.embedding_dim}")
+        check_ranges(self, "model.", embedding_dim="8 to 4096")

@@ -22,7 +22,6 @@ class TextBackbone(nn.Module):
     """
 
     def __init__(self, network: nn.Module) -> None:
-        """Takes the Hugging Face model."""
         super().__init__()
         self.network = network
 

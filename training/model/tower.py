@@ -29,7 +29,6 @@ class Tower(nn.Module):
         embedding_dim: int,
         head: HeadConfig | None = None,
     ) -> None:
-        """Takes the backbone and builds its head."""
         super().__init__()
         self.backbone = backbone
         self.head = build_head(feature_dim, embedding_dim, head or HeadConfig())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from twinshelf.training.command_line import read_command_line
+from twinshelf.training.command_line import check_ranges, read_command_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,7 @@ class PairEvaluationOptions:
     explain: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the range."""
-        if self.explain < 0:
-            raise ValueError(f"explain must be 0 or more, got {self.explain}")
+        check_ranges(self, explain="0 or more")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

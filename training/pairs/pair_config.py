@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinshelf.training.command_line import no_option
+from twinshelf.training.command_line import check_ranges, no_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +53,5 @@ class CrossEncoderConfig:
     seed: int = no_option(42)
 
     def __post_init__(self) -> None:
-        for name, least in (("epoch_count", 1), ("batch_size", 1), ("token_count", 8)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
-        for name in ("learning_rate", "match_weight"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        check_ranges(self, epoch_count="1 or more", batch_size="1 or more", token_count="8 or more")
+        check_ranges(self, learning_rate="above 0", match_weight="above 0")

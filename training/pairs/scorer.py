@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
 
+from twinshelf.training.command_line import check_ranges
 from twinshelf.training.files import write_atomically
 from twinshelf.training.pairs.features import NO_COSINES, Cosines, feature_matrix
 from twinshelf.training.pairs.records import PairRecord
@@ -46,10 +47,9 @@ class BoostingConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        if min(self.member_count, self.tree_count) < 1 or self.leaf_count < 2:
-            raise ValueError("member_count and tree_count must be 1 or more, leaf_count 2 or more")
-        if not (0 < self.learning_rate <= 1 and 0 < self.feature_share <= 1):
-            raise ValueError("learning_rate and feature_share must be above 0 and at most 1")
+        check_ranges(self, member_count="1 or more", tree_count="1 or more", leaf_count="2 or more")
+        shares = ("learning_rate", "feature_share")
+        check_ranges(self, **dict.fromkeys(shares, "above 0 and at most 1"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

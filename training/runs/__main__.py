@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from twinshelf.training.command_line import positional, read_command_line
+from twinshelf.training.command_line import check_ranges, positional, read_command_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,7 @@ class ComparisonOptions:
     width: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks the range."""
-        if self.width is not None and self.width < 1:
-            raise ValueError(f"width must be 1 or more, got {self.width}")
+        check_ranges(self, width="1 or more")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

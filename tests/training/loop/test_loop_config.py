@@ -18,8 +18,8 @@ from twinshelf.training.loop.loop_config import FinishingConfig, LoopConfig, Opt
         (LoopConfig, {"validation_interval": 21}, "must be 1 to loop.epoch_count, 20, got 21"),
         (LoopConfig, {"device_count": 0}, "loop.device_count must be 1 or more, got 0"),
         (FinishingConfig, {"image_start_share": 1.0}, r"must be 0 to below 1, got 1\.0"),
-        (FinishingConfig, {"image_head_shrinkage": 0.0}, "must be above 0 to 1, or null"),
-        (FinishingConfig, {"image_head_shrinkage": 1.5}, "must be above 0 to 1, or null"),
+        (FinishingConfig, {"image_head_shrinkage": 0.0}, "must be above 0 and at most 1"),
+        (FinishingConfig, {"image_head_shrinkage": 1.5}, "must be above 0 and at most 1"),
     ],
 )
 def test_values_out_of_range_are_refused(
