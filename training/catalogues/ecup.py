@@ -23,7 +23,6 @@ import numpy as np
 from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.table import open_table, read_cells
-from twinshelf.training.catalogues.labels import require_two_classes
 from twinshelf.training.catalogues.lookup import Key, blocks, find_rows
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.product_pair import (
@@ -32,6 +31,7 @@ from twinshelf.training.catalogues.product_pair import (
     ProductPair,
     Vectors,
 )
+from twinshelf.training.catalogues.reading import require_two_classes
 
 PAIRS = "train.parquet"
 ATTRIBUTES, TEXTS, PICTURES = "attributes.parquet", "text_and_bert.parquet", "resnet.parquet"

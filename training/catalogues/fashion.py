@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinshelf.client.files.rows import BadRow, CellRow
-from twinshelf.client.files.table import read_cells
+from twinshelf.client.files.rows import CellRow
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.reading import MatchingData, Row, checked
+from twinshelf.training.catalogues.reading import (
+    MatchingData,
+    Row,
+    checked,
+    filled_texts,
+    read_rows,
+)
 from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.texts import clean_text
@@ -44,22 +49,12 @@ def read_fashion(folder: Path, settings: PreprocessingSettings, seed: int) -> Ma
 
 
 def read_styles(folder: Path) -> Iterator[Row]:
-    """Reads the shop's products, lazily, without opening photos.
-
-    Raises:
-        FileNotFoundError: If there is no `styles.csv`.
-        ValueError: If it lacks a column.
-    """
-    path = Path(folder) / TABLE
-    rows = read_cells(path, _COLUMNS)
-    return (row if isinstance(row, BadRow) else _parse_style(row, path.parent) for row in rows)
+    """Reads the shop's products, lazily, without opening photos; raises as `read_fashion`."""
+    return read_rows(folder / TABLE, _COLUMNS, lambda row: _make_product(row, folder))
 
 
-def _parse_style(row: CellRow, folder: Path) -> Row:
-    cells = {name: str(value).strip() for name, value in row.cells.items()}
-    for name in ("id", "title", "image"):
-        if not cells[name]:
-            return row.refuse(f"column {name!r} is empty")
+def _make_product(row: CellRow, folder: Path) -> Product:
+    cells = filled_texts(row, "id", "title", "image")
     key = (clean_text(cells["title"]), cells["articleType"], cells["baseColour"])
     attributes = {"colour": cells["baseColour"]} | {name: cells[name] for name in _ATTRIBUTES}
     return Product(

@@ -11,10 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from twinshelf.client.files.cell_values import text_of
 from twinshelf.client.files.rows import BadRow, CellRow
-from twinshelf.client.files.table import read_cells
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.reading import MatchingData, Row, checked, separate
+from twinshelf.training.catalogues.reading import (
+    MatchingData,
+    Row,
+    checked,
+    filled_texts,
+    read_rows,
+    separate,
+)
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 _NAME = "Class Name (str)"
@@ -40,15 +47,15 @@ def read_grocery(folder: Path, settings: PreprocessingSettings) -> MatchingData:
         FileNotFoundError: If one of the three lists is missing.
         ValueError: If `classes.csv` lacks a column.
     """
-    folder = Path(folder)
-    classes = _read_classes(folder)
+    path = folder / "classes.csv"
     by_id: dict[str, Product] = {}
-    catalogue: list[Row] = []
-    for class_id, row in classes:
-        catalogue.append(row)
-        if isinstance(row, Product):
-            by_id[class_id] = row
-    gallery, bad_products = separate(checked(catalogue, settings, source="classes.csv"))
+
+    def make(row: CellRow) -> Product:
+        """Keeps each product by the number that the photos name."""
+        return by_id.setdefault(text_of(row.cells[_ID]), _make_product(row, folder))
+
+    catalogue = list(read_rows(path, _COLUMNS, make))
+    gallery, bad_products = separate(checked(catalogue, settings, source=path.name))
     train, bad_train = separate(
         checked(_read_photos(folder, "train.txt", by_id), settings, source="train.txt")
     )
@@ -63,24 +70,13 @@ def read_grocery(folder: Path, settings: PreprocessingSettings) -> MatchingData:
     )
 
 
-def _read_classes(folder: Path) -> Iterator[tuple[str, Row]]:
-    path = folder / "classes.csv"
-    for row in read_cells(path, _COLUMNS):
-        if isinstance(row, BadRow):
-            yield "", row
-        else:
-            yield str(row.cells[_ID]).strip(), _parse_class(row, folder)
-
-
-def _parse_class(row: CellRow, folder: Path) -> Row:
-    cells = {name: str(value).strip() for name, value in row.cells.items()}
+def _make_product(row: CellRow, folder: Path) -> Product:
+    cells = filled_texts(row, _NAME)
     description = _inside(folder, cells[_DESCRIPTION])
     try:
         text = description.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return row.refuse(f"description {description} is missing or not UTF-8")
-    if not cells[_NAME]:
-        return row.refuse(f"column {_NAME!r} is empty; expected the product's name")
+        raise ValueError(f"description {description} is missing or not UTF-8") from None
     return Product(
         product_id=cells[_NAME],
         title=cells[_NAME].replace("-", " "),

@@ -24,9 +24,16 @@ import pyarrow.parquet as pq
 from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.table import read_cells
-from twinshelf.training.catalogues.labels import require_two_classes
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.reading import MatchingData, Row, checked, separate
+from twinshelf.training.catalogues.reading import (
+    MatchingData,
+    Row,
+    checked,
+    filled_texts,
+    read_rows,
+    require_two_classes,
+    separate,
+)
 from twinshelf.training.catalogues.splits import HELD_OUT_SHARE, split_within_groups
 from twinshelf.training.files import atomic_write
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
@@ -58,7 +65,7 @@ def read_kazanexpress(folder: Path, settings: PreprocessingSettings, seed: int) 
         FileNotFoundError: If there is no `train.parquet`.
         ValueError: If it lacks a column or all its rows are of one category.
     """
-    path = Path(folder) / "train.parquet"
+    path = folder / "train.parquet"
     rows = read_products(folder)
     require_two_classes(path, _ID)
     products, bad_rows = separate(checked(rows, settings, source=path.name))
@@ -79,14 +86,12 @@ def read_products(folder: Path, part: Part = "train") -> Iterator[Row]:
         FileNotFoundError: If there is no such table.
         ValueError: If it lacks a column.
     """
-    path = Path(folder) / f"{part}.parquet"
-    columns = (*_COLUMNS, _ID, _NAME) if part == "train" else _COLUMNS
-    images: Path | None = path.parent / "images" / part
+    images: Path | None = folder / "images" / part
     if images is not None and not images.is_dir():
         logger.warning("no folder %s: products are read without photos", images)
         images = None
-    rows = read_cells(path, columns)
-    return (row if isinstance(row, BadRow) else _parse_product(row, images) for row in rows)
+    columns = (*_COLUMNS, _ID, _NAME) if part == "train" else _COLUMNS
+    return read_rows(folder / f"{part}.parquet", columns, lambda row: _make_product(row, images))
 
 
 def read_category_ids(folder: Path) -> dict[str, int]:
@@ -96,7 +101,7 @@ def read_category_ids(folder: Path) -> dict[str, int]:
         FileNotFoundError: If there is no `train.parquet`.
         ValueError: If it lacks a column, a number is none, or one name has two.
     """
-    path = Path(folder) / "train.parquet"
+    path = folder / "train.parquet"
     ids: dict[str, int] = {}
     for row in read_cells(path, (_ID, _NAME)):
         if isinstance(row, BadRow):
@@ -133,30 +138,23 @@ def write_result(path: Path, product_ids: Sequence[int], category_ids: Sequence[
         pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), partial)
 
 
-def _parse_product(row: CellRow, images: Path | None) -> Row:
-    product_id = text_of(row.cells["product_id"])
-    is_labelled = _ID in row.cells
-    category_id = text_of(row.cells.get(_ID))
-    if is_labelled and not category_id:
-        return row.refuse(f"column {_ID!r} is empty")
+def _make_product(row: CellRow, images: Path | None) -> Product:
+    cells = filled_texts(row, *(name for name in (_ID,) if name in row.cells))
     try:
         fields = object_of(row.cells["text_fields"])
         attributes = _read_characteristics(fields)
     except ValueError as error:
-        return row.refuse(f"column 'text_fields': {error}")
-    try:
-        return Product(
-            product_id=product_id,
-            title=text_of(fields.get("title")),
-            description=_join_description(fields),
-            category=text_of(row.cells.get(_NAME)),
-            seller=text_of(row.cells["shop_title"]),
-            attributes=attributes,
-            images=(images / f"{product_id}.jpg",) if images is not None else (),
-            group=category_id,
-        )
-    except ValueError as error:
-        return row.refuse(str(error))
+        raise ValueError(f"column 'text_fields': {error}") from None
+    return Product(
+        product_id=cells["product_id"],
+        title=text_of(fields.get("title")),
+        description=_join_description(fields),
+        category=cells.get(_NAME, ""),
+        seller=cells["shop_title"],
+        attributes=attributes,
+        images=(images / f"{cells['product_id']}.jpg",) if images is not None else (),
+        group=cells.get(_ID, ""),
+    )
 
 
 def _join_description(fields: Mapping[str, object]) -> str:

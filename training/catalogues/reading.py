@@ -1,14 +1,16 @@
-"""What readers give, and how their rows are checked."""
+"""What readers give, how they read a table, and how rows and labels are checked."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from twinshelf.client.files.cell_values import text_of
 from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.rows import BadRow
+from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.table import read_cells
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
@@ -38,6 +40,36 @@ class MatchingData:
     gallery: tuple[Product, ...]
     bad_rows: tuple[BadRow, ...]
     findings: tuple[str, ...] = ()
+
+
+def read_rows(
+    path: Path, columns: Sequence[str], make: Callable[[CellRow], Product]
+) -> Iterator[Row]:
+    """Reads a table lazily: a product of each row, or why there is none.
+
+    Args:
+        path: CSV or Parquet file.
+        columns: Columns that it must have.
+        make: Makes the product; a ValueError makes the row a bad one.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it lacks a column.
+    """
+    rows = read_cells(path, columns)
+    return (row if isinstance(row, BadRow) else _make(row, make) for row in rows)
+
+
+def filled_texts(row: CellRow, *filled: str) -> dict[str, str]:
+    """Returns the cells of a row as trimmed texts.
+
+    Raises:
+        ValueError: If one of the columns `filled` is empty.
+    """
+    texts = {name: text_of(cell) for name, cell in row.cells.items()}
+    if empty := [name for name in filled if not texts[name]]:
+        raise ValueError(f"column {empty[0]!r} is empty")
+    return texts
 
 
 def checked(
@@ -97,6 +129,67 @@ def separate(rows: Iterable[Row]) -> tuple[tuple[Product, ...], tuple[BadRow, ..
         else:
             bad_rows.append(row)
     return tuple(products), tuple(bad_rows)
+
+
+def require_two_classes(path: Path, column: str) -> None:
+    """Checks that a label column holds more than one class; stops at the second.
+
+    Args:
+        path: CSV or Parquet file.
+        column: Its column of labels; empty cells do not count.
+
+    Raises:
+        ValueError: If all rows are of one class, or none has a label; names file, row and column.
+    """
+    first: tuple[int, str] | None = None
+    for row_number, label in _labels(path, column):
+        if first is None:
+            first = (row_number, label)
+        elif label != first[1]:
+            return
+    if first is None:
+        raise ValueError(f"{path}, column {column!r}: no row has a label")
+    raise ValueError(
+        f"{path}, column {column!r}: every label is {first[1]!r}, from row {first[0]} on; "
+        "expected two classes or more"
+    )
+
+
+def require_shared_groups(path: Path, column: str) -> None:
+    """Checks that some group has two items, or there is nothing to match; stops at the first.
+
+    Args:
+        path: CSV or Parquet file.
+        column: Its column of groups; empty cells do not count.
+
+    Raises:
+        ValueError: If each group has one item only; names file, row and column.
+    """
+    first_rows: dict[str, int] = {}
+    for row_number, label in _labels(path, column):
+        if label in first_rows:
+            return
+        first_rows[label] = row_number
+    if not first_rows:
+        raise ValueError(f"{path}, column {column!r}: no row has a group")
+    label, row_number = next(iter(first_rows.items()))
+    raise ValueError(
+        f"{path}, column {column!r}: each of the {len(first_rows)} groups has one item, the first "
+        f"is {label!r} of row {row_number}; expected some with two or more"
+    )
+
+
+def _labels(path: Path, column: str) -> Iterator[tuple[int, str]]:
+    for row in read_cells(path, [column]):
+        if isinstance(row, CellRow) and (label := text_of(row.cells[column])):
+            yield row.row_number, label
+
+
+def _make(row: CellRow, make: Callable[[CellRow], Product]) -> Row:
+    try:
+        return make(row)
+    except ValueError as error:
+        return row.refuse(str(error))
 
 
 def _find_text_fault(product: Product, settings: PreprocessingSettings) -> str:

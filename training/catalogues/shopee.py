@@ -14,11 +14,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinshelf.client.files.rows import BadRow, CellRow
-from twinshelf.client.files.table import read_cells
-from twinshelf.training.catalogues.labels import require_shared_groups, require_two_classes
+from twinshelf.client.files.rows import CellRow
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.reading import MatchingData, Row, checked
+from twinshelf.training.catalogues.reading import (
+    MatchingData,
+    Row,
+    checked,
+    filled_texts,
+    read_rows,
+    require_shared_groups,
+    require_two_classes,
+)
 from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
@@ -48,22 +54,13 @@ def read_shopee(folder: Path, settings: PreprocessingSettings, seed: int) -> Mat
 
 
 def read_postings(folder: Path) -> Iterator[Row]:
-    """Reads the labelled postings, lazily, without opening photos.
-
-    Raises:
-        FileNotFoundError: If there is no `train.csv`.
-        ValueError: If it lacks a column.
-    """
+    """Reads the labelled postings, lazily, without opening photos; raises as `read_shopee`."""
     images = folder / "train_images"
-    rows = read_cells(folder / TABLE, _COLUMNS)
-    return (row if isinstance(row, BadRow) else _parse_posting(row, images) for row in rows)
+    return read_rows(folder / TABLE, _COLUMNS, lambda row: _make_product(row, images))
 
 
-def _parse_posting(row: CellRow, images: Path) -> Row:
-    cells = {name: str(value).strip() for name, value in row.cells.items()}
-    for name, text in cells.items():
-        if not text and name != "title":
-            return row.refuse(f"column {name!r} is empty")
+def _make_product(row: CellRow, images: Path) -> Product:
+    cells = filled_texts(row, "posting_id", "image", _GROUP)
     return Product(
         product_id=cells["posting_id"],
         title=_decode(cells["title"]),

@@ -13,12 +13,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from twinshelf.client.files.cell_values import price_of, text_of
-from twinshelf.client.files.rows import BadRow, CellRow
-from twinshelf.client.files.table import read_cells
-from twinshelf.training.catalogues.labels import require_two_classes
+from twinshelf.client.files.cell_values import price_of
+from twinshelf.client.files.rows import CellRow
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.reading import MatchingData, Row, checked, separate
+from twinshelf.training.catalogues.reading import (
+    MatchingData,
+    Row,
+    checked,
+    filled_texts,
+    read_rows,
+    require_two_classes,
+    separate,
+)
 from twinshelf.training.catalogues.splits import split_within_groups
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
@@ -27,16 +33,8 @@ HELD_OUT_SHARE = 0.5
 CATEGORY_SEPARATOR = " > "
 _TARGET = "target"
 _COLUMNS = (
-    "title",
-    "price",
-    "cat_1",
-    "cat_2",
-    "cat_3",
-    "caracteristics",
-    "img_ref",
-    _TARGET,
-    "dealer",
-)
+    "title", "price", "cat_1", "cat_2", "cat_3", "caracteristics", "img_ref", _TARGET, "dealer",
+)  # fmt: skip
 
 
 def read_sports(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
@@ -57,7 +55,6 @@ def read_sports(folder: Path, settings: PreprocessingSettings, seed: int) -> Mat
         ValueError: If a file lacks a column, all targets are of one class, or there is more than
             one file that could be the database.
     """
-    folder = Path(folder)
     path, database = folder / QUERIES, find_database(folder)
     rows = read_cards(path)
     require_two_classes(path, _TARGET)
@@ -80,7 +77,7 @@ def find_database(folder: Path) -> Path | None:
     Raises:
         ValueError: If there are several.
     """
-    others = sorted(path for path in Path(folder).glob("*.csv") if path.name != QUERIES)
+    others = sorted(path for path in folder.glob("*.csv") if path.name != QUERIES)
     if len(others) > 1:
         names = ", ".join(path.name for path in others)
         raise ValueError(f"{folder} must hold one database file beside {QUERIES}, got {names}")
@@ -88,22 +85,12 @@ def find_database(folder: Path) -> Path | None:
 
 
 def read_cards(path: Path) -> Iterator[Row]:
-    """Reads the cards of a file, lazily. A photo that is not there is left out.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it lacks a column.
-    """
-    path = Path(path)
-    rows = read_cells(path, _COLUMNS)
-    return (row if isinstance(row, BadRow) else _parse_card(row, path) for row in rows)
+    """Reads the cards of a file, lazily; raises as `read_rows`. A photo not there is left out."""
+    return read_rows(path, _COLUMNS, lambda row: _make_product(row, path))
 
 
-def _parse_card(row: CellRow, path: Path) -> Row:
-    cells = {name: text_of(value) for name, value in row.cells.items()}
-    for name in ("title", _TARGET):
-        if not cells[name]:
-            return row.refuse(f"column {name!r} is empty")
+def _make_product(row: CellRow, path: Path) -> Product:
+    cells = filled_texts(row, "title", _TARGET)
     photo = path.parent / cells["img_ref"] if cells["img_ref"] else None
     return Product(
         product_id=_name_card(cells["img_ref"]) or f"{path.stem}-{row.row_number}",

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,20 +26,8 @@ from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import Row
 from twinshelf.training.files import atomic_write
 
-COLUMNS = (
-    "product_id",
-    "title",
-    "description",
-    "category",
-    "brand",
-    "seller",
-    "price",
-    "attributes",
-    "images",
-    "group",
-)
+COLUMNS = tuple(field.name for field in fields(Product))
 _TEXT_COLUMNS = ("title", "description", "category", "brand", "seller", "group")
-_WRITTEN_AT_ONCE = 1024
 _SCHEMA = pa.schema([(name, pa.float64() if name == "price" else pa.string()) for name in COLUMNS])
 
 logger = logging.getLogger(__name__)
@@ -67,7 +56,6 @@ def read_table(
         FileNotFoundError: If there is no such file.
         ValueError: If the file cannot be read, or lacks a column that is mapped.
     """
-    path = Path(path)
     table = open_table(path)
     wanted = {name for names in (columns or {}).values() for name in names}
     if _is_ours(table) and not (wanted and wanted <= set(COLUMNS)):
@@ -97,22 +85,19 @@ def make_product(row: ProductRow, photo_folder: Path | None = None) -> Product:
     )
 
 
-def write_table(path: Path, products: Iterable[Product]) -> int:
+def write_table(path: Path, products: Iterable[Product]) -> None:
     """Writes products as a table of our own; the file appears whole or not at all.
 
     Photos below the table's folder are named relative to it, others by absolute path.
 
     Args:
         path: Target, Parquet; its folder is made.
-        products: Rows, consumed one by one.
-
-    Returns:
-        How many rows were written.
+        products: The rows.
     """
-    path = Path(path)
-    rows = (_format_row(product, path.parent.absolute()) for product in products)
+    folder = path.parent.absolute()
+    rows = [_format_row(product, folder) for product in products]
     with atomic_write(path) as partial:
-        return _write_parquet(partial, rows)
+        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), partial)
 
 
 def _is_ours(table: Table) -> bool:
@@ -182,17 +167,3 @@ def _format_path(path: Path, folder: Path) -> str:
 
 def _format_json(value: dict[str, str] | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False) if value else ""
-
-
-def _write_parquet(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
-    row_count = 0
-    waiting: list[Mapping[str, object]] = []
-    with pq.ParquetWriter(path, _SCHEMA) as writer:
-        for row in rows:
-            waiting.append(row)
-            row_count += 1
-            if len(waiting) == _WRITTEN_AT_ONCE:
-                writer.write_table(pa.Table.from_pylist(waiting, schema=_SCHEMA))
-                waiting = []
-        writer.write_table(pa.Table.from_pylist(waiting, schema=_SCHEMA))
-    return row_count
