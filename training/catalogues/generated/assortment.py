@@ -102,15 +102,6 @@ class Item:
     price: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    brand: Brand
-    kind: Kind
-    line: str
-    design: Design
-    members: tuple[tuple[Variant, int], ...]
-
-
 def assemble_assortment(product_count: int, seed: int) -> list[Item]:
     """Makes distinct products in families of near-duplicates.
 
@@ -126,13 +117,8 @@ def assemble_assortment(product_count: int, seed: int) -> list[Item]:
     """
     rng = random.Random(f"assortment {seed}")
     brands = _make_brands(rng)
-    members = itertools.chain.from_iterable(
-        _family_items(family) for family in _families(brands, rng)
-    )
-    items = [
-        replace(item, number=number)
-        for number, item in enumerate(itertools.islice(members, product_count))
-    ]
+    members = itertools.islice(_all_items(brands, rng), product_count)
+    items = [replace(item, number=number) for number, item in enumerate(members)]
     if len(items) < product_count:
         raise ValueError(f"product_count must be at most {len(items)}, got {product_count}")
     return items
@@ -157,7 +143,7 @@ def _make_brands(rng: random.Random) -> dict[Department, list[Brand]]:
     return brands
 
 
-def _families(brands: dict[Department, list[Brand]], rng: random.Random) -> Iterator[_Family]:
+def _all_items(brands: dict[Department, list[Brand]], rng: random.Random) -> Iterator[Item]:
     """Yields families until every kind, brand and line has been combined once."""
     decks = []
     for kind in KINDS:
@@ -172,7 +158,7 @@ def _families(brands: dict[Department, list[Brand]], rng: random.Random) -> Iter
 
 def _family_and_twin(
     kind: Kind, deck: list[tuple[Brand, str]], rng: random.Random
-) -> Iterator[_Family]:
+) -> Iterator[Item]:
     brand, line = deck.pop()
     variants = rng.sample(kind.variants, rng.randint(2, min(4, len(kind.variants))))
     ranks = rng.choice(((0,), (1,), (0, 1)))
@@ -183,28 +169,26 @@ def _family_and_twin(
         accent=rng.choice(ACCENTS),
         cap=rng.choice((*ACCENTS, brand.colour)),
     )
-    members = tuple((VARIANTS[variant], rank) for variant in variants for rank in ranks)
-    family = _Family(brand=brand, kind=kind, line=line, design=design, members=members)
-    yield family
+    members = [(VARIANTS[variant], rank) for variant in variants for rank in ranks]
+    yield from (_item(brand, kind, line, design, *member) for member in members)
     if rng.random() < 0.35:
         rivals = [entry for entry in deck if entry[1] == line and entry[0].colour != brand.colour]
         if rivals:
             deck.remove(rivals[0])
-            yield replace(family, brand=rivals[0][0], members=members[:2])
+            twin = rivals[0][0]
+            yield from (_item(twin, kind, line, design, *member) for member in members[:2])
 
 
-def _family_items(family: _Family) -> Iterator[Item]:
-    for variant, rank in family.members:
-        factor = 1.0 if rank == 0 else 1.7
-        factor *= 0.8 + len(family.brand.name) % 5 / 10
-        yield Item(
-            number=0,
-            brand=family.brand,
-            kind=family.kind,
-            line=family.line,
-            variant=variant,
-            size=family.kind.sizes[rank],
-            size_rank=rank,
-            design=family.design,
-            price=round(family.kind.price * factor, 2),
-        )
+def _item(brand: Brand, kind: Kind, line: str, design: Design, variant: Variant, rank: int) -> Item:
+    factor = (1.0 if rank == 0 else 1.7) * (0.8 + len(brand.name) % 5 / 10)
+    return Item(
+        number=0,
+        brand=brand,
+        kind=kind,
+        line=line,
+        variant=variant,
+        size=kind.sizes[rank],
+        size_rank=rank,
+        design=design,
+        price=round(kind.price * factor, 2),
+    )

@@ -55,16 +55,7 @@ def star(x: float, y: float, radius: float, points: int, depth: float) -> list[P
 def draw_sign(
     draw: Draw, name: str, centre: Point, radius: float, fill: Colour, back: Colour
 ) -> None:
-    """Draws a sign.
-
-    Args:
-        draw: What is drawn on.
-        name: Key of `SIGNS`.
-        centre: Its middle, in pixels.
-        radius: Its radius in pixels.
-        fill: Its colour.
-        back: Colour of the ground, which shows through.
-    """
+    """Draws one of `SIGNS`; centre and radius are in pixels, `back` is the ground's colour."""
     for stroke in SIGNS[name]:
         stroke(draw, *centre, radius, fill, back)
 

@@ -22,7 +22,9 @@ Box = tuple[float, float, float, float]
 
 
 def draw_ornament(draw: Draw, design: Design, box: Box, ground: Colour) -> None:
-    """Covers a rectangle with the family's pattern, in a shade of its ground."""
+    """Covers a rectangle with the family's pattern, in a shade of its ground; none is "plain"."""
+    if design.ornament == "plain":
+        return
     shade = mixed(ground, BLACK if luminance(ground) > 170 else WHITE, 0.28)
     if luminance(design.accent) < 100 < luminance(ground):
         shade = mixed(ground, design.accent, 0.4)
@@ -100,12 +102,7 @@ def _sprigs(draw: Draw, box: Box, step: float, shade: Colour) -> None:
         draw_sign(draw, "leaf", (x, y), step * 0.55, shade, shade)
 
 
-def _nothing(draw: Draw, box: Box, step: float, shade: Colour) -> None:
-    del draw, box, step, shade
-
-
 PATTERNS: dict[str, Callable[[Draw, Box, float, Colour], None]] = {
-    "plain": _nothing,
     "stripes": _stripes,
     "dots": _dots,
     "waves": functools.partial(_curves, sharp=False),

@@ -9,11 +9,16 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from twinshelf.training.catalogues.generated.assortment import Item
-from twinshelf.training.catalogues.generated.folding import draw_box, draw_carton
+from twinshelf.training.catalogues.generated.flat_packages import (
+    draw_bag,
+    draw_box,
+    draw_carton,
+    draw_jug,
+    draw_pouch,
+)
 from twinshelf.training.catalogues.generated.lathe import Body, Lid, wrap_print
 from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, Draw, mixed
 from twinshelf.training.catalogues.generated.printed_labels import draw_label
-from twinshelf.training.catalogues.generated.soft import draw_bag, draw_jug, draw_pouch
 from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 METAL: Colour = (188, 192, 198)

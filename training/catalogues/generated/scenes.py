@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from twinshelf.training.catalogues.generated.folding import perspective
+from twinshelf.training.catalogues.generated.flat_packages import perspective
 from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, mixed
 from twinshelf.training.catalogues.generated.printed_labels import load_font, write_in
 from twinshelf.training.catalogues.generated.vocabulary import Colour
@@ -42,7 +42,7 @@ def shoot_offer(package: Image.Image, seller: str, mark: str, rng: random.Random
     Args:
         package: RGBA cut-out.
         seller: Name that marks on the photo show.
-        mark: Key of `SELLER_MARKS`.
+        mark: Key of `SELLER_MARKS`, or "none".
         rng: Source of scene, camera and light.
 
     Returns:
@@ -52,16 +52,13 @@ def shoot_offer(package: Image.Image, seller: str, mark: str, rng: random.Random
     photo = rng.choice(BACKGROUNDS)(frame, rng)
     cutout = _posed(package, frame, rng)
     room = frame[0] - cutout.width, frame[1] - cutout.height
-    spot = (
-        int(room[0] * rng.uniform(0.3, 0.7)),
-        int(room[1] * rng.uniform(0.45, 0.85))
-        if room[1] > 0
-        else int(room[1] * rng.uniform(0.2, 0.8)),
-    )
+    left = int(room[0] * rng.uniform(0.3, 0.7))
+    spot = left, int(room[1] * (rng.uniform(0.45, 0.85) if room[1] > 0 else rng.uniform(0.2, 0.8)))
     _cast_shadow(photo, cutout, spot, rng.uniform(0.3, 0.6))
     photo.paste(cutout, spot, cutout)
     photo = _developed(photo, rng)
-    SELLER_MARKS[mark](photo, seller, rng)
+    if mark != "none":
+        SELLER_MARKS[mark](photo, seller, rng)
     return photo
 
 
@@ -217,10 +214,6 @@ BACKGROUNDS: tuple[Callable[[Size, random.Random], Image.Image], ...] = (
 )  # fmt: skip
 
 
-def _unmarked(photo: Image.Image, seller: str, rng: random.Random) -> None:
-    del photo, seller, rng
-
-
 def _watermark(photo: Image.Image, seller: str, rng: random.Random) -> None:
     layer = Image.new("L", photo.size, 0)
     font = load_font("DejaVuSans-Bold", photo.width // 9)
@@ -259,7 +252,6 @@ def _strip(photo: Image.Image, seller: str, rng: random.Random) -> None:
 
 
 SELLER_MARKS: dict[str, Callable[[Image.Image, str, random.Random], None]] = {
-    "none": _unmarked,
     "watermark": _watermark,
     "badge": _badge,
     "border": _border,

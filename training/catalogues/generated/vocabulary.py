@@ -1,4 +1,7 @@
-"""Words of the generated catalogue: brands, goods, variants and sizes, in two languages."""
+"""Words of the generated catalogue: brands, goods, variants and sizes, in two languages.
+
+The records are rows of the tables below, so their fields are given by place.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ Colour = tuple[int, int, int]
 Department = Literal["food", "care", "home"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Variant:
     """A flavour, scent or colour that sets the members of a family apart.
 
@@ -26,7 +29,7 @@ class Variant:
     picture: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Size:
     """An amount, as it is printed.
 
@@ -46,7 +49,7 @@ class Size:
         return f"{number} {UNITS[self.unit][language]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of goods.
 
@@ -94,131 +97,101 @@ DEPARTMENTS = {
 }
 
 
-def _variant(english: str, russian: str, colour: Colour, picture: str) -> Variant:
-    return Variant(english=english, russian=russian, colour=colour, picture=picture)
-
-
 VARIANTS = {
     variant.english: variant
     for variant in (
-        _variant("orange", "апельсин", (245, 140, 20), "citrus"),
-        _variant("lemon", "лимон", (250, 220, 40), "citrus"),
-        _variant("lime", "лайм", (150, 205, 50), "citrus"),
-        _variant("apple", "яблоко", (105, 175, 45), "fruit"),
-        _variant("peach", "персик", (255, 180, 130), "fruit"),
-        _variant("cherry", "вишня", (165, 15, 45), "cherries"),
-        _variant("strawberry", "клубника", (230, 40, 70), "berry"),
-        _variant("blueberry", "черника", (70, 75, 165), "berries"),
-        _variant("vanilla", "ваниль", (250, 235, 190), "flower"),
-        _variant("chocolate", "шоколад", (95, 55, 30), "bean"),
-        _variant("honey", "мёд", (235, 170, 40), "drop"),
-        _variant("nuts", "орех", (175, 125, 75), "bean"),
-        _variant("mint", "мята", (90, 200, 165), "leaf"),
-        _variant("lavender", "лаванда", (155, 120, 205), "flower"),
-        _variant("rose", "роза", (240, 130, 165), "flower"),
-        _variant("aloe", "алоэ", (120, 190, 100), "leaf"),
-        _variant("coconut", "кокос", (240, 235, 225), "fruit"),
-        _variant("sea", "море", (40, 130, 200), "waves"),
-        _variant("cheese", "сыр", (255, 200, 50), "wedge"),
-        _variant("bacon", "бекон", (200, 70, 50), "waves"),
-        _variant("onion", "лук", (125, 165, 60), "drop"),
-        _variant("paprika", "паприка", (215, 50, 30), "pepper"),
-        _variant("salt", "соль", (70, 130, 200), "crystal"),
-        _variant("chicken", "курица", (240, 190, 80), "heart"),
-        _variant("beef", "говядина", (150, 50, 40), "heart"),
-        _variant("salmon", "лосось", (245, 130, 110), "fish"),
-        _variant("classic", "классический", (120, 30, 40), "star"),
-        _variant("strong", "крепкий", (40, 35, 40), "star"),
-        _variant("mild", "мягкий", (225, 200, 160), "star"),
-        _variant("green", "зелёный", (50, 145, 70), "leaf"),
-        _variant("black", "чёрный", (35, 35, 40), "leaf"),
-        _variant("red", "красный", (205, 30, 35), "star"),
-        _variant("blue", "синий", (35, 75, 175), "star"),
-        _variant("yellow", "жёлтый", (250, 210, 50), "star"),
-        _variant("white", "белый", (245, 245, 240), "star"),
-        _variant("grey", "серый", (135, 140, 145), "star"),
+        Variant("orange", "апельсин", (245, 140, 20), "citrus"),
+        Variant("lemon", "лимон", (250, 220, 40), "citrus"),
+        Variant("lime", "лайм", (150, 205, 50), "citrus"),
+        Variant("apple", "яблоко", (105, 175, 45), "fruit"),
+        Variant("peach", "персик", (255, 180, 130), "fruit"),
+        Variant("cherry", "вишня", (165, 15, 45), "cherries"),
+        Variant("strawberry", "клубника", (230, 40, 70), "berry"),
+        Variant("blueberry", "черника", (70, 75, 165), "berries"),
+        Variant("vanilla", "ваниль", (250, 235, 190), "flower"),
+        Variant("chocolate", "шоколад", (95, 55, 30), "bean"),
+        Variant("honey", "мёд", (235, 170, 40), "drop"),
+        Variant("nuts", "орех", (175, 125, 75), "bean"),
+        Variant("mint", "мята", (90, 200, 165), "leaf"),
+        Variant("lavender", "лаванда", (155, 120, 205), "flower"),
+        Variant("rose", "роза", (240, 130, 165), "flower"),
+        Variant("aloe", "алоэ", (120, 190, 100), "leaf"),
+        Variant("coconut", "кокос", (240, 235, 225), "fruit"),
+        Variant("sea", "море", (40, 130, 200), "waves"),
+        Variant("cheese", "сыр", (255, 200, 50), "wedge"),
+        Variant("bacon", "бекон", (200, 70, 50), "waves"),
+        Variant("onion", "лук", (125, 165, 60), "drop"),
+        Variant("paprika", "паприка", (215, 50, 30), "pepper"),
+        Variant("salt", "соль", (70, 130, 200), "crystal"),
+        Variant("chicken", "курица", (240, 190, 80), "heart"),
+        Variant("beef", "говядина", (150, 50, 40), "heart"),
+        Variant("salmon", "лосось", (245, 130, 110), "fish"),
+        Variant("classic", "классический", (120, 30, 40), "star"),
+        Variant("strong", "крепкий", (40, 35, 40), "star"),
+        Variant("mild", "мягкий", (225, 200, 160), "star"),
+        Variant("green", "зелёный", (50, 145, 70), "leaf"),
+        Variant("black", "чёрный", (35, 35, 40), "leaf"),
+        Variant("red", "красный", (205, 30, 35), "star"),
+        Variant("blue", "синий", (35, 75, 175), "star"),
+        Variant("yellow", "жёлтый", (250, 210, 50), "star"),
+        Variant("white", "белый", (245, 245, 240), "star"),
+        Variant("grey", "серый", (135, 140, 145), "star"),
     )
-}
-MILLILITRES = {
-    amount: Size(amount=amount, unit="ml") for amount in (75, 125, 250, 330, 400, 500, 750)
-}
-LITRES = {amount: Size(amount=amount, unit="l") for amount in (0.5, 0.9, 1, 1.5, 2, 2.5, 5)}
-GRAMS = {
-    amount: Size(amount=amount, unit="g") for amount in (80, 120, 150, 200, 250, 350, 400, 500)
 }
 FRUIT = ("orange", "apple", "peach", "cherry", "strawberry", "lemon", "blueberry")
 SCENTS = ("lavender", "rose", "aloe", "mint", "coconut", "sea", "lemon")
 COLOURS = ("red", "blue", "green", "yellow", "white", "black", "grey")
 
 
-def _kind(
-    names: tuple[str, str, str, str],
-    department: Department,
-    property_name: str,
-    forms: str,
-    variants: tuple[str, ...],
-    sizes: tuple[Size, ...],
-    price: float,
-) -> Kind:
-    english, russian, *short = names
-    return Kind(
-        english=english,
-        russian=russian,
-        short=(short[0], short[1]),
-        department=department,
-        property_name=property_name,
-        forms=tuple(forms.split()),
-        variants=variants,
-        sizes=sizes,
-        price=price,
-    )
+def _sizes(unit: str, *amounts: float) -> tuple[Size, ...]:
+    return tuple(Size(amount, unit) for amount in amounts)
 
 
 KINDS = (
-    _kind(("juice", "сок", "jce", "сок"), "food", "flavour", "carton bottle",
-          FRUIT, (LITRES[1], LITRES[2]), 95),
-    _kind(("soda", "лимонад", "soda", "лимон-д"), "food", "flavour", "can",
-          ("orange", "lemon", "lime", "cherry", "mint"), (MILLILITRES[330], MILLILITRES[500]), 60),
-    _kind(("yoghurt", "йогурт", "yog.", "йогурт"), "food", "flavour", "cup",
-          ("strawberry", "peach", "vanilla", "blueberry", "cherry", "honey"),
-          (GRAMS[120], GRAMS[350]), 45),
-    _kind(("coffee", "кофе", "coff.", "кофе"), "food", "type", "pouch jar tin",
-          ("classic", "strong", "mild", "vanilla"), (GRAMS[120], GRAMS[250]), 320),
-    _kind(("tea", "чай", "tea", "чай"), "food", "type", "box tin",
-          ("green", "black", "mint", "lemon", "rose"),
-          (Size(amount=25, unit="bags"), Size(amount=100, unit="bags")), 120),
-    _kind(("chips", "чипсы", "chps", "чипс."), "food", "flavour", "bag",
-          ("cheese", "bacon", "onion", "paprika", "salt"), (GRAMS[80], GRAMS[150]), 90),
-    _kind(("cereal", "хлопья", "cereal", "хлоп."), "food", "flavour", "box",
-          ("chocolate", "honey", "nuts", "strawberry", "apple"), (GRAMS[250], GRAMS[500]), 160),
-    _kind(("jam", "джем", "jam", "джем"), "food", "flavour", "jar",
-          ("strawberry", "cherry", "peach", "orange", "blueberry"),
-          (GRAMS[200], GRAMS[400]), 140),
-    _kind(("cookies", "печенье", "cook.", "печ."), "food", "flavour", "box bag",
-          ("chocolate", "vanilla", "nuts", "coconut", "honey"), (GRAMS[150], GRAMS[400]), 110),
-    _kind(("shampoo", "шампунь", "shmp", "шамп."), "care", "scent", "flacon",
-          SCENTS, (MILLILITRES[250], MILLILITRES[400]), 210),
-    _kind(("liquid soap", "жидкое мыло", "liq. soap", "ж/мыло"), "care", "scent", "pump",
-          SCENTS, (MILLILITRES[250], MILLILITRES[500]), 130),
-    _kind(("hand cream", "крем для рук", "hand cr.", "крем д/рук"), "care", "scent", "tube jar",
-          SCENTS, (MILLILITRES[75], MILLILITRES[125]), 150),
-    _kind(("toothpaste", "зубная паста", "toothp.", "з/паста"), "care", "flavour", "tube",
-          ("mint", "lemon", "classic", "strawberry", "salt"),
-          (MILLILITRES[75], MILLILITRES[125]), 170),
-    _kind(("window cleaner", "средство для окон", "window cl.", "ср-во д/окон"), "home", "scent",
-          "spray", ("lemon", "sea", "mint", "lavender"), (MILLILITRES[500], MILLILITRES[750]), 180),
-    _kind(("washing gel", "гель для стирки", "wash. gel", "гель д/стирки"), "home", "scent", "jug",
-          ("lavender", "sea", "rose", "aloe", "coconut"), (LITRES[1], LITRES[2.5]), 390),
-    _kind(("paint", "краска", "pnt", "краска"), "home", "colour", "pail",
-          COLOURS, (LITRES[0.9], LITRES[2.5]), 540),
-    _kind(("cat food", "корм для кошек", "cat fd", "корм д/кошек"), "home", "flavour", "pouch tin",
-          ("chicken", "beef", "salmon", "cheese"), (GRAMS[80], GRAMS[400]), 70),
-    _kind(("mug", "кружка", "mug", "кружка"), "home", "colour", "mug",
-          COLOURS, (MILLILITRES[250], MILLILITRES[400]), 350),
-    _kind(("thermos", "термос", "therm.", "терм."), "home", "colour", "thermos",
-          COLOURS, (LITRES[0.5], LITRES[1]), 1490),
-    _kind(("notebook", "блокнот", "notebk", "блокн."), "home", "colour", "notebook",
-          COLOURS, (Size(amount=48, unit="sheets"), Size(amount=96, unit="sheets")), 160),
+    Kind("juice", "сок", ("jce", "сок"), "food", "flavour", ("carton", "bottle"),
+         FRUIT, _sizes("l", 1, 2), 95),
+    Kind("soda", "лимонад", ("soda", "лимон-д"), "food", "flavour", ("can",),
+         ("orange", "lemon", "lime", "cherry", "mint"), _sizes("ml", 330, 500), 60),
+    Kind("yoghurt", "йогурт", ("yog.", "йогурт"), "food", "flavour", ("cup",),
+         ("strawberry", "peach", "vanilla", "blueberry", "cherry", "honey"),
+         _sizes("g", 120, 350), 45),
+    Kind("coffee", "кофе", ("coff.", "кофе"), "food", "type", ("pouch", "jar", "tin"),
+         ("classic", "strong", "mild", "vanilla"), _sizes("g", 120, 250), 320),
+    Kind("tea", "чай", ("tea", "чай"), "food", "type", ("box", "tin"),
+         ("green", "black", "mint", "lemon", "rose"),
+         _sizes("bags", 25, 100), 120),
+    Kind("chips", "чипсы", ("chps", "чипс."), "food", "flavour", ("bag",),
+         ("cheese", "bacon", "onion", "paprika", "salt"), _sizes("g", 80, 150), 90),
+    Kind("cereal", "хлопья", ("cereal", "хлоп."), "food", "flavour", ("box",),
+         ("chocolate", "honey", "nuts", "strawberry", "apple"), _sizes("g", 250, 500), 160),
+    Kind("jam", "джем", ("jam", "джем"), "food", "flavour", ("jar",),
+         ("strawberry", "cherry", "peach", "orange", "blueberry"),
+         _sizes("g", 200, 400), 140),
+    Kind("cookies", "печенье", ("cook.", "печ."), "food", "flavour", ("box", "bag"),
+         ("chocolate", "vanilla", "nuts", "coconut", "honey"), _sizes("g", 150, 400), 110),
+    Kind("shampoo", "шампунь", ("shmp", "шамп."), "care", "scent", ("flacon",),
+         SCENTS, _sizes("ml", 250, 400), 210),
+    Kind("liquid soap", "жидкое мыло", ("liq. soap", "ж/мыло"), "care", "scent", ("pump",),
+         SCENTS, _sizes("ml", 250, 500), 130),
+    Kind("hand cream", "крем для рук", ("hand cr.", "крем д/рук"), "care", "scent", ("tube", "jar"),
+         SCENTS, _sizes("ml", 75, 125), 150),
+    Kind("toothpaste", "зубная паста", ("toothp.", "з/паста"), "care", "flavour", ("tube",),
+         ("mint", "lemon", "classic", "strawberry", "salt"),
+         _sizes("ml", 75, 125), 170),
+    Kind("window cleaner", "средство для окон", ("window cl.", "ср-во д/окон"), "home", "scent",
+         ("spray",), ("lemon", "sea", "mint", "lavender"), _sizes("ml", 500, 750), 180),
+    Kind("washing gel", "гель для стирки", ("wash. gel", "гель д/стирки"), "home", "scent",
+         ("jug",), ("lavender", "sea", "rose", "aloe", "coconut"), _sizes("l", 1, 2.5), 390),
+    Kind("paint", "краска", ("pnt", "краска"), "home", "colour", ("pail",),
+         COLOURS, _sizes("l", 0.9, 2.5), 540),
+    Kind("cat food", "корм для кошек", ("cat fd", "корм д/кошек"), "home", "flavour",
+         ("pouch", "tin"), ("chicken", "beef", "salmon", "cheese"), _sizes("g", 80, 400), 70),
+    Kind("mug", "кружка", ("mug", "кружка"), "home", "colour", ("mug",),
+         COLOURS, _sizes("ml", 250, 400), 350),
+    Kind("thermos", "термос", ("therm.", "терм."), "home", "colour", ("thermos",),
+         COLOURS, _sizes("l", 0.5, 1), 1490),
+    Kind("notebook", "блокнот", ("notebk", "блокн."), "home", "colour", ("notebook",),
+         COLOURS, _sizes("sheets", 48, 96), 160),
 )  # fmt: skip
 
 # Each with the spelling that Russian sellers write when they do not keep the Latin one.
