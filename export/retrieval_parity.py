@@ -20,8 +20,14 @@ from twinshelf.training.preprocessing.texts import join_fields
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
-from twinshelf.training.retrieval.metrics import RelevantRanks, accuracy_at, average_precision, mean
-from twinshelf.training.retrieval.relevance import RelevantPairs, pairs_by_group
+from twinshelf.training.retrieval.metrics import (
+    RelevantPairs,
+    RelevantRanks,
+    accuracy_at,
+    average_precision,
+    mean,
+    pairs_by_group,
+)
 
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from twinshelf.training.model.encoder import Fusion
-from twinshelf.training.model.tower import Tower
+from twinshelf.training.model.encoder import Fusion, Tower
 
 RGB = 3
 # Of the opsets that every onnxruntime and Triton container of the last years runs, the newest that

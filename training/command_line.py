@@ -8,6 +8,7 @@ Nothing here takes long to import, so that a wrong value is told of before torch
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -92,6 +93,36 @@ def read_command_line(
         return kind(**_values(kind, given))
     except (ArgumentError, ValueError) as error:
         refuse(error, [each.name for each in _options(kind)])
+
+
+def run_command(
+    kind: type[Options],
+    program: str,
+    work: Callable[[Options], None],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Reads the options of a program and does its work.
+
+    Args:
+        kind: As in `read_command_line`, like `program` and `arguments`.
+        program: Module that `python -m` runs.
+        work: What is done. It imports by itself what takes seconds to load.
+        arguments: The command line.
+
+    Returns:
+        0; or 1 where the work could not be done, the reason then being on standard error.
+
+    Raises:
+        SystemExit: As `read_command_line`.
+    """
+    options = read_command_line(kind, program, arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        work(options)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{program.rpartition('.')[2]} failed: {error}\n")
+        return 1
+    return 0
 
 
 def build_parser(kind: type, program: str) -> ArgumentParser:

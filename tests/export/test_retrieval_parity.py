@@ -14,7 +14,7 @@ from twinshelf.export.reference import TorchReference
 from twinshelf.export.retrieval_parity import compare_metrics, compare_retrieval, read_sample
 from twinshelf.server.encoders.published_version import PublishedVersion
 from twinshelf.training.checkpoint import TrainedEncoder
-from twinshelf.training.retrieval.relevance import pairs_by_group
+from twinshelf.training.retrieval.metrics import pairs_by_group
 
 pytestmark = pytest.mark.slow
 

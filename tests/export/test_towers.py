@@ -13,8 +13,7 @@ from torch import nn
 
 from twinshelf.export.towers import GraphError, fusion_graph, image_tower_graph, text_tower_graph
 from twinshelf.training.checkpoint import TrainedEncoder
-from twinshelf.training.model.encoder import Fusion
-from twinshelf.training.model.tower import Tower
+from twinshelf.training.model.encoder import Fusion, Tower
 
 pytestmark = pytest.mark.slow
 

@@ -24,13 +24,7 @@ from twinshelf.client.files.cell_values import attributes_of, object_of, text_of
 from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.table import open_table, read_cells
 from twinshelf.training.catalogues.lookup import Key, blocks, find_rows
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.product_pair import (
-    PrecomputedPair,
-    PrecomputedProduct,
-    ProductPair,
-    Vectors,
-)
+from twinshelf.training.catalogues.product import Pair, PrecomputedProduct, Product, Vectors
 from twinshelf.training.catalogues.reading import require_two_classes
 
 PAIRS = "train.parquet"
@@ -48,7 +42,7 @@ Finder = Callable[[set[Key]], Callable[[str], T]]
 
 def read_ecup_pairs(
     folder: Path, pairs_name: str = PAIRS, *, block_pair_count: int = 50_000
-) -> Iterator[ProductPair | BadRow]:
+) -> Iterator[Pair[Product] | BadRow]:
     """Reads pairs of raw fields, lazily.
 
     Args:
@@ -76,16 +70,12 @@ def read_ecup_pairs(
             text, found_texts.take((text,)), found_attributes.take((text,))
         )
 
-    joined = _join(pairs, find, block_pair_count)
-    return (
-        row if isinstance(row, BadRow) else ProductPair(left=row[0], right=row[1], is_match=row[2])
-        for row in joined
-    )
+    return _join(pairs, find, block_pair_count)
 
 
 def read_ecup_vectors(
     folder: Path, pairs_name: str = PAIRS, *, block_pair_count: int = 50_000
-) -> Iterator[PrecomputedPair | BadRow]:
+) -> Iterator[Pair[PrecomputedProduct] | BadRow]:
     """Reads pairs of precomputed vectors, lazily; a NaN among them makes the pair a bad row.
 
     Args:
@@ -114,13 +104,7 @@ def read_ecup_vectors(
             text, found_texts.take((text,)), found_pictures.take((text,)), sizes
         )
 
-    joined = _join(pairs, find, block_pair_count)
-    return (
-        row
-        if isinstance(row, BadRow)
-        else PrecomputedPair(left=row[0], right=row[1], is_match=row[2])
-        for row in joined
-    )
+    return _join(pairs, find, block_pair_count)
 
 
 def _require(path: Path, columns: Sequence[str]) -> None:
@@ -135,8 +119,7 @@ def _open_pairs(path: Path) -> Iterator[CellRow | BadRow]:
 
 def _join(
     rows: Iterator[CellRow | BadRow], find: Finder[T], block_pair_count: int
-) -> Iterator[tuple[T, T, bool] | BadRow]:
-    """Puts the products of each pair beside its label."""
+) -> Iterator[Pair[T] | BadRow]:
     for block in blocks(rows, block_pair_count):
         ids: set[Key] = {
             (text_of(row.cells[name]),)
@@ -149,7 +132,7 @@ def _join(
             yield row if isinstance(row, BadRow) else _join_row(row, product_of)
 
 
-def _join_row(row: CellRow, product_of: Callable[[str], T]) -> tuple[T, T, bool] | BadRow:
+def _join_row(row: CellRow, product_of: Callable[[str], T]) -> Pair[T] | BadRow:
     left, right, target = (text_of(row.cells[name]) for name in (_LEFT, _RIGHT, _TARGET))
     for name, text in ((_LEFT, left), (_RIGHT, right)):
         if not text:
@@ -159,7 +142,7 @@ def _join_row(row: CellRow, product_of: Callable[[str], T]) -> tuple[T, T, bool]
     if target not in ("0", "1"):
         return row.refuse(f"column {_TARGET!r} must be 0 or 1, got {target!r}")
     try:
-        return product_of(left), product_of(right), target == "1"
+        return Pair(left=product_of(left), right=product_of(right), is_match=target == "1")
     except ValueError as error:
         return row.refuse(str(error))
 

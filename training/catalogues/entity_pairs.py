@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from twinshelf.client.files.rows import BadRow
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.catalogues.product import Pair, Product
 
 _COLUMN = re.compile(r"COL (\S+) VAL ?(.*?)(?=(?:^|\s)COL \S+ VAL|$)", re.DOTALL)
 _FIELD_OF_COLUMN = {
@@ -26,7 +25,7 @@ _FIELD_OF_COLUMN = {
 }
 
 
-def read_entity_pairs(path: Path) -> Iterator[ProductPair | BadRow]:
+def read_entity_pairs(path: Path) -> Iterator[Pair[Product] | BadRow]:
     """Reads the pairs of a file lazily; a line that is no pair comes back as a BadRow.
 
     Raises:
@@ -40,7 +39,7 @@ def read_entity_pairs(path: Path) -> Iterator[ProductPair | BadRow]:
                 yield BadRow(source=str(path), row_number=row_number, reason=str(error))
 
 
-def _parse_pair(line: str, pair_id: str) -> ProductPair:
+def _parse_pair(line: str, pair_id: str) -> Pair[Product]:
     if any("\udc80" <= character <= "\udcff" for character in line):  # bytes that did not decode
         raise ValueError("is not UTF-8")
     parts = line.split("\t")
@@ -49,7 +48,7 @@ def _parse_pair(line: str, pair_id: str) -> ProductPair:
     left, right, label = parts
     if label.strip() not in {"0", "1"}:
         raise ValueError(f"label must be 0 or 1, got {label!r}")
-    return ProductPair(
+    return Pair(
         left=_parse_record(left, f"{pair_id}-left"),
         right=_parse_record(right, f"{pair_id}-right"),
         is_match=label.strip() == "1",

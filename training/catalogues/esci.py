@@ -21,8 +21,7 @@ from twinshelf.client.files.cell_values import text_of
 from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.table import open_table, read_cells
 from twinshelf.training.catalogues.lookup import FoundRows, Key, blocks, find_rows
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.product import Product, QueryProduct, Relevance
 from twinshelf.training.catalogues.reading import MatchingData, require_two_classes
 from twinshelf.training.catalogues.searches import split_searches
 from twinshelf.training.preprocessing.texts import clean_text

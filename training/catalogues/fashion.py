@@ -36,11 +36,6 @@ def read_fashion(folder: Path, settings: PreprocessingSettings, seed: int) -> Ma
     this set measures finding products that a shopper could not tell apart by name, not identity.
     Categories (`articleType`) are true labels.
 
-    Args:
-        folder: Folder of `styles.csv`.
-        settings: Settings of the later preprocessing.
-        seed: Seed of the split.
-
     Raises:
         FileNotFoundError: If there is no `styles.csv`.
         ValueError: If it lacks a column.

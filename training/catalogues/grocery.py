@@ -33,15 +33,11 @@ _COLUMNS = (_NAME, _ID, _COARSE_NAME, _IMAGE, _DESCRIPTION)
 
 
 def read_grocery(folder: Path, settings: PreprocessingSettings) -> MatchingData:
-    """Reads the data set with its own split.
+    """Reads the data set's folder `dataset`, with its own split.
 
     The catalogue is the gallery; the validation photos are the queries. Training takes the training
     photos and the catalogue: each query shows a product that is trained on, in a new photo. Photos
     have no text: their class name would give the answer away.
-
-    Args:
-        folder: The data set's `dataset` folder.
-        settings: Settings of the later preprocessing.
 
     Raises:
         FileNotFoundError: If one of the three lists is missing.

@@ -56,11 +56,6 @@ def read_kazanexpress(folder: Path, settings: PreprocessingSettings, seed: int) 
     what is learnt from, so that a product is found when its neighbours are of its category. The
     field `category` gives the answer away: leave it out of the embedded text fields.
 
-    Args:
-        folder: Folder of `train.parquet`.
-        settings: Settings of the later preprocessing.
-        seed: Seed of the split.
-
     Raises:
         FileNotFoundError: If there is no `train.parquet`.
         ValueError: If it lacks a column or all its rows are of one category.

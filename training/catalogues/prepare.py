@@ -28,7 +28,7 @@ from twinshelf.training.catalogues.shopee import read_shopee
 from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.catalogues.sports import read_sports
 from twinshelf.training.catalogues.table import make_product, write_table
-from twinshelf.training.command_line import check_ranges, read_command_line
+from twinshelf.training.command_line import check_ranges, run_command
 from twinshelf.training.files import atomic_write, write_atomically
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
@@ -194,14 +194,8 @@ def prepare(source: Source) -> Summary:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prepares a data set as the command line says; returns the exit status."""
-    source = read_command_line(Source, "twinshelf.training.catalogues.prepare", arguments)
-    try:
-        summary = prepare(source)
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    sys.stdout.write(_format_summary(summary, source.folder))
-    return 0
+    program = "twinshelf.training.catalogues.prepare"
+    return run_command(Source, program, lambda source: _report(prepare(source), source), arguments)
 
 
 def _read_own_table(table: Path, source: Source, settings: PreprocessingSettings) -> MatchingData:
@@ -252,7 +246,8 @@ def _write_bad_rows(path: Path, bad_rows: Sequence[BadRow]) -> None:
         writer.writerows((row.source, row.row_number, row.reason) for row in bad_rows)
 
 
-def _format_summary(summary: Summary, out: Path) -> str:
+def _report(summary: Summary, source: Source) -> None:
+    out = source.folder
     lines = [
         f"{summary.gallery_count} catalogue products, {summary.train_count} rows to train on, "
         f"{summary.query_count} held-out offers, {summary.bad_row_count} bad rows in {out}"
@@ -263,7 +258,7 @@ def _format_summary(summary: Summary, out: Path) -> str:
     lines += [f"  bad: {row}" for row in summary.first_bad_rows]
     if summary.bad_row_count > len(summary.first_bad_rows):
         lines.append(f"  all of them in {out / BAD_ROWS}")
-    return "\n".join(lines) + "\n"
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

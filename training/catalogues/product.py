@@ -1,13 +1,23 @@
-"""The product: the one record that every reader makes and every later step knows."""
+"""The product: the one record that every reader makes and every later step knows.
+
+Beside it what is made of products: labelled pairs, as scorers learn them, and judged searches.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+T = TypeVar("T")
+Vectors = npt.NDArray[np.float32]
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -47,3 +57,128 @@ class Product:
             raise ValueError("product_id must not be empty")
         if self.price is not None and not (math.isfinite(self.price) and self.price >= 0):
             raise ValueError(f"price must be zero or more, got {self.price}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Generic[T]):
+    """Two records, and whether they are the same product."""
+
+    left: T
+    right: T
+    is_match: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecomputedProduct:
+    """A product known by the vectors that others computed of it; they need not have unit length.
+
+    Attributes:
+        product_id: Identifier; never empty.
+        name_vector: Embedding of the name, float32 (E,).
+        main_picture: Embedding of the main photo, float32 (D,); None without one.
+        further_pictures: Embeddings of the other photos, float32 (N, D), N zero or more.
+
+    Raises:
+        ValueError: If a shape is another, or a number is not finite.
+    """
+
+    product_id: str
+    name_vector: Vectors
+    main_picture: Vectors | None
+    further_pictures: Vectors
+
+    def __post_init__(self) -> None:
+        if not self.product_id:
+            raise ValueError("product_id must not be empty")
+        _check("name_vector", self.name_vector, axis_count=1)
+        _check("further_pictures", self.further_pictures, axis_count=2)
+        if self.main_picture is None:
+            return
+        _check("main_picture", self.main_picture, axis_count=1)
+        size = len(self.main_picture)
+        if len(self.further_pictures) and self.further_pictures.shape[1] != size:
+            raise ValueError(
+                f"further_pictures must be (N, {size}), got {self.further_pictures.shape}"
+            )
+
+    @property
+    def main_pictures(self) -> Vectors:
+        """The main photo's embedding as a row, float32 (1, D); (0, D) without one."""
+        if self.main_picture is None:
+            return self.further_pictures[:0]
+        return self.main_picture[None, :]
+
+    @property
+    def pictures(self) -> Vectors:
+        """All photos' embeddings, the main one first, float32 (M, D)."""
+        if not len(self.further_pictures):
+            return self.main_pictures
+        return np.vstack([self.main_pictures, self.further_pictures])
+
+
+def _check(name: str, vectors: Vectors, axis_count: int) -> None:
+    if vectors.ndim != axis_count:
+        raise ValueError(f"{name} must have {axis_count} axes, got shape {vectors.shape}")
+    if not np.isfinite(vectors).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+
+
+class Relevance(StrEnum):
+    """How well a product answers a query, best first."""
+
+    EXACT = "exact"
+    SUBSTITUTE = "substitute"
+    COMPLEMENT = "complement"
+    IRRELEVANT = "irrelevant"
+
+    @property
+    def gain(self) -> float:
+        """Gain for NDCG, 0 to 1.
+
+        Source: Reddy et al., Shopping Queries Dataset, arXiv 2206.06588, query-product ranking.
+        """
+        return _GAINS[self]
+
+
+_GAINS = {
+    Relevance.EXACT: 1.0,
+    Relevance.SUBSTITUTE: 0.1,
+    Relevance.COMPLEMENT: 0.01,
+    Relevance.IRRELEVANT: 0.0,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryProduct:
+    """A query, a product, and the judgement of a person.
+
+    Attributes:
+        query: What the shopper typed; never empty.
+        product: The product that was judged.
+        label: How well it answers.
+        locale: Country of the shop, such as "us"; empty when unknown.
+        is_held_out: Whether the data set keeps the query for testing.
+
+    Raises:
+        ValueError: If the query is empty.
+    """
+
+    query: str
+    product: Product
+    label: Relevance
+    locale: str = ""
+    is_held_out: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.query.strip():
+            raise ValueError("query must not be empty")
+
+    @property
+    def query_id(self) -> str:
+        """Identifier of the query: case and blanks do not make another one, a country does."""
+        return f"query {self.locale}: {' '.join(self.query.casefold().split())}"
+
+    @property
+    def offer(self) -> Product:
+        """The query as a record: a title and nothing else."""
+        return Product(product_id=self.query_id, title=self.query)

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from twinshelf.client.files.rows import BadRow
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.product import Product, QueryProduct, Relevance
 from twinshelf.training.catalogues.reading import MatchingData
 from twinshelf.training.catalogues.splits import draw_held_out
 
@@ -80,10 +79,6 @@ def split_searches(pairs: Iterable[QueryProduct | BadRow], seed: int) -> Matchin
     and is exact for no query: it is a group of its own. The field `category` of training rows names
     the search that brought them, so that batches of one category hold searches with their near
     misses; leave it out of the embedded text fields.
-
-    Args:
-        pairs: What a reader gives.
-        seed: Seed of the draw.
 
     Raises:
         ValueError: If no query to train on has an exact product of its own.

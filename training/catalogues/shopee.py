@@ -37,11 +37,6 @@ _ESCAPED_BYTES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 def read_shopee(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
     """Reads the labelled postings and splits them by product.
 
-    Args:
-        folder: Folder of `train.csv`.
-        settings: Settings of the later preprocessing.
-        seed: Seed of the split.
-
     Raises:
         FileNotFoundError: If there is no `train.csv`.
         ValueError: If it lacks a column, or its groups are one, or all of one posting.

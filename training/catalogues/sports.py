@@ -45,11 +45,6 @@ def read_sports(folder: Path, settings: PreprocessingSettings, seed: int) -> Mat
     cards are the gallery, and they are learnt from as well. The field `category` nearly names the
     class: embed the title alone to measure what titles say.
 
-    Args:
-        folder: Folder of the files.
-        settings: Settings of the later preprocessing.
-        seed: Seed of the split.
-
     Raises:
         FileNotFoundError: If there is no query file.
         ValueError: If a file lacks a column, all targets are of one class, or there is more than

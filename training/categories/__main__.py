@@ -7,7 +7,6 @@ Run: python -m twinshelf.training.categories --run runs/demo
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from twinshelf.training.categories.category_config import CategoryConfig, CategoryFiles
-from twinshelf.training.command_line import Device, read_command_line
+from twinshelf.training.command_line import Device, run_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,29 +34,22 @@ class CategoryOptions:
     device: Device = "auto"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Predicts as the command line says.
-
-    Returns:
-        0 after an evaluation, 1 when it could not be done; the reason is on standard error.
-    """
-    options = read_command_line(CategoryOptions, "twinshelf.training.categories", arguments)
-    # Here, since it takes seconds: a wrong value is told of at once.
+def categorise(options: CategoryOptions) -> None:
+    """Predicts as `predict_categories` does, and prints the table."""
     from twinshelf.training.categories.category_results import result_table
     from twinshelf.training.categories.category_run import predict_categories
     from twinshelf.training.model.encoder import choose_device
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     files, config = options.files, replace(options.config, device=choose_device(options.device))
-    try:
-        result = predict_categories(files, config)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"categories failed: {error}\n")
-        return 1
+    result = predict_categories(files, config)
     console = Console()
     console.print(result_table(result))
     console.print(f"saved in {files.results_folder(config.label)}", highlight=False)
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return run_command(CategoryOptions, "twinshelf.training.categories", categorise, arguments)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from twinshelf.training.evaluation.reliability import measure_reliability
 from twinshelf.training.retrieval.embeddings import ModalityWeights
 from twinshelf.training.retrieval.exact_search import Candidates, find_candidates
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
-from twinshelf.training.retrieval.relevance import rows_of_same_product
+from twinshelf.training.retrieval.metrics import rows_of_same_product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

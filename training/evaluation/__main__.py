@@ -7,7 +7,6 @@ Run: python -m twinshelf.training.evaluation --run runs/demo
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from twinshelf.training.command_line import Device, read_command_line
+from twinshelf.training.command_line import Device, run_command
 from twinshelf.training.evaluation.evaluation_config import EvaluationConfig, EvaluationFiles
 
 
@@ -42,33 +41,26 @@ class EvaluationOptions:
     no_plots: bool = False
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Evaluates as the command line says.
-
-    Returns:
-        0 after an evaluation, 1 when it could not be done; the reason is on standard error.
-    """
-    options = read_command_line(EvaluationOptions, "twinshelf.training.evaluation", arguments)
-    # Here, since it takes seconds: a wrong value is told of at once.
+def evaluate(options: EvaluationOptions) -> None:
+    """Evaluates as `evaluate_run` does, judged searches too, and prints the tables."""
     from twinshelf.training.evaluation.evaluation_run import evaluate_run
     from twinshelf.training.evaluation.evaluation_tables import judged_table, result_tables
     from twinshelf.training.evaluation.judged_search import evaluate_searches
     from twinshelf.training.model.encoder import choose_device
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     files, config = options.files, replace(options.config, device=choose_device(options.device))
-    try:
-        result = evaluate_run(files, config, tunes=options.tune, draws=not options.no_plots)
-        judged = options.judgements and evaluate_searches(files, options.judgements, config)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"evaluation failed: {error}\n")
-        return 1
+    result = evaluate_run(files, config, tunes=options.tune, draws=not options.no_plots)
+    judged = options.judgements and evaluate_searches(files, options.judgements, config)
     console = Console()
     console.print(result_tables(result))
     if judged:
         console.print(judged_table(judged))
     console.print(f"saved in {files.results_folder}", highlight=False)
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return run_command(EvaluationOptions, "twinshelf.training.evaluation", evaluate, arguments)
 
 
 if __name__ == "__main__":

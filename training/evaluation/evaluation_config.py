@@ -21,14 +21,11 @@ class EvaluationConfig:
     Attributes:
         top_k: The K of P@K, R@K, F1@K, NDCG@K and Acc@K, rising; Acc@10 is always reported.
         candidate_count: Candidates per query that thresholds for pairs and rows may accept.
-        near_count: Candidates per query that the calibration curve of pairs is of; fewer where
-            there are fewer candidates.
         neighbour_count: Candidates that vote for a category.
         target_precision: Precision that the match threshold is to reach, above 0 and at most 1.
         calibration_method: How the curve is fitted.
         match_prior: Share of the offers with a match in the catalogue that probabilities stand for
             unless a request says otherwise, above 0 to 1.
-        confidence: Share of resamples inside of the intervals, above 0 and below 1.
         resample_count: Bootstrap resamples.
         seed: Seed of the halves and the resamples.
         device: Where scores are computed: "cpu" or "cuda".
@@ -39,12 +36,10 @@ class EvaluationConfig:
 
     top_k: tuple[int, ...] = option((1, 5, 10), read=lambda given: tuple(sorted(set(given))))
     candidate_count: int = 50
-    near_count: int = no_option(10)
     neighbour_count: int = 10
     target_precision: float = 0.95
     calibration_method: Literal["auto", "isotonic", "platt"] = "auto"
     match_prior: float = 0.5
-    confidence: float = no_option(0.95)
     resample_count: int = no_option(1000)
     seed: int = 42
     device: str = no_option("cpu")

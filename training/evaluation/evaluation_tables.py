@@ -12,7 +12,7 @@ from rich.text import Text
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult, PatternResult
 from twinshelf.training.evaluation.judged_search import JudgedResult
 from twinshelf.training.evaluation.match_worlds import WorldQuality
-from twinshelf.training.runs.figures import ABSENT, figure_text
+from twinshelf.training.runs.figures import ABSENT, figure_table, figure_text
 
 BREAKDOWN_METRICS = ("Acc@10", "MAP")
 MOST_CATEGORIES = 12
@@ -39,18 +39,17 @@ def result_tables(result: EvaluationResult) -> RenderableType:
 
 def retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
     """Returns P@K, R@K, F1@K, NDCG@K, Acc@K and MAP, one column per modality pattern."""
-    table = Table(
-        title=f"Retrieval: {result.query_count} queries, {result.gallery_count} products",
+    table = figure_table(
+        f"Retrieval: {result.query_count} queries, {result.gallery_count} products",
+        ("metric", *(pattern.pattern for pattern in patterns)),
+        {
+            name: [str(pattern.metrics[name]) for pattern in patterns]
+            for name in (patterns[0].metrics if patterns else ())
+        },
         caption=f"{result.confidence:.0%} bootstrap interval; "
         f"'both' weighs the image {result.fusion_weight:.3g}; queries without a relevant "
         "product are in no mean",
     )
-    table.add_column("metric")
-    for pattern in patterns:
-        table.add_column(pattern.pattern, justify="right")
-    names = list(patterns[0].metrics) if patterns else []
-    for name in names:
-        table.add_row(name, *(str(pattern.metrics[name]) for pattern in patterns))
     table.add_section()
     table.add_row("queries", *(str(pattern.query_count) for pattern in patterns))
     table.add_row("without relevant", *(str(pattern.no_relevant_count) for pattern in patterns))
@@ -61,54 +60,44 @@ def retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult])
 
 def judged_table(result: JudgedResult) -> Table:
     """Returns NDCG over the judged products of each query."""
-    table = Table(
-        title=f"Judged products: {result.query_count} held-out queries, {result.pair_count} "
+    return figure_table(
+        f"Judged products: {result.query_count} held-out queries, {result.pair_count} "
         "products ranked by text",
+        ("metric", "text"),
+        {name: [str(estimate)] for name, estimate in result.metrics.items()},
         caption="gains: exact 1, substitute 0.1, complement 0.01; "
         f"{result.no_gain_count} queries without any gain are in no mean, "
         f"{result.bad_row_count} judgements could not be read",
     )
-    table.add_column("metric")
-    table.add_column("text", justify="right")
-    for name, estimate in result.metrics.items():
-        table.add_row(name, str(estimate))
-    return table
 
 
 def quality_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
     """Returns pairs, rows and categories, one column per modality pattern."""
-    table = Table(
-        title="Pairs, thresholds, categories",
+    columns = [_quality(pattern, result.target_precision) for pattern in patterns]
+    return figure_table(
+        "Pairs, thresholds, categories",
+        ("measure", *(pattern.pattern for pattern in patterns)),
+        {name: [column[name] for column in columns] for name in (columns[0] if columns else ())},
         caption="thresholds: tuned on other queries than these figures are of",
     )
-    table.add_column("measure")
-    for pattern in patterns:
-        table.add_column(pattern.pattern, justify="right")
-    columns = [_quality(pattern, result.target_precision) for pattern in patterns]
-    for name in columns[0] if columns else ():
-        table.add_row(name, *(column[name] for column in columns))
-    return table
 
 
 def probability_table(patterns: Sequence[PatternResult]) -> Table:
     """Returns what match probabilities are worth in both worlds, one column per pattern."""
-    table = Table(
-        title="Probability of matches",
-        caption="closed world: every offer has a match; open: half have none; fitted to other "
-        "queries than these figures are of; ECE: expected calibration error; taken at a precision: "
-        "share of first matches (best possible), their precision",
-    )
-    table.add_column("measure")
-    for pattern in patterns:
-        table.add_column(pattern.pattern, justify="right")
+    rows = {}
     for world in ("closed", "open"):
         found = [each.held_out and each.held_out.worlds.get(world) for each in patterns]
         columns = [_world(quality) if quality else {} for quality in found]
         for name in max(columns, key=len, default={}):
-            cells = [column.get(name, ABSENT) for column in columns]
-            table.add_row(f"{world}: {name}", *cells)
-        table.add_section()
-    return table
+            rows[f"{world}: {name}"] = [column.get(name, ABSENT) for column in columns]
+    return figure_table(
+        "Probability of matches",
+        ("measure", *(pattern.pattern for pattern in patterns)),
+        rows,
+        caption="closed world: every offer has a match; open: half have none; fitted to other "
+        "queries than these figures are of; ECE: expected calibration error; taken at a precision: "
+        "share of first matches (best possible), their precision",
+    )
 
 
 def category_table(patterns: Sequence[PatternResult]) -> Table:
@@ -119,25 +108,25 @@ def category_table(patterns: Sequence[PatternResult]) -> Table:
             counts[category] = max(counts.get(category, 0), breakdown.query_count)
     largest = sorted(counts, key=lambda category: (-counts[category], category))
     left_out = len(largest) - MOST_CATEGORIES
-    table = Table(
-        title="By category",
+    pairs = [(pattern, metric) for pattern in patterns for metric in BREAKDOWN_METRICS]
+    rows = {
+        category: [
+            str(counts[category]),
+            *(
+                figure_text(pattern.by_category[category].means[metric])
+                if category in pattern.by_category
+                else ABSENT
+                for pattern, metric in pairs
+            ),
+        ]
+        for category in largest[:MOST_CATEGORIES]
+    }
+    return figure_table(
+        "By category",
+        ("category", "queries", *(f"{pattern.pattern} {metric}" for pattern, metric in pairs)),
+        rows,
         caption=f"and {left_out} more in evaluation.json" if left_out > 0 else None,
     )
-    table.add_column("category")
-    table.add_column("queries", justify="right")
-    for pattern in patterns:
-        for metric in BREAKDOWN_METRICS:
-            table.add_column(f"{pattern.pattern} {metric}", justify="right")
-    for category in largest[:MOST_CATEGORIES]:
-        cells = [
-            figure_text(pattern.by_category[category].means[metric])
-            if category in pattern.by_category
-            else ABSENT
-            for pattern in patterns
-            for metric in BREAKDOWN_METRICS
-        ]
-        table.add_row(Text(category), str(counts[category]), *cells)
-    return table
 
 
 def _world(quality: WorldQuality) -> Mapping[str, str]:

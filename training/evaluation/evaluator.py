@@ -19,21 +19,20 @@ from twinshelf.training.evaluation.evaluation_results import (
     HeldOutQuality,
     PatternResult,
 )
-from twinshelf.training.evaluation.intervals import Estimate, estimate_means
-from twinshelf.training.evaluation.match_lists import row_f1
+from twinshelf.training.evaluation.intervals import CONFIDENCE, Estimate, estimate_means
 from twinshelf.training.evaluation.match_worlds import (
     TriedModels,
     WorldQuality,
     cross_fitted_models,
     evaluate_worlds,
 )
-from twinshelf.training.evaluation.pattern_search import Search, search_gallery
+from twinshelf.training.evaluation.pattern_search import Search, row_f1, search_gallery
 from twinshelf.training.evaluation.scored_pairs import (
     ScoredPairs,
     average_precision_of_pairs,
     quality_at,
 )
-from twinshelf.training.evaluation.tuning import Tuning, fit_tuning
+from twinshelf.training.evaluation.tuning import NEAR_COUNT, Tuning, fit_tuning
 from twinshelf.training.retrieval import metrics
 from twinshelf.training.retrieval.embeddings import ModalityWeights
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
@@ -104,7 +103,7 @@ def evaluate(
         query_count=len(queries),
         gallery_count=len(gallery),
         fusion_weight=fusion_weight,
-        confidence=config.confidence,
+        confidence=CONFIDENCE,
         target_precision=config.target_precision,
         patterns=results,
         notes=tuple(notes),
@@ -253,14 +252,13 @@ def evaluate_tuning(
 ) -> HeldOutQuality:
     """Tries thresholds on the chosen queries."""
     matches = search.matches.rows(held_out)
-    near = matches.pairs(config.near_count)
     clusters = [search.clusters[row] for row in np.flatnonzero(held_out).tolist()]
     values = {"row F1": row_f1(matches, tuning.row_threshold)}
     return HeldOutQuality(
         query_count=len(clusters),
         tuned_elsewhere=bool(held_out.all()),
         worlds=worlds,
-        matches=quality_at(near, tuning.match_threshold),
+        matches=quality_at(matches.pairs(NEAR_COUNT), tuning.match_threshold),
         pairs=quality_at(matches.pairs(config.candidate_count), tuning.pair_threshold),
         row_f1=_estimates(values, clusters, config)["row F1"],
     )
@@ -293,7 +291,6 @@ def _estimates(
     return estimate_means(
         values,
         clusters,
-        confidence=config.confidence,
         resample_count=config.resample_count,
         seed=config.seed,
     )

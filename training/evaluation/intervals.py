@@ -14,6 +14,7 @@ from twinshelf.training.runs.figures import ABSENT
 
 Floats = npt.NDArray[np.float64]
 
+CONFIDENCE = 0.95  # share of resamples inside of an interval
 MOST_DRAWS = 4_000_000  # numbers held at once
 
 
@@ -42,30 +43,24 @@ def estimate_means(
     values: Mapping[str, Floats],
     clusters: Sequence[str],
     *,
-    confidence: float = 0.95,
     resample_count: int = 1000,
     seed: int = 42,
 ) -> dict[str, Estimate]:
-    """Returns the mean of each metric with its percentile bootstrap interval.
+    """Returns the mean of each metric with its percentile bootstrap interval of 95 %.
 
     Whole clusters are drawn, because the offers of one product succeed and fail together.
 
     Args:
         values: Metric to value per query (Q,); NaN leaves a query out of that mean.
         clusters: What a query belongs to (Q).
-        confidence: Share of resamples inside of the interval, above 0 and below 1.
         resample_count: Resamples, 1 or more.
         seed: Seed of the draws.
 
     Raises:
-        ValueError: If the counts differ or a setting is out of range.
+        ValueError: If the counts differ.
 
     Source: Efron, Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be above 0 and below 1, got {confidence}")
-    if resample_count < 1:
-        raise ValueError(f"resample_count must be 1 or more, got {resample_count}")
     for name, rows in values.items():
         if rows.shape != (len(clusters),):
             raise ValueError(f"{name} must be ({len(clusters)},), got {rows.shape}")
@@ -78,7 +73,7 @@ def estimate_means(
     np.add.at(sums, places, np.where(valid, matrix, 0.0))
     np.add.at(counts, places, valid)
     means = _resampled_means(sums, counts, resample_count, seed)
-    tail = 50 * (1 - confidence)
+    tail = 50 * (1 - CONFIDENCE)
     estimates = {}
     for column, name in enumerate(values):
         count = counts[:, column].sum()

@@ -169,7 +169,6 @@ def _measure(
             given,
             is_true,
             of,
-            confidence=config.confidence,
             resample_count=config.resample_count,
             seed=config.seed,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.training.evaluation.intervals import Estimate
+from twinshelf.training.evaluation.intervals import CONFIDENCE, Estimate
 
 Floats = npt.NDArray[np.float64]
 BIN_COUNT = 10
@@ -48,7 +48,6 @@ def measure_reliability(
     is_true: npt.NDArray[np.bool_],
     clusters: Sequence[str],
     *,
-    confidence: float = 0.95,
     resample_count: int = 1000,
     seed: int = 42,
 ) -> Reliability:
@@ -61,7 +60,6 @@ def measure_reliability(
         probabilities: Probabilities, 0 to 1 (P,).
         is_true: Whether the claim is true (P,).
         clusters: What a claim belongs to: claims of one cluster come true together (P).
-        confidence: Share of resamples inside of the interval, above 0 and below 1.
         resample_count: Resamples, 1 or more.
         seed: Seed of the draws.
 
@@ -90,7 +88,7 @@ def measure_reliability(
         np.add.at(sums[:, row], (numbers, places), values)
     error = float(_error(sums.sum(axis=0)))
     draws = _resampled_errors(sums, resample_count, np.random.default_rng(seed))
-    low, high = np.percentile(draws, [50 * (1 - confidence), 50 * (1 + confidence)])
+    low, high = np.percentile(draws, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
     value, low, high = (max(0.0, 2 * error - each) for each in (float(draws.mean()), high, low))
     counts, given, true = sums.sum(axis=0)
     return Reliability(

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
-from twinshelf.training.evaluation.match_lists import MatchLists, best_row_threshold
+from twinshelf.training.evaluation.pattern_search import MatchLists, best_row_threshold
 from twinshelf.training.evaluation.scored_pairs import best_f1_threshold
 from twinshelf.training.retrieval.calibration import Calibration, Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
 from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
+
+NEAR_COUNT = 10  # candidates per query that a user sees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +38,14 @@ class Tuning:
 def fit_tuning(
     matches: MatchLists, match_models: Sequence[MatchModel], config: EvaluationConfig
 ) -> Tuning:
-    """Fits the curve and all thresholds.
+    """Fits the curve and all thresholds to one half of the queries; the models are of all.
 
     The curve is of the few candidates that a user sees, the other thresholds of all.
-
-    Args:
-        matches: The half of the queries that is fitted to.
-        match_models: The models of all queries.
-        config: How it is done.
 
     Raises:
         ValueError: If the candidates are all matches or all non-matches.
     """
-    near, pairs = matches.pairs(config.near_count), matches.pairs(config.candidate_count)
+    near, pairs = matches.pairs(NEAR_COUNT), matches.pairs(config.candidate_count)
     return Tuning(
         curve=fit_curve(near.scores, near.is_match, method=config.calibration_method),
         match_threshold=fit_threshold(

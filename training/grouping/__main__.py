@@ -8,7 +8,6 @@ Run: python -m twinshelf.training.grouping --run runs/demo --products catalogue.
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 from collections.abc import Sequence
@@ -16,12 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from twinshelf.training.command_line import Device, read_command_line
+from twinshelf.training.command_line import Device, run_command
 from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
-from twinshelf.training.runs.figures import figure_text
+from twinshelf.training.runs.figures import figure_table, figure_text
 
 if TYPE_CHECKING:
     from twinshelf.training.grouping.grouping_run import GroupingResult
@@ -44,35 +42,20 @@ class GroupingOptions:
     device: Device = "auto"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Groups as the command line says.
-
-    Returns:
-        0 after grouping, 1 when it could not be done; the reason is on standard error.
-    """
-    options = read_command_line(GroupingOptions, "twinshelf.training.grouping", arguments)
-    # Here, since it takes seconds: a wrong value is told of at once.
+def group(options: GroupingOptions) -> None:
+    """Groups as `group_products` does, and prints the table."""
     from twinshelf.training.grouping.grouping_run import group_products
     from twinshelf.training.model.encoder import choose_device
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     files, config = options.files, replace(options.config, device=choose_device(options.device))
-    try:
-        result = group_products(files, config)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"grouping failed: {error}\n")
-        return 1
+    result = group_products(files, config)
     console = Console()
     console.print(grouping_tables(result))
     console.print(f"saved in {files.output} and {files.results}", highlight=False)
-    return 0
 
 
 def grouping_tables(result: GroupingResult) -> RenderableType:
     """Returns what a grouping came to, as tables that a person reads."""
-    table = Table(title="Groups of the same product", show_header=False)
-    table.add_column("measure")
-    table.add_column("value", justify="right")
     rows = {
         "products": str(result.product_count),
         "groups of two or more": str(result.group_count),
@@ -94,9 +77,14 @@ def grouping_tables(result: GroupingResult) -> RenderableType:
         }
     if not math.isnan(result.tuned_row_f1):
         rows["F1 per row where tuned"] = figure_text(result.tuned_row_f1)
-    for name, value in rows.items():
-        table.add_row(name, value)
+    cells = {name: [value] for name, value in rows.items()}
+    table = figure_table("Groups of the same product", ("measure", "value"), cells)
     return Group(table, *(Text(f"Note: {note}") for note in result.notes))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return run_command(GroupingOptions, "twinshelf.training.grouping", group, arguments)
 
 
 if __name__ == "__main__":

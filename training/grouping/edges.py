@@ -111,12 +111,7 @@ def above(edges: Edges, threshold: float) -> Edges:
 
 
 def unite(kinds: Sequence[Edges], product_count: int) -> Edges:
-    """Joins the edges of several kinds of evidence; a pair takes its highest probability.
-
-    Args:
-        kinds: Edges per kind.
-        product_count: Products in the catalogue.
-    """
+    """Joins the edges of several kinds of evidence; a pair takes its highest probability."""
     if not sum(map(len, kinds)):
         return Edges.none()
     joined = Edges(

@@ -16,9 +16,8 @@ from twinshelf.training.grouping.components import Groups
 from twinshelf.training.grouping.edge_thresholds import read_thresholds, tune_thresholds
 from twinshelf.training.grouping.evidence import Evidence, gather_evidence, group_by
 from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
-from twinshelf.training.grouping.group_table import read_group_ids, write_groups
+from twinshelf.training.grouping.group_table import name_groups, read_group_ids, write_groups
 from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
-from twinshelf.training.grouping.naming import name_groups
 from twinshelf.training.retrieval.calibration import Calibration
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
@@ -59,10 +58,6 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
     """Groups the products of a catalogue, and writes the table of groups and the results.
 
     The results go to the loggers of the run's training as well.
-
-    Args:
-        files: Where it reads and writes.
-        config: How it is done.
 
     Raises:
         FileNotFoundError: If a file is missing.

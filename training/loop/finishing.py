@@ -15,7 +15,7 @@ from torch import nn
 
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.loop_config import FinishingConfig
-from twinshelf.training.model.tower import Tower, set_projection
+from twinshelf.training.model.encoder import Tower, set_projection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,8 +11,12 @@ import torch
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
-from twinshelf.training.retrieval.metrics import accuracy_at, average_precision, mean
-from twinshelf.training.retrieval.relevance import pairs_by_group
+from twinshelf.training.retrieval.metrics import (
+    accuracy_at,
+    average_precision,
+    mean,
+    pairs_by_group,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +62,6 @@ def evaluate_patterns(
 ) -> dict[str, ValidationScores]:
     """Evaluates queries by image, by text and by both, with the weights of each.
 
-    Args:
-        queries: Offers.
-        gallery: Catalogue products.
-        image_share: w of the fusion.
-
     Returns:
         The scores by pattern; a pattern is absent when no query of its kind has a right answer in
         the gallery.
@@ -78,11 +77,6 @@ def evaluate_ranking(
     queries: EmbeddedRows, gallery: EmbeddedRows, weights: ModalityWeights
 ) -> ValidationScores | None:
     """Ranks the gallery for each query that has every modality with a weight.
-
-    Args:
-        queries: Offers.
-        gallery: Catalogue products.
-        weights: Weights of the modalities.
 
     Returns:
         None when no such query has a right answer in the gallery.

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.product_pair import PrecomputedProduct, Vectors
+from twinshelf.training.catalogues.product import PrecomputedProduct, Product, Vectors
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.evaluation.embedded_products import embed_products
 from twinshelf.training.pairs.features import Cosines

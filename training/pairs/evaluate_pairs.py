@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from twinshelf.training.command_line import check_ranges, read_command_line
+from twinshelf.training.command_line import check_ranges, run_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +39,8 @@ class PairEvaluationOptions:
         check_ranges(self, explain="0 or more")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Evaluates as the command line says; returns 0, or 1 when the files cannot be used."""
-    program = "twinshelf.training.pairs.evaluate_pairs"
-    options = read_command_line(PairEvaluationOptions, program, arguments)
-    # Here, since it takes seconds: a wrong value is told of at once.
+def evaluate(options: PairEvaluationOptions) -> None:
+    """Scores the pairs, saves and tracks the figures, and explains the worst mistakes."""
     import numpy as np
 
     from twinshelf.training.files import write_atomically
@@ -52,12 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from twinshelf.training.pairs.pair_run import record_evaluation
     from twinshelf.training.pairs.pair_training import print_metrics
 
-    try:
-        scorer = BlendedScorer.load(options.run)
-        pairs = read_pairs(options.pairs, with_vectors=scorer.needs_vectors)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"evaluating the pair scorer failed: {error}\n")
-        return 1
+    scorer = BlendedScorer.load(options.run)
+    pairs = read_pairs(options.pairs, with_vectors=scorer.needs_vectors)
     labels = pairs.labels
     scores = scorer.score(pairs.sides, pairs.cosines)
     metrics = measure_pairs(labels, scores, scorer.threshold)
@@ -73,7 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"  left:  {pair.left.title}\n  right: {pair.right.title}\n")
         for part in scorer.boosting.explain(pair.left, pair.right, cosine)[:5]:
             sys.stdout.write(f"  {part.log_odds:+.2f}  {part.feature} = {part.value:.3g}\n")
-    return record_evaluation(options.run, report)
+    record_evaluation(options.run, report)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return run_command(
+        PairEvaluationOptions, "twinshelf.training.pairs.evaluate_pairs", evaluate, arguments
+    )
 
 
 if __name__ == "__main__":

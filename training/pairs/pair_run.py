@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
 
-def record_training(folder: Path, options: Mapping[str, object], results: Path) -> int:
+def record_training(folder: Path, options: Mapping[str, object], results: Path) -> None:
     """Writes config.yaml and environment.json, and tracks them with the figures of the training.
 
     Args:
@@ -23,28 +22,28 @@ def record_training(folder: Path, options: Mapping[str, object], results: Path) 
         options: What it was trained with; `loggers` and `mlflow_uri` say where it is tracked.
         results: JSON file of its figures.
 
-    Returns:
-        Status of the command: 1 when tracking failed, which is then on standard error, else 0.
+    Raises:
+        OSError: If MLflow does not take the figures.
     """
     plain = json.loads(json.dumps(options, default=str))  # YAML has no tuples and no paths
     write_atomically(folder / CONFIG, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
-    return _track(folder, "training", results, is_new=True)
+    _track(folder, "training", results, is_new=True)
 
 
-def record_evaluation(folder: Path, results: Path) -> int:
+def record_evaluation(folder: Path, results: Path) -> None:
     """Tracks the figures of an evaluation where the training of the scorer was tracked.
 
     Args:
         folder: Folder of the scorer; without a config.yaml it is tracked nowhere.
         results: JSON file of the figures; its stem names them.
 
-    Returns:
-        As `record_training`.
+    Raises:
+        OSError: If MLflow does not take the figures.
     """
-    return _track(folder, results.stem, results, is_new=False)
+    _track(folder, results.stem, results, is_new=False)
 
 
-def _track(folder: Path, name: str, results: Path, *, is_new: bool) -> int:
+def _track(folder: Path, name: str, results: Path, *, is_new: bool) -> None:
     record_environment(folder, name)
     config = folder / CONFIG
     settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
@@ -53,11 +52,6 @@ def _track(folder: Path, name: str, results: Path, *, is_new: bool) -> int:
         loggers=settings.get("loggers", ()),
         mlflow_uri=settings.get("mlflow_uri"),
     )
-    try:
-        if is_new:
-            begin_tracking(run, is_resumed=False)
-        track_outcome(run, Outcome(name=name, results=results))
-    except OSError as error:
-        sys.stderr.write(f"tracking failed, the results are saved: {error}\n")
-        return 1
-    return 0
+    if is_new:
+        begin_tracking(run, is_resumed=False)
+    track_outcome(run, Outcome(name=name, results=results))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
-from rich.table import Table
 
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.pairs.blend import (
@@ -28,6 +27,7 @@ from twinshelf.training.pairs.read_record import pair_tokens
 from twinshelf.training.pairs.records import record_to_json
 from twinshelf.training.pairs.scorer import PairScorer, best_threshold
 from twinshelf.training.pairs.statistics import TokenStatistics
+from twinshelf.training.runs.figures import figure_table, figure_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,10 +138,12 @@ def make_probes(scorer: BlendedScorer, pairs: LabelledPairs) -> list[PairProbe]:
 
 def print_metrics(title: str, metrics: dict[str, PairMetrics]) -> None:
     """Prints one row a variant."""
-    table = Table(title=title)
-    for column in ("variant", "precision", "recall", "F1", "PR-AUC", "threshold", "pairs"):
-        table.add_column(column, justify="left" if column == "variant" else "right")
-    for name, m in metrics.items():
-        values = (m.precision, m.recall, m.f1, m.pr_auc, m.threshold)
-        table.add_row(name, *(f"{value:.3f}" for value in values), str(m.pair_count))
-    Console().print(table)
+    rows = {
+        name: [
+            *map(figure_text, (m.precision, m.recall, m.f1, m.pr_auc, m.threshold)),
+            str(m.pair_count),
+        ]
+        for name, m in metrics.items()
+    }
+    columns = ("variant", "precision", "recall", "F1", "PR-AUC", "threshold", "pairs")
+    Console().print(figure_table(title, columns, rows))

@@ -5,14 +5,13 @@ Run: python -m twinshelf.training.pairs.train_pairs --pairs FILE_OR_FOLDER --out
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from twinshelf.training.command_line import read_command_line
+from twinshelf.training.command_line import run_command
 from twinshelf.training.pairs.pair_config import CrossEncoderConfig, HeldOutConfig
 
 PROBE_COUNT = 256
@@ -49,11 +48,8 @@ class PairTrainingOptions:
     mlflow_uri: str | None = None
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns 0, or 1 when the data cannot be used."""
-    program = "twinshelf.training.pairs.train_pairs"
-    options = read_command_line(PairTrainingOptions, program, arguments)
-    # Here, since it takes seconds: a wrong value is told of at once.
+def train_scorer(options: PairTrainingOptions) -> None:
+    """Trains the scorer, and saves and tracks what it came to."""
     from twinshelf.training.checkpoint import load_encoder
     from twinshelf.training.pairs.blend import keep_encoder, write_validation
     from twinshelf.training.pairs.labelled_pairs import read_training_pairs
@@ -61,24 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from twinshelf.training.pairs.pair_training import make_probes, print_metrics, train_pair_scorer
     from twinshelf.training.pairs.probes import write_probes
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    output, has_encoder = options.output, options.encoder_run is not None
-    try:
-        train, validation = read_training_pairs(
-            options.pairs, options.held_out, with_encoder=has_encoder
-        )
-        encoder = load_encoder(options.encoder_run) if options.encoder_run else None
-        trained = train_pair_scorer(
-            train, validation, options.encoder, options.cross_encoder, encoder
-        )
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"training the pair scorer failed: {error}\n")
-        return 1
+    output, run = options.output, options.encoder_run
+    train, validation = read_training_pairs(
+        options.pairs, options.held_out, with_encoder=run is not None
+    )
+    encoder = load_encoder(run) if run else None
+    trained = train_pair_scorer(train, validation, options.encoder, options.cross_encoder, encoder)
     scorer = trained.scorer
     scorer.save(output, trained.metrics)
     write_validation(output, validation.labels, trained.validation_scores)
-    if options.encoder_run:
-        keep_encoder(options.encoder_run, output)
+    if run:
+        keep_encoder(run, output)
     rows = range(min(PROBE_COUNT, len(validation.pairs)))
     write_probes(output, make_probes(scorer, validation.take(rows)))
     print_metrics(f"{options.pairs.name}, validation", trained.metrics)
@@ -86,7 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = asdict(options)
     # Flat, as typed; of the two seeds the one that is an option is the held-out pairs'.
     settings |= {**settings.pop("cross_encoder"), **settings.pop("held_out")}
-    return record_training(output, settings, output / "pairs.json")
+    record_training(output, settings, output / "pairs.json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return run_command(
+        PairTrainingOptions, "twinshelf.training.pairs.train_pairs", train_scorer, arguments
+    )
 
 
 if __name__ == "__main__":

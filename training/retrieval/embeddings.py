@@ -63,11 +63,7 @@ class ProductEmbeddings:
     def fused(self, weights: ModalityWeights) -> Floats:
         """Returns rows whose inner product is the score, where both have all that is weighted.
 
-        Args:
-            weights: Weights of the modalities.
-
-        Returns:
-            Rows [√a·image ; √b·text] with a + b = 1, float32 (N, D).
+        They are [√a·image ; √b·text] with a + b = 1, float32 (N, D).
         """
         total = weights.image + weights.text
         return self.joined(

@@ -20,8 +20,7 @@ from twinshelf.training.retrieval.embeddings import (
     ProductEmbeddings,
     check_same_length,
 )
-from twinshelf.training.retrieval.metrics import RelevantRanks
-from twinshelf.training.retrieval.relevance import RelevantPairs
+from twinshelf.training.retrieval.metrics import RelevantPairs, RelevantRanks
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

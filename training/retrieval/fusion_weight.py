@@ -11,8 +11,14 @@ import numpy.typing as npt
 
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
-from twinshelf.training.retrieval.metrics import RelevantRanks, accuracy_at, average_precision, mean
-from twinshelf.training.retrieval.relevance import RelevantPairs, pairs_by_group
+from twinshelf.training.retrieval.metrics import (
+    RelevantPairs,
+    RelevantRanks,
+    accuracy_at,
+    average_precision,
+    mean,
+    pairs_by_group,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from twinshelf.training.command_line import check_ranges, positional, read_command_line
+from twinshelf.training.command_line import check_ranges, positional, run_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +34,17 @@ class ComparisonOptions:
         check_ranges(self, width="1 or more")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compares as the command line says.
-
-    Returns:
-        0 after a comparison, 1 when a run cannot be read; the reason is on standard error.
-    """
-    options = read_command_line(ComparisonOptions, "twinshelf.training.runs", arguments)
-    # Here, since it takes seconds: a wrong value is told of at once.
+def compare(options: ComparisonOptions) -> None:
+    """Prints the tables of the runs."""
     from twinshelf.training.runs.comparison import comparison_tables, read_run
 
-    try:
-        runs = [read_run(folder) for folder in options.runs]
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"comparison failed: {error}\n")
-        return 1
+    runs = [read_run(folder) for folder in options.runs]
     Console(width=options.width).print(comparison_tables(runs))
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return run_command(ComparisonOptions, "twinshelf.training.runs", compare, arguments)
 
 
 if __name__ == "__main__":

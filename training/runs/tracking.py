@@ -104,10 +104,6 @@ def track_outcome(run: TrackedRun, outcome: Outcome) -> None:
 
     Numbers that are not finite are left out, as are those in lists.
 
-    Args:
-        run: The run.
-        outcome: The step.
-
     Raises:
         OSError: If MLflow cannot be reached or refuses, or a file is missing.
     """

@@ -28,9 +28,9 @@ from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbe
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight
 from twinshelf.training.retrieval.indexed_search import search_index
-from twinshelf.training.retrieval.metrics import RelevantRanks
-from twinshelf.training.retrieval.relevance import (
+from twinshelf.training.retrieval.metrics import (
     RelevantPairs,
+    RelevantRanks,
     pairs_by_group,
     rows_of_same_product,
 )

@@ -8,8 +8,7 @@ import pytest
 from tests.benchmarks.ablation.ablation_run import indexed_ranks
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
-from twinshelf.training.retrieval.metrics import accuracy_at, average_precision
-from twinshelf.training.retrieval.relevance import pairs_by_group
+from twinshelf.training.retrieval.metrics import accuracy_at, average_precision, pairs_by_group
 
 WEIGHTS = (
     ModalityWeights(image=1, text=0),

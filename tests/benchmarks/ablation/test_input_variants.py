@@ -19,8 +19,7 @@ from tests.benchmarks.ablation.zero_shot import load_zero_shot
 from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.config import config_to_yaml
-from twinshelf.training.evaluation.embedded_products import embed_products
-from twinshelf.training.evaluation.product_tables import read_products
+from twinshelf.training.evaluation.embedded_products import embed_products, read_products
 from twinshelf.training.model.image_backbone import build_image_backbone
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PretrainedConfig
 
 from twinshelf.training.checkpoint import TrainedEncoder
-from twinshelf.training.model.encoder import FusedEncoder, Fusion
+from twinshelf.training.model.encoder import FusedEncoder, Fusion, Tower
 from twinshelf.training.model.image_backbone import build_image_backbone, count_image_features
 from twinshelf.training.model.model_config import ImageBackboneConfig
 from twinshelf.training.model.text_backbone import (
@@ -19,7 +19,6 @@ from twinshelf.training.model.text_backbone import (
     load_pretrained_text_backbone,
     load_pretrained_tokenizer,
 )
-from twinshelf.training.model.tower import Tower
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 

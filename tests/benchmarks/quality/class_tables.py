@@ -21,7 +21,7 @@ from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import MatchingData
 from twinshelf.training.catalogues.splits import split_within_groups
 from twinshelf.training.catalogues.table import write_table
-from twinshelf.training.evaluation.product_tables import read_products
+from twinshelf.training.evaluation.embedded_products import read_products
 
 HELD_OUT_SHARE = 0.2
 # The rest of the rows learnt from are offers, from which training draws its validation.

@@ -7,13 +7,13 @@ import pytest
 from tests.training.catalogues.rows import bad_rows, good_rows
 from twinshelf.client.files.rows import BadRow
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
-from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.catalogues.product import Pair, Product
 
 LEFT = "COL name VAL sony tv 40 ' COL description VAL lcd COL price VAL $ 1,299.90 "
 RIGHT = "COL title VAL sony kdl40 COL manufacturer VAL sony COL modelno VAL kdl-40 COL price VAL "
 
 
-def read(tmp_path: Path, *lines: bytes | str) -> list[ProductPair | BadRow]:
+def read(tmp_path: Path, *lines: bytes | str) -> list[Pair[Product] | BadRow]:
     path = tmp_path / "train.txt"
     path.write_bytes(
         b"".join(line if isinstance(line, bytes) else f"{line}\n".encode() for line in lines)
@@ -59,7 +59,7 @@ def test_bad_lines_are_reported_by_number_and_stop_nothing(tmp_path: Path) -> No
         b"COL title VAL \xff\tCOL title VAL x\t1\n",
         f"{LEFT}\t{RIGHT}\t1",
     )
-    assert isinstance(rows[4], ProductPair)
+    assert isinstance(rows[4], Pair)
     bad = bad_rows(rows)
     assert [row.row_number for row in bad] == [1, 2, 3, 4]
     for row, words in zip(

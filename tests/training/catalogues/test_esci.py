@@ -16,7 +16,7 @@ from twinshelf.training.catalogues.esci import (
     read_esci,
     read_esci_tables,
 )
-from twinshelf.training.catalogues.query_product import Relevance
+from twinshelf.training.catalogues.product import Relevance
 
 EXAMPLES = [
     (0, "usb cable", 10, "B1", "us", "E", 1, 1, "train"),

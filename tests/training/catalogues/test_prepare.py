@@ -188,7 +188,7 @@ def test_wrong_options_end_with_a_sentence(
 ) -> None:
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
     captured = capsys.readouterr()
-    assert captured.err.startswith("error: ") and message in captured.err
+    assert captured.err.startswith("prepare failed: ") and message in captured.err
     assert not (tmp_path / "out" / "data.json").exists()
 
 

@@ -4,10 +4,17 @@ import math
 from dataclasses import FrozenInstanceError
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from twinshelf.client.files.rows import BadRow
-from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.product import (
+    PrecomputedProduct,
+    Product,
+    QueryProduct,
+    Relevance,
+)
 
 
 def test_only_an_identifier_is_required() -> None:
@@ -42,3 +49,63 @@ def test_products_cannot_be_changed() -> None:
 def test_a_bad_row_reads_as_a_sentence() -> None:
     row = BadRow(source="t.csv", row_number=3, reason="price must be a number")
     assert str(row) == "t.csv, row 3: price must be a number"
+
+
+def make(**fields: Any) -> PrecomputedProduct:
+    values = {
+        "product_id": "1",
+        "name_vector": np.ones(3, np.float32),
+        "main_picture": np.ones(4, np.float32),
+        "further_pictures": np.zeros((2, 4), np.float32),
+    }
+    return PrecomputedProduct(**(values | fields))
+
+
+def test_the_main_picture_comes_first() -> None:
+    assert make().pictures.tolist() == [[1.0] * 4, [0.0] * 4, [0.0] * 4]
+    assert make(further_pictures=np.zeros((0, 0), np.float32)).pictures.tolist() == [[1.0] * 4]
+    assert make(main_picture=None).pictures.shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"product_id": ""}, "product_id must not be empty"),
+        ({"name_vector": np.ones((1, 3))}, r"name_vector must have 1 axes, got shape \(1, 3\)"),
+        ({"main_picture": np.array([1.0, np.nan])}, "main_picture must be finite"),
+        ({"further_pictures": np.full((1, 4), np.inf)}, "further_pictures must be finite"),
+        ({"further_pictures": np.ones((1, 5))}, r"must be \(N, 4\), got \(1, 5\)"),
+    ],
+)
+def test_wrong_vectors_are_refused(
+    fields: dict[str, npt.NDArray[np.float64] | str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**fields)
+
+
+PRODUCT = Product(product_id="B1", title="Cable USB", brand="Anker")
+
+
+def judged(query: str, locale: str = "") -> QueryProduct:
+    return QueryProduct(query=query, product=PRODUCT, label=Relevance.EXACT, locale=locale)
+
+
+def test_case_and_blanks_make_no_other_query_and_a_country_does() -> None:
+    assert judged("USB  Cable").query_id == judged(" usb cable").query_id
+    assert judged("usb cable", "us").query_id != judged("usb cable", "es").query_id
+    assert judged("usb cable").query_id != judged("usb cables").query_id
+
+
+def test_a_query_is_an_offer_with_a_title_only() -> None:
+    offer = judged("USB cable", "us").offer
+    assert offer == Product(product_id="query us: usb cable", title="USB cable")
+
+
+def test_better_labels_gain_more() -> None:
+    assert [label.gain for label in Relevance] == [1.0, 0.1, 0.01, 0.0]
+
+
+def test_an_empty_query_is_refused() -> None:
+    with pytest.raises(ValueError, match="query must not be empty"):
+        judged(" ")

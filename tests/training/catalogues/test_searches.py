@@ -7,8 +7,7 @@ from itertools import product as combinations
 import pytest
 
 from twinshelf.client.files.rows import BadRow
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.query_product import QueryProduct, Relevance
+from twinshelf.training.catalogues.product import Product, QueryProduct, Relevance
 from twinshelf.training.catalogues.searches import split_searches
 
 LABELS = {label.value[0].upper(): label for label in Relevance}

@@ -68,5 +68,3 @@ def test_one_seed_gives_one_interval() -> None:
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match=r"m must be \(2,\), got \(3,\)"):
         estimate_means({"m": np.zeros(3)}, names(2))
-    with pytest.raises(ValueError, match="confidence"):
-        estimate_means({}, [], confidence=1)

@@ -8,7 +8,12 @@ import pytest
 from tests.training.evaluation.drawn_products import draw_products, without
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
-from twinshelf.training.evaluation.pattern_search import search_gallery
+from twinshelf.training.evaluation.pattern_search import (
+    MatchLists,
+    best_row_threshold,
+    row_f1,
+    search_gallery,
+)
 from twinshelf.training.retrieval.embeddings import ModalityWeights
 
 SETTINGS = EvaluationConfig(candidate_count=12)
@@ -59,3 +64,88 @@ def test_counts_out_of_range_are_refused() -> None:
         EvaluationConfig(top_k=(5, 1))
     with pytest.raises(ValueError, match="target_precision"):
         EvaluationConfig(target_precision=1.5)
+
+
+QUERY_COUNT, CANDIDATE_COUNT = 30, 8
+
+
+def drawn_matches(seed: int = 0) -> MatchLists:
+    generator = np.random.default_rng(seed)
+    labels = generator.random((QUERY_COUNT, CANDIDATE_COUNT)) < 0.3
+    labels[:5] = False
+    scores = (generator.normal(size=labels.shape) + labels).round(1)
+    order = np.argsort(-scores, axis=1)
+    scores = np.take_along_axis(scores, order, axis=1)
+    labels = np.take_along_axis(labels, order, axis=1)
+    scores[::4, -2:] = -np.inf
+    labels[::4, -2:] = False
+    beyond = generator.integers(0, 3, QUERY_COUNT)
+    beyond[:5] = 0  # the first five have no relevant item
+    return MatchLists(
+        scores=scores,
+        is_match=labels,
+        relevant_counts=labels.sum(axis=1) + beyond,
+        has_itself=generator.random(QUERY_COUNT) < 0.5,
+    )
+
+
+def slow_row_f1(matches: MatchLists, query: int, threshold: float) -> float:
+    """F1 of two sets; what lies beyond the candidates has names of its own."""
+    found: set[object] = {
+        place for place, score in enumerate(matches.scores[query]) if score >= threshold
+    }
+    right: set[object] = {place for place, label in enumerate(matches.is_match[query]) if label}
+    right |= {f"beyond {n}" for n in range(matches.relevant_counts[query] - len(right))}
+    if matches.has_itself[query]:
+        found, right = found | {"itself"}, right | {"itself"}
+    if not found and not right:
+        return 1.0
+    return 2 * len(found & right) / (len(found) + len(right))
+
+
+@pytest.mark.parametrize("threshold", [-9.0, 0.0, 0.7, 9.0])
+def test_row_f1_equals_the_f1_of_sets(threshold: float) -> None:
+    matches = drawn_matches()
+    expected = [slow_row_f1(matches, query, threshold) for query in range(QUERY_COUNT)]
+    np.testing.assert_allclose(row_f1(matches, threshold), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_threshold_is_the_best_of_all_scores(seed: int) -> None:
+    matches = drawn_matches(seed)
+    scores = matches.scores[np.isfinite(matches.scores)]
+    best = max(row_f1(matches, threshold).mean() for threshold in [*scores, scores.max() + 1])
+    assert row_f1(matches, best_row_threshold(matches)).mean() == pytest.approx(best)
+
+
+def test_lone_queries_are_right_when_they_get_nothing() -> None:
+    matches = drawn_matches()
+    lone = (matches.relevant_counts == 0) & ~matches.has_itself
+    assert lone.any()
+    assert (row_f1(matches, 99.0)[lone] == 1).all()
+    assert (row_f1(matches, -99.0)[lone] == 0).all()
+
+
+def test_accepting_nothing_can_be_the_best() -> None:
+    nothing_right = MatchLists(
+        scores=np.array([[0.9, 0.5]]),
+        is_match=np.zeros((1, 2), dtype=bool),
+        relevant_counts=np.array([0]),
+        has_itself=np.array([False]),
+    )
+    assert row_f1(nothing_right, best_row_threshold(nothing_right)).tolist() == [1.0]
+
+
+def test_no_candidates_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one candidate"):
+        best_row_threshold(drawn_matches().rows(np.zeros(QUERY_COUNT, dtype=bool)))
+
+
+def test_shapes_that_differ_are_refused() -> None:
+    with pytest.raises(ValueError, match="must be as many"):
+        MatchLists(
+            scores=np.zeros((2, 1)),
+            is_match=np.zeros((2, 1), dtype=bool),
+            relevant_counts=np.zeros(3, dtype=np.int64),
+            has_itself=np.zeros(3, dtype=bool),
+        )

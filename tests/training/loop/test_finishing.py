@@ -12,7 +12,7 @@ from torch import nn
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.finishing import finish_image_tower, fit_whitening, mix_in
 from twinshelf.training.loop.loop_config import FinishingConfig
-from twinshelf.training.model.tower import Tower
+from twinshelf.training.model.encoder import Tower
 
 
 class MeanColour(nn.Module):

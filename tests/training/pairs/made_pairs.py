@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.catalogues.product import Pair, Product
 
 MAKERS = ("sony", "canon", "nikon", "bosch", "philips")
 KINDS = ("camera", "drill", "printer", "phone", "kettle")
 
 
-def make_pairs(count: int, seed: int) -> list[ProductPair]:
+def make_pairs(count: int, seed: int) -> list[Pair[Product]]:
     """Returns pairs of which about a third match: same maker and same code."""
     generator = random.Random(seed)
     pairs = []
@@ -22,7 +21,7 @@ def make_pairs(count: int, seed: int) -> list[ProductPair]:
         is_match = generator.random() < 0.35
         other = code if is_match else f"{generator.choice('efgh')}{generator.randint(100, 999)}"
         pairs.append(
-            ProductPair(
+            Pair(
                 left=Product(
                     product_id=f"l{number}",
                     title=f"{maker} {kind} dsc-{code}",
@@ -37,7 +36,7 @@ def make_pairs(count: int, seed: int) -> list[ProductPair]:
     return pairs
 
 
-def write_pairs(path: Path, pairs: list[ProductPair]) -> None:
+def write_pairs(path: Path, pairs: list[Pair[Product]]) -> None:
     """Writes pairs in Ditto's form."""
     lines = [
         f"COL title VAL {p.left.title} COL price VAL {p.left.price}\t"

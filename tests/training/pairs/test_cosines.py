@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from tests.export.tiny_run import make_run
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.product_pair import PrecomputedProduct
+from twinshelf.training.catalogues.product import PrecomputedProduct, Product
 from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.pairs.cosines import compare_sides, compare_vectors, pair_cosines

@@ -43,7 +43,7 @@ def test_a_scorer_and_its_evaluation_are_tracked_when_asked(
     assert found.data.params["pairs"] == str(pair_folder)
     (run / RUN_ID).write_text("0123456789abcdef0123456789abcdef\n")
     assert evaluate(["--run", str(run), "--pairs", test_file]) == 1
-    assert "tracking failed, the results are saved: MLflow at" in capsys.readouterr().err
+    assert "evaluate_pairs failed: MLflow at" in capsys.readouterr().err
 
 
 def test_options_and_environment_are_left_in_the_folder(pair_folder: Path, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from tests.training.pairs.made_pairs import make_pairs
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.catalogues.product import Pair, Product
 from twinshelf.training.pairs.features import Cosines, feature_matrix
 from twinshelf.training.pairs.read_record import pair_tokens
 from twinshelf.training.pairs.scorer import BoostingConfig, PairScorer, best_threshold
@@ -18,16 +17,16 @@ from twinshelf.training.pairs.statistics import TokenStatistics
 TINY = BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2)
 
 
-def sides(pairs: list[ProductPair]) -> list[tuple[Product, Product]]:
+def sides(pairs: list[Pair[Product]]) -> list[tuple[Product, Product]]:
     return [(pair.left, pair.right) for pair in pairs]
 
 
-def labels(pairs: list[ProductPair]) -> npt.NDArray[np.bool_]:
+def labels(pairs: list[Pair[Product]]) -> npt.NDArray[np.bool_]:
     return np.array([pair.is_match for pair in pairs])
 
 
 def fit(
-    pairs: list[ProductPair], cosines: list[Cosines] | None = None, config: BoostingConfig = TINY
+    pairs: list[Pair[Product]], cosines: list[Cosines] | None = None, config: BoostingConfig = TINY
 ) -> PairScorer:
     records = (record for pair in pairs for record in (pair.left, pair.right))
     statistics = TokenStatistics.count(pair_tokens(record) for record in records)

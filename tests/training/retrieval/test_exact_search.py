@@ -11,7 +11,7 @@ import pytest
 from tests.training.retrieval.test_embeddings import unit_rows
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Retrieval, rank_items, retrieve
-from twinshelf.training.retrieval.relevance import pairs_by_group
+from twinshelf.training.retrieval.metrics import pairs_by_group
 
 QUERY_COUNT, GALLERY_COUNT = 23, 41
 ONE_ROW_BYTES = 4 * GALLERY_COUNT

@@ -9,8 +9,12 @@ from tests.training.retrieval.test_embeddings import unit_rows
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight
-from twinshelf.training.retrieval.metrics import accuracy_at, average_precision, mean
-from twinshelf.training.retrieval.relevance import pairs_by_group
+from twinshelf.training.retrieval.metrics import (
+    accuracy_at,
+    average_precision,
+    mean,
+    pairs_by_group,
+)
 
 GALLERY_COUNT, DIM = 40, 8
 

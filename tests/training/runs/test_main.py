@@ -24,4 +24,4 @@ def test_a_folder_that_is_no_run_is_a_sentence_on_standard_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path)]) == 1
-    assert "comparison failed: no config.yaml" in capsys.readouterr().err
+    assert "runs failed: no config.yaml" in capsys.readouterr().err

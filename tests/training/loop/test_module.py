@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from twinshelf.training.loop.loop_config import OptimizerConfig
-from twinshelf.training.loop.optimizer import (
+from twinshelf.training.loop.module import (
     build_optimizer,
     freeze_backbones,
     set_training_modes,
