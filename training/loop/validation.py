@@ -11,12 +11,7 @@ import torch
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
-from twinshelf.training.retrieval.metrics import (
-    accuracy_at,
-    average_precision,
-    mean,
-    pairs_by_group,
-)
+from twinshelf.training.retrieval.metrics import RankingScores, pairs_by_group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,22 +39,9 @@ class EmbeddedRows:
         return [str(label) for label in self.labels.tolist()]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationScores:
-    """How well a gallery was ranked.
-
-    Attributes:
-        recall_at_1: Share of queries whose first hit is right, 0 to 1.
-        mean_average_precision: MAP over the whole ranking, 0 to 1.
-    """
-
-    recall_at_1: float
-    mean_average_precision: float
-
-
 def evaluate_patterns(
     queries: EmbeddedRows, gallery: EmbeddedRows, image_share: float
-) -> dict[str, ValidationScores]:
+) -> dict[str, RankingScores]:
     """Evaluates queries by image, by text and by both, with the weights of each.
 
     Returns:
@@ -75,7 +57,7 @@ def evaluate_patterns(
 
 def evaluate_ranking(
     queries: EmbeddedRows, gallery: EmbeddedRows, weights: ModalityWeights
-) -> ValidationScores | None:
+) -> RankingScores | None:
     """Ranks the gallery for each query that has every modality with a weight.
 
     Returns:
@@ -90,10 +72,7 @@ def evaluate_ranking(
     found = retrieve(
         queries.embeddings.rows(rows), gallery.embeddings, weights=weights, relevant=relevant, k=1
     )
-    return ValidationScores(
-        recall_at_1=mean(accuracy_at(found.ranks, 1)),
-        mean_average_precision=mean(average_precision(found.ranks)),
-    )
+    return RankingScores.of(found.ranks)
 
 
 def join_rows(batches: Sequence[EmbeddedRows]) -> EmbeddedRows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,9 @@ import numpy.typing as npt
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
 from twinshelf.training.retrieval.metrics import (
+    RankingScores,
     RelevantPairs,
     RelevantRanks,
-    accuracy_at,
-    average_precision,
-    mean,
     pairs_by_group,
 )
 
@@ -30,48 +28,19 @@ SMALL_WEIGHTS = (0.0001, 0.001, 0.005, 0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightScore:
-    """How well a weight retrieves.
-
-    Attributes:
-        weight: w, the share of the image.
-        recall_at_1: Share of queries whose first match is right, 0 to 1; NaN without queries.
-        mean_average_precision: MAP over the whole ranking, 0 to 1; NaN without queries.
-    """
-
-    weight: float
-    recall_at_1: float
-    mean_average_precision: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FusionWeightFit:
     """The fitted weight and how it was found.
 
     Attributes:
         weight: w, 0.0001 to 0.9999; 0.5 when there was nothing to fit on.
         query_count: Queries with both modalities and a right answer in the gallery.
-        image_only: Score of the image alone (weight 1).
-        text_only: Score of the text alone (weight 0).
-        grid: Score of every weight that was tried, rising by weight.
+        scores: Every weight that was tried to its scores, rising: first 0, the text alone, and
+            last 1, the image alone, which are not chosen.
     """
 
     weight: float
     query_count: int
-    image_only: WeightScore
-    text_only: WeightScore
-    grid: tuple[WeightScore, ...]
-
-    @property
-    def best(self) -> WeightScore:
-        """Score of the fitted weight."""
-        return min(self.grid, key=lambda score: abs(score.weight - self.weight))
-
-    @property
-    def is_worse_than_one_modality(self) -> bool:
-        """Whether no weight of the grid reached the better modality; its ends are not 0 and 1."""
-        alone = max(self.image_only.recall_at_1, self.text_only.recall_at_1)
-        return self.query_count > 0 and self.best.recall_at_1 < alone
+    scores: Mapping[float, RankingScores]
 
 
 def pattern_weights(fusion_weight: float) -> dict[str, ModalityWeights]:
@@ -128,21 +97,16 @@ def fit_fusion_weight(
     relevant = pairs_by_group([query_groups[row] for row in chosen.tolist()], gallery_groups)
     weights = [0.0, *_grid(step), 1.0]
     scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
-    fit = FusionWeightFit(
-        weight=_best_weight(scores, may_lean=len(chosen) >= TELLING_QUERY_COUNT),
-        query_count=len(chosen),
-        image_only=scores[-1],
-        text_only=scores[0],
-        grid=tuple(scores[1:-1]),
-    )
-    if fit.is_worse_than_one_modality:
+    weight = _best_weight(scores, may_lean=len(chosen) >= TELLING_QUERY_COUNT)
+    both, text, image = (scores[w].recall_at_1 for w in (weight, 0.0, 1.0))
+    if both < max(text, image):
         logger.warning(
             "recall@1 of both modalities on the fitting data is %.4f, image alone %.4f, text %.4f",
-            fit.best.recall_at_1,
-            fit.image_only.recall_at_1,
-            fit.text_only.recall_at_1,
+            both,
+            image,
+            text,
         )
-    return fit
+    return FusionWeightFit(weight=weight, query_count=len(chosen), scores=scores)
 
 
 def _choose_queries(
@@ -181,7 +145,7 @@ def _score_weights(
     weights: Sequence[float],
     *,
     device: str,
-) -> list[WeightScore]:
+) -> dict[float, RankingScores]:
     """Scores weights that rise from 0, the text alone, to 1, the image alone."""
     ranks = np.zeros((len(weights), len(relevant.items)), dtype=np.int64)
     of_pattern = pattern_weights(EVEN_WEIGHT)
@@ -202,33 +166,24 @@ def _score_weights(
         for row, weight in enumerate(weights[1:-1], start=1):
             fused = weight * image + (1 - weight) * text  # (B, G)
             ranks[row, first:last] = rank_items(fused, *pairs)
-    return [_summary(weight, relevant, row) for weight, row in zip(weights, ranks, strict=True)]
+    found = (RelevantRanks.of_pairs(relevant.query_count, relevant.queries, row) for row in ranks)
+    return dict(zip(weights, map(RankingScores.of, found), strict=True))
 
 
-def _summary(weight: float, relevant: RelevantPairs, ranks: npt.NDArray[np.int64]) -> WeightScore:
-    found = RelevantRanks.of_pairs(relevant.query_count, relevant.queries, ranks)
-    return WeightScore(
-        weight=weight,
-        recall_at_1=mean(accuracy_at(found, 1)),
-        mean_average_precision=mean(average_precision(found)),
-    )
-
-
-def _best_weight(scores: Sequence[WeightScore], *, may_lean: bool) -> float:
+def _best_weight(scores: Mapping[float, RankingScores], *, may_lean: bool) -> float:
     """Chooses from scores by rising weight, the text alone first and the image alone last."""
-    text, *grid, image = scores
-    if np.isnan(text.recall_at_1):
+    (_, text), *grid, (_, image) = ((w, _quality(score)) for w, score in scores.items())
+    if np.isnan(text[0]):
         return EVEN_WEIGHT
-    worst, best = min(map(_quality, grid)), max(map(_quality, grid))
+    qualities = [quality for _, quality in grid]
+    worst, best, alone = min(qualities), max(qualities), max(text, image)
     target = EVEN_WEIGHT
-    alone = sorted((text, image), key=_quality)
-    is_unequal = _quality(alone[0]) < _quality(alone[1])
-    if may_lean and is_unequal and worst < best <= _quality(alone[1]):
-        target = alone[1].weight
-    equals = [score.weight for score in grid if _quality(score) == best]
+    if may_lean and text != image and worst < best <= alone:
+        target = 1.0 if image > text else 0.0
+    equals = [weight for weight, quality in grid if quality == best]
     return min(equals, key=lambda weight: (abs(weight - target), weight))
 
 
-def _quality(score: WeightScore) -> tuple[float, float]:
+def _quality(score: RankingScores) -> tuple[float, float]:
     # Rounded, so that the order of summation decides no tie.
     return round(score.recall_at_1, 9), round(score.mean_average_precision, 9)

@@ -104,18 +104,6 @@ class RelevantRanks:
             raise ValueError("queries must not fall, and the ranks of one query must rise")
 
     @classmethod
-    def from_relevance(cls, relevance: npt.NDArray[np.bool_]) -> Self:
-        """Reads whole rankings.
-
-        Args:
-            relevance: Whether the item at each rank is relevant, best rank first, bool (Q, G).
-        """
-        if relevance.ndim != 2:
-            raise ValueError(f"relevance must be (Q, G), got {relevance.shape}")
-        queries, places = np.nonzero(relevance)
-        return cls(query_count=len(relevance), queries=queries, ranks=places + 1)
-
-    @classmethod
     def of_pairs(cls, query_count: int, queries: Counts, ranks: Counts) -> Self:
         """Reads the rank of each relevant item, in any order.
 
@@ -136,6 +124,27 @@ class RelevantRanks:
     def no_relevant_count(self) -> int:
         """Queries without a relevant item."""
         return int((self.relevant_counts == 0).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingScores:
+    """How well a gallery was ranked.
+
+    Attributes:
+        recall_at_1: Share of queries whose first hit is right, 0 to 1; NaN without queries.
+        mean_average_precision: MAP over the whole ranking, 0 to 1; NaN without queries.
+    """
+
+    recall_at_1: float
+    mean_average_precision: float
+
+    @classmethod
+    def of(cls, found: RelevantRanks) -> Self:
+        """Returns the scores of the queries that have a relevant item."""
+        return cls(
+            recall_at_1=mean(accuracy_at(found, 1)),
+            mean_average_precision=mean(average_precision(found)),
+        )
 
 
 def mean(values: Floats) -> float:

@@ -21,22 +21,10 @@ from twinshelf.training.files import write_atomically
 
 ENVIRONMENT = "environment.json"
 PACKAGES = (
-    "jsonargparse",
-    "lightning",
-    "numpy",
-    "onnxruntime-gpu",
-    "pandas",
-    "pillow",
-    "pyarrow",
-    "pytorch-metric-learning",
-    "scikit-learn",
-    "timm",
-    "tokenizers",
-    "torch",
-    "torchvision",
-    "transformers",
-    "usearch",
-)
+    "jsonargparse", "lightning", "numpy", "onnxruntime-gpu", "pandas", "pillow", "pyarrow",
+    "pytorch-metric-learning", "scikit-learn", "timm", "tokenizers", "torch", "torchvision",
+    "transformers", "usearch",
+)  # fmt: skip
 GIT_TIMEOUT_S = 10.0
 
 

@@ -26,7 +26,6 @@ from twinshelf.training.loop.module import EncoderModule
 from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
 from twinshelf.training.loop.validation import (
     EmbeddedRows,
-    ValidationScores,
     evaluate_patterns,
     join_rows,
 )
@@ -41,6 +40,7 @@ from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.texts import join_fields
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight
+from twinshelf.training.retrieval.metrics import RankingScores
 from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
@@ -208,7 +208,7 @@ def _evaluate(
 ) -> TrainingSummary:
     """Fits the fusion weight and measures with it."""
     fusion = module.model.fusion
-    scores: dict[str, ValidationScores] = {}
+    scores: dict[str, RankingScores] = {}
     if data.validation:
         queries, gallery = (_embed(module, loader) for loader in loaders.val_dataloader())
         fit = fit_fusion_weight(

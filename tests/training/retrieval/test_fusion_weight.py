@@ -61,30 +61,34 @@ def slow_scores(
 def test_every_weight_is_scored_as_a_search_with_it_scores() -> None:
     case = data(0.4, 0.4)
     fit = fit_fusion_weight(*case, step=0.1)
-    weights = [score.weight for score in fit.grid]
+    weights = [*fit.scores][1:-1]
     assert weights[:6] == [0.0001, 0.001, 0.005, 0.01, 0.1, 0.2]
     assert weights == pytest.approx([1 - weight for weight in reversed(weights)])
-    for score in (*fit.grid, fit.image_only, fit.text_only):
-        recall, precision = slow_scores(*case, score.weight)
+    assert [*fit.scores] == [0.0, *weights, 1.0]
+    for weight, score in fit.scores.items():
+        recall, precision = slow_scores(*case, weight)
         assert score.recall_at_1 == pytest.approx(recall, abs=1e-9)
         assert score.mean_average_precision == pytest.approx(precision, abs=1e-9)
 
 
 def test_the_weight_has_the_best_recall_then_map_then_is_nearest_to_even() -> None:
     fit = fit_fusion_weight(*data(0.45, 0.35))
-    best = max(score.recall_at_1 for score in fit.grid)
-    equals = [score for score in fit.grid if score.recall_at_1 == pytest.approx(best, abs=1e-9)]
-    precise = max(score.mean_average_precision for score in equals)
-    finalists = [score.weight for score in equals if score.mean_average_precision >= precise - 1e-9]
+    grid = {weight: fit.scores[weight] for weight in [*fit.scores][1:-1]}
+    best = max(score.recall_at_1 for score in grid.values())
+    equals = {w: s for w, s in grid.items() if s.recall_at_1 == pytest.approx(best, abs=1e-9)}
+    precise = max(score.mean_average_precision for score in equals.values())
+    finalists = [w for w, s in equals.items() if s.mean_average_precision >= precise - 1e-9]
     assert fit.weight == min(finalists, key=lambda weight: abs(weight - 0.5))
 
 
 @pytest.mark.parametrize(("image_noise", "text_noise"), [(0.5, 0.3), (0.3, 0.5), (0.4, np.inf)])
-def test_both_are_never_worse_than_the_better_one(image_noise: float, text_noise: float) -> None:
+def test_both_are_never_worse_than_the_better_one(
+    image_noise: float, text_noise: float, caplog: pytest.LogCaptureFixture
+) -> None:
     fit = fit_fusion_weight(*data(image_noise, text_noise))
-    alone = max(fit.image_only.recall_at_1, fit.text_only.recall_at_1)
-    assert fit.best.recall_at_1 >= alone
-    assert not fit.is_worse_than_one_modality
+    alone = max(fit.scores[1.0].recall_at_1, fit.scores[0.0].recall_at_1)
+    assert fit.scores[fit.weight].recall_at_1 >= alone
+    assert not caplog.records
     assert 0.0001 <= fit.weight <= 0.9999
 
 
@@ -96,15 +100,15 @@ def test_a_modality_of_noise_gets_little_weight() -> None:
 def test_a_modality_that_only_harms_counts_as_little_as_possible() -> None:
     """The text alone is always right; more than a little of the image makes mistakes."""
     fit = fit_fusion_weight(*data(np.inf, 0.0, query_count=100))
-    assert fit.text_only.recall_at_1 == 1.0
-    assert min(score.recall_at_1 for score in fit.grid) < 1.0
+    assert fit.scores[0.0].recall_at_1 == 1.0
+    assert min(score.recall_at_1 for score in fit.scores.values()) < 1.0
     assert fit.weight == 0.0001
     assert fit_fusion_weight(*data(0.0, np.inf, query_count=100)).weight == 0.9999
 
 
 def test_few_queries_do_not_show_that_a_modality_only_harms() -> None:
     few = fit_fusion_weight(*data(np.inf, 0.0, query_count=99))
-    right = [score.weight for score in few.grid if score.recall_at_1 == 1.0]
+    right = [w for w, score in few.scores.items() if score.recall_at_1 == 1.0]
     assert few.weight == min(right, key=lambda weight: abs(weight - 0.5)) > 0.0001
 
 
@@ -116,7 +120,7 @@ def test_a_gallery_that_lacks_texts_is_searched_by_image() -> None:
     queries, gallery, query_groups, gallery_groups = data(0.3, 0.3)
     gallery = ProductEmbeddings(image=gallery.image, text=np.zeros_like(gallery.text))
     fit = fit_fusion_weight(queries, gallery, query_groups, gallery_groups)
-    assert fit.best.recall_at_1 == fit.image_only.recall_at_1
+    assert fit.scores[fit.weight].recall_at_1 == fit.scores[1.0].recall_at_1
 
 
 def test_without_anything_to_fit_on_the_weight_is_even() -> None:
@@ -126,7 +130,6 @@ def test_without_anything_to_fit_on_the_weight_is_even() -> None:
     assert (fit.weight, fit.query_count) == (0.5, 0)
     none = fit_fusion_weight(queries.rows(np.zeros(0, np.int64)), gallery, [], gallery_groups)
     assert none.weight == 0.5
-    assert not fit.is_worse_than_one_modality
 
 
 def test_many_queries_are_sampled() -> None:

@@ -24,6 +24,12 @@ from twinshelf.training.retrieval.metrics import RelevantRanks, pairs_by_group, 
 KS = (1, 3, 10, 40)
 
 
+def ranks_of(relevance: np.ndarray) -> RelevantRanks:
+    """Whole rankings, best rank first (Q, G)."""
+    queries, places = np.nonzero(relevance)
+    return RelevantRanks.of_pairs(len(relevance), queries, places + 1)
+
+
 @pytest.fixture
 def relevance() -> np.ndarray:
     """Rankings of 37 items, with 0 to many relevant ones."""
@@ -69,7 +75,7 @@ def values_at(found: RelevantRanks, k: int) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("k", KS)
 def test_metrics_equal_their_slow_definitions(relevance: np.ndarray, k: int) -> None:
-    found = values_at(RelevantRanks.from_relevance(relevance), k)
+    found = values_at(ranks_of(relevance), k)
     for name, values in found.items():
         slow = [slow_values(row, k)[name] for row in relevance]
         np.testing.assert_allclose(values, slow, atol=1e-12, err_msg=name)
@@ -79,7 +85,7 @@ def test_metrics_equal_their_slow_definitions(relevance: np.ndarray, k: int) -> 
 def test_metrics_equal_torchmetrics_where_a_query_is_not_lone(
     relevance: np.ndarray, k: int
 ) -> None:
-    found = values_at(RelevantRanks.from_relevance(relevance), k)
+    found = values_at(ranks_of(relevance), k)
     scores = torch.linspace(1, 0.1, relevance.shape[1])  # torchmetrics drops 0
     for query in np.flatnonzero(relevance.any(axis=1)):
         target = torch.from_numpy(relevance[query])
@@ -95,7 +101,7 @@ def test_metrics_equal_torchmetrics_where_a_query_is_not_lone(
 
 
 def test_average_precision_and_ndcg_equal_scikit_learn(relevance: np.ndarray) -> None:
-    found = RelevantRanks.from_relevance(relevance)
+    found = ranks_of(relevance)
     precision, gain = metrics.average_precision(found), metrics.ndcg_at(found, 10)
     scores = np.linspace(1, 0, relevance.shape[1])
     for query in np.flatnonzero(relevance.any(axis=1)):
@@ -106,20 +112,20 @@ def test_average_precision_and_ndcg_equal_scikit_learn(relevance: np.ndarray) ->
 
 
 def test_lone_queries_are_counted_and_left_out_of_means() -> None:
-    found = RelevantRanks.from_relevance(np.array([[1, 0], [0, 0], [0, 1]], dtype=bool))
+    found = ranks_of(np.array([[1, 0], [0, 0], [0, 1]], dtype=bool))
     assert found.no_relevant_count == 1
     assert np.isnan(metrics.recall_at(found, 1)[1])
     assert metrics.mean(metrics.recall_at(found, 1)) == 0.5
 
 
 def test_the_mean_of_lone_queries_only_is_nan() -> None:
-    found = RelevantRanks.from_relevance(np.zeros((3, 4), dtype=bool))
+    found = ranks_of(np.zeros((3, 4), dtype=bool))
     for values in values_at(found, 2).values():
         assert math.isnan(metrics.mean(values))
 
 
 def test_recall_and_accuracy_differ_with_several_relevant_items() -> None:
-    found = RelevantRanks.from_relevance(np.array([[1, 0, 1, 0]], dtype=bool))
+    found = ranks_of(np.array([[1, 0, 1, 0]], dtype=bool))
     assert metrics.recall_at(found, 1)[0] == 0.5
     assert metrics.accuracy_at(found, 1)[0] == 1.0
 
@@ -135,7 +141,7 @@ def test_ranks_that_cannot_be_are_refused(queries: list[int], ranks: list[int]) 
 
 @pytest.mark.parametrize("metric", [metrics.precision_at, metrics.ndcg_at, metrics.accuracy_at])
 def test_k_below_one_is_refused(metric: Callable[..., Any]) -> None:
-    found = RelevantRanks.from_relevance(np.ones((1, 2), dtype=bool))
+    found = ranks_of(np.ones((1, 2), dtype=bool))
     with pytest.raises(ValueError, match="k must be 1 or more, got 0"):
         metric(found, 0)
 
