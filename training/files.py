@@ -13,13 +13,18 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # Photos are many and large: size and time of change stand for their content.
 PHOTO_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -48,6 +53,12 @@ def write_atomically(path: Path, text: str) -> None:
     """Writes a text as UTF-8, all of it or nothing; the folder of the file is made."""
     with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, values: DataclassInstance | Mapping[str, Any]) -> None:
+    """Writes an object as `write_atomically` does, as readable JSON; NaN and infinity are null."""
+    plain = _finite(values if isinstance(values, Mapping) else asdict(values))
+    write_atomically(path, json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +288,14 @@ def _list(path: Path) -> list[Path]:
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
     return [path]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _join(lines: Iterable[str]) -> str:

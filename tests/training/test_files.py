@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-from twinshelf.training.files import Step, atomic_write, code_digest, file_state, write_atomically
+from twinshelf.training.files import (
+    Step,
+    atomic_write,
+    code_digest,
+    file_state,
+    write_atomically,
+    write_json,
+)
 
 
 def test_a_file_takes_the_place_of_the_older_one_at_the_end(tmp_path: Path) -> None:
@@ -40,6 +48,13 @@ def test_a_text_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> N
         write_atomically(path, "tea \ud800")
     assert path.read_bytes() == "чай\n".encode()
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_json_has_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
+    write_json(tmp_path / "r.json", {"чай": [math.nan, (1.5, math.inf)], "parts": {"a": True}})
+    text = (tmp_path / "r.json").read_text("utf-8")
+    assert json.loads(text) == {"чай": [None, [1.5, None]], "parts": {"a": True}}
+    assert "чай" in text and text.endswith("\n")
 
 
 PACKAGE = {

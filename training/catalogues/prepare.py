@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +28,7 @@ from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.catalogues.sports import read_sports
 from twinshelf.training.catalogues.table import make_product, write_table
 from twinshelf.training.command_line import check_ranges, run_command
-from twinshelf.training.files import atomic_write, write_atomically
+from twinshelf.training.files import atomic_write, write_atomically, write_json
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 BAD_ROWS = "bad_rows.csv"
@@ -187,8 +186,7 @@ def prepare(source: Source) -> Summary:
         findings=list(data.findings),
         sha256=_digest_tables(out),
     )
-    text = json.dumps(asdict(summary), indent=2, ensure_ascii=False)
-    write_atomically(out / SUMMARY, text + "\n")
+    write_json(out / SUMMARY, summary)
     return summary
 
 

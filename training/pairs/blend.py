@@ -23,7 +23,7 @@ from twinshelf.training.checkpoint import (
     TrainedEncoder,
     load_encoder,
 )
-from twinshelf.training.files import atomic_write, write_atomically
+from twinshelf.training.files import atomic_write, write_json
 from twinshelf.training.pairs.cosines import pair_cosines
 from twinshelf.training.pairs.cross_encoder import CrossEncoder
 from twinshelf.training.pairs.features import MAIN_IMAGE_COSINE, NO_COSINES, Cosines
@@ -195,7 +195,7 @@ class BlendedScorer:
             "threshold": self.threshold,
             "validation": {name: asdict(m) for name, m in metrics.items()},
         }
-        write_atomically(folder / "pairs.json", json.dumps(document, indent=2) + "\n")
+        write_json(folder / "pairs.json", document)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

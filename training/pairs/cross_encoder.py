@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +20,7 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
-from twinshelf.training.files import write_atomically
+from twinshelf.training.files import write_json
 from twinshelf.training.pairs.pair_config import CrossEncoderConfig
 from twinshelf.training.pairs.records import PairRecord
 
@@ -107,7 +106,7 @@ class CrossEncoder:
         """Writes model, tokenizer and settings below a scorer's folder."""
         self._model.save_pretrained(folder / FOLDER)
         self._tokenizer.save_pretrained(folder / FOLDER)
-        write_atomically(folder / FOLDER / SETTINGS, json.dumps(asdict(self.config), indent=2))
+        write_json(folder / FOLDER / SETTINGS, self.config)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

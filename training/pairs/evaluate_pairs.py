@@ -5,10 +5,9 @@ Run: python -m twinshelf.training.pairs.evaluate_pairs --run runs/pairs --pairs 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from twinshelf.training.command_line import check_ranges, run_command
@@ -43,7 +42,7 @@ def evaluate(options: PairEvaluationOptions) -> None:
     """Scores the pairs, saves and tracks the figures, and explains the worst mistakes."""
     import numpy as np
 
-    from twinshelf.training.files import write_atomically
+    from twinshelf.training.files import write_json
     from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs
     from twinshelf.training.pairs.labelled_pairs import read_pairs
     from twinshelf.training.pairs.pair_run import record_evaluation
@@ -57,7 +56,7 @@ def evaluate(options: PairEvaluationOptions) -> None:
     print_metrics(str(options.pairs), {"kept": metrics})
     name = options.pairs.resolve().name if options.pairs.is_dir() else options.pairs.stem
     report = options.run / f"evaluation-{name}.json"
-    write_atomically(report, json.dumps(asdict(metrics), indent=2) + "\n")
+    write_json(report, metrics)
     worst = np.argsort(-np.abs(scores - labels))[: options.explain]
     mistakes = pairs.take(worst)
     cosines = scorer.cosines(mistakes.sides, mistakes.cosines) if mistakes.pairs else []

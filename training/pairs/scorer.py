@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
 
 from twinshelf.training.command_line import check_ranges
-from twinshelf.training.files import write_atomically
+from twinshelf.training.files import write_json
 from twinshelf.training.pairs.features import NO_COSINES, Cosines, feature_matrix
 from twinshelf.training.pairs.records import PairRecord
 from twinshelf.training.pairs.statistics import TokenStatistics
@@ -205,7 +205,7 @@ class PairScorer:
         joblib.dump(self.model, folder / "boosting.joblib", compress=3)
         self.statistics.save(folder / "statistics.npz")
         settings = {"feature_names": self.feature_names, "threshold": self.threshold}
-        write_atomically(folder / "pair_scorer.json", json.dumps(settings, indent=2))
+        write_json(folder / "pair_scorer.json", settings)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from twinshelf.training.files import write_atomically
+from twinshelf.training.files import write_json
 
 ENVIRONMENT = "environment.json"
 PACKAGES = (
@@ -69,7 +69,7 @@ def record_environment(folder: Path, step: str = "training") -> Path:
     folder = Path(folder)
     path = folder / ENVIRONMENT
     steps = {**read_environments(folder), step: asdict(describe_environment())}
-    write_atomically(path, json.dumps(steps, indent=2) + "\n")
+    write_json(path, steps)
     return path
 
 

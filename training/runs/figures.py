@@ -1,26 +1,16 @@
-"""Figures of a run: results as JSON, text and tables, and nested values under one name each."""
+"""Figures of a run: as text and as tables, and nested values under one name each."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 ABSENT = "–"
-
-
-def results_to_json(results: DataclassInstance) -> str:
-    """Returns results as a JSON object; NaN and infinity become null."""
-    return json.dumps(_finite(asdict(results)), indent=2, ensure_ascii=False) + "\n"
 
 
 def figure_text(value: float) -> str:
@@ -66,11 +56,3 @@ def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any
         name = f"{prefix}{separator}{key}" if prefix else str(key)
         flat.update(flatten(item, separator, name))
     return flat
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

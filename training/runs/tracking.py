@@ -19,7 +19,7 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from twinshelf.training.checkpoint import CONFIG
-from twinshelf.training.files import write_atomically
+from twinshelf.training.files import write_json
 from twinshelf.training.loop.loop_config import LoopConfig
 from twinshelf.training.loop.mlflow_run import (
     forget_mlflow_run,
@@ -29,7 +29,7 @@ from twinshelf.training.loop.mlflow_run import (
 )
 from twinshelf.training.loop.trainer import LOGS
 from twinshelf.training.runs.environment import ENVIRONMENT, read_environments, record_environment
-from twinshelf.training.runs.figures import flatten, results_to_json
+from twinshelf.training.runs.figures import flatten
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -139,7 +139,7 @@ def save_outcome(
         OSError: If MLflow does not take the results, which are then saved.
     """
     environment = record_environment(outcome.results.parent, step)
-    write_atomically(outcome.results, results_to_json(results))
+    write_json(outcome.results, results)
     track_outcome(run, replace(outcome, files=[environment, *outcome.files]))
 
 

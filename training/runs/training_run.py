@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning as L
@@ -20,7 +19,7 @@ from twinshelf.training.checkpoint import TOKENIZER, load_inputs, save_encoder, 
 from twinshelf.training.config import TrainConfig
 from twinshelf.training.data.data_module import Batch, ProductDataModule, Row
 from twinshelf.training.data.training_data import TrainingData, load_training_data, text_fields
-from twinshelf.training.files import write_atomically
+from twinshelf.training.files import write_json
 from twinshelf.training.loop.finishing import finish_image_tower
 from twinshelf.training.loop.module import EncoderModule
 from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
@@ -127,7 +126,7 @@ def train(config: TrainConfig) -> TrainingSummary:
 
 def _save_summary(summary: TrainingSummary, run: TrackedRun) -> None:
     results = run.folder / METRICS
-    write_atomically(results, json.dumps(asdict(summary), indent=2) + "\n")
+    write_json(results, summary)
     track_outcome(run, Outcome(name="training", results=results))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ import pytest
 from tests.training.evaluation.drawn_products import draw_products, without
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
-from twinshelf.training.evaluation.evaluation_results import read_tunings
+from twinshelf.training.evaluation.evaluation_results import EvaluationResult, read_tunings
 from twinshelf.training.evaluation.evaluator import Evaluation, evaluate
+from twinshelf.training.files import write_json
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-from twinshelf.training.runs.figures import results_to_json
 
 SETTINGS = EvaluationConfig(candidate_count=20, resample_count=100)
 
@@ -112,9 +113,14 @@ def test_both_modalities_have_models_on_either_side() -> None:
     assert weights == {"image": [1], "text": [0], "both": [0.5, 0.25, 0.75]}
 
 
-def test_an_earlier_tuning_is_tried_on_all_queries() -> None:
+def saved(result: EvaluationResult, path: Path) -> str:
+    write_json(path, result)
+    return path.read_text("utf-8")
+
+
+def test_an_earlier_tuning_is_tried_on_all_queries(tmp_path: Path) -> None:
     first = evaluate_drawn()
-    tunings = read_tunings(results_to_json(first.result))
+    tunings = read_tunings(saved(first.result, tmp_path / "r.json"))
     assert tunings == {name: part.tuning for name, part in first.result.patterns.items()}
     queries, gallery = draw_products(seed=5)
     found = evaluate(queries, gallery, fusion_weight=0.5, config=SETTINGS, tunings=tunings)
@@ -124,7 +130,7 @@ def test_an_earlier_tuning_is_tried_on_all_queries() -> None:
         assert part.tuning == tunings[name]
 
 
-def test_queries_of_one_class_are_evaluated_but_not_tuned() -> None:
+def test_queries_of_one_class_are_evaluated_but_not_tuned(tmp_path: Path) -> None:
     queries, gallery = draw_products()
     strangers = EmbeddedProducts(
         embeddings=queries.embeddings,
@@ -137,14 +143,14 @@ def test_queries_of_one_class_are_evaluated_but_not_tuned() -> None:
     assert found.tuning is None and found.held_out is None
     assert "same product and one of another, got 160 lists" in found.untuned_reason
     assert math.isnan(found.metrics["MAP"].value)
-    assert (
-        json.loads(results_to_json(result))["patterns"]["both"]["metrics"]["MAP"]["value"] is None
-    )
-    assert read_tunings(results_to_json(result)) == {}
+    text = saved(result, tmp_path / "r.json")
+    assert json.loads(text)["patterns"]["both"]["metrics"]["MAP"]["value"] is None
+    assert read_tunings(text) == {}
 
 
-def test_one_seed_gives_one_result() -> None:
-    assert results_to_json(evaluate_drawn().result) == results_to_json(evaluate_drawn().result)
+def test_one_seed_gives_one_result(tmp_path: Path) -> None:
+    first, second = (saved(evaluate_drawn().result, tmp_path / "r.json") for _ in range(2))
+    assert first == second
 
 
 def test_the_order_of_queries_changes_no_mean() -> None:
