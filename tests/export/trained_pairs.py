@@ -73,7 +73,7 @@ def make_pair_run(
             statistics,
             BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2, seed=seed),
         )
-    scorer.threshold = THRESHOLD
+    scorer = replace(scorer, threshold=THRESHOLD)
     scorer.save(run)
     metrics = {"f1": 0.9, "threshold": THRESHOLD}
     document = {

@@ -124,10 +124,11 @@ def keep_encoder(run: Path, folder: Path) -> None:
         shutil.copyfile(run / name, target / name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlendedScorer:
     """Probability of a match by trees over features, by the cross-encoder, or by both.
 
-    Args:
+    Attributes:
         boosting: The scorer over features.
         cross_encoder: The neural one; may be absent when its share is 0.
         neural_share: Weight of the cross-encoder in the log-odds, 0 to 1.
@@ -139,21 +140,15 @@ class BlendedScorer:
         ValueError: If the cross-encoder is absent but has a share.
     """
 
-    def __init__(
-        self,
-        boosting: PairScorer,
-        cross_encoder: CrossEncoder | None,
-        neural_share: float,
-        threshold: float,
-        encoder: TrainedEncoder | None = None,
-    ) -> None:
-        if cross_encoder is None and neural_share > 0:
-            raise ValueError(f"a neural share of {neural_share} needs a cross-encoder")
-        self.boosting = boosting
-        self.cross_encoder = cross_encoder
-        self.neural_share = neural_share
-        self.threshold = threshold
-        self.encoder = encoder
+    boosting: PairScorer
+    cross_encoder: CrossEncoder | None
+    neural_share: float
+    threshold: float
+    encoder: TrainedEncoder | None = None
+
+    def __post_init__(self) -> None:
+        if self.cross_encoder is None and self.neural_share > 0:
+            raise ValueError(f"a neural share of {self.neural_share} needs a cross-encoder")
 
     @property
     def needs_vectors(self) -> bool:
@@ -207,11 +202,11 @@ class BlendedScorer:
         settings = json.loads((folder / "pairs.json").read_text())
         share = settings["neural_share"]
         return cls(
-            PairScorer.load(folder),
-            CrossEncoder.load(folder) if share > 0 else None,
-            share,
-            settings["threshold"],
-            load_encoder(folder / ENCODER) if settings["has_encoder"] else None,
+            boosting=PairScorer.load(folder),
+            cross_encoder=CrossEncoder.load(folder) if share > 0 else None,
+            neural_share=share,
+            threshold=settings["threshold"],
+            encoder=load_encoder(folder / ENCODER) if settings["has_encoder"] else None,
         )
 
 

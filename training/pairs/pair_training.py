@@ -91,9 +91,14 @@ def train_pair_scorer(
     }
     kept = "kept" if "kept" in variants else "boosting"
     final = _fit_boosting(train.joined(validation))
-    final.threshold = measured["boosting"].threshold
     return PairTraining(
-        scorer=BlendedScorer(final, cross_encoder, share, measured[kept].threshold, encoder),
+        scorer=BlendedScorer(
+            boosting=replace(final, threshold=measured["boosting"].threshold),
+            cross_encoder=cross_encoder,
+            neural_share=share,
+            threshold=measured[kept].threshold,
+            encoder=encoder,
+        ),
         metrics=measured,
         validation_scores=variants[kept],
     )

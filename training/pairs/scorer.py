@@ -107,27 +107,21 @@ def _untrained_model(config: BoostingConfig) -> VotingClassifier:
     return VotingClassifier(members, voting="soft", flatten_transform=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PairScorer:
     """Probability that two records are the same product.
 
-    Args:
+    Attributes:
         model: Fitted classifier with `predict_proba`.
         statistics: Token statistics that its features were computed with.
         feature_names: Columns that the model reads, in order.
         threshold: Probability from which on a pair counts as a match, 0 to 1.
     """
 
-    def __init__(
-        self,
-        model: VotingClassifier,
-        statistics: TokenStatistics,
-        feature_names: Sequence[str],
-        threshold: float,
-    ) -> None:
-        self.model = model
-        self.statistics = statistics
-        self.feature_names = tuple(feature_names)
-        self.threshold = threshold
+    model: VotingClassifier
+    statistics: TokenStatistics
+    feature_names: tuple[str, ...]
+    threshold: float = 0.5
 
     @classmethod
     def fit(
@@ -156,8 +150,8 @@ class PairScorer:
         # A column that is never known cannot be binned.
         known = np.flatnonzero(~np.isnan(features).all(axis=0)).tolist()
         model = _untrained_model(config).fit(features[:, known], labels)
-        names = [feature_names[column] for column in known]
-        return cls(model, statistics, names, 0.5)
+        names = tuple(feature_names[column] for column in known)
+        return cls(model=model, statistics=statistics, feature_names=names)
 
     def score_features(self, features: npt.NDArray[np.float32]) -> Floats:
         """Returns probabilities, 0 to 1, of (pairs, features) rows in the order of the names."""
@@ -216,8 +210,8 @@ class PairScorer:
         """
         settings = json.loads((folder / "pair_scorer.json").read_text())
         return cls(
-            joblib.load(folder / "boosting.joblib"),
-            TokenStatistics.load(folder / "statistics.npz"),
-            settings["feature_names"],
-            settings["threshold"],
+            model=joblib.load(folder / "boosting.joblib"),
+            statistics=TokenStatistics.load(folder / "statistics.npz"),
+            feature_names=tuple(settings["feature_names"]),
+            threshold=settings["threshold"],
         )

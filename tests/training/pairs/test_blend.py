@@ -79,4 +79,6 @@ def test_metrics_of_one_class_are_refused() -> None:
 
 def test_a_share_without_a_cross_encoder_is_refused() -> None:
     with pytest.raises(ValueError, match=r"share of 0\.5 needs a cross-encoder"):
-        BlendedScorer(cast(PairScorer, None), None, 0.5, 0.5)
+        BlendedScorer(
+            boosting=cast(PairScorer, None), cross_encoder=None, neural_share=0.5, threshold=0.5
+        )
