@@ -6,7 +6,6 @@ For KazanExpress the answer is saved beside it: the categories of products of un
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -83,14 +82,6 @@ def _category_ids(folder: Path, names: tuple[str, ...], label: str) -> list[int]
     return [known[name] for name in names]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Queries:
-    """Queries of known label, by what they are for; `tuning` is None when nothing is tuned."""
-
-    tuning: EmbeddedProducts | None
-    reported: EmbeddedProducts
-
-
 def predict_categories(files: CategoryFiles, config: CategoryConfig) -> CategoriesResult:
     """Tunes and evaluates both methods, and saves categories.json with the networks.
 
@@ -110,16 +101,16 @@ def predict_categories(files: CategoryFiles, config: CategoryConfig) -> Categori
         if earlier is not None
         else Labels.of(labels_of(gallery, config.label))
     )
-    queries = _read_queries(files, config, embedder)
+    tuning, reported = _read_queries(files, config, embedder)
     evaluated: dict[str, EvaluatedPattern] = {}
     for pattern in config.patterns:
-        if not queries.reported.with_pattern(pattern).any():
+        if not reported.with_pattern(pattern).any():
             embedder.notes.append(f"no query has what {pattern!r} needs")
             continue
         evaluated[pattern] = evaluate_pattern(
             pattern,
-            queries.tuning,
-            queries.reported,
+            tuning,
+            reported,
             gallery,
             labels=labels,
             config=config,
@@ -157,15 +148,17 @@ def _save(
     save_outcome(embedder.tracked_run, outcome, result, step="categories")
 
 
-def _read_queries(files: CategoryFiles, config: CategoryConfig, embedder: Embedder) -> _Queries:
+def _read_queries(
+    files: CategoryFiles, config: CategoryConfig, embedder: Embedder
+) -> tuple[EmbeddedProducts | None, EmbeddedProducts]:
+    """Returns the queries that tune, None where nothing is tuned, and those that are reported."""
     given = (files.queries,) if files.queries else ()
     queries = _embed("queries", given, files, config, embedder)
     if files.chosen is not None:
         embedder.notes.append(f"K, margins and networks are those of {files.chosen}")
-        return _Queries(tuning=None, reported=queries)
+        return None, queries
     if files.validation is not None:
-        tuning = _embed("queries", (files.validation,), files, config, embedder)
-        return _Queries(tuning=tuning, reported=queries)
+        return _embed("queries", (files.validation,), files, config, embedder), queries
     tuning_half = split_queries(queries, config.label, config.seed)
     if not tuning_half.any():
         raise ValueError(f"{len(queries)} queries of known {config.label} are too few to split")
@@ -173,7 +166,7 @@ def _read_queries(files: CategoryFiles, config: CategoryConfig, embedder: Embedd
         f"tuned on {int(tuning_half.sum())} of {len(queries)} queries, drawn with seed "
         f"{config.seed}; the others are reported"
     )
-    return _Queries(tuning=queries.rows(tuning_half), reported=queries.rows(~tuning_half))
+    return queries.rows(tuning_half), queries.rows(~tuning_half)
 
 
 def _embed(

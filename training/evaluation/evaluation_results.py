@@ -124,15 +124,9 @@ def read_tunings(text: str) -> dict[str, Tuning]:
         for pattern, values in json.loads(text)["patterns"].items():
             if (tuning := values["tuning"]) is None:
                 continue
-            curve = tuning.pop("curve")
+            curve = Curve.from_values(tuning.pop("curve"))
             models = tuple(map(MatchModel.from_values, tuning.pop("match_models")))
-            tunings[pattern] = Tuning(
-                curve=Curve(
-                    scores=tuple(curve["scores"]), probabilities=tuple(curve["probabilities"])
-                ),
-                match_models=models,
-                **tuning,
-            )
+            tunings[pattern] = Tuning(curve=curve, match_models=models, **tuning)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the results of an evaluation: {error!r}") from error
     return tunings

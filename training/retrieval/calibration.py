@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,14 @@ class Curve:
         if self.probabilities[0] < 0 or self.probabilities[-1] > 1:
             raise ValueError(f"probabilities must be 0 to 1, got {self.probabilities}")
 
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """Reads a curve out of JSON; KeyError or TypeError when there is none."""
+        return cls(
+            scores=tuple(map(float, values["scores"])),
+            probabilities=tuple(map(float, values["probabilities"])),
+        )
+
     def probability(self, scores: npt.ArrayLike) -> Floats:
         """Returns the probabilities that belong to scores, in their shape."""
         return np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities)
@@ -84,12 +92,8 @@ class Calibration:
 
     def to_json(self) -> str:
         """Returns the calibration as a JSON object."""
-        curves = {
-            pattern: {"scores": curve.scores, "probabilities": curve.probabilities}
-            for pattern, curve in self.curves.items()
-        }
         values = {
-            "calibration": curves,
+            "calibration": {pattern: asdict(curve) for pattern, curve in self.curves.items()},
             "thresholds": dict(self.thresholds),
             "match_probability": self.matches and self.matches.to_values(),
         }
@@ -105,10 +109,7 @@ class Calibration:
         try:
             values = json.loads(text)
             curves = {
-                pattern: Curve(
-                    scores=tuple(map(float, curve["scores"])),
-                    probabilities=tuple(map(float, curve["probabilities"])),
-                )
+                pattern: Curve.from_values(curve)
                 for pattern, curve in values["calibration"].items()
             }
             thresholds = {key: float(value) for key, value in values["thresholds"].items()}

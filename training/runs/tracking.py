@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 # Figures of each category would be thousands; they stand in the file of results.
 UNTRACKED = "by_category"
 SETTINGS = "settings"
-MOST_METRICS, MOST_PARAMETERS = 1000, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +191,6 @@ def _settings_to_mlflow(run: TrackedRun) -> None:
         earlier = client.get_run(run_id).data
         known = earlier.params
         new = [Param(name, value) for name, value in settings.items() if name not in known]
-        for start in range(0, len(new), MOST_PARAMETERS):
-            client.log_batch(run_id, params=new[start : start + MOST_PARAMETERS])
         tags = {
             f"changed.{name}": value
             for name, value in settings.items()
@@ -201,7 +198,9 @@ def _settings_to_mlflow(run: TrackedRun) -> None:
         }
         for step, environment in read_environments(folder).items():
             tags[f"git_revision.{step}"] = str(environment.get("git_revision", ""))
-        client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        client.log_batch(
+            run_id, params=new, tags=[RunTag(name, value) for name, value in tags.items()]
+        )
         for name in (CONFIG, ENVIRONMENT):
             if (folder / name).is_file():
                 client.log_artifact(run_id, str(folder / name))
@@ -226,8 +225,7 @@ def _outcome_to_mlflow(run: TrackedRun, outcome: Outcome, figures: Mapping[str, 
 
         now_ms = time.time_ns() // 1_000_000
         metrics = [Metric(name, value, now_ms, 0) for name, value in figures.items()]
-        for start in range(0, len(metrics), MOST_METRICS):
-            client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS])
+        client.log_batch(run_id, metrics=metrics)
         for path in (outcome.results, *outcome.files):
             client.log_artifact(run_id, str(path), place)
         for path in outcome.plots:
