@@ -3,12 +3,11 @@
 Run: python -m twinshelf.training.grouping --run runs/demo --products catalogue.parquet \
          --output groups.parquet
      python -m twinshelf.training.grouping --run runs/demo --products catalogue.parquet \
-         --output groups.parquet --tune-on labelled.parquet --previous earlier.parquet
+         --output groups.parquet --previous earlier.parquet
 """
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -64,9 +63,7 @@ def grouping_tables(result: GroupingResult) -> RenderableType:
         "estimated precision of pairs": figure_text(result.estimated_precision),
     }
     for pattern, count in result.edge_counts.items():
-        threshold = result.thresholds.get(pattern, math.inf)
-        text = f"{count} from {threshold:.3f} on" if math.isfinite(threshold) else "left out"
-        rows[f"pairs by {pattern}"] = text
+        rows[f"pairs by {pattern}"] = f"{count} from {result.thresholds[pattern]:.3f} on"
     if result.quality is not None:
         rows |= {
             "products of known group": str(result.quality.labelled_count),
@@ -75,8 +72,6 @@ def grouping_tables(result: GroupingResult) -> RenderableType:
             "precision of pairs": figure_text(result.quality.pair_precision),
             "recall of pairs": figure_text(result.quality.pair_recall),
         }
-    if not math.isnan(result.tuned_row_f1):
-        rows["F1 per row where tuned"] = figure_text(result.tuned_row_f1)
     cells = {name: [value] for name, value in rows.items()}
     table = figure_table("Groups of the same product", ("measure", "value"), cells)
     return Group(table, *(Text(f"Note: {note}") for note in result.notes))

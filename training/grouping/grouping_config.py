@@ -65,12 +65,9 @@ class GroupingFiles:
         columns: Columns of the tables, where they have other names than usual, such as
             title=name,images=photo: our field to the file's columns.
         previous: Table of an earlier grouping, whose names are kept; default: named anew.
-        labelled: Table of products with groups that thresholds are tuned on; default: those of
-            the calibration, or of `chosen`.
-        chosen: Results of an earlier grouping whose thresholds are used.
 
     Raises:
-        ValueError: If the output has another ending, or two sources of thresholds are given.
+        ValueError: If the output has another ending.
     """
 
     run: Path
@@ -78,14 +75,10 @@ class GroupingFiles:
     output: Path
     columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
     previous: Path | None = None
-    labelled: Path | None = option(None, name="tune_on")
-    chosen: Path | None = None
 
     def __post_init__(self) -> None:
         if self.output.suffix.lower() != ".parquet":
             raise ValueError(f"the table of groups must end in .parquet, got {self.output.name}")
-        if self.labelled is not None and self.chosen is not None:
-            raise ValueError("thresholds are either tuned or those of earlier results, not both")
 
     @property
     def results(self) -> Path:

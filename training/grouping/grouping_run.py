@@ -6,19 +6,16 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from twinshelf.training.checkpoint import CALIBRATION
-from twinshelf.training.evaluation.embedded_products import EmbeddedProducts, Embedder
+from twinshelf.training.evaluation.embedded_products import Embedder
 from twinshelf.training.grouping.components import Groups
-from twinshelf.training.grouping.edge_thresholds import read_thresholds, tune_thresholds
-from twinshelf.training.grouping.evidence import Evidence, gather_evidence, group_by
+from twinshelf.training.grouping.evidence import gather_evidence, group_by
 from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
 from twinshelf.training.grouping.group_table import name_groups, read_group_ids, write_groups
 from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
-from twinshelf.training.retrieval.calibration import Calibration
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
 logger = logging.getLogger(__name__)
@@ -33,12 +30,11 @@ class GroupingResult:
         group_count: Groups of two products or more.
         grouped_count: Products in them.
         largest_size: Members of the largest group.
-        thresholds: Modality pattern to the lowest score it accepts; infinity leaves it out.
+        thresholds: Modality pattern to the lowest score it accepts.
         edge_counts: Modality pattern to the pairs it accepted.
         estimated_precision: Share of pairs within groups that should be right, by the
             probabilities of the edges; NaN without groups.
         quality: Against the products' own groups; None when they have none.
-        tuned_row_f1: F1 per row on the products that tuned the thresholds; NaN without tuning.
         notes: What a reader should know.
     """
 
@@ -50,7 +46,6 @@ class GroupingResult:
     edge_counts: Mapping[str, int]
     estimated_precision: float
     quality: GroupingQuality | None
-    tuned_row_f1: float
     notes: tuple[str, ...]
 
 
@@ -72,9 +67,17 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
             "run `make evaluate` first"
         )
     previous = read_group_ids(files.previous) if files.previous else None
-    thresholds, tuned_row_f1 = _thresholds(files, calibration, embedder, config)
-    products = _embed(files.products, files, embedder)
-    evidence = _gather(products, calibration, embedder, config)
+    thresholds = calibration.thresholds
+    products = embedder.embed(
+        "products", embedder.read("products", files.products, files.columns), are_passages=True
+    )
+    logger.info("searching %d products in themselves", len(products))
+    evidence = gather_evidence(
+        products,
+        calibration=calibration,
+        fusion_weight=embedder.fusion_weight,
+        config=config,
+    )
     if not evidence.edges:
         embedder.notes.append("no two products have what a calibrated pattern needs: all are alone")
     groups = group_by(evidence, thresholds, config)
@@ -84,10 +87,12 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
         grouped_count=int((groups.sizes > 1).sum()),
         largest_size=int(groups.sizes.max()),
         thresholds=thresholds,
-        edge_counts=_edge_counts(evidence, thresholds),
+        edge_counts={
+            pattern: int((edges.scores >= thresholds[pattern]).sum())
+            for pattern, edges in evidence.edges.items()
+        },
         estimated_precision=_estimated_precision(groups),
         quality=evaluate_groups(groups.numbers, products.groups),
-        tuned_row_f1=tuned_row_f1,
         notes=tuple(embedder.notes),
     )
     names = name_groups(products.product_ids, groups.numbers, previous)
@@ -97,52 +102,9 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
     return result
 
 
-def _thresholds(
-    files: GroupingFiles, calibration: Calibration, embedder: Embedder, config: GroupingConfig
-) -> tuple[dict[str, float], float]:
-    """Returns the thresholds to use, and the F1 per row that tuning reached; NaN without it."""
-    if files.chosen is not None:
-        embedder.notes.append(f"thresholds are those of {files.chosen}")
-        return read_thresholds(files.chosen), math.nan
-    if files.labelled is None:
-        return dict(calibration.thresholds), math.nan
-    labelled = _embed((files.labelled,), files, embedder)
-    evidence = _gather(labelled, calibration, embedder, config)
-    tuned = tune_thresholds(evidence, labelled.groups, calibration.thresholds, config)
-    embedder.notes.append(f"thresholds were tuned on {len(labelled)} products of {files.labelled}")
-    return {**calibration.thresholds, **tuned.thresholds}, tuned.row_f1
-
-
-def _embed(paths: tuple[Path, ...], files: GroupingFiles, embedder: Embedder) -> EmbeddedProducts:
-    products = embedder.read("products", paths, files.columns)
-    return embedder.embed("products", products, are_passages=True)
-
-
-def _gather(
-    products: EmbeddedProducts,
-    calibration: Calibration,
-    embedder: Embedder,
-    config: GroupingConfig,
-) -> Evidence:
-    logger.info("searching %d products in themselves", len(products))
-    return gather_evidence(
-        products,
-        calibration=calibration,
-        fusion_weight=embedder.fusion_weight,
-        config=config,
-    )
-
-
 def _estimated_precision(groups: Groups) -> float:
     """The mean of the groups' precision, each weighing as many pairs as it has."""
     is_grouped = groups.sizes > 1
     if not is_grouped.any():
         return math.nan
     return float(np.average(groups.precision[is_grouped], weights=groups.sizes[is_grouped] - 1))
-
-
-def _edge_counts(evidence: Evidence, thresholds: Mapping[str, float]) -> dict[str, int]:
-    return {
-        pattern: int((edges.scores >= thresholds.get(pattern, math.inf)).sum())
-        for pattern, edges in evidence.edges.items()
-    }

@@ -44,7 +44,6 @@ def test_every_product_gets_a_group_and_figures_lie_beside_the_table(
     saved = json.loads((tmp_path / "groups.json").read_text())
     assert saved["quality"]["labelled_count"] == 30
     assert saved["thresholds"] == {"both": 0.8, "image": 0.8, "text": 0.8}
-    assert saved["tuned_row_f1"] is None
 
 
 def test_a_tracked_run_gets_the_figures_of_each_table_in_its_loggers(
@@ -70,7 +69,6 @@ def test_a_tracked_run_gets_the_figures_of_each_table_in_its_loggers(
     for name, value in expected.items():
         assert [event.value for event in events.Scalars(name)] == [pytest.approx(value, abs=1e-6)]
         assert figures[name] == value
-    assert "grouping/groups/tuned_row_f1" not in figures
     kept = {Path(file.path).name for file in client.list_artifacts(number, "grouping/groups")}
     assert kept == {"groups.json", "environment.json"}
     assert list(read_environments(run)) == ["grouping/groups"]
@@ -86,20 +84,6 @@ def test_a_run_without_loggers_gets_none(run: Path, tmp_path: Path) -> None:
     group_products(files(run, tmp_path / "groups.parquet"), SETTINGS)
     assert list(read_environments(tmp_path)) == ["grouping/groups"]
     assert not (run / "logs").exists() and not (run / "mlflow").exists()
-
-
-def test_tuned_thresholds_are_no_worse_and_can_be_used_again(run: Path, tmp_path: Path) -> None:
-    plain = group_products(files(run, tmp_path / "plain.parquet"), SETTINGS)
-    tuned = group_products(
-        files(run, tmp_path / "tuned.parquet", labelled=tables(run)[1]), SETTINGS
-    )
-    again = group_products(
-        files(run, tmp_path / "again.parquet", chosen=tmp_path / "tuned.json"), SETTINGS
-    )
-    assert tuned.quality is not None and plain.quality is not None
-    assert tuned.quality.row_f1 >= plain.quality.row_f1 - 0.05
-    assert again.thresholds == tuned.thresholds
-    assert again.quality == tuned.quality
 
 
 def test_names_last_from_one_grouping_to_the_next(run: Path, tmp_path: Path) -> None:
@@ -131,11 +115,9 @@ def test_a_run_without_a_calibration_names_the_command_that_makes_one(
 def test_wrong_files_are_refused_before_work(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must end in \.parquet"):
         files(run, tmp_path / "groups.csv")
-    with pytest.raises(ValueError, match="not both"):
-        files(run, tmp_path / "g.parquet", chosen=tmp_path, labelled=tmp_path)
-    with pytest.raises(FileNotFoundError, match="no results of a grouping"):
+    with pytest.raises(FileNotFoundError, match="no table of groups"):
         group_products(
-            files(run, tmp_path / "g.parquet", chosen=tmp_path / "absent.json"), SETTINGS
+            files(run, tmp_path / "g.parquet", previous=tmp_path / "absent.parquet"), SETTINGS
         )
 
 
