@@ -88,7 +88,10 @@ def _is_whole(text: str, number: str) -> bool:
 
 
 def _with_decimal_point(number: str) -> str:
-    number = re.sub(r"[\s'’٬]", "", number).replace("٫", ".").rstrip(".,")
+    number = re.sub(r"[\s'’٬]", "", number).replace("٫", ".")
+    if re.fullmatch(r"[0-9.]+,", number):  # the comma of "1.299,-" is the decimal one
+        return _digits(number)
+    number = number.rstrip(".,")
     if "," in number and "." in number:
         decimal = max(",.", key=number.rfind)
         other = "." if decimal == "," else ","
@@ -155,10 +158,10 @@ def texts_of(value: object) -> list[str]:
     return [text for text in map(text_of, items) if text]
 
 
-def list_within(text: str) -> list[object] | None:
-    """Returns the list that a text spells as JSON or a Python literal; None when it spells none."""
-    value = _parse(text) if text.lstrip().startswith("[") else None
-    return value if isinstance(value, list) else None
+def nested_within(text: str) -> list[object] | dict[str, object] | None:
+    """Returns the list or object that a text spells as JSON or in Python; None when it is plain."""
+    value = _parse(text) if text.lstrip().startswith(("[", "{")) else None
+    return value if isinstance(value, (list, dict)) else None
 
 
 def _value_text(value: object) -> str:

@@ -17,7 +17,9 @@ _SAMPLE_ROWS = 200
 _MOSTLY = 0.6
 _LONGEST_IDENTIFIER = 64
 _LONGEST_TITLE = 200
-_CURRENCY = re.compile(r"[$€£¥₽₹₩₺zł]|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|[.,][0-9]{2}$")
+_CURRENCY = re.compile(
+    r"[$€£¥₽₹₩₺]|zł|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
+)
 Values = list[object]
 
 
@@ -49,7 +51,8 @@ def guess_columns(table: Table, columns: Columns) -> Columns:
 def header_is_data(table: Table) -> bool:
     """Whether the first row holds values rather than names.
 
-    It does when one is a URL or a photo, or has digits and the form of the values below it.
+    It does when one is a URL or a photo, reads like a title, or has digits and the form of the
+    values below it.
     """
     samples = _samples(table, table.columns)
     return any(looks_like_photo(name) or _is_value(name, samples[name]) for name in samples)
@@ -57,6 +60,9 @@ def header_is_data(table: Table) -> bool:
 
 def _is_value(name: str, values: Values) -> bool:
     has_digit = any(letter.isdigit() for letter in name)
+    word_count = len(name.split())
+    if word_count > 5 or word_count > 2 and has_digit:
+        return True
     return has_digit and _share(values, lambda value: form_of(text_of(value)) == form_of(name)) > 0
 
 
@@ -84,12 +90,12 @@ def _is_photo(value: object) -> bool:
 
 
 def _identifier_fitness(values: Values) -> float:
-    """Unique in each row, short, and one word; the shorter the better."""
+    """Unique in each row, short, and one word; the first such column is the best."""
     texts = _texts(values)
     is_unique = len(texts) == len(values) and len(set(texts)) == len(texts)
     if not texts or not is_unique or any(not _is_identifier(text) for text in texts):
         return 0.0
-    return 1.0 + 1 / _mean_length(texts)
+    return 1.0
 
 
 def _is_identifier(text: str) -> bool:

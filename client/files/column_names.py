@@ -11,6 +11,13 @@ import unicodedata
 
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
 _PREFIXES = ("ps", "g", "et", "prod")
+_CURRENCIES = ("rub", "руб", "eur", "usd", "gbp", "pln", "inr", "idr", "uah", "грн", "zl")
+_PHOTO_WORD = re.compile(
+    "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
+    "|画像|图片|이미지"
+)
+# Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
+_WRAPPERS = ("_source", "fields", "node", "data", "offers")
 
 
 def plain_name(column: str) -> str:
@@ -18,13 +25,17 @@ def plain_name(column: str) -> str:
 
     Numbers at the end of names of photos fall away, so that image1 and image_2 are both an image.
     """
+    outer, _, inner = column.partition(".")
+    column = inner if outer in _WRAPPERS else column
     name = unicodedata.normalize("NFKD", column).casefold()
     name = "".join(c for c in name if not unicodedata.combining(c))
     words = re.findall(r"[^\W_]+", name)
     if len(words) > 1 and words[0] in _PREFIXES:
         words = words[1:]
+    if len(words) > 1 and words[-1] in _CURRENCIES:
+        words = words[:-1]
     plain = "".join(words)
-    is_photo = re.match(r".*(image|img|photo|picture|pic)", plain)
+    is_photo = _PHOTO_WORD.search(plain)
     return re.sub(r"[0-9]+$", "", plain) if is_photo else plain
 
 
@@ -113,7 +124,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         picture_path pic pics pic_url gallery gallery_images variant_image large_image
         hi_res_image image_thumbnail thumbnail thumbnail_url thumb small_image media media_url
         large_image_url image_large high_image
-        фото фотография фотографии картинка картинки изображение изображения ссылка_на_фото
+        фото фотография фотографии картинка картинки изображение изображения
+        ссылка_на_картинку ссылка_на_изображение ссылка_на_фото
         bild bilder bild_url bilder_url bildlink bilddatei foto fotos foto_url url_image url_photo
         lien_image imagen imagenes url_imagen immagine immagini imagem imagens zdjecie zdjecia
         gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 이미지"""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from twinshelf.client.files.column_names import USUAL_NAMES, plain_name
 from twinshelf.client.files.rows import ProductFileError
 
 FIELDS = tuple(USUAL_NAMES)
+_NEXT_FIELD = re.compile(r",(?=\s*\w+\s*=)")
 EMBEDDED = ("title", "description", "category", "brand", "images")
 # Field to its columns; only images may have several.
 _LONGEST_SHOWN = 80
@@ -18,14 +20,15 @@ def read_column_mapping(text: str) -> Columns:
     """Reads a mapping as typed on a command line, such as "title=name,images=photo".
 
     Args:
-        text: Our field, an equals sign, the file's column or its number; commas between. Nothing
-            behind the equals sign leaves the field out. `images` may be given several times.
+        text: Our field, an equals sign, the file's column or its number; commas between. A column's
+            name may hold commas itself. Nothing behind the equals sign leaves the field out.
+            `images` may be given several times.
 
     Raises:
         ValueError: If the text is no such mapping or names a field that we do not have.
     """
     mapping: Columns = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in filter(None, (part.strip(", ") for part in _NEXT_FIELD.split(text))):
         field, equals, column = (piece.strip() for piece in part.partition("="))
         if not (equals and field):
             raise ValueError(f"columns must look like title=name,images=photo, got {part!r}")
@@ -84,6 +87,11 @@ def map_columns(
             + ("" if len(header) > 1 else "; if these are several columns: --delimiter CHARACTER")
         )
     return columns
+
+
+def has_embedded(header: Sequence[str]) -> bool:
+    """Whether a header names, in the usual way, anything that is embedded."""
+    return any(_usual_columns(header, field, set()) for field in EMBEDDED)
 
 
 def _find_column(source: str, header: Sequence[str], field: str, name: str) -> str:

@@ -8,10 +8,11 @@ import io
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from twinshelf.client.files.rows import ProductFileError, TableForm, unique_names
+from twinshelf.client.files.header import count_preamble, unique_names
+from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
 from twinshelf.client.files.text_encoding import find_encoding
 
@@ -36,7 +37,8 @@ class DelimitedText:
         delimiter: The character between cells.
         header: Names of the columns; "1", "2" and so on where the file names none.
         has_header: Whether the first row is the header.
-        names_delimiter: Whether a line before all rows names the delimiter, as Excel's do: "sep=;".
+        skipped_line_count: Lines before the header: the delimiter's name, as Excel's "sep=;", or
+            what the report is called.
     """
 
     path: Path
@@ -44,7 +46,7 @@ class DelimitedText:
     delimiter: str
     header: tuple[str, ...]
     has_header: bool
-    names_delimiter: bool = False
+    skipped_line_count: int = 0
 
     def rows(self) -> Iterator[list[str] | str]:
         """Yields the cells of each row, or why the row cannot be read.
@@ -53,16 +55,19 @@ class DelimitedText:
             ProductFileError: If the file breaks off, or is not in its encoding.
         """
         with _opened(self.path, self.encoding) as file:
-            if self.names_delimiter:
+            for _ in range(self.skipped_line_count):
                 file.readline()
             rows = _Rows(file, self.delimiter, len(self.header))
-            rows.line_number += self.names_delimiter
+            rows.line_number += self.skipped_line_count
             records = iter(rows)
             if self.has_header:
                 next(records, None)
             try:
                 for cells in records:
-                    yield cells if isinstance(cells, str) else self._fitted(cells, rows)
+                    if isinstance(cells, str):
+                        yield cells
+                    elif any(map(str.strip, cells)):  # a row of empty cells is none
+                        yield self._fitted(cells, rows)
             except (OSError, UnicodeError) as error:
                 raise ProductFileError(
                     f"{self.path} cannot be read as {self.encoding}, line {rows.line_number + 1}: "
@@ -105,22 +110,19 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     if not any(line.strip() for line in sample):
         raise ProductFileError(f"{path} is empty; expected a header with column names")
     named = _DELIMITER_LINE.fullmatch(sample[0])
-    sample = sample[1:] if named else sample
     delimiter = form.delimiter or (named[1] if named else find_delimiter(sample))
-    first = next(iter(_Rows(io.StringIO("".join(sample), newline=""), delimiter, 0)))
+    start = 1 if named else count_preamble([line.split(delimiter) for line in sample])
+    first = next(iter(_Rows(io.StringIO("".join(sample[start:]), newline=""), delimiter, 0)))
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
-    table = DelimitedText(
+    return DelimitedText(
         path=path,
         encoding=encoding,
         delimiter=delimiter,
-        header=unique_names([mended(name).strip() for name in first]),
+        header=unique_names([mended(name).strip() * form.has_header for name in first]),
         has_header=form.has_header,
-        names_delimiter=named is not None,
+        skipped_line_count=start,
     )
-    if form.has_header:
-        return table
-    return replace(table, header=unique_names([""] * len(first)))
 
 
 def find_delimiter(lines: list[str]) -> str:
@@ -133,20 +135,21 @@ def find_delimiter(lines: list[str]) -> str:
         The delimiter; a comma when no character parts the header.
     """
 
-    def fitness(delimiter: str) -> tuple[float, int]:
-        """How many rows agree with the header, then how many columns there are."""
-        widths = [
-            len(cells)
-            for cells in _Rows(io.StringIO("".join(lines), newline=""), delimiter, 0)
-            if not isinstance(cells, str)
-        ]
+    def fitness(delimiter: str) -> tuple[float, int, int]:
+        """How many rows agree with the header, how many columns there are, where the header is."""
+        rows = _Rows(io.StringIO("".join(lines), newline=""), delimiter, 0)
+        read = [cells for cells in rows if not isinstance(cells, str)]
+        start = count_preamble(read)
+        widths = [len(cells) for cells in read[start:]]
         if not widths or widths[0] < 2:
-            return 0.0, 0
+            return 0.0, 0, 0
         agreeing = Counter(widths)[widths[0]] / len(widths)
         # A header of many columns parts better than one of two that happens to agree more often.
-        return round(agreeing, 1) if agreeing >= 0.5 else agreeing / 10, widths[0]
+        return round(agreeing, 1) if agreeing >= 0.5 else agreeing / 10, widths[0], -start
 
-    return max(DELIMITERS, key=fitness)
+    found = {delimiter: fitness(delimiter) for delimiter in DELIMITERS}
+    in_first_line = {each: fit for each, fit in found.items() if fit[0] >= 0.5 and not fit[2]}
+    return max(in_first_line or found, key=found.__getitem__)
 
 
 def mended(cell: str) -> str:
@@ -164,8 +167,8 @@ def form_of(text: str) -> str:
 def _opened(path: Path, encoding: str) -> io.TextIOWrapper:
     name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     errors = "surrogateescape" if name.startswith("utf-8") else "replace"
-    if name.startswith("utf-16"):  # read as something else, all of it would be wrong
-        errors = "strict"
+    if name.startswith("utf-16"):  # half an emoji stands; read as something else, all is wrong
+        errors = "surrogatepass"
     return io.TextIOWrapper(open_bytes(path), encoding=name, errors=errors, newline="")
 
 

@@ -1,4 +1,4 @@
-"""The sheet of products in an Excel workbook, row by row."""
+"""The sheets of products in an Excel workbook, row by row."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from twinshelf.client.files.rows import ProductFileError, unique_names
+from twinshelf.client.files.columns import has_embedded
+from twinshelf.client.files.header import count_preamble, unique_names
+from twinshelf.client.files.rows import ProductFileError
 
 MOST_UNPACKED_BYTES = 2 * 1024**3
 # A workbook far above this ratio was made to fill a memory.
@@ -22,19 +25,19 @@ Cells = list[object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExcelSheet:
-    """The first sheet of a workbook that has a row of two cells, else the first with any.
+    """The sheets of a workbook that have one header, read as one table.
 
     Attributes:
         path: The file.
-        name: Of the sheet.
-        sheet_count: Sheets of the workbook.
+        sheets: Names of the sheets that are read.
+        other_sheets: Names of those that hold cells and are not.
         header: Names of the columns.
         first_row: Number of the row, from 0 among those with cells, where the products begin.
     """
 
     path: Path
-    name: str
-    sheet_count: int
+    sheets: tuple[str, ...]
+    other_sheets: tuple[str, ...]
     header: tuple[str, ...]
     first_row: int
 
@@ -46,13 +49,14 @@ class ExcelSheet:
         """
         width = len(self.header)
         with _opened(self.path) as workbook:
-            for place, cells in enumerate(_sheet_rows(workbook[self.name], self.path)):
-                if place >= self.first_row:
+            for name in self.sheets:
+                rows = _sheet_rows(workbook[name], self.path)
+                for cells in islice(rows, self.first_row, None):
                     yield (cells + [None] * width)[:width]
 
 
 def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
-    """Finds the sheet and its header: a title of one cell may stand above it.
+    """Finds the first sheet whose header names what is embedded, and those with the same header.
 
     Args:
         path: The file, .xlsx.
@@ -62,28 +66,36 @@ def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
         ProductFileError: If it is no workbook, is empty, or openpyxl is not installed.
     """
     with _opened(path) as workbook:
-        found = [(sheet.title, *_find_header(sheet, path)) for sheet in workbook.worksheets]
-    name, place, cells = max(found, key=lambda each: min(_width(each[2]), 2), default=("", 0, []))
-    if not cells:
+        found = {sheet.title: _find_header(sheet, path) for sheet in workbook.worksheets}
+    headers = {name: header for name, header in found.items() if header.cells}
+    if not headers:
         raise ProductFileError(f"{path} is empty; expected a header with column names")
-    names = ["" if cell is None or not has_header else str(cell).strip() for cell in cells]
+    named = (header for header in headers.values() if has_embedded(header.cells))
+    chosen = next(named, max(headers.values(), key=lambda header: min(len(header.cells), 2)))
+    sheets = tuple(name for name, header in headers.items() if header == chosen)
     return ExcelSheet(
         path=path,
-        name=name,
-        sheet_count=len(found),
-        header=unique_names(names),
-        first_row=place + has_header,
+        sheets=sheets,
+        other_sheets=tuple(name for name in headers if name not in sheets),
+        header=unique_names([cell * has_header for cell in chosen.cells]),
+        first_row=chosen.place + has_header,
     )
 
 
-def _find_header(sheet: Any, path: Path) -> tuple[int, Cells]:
-    """The first row of two cells or more, else the first; its place among the rows with cells."""
-    rows = zip(range(_HEADER_ROWS), _sheet_rows(sheet, path), strict=False)
-    return max(rows, key=lambda row: min(_width(row[1]), 2), default=(0, []))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    place: int
+    cells: tuple[str, ...]
 
 
-def _width(cells: Cells) -> int:
-    return sum(cell is not None for cell in cells)
+def _find_header(sheet: Any, path: Path) -> _Header:
+    """The first row with cells, or that behind the sheet's title; its place among such rows."""
+    rows = [
+        ["" if cell is None else str(cell).strip() for cell in row]
+        for row in islice(_sheet_rows(sheet, path), _HEADER_ROWS)
+    ]
+    place = count_preamble(rows)
+    return _Header(place=place, cells=tuple(rows[place]) if rows else ())
 
 
 @contextmanager

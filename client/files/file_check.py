@@ -138,7 +138,9 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
         form=table.form,
         has_header=has_header,
         columns=columns,
-        other_columns=tuple(name for name in table.columns if name not in read),
+        other_columns=tuple(
+            name for name in table.columns if name not in read and name.split(".")[0] not in read
+        ),
         is_guessed=columns != named or has_header != options.form.has_header,
     )
 

@@ -14,6 +14,7 @@ Kind = Literal[
     "photo_url",
     "identifier",
     "continued",
+    "sheet",
 ]
 _SENTENCES: dict[Kind, tuple[str, str]] = {
     "price": ("price", "could not be read, such as {example}: left empty"),
@@ -25,6 +26,7 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
         "kept, not fetched, such as {example}; --fetch-images embeds such photos",
     ),
     "identifier": ("row", "without an identifier: {example} and so on is taken for one"),
+    "sheet": ("sheet", "of another header not read: {example}"),
     "continued": ("row", "joined to the row before, of the same product, such as {example}"),
 }
 _LONGEST_EXAMPLE = 160

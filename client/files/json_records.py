@@ -1,4 +1,7 @@
-"""JSON tables: one object a line, a list of objects, or an object that holds such a list."""
+"""JSON tables: one object a line, a list of objects, or an object that holds either.
+
+An object of columns, as pandas writes it, and one whose keys are identifiers are tables as well.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
+from twinshelf.client.files.cell_values import nested_within
+from twinshelf.client.files.columns import has_embedded
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
 from twinshelf.client.files.text_encoding import find_encoding
@@ -21,13 +26,15 @@ _BLOCK_CHARACTERS = 1 << 20
 # Records of one file may lack what others have; these many tell which columns there are.
 _SAMPLE_RECORDS = 1000
 _BETWEEN = re.compile(r"[\s,]*")
-_TEXT = r'"(?:[^"\\]|\\.)*"'
-# An object that holds the list, behind what else a shop says of it, such as a count.
+_KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
+_PLAIN_MEMBER = _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{[^][{}]*\}|\[[^][{}]*\])\s*,'
+_LIST_KEY = (
+    r'\s*"(?:products?|items|data|results?|rows|records|entries|hits|goods|offers|listings|docs|edges|nodes|@graph|catalog\w*|feed)"'
+    r"\s*:\s*"
+)
+# The list of an answer such as {"count": 2, "products": [{; or whatever list comes first of all.
 _LIST_WITHIN = re.compile(
-    rf"\s*\{{(?:\s*{_TEXT}\s*:\s*(?:{_TEXT}|[^\s\"\[\]{{}},]+)\s*,)*"
-    r'\s*"(?:products|items|data|results|records|rows|offers|listings|goods|entries|hits|docs'
-    r'|catalog|catalogue|feed)"\s*:\s*(?=\[\s*\{)',
-    re.IGNORECASE,
+    rf"\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{{_KEY})(?=\[\s*\{{)", re.IGNORECASE
 )
 Record = dict[str, object]
 
@@ -39,7 +46,8 @@ class JsonRecords:
     Attributes:
         path: The file.
         encoding: Python's name of its encoding.
-        header: Names that the first objects have, in the order of their first use.
+        header: Names that the first objects have, in the order of their first use; those of an
+            object within behind its own: "offers.price".
         form: "JSON" for one list, "JSON lines" for one object a line.
     """
 
@@ -55,6 +63,15 @@ class JsonRecords:
             ProductFileError: If the file breaks off.
         """
         yield from _records(self.path, self.encoding, self.form)
+
+
+def value_of(record: Mapping[str, object], name: str) -> object:
+    """Returns a value of an object, or of one within; None when it is not there."""
+    if name in record:
+        return record[name]
+    outer, point, inner = name.partition(".")
+    within = record.get(outer) if point else None
+    return within.get(inner) if isinstance(within, Mapping) else None
 
 
 def open_json(path: Path, form: TableForm) -> JsonRecords:
@@ -73,10 +90,18 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     is_list = start.lstrip().startswith("[") or _LIST_WITHIN.match(start) is not None
     form_name = "JSON" if is_list else "JSON lines"
     sample = itertools.islice(_records(path, encoding, form_name), _SAMPLE_RECORDS)
-    names = [name for record in sample if not isinstance(record, str) for name in record]
+    records = [record for record in sample if not isinstance(record, str)]
+    names = [name for record in records for name in record]
     if not names:
         raise ProductFileError(f"{path} holds no JSON object; expected one for each product")
-    header = tuple(dict.fromkeys(names))
+    inner = [
+        f"{name}.{within}"
+        for record in records
+        for name, value in record.items()
+        if isinstance(value, Mapping)
+        for within in value
+    ]
+    header = tuple(dict.fromkeys(names + inner))
     return JsonRecords(path=path, encoding=encoding, header=header, form=form_name)
 
 
@@ -88,9 +113,28 @@ def _opened(path: Path, encoding: str) -> TextIO:
 def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
     with _opened(path, encoding) as file:
         try:
-            yield from _lines(file) if form == "JSON lines" else _list_items(file)
+            for record in _lines(file) if form == "JSON lines" else _list_items(file):
+                yield from [record] if isinstance(record, str) else _rows_within(record)
         except (OSError, UnicodeError) as error:
             raise ProductFileError(f"{path} cannot be read: {error}") from error
+
+
+def _rows_within(record: Record) -> Iterator[Record]:
+    """The rows of an object of columns, or of one whose keys are identifiers; else the object."""
+    values = list(record.values())
+    if all(isinstance(value, list) for value in values) and len({*map(len, values)}) == 1:  # type: ignore[arg-type]
+        columns = cast(list[list[object]], values)
+        yield from (dict(zip(record, cells, strict=True)) for cells in zip(*columns, strict=True))
+    elif len(values) > 1 and all(isinstance(value, dict) for value in values):
+        objects = cast(dict[str, Record], record)
+        if has_embedded(tuple(record)):
+            keys = dict.fromkeys(key for value in objects.values() for key in value)
+            for key in keys:
+                yield {name: value.get(key) for name, value in objects.items()}
+        else:
+            yield from ({"product_id": key} | value for key, value in objects.items())
+    else:
+        yield record
 
 
 def _lines(file: TextIO) -> Iterator[Record | str]:
@@ -98,12 +142,16 @@ def _lines(file: TextIO) -> Iterator[Record | str]:
     line_number = 0
     while line := file.readline(LONGEST_RECORD_CHARACTERS):
         line_number += 1
-        if not line.strip():
+        text = line.strip().rstrip(",")
+        if not text:
             continue
         try:
-            yield _as_record(json.loads(line), f"line {line_number}")
+            yield _as_record(json.loads(text), f"line {line_number}")
         except (ValueError, RecursionError) as error:
-            if line_number == 1 and line.strip() in ("{", "[{"):
+            if isinstance(value := nested_within(text), dict):  # Python's notation, as in Amazon's
+                yield value
+                continue
+            if line_number == 1 and text in ("{", "[{"):
                 yield from _list_items(file, line)
                 return
             yield f"line {line_number}: is no JSON object: {error}"
@@ -125,6 +173,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
         try:
             value, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
+            # Doubled each time, so that a long object is not parsed from its start for each block.
             block = file.read(max(_BLOCK_CHARACTERS, len(text) - position))
             text, position = text[position:] + block, 0
             if not block or len(text) > LONGEST_RECORD_CHARACTERS:

@@ -17,6 +17,8 @@ MOST_UNPACKED_BYTES = 1024**3
 # A file far above this ratio was made to fill a memory, not to hold products.
 _MOST_RATIO = 50
 _RATIO_COUNTS_FROM_BYTES = 256 * 1024**2
+# A value of a dictionary, or a row of a run, takes no bytes in the file, yet so many of the memory.
+_BYTES_OF_VALUE = 8
 _BATCH_BYTES = 64 * 1024**2
 _MOST_BATCH_ROWS = 1024
 
@@ -43,6 +45,7 @@ class ParquetTable:
         """
         try:
             with pq.ParquetFile(self.path) as file:
+                _require_single(self.path, file.schema_arrow, columns)
                 flat = _flat_columns(file.schema_arrow, columns)
                 bytes_per_row = _require_bounded(self.path, file.metadata, columns)
             # Equal texts stay one text: a dictionary of a few long ones may stand for a million.
@@ -73,6 +76,12 @@ def open_parquet(path: Path) -> ParquetTable:
         raise ProductFileError(f"{path} is not a readable Parquet file") from error
 
 
+def _require_single(path: Path, schema: pa.Schema, columns: Sequence[str]) -> None:
+    for name in columns:
+        if len(schema.get_all_field_indices(name)) > 1:
+            raise ProductFileError(f"{path} has more than one column {name!r}")
+
+
 def _flat_columns(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
     texts = (pa.types.is_string, pa.types.is_large_string)
     return [name for name in columns if any(is_text(schema.field(name).type) for is_text in texts)]
@@ -81,13 +90,14 @@ def _flat_columns(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
 def _require_bounded(path: Path, metadata: Any, columns: Sequence[str]) -> float:
     """Refuses what unpacks to gigabytes; returns how many bytes a row has."""
     total, largest = 0, 0
+    roots = tuple(f"{name}." for name in columns)  # a name may hold points itself
     for group_number in range(metadata.num_row_groups):
         group = metadata.row_group(group_number)
         chunks = (group.column(number) for number in range(group.num_columns))
         size = sum(
-            chunk.total_uncompressed_size
+            max(chunk.total_uncompressed_size, chunk.num_values * _BYTES_OF_VALUE)
             for chunk in chunks
-            if chunk.path_in_schema.split(".")[0] in columns
+            if f"{chunk.path_in_schema}.".startswith(roots)
         )
         total, largest = total + size, max(largest, size)
     file_bytes = path.stat().st_size

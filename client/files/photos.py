@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import stat
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from twinshelf.client.files.cell_values import list_within, text_of
+from twinshelf.client.files.cell_values import nested_within, text_of
 
 # Far above what the service embeds (16 MiB unless told otherwise), yet below what ends its stream.
 LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
@@ -18,6 +19,7 @@ LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
 _NEXT_URL = re.compile(r"[\s;,|]+(?=(?:https?:)?//)", re.IGNORECASE)
+_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _LINES = r"[;\n]"
 _PHOTO_NAME = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE)
 _URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")
@@ -48,8 +50,8 @@ class PhotoReference:
 def photos_of(cell: object) -> list[PhotoReference]:
     """Reads the photos of a cell, the main one first.
 
-    They may be bytes, objects with bytes and a path (as the library `datasets` writes them), paths
-    or URLs; several as a list, a JSON list, or parted by ";", ",", "|" or line ends.
+    They may be bytes, objects with bytes and a path (as the library `datasets` writes them), paths,
+    URLs or data URIs; several as a list, a JSON list, or parted by ";", ",", "|" or line ends.
 
     Args:
         cell: The cell.
@@ -69,8 +71,10 @@ def photos_of(cell: object) -> list[PhotoReference]:
     text = text_of(cell)
     if text.casefold() in ("", "null", "none", "nan", "n/a", "[]"):
         return []
-    if (items := list_within(text)) is not None:
+    if (items := nested_within(text)) is not None:
         return photos_of(items)
+    if uri := _DATA_URI.match(text):
+        return [PhotoReference(data=_decoded(text[uri.end() :]))]
     if "\0" in text:
         raise PhotoError("images must be paths; one holds a zero byte")
     return [PhotoReference(name=name) for name in _names_within(text)]
@@ -83,9 +87,19 @@ def _photos_of_object(cell: Mapping[object, object]) -> list[PhotoReference]:
     for key in _URL_KEYS:
         if cell.get(key):
             return photos_of(cell[key])
-    if any(value is not None for value in cell.values()):
+    within = [value for value in cell.values() if value is not None]
+    if within and all(isinstance(each, str) and looks_like_photo(each) for each in within):
+        return photos_of(within)
+    if within:
         raise PhotoError(f"images must be bytes, paths or URLs, got {dict(cell)!r:.60}")
     return []
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError as error:
+        raise PhotoError(f"images must be paths; one is no base64: {error}") from None
 
 
 def looks_like_photo(name: str) -> bool:
@@ -95,6 +109,8 @@ def looks_like_photo(name: str) -> bool:
 
 def _names_within(text: str) -> list[str]:
     """Parts names; names may hold a delimiter, so each part must look like a photo then."""
+    if text.startswith("[") and text.endswith("]"):  # a list whose texts have no quotes
+        text = text[1:-1]
     names = [part.strip() for part in _NEXT_URL.split(text)]
     for delimiter in (_LINES, "|", ","):
         names = [part for name in names for part in _parted(name, delimiter)]

@@ -107,6 +107,8 @@ class ProductFiles:
         seen = SeenIdentifiers()
         try:
             for mapped in self.tables:
+                for sheet in mapped.table.other_sheets:
+                    self.findings.add("sheet", sheet)
                 for row in self._fetched(self._joined(mapped)):
                     if isinstance(row, ProductRow) and (reason := self._fault(row, seen)):
                         row = BadRow(source=row.source, row_number=row.row_number, reason=reason)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -46,20 +45,6 @@ class TableForm:
 
 
 FOUND_FORM = TableForm()
-
-
-def unique_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names columns apart: one without a name by its number from 1, a second "title" "title 2".
-
-    Args:
-        names: As the file has them.
-    """
-    unique: dict[str, None] = {}
-    for number, name in enumerate(names, start=1):
-        name = name or str(number)
-        again = (f"{name} {count}" for count in itertools.count(2))
-        unique[name if name not in unique else next(n for n in again if n not in unique)] = None
-    return tuple(unique)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {
 _OTHERS = {
     b"%PDF": "a PDF document",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as .xlsx",
+    b"ARROW1": "an Arrow or Feather file; save it as Parquet",
+    b"\x1f\x8b": "compressed twice; unpack it first",
     b"BZh": "compressed with bzip2; unpack it, or pack it with gzip or zstd",
     b"\xfd7zXZ": "compressed with xz; unpack it, or pack it with gzip or zstd",
     b"7z\xbc\xaf": "a 7z archive; unpack it",
@@ -38,7 +40,7 @@ _OTHERS = {
     b"\x89PNG": "a photo; give its folder",
     b"SQLite format 3": "a database; export its table as CSV",
 }
-_WEB_PAGE = re.compile(rb"\s*<(?:!doctype html|html|\?xml)", re.IGNORECASE)
+_WEB_PAGE = re.compile(rb"\s*<(?:!doctype html|html|\?xml|table|rss|feed)\b", re.IGNORECASE)
 Kind = Literal["delimited", "json", "parquet", "excel"]
 _MAGIC: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -91,6 +93,8 @@ def kind_of(path: Path) -> Kind:
         raise ProductFileError(f"{path} is {other}")
     if _WEB_PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
         raise ProductFileError(f"{path} is a web page or XML, not a table")
+    if start.startswith((b"PAR1", b"PK\x03\x04")) and compression_of(path):
+        raise ProductFileError(f"{path} holds a file that is compressed itself; unpack it first")
     if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
         return "parquet"
     if start.startswith(b"PK\x03\x04") or suffix in EXCEL_SUFFIXES:
@@ -155,5 +159,5 @@ def _suffix_within(path: Path) -> str:
 def _begins_json(start: bytes) -> bool:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"{"):
-        return text[1:].lstrip()[:1] in (b'"', b"}")
+        return text[1:].lstrip()[:1] in (b'"', b"'", b"}")
     return text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"]")

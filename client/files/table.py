@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twinshelf.client.files.delimited_text import DelimitedText, open_delimited
 from twinshelf.client.files.excel_sheet import ExcelSheet, open_excel
-from twinshelf.client.files.json_records import JsonRecords, open_json
+from twinshelf.client.files.json_records import JsonRecords, open_json, value_of
 from twinshelf.client.files.parquet_table import ParquetTable, open_parquet
 from twinshelf.client.files.photo_folder import PhotoFolder
 from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
@@ -53,8 +53,13 @@ class Table:
             case ParquetTable():
                 return "Parquet"
             case ExcelSheet() as sheet:
-                return f"Excel, sheet {sheet.name!r} of {sheet.sheet_count}"
+                return f"Excel, sheet {' and '.join(map(repr, sheet.sheets))}"
         return "folder of photos"
+
+    @property
+    def other_sheets(self) -> tuple[str, ...]:
+        """Sheets of a workbook that are not read."""
+        return self.content.other_sheets if isinstance(self.content, ExcelSheet) else ()
 
     def require(self, columns: Iterable[str]) -> None:
         """Checks that the table has columns.
@@ -95,7 +100,11 @@ class Table:
                     yield [values[name] for name in columns]
             case JsonRecords() as records:
                 for record in records.rows():
-                    yield record if isinstance(record, str) else [record.get(n) for n in columns]
+                    yield (
+                        record
+                        if isinstance(record, str)
+                        else [value_of(record, name) for name in columns]
+                    )
             case other:
                 places = [self.columns.index(name) for name in columns]
                 for cells in other.rows():

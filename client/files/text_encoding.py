@@ -19,6 +19,7 @@ OLD_ENCODINGS = (
     "mac_roman",
     "cp1251",
     "cp1250",
+    "iso8859_2",
     "cp1254",
     "koi8_r",
     "cp1253",

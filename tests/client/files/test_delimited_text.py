@@ -123,3 +123,17 @@ def test_columns_of_one_name_or_none_are_told_apart(tmp_path: Path) -> None:
     assert row.title == "Shoe" and len(row.photos) == 2
     (row,), _, _ = read(path, ReadOptions(columns={"title": ("3",)}))
     assert row.title == "Boot"
+
+
+@pytest.mark.parametrize("preamble", ["My shop\n", "# exported\n", "A\n\nB\n"])
+def test_what_a_report_is_called_stands_before_the_header(tmp_path: Path, preamble: str) -> None:
+    text = preamble + 'id,title,price\n1,Shoe,5\n2,"Boot,6\n,,\n3,Hat,7\n'
+    rows, (bad,), _ = read(write(tmp_path, text))
+    assert [(row.product_id, row.price) for row in rows] == [("1", 5.0), ("3", 7.0)]
+    assert f"line {preamble.count(chr(10)) + 3}:" in bad.reason
+
+
+def test_half_an_emoji_costs_no_file_of_utf_16(tmp_path: Path) -> None:
+    text = "\ufeffid,title\n1,Tea \ud83d\n2,Mug\n".encode("utf-16-le", "surrogatepass")
+    rows, bad, _ = read(write(tmp_path, text))
+    assert [row.title for row in rows] == ["Tea \ufffd", "Mug"] and not bad

@@ -73,6 +73,14 @@ SHAPES: dict[str, tuple[str | bytes, str]] = {
         "product_id=Artikelnummer,title=Bezeichnung,description=Beschreibung,category=Warengruppe,"
         "brand=Marke,price=Preis,images=Bild",
     ),
+    "russian.csv": (
+        lines(
+            "A{n};Чай {t};{c};http://x.ru/{n}.jpg;http://x.ru/{n}b.jpg",
+            "Артикул;Название товара;Цена, руб.;Фото 1;Фото 2",
+        ).encode("cp1251"),
+        "product_id=Артикул,title=Название товара,price=Цена, руб.,images=Фото 1,images=Фото 2",
+    ),
+    "price_first.csv": (lines("{p};A{n};{t};{b}"), "product_id=2,title=3,price=1"),
     "french.txt": (
         lines("R{n}\tÉcran {t}\t{c}", "Référence\tDésignation\tPrix TTC").encode("utf-16"),
         "product_id=Référence,title=Désignation,price=Prix TTC",

@@ -28,6 +28,8 @@ from twinshelf.client.files.photos import PhotoError, PhotoFiles, photos_of, rea
         ("https://x.y/a.jpg|https://x.y/b", ["https://x.y/a.jpg", "https://x.y/b"]),
         ([{"src": "https://x.y/a"}, {"url": "//x.y/b"}], ["https://x.y/a", "//x.y/b"]),
         ({"bytes": None, "path": "a.jpg"}, ["a.jpg"]),
+        ('{"0": "https://x.y/a"}', ["https://x.y/a"]),
+        ("[https://x.y/a, https://x.y/b]", ["https://x.y/a", "https://x.y/b"]),
         (b"a.jpg", ["a.jpg"]),
     ],
 )
@@ -35,7 +37,11 @@ def test_names_are_parted(cell: object, names: list[str]) -> None:
     assert [photo.name for photo in photos_of(cell)] == names
 
 
-@pytest.mark.parametrize("cell", ["a\0b", {"height": 5}])
+def test_a_photo_may_stand_in_a_data_uri() -> None:
+    assert [photo.data for photo in photos_of("data:image/png;base64,iVBORw==")] == [b"\x89PNG"]
+
+
+@pytest.mark.parametrize("cell", ["a\0b", {"height": 5}, "data:image/png;base64,A"])
 def test_what_is_no_photo_is_refused(cell: object) -> None:
     with pytest.raises(PhotoError, match="images must be"):
         photos_of(cell)

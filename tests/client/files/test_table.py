@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -50,6 +51,30 @@ def test_rows_are_the_same_in_every_form(
     assert open_table(path).form.startswith(form) and open_table(path).count_rows() == 2
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"id": ["1", "2"], "title": ["Shoe, red", "чай"]},
+        {"id": {"0": "1", "1": "2"}, "title": {"0": "Shoe, red", "1": "чай"}},
+        {"1": {"title": "Shoe, red"}, "2": {"title": "чай"}},
+        {"data": {"products": {"edges": [{"node": record} for record in RECORDS]}}},
+        {"meta": {"page": 1}, "tags": ["a"], "response": RECORDS[:0], "data": RECORDS},
+        {"took": 5, "hits": {"total": {"value": 2}, "hits": [{"_source": r} for r in RECORDS]}},
+    ],
+)
+def test_json_of_other_shapes_is_a_table_as_well(tmp_path: Path, content: object) -> None:
+    rows, bad, _ = read(write(tmp_path, json.dumps(content), "t.json"))
+    assert [{"id": row.product_id, "title": row.title} for row in rows] == RECORDS and not bad
+
+
+def test_lines_of_json_may_end_in_commas_and_hold_half_an_emoji(tmp_path: Path) -> None:
+    lines = (
+        '{"id": 1, "title": "Tea \\ud83d", "offers": {"price": 5}},\n{\'id\': 2, \'title\': "a"},\n'
+    )
+    rows, bad, _ = read(write(tmp_path, lines, "t.jsonl"))
+    assert [(row.title, row.price) for row in rows] == [("Tea \ufffd", 5.0), ("a", None)] and not bad
+
+
 def test_an_object_that_is_broken_costs_itself_alone(tmp_path: Path) -> None:
     rows, (bad,), _ = read(write(tmp_path, '{"id": 1, "title": "a"}\n{"id": 2\n[3]\n'.replace(
         "[3]", '{"id": 3, "title": "c"}'), "t.jsonl"))  # fmt: skip
@@ -70,6 +95,21 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused_unread(tmp_path: Path) -> 
     table = pa.table({"title": titles})
     pq.write_table(table, tmp_path / "t.parquet", use_dictionary=False, compression="zstd")
     with pytest.raises(ProductFileError, match="would unpack to 300,"):
+        read(tmp_path / "t.parquet")
+
+
+def test_parquet_that_unpacks_to_a_billion_values_is_refused(tmp_path: Path) -> None:
+    images = pa.ListArray.from_arrays([0, 40_000_000], pa.array(np.zeros(40_000_000, np.int8)))
+    table = pa.table({"title": ["a"], "images": images})
+    pq.write_table(table, tmp_path / "t.parquet", compression="zstd")
+    with pytest.raises(ProductFileError, match="would unpack to 320,"):
+        read(tmp_path / "t.parquet")
+
+
+def test_parquet_whose_column_stands_twice_is_refused(tmp_path: Path) -> None:
+    columns = [pa.array(["1"]), pa.array(["a"]), pa.array(["b"])]
+    pq.write_table(pa.Table.from_arrays(columns, ["id", "title", "title"]), tmp_path / "t.parquet")
+    with pytest.raises(ProductFileError, match="more than one column 'title'"):
         read(tmp_path / "t.parquet")
 
 
@@ -101,7 +141,15 @@ def test_a_workbook_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
     book.save(path)
     rows, _, _ = read(path)
     assert [(row.product_id, row.title) for row in rows] == [("7", "Shoe"), ("8", "Boot")]
-    assert open_table(path).form == "Excel, sheet 'Products' of 2"
+    sheet = book.create_sheet("More")
+    for line in ([], ["Autumn"], ["id", "title", None], ["9", "Hat"]):
+        sheet.append(line)
+    book.create_sheet("Notes").append(["name of the author", "K."])
+    book.save(path)
+    rows, _, findings = read(path)
+    assert [row.title for row in rows] == ["Shoe", "Boot", "Hat"]
+    assert open_table(path).form == "Excel, sheet 'Products' and 'More'"
+    assert findings == ["2 sheets of another header not read: Sheet"]
 
 
 def test_an_archive_without_a_workbook_is_said_to_be_one(tmp_path: Path) -> None:
