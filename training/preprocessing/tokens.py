@@ -62,6 +62,8 @@ class TextTokenizer:
         # The file may carry its trainer's own lengths; ours are the buckets. Set once and never
         # per call: changing them while another thread encodes is a race.
         tokenizer.no_padding()
+        # A title may hold "[PAD]" or "[CLS]"; that is text, and says nothing to the tower.
+        tokenizer.encode_special_tokens = True
         tokenizer.enable_truncation(max_length=settings.token_buckets[-1])
         self._tokenizer = tokenizer
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 
@@ -148,3 +149,23 @@ def test_threads_may_share_one_tokenizer(tokenizer: TextTokenizer) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_names_of_special_tokens_in_a_text_are_text(tmp_path: Path) -> None:
+    learnt = train_wordpiece(["green tea pad"] * 3, 300)
+    learnt.save(str(tmp_path / "tokenizer.json"))
+    tokens = TextTokenizer(tmp_path / "tokenizer.json", SETTINGS).encode(["[PAD] tea [CLS]"])
+    ids = tokens.input_ids[0][tokens.attention_mask[0] == 1]
+    assert 0 not in ids and list(ids).count(learnt.token_to_id("[CLS]")) == 1
+
+
+def test_no_word_of_a_learnt_vocabulary_is_unknown_as_a_whole(tmp_path: Path) -> None:
+    learnt = train_wordpiece(["green tea coffee", "чай"] * 3, 300)
+    learnt.save(str(tmp_path / "tokenizer.json"))
+    words = [
+        "LEGO®", "coffee🔥", "Tea™bag", "20°C", "10×20", "€5", "crème", "cre\u0300me",
+        "ｃｏｆｆｅｅ",
+        "c茶a", "чай®",
+        "сoffee", "naïve", "İstanbul", "½", "№5", "🔥5🔥", "x" * 300, "٣kg",
+    ]  # fmt: skip
+    assert TextTokenizer(tmp_path / "tokenizer.json", SETTINGS).encode(words).has_text.all()
