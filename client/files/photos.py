@@ -19,6 +19,8 @@ LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
 _NEXT_URL = re.compile(r"[\s;,|]+(?=(?:https?:)?//)", re.IGNORECASE)
+# A few bytes of Parquet may spell a list of millions.
+_MOST_ITEMS = 10_000
 _DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _LINES = r"[;\n]"
 _PHOTO_NAME = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE)
@@ -67,6 +69,8 @@ def photos_of(cell: object) -> list[PhotoReference]:
     if isinstance(cell, Mapping):
         return _photos_of_object(cell)
     if isinstance(cell, (list, tuple)):
+        if len(cell) > _MOST_ITEMS:
+            raise PhotoError(f"images must be {_MOST_ITEMS:,} at most, got {len(cell):,}")
         return [photo for item in cell for photo in photos_of(item)]
     text = text_of(cell)
     if text.casefold() in ("", "null", "none", "nan", "n/a", "[]"):

@@ -26,6 +26,8 @@ from twinshelf.client.files.seen_identifiers import SeenIdentifiers
 from twinshelf.client.files.table import Table, open_table
 
 EMBEDDED_TEXTS = ("title", "description", "category", "brand")
+# No shop shows more of one product; a list of millions would be looked up on the disk.
+_MOST_PHOTOS = 100
 _FETCHED_AT_ONCE = 8
 _FETCHED_AHEAD = 32
 
@@ -242,8 +244,11 @@ class ProductFiles:
         except PhotoError as error:
             self.findings.add("photo", str(error))
             return
-        for reference in references:
+        for reference in references[:_MOST_PHOTOS]:
             yield self._photo(reference, files)
+        if left_count := len(references[_MOST_PHOTOS:]):
+            reason = f"of one row only {_MOST_PHOTOS} are looked at"
+            self.findings.add("photo", reason, left_count)
 
     def _photo(self, reference: PhotoReference, files: PhotoFiles) -> Photo:
         if reference.data:

@@ -41,7 +41,7 @@ def test_a_photo_may_stand_in_a_data_uri() -> None:
     assert [photo.data for photo in photos_of("data:image/png;base64,iVBORw==")] == [b"\x89PNG"]
 
 
-@pytest.mark.parametrize("cell", ["a\0b", {"height": 5}, "data:image/png;base64,A"])
+@pytest.mark.parametrize("cell", ["a\0b", {"height": 5}, "data:image/png;base64,A", [""] * 10_001])
 def test_what_is_no_photo_is_refused(cell: object) -> None:
     with pytest.raises(PhotoError, match="images must be"):
         photos_of(cell)

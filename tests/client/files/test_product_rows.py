@@ -115,6 +115,13 @@ def test_bytes_are_decoded_and_photo_bytes_are_photos(tmp_path: Path) -> None:
     assert row.photos == (Photo(data=JPEG),)
 
 
+def test_of_very_many_photos_the_first_are_looked_at_and_the_rest_counted(tmp_path: Path) -> None:
+    names = ";".join(["a.jpg"] * 1000)
+    (row,), _, findings = read(write(tmp_path, f"id,title,images\n1,Tea,{names}\n"))
+    assert len(row.photos) == 100
+    assert findings == [f"1,000 photos could not be read: there is no photo {tmp_path}/a.jpg"]
+
+
 def test_columns_that_nobody_uses_may_be_twice_empty_or_missing_in_a_row(tmp_path: Path) -> None:
     (row,), bad, _ = read(write(tmp_path, "product_id,title,,\n1,Shoe,,\n"))
     assert (row.product_id, row.title, bad) == ("1", "Shoe", [])

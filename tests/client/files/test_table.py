@@ -72,7 +72,8 @@ def test_lines_of_json_may_end_in_commas_and_hold_half_an_emoji(tmp_path: Path) 
         '{"id": 1, "title": "Tea \\ud83d", "offers": {"price": 5}},\n{\'id\': 2, \'title\': "a"},\n'
     )
     rows, bad, _ = read(write(tmp_path, lines, "t.jsonl"))
-    assert [(row.title, row.price) for row in rows] == [("Tea \ufffd", 5.0), ("a", None)] and not bad
+    assert [row.title for row in rows] == ["Tea \ufffd", "a"] and not bad
+    assert [row.price for row in rows] == [5.0, None]
 
 
 def test_an_object_that_is_broken_costs_itself_alone(tmp_path: Path) -> None:
