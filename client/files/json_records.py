@@ -29,12 +29,14 @@ _BETWEEN = re.compile(r"[\s,]*")
 _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
 _PLAIN_MEMBER = _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{[^][{}]*\}|\[[^][{}]*\])\s*,'
 _LIST_KEY = (
-    r'\s*"(?:products?|items|data|results?|rows|records|entries|hits|goods|offers|listings|docs|edges|nodes|@graph|catalog\w*|feed)"'
-    r"\s*:\s*"
+    r'\s*"(?:products?|items|data|results?|rows|records|entries|hits|goods|listings|docs|edges'
+    r'|nodes|@graph|catalog\w*|feed)"\s*:\s*'
 )
-# The list of an answer such as {"count": 2, "products": [{; or whatever list comes first of all.
+# The list of an answer such as {"count": 2, "products": [{. A product may have offers as well, so
+# that these are such a list only where nothing stands before them.
 _LIST_WITHIN = re.compile(
-    rf"\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{{_KEY})(?=\[\s*\{{)", re.IGNORECASE
+    rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
+    re.IGNORECASE,
 )
 Record = dict[str, object]
 

@@ -54,9 +54,10 @@ def store_standard_input(stream: BinaryIO) -> Path:
     Returns:
         The file; it is removed when the process ends.
     """
-    with tempfile.NamedTemporaryFile(prefix="standard-input-", delete=False) as file:
-        path = Path(file.name)
-        atexit.register(path.unlink, missing_ok=True)
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "standard input"  # as messages and tables of matches name it
+    with path.open("wb") as file:
         shutil.copyfileobj(stream, file)
     return path
 

@@ -67,6 +67,18 @@ def test_json_of_other_shapes_is_a_table_as_well(tmp_path: Path, content: object
     assert [{"id": row.product_id, "title": row.title} for row in rows] == RECORDS and not bad
 
 
+def test_a_list_within_a_product_is_no_table(tmp_path: Path) -> None:
+    lines = '{"images": [{"src": "a.jpg"}], "sku": "1", "name": "Shoe", "offers": [{"price": 5}]}'
+    path = write(
+        tmp_path, f'{lines}\n{{"sku": "2", "name": "Hat", "offers": [{{"a": 1}}]}}', "t.jsonl"
+    )
+    rows, bad, _ = read(path)
+    assert [(row.product_id, row.title) for row in rows] == [
+        ("1", "Shoe"),
+        ("2", "Hat"),
+    ] and not bad
+
+
 def test_lines_of_json_may_end_in_commas_and_hold_half_an_emoji(tmp_path: Path) -> None:
     lines = (
         '{"id": 1, "title": "Tea \\ud83d", "offers": {"price": 5}},\n{\'id\': 2, \'title\': "a"},\n'
@@ -170,4 +182,4 @@ def test_compressed_bytes_that_break_off_are_said_to(tmp_path: Path, name: str) 
 
 def test_standard_input_is_a_table(tmp_path: Path) -> None:
     rows, _, _ = read(store_standard_input(io.BytesIO(b"id;title\n1;Shoe\n")))
-    assert rows[0].title == "Shoe"
+    assert (rows[0].title, rows[0].source) == ("Shoe", "standard input")
