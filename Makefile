@@ -55,7 +55,7 @@ FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--ima
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo data train evaluate export up triton serve index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test audit clean lock
+.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test audit clean lock
 
 help: ## Print this help
 	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ triton: setup ## Start Triton with a version of the model repository
 
 serve: setup ## Start the matching service
 	@python -m twinshelf.server $(ARGS)
+
+web: setup ## Serve the web page of a running matching service
+	@mkdir -p runs && python -m twinshelf.client.web --judgements runs/judgements.sqlite $(ARGS)
 
 index: setup ## Store the products of FILE in the catalogue
 	@twinshelf index "$$GIVEN_FILE" $(FILE_OPTIONS) $(ARGS)

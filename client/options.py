@@ -166,6 +166,18 @@ class Connection:
             return None
         return ClientTls(ca_file=self.ca_file, cert_file=self.cert_file, key_file=self.key_file)
 
+    def api_key(self) -> str | None:
+        """Reads the API key to show; None shows none.
+
+        Raises:
+            ValueError: If its file cannot be read.
+        """
+        from twinshelf.client.credentials import read_api_key
+
+        if self.api_key_file is not None:
+            return read_api_key(self.api_key_file)
+        return os.environ.get(API_KEY_VARIABLE) or None
+
     @contextmanager
     def open(self) -> Iterator[Client]:
         """Gives a client; an error of the service is told in a sentence and ends the command.
@@ -174,16 +186,12 @@ class Connection:
             typer.Exit: With status 1, if the service fails or refuses something.
             ValueError: If a key or a file of TLS cannot be used.
         """
-        from twinshelf.client.credentials import read_api_key
         from twinshelf.client.errors import TwinshelfError
         from twinshelf.client.output import error_json, write_json
         from twinshelf.client.sync_client import Client
 
-        api_key = os.environ.get(API_KEY_VARIABLE) or None
-        if self.api_key_file is not None:
-            api_key = read_api_key(self.api_key_file)
         with Client(
-            self.address, timeout_s=self.timeout_s, api_key=api_key, tls=self.client_tls()
+            self.address, timeout_s=self.timeout_s, api_key=self.api_key(), tls=self.client_tls()
         ) as client:
             try:
                 yield client

@@ -1,0 +1,73 @@
+"""Starts the web page beside a running matching service.
+
+python -m twinshelf.client.web --image-root photos/
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from twinshelf.client.doctor.command import read_endpoint
+from twinshelf.client.doctor.endpoint import Endpoint
+from twinshelf.client.option_groups import spread
+from twinshelf.client.options import Connection
+from twinshelf.client.web.app import make_app
+from twinshelf.client.web.config import LOOPBACK_NAMES, PageConfig
+
+DEFAULT_LISTEN = "127.0.0.1:8080"
+
+
+@spread
+def serve(
+    connection: Connection,
+    listen: Annotated[
+        Endpoint,
+        typer.Option(parser=read_endpoint, metavar="HOST:PORT", help="Where browsers find it."),
+    ] = DEFAULT_LISTEN,  # type: ignore[assignment] # typer parses the default, too
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another name that browsers call it by; may be given repeatedly. Whoever reaches "
+            "the page may write to the catalogue with its key: put an authenticating proxy before "
+            "it.",
+        ),
+    ] = None,
+    image_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where photos of products lie; without it none is shown."
+        ),
+    ] = None,
+    judgements: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="SQLite file of what people judge; made if missing."),
+    ] = Path("judgements.sqlite"),
+) -> None:
+    """Serve the web page: search, catalogue, review, health."""
+    config = PageConfig(
+        address=connection.address,
+        timeout_s=connection.timeout_s,
+        api_key=connection.api_key(),
+        tls=connection.client_tls(),
+        image_root=image_root,
+        judgements=judgements,
+        hosts=(*LOOPBACK_NAMES, listen.host, *(host or ())),
+    )
+    sys.stdout.write(f"the page is at http://{listen}/\n")
+    uvicorn.run(
+        make_app(config),
+        host=listen.host,
+        port=listen.port,
+        log_level="warning",
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    typer.run(serve)

@@ -1,0 +1,86 @@
+"""The web application: its addresses, what they answer, and what it holds while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.web import failures, search
+from twinshelf.client.web.config import PageConfig
+from twinshelf.client.web.guard import Guard, sent_form, visitor_of
+from twinshelf.client.web.kept_photos import KeptPhotos
+from twinshelf.client.web.pages import FOLDER
+from twinshelf.client.web.product_photos import ProductPhotos
+from twinshelf.client.web.service_access import ServiceAccess
+from twinshelf.client.web.state import PageState, state_of
+
+ROUTES = [
+    Route("/", search.show_search),
+    Route("/", search.take_search, methods=["POST"]),
+    Route("/kept-photo/{name}", search.send_kept_photo),
+    Route("/product-photo", search.send_product_photo),
+]
+
+
+def make_app(config: PageConfig) -> ASGIApp:
+    """Makes the application; the service is reached at the first call.
+
+    Args:
+        config: Where the service is, and what of this machine the page may use.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        """Holds what the handlers share."""
+        service = ServiceAccess(config)
+        app.state.page = PageState(
+            config=config,
+            service=service,
+            kept_photos=KeptPhotos(),
+            product_photos=ProductPhotos(config.image_root),
+        )
+        try:
+            yield
+        finally:
+            await service.close()
+
+    app = Starlette(
+        routes=[
+            *ROUTES,
+            Route("/key", take_key, methods=["POST"]),
+            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(config.hosts), www_redirect=False)
+        ],
+        exception_handlers={
+            TwinshelfError: failures.service_failed,
+            HTTPException: failures.refused,
+            Exception: failures.broken,
+        },
+        lifespan=lifespan,
+    )
+    # Outermost, so that an answer to a fault of ours is guarded as well.
+    return Guard(app)
+
+
+async def take_key(request: Request) -> Response:
+    """Answers POST /key: keeps the API key of a visitor until the page ends."""
+    async with sent_form(request) as form:
+        key = str(form.get("key", "")).strip()
+    try:
+        await state_of(request).service.keep_key(visitor_of(request), key)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
+    return RedirectResponse("/", status_code=303)

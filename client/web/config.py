@@ -1,0 +1,39 @@
+"""What the page must know before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from twinshelf.client.channel import DEFAULT_TIMEOUT_S
+from twinshelf.client.credentials import ClientTls
+from twinshelf.client.retries import RetryPolicy
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageConfig:
+    """Where the service is, and what of this machine the page may use.
+
+    Attributes:
+        address: host:port of the matching service.
+        judgements: SQLite file of what people judged; made when missing.
+        image_root: Folder below which photos of products lie; None shows none.
+        timeout_s: Longest wait for an answer of the service, seconds.
+        api_key: Key to show to the service for every visitor; None asks a visitor for one when the
+            service wants it.
+        tls: How to speak TLS to the service; None speaks in clear.
+        retry_policy: How calls are repeated; None takes the client's own.
+        hosts: Names under which a browser may ask for the page; any other is refused, so that no
+            web site can reach it by a name of its own.
+    """
+
+    address: str
+    judgements: Path
+    image_root: Path | None = None
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    api_key: str | None = field(default=None, repr=False)
+    tls: ClientTls | None = None
+    retry_policy: RetryPolicy | None = None
+    hosts: tuple[str, ...] = LOOPBACK_NAMES

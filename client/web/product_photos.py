@@ -1,0 +1,68 @@
+"""Where the photo of a product can be seen: a file of this machine, a link, or nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from twinshelf.client.files.photos import PhotoError, PhotoFiles, read_photo
+from twinshelf.client.web.kept_photos import photo_type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoPlace:
+    """Where a page gets a photo from.
+
+    Attributes:
+        source: Path on our own server; empty when there is nothing to show.
+        link: Address elsewhere, for people to follow; the page itself never loads it.
+    """
+
+    source: str = ""
+    link: str = ""
+
+
+class ProductPhotos:
+    """The photos below one folder; no file outside it is ever read."""
+
+    def __init__(self, image_root: Path | None) -> None:
+        """Names the folder.
+
+        Args:
+            image_root: The folder; None shows no photo.
+        """
+        self._files = PhotoFiles([image_root]) if image_root else None
+
+    def place(self, image_uri: str) -> PhotoPlace:
+        """Says where a photo can be seen.
+
+        Args:
+            image_uri: As the catalogue has it.
+        """
+        if image_uri.lower().startswith(("http://", "https://")):
+            return PhotoPlace(link=image_uri)
+        if not self._path(image_uri):
+            return PhotoPlace()
+        return PhotoPlace(source=f"/product-photo?uri={quote(image_uri, safe='')}")
+
+    def read(self, image_uri: str) -> bytes:
+        """Reads a photo; empty when there is none that may be shown.
+
+        Args:
+            image_uri: As the catalogue has it.
+        """
+        path = self._path(image_uri)
+        try:
+            data = read_photo(path) if path else b""
+        except PhotoError:
+            return b""
+        return data if photo_type(data) else b""
+
+    def _path(self, image_uri: str) -> Path | None:
+        if not (self._files and image_uri):
+            return None
+        try:
+            return self._files.find(image_uri)
+        except PhotoError:
+            return None

@@ -1,0 +1,151 @@
+"""The page that searches: a photo, a title, or both, and the products that they may show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from twinshelf.client.errors import TwinshelfError, UnauthenticatedError
+from twinshelf.client.records import Match, MatchResult, Offer
+from twinshelf.client.web.failures import status_of
+from twinshelf.client.web.guard import LARGEST_PHOTO_BYTES, sent_form
+from twinshelf.client.web.kept_photos import photo_type
+from twinshelf.client.web.pages import page
+from twinshelf.client.web.product_photos import PhotoPlace, ProductPhotos
+from twinshelf.client.web.search_form import CARDS_ON_A_PAGE, SearchForm, read_search
+from twinshelf.client.web.state import client_of, state_of
+from twinshelf.client.web.word_comparison import Comparison, compare_words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A match as it is shown.
+
+    Attributes:
+        rank: From 1.
+        match: What the service said.
+        photo: Where its photo can be seen.
+        words: The title of the offer beside that of the product.
+    """
+
+    rank: int
+    match: Match
+    photo: PhotoPlace
+    words: Comparison
+
+
+def cards_of(
+    matches: tuple[Match, ...], title: str, photos: ProductPhotos, *, first_rank: int = 1
+) -> list[Card]:
+    """Makes the cards of matches.
+
+    Args:
+        matches: Best first.
+        title: Of the offer.
+        photos: Finds the photos of products.
+        first_rank: Rank of the first.
+    """
+    return [
+        Card(
+            rank=rank,
+            match=match,
+            photo=photos.place(match.product.image_uri),
+            words=compare_words(title, match.product.title),
+        )
+        for rank, match in enumerate(matches, start=first_rank)
+    ]
+
+
+async def show_search(request: Request) -> HTMLResponse:
+    """Answers GET /: the form, and the results of what stands in the address."""
+    try:
+        search = read_search(request.query_params)
+    except ValueError as error:
+        return _search_page(request, SearchForm(), message=str(error), status=400)
+    if search.is_empty:
+        return _search_page(request, search)
+    image = state_of(request).kept_photos.find(search.photo)
+    if search.photo and not image:
+        message = "That photo is no longer kept here: choose it again."
+        return _search_page(request, search, message=message, status=404)
+    try:
+        result = await client_of(request).match(
+            Offer(title=search.title, image=image), search.options()
+        )
+    except UnauthenticatedError:
+        raise
+    except TwinshelfError as error:
+        return _search_page(request, search, message=error.message, status=status_of(error))
+    return _search_page(request, search, result=result)
+
+
+async def take_search(request: Request) -> Response:
+    """Answers POST /: keeps the photo, and leads to the address of the search."""
+    async with sent_form(request) as form:
+        upload = form.get("file")
+        values = {name: value for name, value in form.items() if isinstance(value, str)}
+        try:
+            search = read_search(values)
+            if isinstance(upload, UploadFile) and upload.size:
+                if upload.size > LARGEST_PHOTO_BYTES:
+                    limit_mib = LARGEST_PHOTO_BYTES // 2**20
+                    raise ValueError(f"A photo may have {limit_mib} MiB, this one has more.")
+                name = state_of(request).kept_photos.keep(await upload.read())
+                values["photo"] = name
+                search = read_search(values)
+        except ValueError as error:
+            return _search_page(request, SearchForm(), message=str(error), status=400)
+    return RedirectResponse(search.link(page=1), status_code=303)
+
+
+async def send_kept_photo(request: Request) -> Response:
+    """Answers with a photo that somebody searches with."""
+    data = state_of(request).kept_photos.find(request.path_params["name"])
+    return photo_response(data)
+
+
+async def send_product_photo(request: Request) -> Response:
+    """Answers with the photo of a product, when it lies below the folder of photos."""
+    photos = state_of(request).product_photos
+    return photo_response(photos.read(request.query_params.get("uri", "")))
+
+
+def photo_response(data: bytes) -> Response:
+    """Makes the answer of a photo.
+
+    Args:
+        data: Its bytes; empty when there is none.
+    """
+    if not data:
+        return Response(status_code=404)
+    headers = {"cache-control": "private, max-age=3600"}
+    return Response(data, media_type=photo_type(data), headers=headers)
+
+
+def _search_page(
+    request: Request,
+    search: SearchForm,
+    *,
+    result: MatchResult | None = None,
+    message: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    cards: list[Card] = []
+    page_count = 1
+    if result is not None:
+        start = (search.page - 1) * CARDS_ON_A_PAGE
+        shown = result.matches[start : start + CARDS_ON_A_PAGE]
+        photos = state_of(request).product_photos
+        cards = cards_of(shown, search.title, photos, first_rank=start + 1)
+        page_count = max(1, -(-len(result.matches) // CARDS_ON_A_PAGE))
+    values = {
+        "search": search,
+        "result": result,
+        "cards": cards,
+        "page_count": page_count,
+        "message": message,
+    }
+    return page(request, "search", values, status=status)

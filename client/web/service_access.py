@@ -1,0 +1,77 @@
+"""How the page speaks to the matching service: with its own key, or with that of each visitor."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.sync_client import Client
+from twinshelf.client.web.config import PageConfig
+
+KEYS_KEPT = 256
+
+
+class ServiceAccess:
+    """Clients of one service; made inside the running loop, closed with the page."""
+
+    def __init__(self, config: PageConfig) -> None:
+        """Keeps where the service is; nothing is reached before the first call."""
+        self._config = config
+        self._keys: OrderedDict[str, str] = OrderedDict()
+        self._clients: OrderedDict[str | None, AsyncClient] = OrderedDict()
+
+    def key_of(self, visitor: str) -> str | None:
+        """Returns the key that the visitor gave, or that of the page; None shows none."""
+        return self._keys.get(visitor, self._config.api_key)
+
+    def client(self, visitor: str) -> AsyncClient:
+        """Returns the client with the key of a visitor; it stays open."""
+        key = self.key_of(visitor)
+        if key not in self._clients:
+            self._clients[key] = AsyncClient(
+                self._config.address,
+                timeout_s=self._config.timeout_s,
+                retry_policy=self._config.retry_policy,
+                api_key=key,
+                tls=self._config.tls,
+            )
+        return self._clients[key]
+
+    def waiting_client(self, visitor: str) -> Client:
+        """Makes a client for work that waits in a thread; the caller closes it."""
+        return Client(
+            self._config.address,
+            timeout_s=self._config.timeout_s,
+            retry_policy=self._config.retry_policy,
+            api_key=self.key_of(visitor),
+            tls=self._config.tls,
+        )
+
+    async def keep_key(self, visitor: str, key: str) -> None:
+        """Keeps the key of a visitor in memory, and that of the last visitors only.
+
+        Args:
+            visitor: Who gave it.
+            key: The key.
+
+        Raises:
+            ValueError: If it cannot be a key.
+        """
+        earlier = self._keys.pop(visitor, None)
+        self._keys[visitor] = key
+        try:
+            self.client(visitor)
+        except ValueError:
+            del self._keys[visitor]
+            raise
+        dropped = [earlier] if earlier else []
+        if len(self._keys) > KEYS_KEPT:
+            dropped.append(self._keys.popitem(last=False)[1])
+        for each in dropped:
+            if each not in self._keys.values() and (client := self._clients.pop(each, None)):
+                await client.close()
+
+    async def close(self) -> None:
+        """Closes all clients."""
+        for client in self._clients.values():
+            await client.close()

@@ -1,0 +1,42 @@
+"""What the handlers share while the page runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.web.config import PageConfig
+from twinshelf.client.web.guard import visitor_of
+from twinshelf.client.web.kept_photos import KeptPhotos
+from twinshelf.client.web.product_photos import ProductPhotos
+from twinshelf.client.web.service_access import ServiceAccess
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageState:
+    """What one running page holds.
+
+    Attributes:
+        config: As it was started.
+        service: The matching service.
+        kept_photos: Photos that visitors search with.
+        product_photos: Photos of products.
+    """
+
+    config: PageConfig
+    service: ServiceAccess
+    kept_photos: KeptPhotos
+    product_photos: ProductPhotos
+
+
+def state_of(request: Request) -> PageState:
+    """Returns what the page holds."""
+    state: PageState = request.app.state.page
+    return state
+
+
+def client_of(request: Request) -> AsyncClient:
+    """Returns the client with the key of whoever asks."""
+    return state_of(request).service.client(visitor_of(request))

@@ -1,0 +1,124 @@
+// Makes the pages quicker where scripts run: each of them works without.
+"use strict";
+
+const settleMs = 150;
+const pollMs = 1000;
+let latest = 0;
+
+// Asks for a page of ours and puts a part of it in the place of the same part here.
+async function replacePart(id, address, options) {
+  const mine = ++latest;
+  const old = document.getElementById(id);
+  old.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(address, options);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (mine !== latest) return null; // a later question is under way
+    const fresh = page.getElementById(id) || page.getElementById("main");
+    document.getElementById(id).replaceChildren(...fresh.childNodes);
+    return { url: answer.url, page };
+  } catch {
+    if (mine === latest) location.reload(); // the browser says what is wrong with the connection
+    return null;
+  } finally {
+    document.getElementById(id)?.setAttribute("aria-busy", "false");
+  }
+}
+
+function addressOf(form) {
+  const values = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) {
+    if (typeof value === "string" && value && name !== "token") values.set(name, value);
+  }
+  return "/?" + values;
+}
+
+async function searchAgain(form) {
+  const address = addressOf(form);
+  const got = await replacePart("results", address);
+  if (got) history.replaceState(null, "", address);
+}
+
+// The photo is sent once; after that the address names it by its content.
+async function sendPhoto(form, file) {
+  const body = new FormData(form);
+  body.set("file", file);
+  const got = await replacePart("results", "/", { method: "POST", body });
+  if (!got) return;
+  const named = got.page.querySelector("#search [name=photo]");
+  if (named && named.value) form.elements.photo.value = named.value;
+  const preview = got.page.getElementById("preview");
+  if (preview) document.getElementById("preview").replaceChildren(...preview.childNodes);
+  form.elements.file.value = "";
+  history.replaceState(null, "", got.url);
+}
+
+function setUpSearch(form) {
+  let timer = 0;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => searchAgain(form), settleMs);
+  };
+  form.addEventListener("input", (event) => {
+    if (event.target.type === "file") return;
+    if (event.target.id === "weight") form.elements.own.checked = true;
+    if (form.elements.photo.value || form.elements.title.value.trim()) later();
+  });
+  for (const id of ["file", "camera"]) {
+    document.getElementById(id).addEventListener("change", (event) => {
+      if (event.target.files[0]) sendPhoto(form, event.target.files[0]);
+    });
+  }
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    clearTimeout(timer);
+    searchAgain(form);
+  });
+  const drop = document.getElementById("drop");
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    drop.classList.add("is-over");
+  });
+  document.addEventListener("dragleave", () => drop.classList.remove("is-over"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("is-over");
+    if (event.dataTransfer.files[0]) sendPhoto(form, event.dataTransfer.files[0]);
+  });
+  document.addEventListener("paste", (event) => {
+    const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
+    if (file) sendPhoto(form, file);
+  });
+}
+
+// j and k go through the results; other keys press what carries them.
+function step(by) {
+  const stops = [...document.querySelectorAll("[data-step]")];
+  const at = stops.indexOf(document.activeElement);
+  stops[Math.max(0, Math.min(stops.length - 1, at + by))]?.focus();
+}
+
+function pressed(event) {
+  const isTyping = event.target.matches("input:not([type=checkbox]), select, textarea");
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  const wanted = document.querySelector(`[data-focus="${CSS.escape(event.key)}"]`);
+  const button = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
+  else if (wanted) wanted.focus();
+  else if (button) button.click();
+  else return;
+  event.preventDefault();
+}
+
+function poll() {
+  if (!document.querySelector("[data-poll]")) return;
+  setTimeout(async () => {
+    await replacePart("main", location.href);
+    poll();
+  }, pollMs);
+}
+
+const form = document.getElementById("search");
+if (form) setUpSearch(form);
+document.addEventListener("keydown", pressed);
+poll();
