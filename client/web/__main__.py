@@ -15,7 +15,7 @@ import uvicorn
 from twinshelf.client.doctor.command import read_endpoint
 from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.option_groups import spread
-from twinshelf.client.options import Connection
+from twinshelf.client.options import UNUSABLE_INPUT, Connection, complain
 from twinshelf.client.web.app import make_app
 from twinshelf.client.web.config import LOOPBACK_NAMES, PageConfig
 
@@ -50,15 +50,19 @@ def serve(
     ] = Path("judgements.sqlite"),
 ) -> None:
     """Serve the web page: search, catalogue, review, health."""
-    config = PageConfig(
-        address=connection.address,
-        timeout_s=connection.timeout_s,
-        api_key=connection.api_key(),
-        tls=connection.client_tls(),
-        image_root=image_root,
-        judgements=judgements,
-        hosts=(*LOOPBACK_NAMES, listen.host, *(host or ())),
-    )
+    try:
+        config = PageConfig(
+            address=connection.address,
+            timeout_s=connection.timeout_s,
+            api_key=connection.api_key(),
+            tls=connection.client_tls(),
+            image_root=image_root,
+            judgements=judgements,
+            hosts=(*LOOPBACK_NAMES, listen.host, *(host or ())),
+        )
+    except ValueError as error:
+        complain(str(error))
+        raise typer.Exit(UNUSABLE_INPUT) from None
     sys.stdout.write(f"the page is at http://{listen}/\n")
     uvicorn.run(
         make_app(config),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,7 +18,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from twinshelf.client.errors import TwinshelfError
-from twinshelf.client.web import failures, search
+from twinshelf.client.web import catalogue, failures, search
+from twinshelf.client.web.background import Background
 from twinshelf.client.web.config import PageConfig
 from twinshelf.client.web.guard import Guard, sent_form, visitor_of
 from twinshelf.client.web.kept_photos import KeptPhotos
@@ -24,12 +27,19 @@ from twinshelf.client.web.pages import FOLDER
 from twinshelf.client.web.product_photos import ProductPhotos
 from twinshelf.client.web.service_access import ServiceAccess
 from twinshelf.client.web.state import PageState, state_of
+from twinshelf.client.web.table_uploads import TableUploads
 
 ROUTES = [
     Route("/", search.show_search),
     Route("/", search.take_search, methods=["POST"]),
     Route("/kept-photo/{name}", search.send_kept_photo),
     Route("/product-photo", search.send_product_photo),
+    Route("/catalogue", catalogue.show_catalogue),
+    Route("/catalogue/product", catalogue.show_product),
+    Route("/catalogue/uploads", catalogue.take_table, methods=["POST"]),
+    Route("/catalogue/uploads/{upload}", catalogue.show_table),
+    Route("/catalogue/uploads/{upload}/columns", catalogue.take_columns, methods=["POST"]),
+    Route("/catalogue/uploads/{upload}/store", catalogue.store_table, methods=["POST"]),
 ]
 
 
@@ -43,17 +53,21 @@ def make_app(config: PageConfig) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         """Holds what the handlers share."""
-        service = ServiceAccess(config)
-        app.state.page = PageState(
-            config=config,
-            service=service,
-            kept_photos=KeptPhotos(),
-            product_photos=ProductPhotos(config.image_root),
-        )
-        try:
-            yield
-        finally:
-            await service.close()
+        service, background = ServiceAccess(config), Background()
+        with TemporaryDirectory(prefix="twinshelf-web-") as folder:
+            app.state.page = PageState(
+                config=config,
+                service=service,
+                background=background,
+                kept_photos=KeptPhotos(),
+                product_photos=ProductPhotos(config.image_root),
+                uploads=TableUploads(Path(folder), config.image_root),
+            )
+            try:
+                yield
+            finally:
+                await background.close()
+                await service.close()
 
     app = Starlette(
         routes=[

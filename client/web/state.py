@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.web.background import Background
 from twinshelf.client.web.config import PageConfig
 from twinshelf.client.web.guard import visitor_of
 from twinshelf.client.web.kept_photos import KeptPhotos
 from twinshelf.client.web.product_photos import ProductPhotos
 from twinshelf.client.web.service_access import ServiceAccess
+from twinshelf.client.web.table_uploads import TableUploads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +23,18 @@ class PageState:
     Attributes:
         config: As it was started.
         service: The matching service.
+        background: Work that goes on behind the requests.
         kept_photos: Photos that visitors search with.
         product_photos: Photos of products.
+        uploads: Tables that visitors brought.
     """
 
     config: PageConfig
     service: ServiceAccess
+    background: Background
     kept_photos: KeptPhotos
     product_photos: ProductPhotos
+    uploads: TableUploads
 
 
 def state_of(request: Request) -> PageState:

@@ -1,0 +1,174 @@
+"""The pages of the catalogue: what it holds, a product with its neighbours, tables to store."""
+
+from __future__ import annotations
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from twinshelf.client.errors import InvalidRequestError
+from twinshelf.client.files.columns import FIELDS
+from twinshelf.client.records import MatchOptions, Offer, Product
+from twinshelf.client.web.guard import sent_form, visitor_of
+from twinshelf.client.web.pages import page
+from twinshelf.client.web.search import cards_of
+from twinshelf.client.web.state import client_of, state_of
+from twinshelf.client.web.table_uploads import TableUpload
+
+PRODUCTS_ON_A_PAGE = 50
+NEIGHBOURS_SHOWN = 12
+ROWS_SHOWN = 100
+
+
+async def show_catalogue(request: Request) -> HTMLResponse:
+    """Answers GET /catalogue: the counts, and a page of the products."""
+    client = client_of(request)
+    token = request.query_params.get("after", "")
+    stats = await client.stats()
+    try:
+        products = await client.list_page(page_size=PRODUCTS_ON_A_PAGE, page_token=token)
+    except InvalidRequestError:
+        if not token:
+            raise
+        raise HTTPException(400, "There is no such page of the catalogue.") from None
+    photos = state_of(request).product_photos
+    places = [photos.place(each.image_uri) for each in products.products]
+    values = {
+        "stats": stats,
+        "rows": list(zip(products.products, places, strict=True)),
+        "next_token": products.next_page_token,
+        "is_first": not token,
+    }
+    return page(request, "catalogue", values)
+
+
+async def show_product(request: Request) -> HTMLResponse:
+    """Answers GET /catalogue/product: a product, and the products most like it."""
+    client, photos = client_of(request), state_of(request).product_photos
+    stored = await client.get(request.query_params.get("id", ""))
+    product = stored.product
+    offer = offer_of_product(product, photos.read(product.image_uri))
+    matches, message = (), ""
+    if offer == Offer(price=product.price):
+        message = "Neighbours need a text or a photo that lies below the folder of photos."
+    else:
+        result = await client.match(offer, MatchOptions(match_count=NEIGHBOURS_SHOWN + 1))
+        others = [each for each in result.matches if each.product.product_id != product.product_id]
+        matches = tuple(others[:NEIGHBOURS_SHOWN])
+    values = {
+        "stored": stored,
+        "product": product,
+        "photo": photos.place(product.image_uri),
+        "cards": cards_of(matches, product.title, photos),
+        "message": message,
+    }
+    return page(request, "product", values)
+
+
+def offer_of_product(product: Product, image: bytes) -> Offer:
+    """Makes the offer that a product would be.
+
+    Args:
+        product: Of the catalogue.
+        image: Its photo; empty when it is not at hand.
+    """
+    return Offer(
+        image=image,
+        title=product.title,
+        description=product.description,
+        category=product.category,
+        brand=product.brand,
+        price=product.price,
+        attributes=product.attributes,
+    )
+
+
+async def take_table(request: Request) -> Response:
+    """Answers POST /catalogue/uploads: keeps a table and reads it."""
+    async with sent_form(request) as form:
+        upload_id = keep_table(request, form)
+    _read(request, _upload_of(request, upload_id))
+    return RedirectResponse(f"/catalogue/uploads/{upload_id}", status_code=303)
+
+
+def keep_table(request: Request, form: FormData) -> str:
+    """Keeps the table of a form and returns its identifier.
+
+    Args:
+        request: That brought the form.
+        form: With the table as `file`.
+
+    Raises:
+        HTTPException: If it has none.
+    """
+    file = form.get("file")
+    if not isinstance(file, UploadFile) or not file.size:
+        raise HTTPException(400, "Choose a file that holds a table of products.")
+    name = (file.filename or "table.csv").replace("\\", "/").rsplit("/", 1)[-1]
+    return state_of(request).uploads.keep(name, file.file, visitor_of(request))
+
+
+async def show_table(request: Request) -> HTMLResponse:
+    """Answers GET /catalogue/uploads/ID: how a table would be read, or how far it is stored."""
+    upload = _upload_of(request, request.path_params["upload"])
+    report = upload.report
+    if report and upload.progress.doing:
+        upload.progress.done_count = report.stored_count + len(report.failures)
+    values = {
+        "upload": upload,
+        "upload_id": request.path_params["upload"],
+        "fields": FIELDS,
+        "failures": report.failures[:ROWS_SHOWN] if report else [],
+    }
+    return page(request, "upload", values)
+
+
+async def take_columns(request: Request) -> Response:
+    """Answers POST /catalogue/uploads/ID/columns: reads a table again, as the visitor says."""
+    async with sent_form(request) as form:
+        upload = _idle_upload(request)
+        columns = {name: tuple(filter(None, map(str, form.getlist(name)))) for name in FIELDS}
+    upload.columns = columns
+    _read(request, upload)
+    return _back(request)
+
+
+async def store_table(request: Request) -> Response:
+    """Answers POST /catalogue/uploads/ID/store: stores the products of a table."""
+    async with sent_form(request):
+        upload = _idle_upload(request)
+    if upload.check is None:
+        raise HTTPException(409, "This table cannot be read: choose other columns first.")
+    check, state = upload.check, state_of(request)
+    client = state.service.waiting_client(visitor_of(request))
+    state.background.start("storing", upload.progress, client, upload.store)
+    upload.progress.total_count = (
+        check.both_count + check.image_count + check.text_count + check.bad_count
+    )
+    return _back(request)
+
+
+def _read(request: Request, upload: TableUpload) -> None:
+    state = state_of(request)
+    upload.report = None
+    client = state.service.waiting_client(visitor_of(request))
+    state.background.start("reading", upload.progress, client, lambda _: upload.find_columns())
+
+
+def _upload_of(request: Request, upload_id: str) -> TableUpload:
+    upload = state_of(request).uploads.find(upload_id, visitor_of(request))
+    if upload is None:
+        raise HTTPException(404, "That table is no longer kept here: upload it again.")
+    return upload
+
+
+def _idle_upload(request: Request) -> TableUpload:
+    upload = _upload_of(request, request.path_params["upload"])
+    if upload.progress.doing:
+        raise HTTPException(409, "Something is done with this table already: wait for it.")
+    return upload
+
+
+def _back(request: Request) -> Response:
+    return RedirectResponse(f"/catalogue/uploads/{request.path_params['upload']}", status_code=303)

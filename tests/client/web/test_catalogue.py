@@ -1,0 +1,134 @@
+"""The pages of the catalogue, and tables on their way into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, wait_until
+from tests.client.web.conftest import PNG, Browser
+from twinshelf.v1 import product_pb2
+
+
+def add(service: FakeService, product_id: str, **fields: Any) -> None:
+    service.products[product_id] = product_pb2.Product(product_id=product_id, **fields)
+
+
+def settle(browser: Browser, address: str) -> str:
+    """Waits until nothing is done with a table; returns its page."""
+    pages: list[str] = []
+
+    def is_idle() -> bool:
+        pages.append(browser.get(address).text)
+        return "data-poll" not in pages[-1]
+
+    wait_until(is_idle)
+    return pages[-1]
+
+
+def upload(browser: Browser, content: bytes, name: str = "goods.csv") -> tuple[str, str]:
+    """Uploads a table; returns its address, and its page once it is read."""
+    answer = browser.send(
+        "/catalogue/uploads", files={"file": (name, content)}, follow_redirects=False
+    )
+    assert answer.status_code == 303, answer.text
+    address = answer.headers["location"]
+    return address, settle(browser, address)
+
+
+def test_the_catalogue_is_counted_and_listed_by_pages(
+    browser: Browser, service: FakeService
+) -> None:
+    assert "The catalogue is empty" in browser.get("/catalogue").text
+    for number in range(60):
+        add(service, f"p{number:02}", title="Tea")
+    text = browser.get("/catalogue").text
+    assert "<dd>60</dd>" in text and text.count("data-step") == 50
+    assert 'href="/catalogue?after=p49"' in text
+    rest = browser.get("/catalogue?after=p49").text
+    assert rest.count("data-step") == 10 and "after=" not in rest
+
+
+def test_a_product_stands_among_its_neighbours_and_not_beside_itself(
+    browser: Browser, service: FakeService
+) -> None:
+    add(service, "a/b c", title="Red tea", image_uri="tea.png", attributes={"colour": "red"})
+    add(service, "other", title="Green tea")
+    text = browser.get("/catalogue/product?id=a/b%20c").text
+    assert "<dt>colour</dt><dd>red</dd>" in text and 'src="/product-photo?uri=tea.png"' in text
+    assert service.last_match is not None and service.last_match.offer.image == PNG
+    assert "<mark>Green</mark> tea" in text
+    assert 'href="/catalogue/product?id=other"' in text and "?id=a/b" not in text
+
+
+def test_a_product_that_is_not_there_is_a_sentence(browser: Browser) -> None:
+    answer = browser.get("/catalogue/product?id=no")
+    assert answer.status_code == 404 and "holds no product" in answer.text
+
+
+def test_a_table_is_shown_before_it_is_stored(browser: Browser, service: FakeService) -> None:
+    address, text = upload(browser, b"sku,name,price\na,Red tea,3\nb,,4\n")
+    assert "1 product would be stored" in text and "1 row would fail" in text
+    assert "<option selected>name</option>" in text and "nothing to embed" in text
+    assert not service.products
+    browser.send(f"{address}/store")
+    text = settle(browser, address)
+    assert "1 product stored" in text and "1 row failed" in text and "nothing to embed" in text
+    assert service.products["a"].title == "Red tea"
+
+
+def test_columns_may_be_told(browser: Browser, service: FakeService) -> None:
+    address, text = upload(browser, b"sku,name,text\na,Red tea,Hot\n")
+    browser.send(f"{address}/columns", {"product_id": "sku", "title": "text"})
+    assert "Not read: name" in settle(browser, address)
+    browser.send(f"{address}/store")
+    settle(browser, address)
+    assert service.products["a"].title == "Hot" and not service.products["a"].description
+
+
+def test_columns_without_names_are_guessed_and_said_to_be(
+    browser: Browser, service: FakeService
+) -> None:
+    rows = "".join(f"{n},Red tea of the garden number {n},{n}.50\n" for n in range(20))
+    address, text = upload(browser, rows.encode())
+    assert "guessed" in text and "its first row is data" in text
+    browser.send(f"{address}/store")
+    settle(browser, address)
+    assert len(service.products) == 20
+
+
+def test_rows_that_the_service_refuses_are_listed(browser: Browser, service: FakeService) -> None:
+    service.row_failures["a"] = [REFUSED] * 2
+    address, _ = upload(browser, b"sku,name\na,Red tea\nb,Green tea\n")
+    browser.send(f"{address}/store")
+    text = settle(browser, address)
+    assert "the photo is not an image" in text and "1 product stored" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "Choose a file"), (b"\x00\x01\x02", "goods"), (b"a,b\n1,2\n", "needs a column")],
+)
+def test_a_table_that_cannot_be_read_is_a_sentence(
+    browser: Browser, content: bytes, said: str
+) -> None:
+    answer = browser.send("/catalogue/uploads", files={"file": ("goods.csv", content)})
+    text = settle(browser, answer.url.path) if answer.history else answer.text
+    assert said in text and "Traceback" not in text and "broken" not in text
+
+
+def test_a_service_that_goes_away_while_a_table_is_stored_is_a_sentence(
+    browser: Browser, service: FakeService
+) -> None:
+    address, _ = upload(browser, b"sku,name\na,Red tea\n")
+    service.stream_failures = [UNAVAILABLE] * 9
+    browser.send(f"{address}/store")
+    text = settle(browser, address)
+    assert 'role="alert"' in text and "Triton is away" in text
+
+
+def test_the_table_of_one_visitor_is_not_shown_to_another(browser: Browser) -> None:
+    address, _ = upload(browser, b"sku,name\na,Red tea\n")
+    browser.client.cookies.clear()
+    assert browser.get(address).status_code == 404
