@@ -60,12 +60,13 @@ def serve(
             judgements=judgements,
             hosts=(*LOOPBACK_NAMES, listen.host, *(host or ())),
         )
+        app = make_app(config)
     except ValueError as error:
         complain(str(error))
         raise typer.Exit(UNUSABLE_INPUT) from None
     sys.stdout.write(f"the page is at http://{listen}/\n")
     uvicorn.run(
-        make_app(config),
+        app,
         host=listen.host,
         port=listen.port,
         log_level="warning",

@@ -18,16 +18,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from twinshelf.client.errors import TwinshelfError
-from twinshelf.client.web import catalogue, failures, search
+from twinshelf.client.web import catalogue, failures, health, review, search
 from twinshelf.client.web.background import Background
 from twinshelf.client.web.config import PageConfig
 from twinshelf.client.web.guard import Guard, sent_form, visitor_of
+from twinshelf.client.web.judgements import Judgements
 from twinshelf.client.web.kept_photos import KeptPhotos
 from twinshelf.client.web.pages import FOLDER
 from twinshelf.client.web.product_photos import ProductPhotos
 from twinshelf.client.web.service_access import ServiceAccess
 from twinshelf.client.web.state import PageState, state_of
 from twinshelf.client.web.table_uploads import TableUploads
+from twinshelf.client.web.uncertain_pairs import PairSearch
 
 ROUTES = [
     Route("/", search.show_search),
@@ -40,6 +42,14 @@ ROUTES = [
     Route("/catalogue/uploads/{upload}", catalogue.show_table),
     Route("/catalogue/uploads/{upload}/columns", catalogue.take_columns, methods=["POST"]),
     Route("/catalogue/uploads/{upload}/store", catalogue.store_table, methods=["POST"]),
+    Route("/review", review.show_review),
+    Route("/review/verdict", review.take_verdict, methods=["POST"]),
+    Route("/review/undo", review.take_back, methods=["POST"]),
+    Route("/review/offers", review.search_offers, methods=["POST"]),
+    Route("/review/catalogue", review.search_catalogue, methods=["POST"]),
+    Route("/review/pairs.csv", review.send_csv),
+    Route("/review/pairs.txt", review.send_ditto),
+    Route("/health", health.show_health),
 ]
 
 
@@ -48,20 +58,27 @@ def make_app(config: PageConfig) -> ASGIApp:
 
     Args:
         config: Where the service is, and what of this machine the page may use.
+
+    Raises:
+        ValueError: If the file of judgements cannot be used.
     """
+    judgements = Judgements(config.judgements)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         """Holds what the handlers share."""
         service, background = ServiceAccess(config), Background()
+        photos = ProductPhotos(config.image_root)
         with TemporaryDirectory(prefix="twinshelf-web-") as folder:
             app.state.page = PageState(
                 config=config,
                 service=service,
                 background=background,
                 kept_photos=KeptPhotos(),
-                product_photos=ProductPhotos(config.image_root),
+                product_photos=photos,
                 uploads=TableUploads(Path(folder), config.image_root),
+                judgements=judgements,
+                pairs=PairSearch(judgements=judgements, photos=photos),
             )
             try:
                 yield

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from twinshelf.client.errors import InvalidRequestError
 from twinshelf.client.files.columns import FIELDS
-from twinshelf.client.records import MatchOptions, Offer, Product
+from twinshelf.client.records import Match, MatchOptions, Offer
 from twinshelf.client.web.guard import sent_form, visitor_of
 from twinshelf.client.web.pages import page
 from twinshelf.client.web.search import cards_of
@@ -48,8 +48,9 @@ async def show_product(request: Request) -> HTMLResponse:
     client, photos = client_of(request), state_of(request).product_photos
     stored = await client.get(request.query_params.get("id", ""))
     product = stored.product
-    offer = offer_of_product(product, photos.read(product.image_uri))
-    matches, message = (), ""
+    offer = photos.offer(product)
+    matches: tuple[Match, ...] = ()
+    message = ""
     if offer == Offer(price=product.price):
         message = "Neighbours need a text or a photo that lies below the folder of photos."
     else:
@@ -64,24 +65,6 @@ async def show_product(request: Request) -> HTMLResponse:
         "message": message,
     }
     return page(request, "product", values)
-
-
-def offer_of_product(product: Product, image: bytes) -> Offer:
-    """Makes the offer that a product would be.
-
-    Args:
-        product: Of the catalogue.
-        image: Its photo; empty when it is not at hand.
-    """
-    return Offer(
-        image=image,
-        title=product.title,
-        description=product.description,
-        category=product.category,
-        brand=product.brand,
-        price=product.price,
-        attributes=product.attributes,
-    )
 
 
 async def take_table(request: Request) -> Response:

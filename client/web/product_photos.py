@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, read_photo
+from twinshelf.client.records import Offer, Product
 from twinshelf.client.web.kept_photos import photo_type
 
 
@@ -58,6 +59,22 @@ class ProductPhotos:
         except PhotoError:
             return b""
         return data if photo_type(data) else b""
+
+    def offer(self, product: Product) -> Offer:
+        """Makes the offer that a product would be, with its photo when that is at hand.
+
+        Args:
+            product: Of the catalogue or of a table.
+        """
+        return Offer(
+            image=product.image or self.read(product.image_uri),
+            title=product.title,
+            description=product.description,
+            category=product.category,
+            brand=product.brand,
+            price=product.price,
+            attributes=product.attributes,
+        )
 
     def _path(self, image_uri: str) -> Path | None:
         if not (self._files and image_uri):

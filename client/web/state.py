@@ -10,10 +10,12 @@ from twinshelf.client.async_client import AsyncClient
 from twinshelf.client.web.background import Background
 from twinshelf.client.web.config import PageConfig
 from twinshelf.client.web.guard import visitor_of
+from twinshelf.client.web.judgements import Judgements
 from twinshelf.client.web.kept_photos import KeptPhotos
 from twinshelf.client.web.product_photos import ProductPhotos
 from twinshelf.client.web.service_access import ServiceAccess
 from twinshelf.client.web.table_uploads import TableUploads
+from twinshelf.client.web.uncertain_pairs import PairSearch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,8 @@ class PageState:
         kept_photos: Photos that visitors search with.
         product_photos: Photos of products.
         uploads: Tables that visitors brought.
+        judgements: Pairs, and what people said of them.
+        pairs: Looks for more of them.
     """
 
     config: PageConfig
@@ -35,6 +39,8 @@ class PageState:
     kept_photos: KeptPhotos
     product_photos: ProductPhotos
     uploads: TableUploads
+    judgements: Judgements
+    pairs: PairSearch
 
 
 def state_of(request: Request) -> PageState:

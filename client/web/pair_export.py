@@ -1,0 +1,70 @@
+"""Judged pairs for programs: a CSV table, and the lines of Ditto's form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from twinshelf.client.records import Product
+from twinshelf.client.web.judgements import JudgedPair
+
+_FIELDS: Final = ("product_id", "title", "description", "category", "brand", "seller", "price")
+_DITTO_FIELDS: Final = ("title", "description", "category", "brand", "price")
+
+
+def csv_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
+    """Yields a table: both records, the verdict, who said it and when.
+
+    Args:
+        pairs: That were judged.
+    """
+    yield _csv_line(
+        [f"{side}_{name}" for side in ("left", "right") for name in _FIELDS]
+        + ["verdict", "label", "probability", "judged_by", "judged_at"]
+    )
+    for pair in pairs:
+        yield _csv_line(
+            [_cell(record, name) for record in (pair.left, pair.right) for name in _FIELDS]
+            + [pair.verdict, {"same": "1", "different": "0"}.get(pair.verdict, "")]
+            + [f"{pair.probability:.6f}", pair.judged_by]
+            + [datetime.fromtimestamp(pair.judged_at_s, UTC).isoformat(timespec="seconds")]
+        )
+
+
+def ditto_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
+    """Yields lines such as "COL title VAL red tea<TAB>COL title VAL tea, red<TAB>1".
+
+    Pairs that somebody was unsure of are left out. Source of the form: Li et al., Deep Entity
+    Matching with Pre-Trained Language Models (VLDB 2021).
+
+    Args:
+        pairs: That were judged.
+    """
+    for pair in pairs:
+        if pair.verdict in ("same", "different"):
+            label = int(pair.verdict == "same")
+            yield f"{_ditto_record(pair.left)}\t{_ditto_record(pair.right)}\t{label}\n"
+
+
+def _csv_line(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def _cell(record: Product, name: str) -> str:
+    value = getattr(record, name)
+    return "" if value is None else str(value)
+
+
+def _ditto_record(record: Product) -> str:
+    return " ".join(f"COL {name} VAL {_ditto_text(_cell(record, name))}" for name in _DITTO_FIELDS)
+
+
+def _ditto_text(text: str) -> str:
+    """Makes a text that holds no separator of the form."""
+    return re.sub(r"\bCOL\b", "col", " ".join(text.split()))

@@ -1,0 +1,167 @@
+"""The page that shows uncertain pairs to people, and keeps what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from twinshelf.client.records import Product
+from twinshelf.client.sync_client import Client
+from twinshelf.client.web.catalogue import keep_table
+from twinshelf.client.web.guard import sent_form, visitor_of
+from twinshelf.client.web.judgements import VERDICTS, JudgedPair
+from twinshelf.client.web.pages import page
+from twinshelf.client.web.pair_export import csv_lines, ditto_lines
+from twinshelf.client.web.state import state_of
+from twinshelf.client.web.uncertain_pairs import PRODUCTS_AT_MOST, Band
+from twinshelf.client.web.word_comparison import Comparison, compare_words
+
+_TEXTS = ("title", "brand", "category", "description")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedField:
+    """A field of two records side by side.
+
+    Attributes:
+        name: Of the field.
+        words: Its texts.
+    """
+
+    name: str
+    words: Comparison
+
+
+def compared_fields(left: Product, right: Product) -> list[ComparedField]:
+    """Compares two records, field by field; what neither has is left out.
+
+    Args:
+        left: One record.
+        right: The other.
+    """
+    names = {name: (getattr(left, name), getattr(right, name)) for name in _TEXTS}
+    names["price"] = (_price(left), _price(right))
+    for name in {**left.attributes, **right.attributes}:
+        names[name] = (left.attributes.get(name, ""), right.attributes.get(name, ""))
+    return [
+        ComparedField(name=name, words=compare_words(*texts))
+        for name, texts in names.items()
+        if any(texts)
+    ]
+
+
+async def show_review(request: Request) -> HTMLResponse:
+    """Answers GET /review: the next pair of whoever asks."""
+    return await _review_page(request)
+
+
+async def take_verdict(request: Request) -> Response:
+    """Answers POST /review/verdict: keeps what was said of a pair."""
+    async with sent_form(request) as form:
+        verdict = next((each for each in VERDICTS if each == form.get("verdict")), None)
+        pair_id = str(form.get("pair", ""))
+    if verdict is None or not pair_id.isdecimal() or len(pair_id) > 18:
+        raise HTTPException(400, "A verdict must be same, different or unsure, of one pair.")
+    is_kept = await run_in_threadpool(
+        state_of(request).judgements.judge, int(pair_id), visitor_of(request), verdict
+    )
+    if not is_kept:
+        return await _review_page(
+            request, "That pair was judged already, or is somebody else's by now.", status=409
+        )
+    return RedirectResponse("/review", status_code=303)
+
+
+async def take_back(request: Request) -> Response:
+    """Answers POST /review/undo: shows the last judged pair of this visitor again."""
+    async with sent_form(request):
+        pass
+    if not await run_in_threadpool(state_of(request).judgements.undo, visitor_of(request)):
+        return await _review_page(request, "There is nothing of yours to take back.", status=409)
+    return RedirectResponse("/review", status_code=303)
+
+
+async def search_offers(request: Request) -> Response:
+    """Answers POST /review/offers: looks for pairs among the offers of a file."""
+    state = state_of(request)
+    async with sent_form(request) as form:
+        band = _band(form)
+        upload_id = keep_table(request, form)
+    upload = state.uploads.find(upload_id, visitor_of(request))
+    assert upload is not None
+    return _start(request, band, lambda client: state.pairs.search_table(client, upload))
+
+
+async def search_catalogue(request: Request) -> Response:
+    """Answers POST /review/catalogue: looks for pairs among the products of the catalogue."""
+    async with sent_form(request) as form:
+        band = _band(form)
+        count = str(form.get("product_count", ""))
+    if not count.isdecimal() or not 1 <= int(count[:9]) <= PRODUCTS_AT_MOST:
+        raise HTTPException(400, f"The number of products must be 1 to {PRODUCTS_AT_MOST:,}.")
+    pairs = state_of(request).pairs
+    return _start(request, band, lambda client: pairs.search_catalogue(client, int(count)))
+
+
+async def send_csv(request: Request) -> Response:
+    """Answers GET /review/pairs.csv: the judged pairs as a table."""
+    lines = csv_lines(state_of(request).judgements.judged())
+    return _download(StreamingResponse(lines, media_type="text/csv"), "pairs.csv")
+
+
+async def send_ditto(request: Request) -> Response:
+    """Answers GET /review/pairs.txt: the judged pairs in Ditto's form."""
+    lines = ditto_lines(state_of(request).judgements.judged())
+    return _download(StreamingResponse(lines, media_type="text/plain"), "pairs.txt")
+
+
+def _download(response: Response, name: str) -> Response:
+    response.headers["content-disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _start(request: Request, band: Band, work: Callable[[Client], None]) -> Response:
+    state = state_of(request)
+    if state.pairs.progress.doing:
+        raise HTTPException(409, "Pairs are being looked for already: wait for that.")
+    state.pairs.reset(band)
+    client = state.service.waiting_client(visitor_of(request))
+    state.background.start("looking for pairs", state.pairs.progress, client, work)
+    return RedirectResponse("/review", status_code=303)
+
+
+def _band(form: FormData) -> Band:
+    try:
+        least, greatest = (float(str(form.get(name, ""))) for name in ("least", "greatest"))
+        return Band(least=least, greatest=greatest)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
+
+
+def _price(record: Product) -> str:
+    return "" if record.price is None else f"{record.price:,.2f}"
+
+
+async def _review_page(request: Request, message: str = "", status: int = 200) -> HTMLResponse:
+    state = state_of(request)
+    pair: JudgedPair | None = await run_in_threadpool(
+        state.judgements.next_pair, visitor_of(request)
+    )
+    values = {
+        "pair": pair,
+        "fields": compared_fields(pair.left, pair.right) if pair else [],
+        "photos": [state.product_photos.place(side.image_uri) for side in (pair.left, pair.right)]
+        if pair
+        else [],
+        "counts": await run_in_threadpool(state.judgements.counts),
+        "search": state.pairs,
+        "products_at_most": PRODUCTS_AT_MOST,
+        "message": message,
+    }
+    return page(request, "review", values, status=status)
