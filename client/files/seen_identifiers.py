@@ -10,7 +10,8 @@ class SeenIdentifiers:
 
     def __init__(self) -> None:
         """Opens a private temporary database, which SQLite removes when it is closed."""
-        self._database = sqlite3.connect("", isolation_level=None)
+        # One thread reads the rows; it may be another that drops them when their reader fails.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;"
             "CREATE TABLE seen (identifier TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID;"
