@@ -11,6 +11,7 @@ from twinshelf.client.records import MatchOptions, ModalityWeights
 
 CARDS_ON_A_PAGE: Final = 24
 GREATEST_MATCH_COUNT: Final = 200
+USUAL_MATCH_COUNT: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class SearchForm:
 
     title: str = ""
     photo: str = ""
-    match_count: int = 20
+    match_count: int = USUAL_MATCH_COUNT
     min_probability: float = 0.0
     match_prior: float | None = None
     has_own_weights: bool = False
@@ -91,24 +92,30 @@ def read_search(values: Mapping[str, Any]) -> SearchForm:
         ValueError: If a value cannot be read or is outside its range.
     """
     given = {name: str(value).strip() for name, value in values.items() if str(value).strip()}
-    numbers: dict[str, float] = {}
-    for name in ("match_count", "min_probability", "match_prior", "photo_weight", "page"):
-        if name in given:
-            try:
-                numbers[name] = float(given[name])
-            except ValueError:
-                raise ValueError(f"{name} must be a number, got {given[name][:40]!r}.") from None
-    for name in {"match_count", "page"} & set(numbers):
-        if not numbers[name].is_integer():
-            raise ValueError(f"{name} must be a whole number, got {given[name][:40]!r}.")
-    whole = {name: int(numbers.pop(name)) for name in ("match_count", "page") if name in numbers}
     return SearchForm(
         title=given.get("title", ""),
         photo=given.get("photo", ""),
+        match_count=_whole(given, "match_count", USUAL_MATCH_COUNT),
+        min_probability=_number(given, "min_probability", 0.0),
+        match_prior=_number(given, "match_prior", 0.0) if "match_prior" in given else None,
         has_own_weights="has_own_weights" in given,
-        **whole,
-        **numbers,
+        photo_weight=_number(given, "photo_weight", 0.5),
+        page=_whole(given, "page", 1),
     )
+
+
+def _number(given: Mapping[str, str], name: str, usual: float) -> float:
+    try:
+        return float(given.get(name, usual))
+    except ValueError:
+        raise ValueError(f"{name} must be a number, got {given[name][:40]!r}.") from None
+
+
+def _whole(given: Mapping[str, str], name: str, usual: int) -> int:
+    value = _number(given, name, usual)
+    if not value.is_integer():
+        raise ValueError(f"{name} must be a whole number, got {given[name][:40]!r}.")
+    return int(value)
 
 
 def _require(name: str, value: float, least: float, greatest: float) -> None:

@@ -16,12 +16,12 @@ def add(service: FakeService, product_id: str, **fields: Any) -> None:
 
 
 def settle(browser: Browser, address: str) -> str:
-    """Waits until nothing is done with a table; returns its page."""
+    """Waits until nothing is done behind a page; returns it."""
     pages: list[str] = []
 
     def is_idle() -> bool:
         pages.append(browser.get(address).text)
-        return "data-poll" not in pages[-1]
+        return "data-poll" not in pages[-1] and "Looking for pairs:" not in pages[-1]
 
     wait_until(is_idle)
     return pages[-1]

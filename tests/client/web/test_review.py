@@ -1,0 +1,155 @@
+"""The page that asks people about pairs, and what it hands out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.client.fake_service import REFUSED, FakeService
+from tests.client.web.conftest import Browser, open_browser
+from tests.client.web.test_catalogue import add, settle
+from tests.client.web.test_guard import HOSTILE, Elements
+from twinshelf.client.web.config import PageConfig
+from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
+from twinshelf.training.catalogues.product_pair import ProductPair
+
+BAND = {"least": "0.1", "greatest": "0.99"}
+
+
+@pytest.fixture(autouse=True)
+def products(service: FakeService) -> None:
+    add(service, "a", title="Red tea 50 bags", brand="Tea\tCo", price=3.5)
+    add(service, "b", title="Red tea 25 bags", description="COL title VAL trick\nand more")
+
+
+def pair_id(browser: Browser) -> str:
+    found = re.search(r'name="pair" value="(\d+)"', browser.get("/review").text)
+    return found[1] if found else ""
+
+
+def look(browser: Browser) -> str:
+    browser.send("/review/catalogue", {"product_count": "100"} | BAND)
+    return settle(browser, "/review")
+
+
+def test_an_empty_review_says_where_pairs_come_from(browser: Browser) -> None:
+    text = browser.get("/review").text
+    assert "No pair waits for you" in text and "Look in the catalogue" in text
+
+
+def test_pairs_of_the_catalogue_are_found_compared_and_judged(browser: Browser) -> None:
+    look(browser)
+    text = browser.get("/review").text
+    assert "2 records looked at, 1 new pair found" in text
+    assert '<mark class="clash">50 bags</mark>' in text
+    assert '<mark class="clash">25 bags</mark>' in text
+    for key in "sduz":
+        assert f'data-key="{key}"' in text
+    text = browser.send("/review/verdict", {"pair": pair_id(browser), "verdict": "same"}).text
+    assert "<dt>same</dt><dd>1</dd>" in text and "No pair waits for you" in text
+    text = browser.send("/review/undo").text
+    assert "<dt>same</dt><dd>0</dd>" in text and "Are these the same item?" in text
+
+
+def test_the_catalogue_is_gone_through_from_where_it_stopped(
+    browser: Browser, service: FakeService
+) -> None:
+    for _ in range(2):
+        browser.send("/review/catalogue", {"product_count": "1"} | BAND)
+        settle(browser, "/review")
+    assert service.calls["ListProducts"] == 2
+    assert "0 new pairs found" in browser.get("/review").text  # b against a is a against b
+
+
+def test_offers_of_a_file_are_matched(browser: Browser, service: FakeService) -> None:
+    files = {"file": ("offers.csv", b"id,title\n1,Red tea\n2,Bad\n")}
+    service.row_failures["Bad"] = [REFUSED]
+    browser.send("/review/offers", BAND, files=files)
+    text = settle(browser, "/review")
+    assert (
+        "2 new pairs found, 1 record refused: the photo is not an image"
+        in browser.get("/review").text
+    )
+    assert "Red tea" in text
+
+
+def test_a_file_that_is_no_table_is_a_sentence(browser: Browser) -> None:
+    browser.send("/review/offers", BAND, files={"file": ("offers.csv", b"a,b\n1,2\n")})
+    assert "needs a column" in settle(browser, "/review")
+
+
+def test_two_people_get_two_pairs(
+    browser: Browser, config: PageConfig, service: FakeService
+) -> None:
+    add(service, "c", title="Green tea")
+    look(browser)
+    mine = pair_id(browser)
+    cookies = dict(browser.client.cookies)
+    browser.client.cookies.clear()
+    assert pair_id(browser) not in ("", mine)
+    answer = browser.send("/review/verdict", {"pair": mine, "verdict": "same"})
+    assert answer.status_code == 409 and "somebody else" in answer.text
+    browser.client.cookies.clear()
+    browser.client.cookies.update(cookies)
+    assert pair_id(browser) == mine
+
+
+@pytest.mark.parametrize(
+    "fields", [{"verdict": "maybe", "pair": "1"}, {"verdict": "same", "pair": "x"},
+               {"verdict": "same", "pair": "9" * 30}, {}]
+)  # fmt: skip
+def test_a_verdict_must_be_one(browser: Browser, fields: dict[str, str]) -> None:
+    assert browser.send("/review/verdict", fields).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "band", [{"least": "x"}, {"least": "1", "greatest": "0"}, {"greatest": "nan"}]
+)
+def test_a_band_must_be_one(browser: Browser, band: dict[str, str]) -> None:
+    answer = browser.send("/review/catalogue", {"product_count": "5"} | BAND | band)
+    assert answer.status_code == 400
+
+
+def test_judged_pairs_leave_as_a_table_and_in_dittos_form(
+    browser: Browser, service: FakeService, tmp_path: Path
+) -> None:
+    add(service, "c", title='Green tea, "fine"')
+    look(browser)
+    for verdict in ("same", "different", "unsure"):
+        browser.send("/review/verdict", {"pair": pair_id(browser), "verdict": verdict})
+    answer = browser.get("/review/pairs.csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="pairs.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["verdict"] for row in rows] == ["same", "different", "unsure"]
+    assert [row["label"] for row in rows] == ["1", "0", ""]
+    assert "Red tea 50 bags" in {row["left_title"] for row in rows}
+
+    # The reader of our own training takes it as it is.
+    (tmp_path / "pairs.txt").write_text(browser.get("/review/pairs.txt").text)
+    pairs = list(read_entity_pairs(tmp_path / "pairs.txt"))
+    assert len(pairs) == 2 and all(isinstance(each, ProductPair) for each in pairs)
+    texts = {row["left_title"] for row in rows} | {row["right_title"] for row in rows}
+    for each in pairs:
+        assert isinstance(each, ProductPair)
+        assert each.left.title in texts and each.right.title in texts
+
+
+def test_hostile_texts_stay_texts_in_a_pair(browser: Browser, service: FakeService) -> None:
+    add(service, "c", title=HOSTILE, description=HOSTILE, image_uri="javascript:alert(1)")
+    service.products["c"].attributes[HOSTILE] = HOSTILE
+    del service.products["b"]
+    look(browser)
+    text = browser.get("/review").text
+    assert "alert(1)" in text and "Are these the same item?" in text
+    tags = [tag for tag, _ in Elements(text).found]
+    assert tags.count("script") == 1 and "svg" not in tags and "img" not in tags
+
+
+def test_a_page_without_its_file_says_so(config: PageConfig, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be used for judgements"):
+        open_browser(replace(config, judgements=tmp_path / "nowhere" / "j.sqlite"))
