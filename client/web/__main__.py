@@ -58,7 +58,7 @@ def serve(
             tls=connection.client_tls(),
             image_root=image_root,
             judgements=judgements,
-            hosts=(*LOOPBACK_NAMES, listen.host, *(host or ())),
+            hosts=(*LOOPBACK_NAMES, str(listen).rpartition(":")[0], *(host or ())),
         )
         app = make_app(config)
     except ValueError as error:

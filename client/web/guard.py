@@ -118,6 +118,10 @@ def _limited(receive: Receive, limit_bytes: int) -> Receive:
         nonlocal come_bytes
         message = await receive()
         come_bytes += len(message.get("body", b""))
+        # A browser shows the answer only when it could send nearly all of what it has.
+        while limit_bytes < come_bytes < 4 * limit_bytes and message.get("more_body"):
+            message = await receive()
+            come_bytes += len(message.get("body", b""))
         if come_bytes > limit_bytes:
             raise HTTPException(
                 413, f"That is too large: at most {limit_bytes // 2**20} MiB are taken here."

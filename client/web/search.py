@@ -147,5 +147,6 @@ def _search_page(
         "cards": cards,
         "page_count": page_count,
         "message": message,
+        "limit_bytes": LARGEST_PHOTO_BYTES,
     }
     return page(request, "search", values, status=status)

@@ -4,6 +4,7 @@
 const settleMs = 150;
 const pollMs = 1000;
 let latest = 0;
+let isLeaving = false;
 
 // Asks for a page of ours and puts a part of it in the place of the same part here.
 async function replacePart(id, address, options) {
@@ -41,6 +42,14 @@ async function searchAgain(form) {
 
 // The photo is sent once; after that the address names it by its content.
 async function sendPhoto(form, file) {
+  if (file.size > Number(form.dataset.limitBytes)) {
+    const said = document.createElement("p");
+    said.className = "trouble";
+    said.setAttribute("role", "alert");
+    said.textContent = "That photo is too large: choose a smaller one.";
+    document.getElementById("results").replaceChildren(said);
+    return;
+  }
   const body = new FormData(form);
   body.set("file", file);
   const got = await replacePart("results", "/", { method: "POST", body });
@@ -54,6 +63,7 @@ async function sendPhoto(form, file) {
 }
 
 function setUpSearch(form) {
+  for (const each of form.querySelectorAll(".camera")) each.hidden = false;
   let timer = 0;
   const later = () => {
     clearTimeout(timer);
@@ -105,15 +115,28 @@ function pressed(event) {
   const button = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
   else if (wanted) wanted.focus();
-  else if (button) button.click();
+  else if (button && !isLeaving && !event.repeat) {
+    isLeaving = true; // a second press must not answer what is not seen yet
+    button.click();
+  }
   else return;
   event.preventDefault();
 }
 
+// Asks again how far a piece of work is; when it has ended, the page has something new to show.
 function poll() {
-  if (!document.querySelector("[data-poll]")) return;
+  const part = document.getElementById("polled");
+  if (!part) return;
   setTimeout(async () => {
-    await replacePart("main", location.href);
+    try {
+      const answer = await fetch(location.href);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("polled");
+      if (!fresh) return location.reload();
+      part.replaceChildren(...fresh.childNodes);
+    } catch {
+      // The server is away for now: asked again below.
+    }
     poll();
   }, pollMs);
 }
@@ -121,4 +144,5 @@ function poll() {
 const form = document.getElementById("search");
 if (form) setUpSearch(form);
 document.addEventListener("keydown", pressed);
+window.addEventListener("pageshow", () => (isLeaving = false));
 poll();

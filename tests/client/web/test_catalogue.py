@@ -21,7 +21,7 @@ def settle(browser: Browser, address: str) -> str:
 
     def is_idle() -> bool:
         pages.append(browser.get(address).text)
-        return "data-poll" not in pages[-1] and "Looking for pairs:" not in pages[-1]
+        return 'id="polled"' not in pages[-1] and "Looking for pairs:" not in pages[-1]
 
     wait_until(is_idle)
     return pages[-1]
