@@ -16,7 +16,7 @@ from tests.client.web.test_catalogue import add, settle
 from tests.client.web.test_guard import HOSTILE, Elements
 from twinshelf.client.web.config import PageConfig
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
-from twinshelf.training.catalogues.product_pair import ProductPair
+from twinshelf.training.catalogues.product import Pair
 
 BAND = {"least": "0.1", "greatest": "0.99"}
 
@@ -132,10 +132,10 @@ def test_judged_pairs_leave_as_a_table_and_in_dittos_form(
     # The reader of our own training takes it as it is.
     (tmp_path / "pairs.txt").write_text(browser.get("/review/pairs.txt").text)
     pairs = list(read_entity_pairs(tmp_path / "pairs.txt"))
-    assert len(pairs) == 2 and all(isinstance(each, ProductPair) for each in pairs)
+    assert len(pairs) == 2 and all(isinstance(each, Pair) for each in pairs)
     texts = {row["left_title"] for row in rows} | {row["right_title"] for row in rows}
     for each in pairs:
-        assert isinstance(each, ProductPair)
+        assert isinstance(each, Pair)
         assert each.left.title in texts and each.right.title in texts
 
 
