@@ -101,7 +101,9 @@ async def show_table(request: Request) -> HTMLResponse:
     values = {
         "upload": upload,
         "upload_id": request.path_params["upload"],
-        "fields": FIELDS,
+        # The group is for training, the catalogue has no place for it.
+        "fields": [name for name in FIELDS if name != "group"],
+        "image_root": state_of(request).config.image_root,
         "failures": report.failures[:ROWS_SHOWN] if report else [],
     }
     return page(request, "upload", values)

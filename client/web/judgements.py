@@ -37,7 +37,9 @@ CREATE TABLE IF NOT EXISTS pairs (
     right_key TEXT NOT NULL,
     left_record TEXT NOT NULL,
     right_record TEXT NOT NULL,
-    probability REAL NOT NULL,
+    score REAL NOT NULL,
+    probability REAL,
+    place REAL NOT NULL,
     holder TEXT NOT NULL DEFAULT '',
     held_until REAL NOT NULL DEFAULT 0,
     verdict TEXT NOT NULL DEFAULT '',
@@ -45,11 +47,13 @@ CREATE TABLE IF NOT EXISTS pairs (
     judged_at REAL NOT NULL DEFAULT 0,
     UNIQUE (left_key, right_key)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS open_pairs ON pairs (abs(probability - 0.5)) WHERE verdict = '';
+CREATE INDEX IF NOT EXISTS open_pairs ON pairs (place) WHERE verdict = '';
 CREATE INDEX IF NOT EXISTS judged_pairs ON pairs (judged_by, judged_at) WHERE verdict != '';
 CREATE TABLE IF NOT EXISTS places (name TEXT PRIMARY KEY, token TEXT NOT NULL) STRICT;
 """
-_COLUMNS: Final = "pair_id, left_record, right_record, probability, verdict, judged_by, judged_at"
+_COLUMNS: Final = (
+    "pair_id, left_record, right_record, score, probability, verdict, judged_by, judged_at"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +65,17 @@ class CandidatePair:
         right_key: The same of the right one.
         left: The left record.
         right: The right record.
-        probability: That they are the same item, 0 to 1, by the service.
+        score: How alike the service found them, -1 to 1.
+        probability: That they are the same item, 0 to 1, by the service; None when it is not known
+            because one of them was searched for where it lay itself.
     """
 
     left_key: str
     right_key: str
     left: Product
     right: Product
-    probability: float
+    score: float
+    probability: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +86,8 @@ class JudgedPair:
         pair_id: Its number.
         left: The left record.
         right: The right record.
-        probability: That they are the same item, 0 to 1, by the service.
+        score: How alike the service found them, -1 to 1.
+        probability: That they are the same item, 0 to 1, by the service; None when not known.
         verdict: What was said; empty when nobody has said anything.
         judged_by: Who said it; a random name.
         judged_at_s: When, Unix seconds.
@@ -88,7 +96,8 @@ class JudgedPair:
     pair_id: int
     left: Product
     right: Product
-    probability: float
+    score: float
+    probability: float | None
     verdict: str
     judged_by: str
     judged_at_s: float
@@ -140,13 +149,13 @@ class Judgements:
             before = database.total_changes
             database.executemany(
                 "INSERT OR IGNORE INTO pairs (left_key, right_key, left_record, right_record, "
-                "probability) VALUES (?, ?, ?, ?, ?)",
+                "score, probability, place) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
             return database.total_changes - before
 
     def next_pair(self, reviewer: str) -> JudgedPair | None:
-        """Hands out a pair: the one that the reviewer holds, else the most uncertain free one.
+        """Hands out a pair: the one that the reviewer holds, else the free one that stands first.
 
         Args:
             reviewer: Who asks; nobody else gets this pair while it is held.
@@ -161,7 +170,7 @@ class Judgements:
             if row is None:
                 row = database.execute(
                     f"SELECT {_COLUMNS} FROM pairs WHERE verdict = '' AND held_until <= ? "
-                    "ORDER BY abs(probability - 0.5) LIMIT 1",
+                    "ORDER BY place LIMIT 1",
                     (now_s,),
                 ).fetchone()
             if row is None:
@@ -253,10 +262,12 @@ class Judgements:
             database.execute("COMMIT")  # an error closes it, which takes all back
 
 
-def _ordered(pair: CandidatePair) -> tuple[str, str, str, str, float]:
+def _ordered(pair: CandidatePair) -> tuple[str | float | None, ...]:
+    # The most uncertain pairs come first; of those without a probability, the most alike.
+    place = 1 - pair.score if pair.probability is None else abs(pair.probability - 0.5)
     sides = [(pair.left_key, _record(pair.left)), (pair.right_key, _record(pair.right))]
     (left_key, left), (right_key, right) = sides if pair.left_key <= pair.right_key else sides[::-1]
-    return (left_key, right_key, left, right, pair.probability)
+    return (left_key, right_key, left, right, pair.score, pair.probability, place)
 
 
 def _record(product: Product) -> str:
@@ -264,12 +275,13 @@ def _record(product: Product) -> str:
     return json.dumps(value | {"attributes": dict(product.attributes)}, ensure_ascii=False)
 
 
-def _pair(row: tuple[int, str, str, float, str, str, float]) -> JudgedPair:
-    pair_id, left, right, probability, verdict, judged_by, judged_at_s = row
+def _pair(row: tuple[int, str, str, float, float | None, str, str, float]) -> JudgedPair:
+    pair_id, left, right, score, probability, verdict, judged_by, judged_at_s = row
     return JudgedPair(
         pair_id=pair_id,
         left=Product(**json.loads(left)),
         right=Product(**json.loads(right)),
+        score=score,
         probability=probability,
         verdict=verdict,
         judged_by=judged_by,

@@ -95,18 +95,21 @@ async def search_offers(request: Request) -> Response:
         upload_id = keep_table(request, form)
     upload = state.uploads.find(upload_id, visitor_of(request))
     assert upload is not None
-    return _start(request, band, lambda client: state.pairs.search_table(client, upload))
+    return _start(request, lambda client: state.pairs.search_table(client, upload, band))
 
 
 async def search_catalogue(request: Request) -> Response:
     """Answers POST /review/catalogue: looks for pairs among the products of the catalogue."""
     async with sent_form(request) as form:
-        band = _band(form)
-        count = str(form.get("product_count", ""))
+        count, least = str(form.get("product_count", "")), str(form.get("least_score", ""))
     if not count.isdecimal() or not 1 <= int(count[:9]) <= PRODUCTS_AT_MOST:
         raise HTTPException(400, f"The number of products must be 1 to {PRODUCTS_AT_MOST:,}.")
+    try:
+        least_score = float(least)
+    except ValueError:
+        raise HTTPException(400, f"The least likeness must be a number, got {least!r}.") from None
     pairs = state_of(request).pairs
-    return _start(request, band, lambda client: pairs.search_catalogue(client, int(count)))
+    return _start(request, lambda client: pairs.search_catalogue(client, int(count), least_score))
 
 
 async def send_csv(request: Request) -> Response:
@@ -126,11 +129,11 @@ def _download(response: Response, name: str) -> Response:
     return response
 
 
-def _start(request: Request, band: Band, work: Callable[[Client], None]) -> Response:
+def _start(request: Request, work: Callable[[Client], None]) -> Response:
     state = state_of(request)
     if state.pairs.progress.doing:
         raise HTTPException(409, "Pairs are being looked for already: wait for that.")
-    state.pairs.reset(band)
+    state.pairs.reset()
     client = state.service.waiting_client(visitor_of(request))
     state.background.start("looking for pairs", state.pairs.progress, client, work)
     return RedirectResponse("/review", status_code=303)
@@ -161,6 +164,7 @@ async def _review_page(request: Request, message: str = "", status: int = 200) -
         else [],
         "counts": await run_in_threadpool(state.judgements.counts),
         "search": state.pairs,
+        "band": Band(),
         "products_at_most": PRODUCTS_AT_MOST,
         "message": message,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -53,7 +53,6 @@ class PairSearch:
     Attributes:
         judgements: Where they are kept.
         photos: Finds the photos of products.
-        band: Which are uncertain.
         progress: Counts the records that are done.
         found_count: Pairs that were new.
         failed_count: Records that the service refused.
@@ -62,28 +61,23 @@ class PairSearch:
 
     judgements: Judgements
     photos: ProductPhotos
-    band: Band = field(default_factory=Band)
     progress: Progress = field(default_factory=Progress)
     found_count: int = 0
     failed_count: int = 0
     failure: str = ""
 
-    def reset(self, band: Band) -> None:
-        """Forgets the search before this one.
-
-        Args:
-            band: Which pairs are uncertain.
-        """
-        self.band = band
+    def reset(self) -> None:
+        """Forgets the search before this one."""
         self.found_count = self.failed_count = 0
         self.failure = ""
 
-    def search_table(self, client: Client, upload: TableUpload) -> None:
+    def search_table(self, client: Client, upload: TableUpload, band: Band) -> None:
         """Matches the offers of a table against the catalogue.
 
         Args:
             client: Of the service.
             upload: The table.
+            band: Which pairs are uncertain.
 
         Raises:
             ProductFileError: If it cannot be read.
@@ -92,14 +86,20 @@ class PairSearch:
         upload.find_columns()
         files = ProductFiles([upload.path], upload.options)
         self.progress.total_count = files.count_rows()
-        self._search(client, _products_of(files), upload.name)
+        self._search(
+            client, _products_of(files), lambda *found: _uncertain(*found, upload.name, band)
+        )
 
-    def search_catalogue(self, client: Client, product_count: int) -> None:
-        """Matches products of the catalogue against the others, from where it stopped last.
+    def search_catalogue(self, client: Client, product_count: int, least_score: float) -> None:
+        """Lays products of the catalogue beside those most like them, from where it stopped last.
+
+        A product is its own best match, which leaves its twins next to no probability: they are
+        told by likeness.
 
         Args:
             client: Of the service.
             product_count: Products at most.
+            least_score: Least likeness of a pair, -1 to 1.
 
         Raises:
             TwinshelfError: If the service fails as a whole.
@@ -108,13 +108,18 @@ class PairSearch:
         while (wanted := self.progress.total_count - self.progress.done_count) > 0:
             place = self.judgements.place(_CATALOGUE)
             page = client.list_page(page_size=min(_PRODUCTS_AT_ONCE, wanted), page_token=place)
-            self._search(client, page.products, _CATALOGUE)
+            self._search(client, page.products, lambda *found: _twins(*found, least_score))
             # Empty behind the last page, so that the next search begins anew.
             self.judgements.keep_place(_CATALOGUE, page.next_page_token)
             if not page.products:
                 return
 
-    def _search(self, client: Client, products: Iterable[Product], source: str) -> None:
+    def _search(
+        self,
+        client: Client,
+        products: Iterable[Product],
+        choose: Callable[[Product, Sequence[Match]], Iterator[CandidatePair]],
+    ) -> None:
         waiting: dict[int, Product] = {}
 
         def offers() -> Iterator[Offer]:
@@ -128,26 +133,41 @@ class PairSearch:
             product = waiting.pop(answer.offer_index)
             self.progress.done_count += 1
             if answer.result is not None:
-                pairs = list(self._pairs(product, answer.result.matches, source))
+                pairs = list(choose(product, answer.result.matches))
                 self.found_count += self.judgements.add(pairs)
             elif answer.error is not None:
                 self.failed_count += 1
                 self.failure = self.failure or answer.error.message
 
-    def _pairs(
-        self, product: Product, matches: Sequence[Match], source: str
-    ) -> Iterator[CandidatePair]:
-        for match in matches:
-            if source == _CATALOGUE and match.product.product_id == product.product_id:
-                continue
-            if self.band.least <= match.probability <= self.band.greatest:
-                yield CandidatePair(
-                    left_key=f"{source}\n{product.product_id}",
-                    right_key=f"{_CATALOGUE}\n{match.product.product_id}",
-                    left=product,
-                    right=match.product,
-                    probability=match.probability,
-                )
+
+def _uncertain(
+    offer: Product, matches: Sequence[Match], source: str, band: Band
+) -> Iterator[CandidatePair]:
+    for match in matches:
+        if band.least <= match.probability <= band.greatest:
+            yield CandidatePair(
+                left_key=f"{source}\n{offer.product_id}",
+                right_key=f"{_CATALOGUE}\n{match.product.product_id}",
+                left=offer,
+                right=match.product,
+                score=match.score,
+                probability=match.probability,
+            )
+
+
+def _twins(
+    product: Product, matches: Sequence[Match], least_score: float
+) -> Iterator[CandidatePair]:
+    for match in matches:
+        if match.score >= least_score and match.product.product_id != product.product_id:
+            yield CandidatePair(
+                left_key=f"{_CATALOGUE}\n{product.product_id}",
+                right_key=f"{_CATALOGUE}\n{match.product.product_id}",
+                left=product,
+                right=match.product,
+                score=match.score,
+                probability=None,
+            )
 
 
 def _products_of(files: ProductFiles) -> Iterator[Product]:

@@ -33,7 +33,7 @@ def pair_id(browser: Browser) -> str:
 
 
 def look(browser: Browser) -> str:
-    browser.send("/review/catalogue", {"product_count": "100"} | BAND)
+    browser.send("/review/catalogue", {"product_count": "100", "least_score": "0.5"})
     return settle(browser, "/review")
 
 
@@ -60,7 +60,7 @@ def test_the_catalogue_is_gone_through_from_where_it_stopped(
     browser: Browser, service: FakeService
 ) -> None:
     for _ in range(2):
-        browser.send("/review/catalogue", {"product_count": "1"} | BAND)
+        browser.send("/review/catalogue", {"product_count": "1", "least_score": "0.5"})
         settle(browser, "/review")
     assert service.calls["ListProducts"] == 2
     assert "0 new pairs found" in browser.get("/review").text  # b against a is a against b
@@ -111,8 +111,16 @@ def test_a_verdict_must_be_one(browser: Browser, fields: dict[str, str]) -> None
     "band", [{"least": "x"}, {"least": "1", "greatest": "0"}, {"greatest": "nan"}]
 )
 def test_a_band_must_be_one(browser: Browser, band: dict[str, str]) -> None:
-    answer = browser.send("/review/catalogue", {"product_count": "5"} | BAND | band)
-    assert answer.status_code == 400
+    files = {"file": ("offers.csv", b"title\ntea\n")}
+    assert browser.send("/review/offers", BAND | band, files=files).status_code == 400
+
+
+@pytest.mark.parametrize("fields", [{"product_count": "0"}, {"least_score": "x"}])
+def test_a_search_of_the_catalogue_must_have_bounds(
+    browser: Browser, fields: dict[str, str]
+) -> None:
+    fields = {"product_count": "5", "least_score": "0.5"} | fields
+    assert browser.send("/review/catalogue", fields).status_code == 400
 
 
 def test_judged_pairs_leave_as_a_table_and_in_dittos_form(
