@@ -46,5 +46,14 @@ async def broken(request: Request, error: Exception) -> HTMLResponse:
 
 
 def _failure(request: Request, message: str, status: int) -> HTMLResponse:
-    values = {"message": message, "asks_for_key": status == 401}
+    values = {"message": message, "again": _again(request), "asks_for_key": status == 401}
     return page(request, "failure", values, status=status)
+
+
+def _again(request: Request) -> str:
+    """Returns the address to try again: the same one, or the page that a form stands on."""
+    if request.method == "GET":
+        query = f"?{request.url.query}" if request.url.query else ""
+        return "/" + request.url.path.lstrip("/") + query
+    part = request.url.path.split("/")[1]
+    return f"/{part}" if part in ("catalogue", "review") else "/"

@@ -87,7 +87,9 @@ class PairSearch:
         files = ProductFiles([upload.path], upload.options)
         self.progress.total_count = files.count_rows()
         self._search(
-            client, _products_of(files), lambda *found: _uncertain(*found, upload.name, band)
+            client,
+            _products_of(files),
+            lambda offer, matches: _uncertain(offer, matches, upload.name, band),
         )
 
     def search_catalogue(self, client: Client, product_count: int, least_score: float) -> None:
@@ -108,7 +110,11 @@ class PairSearch:
         while (wanted := self.progress.total_count - self.progress.done_count) > 0:
             place = self.judgements.place(_CATALOGUE)
             page = client.list_page(page_size=min(_PRODUCTS_AT_ONCE, wanted), page_token=place)
-            self._search(client, page.products, lambda *found: _twins(*found, least_score))
+            self._search(
+                client,
+                page.products,
+                lambda product, matches: _twins(product, matches, least_score),
+            )
             # Empty behind the last page, so that the next search begins anew.
             self.judgements.keep_place(_CATALOGUE, page.next_page_token)
             if not page.products:

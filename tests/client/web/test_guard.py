@@ -125,6 +125,22 @@ def test_a_body_that_is_too_large_is_refused(
     assert answer.status_code == 413 and "too large" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "again"),
+    [
+        ("GET", "/catalogue/product?id=no", "/catalogue/product?id=no"),
+        ("GET", "//elsewhere.example/", "/elsewhere.example/"),
+        ("POST", "/catalogue/uploads", "/catalogue"),
+        ("POST", "/key", "/"),
+    ],
+)
+def test_a_failure_leads_back_to_a_page(
+    browser: Browser, method: str, path: str, again: str
+) -> None:
+    text = browser.client.request(method, f"http://127.0.0.1:8080{path}").text
+    assert f'<a href="{again}">Try again</a>' in text
+
+
 def test_a_service_that_is_away_is_a_sentence(config: PageConfig) -> None:
     with open_browser(replace(config, address="127.0.0.1:1")) as client:
         for path in [*PAGES, "/?title=tea"]:

@@ -1,0 +1,47 @@
+"""The command that starts the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from twinshelf.client.web import __main__ as command
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What uvicorn would serve."""
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(command.uvicorn, "run", lambda app, **given: options.update(given))
+    return options
+
+
+def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Any:
+    app = typer.Typer()
+    app.command()(command.serve)
+    return CliRunner().invoke(app, arguments, env=environment)
+
+
+def test_the_page_listens_on_loopback(started: dict[str, Any], tmp_path: Path) -> None:
+    judgements = tmp_path / "j.sqlite"
+    outcome = run("--judgements", str(judgements))
+    assert outcome.exit_code == 0 and "http://127.0.0.1:8080" in outcome.stdout
+    assert started["host"] == "127.0.0.1" and started["port"] == 8080 and judgements.exists()
+
+
+def test_the_page_listens_where_it_is_told(started: dict[str, Any], tmp_path: Path) -> None:
+    outcome = run("--listen", "[::1]:9", "--judgements", str(tmp_path / "j.sqlite"))
+    assert outcome.exit_code == 0 and started["host"] == "::1" and started["port"] == 9
+
+
+def test_a_key_file_that_is_not_there_is_a_sentence(
+    started: dict[str, Any], tmp_path: Path
+) -> None:
+    outcome = run("--api-key-file", str(tmp_path / "no"), "--judgements", str(tmp_path / "j"))
+    assert outcome.exit_code == 2 and "API key file" in outcome.stderr
+    assert not started
