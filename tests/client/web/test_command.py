@@ -17,7 +17,7 @@ from twinshelf.client.web import __main__ as command
 def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What uvicorn would serve."""
     options: dict[str, Any] = {}
-    monkeypatch.setattr(command.uvicorn, "run", lambda app, **given: options.update(given))
+    monkeypatch.setattr("uvicorn.run", lambda app, **given: options.update(given))
     return options
 
 
