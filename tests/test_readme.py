@@ -52,10 +52,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment_of(checkout: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """Returns the variables of a command that runs in the copied checkout."""
     # The editable install of the linked environment names this checkout; the copy goes first.
-    environment = {**os.environ, **variables, "PYTHONPATH": str(checkout / "protos")}
-    # Of a `make test ARGS=...` that runs this very test.
-    environment.pop("MAKEFLAGS", None)
-    return environment
+    # Those of a `make test ARGS=...` that runs this very test are not meant for the command.
+    ours = {name: text for name, text in os.environ.items() if name not in {"ARGS", "MAKEFLAGS"}}
+    return {**ours, **variables, "PYTHONPATH": str(checkout / "protos")}
 
 
 def run(command: str, checkout: Path, variables: Mapping[str, str]) -> str:

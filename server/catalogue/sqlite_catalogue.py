@@ -121,8 +121,12 @@ class SqliteCatalogue:
 
     async def close(self) -> None:
         """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
-        if unfinished := [task for task in (self._opening, self._reading_facets) if task]:
-            await asyncio.wait(unfinished)
+        # In this order: the index, once opened, lets the facets be read. SQLite ends the process
+        # when a connection is closed that another thread reads by.
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        if self._reading_facets is not None:
+            await asyncio.wait([self._reading_facets])
         await asyncio.to_thread(self._grouping.close)
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)

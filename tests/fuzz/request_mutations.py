@@ -16,6 +16,7 @@ from tests.fuzz.photo_mutations import make_photo
 from tests.fuzz.text_mutations import make_text
 from twinshelf.v1 import catalog_service_pb2, group_service_pb2, matching_service_pb2
 
+_SUBJECTS = frozenset({"offer", "product", "request", "left", "right", "side"})
 _MAX_DEPTH = 4
 _MAX_STREAM_LENGTH = 4
 _MALFORMED_SHARE = 0.25
@@ -91,11 +92,14 @@ def _make_payload(message_type: Descriptor, rng: random.Random) -> bytes:
 
 
 def make_message(message_type: Descriptor, rng: random.Random, depth: int = 0) -> Message:
-    """Returns a message whose fields are set at random: nearly all of them, or few."""
+    """Returns a message whose fields are set at random: nearly all of them, or few.
+
+    What a request is about is mostly there, or hardly any would get beyond the first check.
+    """
     message = message_factory.GetMessageClass(message_type)()
     share = rng.choice((0.1, 0.3, 0.8))
     for field in message_type.fields:
-        if depth < _MAX_DEPTH and rng.random() < (share if field.message_type is None else 0.8):
+        if depth < _MAX_DEPTH and rng.random() < (0.8 if field.name in _SUBJECTS else share):
             _set_field(message, field, rng, depth)
     return message
 

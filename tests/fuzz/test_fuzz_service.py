@@ -1,4 +1,4 @@
-"""A thousand generated requests to a service on a fake encoder."""
+"""Two thousand generated requests to a service on a fake encoder."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from twinshelf.server.serving import create_server
 
 pytestmark = pytest.mark.slow
 
-CALL_COUNT = 1_000
+CALL_COUNT = 2_000
 LIMIT_S = 120.0
 MALFORMED = b"\x0b\x0b"  # groups that never end
 

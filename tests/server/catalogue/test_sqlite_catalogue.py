@@ -440,6 +440,17 @@ async def test_an_index_is_opened_though_its_first_caller_leaves(
     await catalogue.close()
 
 
+async def test_a_catalogue_that_is_closed_at_once_has_read_its_facets(tmp_path: Path) -> None:
+    await fill(tmp_path)
+    for _ in range(20):
+        catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+        opening = asyncio.ensure_future(catalogue.use_encoder(CONTRACT))
+        await asyncio.sleep(0)
+        await catalogue.close()
+        assert catalogue._facets.table is not None
+        await opening
+
+
 async def test_snapshots_of_the_last_two_encoders_are_kept(tmp_path: Path) -> None:
     rng = np.random.default_rng(14)
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
