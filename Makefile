@@ -43,6 +43,8 @@ PRESET = $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA)),$(if $(fil
 STEP = python -m twinshelf.training.step $(if $(FRESH),--fresh) $(LOGS)
 STARTED_AT := $(shell date +%s)
 DEMO_ARGS := $(ARGS)
+# Photos that `make data` named are shown.
+WEB = python -m twinshelf.client.web --judgements .cache/judgements.sqlite --image-root .cache/data
 DATA_OPTIONS = $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(COLUMN_OPTION)
 # Handed over in the environment, these may hold anything: blanks, quotes, equals and dollar signs.
 export GIVEN_COLUMNS := $(value COLUMNS)
@@ -88,8 +90,8 @@ evaluate: setup ## Print and save the retrieval metrics of runs/NAME
 export: setup ## Publish runs/NAME as a version of the model repository
 	@$(STEP) --name export -- twinshelf.export --run $(RUN) --repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
 
-up: setup ## Start Triton and the matching service together
-	@python -m twinshelf.server.up $(if $(VERSION),--version $(VERSION)) $(ARGS)
+up: setup ## Start Triton, the matching service and the web page together
+	@python -m twinshelf.server.up $(if $(VERSION),--version $(VERSION)) $(ARGS) -- $(WEB)
 
 triton: setup ## Start Triton with a version of the model repository
 	@python -m twinshelf.server.triton --model-repository model_repository $(if $(VERSION),--version $(VERSION)) $(ARGS)
@@ -98,7 +100,7 @@ serve: setup ## Start the matching service
 	@python -m twinshelf.server $(ARGS)
 
 web: setup ## Serve the web page of a running matching service
-	@mkdir -p runs && python -m twinshelf.client.web --judgements runs/judgements.sqlite $(ARGS)
+	@$(WEB) $(ARGS)
 
 index: setup ## Store the products of FILE in the catalogue
 	@twinshelf index "$$GIVEN_FILE" $(FILE_OPTIONS) $(ARGS)

@@ -22,7 +22,11 @@ COMMANDS = [
     if line.strip()
 ]
 # They run until they are stopped; the pattern tells that they serve.
-SERVING = {"make triton": r"ready", "make serve": r"listening on"}
+SERVING = {
+    "make triton": r"ready",
+    "make serve": r"listening on",
+    "make web": r"the page is at",
+}
 # Everything but the size of the data is what a newcomer gets.
 SMALL_DEMO = {
     "DATA_ARGS": "--product-count=24 --offers-per-product=4",

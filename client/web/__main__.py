@@ -65,6 +65,7 @@ def serve(
         complain(str(error))
         raise typer.Exit(UNUSABLE_INPUT) from None
     sys.stdout.write(f"the page is at http://{listen}/\n")
+    sys.stdout.flush()
     uvicorn.run(
         app,
         host=listen.host,

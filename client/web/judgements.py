@@ -133,6 +133,7 @@ class Judgements:
         Raises:
             ValueError: If it is no such file, or cannot be made.
         """
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._clock = clock
         try:
