@@ -133,14 +133,14 @@ class Judgements:
         Raises:
             ValueError: If it is no such file, or cannot be made.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._clock = clock
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with self._open() as database:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise ValueError(f"{path} cannot be used for judgements: {error}") from None
 
     def add(self, pairs: Iterable[CandidatePair]) -> int:

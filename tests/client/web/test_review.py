@@ -159,5 +159,6 @@ def test_hostile_texts_stay_texts_in_a_pair(browser: Browser, service: FakeServi
 
 
 def test_a_page_without_its_file_says_so(config: PageConfig, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="cannot be used for judgements"):
-        open_browser(replace(config, judgements=tmp_path / "nowhere" / "j.sqlite"))
+        open_browser(replace(config, judgements=tmp_path / "file" / "j.sqlite"))
