@@ -146,10 +146,10 @@ lint: setup ## Check style, types and imports
 
 # Two processes, each of one thread: more would only stand in each other's way on two cores.
 unit: setup ## Run the quick tests alone (a minute on two cores)
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m 'not slow and not triton' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not triton' $(ARGS)
 
 test: setup lint ## Check everything (no GPU needed)
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 audit: setup ## Look the locked packages up among known holes (asks the package index)
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
