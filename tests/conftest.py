@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-LONGEST = ("tests/test_readme.py", "tests/export/", "tests/end_to_end/", "tests/benchmarks/quality/")
+LONGEST = (
+    "tests/test_readme.py",
+    "tests/export/",
+    "tests/end_to_end/",
+    "tests/benchmarks/quality/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
