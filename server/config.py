@@ -85,7 +85,7 @@ class ServerConfig:
         6.0, "longest wait for the encoder; less than the 10 s of the clients", low=0.01, high=3600
     )
     stuck_after_s: float = option(
-        2.0,
+        1.7,
         "an encoder that answers nothing for so long, while it has work, is taken for stuck",
         low=0.05,
         high=3600,
