@@ -15,7 +15,7 @@ from rich.console import Console
 from tests.client.fake_service import REFUSED, FakeService
 from twinshelf.client import output
 from twinshelf.client.cli import main
-from twinshelf.client.match_command import read_weights
+from twinshelf.client.match_options import read_weights
 from twinshelf.client.records import EncoderInfo, Match, MatchResult, ModalityWeights, Product
 from twinshelf.client.sync_client import Client
 
