@@ -80,11 +80,7 @@ class SqliteCatalogue:
         self._settings = settings or IndexSettings(slot_count=reader_count)
         self._lock_file = lock_folder(folder)
         try:
-            self._store = ProductStore(folder / DATABASE)
-            self._batches = BatchWriter(self._store)
-        except sqlite3.DatabaseError as error:
-            self._lock_file.close()
-            raise CatalogueFileError(f"the catalogue in {folder} is damaged: {error}") from error
+            self._store, self._batches = _open_store(folder)
         except BaseException:
             self._lock_file.close()
             raise
@@ -296,6 +292,14 @@ class SqliteCatalogue:
     def _run_in_writer(self, function: Callable[[], Read]) -> Read:
         result: Read = self._writes.put(Task(function=function)).result()
         return result
+
+
+def _open_store(folder: Path) -> tuple[ProductStore, BatchWriter]:
+    try:
+        store = ProductStore(folder / DATABASE)
+        return store, BatchWriter(store)
+    except sqlite3.DatabaseError as error:
+        raise CatalogueFileError(f"the catalogue in {folder} is damaged: {error}") from error
 
 
 def _unreadable(error: sqlite3.DatabaseError) -> CatalogueDamagedError:
