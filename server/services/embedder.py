@@ -29,6 +29,8 @@ from twinshelf.server.telemetry.metrics import Metrics, Stage
 from twinshelf.server.telemetry.tracing import span
 
 Answer = TypeVar("Answer")
+# Models name the row of their batch; here each row is asked for alone.
+_FIRST_ROW = "row 0: "
 
 
 class Embedder:
@@ -148,7 +150,9 @@ class Embedder:
             if isinstance(answer, InvalidRequestError):
                 # A text is of several fields: the message that holds them is named.
                 field = f"{path}.image" if answer.field == Pattern.IMAGE.key else path
-                return InvalidRequestError(answer.message, field=field, facts=answer.facts)
+                return InvalidRequestError(
+                    answer.message.removeprefix(_FIRST_ROW), field=field, facts=answer.facts
+                )
             return answer
         finally:
             self._pulse.end(row.pattern, is_answered=is_answered)
