@@ -31,6 +31,7 @@ from twinshelf.server.services.call_interceptor import CallInterceptor
 from twinshelf.server.services.call_observer import CallObserver
 from twinshelf.server.services.catalog_service import CatalogServicer
 from twinshelf.server.services.category_predictor import CategoryPredictor
+from twinshelf.server.services.door import Door
 from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.encoder_pulse import EncoderPulse
 from twinshelf.server.services.encoder_watch import EncoderWatch
@@ -249,11 +250,10 @@ def _track(parts: _Parts) -> None:
 
 
 def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerInterceptor]:
-    def check_open(method: str, remaining_s: float | None) -> None:
-        """Refuses matches, and them alone, while the encoder is lost or has no room."""
-        if method == MATCH_METHOD:
-            parts.pulse.check()
-            parts.admission.check_open(remaining_s)
+    def expect_answer_s() -> float:
+        """Returns how long a small offer takes; raises when the encoder is lost or has no room."""
+        parts.pulse.check()
+        return parts.admission.expected_answer_s()
 
     def check_caller() -> None:
         """Refuses callers of streams whose keys have ended meanwhile."""
@@ -263,7 +263,11 @@ def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerIn
     calls = CallInterceptor(
         intake=parts.intake,
         budget=parts.budget,
-        gate=check_open,
+        doors={
+            MATCH_METHOD: Door(
+                method=MATCH_METHOD, expect_answer_s=expect_answer_s, observer=parts.observer
+            )
+        },
         check_caller=check_caller,
         observer=parts.observer,
         send_timeout_s=config.send_timeout_s,

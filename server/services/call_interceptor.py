@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -19,14 +19,13 @@ from google.rpc import status_pb2
 from twinshelf.server.errors import InvalidRequestError, SlowMessageError, TwinshelfError
 from twinshelf.server.services.byte_budget import ByteBudget
 from twinshelf.server.services.call_observer import CallObserver
+from twinshelf.server.services.door import Door
 from twinshelf.server.services.intake import Intake
+from twinshelf.server.services.statuses import STATUS_DETAILS_KEY
 
-STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 # Health must stay reachable by its own simple means.
 _PASSED_BY: Final = ("/grpc.health.",)
-
-Gate = Callable[[str, float | None], None]
 
 
 async def abort(context: grpc.aio.ServicerContext, status: status_pb2.Status) -> NoReturn:
@@ -54,7 +53,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         *,
         intake: Intake,
         budget: ByteBudget,
-        gate: Gate,
+        doors: Mapping[str, Door],
         check_caller: Callable[[], None],
         observer: CallObserver,
         send_timeout_s: float,
@@ -64,17 +63,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         Args:
             intake: Reads messages.
             budget: Bytes that single requests may hold.
-            gate: Refuses a call, by its method and the seconds left to it, before it is read.
+            doors: By the paths of the methods whose calls may be refused unread.
             check_caller: Refuses the caller of a stream whose key has ended meanwhile.
             observer: Told of every call.
             send_timeout_s: How long a caller may take to read one answer of a stream.
         """
         self._intake = intake
         self._budget = budget
-        self._gate = gate
+        self._doors = doors
         self._check_caller = check_caller
         self._observer = observer
         self._send_timeout_s = send_timeout_s
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
         self,
@@ -85,29 +85,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Returns the method's handler, wrapped."""
         method = handler_call_details.method
-        try:
-            self._gate(method, None)
-        except TwinshelfError as error:
-            return self._turning_away(method, error)
+        door = self._doors.get(method)
+        if door is not None and (refusal := door.refuse()) is not None:
+            return refusal.handler
+        if method in self._wrapped:
+            return self._wrapped[method]
         handler = await continuation(handler_call_details)
         if handler is None or method.startswith(_PASSED_BY):
             return handler
+        wrapped: grpc.RpcMethodHandler[Any, Any]
         if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(self._wrap_stream(method, handler))
-        return grpc.stream_unary_rpc_method_handler(self._wrap_unary(method, handler))
-
-    def _turning_away(self, method: str, error: TwinshelfError) -> grpc.RpcMethodHandler[Any, Any]:
-        """Refuses a call with as little work as can be: under overload most calls end here."""
-        status = self._observer.turned_away(method, error)
-        code, details = _CODES[status.code], ((STATUS_DETAILS_KEY, status.SerializeToString()),)
-
-        async def refuse(_: Any, context: grpc.aio.ServicerContext) -> None:
-            """Sets the status; to abort would raise, which takes longer."""
-            context.set_code(code)
-            context.set_details(status.message)
-            context.set_trailing_metadata(details)
-
-        return grpc.stream_stream_rpc_method_handler(refuse)
+            wrapped = grpc.stream_stream_rpc_method_handler(self._wrap_stream(method, handler))
+        else:
+            wrapped = grpc.stream_unary_rpc_method_handler(self._wrap_unary(method, handler))
+        self._wrapped[method] = wrapped
+        return wrapped
 
     async def refuse(
         self, method: str, context: grpc.aio.ServicerContext, error: TwinshelfError
@@ -117,11 +109,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             await abort(context, self._observer.status_of(error, outcome))
 
     def _wrap_unary(self, method: str, handler: Any) -> Any:
+        door = self._doors.get(method)
+
         async def call(_: Any, context: grpc.aio.ServicerContext) -> bytes:
             """Reads the message, runs the method, and turns what it raises into a status."""
+            if door is not None and (refusal := door.refuse_late(context.time_remaining())):
+                refusal.end(context)
+                return b""
             with self._observer.follow(method, context, is_stream=False) as outcome:
                 try:
-                    self._gate(method, context.time_remaining())
                     return await self._answer(handler, context)
                 except Exception as error:  # the boundary: nothing may pass it unmapped
                     await abort(context, self._observer.status_of(error, outcome))

@@ -12,7 +12,7 @@ import grpc
 from google.rpc import status_pb2
 
 from twinshelf.server.errors import TwinshelfError
-from twinshelf.server.services.statuses import status_of
+from twinshelf.server.services.statuses import CODES, status_of
 from twinshelf.server.telemetry.logs import log_call
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.telemetry.request_context import begin_request, request_id
@@ -88,12 +88,10 @@ class CallObserver:
         outcome.reason = self._count(error)
         return status
 
-    def turned_away(self, method: str, error: BaseException) -> status_pb2.Status:
-        """Counts a call that is refused before anything of it is looked at; returns its status."""
-        status = status_of(error, "")
-        self._metrics.record_call(method, _NAMES[status.code], 0.0)
+    def turned_away(self, method: str, error: TwinshelfError) -> None:
+        """Counts a call that is refused before anything of it is looked at."""
+        self._metrics.record_call(method, _NAMES[CODES[type(error)]], 0.0)
         self._count(error)
-        return status
 
     def row_status_of(self, error: BaseException, position: int) -> status_pb2.Status:
         """Makes the status of one row of a stream, and counts it; the stream goes on."""

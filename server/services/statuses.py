@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Final
 
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
@@ -65,6 +66,7 @@ CODES: dict[type[TwinshelfError], int] = {
 INTERNAL_SENTENCE = (
     "Something failed inside the server; its log has the reason under this request id"
 )
+STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
 # Details travel in trailing metadata, which clients refuse above 8 KiB.
 LONGEST_MESSAGE = 1024
 LONGEST_FACT = 256
