@@ -14,7 +14,7 @@ from pathlib import Path
 from twinshelf.client.files.header import count_preamble, unique_names
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
-from twinshelf.client.files.text_encoding import find_encoding
+from twinshelf.client.files.text_encoding import FoundEncoding, find_encoding
 
 DELIMITERS = ",;\t|#^~\x01"
 # Longer than any description; it bounds what one row can take of the memory.
@@ -33,7 +33,7 @@ class DelimitedText:
 
     Attributes:
         path: The file.
-        encoding: Python's name of its encoding.
+        encoding: Its encoding.
         delimiter: The character between cells.
         header: Names of the columns; "1", "2" and so on where the file names none.
         has_header: Whether the first row is the header.
@@ -42,7 +42,7 @@ class DelimitedText:
     """
 
     path: Path
-    encoding: str
+    encoding: FoundEncoding
     delimiter: str
     header: tuple[str, ...]
     has_header: bool
@@ -54,7 +54,7 @@ class DelimitedText:
         Raises:
             ProductFileError: If the file breaks off, or is not in its encoding.
         """
-        with _opened(self.path, self.encoding) as file:
+        with _opened(self.path, self.encoding.name) as file:
             for _ in range(self.skipped_line_count):
                 file.readline()
             rows = _Rows(file, self.delimiter, len(self.header))
@@ -70,8 +70,8 @@ class DelimitedText:
                         yield self._fitted(cells, rows)
             except (OSError, UnicodeError) as error:
                 raise ProductFileError(
-                    f"{self.path} cannot be read as {self.encoding}, line {rows.line_number + 1}: "
-                    f"{error}; --encoding names another"
+                    f"{self.path} cannot be read as {self.encoding.name}, "
+                    f"line {rows.line_number + 1}: {error}; --encoding names another"
                 ) from error
 
     def _fitted(self, cells: list[str], rows: _Rows) -> list[str] | str:
@@ -97,16 +97,16 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     Raises:
         ProductFileError: If the file is empty or cannot be read.
     """
-    encoding = form.encoding or find_encoding(path)
+    encoding = find_encoding(path, form.encoding)
     sample: list[str] = []
-    with _opened(path, encoding) as file:
+    with _opened(path, encoding.name) as file:
         try:
             while len(sample) < _SAMPLE_LINES and (line := file.readline(_SAMPLE_CHARACTERS)):
                 sample.append(line)
                 if sum(map(len, sample)) >= _SAMPLE_CHARACTERS:
                     break
         except (OSError, UnicodeError) as error:
-            raise ProductFileError(f"{path} cannot be read as {encoding}: {error}") from error
+            raise ProductFileError(f"{path} cannot be read as {encoding.name}: {error}") from error
     if not any(line.strip() for line in sample):
         raise ProductFileError(f"{path} is empty; expected a header with column names")
     named = _DELIMITER_LINE.fullmatch(sample[0])

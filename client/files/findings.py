@@ -15,6 +15,7 @@ Kind = Literal[
     "identifier",
     "continued",
     "sheet",
+    "encoding",
 ]
 _SENTENCES: dict[Kind, tuple[str, str]] = {
     "price": ("price", "could not be read, such as {example}: left empty"),
@@ -26,6 +27,7 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
         "kept, not fetched, such as {example}; --fetch-images embeds such photos",
     ),
     "identifier": ("row", "without an identifier: {example} and so on is taken for one"),
+    "encoding": ("file", "of doubtful encoding: {example}; --encoding names another"),
     "sheet": ("sheet", "of another header not read: {example}"),
     "continued": ("row", "joined to the row before, of the same product, such as {example}"),
 }

@@ -19,7 +19,7 @@ from twinshelf.client.files.cell_values import nested_within
 from twinshelf.client.files.columns import has_embedded
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
-from twinshelf.client.files.text_encoding import find_encoding
+from twinshelf.client.files.text_encoding import FoundEncoding, find_encoding
 
 LONGEST_RECORD_CHARACTERS = 64 * 1024 * 1024
 _BLOCK_CHARACTERS = 1 << 20
@@ -47,14 +47,14 @@ class JsonRecords:
 
     Attributes:
         path: The file.
-        encoding: Python's name of its encoding.
+        encoding: Its encoding.
         header: Names that the first objects have, in the order of their first use; those of an
             object within behind its own: "offers.price".
         form: "JSON" for one list, "JSON lines" for one object a line.
     """
 
     path: Path
-    encoding: str
+    encoding: FoundEncoding
     header: tuple[str, ...]
     form: str
 
@@ -64,7 +64,7 @@ class JsonRecords:
         Raises:
             ProductFileError: If the file breaks off.
         """
-        yield from _records(self.path, self.encoding, self.form)
+        yield from _records(self.path, self.encoding.name, self.form)
 
 
 def value_of(record: Mapping[str, object], name: str) -> object:
@@ -86,12 +86,12 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     Raises:
         ProductFileError: If the file is empty, or holds anything but objects.
     """
-    encoding = form.encoding or find_encoding(path)
-    with _opened(path, encoding) as file:
+    encoding = find_encoding(path, form.encoding)
+    with _opened(path, encoding.name) as file:
         start = file.read(_BLOCK_CHARACTERS)
     is_list = start.lstrip().startswith("[") or _LIST_WITHIN.match(start) is not None
     form_name = "JSON" if is_list else "JSON lines"
-    sample = itertools.islice(_records(path, encoding, form_name), _SAMPLE_RECORDS)
+    sample = itertools.islice(_records(path, encoding.name, form_name), _SAMPLE_RECORDS)
     records = [record for record in sample if not isinstance(record, str)]
     names = [name for record in records for name in record]
     if not names:

@@ -109,6 +109,8 @@ class ProductFiles:
         seen = SeenIdentifiers()
         try:
             for mapped in self.tables:
+                if doubt := mapped.table.encoding_doubt:
+                    self.findings.add("encoding", doubt)
                 for sheet in mapped.table.other_sheets:
                     self.findings.add("sheet", sheet)
                 for row in self._fetched(self._joined(mapped)):

@@ -47,9 +47,9 @@ class Table:
         match self.content:
             case DelimitedText() as text:
                 delimiter = _NAMES_OF_DELIMITERS.get(text.delimiter, repr(text.delimiter))
-                return f"text, {text.encoding}, cells between {delimiter}"
+                return f"text, {text.encoding.name}, cells between {delimiter}"
             case JsonRecords() as records:
-                return f"{records.form}, {records.encoding}"
+                return f"{records.form}, {records.encoding.name}"
             case ParquetTable():
                 return "Parquet"
             case ExcelSheet() as sheet:
@@ -60,6 +60,19 @@ class Table:
     def other_sheets(self) -> tuple[str, ...]:
         """Sheets of a workbook that are not read."""
         return self.content.other_sheets if isinstance(self.content, ExcelSheet) else ()
+
+    @property
+    def encoding_doubt(self) -> str:
+        """What the text may be written in instead, in words; empty when that is plain."""
+        if not isinstance(self.content, (DelimitedText, JsonRecords)):
+            return ""
+        encoding = self.content.encoding
+        if not encoding.rivals:
+            return ""
+        return (
+            f"{self.path.name} is read as {encoding.name}; {' and '.join(encoding.rivals)} would "
+            "fit as well"
+        )
 
     def require(self, columns: Iterable[str]) -> None:
         """Checks that the table has columns.

@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import codecs
 import functools
-from collections import Counter
+import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from charset_normalizer import from_bytes
+import chardet
 
 from twinshelf.client.files.stored_bytes import open_bytes
 
-# The old encodings that product tables are written in, the likelier ones first.
+# The encodings that product tables are written in besides Unicode's; of those that give the same
+# letters the first is named. Those that hold others stand for them: cp932 for Shift-JIS, gb18030
+# for GBK, cp949 for EUC-KR.
 OLD_ENCODINGS = (
     "cp1252",
-    "mac_roman",
-    "cp1251",
     "cp1250",
-    "iso8859_2",
-    "cp1254",
-    "koi8_r",
+    "cp1251",
     "cp1253",
+    "cp1254",
     "cp1255",
     "cp1256",
-    "shift_jis",
-    "gb18030",
-    "euc_kr",
-    "big5",
-    "euc_jp",
+    "cp1257",
+    "cp1258",
+    "cp874",
+    "iso8859-2",
+    "iso8859-5",
+    "iso8859-7",
+    "iso8859-9",
+    "iso8859-15",
+    "mac-roman",
+    "mac-latin2",
+    "mac-cyrillic",
+    "koi8-r",
+    "koi8-u",
     "cp850",
+    "cp852",
     "cp866",
+    "cp932",
+    "euc_jis_2004",
+    "iso2022_jp_2",
+    "gb18030",
+    "big5hkscs",
+    "cp949",
 )
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -40,45 +55,63 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_WIDE_SIGNS = b'\n\r,;\t|#"'
+_SIGNS = '\n\r,;\t|#"'
+# How Japanese texts in seven bits leave ASCII.
+_ESCAPE = b"\x1b$"
 _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 18
-# Bytes that no old encoding explains as a language still have to be read as something.
-_LIKELIEST = "cp1252"
+# An encoding whose likelihood is this share of the best is a rival; where few characters tell
+# them apart, the smaller share.
+_RIVAL_SHARE, _RIVAL_SHARE_OF_FEW = 0.85, 0.5
+_FEW_CHARACTERS = 10
+_RIVALS_NAMED = 3
 
 
-def find_encoding(path: Path) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundEncoding:
+    """What a text seems to be written in.
+
+    Attributes:
+        name: Python's name of the encoding.
+        rivals: Others that are nearly as likely and give other letters, the likeliest three.
+    """
+
+    name: str
+    rivals: tuple[str, ...] = ()
+
+
+def find_encoding(path: Path, given: str = "") -> FoundEncoding:
     """Finds the encoding of a text file.
 
-    A byte order mark decides, then zero bytes (UTF-16), then whether the text is UTF-8; what is
-    none of these is an old encoding, chosen by how much its letters look like a language. A file
-    most of whose non-ASCII lines are UTF-8 is UTF-8 with a few broken cells.
+    A byte order mark decides, then zero bytes (UTF-16 and UTF-32), then whether the text is UTF-8;
+    what is none of these is an old encoding, chosen by how much its letters look like a language.
+    A file most of whose non-ASCII lines are UTF-8 is UTF-8 with a few broken cells.
 
     Args:
         path: The file; may be compressed.
-
-    Returns:
-        Python's name of the encoding.
+        given: What the user says that it is; empty to find it.
 
     Raises:
         ProductFileError: If the file cannot be read.
     """
+    if given:
+        return FoundEncoding(name=given)
     state = path.stat()
     return _find_encoding(path.absolute(), state.st_size, state.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=64)
-def _find_encoding(path: Path, byte_count: int, written_ns: int) -> str:
+def _find_encoding(path: Path, byte_count: int, written_ns: int) -> FoundEncoding:
     with open_bytes(path) as file:
         start = file.read(4096)
         if wide := _wide_encoding(start):
-            return wide
+            return FoundEncoding(name=wide)
         if _is_utf_8(start, file):
-            return "utf-8"
+            return FoundEncoding(name="utf-8")
     with open_bytes(path) as file:
-        lines = [line for line in _lines(file) if not line.isascii()]
-    if sum(_is_utf_8(line) for line in lines) * 2 >= len(lines):
-        return "utf-8"
+        lines = [line for line in _lines(file) if not _is_ascii(line)]
+    if sum(map(_is_utf_8, lines)) * 2 >= len(lines):
+        return FoundEncoding(name="utf-8")
     return _find_old_encoding(b"".join(lines))
 
 
@@ -86,22 +119,36 @@ def _wide_encoding(start: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if start.startswith(mark):
             return encoding
-    # Without a mark the signs between cells tell: each has a zero byte behind or before it.
-    pairs = Counter(zip(start[0::2], start[1::2], strict=False))
-    counts = {
-        "utf-16-le": sum(pairs[sign, 0] for sign in _WIDE_SIGNS),
-        "utf-16-be": sum(pairs[0, sign] for sign in _WIDE_SIGNS),
-    }
-    likelier = max(counts, key=lambda name: counts[name])
-    return likelier if counts[likelier] > max(1, 4 * min(counts.values())) else ""
+    # Without a mark the signs between cells tell: each has zero bytes behind or before it. A half
+    # of one in UTF-32 looks like one in UTF-16, so that the longer are counted first.
+    for names in (("utf-32-le", "utf-32-be"), ("utf-16-le", "utf-16-be")):
+        counts = {name: _count_signs(start, name) for name in names}
+        likelier = max(counts, key=lambda name: counts[name])
+        if counts[likelier] > max(1, 4 * min(counts.values())):
+            return likelier
+    return ""
+
+
+def _count_signs(start: bytes, encoding: str) -> int:
+    signs = frozenset(sign.encode(encoding) for sign in _SIGNS)
+    width = len(next(iter(signs)))
+    return sum(start[place : place + width] in signs for place in range(0, len(start), width))
+
+
+def _is_ascii(data: bytes) -> bool:
+    return data.isascii() and _ESCAPE not in data
 
 
 def _is_utf_8(start: bytes, rest: BinaryIO | None = None) -> bool:
+    """Whether all is UTF-8, and not seven bits that stand for Japanese."""
     decoder = codecs.getincrementaldecoder("utf-8")()
+    block = start
     try:
-        decoder.decode(start, final=rest is None)
-        while rest is not None and (block := rest.read(_BLOCK_BYTES)):
+        while block:
             decoder.decode(block)
+            if _ESCAPE in block:
+                return False
+            block = b"" if rest is None else rest.read(_BLOCK_BYTES)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
@@ -112,37 +159,55 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
     """The lines up to the sample's size, those of ASCII alone not counted."""
     taken = 0
     while taken < _SAMPLE_BYTES and (line := file.readline(_SAMPLE_BYTES)):
-        taken += 0 if line.isascii() else len(line)
+        taken += 0 if _is_ascii(line) else len(line)
         yield line
 
 
-def _find_old_encoding(sample: bytes) -> str:
-    found = from_bytes(sample, cp_isolation=list(OLD_ENCODINGS))
-    least_chaos = min((match.chaos for match in found), default=0.0)
-    # Which language the letters look like, 0 to 1, in tenths: finer differences are chance.
-    coherence = {
-        name: round(match.coherence, 1)
-        for match in reversed(list(found))
-        if match.chaos <= least_chaos + 0.05
-        for name in (match.encoding, *match.could_be_from_charset)
-    }
-    ranked = [
-        (_odd_places(sample.decode(name, errors="replace")), -coherence[name], place, name)
-        for place, name in enumerate(OLD_ENCODINGS)
-        if name in coherence
-    ]
-    return min(ranked)[-1] if ranked else _LIKELIEST
+def _find_old_encoding(sample: bytes) -> FoundEncoding:
+    found = chardet.detect_all(
+        sample,
+        ignore_threshold=True,
+        max_bytes=len(sample),
+        compat_names=False,
+        include_encodings=OLD_ENCODINGS,
+    )
+    is_few = sum(byte > 127 for byte in sample) < _FEW_CHARACTERS
+    rival_share = _RIVAL_SHARE_OF_FEW if is_few else _RIVAL_SHARE
+    likelihoods: dict[str, float] = {}  # of each text, the likelier first
+    names: dict[str, str] = {}
+    for each in found:  # the library's likeliest first
+        if each["confidence"] < rival_share * max(likelihoods.values(), default=0.0):
+            break
+        name = str(each["encoding"])
+        text = sample.decode(name, errors="replace")
+        # The library knows the languages; that words are whole is seen better in the text, where
+        # one sign out of place tells more than many letters.
+        likelihood = each["confidence"] * _share_in_place(text) ** 3
+        likelihoods[text] = max(likelihood, likelihoods.get(text, 0.0))
+        names[text] = min(name, names.get(text, name), key=OLD_ENCODINGS.index)
+    best, *others = sorted(likelihoods, key=lambda text: -likelihoods[text])
+    least = rival_share * likelihoods[best]
+    rivals = [names[text] for text in others if likelihoods[text] >= least]
+    return FoundEncoding(name=names[best], rivals=tuple(rivals[:_RIVALS_NAMED]))
 
 
-def _odd_places(text: str) -> int:
-    """Counts capitals behind small letters and signs within words: marks of a wrong encoding."""
-    odd = 0
-    for left, here, right in zip(text, text[1:], text[2:], strict=False):
-        if here.isascii():
-            continue
-        if here.isalpha():
-            odd += here.isupper() and (left.islower() or right.islower() and left.isalpha())
-        else:
-            odd += not here.isspace() and left.isalpha() and right.isalpha()
-            odd += here in "\ufffd\x80\x81\x8d\x8f\x90\x9d"
-    return odd
+def _share_in_place(text: str) -> float:
+    """The share of the characters beyond ASCII, 0 to 1, that stand where a language has them."""
+    triples = zip(" " + text, text, text[1:] + " ", strict=False)
+    in_place = [_is_in_place(*triple) for triple in triples if not triple[1].isascii()]
+    return sum(in_place) / max(1, len(in_place))
+
+
+def _is_in_place(left: str, here: str, right: str) -> bool:
+    """No capital behind a small letter, no sign within a word, no word of two scripts."""
+    if here.isalpha():
+        if here.isupper() and (left.islower() or left.isalpha() and right.islower()):
+            return False
+        meets_ascii = any(each.isascii() and each.isalpha() for each in (left, right))
+        return not meets_ascii or unicodedata.name(here, "").startswith("LATIN")
+    category = unicodedata.category(here)
+    if here == "’":  # as in "men’s"
+        return True
+    if here == "\ufffd" or category in ("Cc", "Cn", "Co") or category == "Sm" and right.isalpha():
+        return False
+    return category.startswith("M") or here.isspace() or not (left.isalpha() and right.isalpha())

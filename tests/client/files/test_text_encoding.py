@@ -27,7 +27,20 @@ RUSSIAN = ["Кофе молотый", "Чай зелёный байховый", 
         ("utf-16-be", ["绿茶茶包个装电热水壶升白色" * 9] * 9),
         ("euc_jp", ["緑茶 ティーバッグ", "電気ケトル"]),
         ("cp1254", ["Çocuk ayakkabısı kırmızı", "Şeker kutusu büyük", "Gümüş çay kaşığı"]),
+        ("utf-32-le", GERMAN),
+        ("utf-32-be", RUSSIAN),
+        ("iso2022_jp", ["緑茶 ティーバッグ", "電気ケトル"]),
+        ("big5", ["不鏽鋼湯鍋附蓋", "綠茶茶葉"]),
+        ("cp1250", ["Zöld tea szálas", "Fürdőlepedő nagy", "Gőzölős vasaló"]),
+        ("cp1250", ["Prosop de baie mare", "Lumânare parfumată", "Maşină de cafea roşie"]),
+        ("cp1253", ["Πράσινο τσάι", "Ξύλινη καρέκλα", "Φλιτζάνι του καφέ"]),
+        ("cp1255", ["סיר נירוסטה עם מכסה", "נעלי ילדים אדומות", "תה ירוק"]),
+        ("cp1256", ["شاي أخضر", "حذاء أطفال أحمر", "شمعة معطرة"]),
+        ("cp1257", ["Žalioji arbata", "Vaikiški batai raudoni", "Medinė kėdė"]),
+        ("cp1257", ["Zaļā tēja", "Bērnu kurpes sarkanas", "Šķidrās ziepes"]),
         ("cp1252", ["Müller"]),
+        ("cp1252", ["Caffè macinato", "Caffettiera più grande", "Tè verde di qualità"]),
+        ("cp1252", ["Men’s shoe – blue", "Levi’s® 501™", "Café “Latte” mug", "Crème brûlée"]),
         ("cp1252", GERMAN),
         ("cp1252", ["LEGO® 10×20 cm 20°C", "Preis 5 €"]),
         ("mac_roman", GERMAN),
@@ -50,7 +63,7 @@ def test_titles_are_read_as_they_were_written(
 
 def test_the_encoding_may_show_late(tmp_path: Path) -> None:
     text = "id,title\n" + "".join(f"{n},plain\n" for n in range(200_000)) + "x,Müller\n"
-    assert find_encoding(write(tmp_path, text.encode("cp1252"))) == "cp1252"
+    assert find_encoding(write(tmp_path, text.encode("cp1252"))).name == "cp1252"
 
 
 def test_the_encoding_can_be_given(tmp_path: Path) -> None:
@@ -59,3 +72,17 @@ def test_the_encoding_can_be_given(tmp_path: Path) -> None:
     assert row.title == "Žluť"
     with pytest.raises(ValueError, match="no encoding 'nonsense'"):
         TableForm(encoding="nonsense")
+
+
+def test_encodings_that_fit_as_well_are_named(tmp_path: Path) -> None:
+    text = "id,title\n1,Šálek na čaj\n2,Židle dřevěná\n3,Lžíce na polévku\n"
+    rows, _, findings = read(write(tmp_path, text.encode("iso8859_2")))
+    assert [row.title for row in rows] == ["Šálek na čaj", "Židle dřevěná", "Lžíce na polévku"]
+    (doubt,) = findings
+    assert doubt.startswith("1 file of doubtful encoding: table.csv is read as iso8859-2; cp1250")
+    assert doubt.endswith("would fit as well; --encoding names another")
+
+
+def test_an_encoding_that_is_given_is_not_doubted(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,title\n1,Šálek na čaj\n".encode("iso8859_2"))
+    assert not read(path, ReadOptions(form=TableForm(encoding="iso8859_2")))[2]
