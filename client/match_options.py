@@ -111,7 +111,7 @@ class MatchCommandOptions:
             metavar="N",
             min=0,
             max=GREATEST_COUNT,
-            help="Best matches that the pair scorer scores as well.",
+            help="Best matches that the pair scorer scores and puts into order.",
         ),
     ] = 0
 

@@ -137,7 +137,7 @@ class MatchOptions:
             below 1; None leaves it to the service (0.95).
         encoder_digest: Digest of the encoder to insist on; empty takes any.
         encoder_version: Version of the encoder to insist on; 0 takes any.
-        pair_count: Best matches that the pair scorer scores as well, 0 to `match_count`.
+        pair_count: Best matches that the pair scorer scores and orders, 0 to `match_count`.
         filter: Which products may match; None takes all. Probabilities are those among these.
         excludes_own_product: Whether the product that has the offer's own id is left out.
         excludes_own_seller: Whether the products of the offer's own seller are left out.

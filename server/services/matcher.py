@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_record import NewProduct
@@ -118,6 +118,7 @@ class Matcher:
             pair_scores = await self._pair_scorer.score_hits(
                 request.offer, found.embedding, scored, terms, f"{path}offer"
             )
+            found = replace(found, page=_by_pair_score(found.page, pair_scores))
         return MatchResult(found=found, pair_scores=pair_scores, scorer=scorer)
 
     async def find(
@@ -196,6 +197,12 @@ class Matcher:
                 digest=contract.digest,
             )
         return new, contract
+
+
+def _by_pair_score(page: HitPage, scores: Mapping[str, float]) -> HitPage:
+    """Puts the hits that were scored as pairs first, the highest first; the others stay behind."""
+    hits = sorted(page.hits, key=lambda hit: -scores.get(hit.product.record.product_id, -1.0))
+    return replace(page, hits=tuple(hits))
 
 
 def _weights_for(weights: Weights, embedding: OfferEmbedding, path: str) -> Weights:

@@ -69,7 +69,7 @@ class MatchOptions:
         min_probability: Least probability of a match, 0 to 1.
         match_prior: Share of such offers that have a match, above 0 to 1; None for the encoder's.
         target_precision: Share of the matches that are to be right, above 0 and below 1.
-        pair_count: Best matches that the pair scorer scores as well, 0 to match_count.
+        pair_count: Best matches that the pair scorer scores and orders, 0 to match_count.
         skip_count: Matches that earlier pages have answered.
         condition: What must hold for a product to match; None takes all.
         excluded_ids: Products that must not match.

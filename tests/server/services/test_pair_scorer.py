@@ -242,7 +242,7 @@ async def test_a_caller_that_leaves_cancels_no_inference(
     assert sorted(encoder.pairs.batch_sizes) == [1, 1, 1, 2, 4]
 
 
-async def test_the_best_matches_are_scored_as_pairs_and_keep_their_order(
+async def test_the_best_matches_are_scored_and_ordered_as_pairs(
     channel: grpc.aio.Channel, encoder: FakeEncoder
 ) -> None:
     await upsert(
@@ -252,14 +252,19 @@ async def test_the_best_matches_are_scored_as_pairs_and_keep_their_order(
     encoder.pairs.batch_sizes.clear()
     answer = await match(channel, title="mug 3", price=5, match_count=8, pair_count=6)
 
-    assert [m.product for m in answer.matches] == [m.product for m in plain.matches]
+    scored = [m.pair_probability for m in answer.matches[:6]]
+    assert scored == sorted(scored, reverse=True) and scored[0] > scored[-1]
+    found = {m.product.product_id: (m.probability, m.is_match, m.score) for m in answer.matches}
+    as_found = {m.product.product_id: (m.probability, m.is_match, m.score) for m in plain.matches}
+    assert found == as_found and list(found)[6:] == list(as_found)[6:]
+    assert list(found)[:6] != list(as_found)[:6]
     assert [m.HasField("pair_probability") for m in answer.matches] == [True] * 6 + [False] * 2
     assert answer.pair_scorer.threshold == 0.6 and not plain.HasField("pair_scorer")
     assert encoder.pairs.batch_sizes == [4, 2, 4, 2]
     offer = Offer(title="mug 3", price=5)
-    for found in answer.matches[:6]:
-        single = await score(channel, offer, found.product.product_id)
-        assert found.pair_probability == pytest.approx(single.probability, abs=1e-6)
+    for each in answer.matches[:6]:
+        single = await score(channel, offer, each.product.product_id)
+        assert each.pair_probability == pytest.approx(single.probability, abs=1e-6)
 
 
 async def test_only_the_text_of_an_offer_is_embedded_again_for_its_pairs(
