@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from twinshelf.client import output
 from twinshelf.client.categorise_command import categorise
 from twinshelf.client.doctor.command import doctor
+from twinshelf.client.files.findings import count_of
 from twinshelf.client.groups.command import groups
 from twinshelf.client.keys_command import keys
 from twinshelf.client.match_command import match
@@ -46,6 +47,16 @@ EPILOG: Final = (
 class _Commands(TyperGroup):
     """Turns what ends a command early into a sentence and an exit status."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the command line.
+
+        Args:
+            ctx: What is filled.
+            args: The words of the command line.
+        """
+        _hide_types(self, ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs the command.
 
@@ -57,7 +68,9 @@ class _Commands(TyperGroup):
         """
         try:
             return super().invoke(ctx)
-        # Also a value that no message can hold, such as text that is no Unicode.
+        except UnicodeEncodeError as error:  # a value that no message can hold
+            complain(f"text must be UTF-8, got {error.object!r}")
+            raise typer.Exit(UNUSABLE_INPUT) from None
         except ValueError as error:
             complain(str(error))
             raise typer.Exit(UNUSABLE_INPUT) from None
@@ -69,6 +82,15 @@ class _Commands(TyperGroup):
             # complain again when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit from None
+
+
+def _hide_types(command: Any, ctx: Any) -> None:
+    """Leaves "<bool>" of flags and "<list[Path]>" of arguments out of the help of commands."""
+    for parameter in command.get_params(ctx):
+        if parameter.param_type_name == "argument" or parameter.is_flag:
+            parameter.display_type_rich = lambda ctx: None
+    for inner in getattr(command, "commands", {}).values():
+        _hide_types(inner, ctx)
 
 
 app = typer.Typer(
@@ -137,8 +159,9 @@ def index(
 ) -> None:
     """Store the products of files.
 
-    One that is there already is replaced. Rows that fail are listed with their number and reason,
-    and do not stop the others. A run that was stopped goes on where it was.
+    One that is there already is replaced. Rows that fail are listed with their
+    number and reason, and do not stop the others. A run that was stopped goes on
+    where it was.
     """
     from twinshelf.client.file_commands import run_check, run_index
     from twinshelf.client.file_products import read_updated_fields
@@ -215,7 +238,7 @@ def delete(
             if connection.json:
                 output.write_json(sys.stdout, output.delete_result_json(result))
             else:
-                removed = output.count_of(result.deleted_count, "product")
+                removed = count_of(result.deleted_count, "product")
                 sys.stdout.write(f"{removed} removed\n")
     if missing:
         complain("not in the catalogue: " + ", ".join(missing))
@@ -246,7 +269,7 @@ def snapshot(connection: Connection) -> None:
     if connection.json:
         output.write_json(sys.stdout, asdict(report))
     else:
-        vectors = output.count_of(report.vector_count, "vector")
+        vectors = count_of(report.vector_count, "vector")
         sys.stdout.write(f"{vectors} stored, up to change {report.change_sequence:,}\n")
 
 

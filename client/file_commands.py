@@ -11,6 +11,7 @@ from typing import TextIO
 from twinshelf.client import output
 from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.files.file_check import check_files
+from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.photo_fetch import PhotoFetcher
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import ProductFileError, TableForm
@@ -93,7 +94,7 @@ def run_index(
         index_files(client, files, report, point, console, updated_fields)
         is_finished = True
     except (TwinshelfError, ProductFileError, KeyboardInterrupt):
-        stored = output.count_of(report.stored_count, "product")
+        stored = count_of(report.stored_count, "product")
         sys.stderr.write(f"{stored} stored before this; the same command goes on from here:\n")
         raise
     finally:
@@ -155,7 +156,7 @@ def run_match_files(
         return not report.failed_count
     stream.writelines(f"{sentence}\n" for sentence in findings)
     stream.write(
-        f"{output.count_of(report.matched_count, 'offer')} matched, {report.unmatched_count:,} "
+        f"{count_of(report.matched_count, 'offer')} matched, {report.unmatched_count:,} "
         f"without a match, {report.failed_count:,} failed; the matches are in {table}\n"
     )
     return not report.failed_count

@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from twinshelf.client.file_products import product_of, update_of
+from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
 from twinshelf.client.files.rows import BadRow
-from twinshelf.client.output import count_of, write_json
+from twinshelf.client.output import write_json
 from twinshelf.client.records import Product, ProductUpdate, UpsertAnswer
 from twinshelf.client.resume_point import ResumePoint
 from twinshelf.client.row_progress import RowProgress

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from twinshelf.client.category_records import CategoryPrediction
+from twinshelf.client.files.findings import count_of
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
     CatalogStats,
@@ -36,16 +37,6 @@ def make_console(stream: TextIO) -> Console:
     """
     width = None if stream.isatty() else PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)
-
-
-def count_of(count: int, noun: str) -> str:
-    """Returns a count with its noun, such as "1 product" or "1,200 products".
-
-    Args:
-        count: How many.
-        noun: One of them.
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def write_json(stream: TextIO, value: dict[str, Any]) -> None:

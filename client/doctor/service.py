@@ -26,7 +26,7 @@ from twinshelf.client.errors import (
     UnauthenticatedError,
     UnsupportedCallError,
 )
-from twinshelf.client.output import count_of
+from twinshelf.client.files.findings import count_of
 from twinshelf.client.records import CatalogStats, MatchOptions, Offer
 from twinshelf.client.sync_client import Client, open_channel
 from twinshelf.v1 import catalog_service_pb2, matching_service_pb2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twinshelf.client.files.column_guess import guess_columns, header_is_data
 from twinshelf.client.files.columns import FIELDS, Columns, format_column_mapping, map_columns
+from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow, ProductFileError
@@ -79,11 +80,11 @@ class FileCheck:
                 yield f"  read it with: {proposal.options}"
         product_count = self.both_count + self.image_count + self.text_count
         yield (
-            f"{product_count:,} products would be stored: {self.both_count:,} by photo and text, "
-            f"{self.image_count:,} by photo alone, {self.text_count:,} by text alone"
+            f"{count_of(product_count, 'product')} would be stored: {self.both_count:,} by photo "
+            f"and text, {self.image_count:,} by photo alone, {self.text_count:,} by text alone"
         )
         yield from self.findings
-        yield f"{self.bad_count:,} rows would fail"
+        yield f"{count_of(self.bad_count, 'row')} would fail"
         yield from (f"  {row}" for row in self.bad_rows)
         if self.bad_count > len(self.bad_rows):
             yield f"  and {self.bad_count - len(self.bad_rows):,} more"

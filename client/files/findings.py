@@ -34,6 +34,16 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
 _LONGEST_EXAMPLE = 160
 
 
+def count_of(count: int, noun: str) -> str:
+    """Returns a count with its noun, such as "1 product" or "1,200 products".
+
+    Args:
+        count: How many.
+        noun: One of them.
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 @dataclass(slots=True)
 class Findings:
     """Counts of what was left empty, left out or taken otherwise.
@@ -54,8 +64,7 @@ class Findings:
     def sentences(self) -> list[str]:
         """One sentence for each kind that was found: "8,624 prices could not be read, ..."."""
         return [
-            f"{count:,} {noun if count == 1 else noun + 's'} "
-            + rest.format(example=self.examples[kind])
+            f"{count_of(count, noun)} {rest.format(example=self.examples[kind])}"
             for kind, (noun, rest) in _SENTENCES.items()
             if (count := self.counts[kind])
         ]

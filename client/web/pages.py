@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from twinshelf.client.output import count_of
+from twinshelf.client.files.findings import count_of
 
 FOLDER: Final = Path(__file__).parent
 

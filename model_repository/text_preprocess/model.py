@@ -61,14 +61,14 @@ def _decode_rows(rows: Iterable[bytes]) -> tuple[list[str], dict[int, str]]:
         try:
             texts.append(bytes(row).decode("utf-8"))
         except UnicodeDecodeError as error:
-            reasons[number] = f"TEXT must be UTF-8, got {error.reason}"
+            reasons[number] = f"text must be UTF-8, got {error.reason}"
     return texts, reasons
 
 
 def _unreadable_rows(texts: list[str], tokens: Tokens) -> dict[int, str]:
     """Names the rows of which nothing is left: the tower would take all of them for one text."""
     return {
-        number: f"TEXT must hold words that the encoder knows, got {text[:40]!r}"
+        number: f"text must hold words that the encoder knows, got {text[:40]!r}"
         for number, (text, has_text) in enumerate(zip(texts, tokens.has_text, strict=True))
         if text and not has_text
     }

@@ -349,12 +349,23 @@ def test_a_service_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]
 
 
 def test_text_that_is_no_unicode_is_unusable_input(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["match", "--title", "\udcff"]) == 2
-    assert "Traceback" not in capsys.readouterr().err
+    assert main(["match", "--title", "caf\udce9"]) == 2
+    assert capsys.readouterr().err == "twinshelf: text must be UTF-8, got 'caf\\udce9'\n"
 
 
 def test_weights_left_out_are_zero() -> None:
     assert read_weights("text=2") == ModalityWeights(image=0, text=2)
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["index"], ["match"], ["groups", "merge"], ["keys", "add"]]
+)
+def test_help_names_no_types_of_flags_and_arguments(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "--json" in text and "bool" not in text and "list[" not in text
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["match", "--nope"], ["match", "-k", "x"]])

@@ -113,8 +113,8 @@ def test_a_text_of_which_no_known_token_is_left_is_refused_by_its_row(
 
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
     expected = (
-        "row 1: TEXT must hold words that the encoder knows, got '<p>&nbsp;</p>'; "
-        "row 3: TEXT must hold words that the encoder knows, got '日本語 | 語'"
+        "row 1: text must hold words that the encoder knows, got '<p>&nbsp;</p>'; "
+        "row 3: text must hold words that the encoder knows, got '日本語 | 語'"
     )
     assert caught.value.message().endswith(expected)
 
@@ -125,8 +125,8 @@ def test_every_bad_text_of_a_request_is_named_by_its_row(client: InferenceServer
 
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
     expected = (
-        "row 1: TEXT must be UTF-8, got invalid start byte; "
-        "row 3: TEXT must be UTF-8, got unexpected end of data"
+        "row 1: text must be UTF-8, got invalid start byte; "
+        "row 3: text must be UTF-8, got unexpected end of data"
     )
     assert caught.value.message().endswith(expected)
 

@@ -120,7 +120,7 @@ class FakeEncoder:
             return InvalidRequestError("image must be a JPEG, PNG or WebP file", field="image")
         text = row.text and row.text.removeprefix("query: ").removeprefix("passage: ")
         if text == UNKNOWN_TEXT and not row.image:
-            return InvalidRequestError("TEXT must hold words that the encoder knows", field="text")
+            return InvalidRequestError("text must hold words that the encoder knows", field="text")
         if text == "crash":
             raise RuntimeError("a secret of the inside")
         return OfferEmbedding(

@@ -134,4 +134,5 @@ def test_bad_rows_are_counted_and_the_first_are_shown(tmp_path: Path) -> None:
     path = write(tmp_path, "id,title,price\n" + "1,,\n" * 40 + "2,Shoe,NULL\n")
     said = list(check_files([path], ReadOptions()).lines())
     assert "40 rows would fail" in said and "  and 10 more" in said
+    assert any(line.startswith("1 product would be stored: ") for line in said)
     assert "1 price could not be read, such as 'NULL': left empty" in said
