@@ -10,15 +10,18 @@ import ast
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 # How programs write "nothing" into a cell; compared in small letters.
 _ABSENT = frozenset(("", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil"))
 # What a nested value may call its text, the better first.
 _TEXT_KEYS = ("name", "title", "label", "value", "text", "amount")
+_AMOUNT_KEYS = ("amount", "value", "price", "current")
 _NUMBER = re.compile(r"\d[\d.,'’٬٫\s]*(?:[eE][+-]?\d+)?|[.,]\d+")
-# Currencies in which a point before three digits parts thousands.
-_WHOLE = re.compile(r"\bRp|\bIDR|₫|đ|\bVND", re.IGNORECASE)
+_POINT_BEFORE_THREE_DIGITS = re.compile(r"[1-9]\d{0,2}\.\d{3}\s*")
+# Currencies of a thousand parts.
+_THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
 _MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
 # Half a character, which JSON can spell and no encoding can hold.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -56,18 +59,21 @@ def present_text_of(cell: object) -> str:
 def price_of(cell: object) -> float | None:
     """Returns a price; None when the cell is empty.
 
-    Currencies, blanks between thousands and decimal commas are understood. A comma before exactly
-    three digits parts thousands; a single point is a decimal point.
+    Currencies, blanks between thousands and decimal commas are understood. Before exactly three
+    digits a comma parts thousands, and a point too beside a currency: "1.299 €". Else a single
+    point is a decimal point. Of a nested price the amount counts.
 
     Raises:
         ValueError: If the cell holds anything but one number of zero or more.
     """
+    if isinstance(cell, Mapping):
+        cell = next((cell[key] for key in _AMOUNT_KEYS if key in cell), None)
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         if isinstance(cell, float) and math.isnan(cell):
             return None
         text = repr(cell)
     else:
-        text = text_of(cell)
+        text = unicodedata.normalize("NFKC", text_of(cell))
     if not text:
         return None
     numbers = _NUMBER.findall(text)
@@ -76,15 +82,18 @@ def price_of(cell: object) -> float | None:
     is_negative = before.rstrip().endswith(("-", "−", "("))
     if len(numbers) != 1 or is_negative or _MULTIPLIED.match(after):
         raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
-    number = _digits(numbers[0]) if _is_whole(text, numbers[0]) else numbers[0]
+    number = _digits(numbers[0]) if _has_thousands(numbers[0], before + after) else numbers[0]
     price = float(_with_decimal_point(number))
     if not math.isfinite(price):
         raise ValueError(f"price must be a finite number, got {text[:40]!r}")
     return price
 
 
-def _is_whole(text: str, number: str) -> bool:
-    return _WHOLE.search(text) is not None and re.search(r"[.,]\d{1,2}\s*$", number) is None
+def _has_thousands(number: str, beside: str) -> bool:
+    """Whether a single point parts thousands, which what stands beside the number tells."""
+    has_currency = any(sign.isalpha() or unicodedata.category(sign) == "Sc" for sign in beside)
+    is_whole = has_currency and _THREE_DECIMALS.search(beside) is None
+    return is_whole and _POINT_BEFORE_THREE_DIGITS.fullmatch(number) is not None
 
 
 def _with_decimal_point(number: str) -> str:
