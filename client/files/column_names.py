@@ -17,7 +17,7 @@ _PHOTO_WORD = re.compile(
     "|画像|图片|이미지"
 )
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
-_WRAPPERS = ("_source", "fields", "node", "data", "offers")
+WRAPPERS = ("_source", "fields", "node", "data", "offers", "variants")
 
 
 def plain_name(column: str) -> str:
@@ -26,7 +26,7 @@ def plain_name(column: str) -> str:
     Numbers at the end of names of photos fall away, so that image1 and image_2 are both an image.
     """
     outer, _, inner = column.partition(".")
-    column = inner if outer in _WRAPPERS else column
+    column = inner if outer in WRAPPERS else column
     name = unicodedata.normalize("NFKD", column).casefold()
     name = "".join(c for c in name if not unicodedata.combining(c))
     words = re.findall(r"[^\W_]+", name)
@@ -47,12 +47,13 @@ def _names(text: str) -> tuple[str, ...]:
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "product_id": _names(
         """product_id id sku item_sku seller_sku asin asin1 uniq_id unique_id uid item_id offer_id
-        posting_id listing_id variant_sku variant_id product_code product_sku item_code item_number
-        item_no article_number article_no article_id article part_number product_number
-        product_no product_key goods_id goods_no pid pdt_id handle external_product_id gtin ean
+        posting_id listing_id handle variant_sku variant_id custom_label product_code product_sku
+        item_code item_number item_no article_number article_no article_id article part_number
+        product_number
+        product_no product_key goods_id goods_no pid pdt_id external_product_id gtin ean
         ean13 upc barcode mpn model_number code variation_id parent_sku sku_parent_short
         sku_parent sku_short product_ids retailer_id артикул код идентификатор ид artikelnummer
-        artikelnr artikel_nr art_nr produktnummer produkt_id reference ref reference_produit
+        artikelnr artikel_nr art_nr art_no produktnummer produkt_id reference ref reference_produit
         referencia codigo identifiant kode kode_produk numer_katalogowy indeks kod 商品番号
         商品コード 商品id 编号 商品编号"""
     ),
@@ -98,11 +99,13 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자"""
     ),
     "price": _names(
-        """price sale_price regular_price variant_price selling_price current_price final_price
+        """price regular_price sale_price variant_price selling_price current_price final_price
         discounted_price discount_price actual_price standard_price retail_price list_price
         unit_price price_usd price_eur price_rub price_gbp offer_price product_price item_price
-        your_price price_amount amount mrp msrp cost price_new
-        цена стоимость preis verkaufspreis vk_preis bruttopreis prix prix_ttc prix_vente precio
+        your_price price_amount amount mrp msrp cost price_new start_price
+        price_tax_incl price_tax_excl gross_price net_price price_gross price_net
+        цена цена_розн цена_розничная цена_с_ндс цена_продажи
+        стоимость preis verkaufspreis vk_preis bruttopreis prix prix_ttc prix_vente precio
         prezzo preco cena harga prijs 価格 価格税込 价格 가격"""
     ),
     "attributes": _names(

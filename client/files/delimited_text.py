@@ -22,7 +22,10 @@ LONGEST_ROW_CHARACTERS = 16 * 1024 * 1024
 _MOST_LINES_IN_ROW = 10_000
 _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 1 << 20
+_RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*")
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
+# How the first bytes of Latin letters and of quotes look in cp1252.
+_READ_WRONGLY = ("Ã", "Â", "â€")
 # Bytes that a text in UTF-8 cannot hold become these lone surrogates and are mended cell by cell.
 _FIRST_BROKEN, _LAST_BROKEN = "\udc80", "\udcff"
 
@@ -66,13 +69,23 @@ class DelimitedText:
                 for cells in records:
                     if isinstance(cells, str):
                         yield cells
-                    elif any(map(str.strip, cells)):  # a row of empty cells is none
+                    elif not self._says_nothing(cells):
                         yield self._fitted(cells, rows)
             except (OSError, UnicodeError) as error:
                 raise ProductFileError(
                     f"{self.path} cannot be read as {self.encoding.name}, "
                     f"line {rows.line_number + 1}: {error}; --encoding names another"
                 ) from error
+
+    def _says_nothing(self, cells: list[str]) -> bool:
+        """Whether a row is empty, ruled, or the header of a file that was joined to another."""
+        filled = [cell for cell in cells if cell.strip()]
+        if all(map(_RULED.fullmatch, filled)):
+            return True
+        # The first cell tells of most rows that they are none.
+        if not self.has_header or filled[0].strip('\ufeff "') not in self.header[0]:
+            return False
+        return unique_names([mended(cell).strip("\ufeff ") for cell in cells]) == self.header
 
     def _fitted(self, cells: list[str], rows: _Rows) -> list[str] | str:
         """Fills up a short row; a long one has lost its columns unless its surplus is empty."""
@@ -153,10 +166,21 @@ def find_delimiter(lines: list[str]) -> str:
 
 
 def mended(cell: str) -> str:
-    """Reads a cell whose bytes are no UTF-8, in a file that else is, as cp1252."""
-    if cell.isascii() or not any(_FIRST_BROKEN <= letter <= _LAST_BROKEN for letter in cell):
+    """Undoes what other programs did to a cell's letters.
+
+    Bytes that are no UTF-8, in a file that else is, are read as cp1252. What was UTF-8, read as
+    cp1252 and written so, such as "MÃ¼ller", is read as UTF-8.
+    """
+    if cell.isascii():
         return cell
-    return cell.encode("utf-8", "surrogateescape").decode("cp1252", errors="replace")
+    if any(_FIRST_BROKEN <= letter <= _LAST_BROKEN for letter in cell):
+        return cell.encode("utf-8", "surrogateescape").decode("cp1252", errors="replace")
+    if any(mark in cell for mark in _READ_WRONGLY):
+        try:
+            return cell.encode("cp1252").decode("utf-8")
+        except UnicodeError:
+            return cell
+    return cell
 
 
 def form_of(text: str) -> str:

@@ -9,7 +9,9 @@ from twinshelf.client.files.column_names import USUAL_NAMES, plain_name
 
 # Of the rows behind a preamble so many have several cells.
 _WIDE_SHARE = 0.8
-_USUAL = frozenset(name for names in USUAL_NAMES.values() for name in names)
+_FIELD_OF = {name: field for field, names in USUAL_NAMES.items() for name in names}
+# A template's own lines stand before its header, such as the two of Amazon's.
+_TEMPLATE_ROWS = 10
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -29,15 +31,29 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
 def count_preamble(rows: Sequence[Sequence[str]]) -> int:
     """Counts the rows before the header, such as a report's name: of one cell in a wider table.
 
+    A row that names two fields or more is the header wherever it stands among the first; of
+    several in a row, such as labels above the names, the last that names most.
+
     Args:
         rows: Cells of the first rows, the header among them.
 
     Returns:
         How many to skip; 0 where one of them is a field's usual name.
     """
+    counts = [_count_named(row) for row in rows[:_TEMPLATE_ROWS]]
+    header = next((place for place, count in enumerate(counts) if count > 1), None)
+    if header is not None and not any(counts[:header]):
+        while header + 1 < len(counts) and counts[header + 1] >= counts[header]:
+            header += 1
+        return header
     filled_counts = [sum(bool(cell.strip()) for cell in row) for row in rows]
     start = next((place for place, count in enumerate(filled_counts) if count > 1), 0)
-    if any(plain_name(cell) in _USUAL for row in rows[:start] for cell in row):
+    if any(map(_count_named, rows[:start])):
         return 0
     behind = [count > 1 for count in filled_counts[start:] if count]
     return start if sum(behind) >= _WIDE_SHARE * len(behind) else 0
+
+
+def _count_named(row: Sequence[str]) -> int:
+    """Counts the fields that a row names in the usual way."""
+    return len({_FIELD_OF[name] for cell in row if (name := plain_name(cell)) in _FIELD_OF})

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from twinshelf.client.files.cell_values import nested_within
+from twinshelf.client.files.column_names import WRAPPERS
 from twinshelf.client.files.columns import has_embedded
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
@@ -72,8 +73,15 @@ def value_of(record: Mapping[str, object], name: str) -> object:
     if name in record:
         return record[name]
     outer, point, inner = name.partition(".")
-    within = record.get(outer) if point else None
-    return within.get(inner) if isinstance(within, Mapping) else None
+    return _object_within(record, outer).get(inner) if point else None
+
+
+def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """The object of that name, of several offers or variants the first; {} where there is none."""
+    value = record.get(name)
+    if name in WRAPPERS and isinstance(value, list) and value:
+        value = value[0]
+    return value if isinstance(value, Mapping) else {}
 
 
 def open_json(path: Path, form: TableForm) -> JsonRecords:
@@ -99,9 +107,8 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     inner = [
         f"{name}.{within}"
         for record in records
-        for name, value in record.items()
-        if isinstance(value, Mapping)
-        for within in value
+        for name in record
+        for within in _object_within(record, name)
     ]
     header = tuple(dict.fromkeys(names + inner))
     return JsonRecords(path=path, encoding=encoding, header=header, form=form_name)

@@ -14,14 +14,14 @@ from twinshelf.client.files.rows import ProductFileError
         (
             "Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Variant SKU,Variant Price,"
             "Image Src,Image Position,Variant Image",
-            "product_id=Variant SKU,title=Title,description=Body (HTML),category=Product Category,"
+            "product_id=Handle,title=Title,description=Body (HTML),category=Product Category,"
             "brand=Vendor,price=Variant Price,images=Image Src,images=Variant Image",
         ),
         (
             "ID,Type,SKU,Name,Published,Short description,Description,Sale price,Regular price,"
             "Categories,Tags,Images,Brands",
             "product_id=ID,title=Name,description=Description,category=Categories,brand=Brands,"
-            "price=Sale price,images=Images",
+            "price=Regular price,images=Images",
         ),
         (
             "item_sku,item_name,brand_name,standard_price,main_image_url,other_image_url1,"

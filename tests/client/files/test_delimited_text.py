@@ -133,6 +133,43 @@ def test_what_a_report_is_called_stands_before_the_header(tmp_path: Path, preamb
     assert f"line {preamble.count(chr(10)) + 3}:" in bad.reason
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["TemplateType=custom,Version=2023,The top 3 rows are for us", "Seller SKU,Product Name,"
+         "Your Price", "item_sku,item_name,standard_price", "1,Shoe,5", "2,Hat,7"],
+        ["#INFO,Version=1.0,", "CustomLabel,*Title,*StartPrice", "1,Shoe,5", "2,Hat,7"],
+        ["id,title,price", "1,Shoe,5", "\ufeffid,title,price", "2,Hat,7"],
+        ["id,title,price", "1,Shoe,5", '"id","title","price"', "2,Hat,7"],
+        ["| id | title | price |", "|----|:-----:|------:|", "| 1 | Shoe | 5 |", "| 2 | Hat | 7 |"],
+        ["+----+-------+", "| id | title | price |", "+----+-------+", "| 1 | Shoe | 5 |",
+         "| 2 | Hat | 7 |", "+----+-------+"],
+    ],
+)  # fmt: skip
+def test_templates_joined_files_and_ruled_tables_hold_their_products_alone(
+    tmp_path: Path, lines: list[str]
+) -> None:
+    rows, bad, _ = read(write(tmp_path, "\n".join(lines)))
+    found = [(row.product_id, row.title, row.price) for row in rows]
+    assert found == [("1", "Shoe", 5.0), ("2", "Hat", 7.0)] and not bad
+
+
+def test_a_product_that_is_called_like_a_field_is_no_header(tmp_path: Path) -> None:
+    rows, bad, _ = read(write(tmp_path, "id,title,brand\n1,Name,Photo\n2,Hat,Acme\n"))
+    assert [row.title for row in rows] == ["Name", "Hat"] and not bad
+
+
+@pytest.mark.parametrize(
+    ("cell", "title"),
+    [("MÃ¼ller KÃ¤se", "Müller Käse"), ("Menâ€™s", "Men’s"), ("NESCAFÉ® PÃO", "NESCAFÉ® PÃO")],
+)
+def test_letters_that_were_read_wrongly_before_are_mended(
+    tmp_path: Path, cell: str, title: str
+) -> None:
+    (row,), _, _ = read(write(tmp_path, f"id,title\n1,{cell}\n"))
+    assert row.title == title
+
+
 def test_half_an_emoji_costs_no_file_of_utf_16(tmp_path: Path) -> None:
     text = "\ufeffid,title\n1,Tea \ud83d\n2,Mug\n".encode("utf-16-le", "surrogatepass")
     rows, bad, _ = read(write(tmp_path, text))
