@@ -18,7 +18,8 @@ _ABSENT = frozenset(("", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "u
 # What a nested value may call its text, the better first.
 _TEXT_KEYS = ("name", "title", "label", "value", "text", "amount")
 _AMOUNT_KEYS = ("amount", "value", "price", "current")
-_NUMBER = re.compile(r"\d[\d.,'’٬٫\s]*(?:[eE][+-]?\d+)?|[.,]\d+")
+# A blank parts thousands alone: "12.50, 15.00" are two numbers.
+_NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
 _POINT_BEFORE_THREE_DIGITS = re.compile(r"[1-9]\d{0,2}\.\d{3}\s*")
 # Currencies of a thousand parts.
 _THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
@@ -67,7 +68,7 @@ def price_of(cell: object) -> float | None:
         ValueError: If the cell holds anything but one number of zero or more.
     """
     if isinstance(cell, Mapping):
-        cell = next((cell[key] for key in _AMOUNT_KEYS if key in cell), None)
+        cell = next((cell[key] for key in _AMOUNT_KEYS if key in cell), str(cell) if cell else None)
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         if isinstance(cell, float) and math.isnan(cell):
             return None

@@ -11,7 +11,10 @@ import unicodedata
 
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
 _PREFIXES = ("ps", "g", "et", "prod")
-_CURRENCIES = ("rub", "руб", "eur", "usd", "gbp", "pln", "inr", "idr", "uah", "грн", "zl")
+_CURRENCIES = frozenset(
+    "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
+    " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar".split()
+)
 _PHOTO_WORD = re.compile(
     "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
     "|画像|图片|이미지"
@@ -49,12 +52,12 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         """product_id id sku item_sku seller_sku asin asin1 uniq_id unique_id uid item_id offer_id
         posting_id listing_id handle variant_sku variant_id custom_label product_code product_sku
         item_code item_number item_no article_number article_no article_id article part_number
-        product_number
-        product_no product_key goods_id goods_no pid pdt_id external_product_id gtin ean
-        ean13 upc barcode mpn model_number code variation_id parent_sku sku_parent_short
+        product_number product_no product_key goods_id goods_no pid pdt_id external_product_id
+        gtin ean ean13 upc barcode mpn model_number code variation_id parent_sku sku_parent_short
         sku_parent sku_short product_ids retailer_id артикул код идентификатор ид artikelnummer
         artikelnr artikel_nr art_nr art_no produktnummer produkt_id reference ref reference_produit
-        referencia codigo identifiant kode kode_produk numer_katalogowy indeks kod 商品番号
+        referencia codigo identifiant kode kode_produk numer_katalogowy indeks kod cikkszam
+        termekkod urun_kodu stok_kodu cod cod_produs sifra varenummer varenr artnr κωδικος 商品番号
         商品コード 商品id 编号 商品编号"""
     ),
     "title": _names(
@@ -65,6 +68,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         titel name_de bezeichnung artikelbezeichnung artikelname produktname produkttitel
         nom titre nom_produit nom_du_produit libelle designation
         nombre titulo nombre_producto nome nome_prodotto titolo nome_produto
+        nome_do_produto nazev nazev_produktu nazev_zbozi nazov nazov_produktu megnevezes termeknev
+        urun_adi denumire denumire_produs naziv naziv_proizvoda benamning produktnamn varenavn
+        produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר
         nazwa nazwa_produktu judul nama nama_produk nama_barang naam productnaam
         商品名 タイトル 名称 商品名称 标题 상품명"""
     ),
@@ -76,6 +82,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         описание описание_товара beschreibung produktbeschreibung langbeschreibung
         artikelbeschreibung
         description_produit descripcion descrizione descricao opis deskripsi
+        popis leiras aciklama descriere beskrivning beskrivelse kuvaus περιγραφη תיאור
         omschrijving 商品説明 描述 商品描述 상품설명"""
     ),
     "category": _names(
@@ -85,12 +92,13 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         category_names tax_product_cat category_id article_type product_type item_type
         feed_product_type department type sub_category subcategory
         категория категории раздел kategorie warengruppe produktkategorie categorie categoria
-        kategoria kategori カテゴリ 类目 分类 카테고리"""
+        kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目 分类 카테고리"""
     ),
     "brand": _names(
         """brand brand_name product_brand item_brand brands vendor manufacturer maker producer make
         label_name company бренд марка производитель marke hersteller marque fabricant marca
-        fabricante produttore marka producent merek merk ブランド メーカー 品牌 브랜드"""
+        fabricante produttore marka producent merek merk znacka
+        vyrobce vyrobca gyarto varumarke maerke μαρκα מותג ブランド メーカー 品牌 브랜드"""
     ),
     "seller": _names(
         """seller seller_name shop shop_name store store_name merchant merchant_name dealer
@@ -105,8 +113,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         your_price price_amount amount mrp msrp cost price_new start_price
         price_tax_incl price_tax_excl gross_price net_price price_gross price_net
         цена цена_розн цена_розничная цена_с_ндс цена_продажи
-        стоимость preis verkaufspreis vk_preis bruttopreis prix prix_ttc prix_vente precio
-        prezzo preco cena harga prijs 価格 価格税込 价格 가격"""
+        стоимость preis verkaufspreis vk_preis vk_brutto bruttopreis preis_brutto prix prix_ttc
+        prix_vente precio prezzo preco cena harga prijs cena_s_dph cena_brutto brutto_ar eladasi_ar
+        fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 价格 가격"""
     ),
     "attributes": _names(
         """attributes specifications specification specs properties characteristics caracteristics

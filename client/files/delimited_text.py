@@ -85,7 +85,7 @@ class DelimitedText:
         # The first cell tells of most rows that they are none.
         if not self.has_header or filled[0].strip('\ufeff "') not in self.header[0]:
             return False
-        return unique_names([mended(cell).strip("\ufeff ") for cell in cells]) == self.header
+        return unique_names([mended(cell).strip() for cell in cells]) == self.header
 
     def _fitted(self, cells: list[str], rows: _Rows) -> list[str] | str:
         """Fills up a short row; a long one has lost its columns unless its surplus is empty."""
@@ -173,6 +173,7 @@ def mended(cell: str) -> str:
     """
     if cell.isascii():
         return cell
+    cell = cell.replace("\ufeff", "")  # the mark of a file that was joined to another
     if any(_FIRST_BROKEN <= letter <= _LAST_BROKEN for letter in cell):
         return cell.encode("utf-8", "surrogateescape").decode("cp1252", errors="replace")
     if any(mark in cell for mark in _READ_WRONGLY):

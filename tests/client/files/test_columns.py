@@ -43,6 +43,10 @@ from twinshelf.client.files.rows import ProductFileError
         ),
         ("Артикул;Название;Цена;Фото".replace(";", ","), "product_id=Артикул,title=Название,"
          "price=Цена,images=Фото"),
+        ("Cikkszám,Megnevezés,Bruttó ár", "product_id=Cikkszám,title=Megnevezés,price=Bruttó ár"),
+        ("Kód,Název,Cena Kč", "product_id=Kód,title=Název,price=Cena Kč"),
+        ("Artikelnummer,Bezeichnung,Preis CHF", "product_id=Artikelnummer,title=Bezeichnung,"
+         "price=Preis CHF"),
         ("PRODUCT_ID,TITLE", "product_id=PRODUCT_ID,title=TITLE"),
     ],
 )  # fmt: skip
