@@ -21,6 +21,7 @@ from twinshelf.client.category_records import (
     CategoryOptions,
     CategoryPrediction,
 )
+from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.groups.async_groups import AsyncGroups
@@ -217,6 +218,23 @@ class AsyncClient:
         return conversions.catalog_stats(
             await self._call(self._catalog.GetCatalogStats, request, timeout_s)
         )
+
+    async def watch(
+        self, from_sequence: int | None = None, *, includes_products: bool = False
+    ) -> AsyncIterator[ProductChange]:
+        """Does what `Client.watch` does, iterated with `async for`."""
+        if from_sequence is None:
+            from_sequence = (await self.stats()).change_sequence
+        point = self._terms.watching(from_sequence, includes_products=includes_products)
+        while True:
+            call = self._catalog.WatchChanges(point.request, metadata=self._metadata)
+            try:
+                async for message in call:
+                    yield point.take(message)
+            except grpc.RpcError as error:
+                await asyncio.sleep(point.broke(error))
+            finally:
+                call.cancel()
 
     async def snapshot(self, *, timeout_s: float | None = None) -> SnapshotReport:
         """Does what `Client.snapshot` does, awaited."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from twinshelf.client.changes import WatchPoint
 from twinshelf.client.channel import check_timeout
 from twinshelf.client.listening import Listening
 from twinshelf.client.retries import CallAttempts, RetryPolicy
@@ -55,6 +56,21 @@ class CallTerms:
         return CallAttempts(
             address=self._address,
             timeout_s=self.timeout_s(asked_s),
+            policy=self._policy,
+            randomness=self._randomness,
+        )
+
+    def watching(self, from_sequence: int, *, includes_products: bool) -> WatchPoint:
+        """Opens a watch of changes.
+
+        Args:
+            from_sequence: The last change that is known.
+            includes_products: Whether the products come as well.
+        """
+        return WatchPoint(
+            from_sequence,
+            includes_products=includes_products,
+            address=self._address,
             policy=self._policy,
             randomness=self._randomness,
         )

@@ -38,6 +38,7 @@ from twinshelf.client.options import (
 from twinshelf.client.score_command import score
 
 DELETED_AT_A_TIME: Final = 10_000
+GREATEST_SEQUENCE: Final = 2**63 - 1
 EPILOG: Final = (
     "Exit status: 0 done; 1 the service failed or refused something; 2 the input cannot be used; "
     "130 stopped by Ctrl-C."
@@ -255,6 +256,31 @@ def stats(connection: Connection) -> None:
         output.write_json(sys.stdout, asdict(counts))
     else:
         output.make_console(sys.stdout).print(output.stats_table(counts))
+
+
+@app.command()
+@spread
+def watch(
+    connection: Connection,
+    from_sequence: Annotated[
+        int | None,
+        typer.Option(
+            "--from",
+            metavar="SEQUENCE",
+            min=0,
+            max=GREATEST_SEQUENCE,
+            help="Go on after this change; 0 prints every product first (default: from now on).",
+        ),
+    ] = None,
+    includes_products: Annotated[
+        bool, typer.Option("--products", help="Print the products as well.")
+    ] = False,
+) -> None:
+    """Print the changes of the catalogue as they come, one line of JSON for each."""
+    with connection.open() as client:
+        for change in client.watch(from_sequence, includes_products=includes_products):
+            output.write_json(sys.stdout, output.product_change_json(change))
+            sys.stdout.flush()
 
 
 @app.command()

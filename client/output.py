@@ -23,6 +23,7 @@ from twinshelf.client.records import (
 )
 
 if TYPE_CHECKING:
+    from twinshelf.client.changes import ProductChange
     from twinshelf.client.errors import TwinshelfError
 
 # Far enough for any terminal; a pipe is not folded to the 80 columns that rich would assume.
@@ -73,6 +74,16 @@ def match_result_json(result: MatchResult) -> dict[str, Any]:
 def stored_product_json(stored: StoredProduct) -> dict[str, Any]:
     """Returns a product and its encoder as JSON knows them."""
     return product_json(stored.product) | {"encoder_digest": stored.encoder_digest}
+
+
+def product_change_json(change: ProductChange) -> dict[str, Any]:
+    """Returns a change as JSON knows it; without a product where none came."""
+    value: dict[str, Any] = {
+        "change_sequence": change.change_sequence,
+        "kind": change.kind,
+        "product_id": change.product_id,
+    }
+    return value | ({"product": product_json(change.product)} if change.product else {})
 
 
 def delete_result_json(result: DeleteResult) -> dict[str, Any]:

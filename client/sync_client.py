@@ -20,6 +20,7 @@ from twinshelf.client.category_records import (
     CategoryOptions,
     CategoryPrediction,
 )
+from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.groups.sync_groups import Groups
@@ -320,6 +321,38 @@ class Client:
         return conversions.catalog_stats(
             self._call(self._catalog.GetCatalogStats, request, timeout_s)
         )
+
+    def watch(
+        self, from_sequence: int | None = None, *, includes_products: bool = False
+    ) -> Iterator[ProductChange]:
+        """Yields the changes of the catalogue as they come, for as long as it is iterated.
+
+        Of each product its last change comes, and before it perhaps deletions of it. A watch that
+        breaks goes on where it was.
+
+        Args:
+            from_sequence: The last change that is known, such as the `change_sequence` that came
+                last; 0 yields every product first. None begins with the first change after the
+                moment in which it is iterated.
+            includes_products: Whether the products come as well.
+
+        Raises:
+            InvalidRequestError: If the service no longer knows all changes since (the reason is
+                CHANGES_FORGOTTEN): begin again from 0 with an empty copy.
+            TwinshelfError: If the watch breaks again and again.
+        """
+        if from_sequence is None:
+            from_sequence = self.stats().change_sequence
+        point = self._terms.watching(from_sequence, includes_products=includes_products)
+        while True:
+            call = self._catalog.WatchChanges(point.request, metadata=self._metadata)
+            try:
+                for message in call:
+                    yield point.take(message)
+            except grpc.RpcError as error:
+                time.sleep(point.broke(error))
+            finally:
+                call.cancel()
 
     def snapshot(self, *, timeout_s: float | None = None) -> SnapshotReport:
         """Writes a snapshot of the search index, from which the service starts quickly.

@@ -84,6 +84,12 @@ class CatalogueFullError(TwinshelfError):
     reason = "CATALOGUE_FULL"
 
 
+class ChangesForgottenError(TwinshelfError):
+    """The catalogue does not hold every change since the one named; begin with an empty copy."""
+
+    reason = "CHANGES_FORGOTTEN"
+
+
 class EncoderMismatchError(TwinshelfError):
     """The caller, the configuration or the catalogue relies on another encoder; do not retry."""
 

@@ -119,6 +119,7 @@ class MatchingServer:
             await self._watch
         self._parts.health.stop()
         self._parts.intake.stop()
+        self._parts.catalogue.end_changes()
         await self._grpc_server.stop(self._drain_timeout_s)
         # What callers have left behind at the encoder: closing the connection would cancel it.
         await self._parts.embedder.close(self._drain_timeout_s)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from twinshelf.server.catalogue.change_feed import ChangeFeed
 from twinshelf.server.catalogue.index_changes import count_writes
 from twinshelf.server.catalogue.product_record import NewProduct, Stored
 from twinshelf.server.catalogue.product_store import ProductStore
@@ -43,12 +44,14 @@ class BatchWriter:
     Attributes:
         index: The search index, which learns of every write.
         facets: The table of facets, which does too.
+        feed: Those who wait for the next write.
     """
 
     def __init__(self, store: ProductStore) -> None:
         """Takes the store."""
         self.index = ServedIndex()
         self.facets = ServedFacets()
+        self.feed = ChangeFeed()
         self._store = store
         self._counts = store.reader.counts()
         self._counts_lock = threading.Lock()
@@ -76,6 +79,7 @@ class BatchWriter:
         # Before the index, so that no vector is found whose facets are not known.
         self.facets.learn(writes)
         self.index.learn(writes)
+        self.feed.announce()
         # Last, for what they read from the store is there already.
         for place, item in enumerate(items):
             if isinstance(item, Task):

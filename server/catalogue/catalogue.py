@@ -12,6 +12,7 @@ from twinshelf.server.catalogue.product_record import (
     Deleted,
     EmbeddedProduct,
     NewProduct,
+    ProductChange,
     Stored,
     StoredProduct,
 )
@@ -154,6 +155,25 @@ class Catalogue(Protocol):
         Raises:
             CatalogueDamagedError: If one of the rows is damaged.
         """
+
+    async def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+        """Returns up to `count` changes after one, by rising sequence; waits until there is one.
+
+        A product comes once, by its last change; before it may come deletions of it. Whoever goes
+        on from the last one that came misses nothing.
+
+        Args:
+            sequence: The last change that is known; 0 tells every product there is.
+            count: Most changes, one or more.
+
+        Raises:
+            ChangesForgottenError: If deletions after that change are no longer known, or the
+                catalogue has not come so far.
+            ServerStoppingError: If the changes were ended.
+        """
+
+    def end_changes(self) -> None:
+        """Ends the waiting of all who wait for changes; all else goes on."""
 
     async def embedded_products(
         self, product_ids: Sequence[str], contract: EncoderContract

@@ -12,25 +12,29 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.server.catalogue.change_reader import read_changes
 from twinshelf.server.catalogue.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.file_guard import FileGuard
 from twinshelf.server.catalogue.product_record import (
     ChangeableProduct,
     EmbeddedProduct,
+    ProductChange,
     StoredProduct,
     VectorTable,
 )
 from twinshelf.server.catalogue.schema import open_reader
 from twinshelf.server.catalogue.stored_rows import (
+    EMBEDDED_COLUMNS,
     EMBEDDED_PATTERNS,
     PRODUCT_COLUMNS,
+    PRODUCT_TABLES,
     attributes_from_json,
     find_vector_problem,
+    product_from_embedded,
     product_from_row,
 )
 from twinshelf.server.encoders.contract import EncoderContract
@@ -38,11 +42,6 @@ from twinshelf.server.encoders.embedding import stored_embedding
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError
 
-PRODUCT_TABLES = (
-    "products p JOIN product_vectors v USING (product_number) "
-    "JOIN encoders e USING (encoder_number)"
-)
-_EMBEDDED_COLUMNS = f"{PRODUCT_COLUMNS}, v.pattern, e.digest"
 _BLOCK_SIZE = 4096
 
 
@@ -82,10 +81,10 @@ class ProductReader:
     def product(self, product_id: str) -> StoredProduct | None:
         """Returns one product, or None."""
         row = self._reader.execute(
-            f"SELECT {_EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+            f"SELECT {EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
             (product_id,),
         ).fetchone()
-        return None if row is None else _product_from_embedded(row)
+        return None if row is None else product_from_embedded(row)
 
     def changeable(self, product_id: str) -> ChangeableProduct | None:
         """Returns one product with its vector, or None.
@@ -95,7 +94,7 @@ class ProductReader:
         """
         row = self._reader.execute(
             "SELECT p.change_sequence, v.encoder_number, v.pattern, v.vector_version, v.checksum, "
-            f"v.vector, {_EMBEDDED_COLUMNS} "
+            f"v.vector, {EMBEDDED_COLUMNS} "
             f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
             (product_id,),
         ).fetchone()
@@ -109,7 +108,7 @@ class ProductReader:
                 facts={"product_id": product_id},
             )
         return ChangeableProduct(
-            product=_product_from_embedded(tuple(product)),
+            product=product_from_embedded(tuple(product)),
             vector=np.frombuffer(blob, dtype=np.float16),
             change_sequence=change_sequence,
         )
@@ -117,11 +116,15 @@ class ProductReader:
     def products_after(self, product_id: str, count: int) -> Iterator[StoredProduct]:
         """Yields up to `count` products by rising product_id, from after the one given."""
         rows = self._reader.execute(
-            f"SELECT {_EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} "
+            f"SELECT {EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} "
             "WHERE p.product_id > ? ORDER BY p.product_id LIMIT ?",
             (product_id, count),
         )
-        return map(_product_from_embedded, rows)
+        return map(product_from_embedded, rows)
+
+    def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+        """Returns up to `count` changes after one, all of one moment; see `read_changes`."""
+        return read_changes(self._reader, self._guard, sequence, count)
 
     def products_by_number(
         self, patterns: Mapping[int, Pattern], digest: str
@@ -152,14 +155,14 @@ class ProductReader:
     ) -> dict[str, EmbeddedProduct]:
         """Returns products and their embeddings, both of one moment; see `Catalogue`."""
         rows = self._reader.execute(
-            f"SELECT {_EMBEDDED_COLUMNS}, v.product_number, v.encoder_number, v.pattern, "
+            f"SELECT {EMBEDDED_COLUMNS}, v.product_number, v.encoder_number, v.pattern, "
             "v.vector_version, v.checksum, v.vector "
             f"FROM json_each(?) j JOIN {PRODUCT_TABLES} WHERE p.product_id = j.value",
             (json.dumps(list(product_ids)),),
         )
         found = {}
         for *fields, number, encoder, pattern, version, checksum, blob in rows:
-            product = _product_from_embedded(tuple(fields))
+            product = product_from_embedded(tuple(fields))
             embedding = None
             if product.digest == contract.digest:
                 key = (encoder, pattern, version)
@@ -293,9 +296,3 @@ class ProductReader:
             with self._readers_lock:
                 self._readers.append(connection)
         return connection
-
-
-def _product_from_embedded(row: tuple[Any, ...]) -> StoredProduct:
-    """Reads a row of `_EMBEDDED_COLUMNS`."""
-    *fields, pattern, digest = row
-    return product_from_row(fields, pattern, digest)

@@ -161,6 +161,23 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductChange:
+    """The last change of a product, or one of its deletions.
+
+    Attributes:
+        sequence: Number of the change.
+        product_id: Identifier of the product.
+        is_deletion: Whether the product was removed.
+        product: The product as it was written; None for a deletion, or where its row is damaged.
+    """
+
+    sequence: int
+    product_id: str
+    is_deletion: bool
+    product: StoredProduct | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VectorTable:
     """Vectors of N products and what tells them apart.
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twinshelf.server.catalogue.file_guard import FileGuard
-from twinshelf.server.catalogue.product_reader import PRODUCT_TABLES, ProductReader
+from twinshelf.server.catalogue.product_reader import ProductReader
 from twinshelf.server.catalogue.product_record import (
     Deleted,
     NewProduct,
@@ -27,6 +27,7 @@ from twinshelf.server.catalogue.schema import (
     product_checksum,
     vector_checksum,
 )
+from twinshelf.server.catalogue.stored_rows import PRODUCT_TABLES
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
     CatalogueDamagedError,
@@ -36,6 +37,8 @@ from twinshelf.server.errors import (
 
 # Room for deletions when the disk is full: they need some before they give more back.
 _RESERVE_BYTES = 4 << 20
+# A deletion is known to `changes_after` for so many changes.
+REMEMBERED_CHANGES = 1_000_000
 
 
 class ProductStore:
@@ -162,10 +165,21 @@ class ProductStore:
                 missing.append(product_id)
                 continue
             self._writer.execute("DELETE FROM products WHERE product_number = ?", row[:1])
-            self._next_change()
+            self._writer.execute(
+                "INSERT INTO deletions VALUES (?, ?)", (self._next_change(), product_id)
+            )
             self.guard.forget(row[0])
             removed.append((row[0], row[1], row[2], Pattern(row[3])))
+        self._forget_deletions()
         return Deleted(removed=tuple(removed), missing=tuple(missing))
+
+    def _forget_deletions(self) -> None:
+        (forgotten,) = self._writer.execute(
+            "UPDATE catalogue_state SET forgotten_sequence = "
+            "max(forgotten_sequence, change_sequence - ?) RETURNING forgotten_sequence",
+            (REMEMBERED_CHANGES,),
+        ).fetchone()
+        self._writer.execute("DELETE FROM deletions WHERE change_sequence <= ?", (forgotten,))
 
     def _insert(self, product: NewProduct, values: tuple[object, ...], blob: bytes) -> Stored:
         encoder_number = self._encoder_number(product.digest)

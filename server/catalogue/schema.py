@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import sqlite3
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from twinshelf.server.catalogue.groups.group_tables import GROUP_TABLES
 
 logger = logging.getLogger(__name__)
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x7477736C  # "twsl": tells our files from those of other programs
 BUSY_TIMEOUT_S = 10.0
 PRODUCT_FIELDS = (
@@ -20,6 +21,7 @@ PRODUCT_FIELDS = (
     "update_time_us"
 )
 
+# Those of version 2; what came later is in the steps to the versions after it.
 _TABLES = """
 -- catalogue_id: made anew when a backup is restored, so that a snapshot of the index from another
 -- history is not taken for ours.
@@ -62,19 +64,32 @@ CREATE TABLE product_vectors (
     checksum INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 """
-# Holds all that a snapshot of the index is compared with, so that no vector is read for it.
-_INDEX = """
-CREATE INDEX product_vectors_by_encoder
-    ON product_vectors (encoder_number, pattern, product_number, vector_version, checksum);
-"""
-_FROM_VERSION_1 = """
+_FROM_VERSION_1 = f"""
 ALTER TABLE catalogue_state ADD COLUMN catalogue_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE products ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE product_vectors ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 DROP INDEX product_vectors_by_encoder;
-UPDATE products SET checksum = product_checksum({fields});
+UPDATE products SET checksum = product_checksum({PRODUCT_FIELDS});
 UPDATE product_vectors
     SET checksum = vector_checksum(vector, encoder_number, pattern, vector_version);
+"""
+# The index holds all that a snapshot is compared with, so that no vector is read for it.
+_TO_VERSION_2 = f"""
+CREATE INDEX product_vectors_by_encoder
+    ON product_vectors (encoder_number, pattern, product_number, vector_version, checksum);
+{GROUP_TABLES}
+UPDATE catalogue_state SET catalogue_id = lower(hex(randomblob(8)));
+"""
+_FROM_VERSION_2 = """
+-- forgotten_sequence: deletions up to this change are no longer known.
+ALTER TABLE catalogue_state ADD COLUMN forgotten_sequence INTEGER NOT NULL DEFAULT 0;
+UPDATE catalogue_state SET forgotten_sequence = change_sequence;
+CREATE INDEX products_by_change ON products (change_sequence);
+
+CREATE TABLE deletions (
+    change_sequence INTEGER PRIMARY KEY,
+    product_id TEXT NOT NULL
+) STRICT;
 """
 
 
@@ -131,8 +146,17 @@ def check_whole(connection: sqlite3.Connection) -> str | None:
 
 
 def renew_catalogue_id(connection: sqlite3.Connection) -> None:
-    """Gives the file an identity that no other has."""
-    connection.execute("UPDATE catalogue_state SET catalogue_id = ?", (secrets.token_hex(8),))
+    """Gives the file an identity that no other has, and numbers that no change has had.
+
+    What happened after the copy was taken had numbers, too: with the clock's, no history has
+    reached those of the next changes, and who knows an older one is told to begin again.
+    """
+    connection.execute(
+        "UPDATE catalogue_state SET catalogue_id = ?, change_sequence = max(change_sequence, ?)",
+        (secrets.token_hex(8), time.time_ns() // 1000),
+    )
+    connection.execute("UPDATE catalogue_state SET forgotten_sequence = change_sequence")
+    connection.execute("DELETE FROM deletions")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -152,9 +176,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # FULL: an acknowledged write survives a power cut. Commits are batched, so it costs little.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    if version < SCHEMA_VERSION:
-        _make_schema(connection, _FROM_VERSION_1 if tables else _TABLES)
-    if tables and version < SCHEMA_VERSION:
+    if not tables:
+        _make_schema(connection, f"{_TABLES} {_TO_VERSION_2} {_FROM_VERSION_2}")
+    elif version < SCHEMA_VERSION:
+        earlier = f"{_FROM_VERSION_1} {_TO_VERSION_2}" if version == 1 else ""
+        _make_schema(connection, f"{earlier} {_FROM_VERSION_2}")
         logger.info("%s was migrated to schema version %d", path, SCHEMA_VERSION)
 
 
@@ -163,8 +189,7 @@ def _make_schema(connection: sqlite3.Connection, statements: str) -> None:
     connection.create_function("product_checksum", -1, product_checksum, deterministic=True)
     connection.create_function("vector_checksum", 4, vector_checksum, deterministic=True)
     connection.executescript(
-        f"BEGIN IMMEDIATE; {statements.format(fields=PRODUCT_FIELDS)} {_INDEX} {GROUP_TABLES}"
-        "UPDATE catalogue_state SET catalogue_id = lower(hex(randomblob(8)));"
+        f"BEGIN IMMEDIATE; {statements}"
         f"PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
     )

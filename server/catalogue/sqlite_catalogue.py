@@ -29,6 +29,7 @@ from twinshelf.server.catalogue.product_record import (
     Deleted,
     EmbeddedProduct,
     NewProduct,
+    ProductChange,
     Stored,
     StoredProduct,
 )
@@ -117,6 +118,7 @@ class SqliteCatalogue:
 
     async def close(self) -> None:
         """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
+        self.end_changes()
         # In this order: the index, once opened, lets the facets be read. SQLite ends the process
         # when a connection is closed that another thread reads by.
         if self._opening is not None:
@@ -162,6 +164,20 @@ class SqliteCatalogue:
     async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
         """Returns up to `count` products by rising product_id, from after the one given."""
         return await self._read(lambda: list(self._store.reader.products_after(product_id, count)))
+
+    async def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+        """Returns up to `count` changes after one; see `Catalogue`."""
+        feed = self._batches.feed
+        while True:
+            turn = feed.turn()
+            changes = await self._read(lambda: self._store.reader.changes_after(sequence, count))
+            if changes:
+                return changes
+            await feed.wait_after(turn)
+
+    def end_changes(self) -> None:
+        """Ends the waiting of all who wait for changes; see `Catalogue`."""
+        self._batches.feed.close()
 
     async def embedded_products(
         self, product_ids: Sequence[str], contract: EncoderContract

@@ -19,6 +19,11 @@ _JSON = json.JSONDecoder()
 EMBEDDED_PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 # Of a table `products p`, alone or joined with others.
 PRODUCT_COLUMNS = f"{PRODUCT_FIELDS}, p.checksum"
+PRODUCT_TABLES = (
+    "products p JOIN product_vectors v USING (product_number) "
+    "JOIN encoders e USING (encoder_number)"
+)
+EMBEDDED_COLUMNS = f"{PRODUCT_COLUMNS}, v.pattern, e.digest"
 
 
 def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredProduct:
@@ -56,6 +61,16 @@ def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredPro
         digest=digest,
         update_time_us=update_time_us,
     )
+
+
+def product_from_embedded(row: Sequence[Any]) -> StoredProduct:
+    """Reads a row of `EMBEDDED_COLUMNS`.
+
+    Raises:
+        CatalogueDamagedError: If its checksum differs.
+    """
+    *fields, pattern, digest = row
+    return product_from_row(fields, pattern, digest)
 
 
 def attributes_from_json(text: str) -> dict[str, str]:

@@ -46,7 +46,7 @@ def deadline_of(context: grpc.aio.ServicerContext) -> float | None:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps unary and two-way streaming methods; those are all that our services have."""
+    """Wraps unary methods, and those that answer with a stream; no others are ours."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or method.startswith(_PASSED_BY):
             return handler
         wrapped: grpc.RpcMethodHandler[Any, Any]
-        if handler.stream_stream is not None:
+        if handler.response_streaming:
             wrapped = grpc.stream_stream_rpc_method_handler(self._wrap_stream(method, handler))
         else:
             wrapped = grpc.stream_unary_rpc_method_handler(self._wrap_unary(method, handler))
@@ -142,13 +142,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             with self._observer.follow(method, context, is_stream=True) as outcome:
                 try:
                     with self._intake.open_stream():
-                        requests = self._requests(handler.request_deserializer, context)
-                        async for answer in handler.stream_stream(requests, context):
+                        async for answer in self._answers(handler, context):
                             await self._send(context, bytes(handler.response_serializer(answer)))
                 except Exception as error:  # the boundary: nothing may pass it unmapped
                     await abort(context, self._observer.status_of(error, outcome))
 
         return call
+
+    async def _answers(self, handler: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        if handler.request_streaming:
+            requests = self._requests(handler.request_deserializer, context)
+            answers = handler.stream_stream(requests, context)
+        else:
+            raw = await self._intake.read_one(context)
+            answers = handler.unary_stream(_parse(handler.request_deserializer, raw), context)
+        async for answer in answers:
+            if not handler.request_streaming:  # no further request tells that the key has ended
+                self._check_caller()
+            yield answer
 
     async def _requests(
         self, parse: Callable[[bytes], Any], context: grpc.aio.ServicerContext

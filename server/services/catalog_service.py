@@ -10,16 +10,17 @@ import grpc
 
 from twinshelf.server.access.audit import AuditEntry, AuditLog
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.product_record import NewProduct
+from twinshelf.server.catalogue.product_record import NewProduct, ProductChange
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.encoder import Encoder
-from twinshelf.server.errors import ProductNotFoundError, TwinshelfError
+from twinshelf.server.errors import InvalidRequestError, ProductNotFoundError, TwinshelfError
 from twinshelf.server.services.call_observer import CallObserver, reason_of
 from twinshelf.server.services.conversions import (
     encoder_info,
     modality_pattern,
     product_from_stored,
+    write_product,
 )
 from twinshelf.server.services.matcher import Matcher
 from twinshelf.server.services.product_updates import ProductUpdater
@@ -35,6 +36,8 @@ from twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 UPSERT_METHOD, DELETE_METHOD = f"/{_SERVICE}/UpsertProducts", f"/{_SERVICE}/DeleteProducts"
+# Long products are 64 KiB: 4 MiB for a caller that reads slowly.
+_CHANGES_AT_ONCE = 64
 Turns = WeakValueDictionary[str, asyncio.Lock]
 
 
@@ -170,6 +173,20 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             vector_count=report.vector_count, change_sequence=report.change_sequence
         )
 
+    async def WatchChanges(  # noqa: N802 - the name is the proto's
+        self, request: pb.WatchChangesRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.WatchChangesResponse]:
+        """Tells what changes; holds one page of it at a time."""
+        sequence = request.from_sequence
+        if sequence < 0:
+            raise InvalidRequestError(
+                f"from_sequence must be zero or more, got {sequence}", field="from_sequence"
+            )
+        while True:
+            for change in await self._catalogue.changes_after(sequence, _CHANGES_AT_ONCE):
+                yield _change_message(change, has_product=request.includes_products)
+                sequence = change.sequence
+
     def _note(
         self,
         method: str,
@@ -208,6 +225,17 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
 
 def _size_bytes(request: pb.UpsertProductsRequest) -> int:
     return int(request.ByteSize())
+
+
+def _change_message(change: ProductChange, *, has_product: bool) -> pb.WatchChangesResponse:
+    message = pb.WatchChangesResponse(
+        change_sequence=change.sequence,
+        product_id=change.product_id,
+        kind=pb.CHANGE_KIND_DELETED if change.is_deletion else pb.CHANGE_KIND_UPSERTED,
+    )
+    if has_product and change.product is not None:
+        write_product(change.product, message.product)
+    return message
 
 
 def _encoder_of(new: NewProduct, contract: EncoderContract) -> product_pb2.EncoderInfo:

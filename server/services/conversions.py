@@ -61,14 +61,14 @@ def embedded_text(
 def product_from_stored(stored: StoredProduct) -> product_pb2.Product:
     """Returns the message of a stored product."""
     product = product_pb2.Product()
-    _write_product(stored, product)
+    write_product(stored, product)
     return product
 
 
 def write_match(hit: Hit, match: product_pb2.Match) -> None:
     """Fills the message of a hit, in its place in an answer: to copy it there would take longer."""
     ranked = hit.ranked
-    _write_product(hit.product, match.product)
+    write_product(hit.product, match.product)
     match.score = ranked.score
     match.probability = ranked.probability
     match.is_match = ranked.is_match
@@ -79,7 +79,8 @@ def write_match(hit: Hit, match: product_pb2.Match) -> None:
         match.text_score = ranked.text_score
 
 
-def _write_product(stored: StoredProduct, product: product_pb2.Product) -> None:
+def write_product(stored: StoredProduct, product: product_pb2.Product) -> None:
+    """Fills the message of a stored product."""
     record = stored.record
     product.product_id = record.product_id
     product.title = record.title

@@ -72,6 +72,7 @@ class FakeService(
 
     Attributes:
         products: What is stored.
+        changes: What a watch tells, the first as change 1; after the last it ends.
         calls: How often each method was called, and each product sent.
         failures: Statuses that the next unary calls end with, first in, first out.
         row_failures: Statuses that the next answers to a product id are, first in, first out.
@@ -84,6 +85,7 @@ class FakeService(
 
     def __init__(self) -> None:
         self.products: dict[str, product_pb2.Product] = {}
+        self.changes: list[catalog_service_pb2.WatchChangesResponse] = []
         self.calls: Counter[str] = Counter()
         self.failures: list[status_pb2.Status] = []
         self.row_failures: dict[str, list[status_pb2.Status]] = {}
@@ -237,6 +239,23 @@ class FakeService(
         return catalog_service_pb2.DeleteProductsResponse(
             deleted_count=len(request.product_ids) - len(missing), missing_product_ids=missing
         )
+
+    def WatchChanges(  # noqa: N802
+        self, request: catalog_service_pb2.WatchChangesRequest, context: grpc.ServicerContext
+    ) -> Iterator[catalog_service_pb2.WatchChangesResponse]:
+        self._enter_stream("WatchChanges", context)
+        changes_left = self.break_after.pop(0) if self.break_after else -1
+        for number, change in enumerate(self.changes, start=1):
+            if number > request.from_sequence:
+                if changes_left == 0:
+                    self._abort(context, UNAVAILABLE)
+                changes_left -= 1
+                response = catalog_service_pb2.WatchChangesResponse(change_sequence=number)
+                response.MergeFrom(change)
+                if not request.includes_products:
+                    response.ClearField("product")
+                yield response
+        self._abort(context, REFUSED)  # where the real one would wait
 
     def Snapshot(  # noqa: N802
         self, request: catalog_service_pb2.SnapshotRequest, context: grpc.ServicerContext

@@ -2,12 +2,22 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.rpc import status_pb2 as _status_pb2
 from twinshelf.v1 import product_pb2 as _product_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class ChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHANGE_KIND_UNSPECIFIED: _ClassVar[ChangeKind]
+    CHANGE_KIND_UPSERTED: _ClassVar[ChangeKind]
+    CHANGE_KIND_DELETED: _ClassVar[ChangeKind]
+CHANGE_KIND_UNSPECIFIED: ChangeKind
+CHANGE_KIND_UPSERTED: ChangeKind
+CHANGE_KIND_DELETED: ChangeKind
 
 class UpsertProductsRequest(_message.Message):
     __slots__ = ("product", "update_mask")
@@ -120,3 +130,23 @@ class SnapshotResponse(_message.Message):
     vector_count: int
     change_sequence: int
     def __init__(self, vector_count: _Optional[int] = ..., change_sequence: _Optional[int] = ...) -> None: ...
+
+class WatchChangesRequest(_message.Message):
+    __slots__ = ("from_sequence", "includes_products")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    INCLUDES_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    includes_products: bool
+    def __init__(self, from_sequence: _Optional[int] = ..., includes_products: _Optional[bool] = ...) -> None: ...
+
+class WatchChangesResponse(_message.Message):
+    __slots__ = ("change_sequence", "product_id", "kind", "product")
+    CHANGE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_FIELD_NUMBER: _ClassVar[int]
+    change_sequence: int
+    product_id: str
+    kind: ChangeKind
+    product: _product_pb2.Product
+    def __init__(self, change_sequence: _Optional[int] = ..., product_id: _Optional[str] = ..., kind: _Optional[_Union[ChangeKind, str]] = ..., product: _Optional[_Union[_product_pb2.Product, _Mapping]] = ...) -> None: ...

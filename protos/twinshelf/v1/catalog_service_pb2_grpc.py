@@ -65,6 +65,11 @@ class CatalogServiceStub:
                 request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.SerializeToString,
                 response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.FromString,
                 _registered_method=True)
+        self.WatchChanges = channel.unary_stream(
+                '/twinshelf.v1.CatalogService/WatchChanges',
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.WatchChangesRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.WatchChangesResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -121,6 +126,19 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchChanges(self, request, context):
+        """Tells the changes of the catalogue after one, and goes on with those that come, until the
+        caller leaves or the server stops (UNAVAILABLE). Of each product its last change comes, and
+        before it perhaps deletions of it; whoever goes on from the change_sequence that came last
+        misses nothing. Errors: INVALID_ARGUMENT (a negative from_sequence); OUT_OF_RANGE with the
+        reason CHANGES_FORGOTTEN: changes after from_sequence are no longer all known, as a million
+        others came or a backup was restored; begin again with an empty copy and 0. DEADLINE_EXCEEDED
+        with the reason SLOW_MESSAGE: nothing was read for too long; go on from where it ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -153,6 +171,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.Snapshot,
                     request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.FromString,
                     response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.SerializeToString,
+            ),
+            'WatchChanges': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchChanges,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.WatchChangesRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.WatchChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -318,6 +341,33 @@ class CatalogService:
             '/twinshelf.v1.CatalogService/Snapshot',
             twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotRequest.SerializeToString,
             twinshelf_dot_v1_dot_catalog__service__pb2.SnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/twinshelf.v1.CatalogService/WatchChanges',
+            twinshelf_dot_v1_dot_catalog__service__pb2.WatchChangesRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.WatchChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -125,6 +125,12 @@ class StubService(
         self._begin("Snapshot")
         return _CATALOG.SnapshotResponse()
 
+    async def WatchChanges(  # noqa: N802
+        self, request: catalog_service_pb2.WatchChangesRequest, context: Any
+    ) -> AsyncIterator[catalog_service_pb2.WatchChangesResponse]:
+        self._begin("WatchChanges")
+        yield _CATALOG.WatchChangesResponse()
+
     async def ListGroups(  # noqa: N802
         self, request: group_service_pb2.ListGroupsRequest, context: Any
     ) -> group_service_pb2.ListGroupsResponse:
@@ -215,6 +221,14 @@ def _stream(stub: Callable[[Any], Any], name: str, request: Message) -> Call:
     return call
 
 
+def _answers(stub: Callable[[Any], Any], name: str, request: Message) -> Call:
+    async def call(channel: grpc.aio.Channel, metadata: Metadata) -> Any:
+        method = getattr(stub(channel), name)
+        return [each async for each in method(request, metadata=metadata, timeout=10)]
+
+    return call
+
+
 async def _watch(channel: grpc.aio.Channel, metadata: Metadata) -> Any:
     call = health_pb2_grpc.HealthStub(channel).Watch(
         health_pb2.HealthCheckRequest(), metadata=metadata, timeout=10
@@ -255,6 +269,9 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.CatalogService/DeleteProducts": _unary(
         _CATALOGUE, "DeleteProducts", _CATALOG.DeleteProductsRequest()
+    ),
+    f"{_SERVICE}.CatalogService/WatchChanges": _answers(
+        _CATALOGUE, "WatchChanges", _CATALOG.WatchChangesRequest()
     ),
     f"{_SERVICE}.CatalogService/Snapshot": _unary(
         _CATALOGUE, "Snapshot", _CATALOG.SnapshotRequest()

@@ -1,28 +1,22 @@
-"""What every implementation of the catalogue promises, against brute force over a dictionary.
-
-A new implementation joins `open_catalogue`.
-"""
+"""What every implementation of the catalogue promises, against brute force over a dictionary."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.server.catalogue.conftest import OpenCatalogue
 from tests.server.catalogue.facets import random_filter, random_record
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.graph import IndexSettings
 from twinshelf.server.catalogue.product_filter import is_allowed
 from twinshelf.server.catalogue.product_record import ProductRecord
 from twinshelf.server.catalogue.ranking import Query, ValueLimit
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.errors import (
@@ -31,28 +25,9 @@ from twinshelf.server.errors import (
     ServerStoppingError,
 )
 
-OpenCatalogue = Callable[[], Catalogue]
 BOTH = CONTRACT.weights
 # Neighbours whose inner products differ by less than the index can tell may change places.
 LEAST_RECALL = 0.99
-SETTINGS = {
-    "sqlite_exact": IndexSettings(slot_count=2),
-    # The graph is searched, not the vectors one by one, and it is merged often.
-    "sqlite_graph": IndexSettings(
-        slot_count=2,
-        exact_limit=0,
-        scanned_per_found=0,
-        churn_share=0.1,
-        churn_floor=20,
-        merge_floor=50,
-    ),
-}
-
-
-@pytest.fixture(params=SETTINGS)
-def open_catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCatalogue:
-    """Opens the catalogue of this test, again after it was closed."""
-    return lambda: SqliteCatalogue(tmp_path, reader_count=2, settings=SETTINGS[request.param])
 
 
 def slow_scores(query: Query, products: dict[str, OfferEmbedding]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Files of the first schema are migrated, with everything that they hold."""
+"""Files of earlier schemas are migrated, with everything that they hold."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from tests.server.calls import catalog, error_info, match, serving, upsert, viol
 from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder, digest_of, make_contract
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.serving import create_server
 from twinshelf.v1 import catalog_service_pb2 as pb
 from twinshelf.v1.product_pb2 import (
     MODALITY_PATTERN_BOTH,
@@ -265,3 +266,52 @@ async def test_a_catalogue_outlives_the_server(config: ServerConfig) -> None:
                 assert best.product.product_id == "p"
                 assert best.score == pytest.approx(1, abs=1e-3)
             await upsert(channel, [Product(product_id="p", title=title)])
+
+
+async def test_changes_are_told_as_they_come(channel: grpc.aio.Channel) -> None:
+    request = pb.WatchChangesRequest(includes_products=True)
+    watch = aiter(catalog(channel).WatchChanges(request))
+    await upsert(channel, [FULL])
+    change = await anext(watch)
+    assert (change.change_sequence, change.kind) == (1, pb.CHANGE_KIND_UPSERTED)
+    assert change.product.attributes == FULL.attributes
+    assert change.product_id == change.product.product_id == FULL.product_id
+    product_ids = [FULL.product_id]
+    await catalog(channel).DeleteProducts(pb.DeleteProductsRequest(product_ids=product_ids))
+    change = await anext(watch)
+    assert (change.change_sequence, change.kind) == (2, pb.CHANGE_KIND_DELETED)
+    assert change.product_id == FULL.product_id
+    assert not change.HasField("product")
+
+
+@pytest.mark.parametrize(
+    ("from_sequence", "code", "reason"),
+    [
+        (-1, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        (9, grpc.StatusCode.OUT_OF_RANGE, "CHANGES_FORGOTTEN"),
+    ],
+)
+async def test_changes_that_are_not_known_are_refused(
+    channel: grpc.aio.Channel, from_sequence: int, code: grpc.StatusCode, reason: str
+) -> None:
+    request = pb.WatchChangesRequest(from_sequence=from_sequence)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await anext(aiter(catalog(channel).WatchChanges(request)))
+    assert caught.value.code() is code
+    assert error_info(caught.value).reason == reason
+
+
+async def test_a_watch_ends_when_the_server_stops(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    server, port = await create_server(config, encoder)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        watching = asyncio.ensure_future(
+            anext(aiter(catalog(channel).WatchChanges(pb.WatchChangesRequest())))
+        )
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(server.stop(), config.drain_timeout_s)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await watching
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert error_info(caught.value).reason == "SERVER_STOPPING"

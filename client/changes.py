@@ -1,0 +1,102 @@
+"""Changes of the catalogue as they are watched, and from where on."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+import grpc
+
+from twinshelf.client.conversions import product_from_message
+from twinshelf.client.errors import error_from_call
+from twinshelf.client.records import Product
+from twinshelf.client.retries import RetryPolicy
+from twinshelf.v1 import catalog_service_pb2
+
+_KINDS: dict[int, Literal["upserted", "deleted"]] = {
+    catalog_service_pb2.CHANGE_KIND_UPSERTED: "upserted",
+    catalog_service_pb2.CHANGE_KIND_DELETED: "deleted",
+}
+# How the service ends a stream that was not read for too long; what was read counts.
+_NOT_READ = "SLOW_MESSAGE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductChange:
+    """A change of the catalogue.
+
+    Attributes:
+        change_sequence: Its number; whoever goes on from it misses nothing.
+        product_id: Identifier of the product.
+        kind: What happened to it.
+        product: The product, without its photo; None if it was not asked for or was deleted, or
+            what is stored of it is damaged.
+    """
+
+    change_sequence: int
+    product_id: str
+    kind: Literal["upserted", "deleted"]
+    product: Product | None
+
+
+class WatchPoint:
+    """The last change that has come, from which a watch that broke goes on."""
+
+    def __init__(
+        self,
+        from_sequence: int,
+        *,
+        includes_products: bool,
+        address: str,
+        policy: RetryPolicy,
+        randomness: random.Random,
+    ) -> None:
+        """Begins after a change.
+
+        Args:
+            from_sequence: Number of the change.
+            includes_products: Whether the products come as well.
+            address: Where the service is, for messages.
+            policy: How often a watch is begun again without a single change.
+            randomness: Where the jitter comes from.
+        """
+        self._sequence = from_sequence
+        self._includes_products = includes_products
+        self._address = address
+        self._policy = policy
+        self._randomness = randomness
+        self._failure_count = 0
+
+    @property
+    def request(self) -> catalog_service_pb2.WatchChangesRequest:
+        """The request that goes on from here."""
+        return catalog_service_pb2.WatchChangesRequest(
+            from_sequence=self._sequence, includes_products=self._includes_products
+        )
+
+    def take(self, message: catalog_service_pb2.WatchChangesResponse) -> ProductChange:
+        """Reads a change, and moves on to it."""
+        self._sequence = message.change_sequence
+        self._failure_count = 0
+        return ProductChange(
+            change_sequence=message.change_sequence,
+            product_id=message.product_id,
+            kind=_KINDS.get(message.kind, "upserted"),
+            product=product_from_message(message.product) if message.HasField("product") else None,
+        )
+
+    def broke(self, error: grpc.RpcError) -> float:
+        """Takes the end of a watch; returns how long to wait before the next, seconds.
+
+        Raises:
+            TwinshelfError: If another will not help.
+        """
+        mapped = error_from_call(error, self._address)
+        if mapped.reason == _NOT_READ:
+            return 0.0
+        self._failure_count += 1
+        wait_s = self._policy.wait_s(mapped, self._failure_count, self._randomness)
+        if wait_s is None:
+            raise mapped from error
+        return wait_s

@@ -1,0 +1,149 @@
+"""What every implementation of the catalogue promises to those who watch its changes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.server.catalogue.conftest import OpenCatalogue
+from tests.server.catalogue.products import new_product, random_embedding
+from twinshelf.server.catalogue.backup import back_up, restore
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.product_record import ProductRecord
+from twinshelf.server.catalogue.sqlite_catalogue import DATABASE
+from twinshelf.server.errors import ChangesForgottenError, ServerStoppingError
+
+EMBEDDING = random_embedding(np.random.default_rng(3))
+
+
+async def write(catalogue: Catalogue, product_id: str, title: str) -> None:
+    record = ProductRecord(product_id=product_id, title=title)
+    await catalogue.upsert(new_product(product_id, EMBEDDING, record=record))
+
+
+async def catch_up(
+    catalogue: Catalogue, copy: dict[str, str], sequence: int, until: int, page: int
+) -> int:
+    """Brings a copy of the titles up to a change, as a watcher does; returns where it stands."""
+    while sequence < until:
+        for change in await catalogue.changes_after(sequence, page):
+            assert change.sequence > sequence
+            sequence = change.sequence
+            if change.is_deletion:
+                copy.pop(change.product_id, None)
+            else:
+                assert change.product is not None
+                copy[change.product_id] = change.product.record.title
+    return sequence
+
+
+async def test_a_copy_that_follows_the_changes_is_the_catalogue(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    rng = np.random.default_rng(8)
+    catalogue = open_catalogue()
+    expected: dict[str, str] = {}
+    copy: dict[str, str] = {}
+    sequence = 0
+    for turn in range(12):
+        if turn == 6:
+            await catalogue.close()
+            catalogue = open_catalogue()
+        for number in rng.integers(0, 30, size=20):
+            product_id = f"p{number}"
+            if rng.random() < 0.4:
+                await catalogue.delete([product_id])
+                expected.pop(product_id, None)
+            else:
+                expected[product_id] = f"title {turn}"
+                await write(catalogue, product_id, expected[product_id])
+        if turn % 3 == 2:  # whoever was away for long misses nothing
+            last = (await catalogue.stats(None)).change_sequence
+            sequence = await catch_up(catalogue, copy, sequence, last, page=int(turn))
+            assert (copy, sequence) == (expected, last)
+    await catalogue.close()
+
+
+async def test_a_copy_that_follows_while_others_write_ends_up_the_same(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    catalogue = open_catalogue()
+    copy: dict[str, str] = {}
+
+    async def watch() -> None:
+        sequence = 0
+        while copy.get("last") != "done":
+            sequence = await catch_up(catalogue, copy, sequence, sequence + 1, page=4)
+
+    watching = asyncio.ensure_future(watch())
+    for turn in range(20):
+        await asyncio.gather(*(write(catalogue, f"p{turn + i}", str(turn)) for i in range(8)))
+        await catalogue.delete([f"p{turn}"])
+    await write(catalogue, "last", "done")
+    await asyncio.wait_for(watching, 20)
+    products = await catalogue.products_after("", 1000)
+    assert copy == {each.record.product_id: each.record.title for each in products}
+    await catalogue.close()
+
+
+async def test_whoever_waits_hears_of_the_next_change_and_of_the_end(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    catalogue = open_catalogue()
+    waiting = asyncio.ensure_future(catalogue.changes_after(0, 10))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await write(catalogue, "p", "title")
+    (change,) = await asyncio.wait_for(waiting, 10)
+    assert (change.sequence, change.product_id, change.is_deletion) == (1, "p", False)
+    waiting = asyncio.ensure_future(catalogue.changes_after(1, 10))
+    await asyncio.sleep(0.05)
+    catalogue.end_changes()
+    with pytest.raises(ServerStoppingError):
+        await asyncio.wait_for(waiting, 10)
+    with pytest.raises(ServerStoppingError):
+        await catalogue.changes_after(0, 10)
+    await write(catalogue, "q", "all else goes on")
+    await catalogue.close()
+
+
+async def test_changes_after_forgotten_deletions_are_refused(
+    open_catalogue: OpenCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twinshelf.server.catalogue.product_store.REMEMBERED_CHANGES", 5)
+    catalogue = open_catalogue()
+    for product_id in "abcd":
+        await write(catalogue, product_id, "title")
+    await catalogue.delete(["a"])  # change 5
+    for _ in range(5):
+        await write(catalogue, "b", "title")
+    assert (await catalogue.changes_after(4, 1))[0].is_deletion
+    await catalogue.delete(["c"])  # change 11: forgets up to 6
+    assert [each.sequence for each in await catalogue.changes_after(6, 9)] == [10, 11]
+    with pytest.raises(ChangesForgottenError, match="after 5 .* up to change 6 .*again from 0"):
+        await catalogue.changes_after(5, 9)
+    with pytest.raises(ChangesForgottenError, match="the last change of this catalogue is 11"):
+        await catalogue.changes_after(12, 9)
+    assert [each.product_id for each in await catalogue.changes_after(0, 9)] == ["d", "b", "c"]
+    await catalogue.close()
+
+
+async def test_a_restored_catalogue_knows_no_change_of_another_history(
+    open_catalogue: OpenCatalogue, tmp_path: Path
+) -> None:
+    catalogue = open_catalogue()
+    await write(catalogue, "p", "title")
+    back_up(tmp_path / DATABASE, tmp_path / "copy")
+    await catalogue.delete(["p"])
+    await catalogue.close()
+    restore(tmp_path / "copy", tmp_path)
+    catalogue = open_catalogue()
+    for known in (1, 2):
+        with pytest.raises(ChangesForgottenError, match="no longer known"):
+            await catalogue.changes_after(known, 9)
+    (change,) = await catalogue.changes_after(0, 9)
+    assert change.product_id == "p"
+    await catalogue.close()
