@@ -58,6 +58,7 @@ def product_to_message(product: Product) -> product_pb2.Product:
         price=product.price,
         attributes=dict(product.attributes),
         image=product.image,
+        further_images=product.further_images,
         image_uri=product.image_uri,
     )
 
@@ -252,6 +253,7 @@ def catalog_stats(message: catalog_service_pb2.GetCatalogStatsResponse) -> Catal
     return CatalogStats(
         product_count=message.product_count,
         image_count=message.image_count,
+        photo_count=message.photo_count,
         text_count=message.text_count,
         stale_product_count=message.stale_product_count,
         indexed_vector_count=message.indexed_vector_count,

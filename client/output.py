@@ -51,9 +51,9 @@ def write_json(stream: TextIO, value: dict[str, Any]) -> None:
 
 
 def product_json(product: Product) -> dict[str, Any]:
-    """Returns a product as JSON knows it, without the photo's bytes."""
+    """Returns a product as JSON knows it, without the photos' bytes."""
     value = {each.name: getattr(product, each.name) for each in fields(product)}
-    del value["image"]
+    del value["image"], value["further_images"]
     value["attributes"] = dict(product.attributes)
     value["update_time"] = product.update_time.isoformat() if product.update_time else None
     return value
@@ -239,6 +239,7 @@ def stats_table(stats: CatalogStats) -> Table:
     rows = {
         "products": f"{stats.product_count:,}",
         "with photo": f"{stats.image_count:,}",
+        "photos": f"{stats.photo_count:,}",
         "with text": f"{stats.text_count:,}",
         "indexed vectors": f"{stats.indexed_vector_count:,}",
         "vector length": str(stats.embedding_dimension),

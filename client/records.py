@@ -33,6 +33,8 @@ class Product:
         price: Price in the catalogue's own currency, zero or more; None when unknown.
         attributes: Further properties, name to value.
         image: Bytes of one JPEG, PNG or WebP file; only sent, never returned by the service.
+        further_images: Further photos of it, up to 15, beside an image; only sent. The one that is
+            most alike an offer counts.
         image_uri: Where the photo can be found again; stored as given.
         pattern: Modalities that the service embedded; only returned.
         update_time: When the service last wrote the product (UTC); only returned.
@@ -47,6 +49,7 @@ class Product:
     price: float | None = None
     attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
     image: bytes = field(default=b"", repr=False)
+    further_images: tuple[bytes, ...] = field(default=(), repr=False)
     image_uri: str = ""
     pattern: Pattern = "none"
     update_time: datetime | None = None
@@ -307,6 +310,7 @@ class CatalogStats:
     Attributes:
         product_count: Products.
         image_count: Products with an embedded photo.
+        photo_count: Embedded photos; a product may have several.
         text_count: Products with an embedded text.
         stale_product_count: Products embedded by another encoder than the serving one.
         indexed_vector_count: Vectors in the search index.
@@ -317,6 +321,7 @@ class CatalogStats:
 
     product_count: int
     image_count: int
+    photo_count: int
     text_count: int
     stale_product_count: int
     indexed_vector_count: int

@@ -54,6 +54,7 @@ class BatchWriter:
         self.feed = ChangeFeed()
         self._store = store
         self._counts = store.reader.counts()
+        self._further_count = store.reader.vectors.further_count()
         self._counts_lock = threading.Lock()
 
     @property
@@ -61,6 +62,11 @@ class BatchWriter:
         """Products by digest and pattern; may be asked for by any thread."""
         with self._counts_lock:
             return self._counts.copy()
+
+    @property
+    def further_count(self) -> int:
+        """Photos of products after their first; may be asked for by any thread."""
+        return self._further_count
 
     def write(self, items: Sequence[WriteItem]) -> list[object]:
         """Writes a batch; returns a result for each item, or the error with which it failed."""
@@ -75,7 +81,7 @@ class BatchWriter:
             results = self._delete_alone(items, error)
         writes = list(zip(items, results, strict=True))
         with self._counts_lock:
-            count_writes(writes, self._counts)
+            self._further_count += count_writes(writes, self._counts)
         # Before the index, so that no vector is found whose facets are not known.
         self.facets.learn(writes)
         self.index.learn(writes)

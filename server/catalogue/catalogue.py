@@ -27,6 +27,7 @@ class CatalogueStats:
     Attributes:
         product_count: Products stored.
         image_count: Products with an embedded photo.
+        photo_count: Embedded photos; a product may have several.
         text_count: Products with an embedded text.
         stale_product_count: Products that another encoder embedded.
         indexed_vector_count: Vectors that a search can return.
@@ -36,6 +37,7 @@ class CatalogueStats:
 
     product_count: int
     image_count: int
+    photo_count: int
     text_count: int
     stale_product_count: int
     indexed_vector_count: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from twinshelf.server.catalogue.connections import one_moment
 from twinshelf.server.catalogue.file_guard import FileGuard
 from twinshelf.server.catalogue.product_record import ProductChange, StoredProduct
 from twinshelf.server.catalogue.stored_rows import (
@@ -28,16 +29,13 @@ def read_changes(
     Raises:
         ChangesForgottenError: If there may have been others.
     """
-    reader.execute("BEGIN")  # two tables, one moment: else a deletion could be passed over
-    try:
+    with one_moment(reader):  # else a deletion could be passed over between the two tables
         last, forgotten = reader.execute(
             "SELECT change_sequence, forgotten_sequence FROM catalogue_state"
         ).fetchone()
         _check_known(sequence, last, forgotten)
         changes = _read_deletions(reader, sequence, count)
         changes += _read_writes(reader, guard, sequence, count)
-    finally:
-        reader.execute("ROLLBACK")
     changes.sort(key=lambda change: change.sequence)
     return changes[:count]
 

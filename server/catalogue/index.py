@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from twinshelf.server.catalogue.facet_table import Allowed
 from twinshelf.server.catalogue.graph import IndexSettings, Rows
-from twinshelf.server.catalogue.product_reader import ProductReader, VectorKeys
+from twinshelf.server.catalogue.product_reader import ProductReader
 from twinshelf.server.catalogue.product_record import VectorTable, vector_keys
 from twinshelf.server.catalogue.segment import Part, Segment
 from twinshelf.server.catalogue.snapshot import SnapshotFolder
 from twinshelf.server.catalogue.snapshot_file import SnapshotError
 from twinshelf.server.catalogue.vector_index import Found, VectorIndex
+from twinshelf.server.catalogue.vector_reader import VectorKeys, VectorReader
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -86,7 +87,7 @@ class CatalogueIndex:
         is_readable = index._read_manifest(products)
         for pattern in PATTERNS:
             segment = index._open_segment(pattern) if is_readable else None
-            index._fill(products, contract, pattern, segment)
+            index._fill(products.vectors, contract, pattern, segment)
         logger.info("the index holds %d vectors of %s", len(index), contract.digest)
         return index
 
@@ -223,31 +224,40 @@ class CatalogueIndex:
 
     def _fill(
         self,
-        products: ProductReader,
+        vectors: VectorReader,
         contract: EncoderContract,
         pattern: Pattern,
         segment: Segment | None,
     ) -> None:
         """Brings a pattern up to the product store, whatever its snapshot lacks or has too many."""
-        truth = products.vector_keys(contract.digest, pattern)
-        index = self._indexes[pattern]
-        missing = np.ones(len(truth.product_numbers), dtype=bool)
+        digest, index = contract.digest, self._indexes[pattern]
+        truths = [vectors.keys(digest, pattern), vectors.further_keys(digest, pattern)]
+        missing = [np.ones(len(truth.product_numbers), dtype=bool) for truth in truths]
         if segment is not None:
-            rows = _find_rows(segment, truth)
-            missing = rows < 0
+            found = [_find_rows(segment, truth) for truth in truths]
+            missing = [rows < 0 for rows in found]
             is_dead = np.ones(len(segment.table), dtype=bool)
-            is_dead[rows[~missing]] = False
+            for rows in found:
+                is_dead[rows[rows >= 0]] = False
             segment.dead_since[is_dead] = 0
             segment.dead_count = int(np.count_nonzero(is_dead))
             index.append(segment)
-        numbers = truth.product_numbers[missing]
-        if len(numbers) == 0:
-            return
-        table = products.vector_table(numbers, contract.digest, pattern, contract.dimension)
-        if len(table) <= _DELTA_LIMIT:
-            index.add(table)
-        else:
-            index.append(Segment(table, None, self._settings, is_stored=False))
+        for truth, lacks, read in zip(
+            truths, missing, (vectors.table, vectors.further_table), strict=True
+        ):
+            numbers = np.unique(truth.product_numbers[lacks])
+            if len(numbers) == 0:
+                continue
+            table = read(numbers, digest, pattern, contract.dimension)
+            # Of a product's further photos some may be there.
+            keys = vector_keys(truth.product_numbers[lacks], truth.vector_versions[lacks])
+            rows = np.flatnonzero(np.isin(table.keys, keys))
+            if len(rows) < len(table):
+                table = table.take(rows)
+            if len(table) <= _DELTA_LIMIT:
+                index.add(table)
+            else:
+                index.append(Segment(table, None, self._settings, is_stored=False))
 
 
 def _find_rows(segment: Segment, truth: VectorKeys) -> Rows:

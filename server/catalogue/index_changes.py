@@ -12,26 +12,44 @@ from twinshelf.server.catalogue.product_record import (
     Deleted,
     NewProduct,
     Stored,
+    StoredVectors,
     VectorTable,
+    photo_version,
     vector_keys,
 )
 from twinshelf.server.encoders.modalities import Pattern
 
 # An item that was to be written, and what came of it.
 Write = tuple[object, object]
+# Number of the product, and what `photo_version` gives.
 _Version = tuple[int, int]
+# A vector and its checksum.
+_Row = tuple[npt.NDArray[np.float16], int]
 _Learn = Callable[[dict[Pattern, VectorTable], dict[Pattern, npt.NDArray[np.int64]]], None]
 
 
-def count_writes(writes: Sequence[Write], counts: Counter[tuple[str, Pattern]]) -> None:
-    """Counts the products by digest and pattern that a batch of writes changed."""
+def count_writes(writes: Sequence[Write], counts: Counter[tuple[str, Pattern]]) -> int:
+    """Counts what a batch of writes changed.
+
+    Args:
+        writes: The batch.
+        counts: Products by digest and pattern, which are brought up to date.
+
+    Returns:
+        Photos after the first that products have gained; below zero if they have lost some.
+    """
+    gained_count = 0
     for item, result in writes:
+        ended: Sequence[StoredVectors] = ()
         if isinstance(result, Deleted):
-            counts.subtract((digest, pattern) for _, _, digest, pattern in result.removed)
+            ended = result.removed
         elif isinstance(result, Stored) and isinstance(item, NewProduct):
-            if result.old is not None:
-                counts[result.old] -= 1
+            ended = () if result.old is None else (result.old,)
             counts[item.digest, item.pattern] += 1
+            gained_count += len(item.further_images)
+        counts.subtract((each.digest, each.pattern) for each in ended)
+        gained_count -= sum(each.further_count for each in ended)
+    return gained_count
 
 
 class IndexChanges:
@@ -45,12 +63,12 @@ class IndexChanges:
             writes: The batch.
         """
         self._digest = digest
-        self._added: dict[Pattern, dict[_Version, tuple[NewProduct, int]]] = defaultdict(dict)
+        self._added: dict[Pattern, dict[_Version, _Row]] = defaultdict(dict)
         self._retired: dict[Pattern, list[_Version]] = defaultdict(list)
         for item, result in writes:
             if isinstance(result, Deleted):
-                for number, version, old_digest, pattern in result.removed:
-                    self._retire(old_digest, pattern, (number, version))
+                for ended in result.removed:
+                    self._retire(ended)
             elif isinstance(result, Stored) and isinstance(item, NewProduct):
                 if result.vector_changed:
                     self._replace(item, result)
@@ -66,25 +84,30 @@ class IndexChanges:
             learn(added, retired)
 
     def _replace(self, item: NewProduct, result: Stored) -> None:
-        number, version = result.product_number, result.vector_version
         if result.old is not None:
-            self._retire(*result.old, (number, version - 1))
+            self._retire(result.old)
         if item.digest == self._digest:
-            self._added[item.pattern][number, version] = (item, result.checksum)
+            added = self._added[item.pattern]
+            rows = zip(item.vectors, result.checksums, strict=True)
+            for photo, row in enumerate(rows):
+                version = photo_version(photo, result.vector_version)
+                added[result.product_number, version] = row
 
-    def _retire(self, digest: str, pattern: Pattern, version: _Version) -> None:
-        if digest != self._digest:
+    def _retire(self, ended: StoredVectors) -> None:
+        if ended.digest != self._digest:
             return
-        # One that came with the same batch was never indexed.
-        if self._added[pattern].pop(version, None) is None:
-            self._retired[pattern].append(version)
+        for photo in range(1 + ended.further_count):
+            version = (ended.product_number, photo_version(photo, ended.vector_version))
+            # One that came with the same batch was never indexed.
+            if self._added[ended.pattern].pop(version, None) is None:
+                self._retired[ended.pattern].append(version)
 
 
-def _table(rows: dict[_Version, tuple[NewProduct, int]]) -> VectorTable:
+def _table(rows: dict[_Version, _Row]) -> VectorTable:
     numbers, versions = np.array(list(rows), dtype=np.int64).T
     return VectorTable(
         product_numbers=numbers,
         vector_versions=versions,
         checksums=np.array([checksum for _, checksum in rows.values()], dtype=np.int64),
-        vectors=np.stack([item.vector for item, _ in rows.values()]),
+        vectors=np.stack([vector for vector, _ in rows.values()]),
     )

@@ -7,6 +7,7 @@ by looking at every row that it allows.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,20 +102,44 @@ def find_nearest(
     now: int,
     allowed: Allowed | None = None,
 ) -> list[Nearest]:
+    """Returns the rows of up to `count` products of a part near each query (N, D).
+
+    A product has a row for each photo. So many rows are looked for that they should be of enough
+    products, and more where they are not; what is found holds the best row of each.
+
+    Args:
+        part: The part.
+        queries: (N, D) query vectors.
+        count: Products that are looked for; more may be found.
+        now: The change at which the rows must have lived.
+        allowed: The products that they may be of; None takes all.
+    """
+    row_count = math.ceil(count * part.vectors_per_product)
+    eligible = _Eligible(part, now, allowed)
+    nearest = _find_rows(part, queries, row_count, eligible)
+    open_numbers: Sequence[int] = range(len(queries)) if part.vectors_per_product > 1 else ()
+    while open_numbers := [
+        number
+        for number in open_numbers
+        if len(rows := nearest[number].rows) >= row_count
+        and len(np.unique(part.product_numbers[rows])) < count
+    ]:
+        row_count *= _FETCH_GROWTH
+        more = _find_rows(part, queries[open_numbers], row_count, eligible)
+        for number, found in zip(open_numbers, more, strict=True):
+            nearest[number] = found
+    return nearest
+
+
+def _find_rows(
+    part: Part, queries: npt.NDArray[np.float32], count: int, eligible: _Eligible
+) -> list[Nearest]:
     """Returns up to `count` rows of a part near each query (N, D).
 
     The graph is asked for so many rows that enough of them should be eligible, and for more when
     they are not; where it would be quicker to look at all eligible rows, that is done. So neither
     dead rows that lie thick around a query nor a narrow filter make a search long.
-
-    Args:
-        part: The part.
-        queries: (N, D) query vectors.
-        count: Most rows.
-        now: The change at which the rows must have lived.
-        allowed: The products that they may be of; None takes all.
     """
-    eligible = _Eligible(part, now, allowed)
     nearest = {
         number: Nearest(rows=rows, is_exact=False)
         for number, rows in _ask_graph(part, queries, count, eligible).items()

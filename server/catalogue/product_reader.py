@@ -1,4 +1,4 @@
-"""Reading the SQLite file: products, what tells vectors apart, and the vectors themselves.
+"""Reading the SQLite file: products, their facets and their counts.
 
 Any number of threads read, each through a connection of its own.
 """
@@ -7,36 +7,35 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from twinshelf.server.catalogue.change_reader import read_changes
+from twinshelf.server.catalogue.connections import ReaderConnections, one_moment
 from twinshelf.server.catalogue.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.file_guard import FileGuard
 from twinshelf.server.catalogue.product_record import (
+    NO_IMAGES,
     ChangeableProduct,
     EmbeddedProduct,
     ProductChange,
     StoredProduct,
-    VectorTable,
 )
-from twinshelf.server.catalogue.schema import open_reader
 from twinshelf.server.catalogue.stored_rows import (
     EMBEDDED_COLUMNS,
     EMBEDDED_PATTERNS,
     PRODUCT_COLUMNS,
     PRODUCT_TABLES,
     attributes_from_json,
+    find_photo_problem,
     find_vector_problem,
     product_from_embedded,
     product_from_row,
 )
+from twinshelf.server.catalogue.vector_reader import VectorReader
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import stored_embedding
 from twinshelf.server.encoders.modalities import Pattern
@@ -45,38 +44,22 @@ from twinshelf.server.errors import CatalogueDamagedError
 _BLOCK_SIZE = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VectorKeys:
-    """What tells N stored vectors apart, by rising product number.
+class ProductReader:
+    """Reads the SQLite file; damaged rows are set aside by its guard.
 
     Attributes:
-        product_numbers: (N,) internal numbers.
-        vector_versions: (N,) versions.
-        checksums: (N,) CRC-32 of the vectors.
+        vectors: Reads the vectors.
     """
-
-    product_numbers: npt.NDArray[np.int64]
-    vector_versions: npt.NDArray[np.int64]
-    checksums: npt.NDArray[np.int64]
-
-
-class ProductReader:
-    """Reads the SQLite file; damaged rows are set aside by its guard."""
 
     def __init__(self, path: Path, guard: FileGuard) -> None:
         """Opens connections as threads come."""
-        self._path = path
+        self._connections = ReaderConnections(path)
         self._guard = guard
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
+        self.vectors = VectorReader(self._connections, guard)
 
     def close(self) -> None:
         """Closes every connection; no other thread may read any more."""
-        with self._readers_lock:
-            for reader in self._readers:
-                reader.close()
-            self._readers.clear()
+        self._connections.close()
 
     def product(self, product_id: str) -> StoredProduct | None:
         """Returns one product, or None."""
@@ -87,29 +70,41 @@ class ProductReader:
         return None if row is None else product_from_embedded(row)
 
     def changeable(self, product_id: str) -> ChangeableProduct | None:
-        """Returns one product with its vector, or None.
+        """Returns one product with its vectors, or None.
 
         Raises:
             CatalogueDamagedError: If one of its rows is damaged.
         """
-        row = self._reader.execute(
-            "SELECT p.change_sequence, v.encoder_number, v.pattern, v.vector_version, v.checksum, "
-            f"v.vector, {EMBEDDED_COLUMNS} "
-            f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
-            (product_id,),
-        ).fetchone()
-        if row is None:
-            return None
-        change_sequence, encoder, pattern, version, checksum, blob, *product = row
-        key = (encoder, pattern, version)
-        if problem := find_vector_problem(blob, key, checksum, len(blob) // 2):
+        reader = self._reader
+        with one_moment(reader):
+            row = reader.execute(
+                "SELECT p.change_sequence, v.product_number, v.encoder_number, v.pattern, "
+                f"v.vector_version, v.checksum, v.vector, {EMBEDDED_COLUMNS} "
+                f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+                (product_id,),
+            ).fetchone()
+            if row is None:
+                return None
+            further = reader.execute(
+                "SELECT image_vector, photo_number, checksum FROM further_photos "
+                "WHERE product_number = ? ORDER BY photo_number",
+                (row[1],),
+            ).fetchall()
+        change_sequence, _, encoder, pattern, version, checksum, blob, *product = row
+        problems = [
+            find_vector_problem(blob, (encoder, pattern, version), checksum, len(blob) // 2)
+        ]
+        problems += [find_photo_problem(half, n, checksum, own) for half, n, own in further]
+        if problem := next(filter(None, problems), None):
             raise CatalogueDamagedError(
                 f"product {product_id!r} is damaged: {problem}; write it again",
                 facts={"product_id": product_id},
             )
+        halves = [np.frombuffer(half, dtype=np.float16) for half, *_ in further]
         return ChangeableProduct(
-            product=product_from_embedded(tuple(product)),
+            product=product_from_embedded(product),
             vector=np.frombuffer(blob, dtype=np.float16),
+            further_images=np.stack(halves) if halves else NO_IMAGES,
             change_sequence=change_sequence,
         )
 
@@ -162,7 +157,7 @@ class ProductReader:
         )
         found = {}
         for *fields, number, encoder, pattern, version, checksum, blob in rows:
-            product = product_from_embedded(tuple(fields))
+            product = product_from_embedded(fields)
             embedding = None
             if product.digest == contract.digest:
                 key = (encoder, pattern, version)
@@ -173,58 +168,6 @@ class ProductReader:
                     embedding = stored_embedding(vector, product.pattern, contract)
             found[product.record.product_id] = EmbeddedProduct(product=product, embedding=embedding)
         return found
-
-    def vector_keys(self, digest: str, pattern: Pattern) -> VectorKeys:
-        """Returns what tells the vectors of an encoder and a pattern apart, by product number."""
-        rows = self._reader.execute(
-            "SELECT v.product_number, v.vector_version, v.checksum "
-            "FROM product_vectors v JOIN encoders e USING (encoder_number) "
-            "WHERE e.digest = ? AND v.pattern = ? ORDER BY v.product_number",
-            (digest, pattern),
-        )
-        # Block by block: to take a list, numpy holds the interpreter's lock.
-        blocks = [np.empty((0, 3), dtype=np.int64)]
-        while block := rows.fetchmany(_BLOCK_SIZE):
-            blocks.append(np.array(block, dtype=np.int64))
-        numbers, versions, checksums = np.concatenate(blocks).T
-        return VectorKeys(product_numbers=numbers, vector_versions=versions, checksums=checksums)
-
-    def vector_table(
-        self, numbers: npt.NDArray[np.int64], digest: str, pattern: Pattern, dimension: int
-    ) -> VectorTable:
-        """Returns vectors by product number; damaged ones are left out and named in the log.
-
-        Args:
-            numbers: (N,) internal numbers.
-            digest: Digest of the encoder; vectors of others are left out.
-            pattern: Pattern of the vectors; those of others are left out.
-            dimension: Length of a vector.
-        """
-        columns = np.empty((len(numbers), 3), dtype=np.int64)
-        vectors = np.empty((len(numbers), dimension), dtype=np.float16)
-        count = 0
-        for start in range(0, len(numbers), _BLOCK_SIZE):
-            rows = self._reader.execute(
-                "SELECT v.product_number, v.encoder_number, v.vector_version, v.checksum, v.vector "
-                "FROM json_each(?) j CROSS JOIN product_vectors v ON v.product_number = j.value "
-                "CROSS JOIN encoders e USING (encoder_number) WHERE e.digest = ? AND v.pattern = ?",
-                (json.dumps(numbers[start : start + _BLOCK_SIZE].tolist()), digest, pattern),
-            )
-            for number, encoder, version, checksum, blob in rows:
-                key = (encoder, int(pattern), version)
-                if problem := find_vector_problem(blob, key, checksum, dimension):
-                    self._guard.set_aside(number, problem)
-                    continue
-                vectors[count] = np.frombuffer(blob, dtype=np.float16)
-                columns[count] = number, version, checksum
-                count += 1
-        numbers, versions, checksums = columns[:count].T
-        return VectorTable(
-            product_numbers=numbers,
-            vector_versions=versions,
-            checksums=checksums,
-            vectors=vectors[:count],
-        )
 
     def numbers_of(self, product_ids: Sequence[str]) -> list[int]:
         """Returns the internal numbers of those products that there are."""
@@ -289,10 +232,4 @@ class ProductReader:
 
     @property
     def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = open_reader(self._path)
-            self._local.connection = connection
-            with self._readers_lock:
-                self._readers.append(connection)
-        return connection
+        return self._connections.own

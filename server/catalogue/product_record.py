@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -12,7 +12,13 @@ import numpy.typing as npt
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern
 
-VERSION_BITS = 24
+# A key tells the product, the photo, and the version of its vector, which begins anew after a
+# million.
+VERSION_BITS, PHOTO_BITS = 20, 4
+PHOTO_SHIFT = VERSION_BITS
+GREATEST_FURTHER_COUNT = (1 << PHOTO_BITS) - 1
+NO_IMAGES: npt.NDArray[np.float16] = np.empty((0, 0), dtype=np.float16)
+NO_IMAGES.flags.writeable = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +93,13 @@ class ChangeableProduct:
     Attributes:
         product: The product.
         vector: (D,) stored vector.
+        further_images: (P, I) embeddings of the photos after the first.
         change_sequence: Number of the change that wrote it last.
     """
 
     product: StoredProduct
     vector: npt.NDArray[np.float16]
+    further_images: npt.NDArray[np.float16]
     change_sequence: int
 
 
@@ -104,17 +112,20 @@ class NewProduct:
         pattern: Modalities that are embedded.
         vector: (D,) stored vector; see `server.encoders.embedding`.
         digest: Digest of the encoder that made the vector.
+        further_images: (P, I) embeddings of the photos after the first, up to 15.
         expected_change: The change that must have written the stored product last, as this one was
             made from it; None takes any, and none at all.
 
     Raises:
-        ValueError: If the vector is not a finite row, or nothing is embedded.
+        ValueError: If the vector is not a finite row, further photos are no finite rows, too many
+            or without a first, or nothing is embedded.
     """
 
     record: ProductRecord
     pattern: Pattern
     vector: npt.NDArray[np.float16]
     digest: str
+    further_images: npt.NDArray[np.float16] = field(default_factory=lambda: NO_IMAGES)
     expected_change: int | None = None
 
     def __post_init__(self) -> None:
@@ -124,6 +135,37 @@ class NewProduct:
             raise ValueError(f"vector must be a finite row, got shape {self.vector.shape}")
         if self.pattern is Pattern.NONE:
             raise ValueError("a product needs an embedded photo or text")
+        images = self.further_images
+        if images.ndim != 2 or not np.isfinite(images).all():
+            raise ValueError(f"further_images must be finite rows, got shape {images.shape}")
+        if len(images) > (GREATEST_FURTHER_COUNT if self.pattern.has_image else 0):
+            raise ValueError(f"{len(images)} further photos are too many, or lack a first")
+
+    @property
+    def vectors(self) -> npt.NDArray[np.float16]:
+        """Vectors (1 + P, D) of all photos, the first photo's first."""
+        rows = np.tile(self.vector, (1 + len(self.further_images), 1))
+        rows[1:, : self.further_images.shape[1]] = self.further_images
+        return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVectors:
+    """The vectors of a product as they stood before a write.
+
+    Attributes:
+        product_number: Internal number of the product; never used again for another.
+        vector_version: Counts the vectors that the product has had.
+        digest: Digest of the encoder.
+        pattern: Modalities that are embedded.
+        further_count: Photos after the first.
+    """
+
+    product_number: int
+    vector_version: int
+    digest: str
+    pattern: Pattern
+    further_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,20 +173,23 @@ class Stored:
     """A product was written.
 
     Attributes:
-        product_number: Internal number of the product; never used again for another.
+        product_number: Internal number of the product.
         vector_version: Counts the vectors that the product has had.
-        checksum: CRC-32 of the vector.
-        replaced: Whether a product of this id stood there before.
-        vector_changed: Whether the index must learn a new vector.
-        old: Digest and pattern before, or None.
+        checksums: (1 + P,) CRC-32 of the vector, and of each further photo.
+        vector_changed: Whether the index must learn new vectors.
+        old: What stood there before, or None.
     """
 
     product_number: int
     vector_version: int
-    checksum: int
-    replaced: bool
+    checksums: tuple[int, ...]
     vector_changed: bool
-    old: tuple[str, Pattern] | None
+    old: StoredVectors | None
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a product of this id stood there before."""
+        return self.old is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +197,11 @@ class Deleted:
     """Products were removed.
 
     Attributes:
-        removed: Internal number, vector version, digest and pattern of each.
+        removed: What stood there.
         missing: Identifiers that were not there.
     """
 
-    removed: tuple[tuple[int, int, str, Pattern], ...]
+    removed: tuple[StoredVectors, ...]
     missing: tuple[str, ...]
 
 
@@ -213,10 +258,30 @@ class VectorTable:
             vectors=self.vectors[rows],
         )
 
+    @classmethod
+    def joined(cls, tables: Sequence[VectorTable]) -> VectorTable:
+        """Returns the rows of some tables, one after the other."""
+        return cls(
+            product_numbers=np.concatenate([table.product_numbers for table in tables]),
+            vector_versions=np.concatenate([table.vector_versions for table in tables]),
+            checksums=np.concatenate([table.checksums for table in tables]),
+            vectors=np.concatenate([table.vectors for table in tables]),
+        )
+
     @property
     def keys(self) -> npt.NDArray[np.int64]:
-        """Keys (N,) that tell product and version."""
+        """Keys (N,) that tell product, photo and version."""
         return vector_keys(self.product_numbers, self.vector_versions)
+
+
+def photo_version(photo_number: int, vector_version: int) -> int:
+    """Returns what stands for the version of a photo's vector; photo 0 is the first."""
+    return photo_number << PHOTO_SHIFT | vector_version
+
+
+def is_further(vector_versions: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Tells of the versions (N,) of vectors which are of photos after the first."""
+    return vector_versions >> PHOTO_SHIFT > 0
 
 
 def vector_keys(
@@ -226,4 +291,4 @@ def vector_keys(
 
     A key tells the product, so that no table of keys is needed.
     """
-    return product_numbers << VERSION_BITS | vector_versions % (1 << VERSION_BITS)
+    return product_numbers << PHOTO_BITS + VERSION_BITS | vector_versions

@@ -13,13 +13,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from twinshelf.server.catalogue.file_guard import FileGuard
+from twinshelf.server.catalogue.photo_rows import add_photos, has_other_photos
 from twinshelf.server.catalogue.product_reader import ProductReader
 from twinshelf.server.catalogue.product_record import (
+    VERSION_BITS,
     Deleted,
     NewProduct,
+    ProductRecord,
     Stored,
+    StoredVectors,
 )
 from twinshelf.server.catalogue.schema import (
     PRODUCT_FIELDS,
@@ -39,6 +44,12 @@ from twinshelf.server.errors import (
 _RESERVE_BYTES = 4 << 20
 # A deletion is known to `changes_after` for so many changes.
 REMEMBERED_CHANGES = 1_000_000
+
+
+_STORED_COLUMNS = (
+    "v.product_number, v.vector_version, e.digest, v.pattern, "
+    "(SELECT count(*) FROM further_photos f WHERE f.product_number = v.product_number)"
+)
 
 
 class ProductStore:
@@ -105,60 +116,25 @@ class ProductStore:
         if not self._reserve.exists() and not self._fill_reserve():
             raise _full_error()
         record = product.record
-        old = self._writer.execute(
-            "SELECT v.product_number, v.vector_version, e.digest, v.pattern, v.vector, "
-            f"p.change_sequence FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+        row = self._writer.execute(
+            f"SELECT {_STORED_COLUMNS}, v.vector, p.change_sequence "
+            f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
             (record.product_id,),
         ).fetchone()
-        if product.expected_change not in (None, old and old[-1]):
+        if product.expected_change not in (None, row and row[-1]):
             raise ProductChangedError(f"product {record.product_id!r} was changed meanwhile")
-        # SQLite keeps -0.0 as 0.0, and the checksum is of what will be read.
-        price = None if record.price is None else record.price + 0.0
-        fields = (
-            *(record.product_id, record.title, record.description, record.category),
-            *(record.brand, record.seller, price),
-            json.dumps(dict(record.attributes), ensure_ascii=False),
-            record.image_uri,
-            time.time_ns() // 1000,
-        )
-        values = (*fields, self._next_change(), product_checksum(*fields))
-        new_blob = product.vector.tobytes()
-        if old is None:
-            return self._insert(product, values, new_blob)
-        number, version, digest, pattern, blob, _ = old
-        self.guard.forget(number)
-        self._writer.execute(
-            f"UPDATE products SET ({PRODUCT_FIELDS}, change_sequence, checksum) "
-            "= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE product_number = ?",
-            (*values, number),
-        )
-        # An unchanged vector keeps its key: writing a file again must not churn the index.
-        changed = (digest, pattern, blob) != (product.digest, product.pattern, new_blob)
-        version += changed
-        encoder_number = self._encoder_number(product.digest)
-        checksum = vector_checksum(new_blob, encoder_number, product.pattern, version)
-        if changed:
-            self._writer.execute(
-                "UPDATE product_vectors SET encoder_number = ?, pattern = ?, vector_version = ?, "
-                "vector = ?, checksum = ? WHERE product_number = ?",
-                (encoder_number, product.pattern, version, new_blob, checksum, number),
-            )
-        return Stored(
-            product_number=number,
-            vector_version=version,
-            checksum=checksum,
-            replaced=True,
-            vector_changed=changed,
-            old=(digest, Pattern(pattern)),
-        )
+        values = self._values(record)
+        if row is None:
+            return self._insert(product, values)
+        *columns, blob, _ = row
+        return self._replace(product, values, _stored_vectors(columns), blob)
 
     def delete(self, product_ids: Sequence[str]) -> Deleted:
         """Removes products. Needs a transaction."""
         removed, missing = [], []
         for product_id in dict.fromkeys(product_ids):
             row = self._writer.execute(
-                f"SELECT v.product_number, v.vector_version, e.digest, v.pattern "
-                f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+                f"SELECT {_STORED_COLUMNS} FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
                 (product_id,),
             ).fetchone()
             if row is None:
@@ -169,7 +145,7 @@ class ProductStore:
                 "INSERT INTO deletions VALUES (?, ?)", (self._next_change(), product_id)
             )
             self.guard.forget(row[0])
-            removed.append((row[0], row[1], row[2], Pattern(row[3])))
+            removed.append(_stored_vectors(row))
         self._forget_deletions()
         return Deleted(removed=tuple(removed), missing=tuple(missing))
 
@@ -181,8 +157,57 @@ class ProductStore:
         ).fetchone()
         self._writer.execute("DELETE FROM deletions WHERE change_sequence <= ?", (forgotten,))
 
-    def _insert(self, product: NewProduct, values: tuple[object, ...], blob: bytes) -> Stored:
+    def _values(self, record: ProductRecord) -> tuple[object, ...]:
+        """Returns the columns of a row: the fields, the number of the next change, the checksum."""
+        # SQLite keeps -0.0 as 0.0, and the checksum is of what will be read.
+        price = None if record.price is None else record.price + 0.0
+        fields = (
+            *(record.product_id, record.title, record.description, record.category),
+            *(record.brand, record.seller, price),
+            json.dumps(dict(record.attributes), ensure_ascii=False),
+            record.image_uri,
+            time.time_ns() // 1000,
+        )
+        return (*fields, self._next_change(), product_checksum(*fields))
+
+    def _replace(
+        self, product: NewProduct, values: tuple[object, ...], old: StoredVectors, blob: bytes
+    ) -> Stored:
+        number = old.product_number
+        self.guard.forget(number)
+        self._writer.execute(
+            f"UPDATE products SET ({PRODUCT_FIELDS}, change_sequence, checksum) "
+            "= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE product_number = ?",
+            (*values, number),
+        )
+        # An unchanged vector keeps its key: writing a file again must not churn the index.
+        new_blob = product.vector.tobytes()
+        is_same = (old.digest, old.pattern, blob) == (product.digest, product.pattern, new_blob)
+        changed = not is_same or has_other_photos(self._writer, product, old)
+        version = (old.vector_version + changed) % (1 << VERSION_BITS)
         encoder_number = self._encoder_number(product.digest)
+        checksum = vector_checksum(new_blob, encoder_number, product.pattern, version)
+        if changed:
+            self._writer.execute(
+                "UPDATE product_vectors SET encoder_number = ?, pattern = ?, vector_version = ?, "
+                "vector = ?, checksum = ? WHERE product_number = ?",
+                (encoder_number, product.pattern, version, new_blob, checksum, number),
+            )
+            if old.further_count:
+                self._writer.execute(
+                    "DELETE FROM further_photos WHERE product_number = ?", (number,)
+                )
+        return Stored(
+            product_number=number,
+            vector_version=version,
+            checksums=add_photos(self._writer, product, number, checksum) if changed else (),
+            vector_changed=changed,
+            old=old,
+        )
+
+    def _insert(self, product: NewProduct, values: tuple[object, ...]) -> Stored:
+        encoder_number = self._encoder_number(product.digest)
+        blob = product.vector.tobytes()
         checksum = vector_checksum(blob, encoder_number, product.pattern, 1)
         number = self._writer.execute(
             f"INSERT INTO products ({PRODUCT_FIELDS}, change_sequence, checksum) "
@@ -197,8 +222,7 @@ class ProductStore:
         return Stored(
             product_number=number,
             vector_version=1,
-            checksum=checksum,
-            replaced=False,
+            checksums=add_photos(self._writer, product, number, checksum),
             vector_changed=True,
             old=None,
         )
@@ -226,6 +250,18 @@ class ProductStore:
             "RETURNING change_sequence"
         ).fetchone()
         return int(row[0])
+
+
+def _stored_vectors(row: Sequence[Any]) -> StoredVectors:
+    """Reads a row of `_STORED_COLUMNS`."""
+    number, version, digest, pattern, further_count = row
+    return StoredVectors(
+        product_number=number,
+        vector_version=version,
+        digest=digest,
+        pattern=Pattern(pattern),
+        further_count=further_count,
+    )
 
 
 def _full_error() -> CatalogueFullError:

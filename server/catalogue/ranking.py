@@ -175,8 +175,8 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
     """Ranks candidates: best first, of equal scores the product that was stored first.
 
     Args:
-        candidates: Those of each pattern and part of the index; of a product that comes twice, as
-            it was being replaced, the better one is kept.
+        candidates: Those of each pattern and part of the index; of a product that comes twice, by
+            another photo or as it was being replaced, the best one is kept.
         query: What was looked for.
 
     Returns:

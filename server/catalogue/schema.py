@@ -90,6 +90,17 @@ CREATE TABLE deletions (
     change_sequence INTEGER PRIMARY KEY,
     product_id TEXT NOT NULL
 ) STRICT;
+
+-- What a photo after the first has in the place of the first one's half, in a copy of the vector.
+CREATE TABLE further_photos (
+    product_number INTEGER NOT NULL REFERENCES product_vectors ON DELETE CASCADE,
+    photo_number INTEGER NOT NULL,
+    image_vector BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
+-- As for vectors: to count them and to compare them with a snapshot reads no vector.
+CREATE UNIQUE INDEX further_photos_by_product
+    ON further_photos (product_number, photo_number, checksum);
 """
 
 
@@ -105,6 +116,17 @@ def product_checksum(*values: object) -> int:
 def vector_checksum(vector: bytes, encoder_number: int, pattern: int, vector_version: int) -> int:
     """Returns the CRC-32 of a stored vector and of what says how to read it."""
     return zlib.crc32(f"{encoder_number} {pattern} {vector_version}".encode(), zlib.crc32(vector))
+
+
+def photo_checksum(half: bytes, photo_number: int, owner_checksum: int) -> int:
+    """Returns the CRC-32 of a further photo's half and of what says whose it is.
+
+    Args:
+        half: The half.
+        photo_number: Its number, from 1.
+        owner_checksum: That of the vector of its product.
+    """
+    return zlib.crc32(f"{photo_number} {owner_checksum}".encode(), zlib.crc32(half))
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,7 @@ from twinshelf.server.catalogue.graph import (
     Rows,
     search_graph,
 )
-from twinshelf.server.catalogue.product_record import VectorTable
+from twinshelf.server.catalogue.product_record import VectorTable, is_further
 
 ALIVE = np.iinfo(np.int64).max
 _FIRST_CAPACITY = 1024
@@ -39,6 +39,7 @@ class Segment:
         is_stored: Whether a snapshot holds it.
         is_graph_wanted: Whether there is no graph, though there are enough vectors for one.
         facet_rows: Row of the facet table of each vector (N,), once a filter has asked for them.
+        vectors_per_product: Mean number of them, 1 or more; a product has one for each photo.
     """
 
     def __init__(
@@ -61,6 +62,9 @@ class Segment:
         self.is_graph_wanted = graph is None and len(table) > settings.exact_limit
         self.facet_rows: Rows = np.empty(0, dtype=np.int64)
         keys = table.keys
+        self.vectors_per_product = 1.0
+        if is_further(table.vector_versions).any():
+            self.vectors_per_product = len(table) / len(np.unique(table.product_numbers))
         self._order = np.argsort(keys, kind="stable")
         self._keys = keys[self._order]
 
@@ -94,6 +98,7 @@ class Delta:
         self._graph = settings.new_graph(dimension)
         # The graph lends its working memory to one thread at a time.
         self._lock = threading.Lock()
+        self._further_count = 0
         self.dead_count = 0
         self.is_graph_wanted = False
         self.facet_rows: Rows = np.empty(0, dtype=np.int64)
@@ -112,6 +117,11 @@ class Delta:
     def living_count(self) -> int:
         """Rows that have not died."""
         return self._count - self.dead_count
+
+    @property
+    def vectors_per_product(self) -> float:
+        """Mean number of them, 1 or more; a product has one for each photo."""
+        return max(1, self._count) / max(1, self._count - self._further_count)
 
     @property
     def table(self) -> VectorTable:
@@ -146,6 +156,7 @@ class Delta:
             with self._lock:
                 # One thread: adding in parallel leaves vectors that no search returns.
                 self._graph.add(rows, self._vectors[rows], threads=1)
+        self._further_count += int(np.count_nonzero(is_further(table.vector_versions)))
         self._rows.update(zip(table.keys.tolist(), range(first, last), strict=True))
         self._count = last
 

@@ -29,7 +29,7 @@ class ServedFacets:
         changes: dict[int, ProductRecord | None] = {}
         for item, result in writes:
             if isinstance(result, Deleted):
-                changes |= {number: None for number, *_ in result.removed}
+                changes |= {each.product_number: None for each in result.removed}
             elif isinstance(result, Stored) and isinstance(item, NewProduct):
                 changes[result.product_number] = item.record
         if self.table is None:

@@ -212,9 +212,11 @@ class SqliteCatalogue:
         """Counts what is stored; None for a digest that is not known counts nothing as stale."""
         change_sequence = await self._read(self._store.reader.change_sequence)
         counts = self._batches.counts
+        image_count = sum(n for (_, pattern), n in counts.items() if pattern.has_image)
         return CatalogueStats(
             product_count=sum(counts.values()),
-            image_count=sum(n for (_, pattern), n in counts.items() if pattern.has_image),
+            image_count=image_count,
+            photo_count=image_count + self._batches.further_count,
             text_count=sum(n for (_, pattern), n in counts.items() if pattern.has_text),
             stale_product_count=sum(self.stale_counts(digest).values()) if digest else 0,
             indexed_vector_count=self.indexed_vector_count,

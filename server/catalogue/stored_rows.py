@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
-from twinshelf.server.catalogue.schema import PRODUCT_FIELDS, product_checksum, vector_checksum
+from twinshelf.server.catalogue.schema import (
+    PRODUCT_FIELDS,
+    photo_checksum,
+    product_checksum,
+    vector_checksum,
+)
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError
 
@@ -103,6 +108,22 @@ def find_vector_problem(
     return None
 
 
+def find_photo_problem(
+    half: bytes, photo_number: int, owner_checksum: int, checksum: int
+) -> str | None:
+    """Says what is wrong with the stored half of a further photo; None when all is well.
+
+    Args:
+        half: The embedding of the photo, I fp16 numbers.
+        photo_number: Its number, from 1.
+        owner_checksum: That of the vector of its product.
+        checksum: That of all of these.
+    """
+    if photo_checksum(half, photo_number, owner_checksum) != checksum:
+        return f"the checksum of its further photo {photo_number} differs"
+    return None
+
+
 def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     """Yields the number of each product whose fields or vector are damaged, and what is wrong."""
     products = reader.execute(f"SELECT product_number, checksum, {PRODUCT_FIELDS} FROM products")
@@ -115,4 +136,11 @@ def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     )
     for number, *key, checksum, blob in vectors:
         if problem := find_vector_problem(blob, tuple(key), checksum, len(blob) // 2):
+            yield number, problem
+    photos = reader.execute(
+        "SELECT f.product_number, f.image_vector, f.photo_number, v.checksum, f.checksum "
+        "FROM further_photos f JOIN product_vectors v USING (product_number)"
+    )
+    for number, *photo in photos:
+        if problem := find_photo_problem(*photo):
             yield number, problem

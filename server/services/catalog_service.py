@@ -155,6 +155,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         return pb.GetCatalogStatsResponse(
             product_count=stats.product_count,
             image_count=stats.image_count,
+            photo_count=stats.photo_count,
             text_count=stats.text_count,
             stale_product_count=stats.stale_product_count,
             indexed_vector_count=stats.indexed_vector_count,

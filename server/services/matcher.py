@@ -20,6 +20,11 @@ from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.freshness import check_fresh
 from twinshelf.server.services.pair_scorer import PairScorer
 from twinshelf.server.services.pair_sides import SideTerms
+from twinshelf.server.services.product_photos import (
+    check_first_image,
+    check_further_images,
+    embed_further_images,
+)
 from twinshelf.server.services.requests import (
     Limits,
     MatchOptions,
@@ -185,17 +190,22 @@ class Matcher:
             TwinshelfError: If it cannot be embedded.
         """
         check_product(product, self._limits, "product")
+        check_further_images(product, self._limits)
+        check_first_image(len(product.further_images), has_image=bool(product.image))
         contract = self._encoder.contract
         row = _row(product, contract, contract.text_fields.passage_prefix, "product")
         async with self._embedder.embedded(
             row, contract, path="product", is_patient=True, deadline_s=None
         ) as embedding:
-            new = NewProduct(
-                record=record_from_product(product),
-                pattern=embedding.pattern,
-                vector=stored_vector(embedding, contract),
-                digest=contract.digest,
-            )
+            vector = stored_vector(embedding, contract)
+        further = await embed_further_images(product.further_images, self._embedder, contract)
+        new = NewProduct(
+            record=record_from_product(product),
+            pattern=embedding.pattern,
+            vector=vector,
+            digest=contract.digest,
+            further_images=further,
+        )
         return new, contract
 
 

@@ -23,6 +23,12 @@ from twinshelf.server.services.conversions import (
     record_from_product,
 )
 from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.product_photos import (
+    FURTHER_IMAGES,
+    check_first_image,
+    check_further_images,
+    embed_further_images,
+)
 from twinshelf.server.services.requests import (
     Limits,
     check_product,
@@ -32,7 +38,7 @@ from twinshelf.v1 import product_pb2
 
 FIELDS = (
     *("title", "description", "category", "brand", "seller", "price", "attributes", "image"),
-    "image_uri",
+    *("image_uri", FURTHER_IMAGES),
 )
 _ATTRIBUTE = "attributes."
 _ATTEMPTS = 8
@@ -69,6 +75,9 @@ def apply_update(
             stored.attributes.pop(name, None)
             if name in change.attributes:
                 stored.attributes[name] = change.attributes[name]
+        elif path == FURTHER_IMAGES:
+            del stored.further_images[:]
+            stored.further_images.extend(change.further_images)
         elif path == "price" and not change.HasField("price"):
             stored.ClearField("price")
         else:
@@ -131,24 +140,32 @@ class ProductUpdater:
         apply_update(after, change, mask)
         keeps_image = pattern.has_image and "image" not in mask.paths
         check_product(after, self._limits, "product", has_stored_image=keeps_image)
+        check_further_images(after, self._limits)
+        further = stored.further_images[: 0 if FURTHER_IMAGES in mask.paths else None]
+        check_first_image(
+            len(further) + len(after.further_images), has_image=keeps_image or bool(after.image)
+        )
         prefix = contract.text_fields.passage_prefix
         texts = [embedded_text(product, contract, prefix) for product in (before, after)]
         text = texts[1] if texts[0] != texts[1] else None
         digest, vector = stored.product.digest, stored.vector
-        if "image" in mask.paths or texts[0] != texts[1]:
+        if {"image", FURTHER_IMAGES} & set(mask.paths) or texts[0] != texts[1]:
             keeps_text = pattern.has_text and texts[0] == texts[1]
-            if (keeps_image or keeps_text) and digest != contract.digest:
+            if (keeps_image or keeps_text or len(further)) and digest != contract.digest:
                 raise _stale(stored, contract)
             kept = Pattern.of(image=keeps_image, text=keeps_text)
             vector, pattern = await self._embed(
                 after.image or None, text, stored.vector, kept, contract
             )
             digest = contract.digest
+        if after.further_images:
+            further = await embed_further_images(after.further_images, self._embedder, contract)
         return NewProduct(
             record=record_from_product(after),
             pattern=pattern,
             vector=vector,
             digest=digest,
+            further_images=further,
             expected_change=stored.change_sequence,
         )
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atwinshelf/v1/product.proto\x12\x0ctwinshelf.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x03\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\r\n\x05\x62rand\x18\x05 \x01(\t\x12\x0e\n\x06seller\x18\x06 \x01(\t\x12\x12\n\x05price\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x39\n\nattributes\x18\x08 \x03(\x0b\x32%.twinshelf.v1.Product.AttributesEntry\x12\r\n\x05image\x18\t \x01(\x0c\x12\x11\n\timage_uri\x18\n \x01(\t\x12.\n\x07pattern\x18\x0b \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_price\"\xe5\x01\n\x05Offer\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\r\n\x05\x62rand\x18\x05 \x01(\t\x12\x37\n\nattributes\x18\x06 \x03(\x0b\x32#.twinshelf.v1.Offer.AttributesEntry\x12\x12\n\x05price\x18\x07 \x01(\x01H\x00\x88\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_price\".\n\x0fModalityWeights\x12\r\n\x05image\x18\x01 \x01(\x02\x12\x0c\n\x04text\x18\x02 \x01(\x02\"\x9b\x02\n\x05Match\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12.\n\x07pattern\x18\x04 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12\x18\n\x0bimage_score\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x17\n\ntext_score\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x10\n\x08is_match\x18\x07 \x01(\x08\x12\x1d\n\x10pair_probability\x18\x08 \x01(\x02H\x02\x88\x01\x01\x42\x0e\n\x0c_image_scoreB\r\n\x0b_text_scoreB\x13\n\x11_pair_probability\".\n\x0b\x45ncoderInfo\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"3\n\x0ePairScorerInfo\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x11\n\tthreshold\x18\x02 \x01(\x01*\x85\x01\n\x0fModalityPattern\x12 \n\x1cMODALITY_PATTERN_UNSPECIFIED\x10\x00\x12\x1a\n\x16MODALITY_PATTERN_IMAGE\x10\x01\x12\x19\n\x15MODALITY_PATTERN_TEXT\x10\x02\x12\x19\n\x15MODALITY_PATTERN_BOTH\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atwinshelf/v1/product.proto\x12\x0ctwinshelf.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x03\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\r\n\x05\x62rand\x18\x05 \x01(\t\x12\x0e\n\x06seller\x18\x06 \x01(\t\x12\x12\n\x05price\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x39\n\nattributes\x18\x08 \x03(\x0b\x32%.twinshelf.v1.Product.AttributesEntry\x12\r\n\x05image\x18\t \x01(\x0c\x12\x11\n\timage_uri\x18\n \x01(\t\x12.\n\x07pattern\x18\x0b \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66urther_images\x18\r \x03(\x0c\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_price\"\xe5\x01\n\x05Offer\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\r\n\x05\x62rand\x18\x05 \x01(\t\x12\x37\n\nattributes\x18\x06 \x03(\x0b\x32#.twinshelf.v1.Offer.AttributesEntry\x12\x12\n\x05price\x18\x07 \x01(\x01H\x00\x88\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_price\".\n\x0fModalityWeights\x12\r\n\x05image\x18\x01 \x01(\x02\x12\x0c\n\x04text\x18\x02 \x01(\x02\"\x9b\x02\n\x05Match\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12.\n\x07pattern\x18\x04 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12\x18\n\x0bimage_score\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x17\n\ntext_score\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x10\n\x08is_match\x18\x07 \x01(\x08\x12\x1d\n\x10pair_probability\x18\x08 \x01(\x02H\x02\x88\x01\x01\x42\x0e\n\x0c_image_scoreB\r\n\x0b_text_scoreB\x13\n\x11_pair_probability\".\n\x0b\x45ncoderInfo\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"3\n\x0ePairScorerInfo\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x11\n\tthreshold\x18\x02 \x01(\x01*\x85\x01\n\x0fModalityPattern\x12 \n\x1cMODALITY_PATTERN_UNSPECIFIED\x10\x00\x12\x1a\n\x16MODALITY_PATTERN_IMAGE\x10\x01\x12\x19\n\x15MODALITY_PATTERN_TEXT\x10\x02\x12\x19\n\x15MODALITY_PATTERN_BOTH\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,22 +36,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_OFFER_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_OFFER_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_MODALITYPATTERN']._serialized_start=1133
-  _globals['_MODALITYPATTERN']._serialized_end=1266
+  _globals['_MODALITYPATTERN']._serialized_start=1157
+  _globals['_MODALITYPATTERN']._serialized_end=1290
   _globals['_PRODUCT']._serialized_start=78
-  _globals['_PRODUCT']._serialized_end=463
-  _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_start=404
-  _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_end=453
-  _globals['_OFFER']._serialized_start=466
-  _globals['_OFFER']._serialized_end=695
-  _globals['_OFFER_ATTRIBUTESENTRY']._serialized_start=404
-  _globals['_OFFER_ATTRIBUTESENTRY']._serialized_end=453
-  _globals['_MODALITYWEIGHTS']._serialized_start=697
-  _globals['_MODALITYWEIGHTS']._serialized_end=743
-  _globals['_MATCH']._serialized_start=746
-  _globals['_MATCH']._serialized_end=1029
-  _globals['_ENCODERINFO']._serialized_start=1031
-  _globals['_ENCODERINFO']._serialized_end=1077
-  _globals['_PAIRSCORERINFO']._serialized_start=1079
-  _globals['_PAIRSCORERINFO']._serialized_end=1130
+  _globals['_PRODUCT']._serialized_end=487
+  _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_start=428
+  _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_end=477
+  _globals['_OFFER']._serialized_start=490
+  _globals['_OFFER']._serialized_end=719
+  _globals['_OFFER_ATTRIBUTESENTRY']._serialized_start=428
+  _globals['_OFFER_ATTRIBUTESENTRY']._serialized_end=477
+  _globals['_MODALITYWEIGHTS']._serialized_start=721
+  _globals['_MODALITYWEIGHTS']._serialized_end=767
+  _globals['_MATCH']._serialized_start=770
+  _globals['_MATCH']._serialized_end=1053
+  _globals['_ENCODERINFO']._serialized_start=1055
+  _globals['_ENCODERINFO']._serialized_end=1101
+  _globals['_PAIRSCORERINFO']._serialized_start=1103
+  _globals['_PAIRSCORERINFO']._serialized_end=1154
 # @@protoc_insertion_point(module_scope)

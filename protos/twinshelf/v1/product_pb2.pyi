@@ -5,7 +5,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -22,7 +22,7 @@ MODALITY_PATTERN_TEXT: ModalityPattern
 MODALITY_PATTERN_BOTH: ModalityPattern
 
 class Product(_message.Message):
-    __slots__ = ("product_id", "title", "description", "category", "brand", "seller", "price", "attributes", "image", "image_uri", "pattern", "update_time")
+    __slots__ = ("product_id", "title", "description", "category", "brand", "seller", "price", "attributes", "image", "image_uri", "pattern", "update_time", "further_images")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class Product(_message.Message):
     IMAGE_URI_FIELD_NUMBER: _ClassVar[int]
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    FURTHER_IMAGES_FIELD_NUMBER: _ClassVar[int]
     product_id: str
     title: str
     description: str
@@ -54,7 +55,8 @@ class Product(_message.Message):
     image_uri: str
     pattern: ModalityPattern
     update_time: _timestamp_pb2.Timestamp
-    def __init__(self, product_id: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[str] = ..., brand: _Optional[str] = ..., seller: _Optional[str] = ..., price: _Optional[float] = ..., attributes: _Optional[_Mapping[str, str]] = ..., image: _Optional[bytes] = ..., image_uri: _Optional[str] = ..., pattern: _Optional[_Union[ModalityPattern, str]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    further_images: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, product_id: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[str] = ..., brand: _Optional[str] = ..., seller: _Optional[str] = ..., price: _Optional[float] = ..., attributes: _Optional[_Mapping[str, str]] = ..., image: _Optional[bytes] = ..., image_uri: _Optional[str] = ..., pattern: _Optional[_Union[ModalityPattern, str]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., further_images: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Offer(_message.Message):
     __slots__ = ("image", "title", "description", "category", "brand", "attributes", "price")

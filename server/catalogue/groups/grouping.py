@@ -241,7 +241,7 @@ class Grouping:
         found: dict[int, dict[Pattern, Neighbours]] = {}
         for pattern in {each.pattern for each in pending if each.pattern is not None}:
             numbers = np.array([each.product for each in pending if each.pattern is pattern])
-            table = self._store.reader.vector_table(
+            table = self._store.reader.vectors.table(
                 numbers, contract.digest, pattern, contract.dimension
             )
             neighbours = find_neighbours(

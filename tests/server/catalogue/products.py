@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,24 @@ def new_product(
     embedding: OfferEmbedding,
     contract: EncoderContract = CONTRACT,
     record: ProductRecord | None = None,
+    further: Sequence[OfferEmbedding] = (),
 ) -> NewProduct:
-    """Makes a product with an embedding, and a title alone when no record is given."""
+    """Makes a product with an embedding, and a title alone when no record is given.
+
+    Args:
+        product_id: Its identifier.
+        embedding: That of its first photo and of its text.
+        contract: That of the encoder.
+        record: Its fields.
+        further: Of each the photo is a further one of the product.
+    """
+    images = [each.image for each in further]
     return NewProduct(
         record=record or ProductRecord(product_id=product_id, title=f"title of {product_id}"),
         pattern=embedding.pattern,
         vector=stored_vector(embedding, contract),
         digest=contract.digest,
+        further_images=np.array(images, dtype=np.float16).reshape(-1, contract.image_dimension),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.server.fake_encoder import digest_of
-from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
+from twinshelf.server.catalogue.product_record import VERSION_BITS, NewProduct, ProductRecord
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -42,7 +42,8 @@ def test_a_product_comes_back_as_it_was_written(store: ProductStore) -> None:
         second = store.upsert(product("p", seed=1, pattern=Pattern.TEXT))
     assert (first.replaced, first.vector_version, first.old) == (False, 1, None)
     assert (second.replaced, second.vector_version) == (True, 2)
-    assert second.old == (new.digest, Pattern.BOTH)
+    assert second.old is not None
+    assert (second.old.digest, second.old.pattern) == (new.digest, Pattern.BOTH)
     stored = store.reader.product("p")
     assert stored is not None
     assert stored.record == new.record
@@ -70,10 +71,10 @@ def test_vectors_come_back_bit_by_bit(store: ProductStore) -> None:
     with store.transaction():
         for new in [*written, *other]:
             store.upsert(new)
-    keys = store.reader.vector_keys(digest_of("first"), Pattern.BOTH)
+    keys = store.reader.vectors.keys(digest_of("first"), Pattern.BOTH)
     assert len(keys.product_numbers) == 7
     numbers = np.array([*keys.product_numbers, 8, 9, 999])
-    table = store.reader.vector_table(numbers, digest_of("first"), Pattern.BOTH, DIMENSION)
+    table = store.reader.vectors.table(numbers, digest_of("first"), Pattern.BOTH, DIMENSION)
     np.testing.assert_array_equal(table.vectors, [new.vector for new in written])
     for column in ("product_numbers", "vector_versions", "checksums"):
         np.testing.assert_array_equal(getattr(table, column), getattr(keys, column))
@@ -101,7 +102,7 @@ def test_lookups_by_number_do_not_go_through_the_catalogue(
         store.upsert(product("p"))
     statements: list[str] = []
     reader.set_trace_callback(statements.append)
-    store.reader.vector_table(np.array([1]), digest_of("first"), Pattern.BOTH, DIMENSION)
+    store.reader.vectors.table(np.array([1]), digest_of("first"), Pattern.BOTH, DIMENSION)
     store.reader.products_by_number({1: Pattern.BOTH}, digest_of("first"))
     reader.set_trace_callback(None)
     assert len(statements) == 2
@@ -128,6 +129,14 @@ def test_numbers_are_never_given_to_another_product(store: ProductStore) -> None
         store.delete(["a"])
         new = store.upsert(product("a")).product_number
     assert new > old
+
+
+def test_versions_begin_anew_before_they_reach_the_bits_of_the_photo(store: ProductStore) -> None:
+    with store.transaction() as writer:
+        store.upsert(product("p"))
+        writer.execute("UPDATE product_vectors SET vector_version = ?", (2**VERSION_BITS - 1,))
+        assert store.upsert(product("p", seed=1)).vector_version == 0
+        assert store.upsert(product("p", seed=2)).vector_version == 1
 
 
 def test_readers_cannot_write(store: ProductStore) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
 from twinshelf.server.catalogue.backup import verify
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.schema import APPLICATION_ID
+from twinshelf.server.catalogue.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import ChangesForgottenError
 
 VECTOR = np.arange(8, dtype=np.float16)
 VERSION_1 = f"""
@@ -57,13 +60,50 @@ def test_a_file_of_the_first_schema_keeps_its_products_and_vectors(path: Path) -
     assert product is not None
     assert (product.record.title, product.record.price) == ("mug", 9.5)
     assert product.record.attributes == {"colour": "blue"}
-    table = store.reader.vector_table(np.array([3]), "sha256:old", Pattern.BOTH, 8)
+    table = store.reader.vectors.table(np.array([3]), "sha256:old", Pattern.BOTH, 8)
     np.testing.assert_array_equal(table.vectors, [VECTOR])
     assert table.vector_versions.tolist() == [4]
     assert store.reader.change_sequence() == 7
     assert len(store.reader.catalogue_id) == 16
     store.close()
     assert verify(path).is_clean
+
+
+@pytest.fixture
+async def second(tmp_path: Path) -> Path:
+    """A file of the second schema with 200 products, and a snapshot of its index."""
+    rng = np.random.default_rng(6)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    for number in range(200):
+        await catalogue.upsert(new_product(f"p{number}", random_embedding(rng)))
+    await catalogue.close()
+    path = tmp_path / DATABASE
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            DROP TABLE further_photos; DROP TABLE deletions; DROP INDEX products_by_change;
+            ALTER TABLE catalogue_state DROP COLUMN forgotten_sequence;
+            PRAGMA user_version = 2;
+            """
+        )
+    return path
+
+
+async def test_a_file_of_the_second_schema_keeps_its_snapshot_and_forgets_no_more_deletions(
+    second: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue = SqliteCatalogue(second.parent, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    assert catalogue.indexed_vector_count == 200
+    assert "read anew" not in caplog.text
+    with pytest.raises(ChangesForgottenError):
+        await catalogue.changes_after(199, 10)
+    await catalogue.delete(["p7"])
+    assert [each.product_id for each in await catalogue.changes_after(200, 10)] == ["p7"]
+    assert len(await catalogue.changes_after(0, 500)) == 200
+    await catalogue.close()
+    assert verify(second).is_clean
 
 
 def test_a_migration_happens_once(path: Path) -> None:

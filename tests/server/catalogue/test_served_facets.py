@@ -9,7 +9,12 @@ from tests.server.catalogue.products import new_product, random_embedding
 from twinshelf.server.catalogue.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.index_changes import Write
 from twinshelf.server.catalogue.product_filter import FieldIn
-from twinshelf.server.catalogue.product_record import Deleted, ProductRecord, Stored
+from twinshelf.server.catalogue.product_record import (
+    Deleted,
+    ProductRecord,
+    Stored,
+    StoredVectors,
+)
 from twinshelf.server.catalogue.served_facets import ServedFacets
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -22,8 +27,7 @@ def written(number: int, brand: str) -> Write:
     stored = Stored(
         product_number=number,
         vector_version=1,
-        checksum=0,
-        replaced=False,
+        checksums=(0,),
         vector_changed=True,
         old=None,
     )
@@ -31,7 +35,14 @@ def written(number: int, brand: str) -> Write:
 
 
 def removed(number: int) -> Write:
-    return None, Deleted(removed=((number, 1, "sha256:x", Pattern.BOTH),), missing=())
+    vectors = StoredVectors(
+        product_number=number,
+        vector_version=1,
+        digest="sha256:x",
+        pattern=Pattern.BOTH,
+        further_count=0,
+    )
+    return None, Deleted(removed=(vectors,), missing=())
 
 
 def test_what_is_written_while_the_table_is_read_is_caught_up_with() -> None:

@@ -14,12 +14,13 @@ import pytest
 
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.backup import verify
 from twinshelf.server.catalogue.graph import IndexSettings
-from twinshelf.server.catalogue.product_reader import ProductReader
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, VectorTable
 from twinshelf.server.catalogue.schema import CatalogueFileError, vector_checksum
 from twinshelf.server.catalogue.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.catalogue.upkeep import UpkeepSettings
+from twinshelf.server.catalogue.vector_reader import VectorReader
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError, CatalogueFullError
@@ -267,6 +268,29 @@ async def test_a_damaged_product_is_left_out_of_hits_and_refused_by_name(tmp_pat
     await catalogue.close()
 
 
+async def test_a_damaged_further_photo_is_set_aside_and_written_anew(tmp_path: Path) -> None:
+    rng = np.random.default_rng(12)
+    first, second, third = (random_embedding(rng) for _ in range(3))
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.upsert(new_product("p", first, further=[second, third]))
+    await catalogue.close()
+    change_database(
+        tmp_path, "UPDATE further_photos SET image_vector = zeroblob(32) WHERE photo_number = 1"
+    )
+    assert verify(tmp_path / DATABASE).damaged == {1: "the checksum of its further photo 1 differs"}
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    assert (await catalogue.stats(None)).damaged_product_count == 1
+    assert catalogue.indexed_vector_count == 2
+    with pytest.raises(CatalogueDamagedError, match="further photo 1 differs; write it again"):
+        await catalogue.changeable("p")
+    await catalogue.upsert(new_product("p", first, further=[second, third]))
+    assert catalogue.indexed_vector_count == 3
+    assert (await catalogue.stats(None)).damaged_product_count == 0
+    await catalogue.close()
+    assert verify(tmp_path / DATABASE).is_clean
+
+
 async def test_a_full_disk_refuses_products_while_reads_and_deletions_go_on(
     tmp_path: Path,
 ) -> None:
@@ -396,14 +420,14 @@ async def test_writes_pass_while_an_index_is_read_anew_and_are_found_afterwards(
     for path in tmp_path.glob("index-*/*"):
         path.unlink()
     reading, may_go_on = threading.Event(), threading.Event()
-    read = ProductReader.vector_table
+    read = VectorReader.table
 
     def read_slowly(*arguments: Any) -> VectorTable:
         reading.set()
         may_go_on.wait()
         return read(*arguments)
 
-    monkeypatch.setattr(ProductReader, "vector_table", read_slowly)
+    monkeypatch.setattr(VectorReader, "table", read_slowly)
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
     opening = asyncio.ensure_future(catalogue.use_encoder(CONTRACT))
     await asyncio.to_thread(reading.wait)
@@ -426,9 +450,9 @@ async def test_an_index_is_opened_though_its_first_caller_leaves(
 ) -> None:
     await fill(tmp_path)
     may_go_on = threading.Event()
-    keys = ProductReader.vector_keys
+    keys = VectorReader.keys
     monkeypatch.setattr(
-        ProductReader, "vector_keys", lambda *arguments: may_go_on.wait() and keys(*arguments)
+        VectorReader, "keys", lambda *arguments: may_go_on.wait() and keys(*arguments)
     )
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
     with pytest.raises(TimeoutError):

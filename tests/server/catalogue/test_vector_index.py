@@ -11,9 +11,12 @@ from twinshelf.server.catalogue.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.graph import IndexSettings
 from twinshelf.server.catalogue.product_filter import PriceBetween
 from twinshelf.server.catalogue.product_record import (
+    GREATEST_FURTHER_COUNT,
+    PHOTO_BITS,
     VERSION_BITS,
     ProductRecord,
     VectorTable,
+    photo_version,
     vector_keys,
 )
 from twinshelf.server.catalogue.segment import Segment
@@ -181,12 +184,14 @@ def test_vectors_of_another_length_are_refused() -> None:
         VectorIndex(24, GRAPH).add(table(np.zeros((2, 23), dtype=np.float16)))
 
 
-def test_keys_tell_the_product_and_stay_positive() -> None:
+def test_keys_tell_product_photo_and_version_and_stay_positive() -> None:
     for number in (1, 2**39 - 1):
-        for version in (1, 2**VERSION_BITS - 1, 2**VERSION_BITS):
-            (key,) = keys([number], version)
-            assert key >> VERSION_BITS == number
-            assert 0 < key < 2**63
+        for photo in (0, GREATEST_FURTHER_COUNT):
+            for version in (1, 2**VERSION_BITS - 1):
+                (key,) = keys([number], photo_version(photo, version))
+                assert key >> PHOTO_BITS + VERSION_BITS == number
+                assert key >> VERSION_BITS & GREATEST_FURTHER_COUNT == photo
+                assert key & 2**VERSION_BITS - 1 == version
 
 
 def filtered_index(rng: np.random.Generator) -> tuple[VectorIndex, FacetTable, np.ndarray]:
