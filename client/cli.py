@@ -157,6 +157,16 @@ def index(
             "price,attributes; empty cells leave what is stored.",
         ),
     ] = "",
+    photos: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=16,
+            help="Photos of a product at most, where the file has several; an offer is compared "
+            "to each.",
+        ),
+    ] = 1,
 ) -> None:
     """Store the products of files.
 
@@ -179,6 +189,7 @@ def index(
             as_json=connection.json,
             starts_anew=restart,
             updated_fields=read_updated_fields(update),
+            photo_count=photos,
         )
     if not is_stored:
         raise typer.Exit(FAILED)

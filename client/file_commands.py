@@ -59,6 +59,7 @@ def run_index(
     as_json: bool,
     starts_anew: bool,
     updated_fields: tuple[str, ...] = (),
+    photo_count: int = 1,
 ) -> bool:
     """Stores the products of files, from where an interrupted run of the same stopped.
 
@@ -70,6 +71,7 @@ def run_index(
         as_json: Whether the report is for programs.
         starts_anew: Whether an earlier run is forgotten.
         updated_fields: Fields of stored products that are changed; none stores whole products.
+        photo_count: Most photos of a product.
 
     Returns:
         Whether every row is stored.
@@ -78,7 +80,9 @@ def run_index(
         ProductFileError: If a file cannot be read.
         TwinshelfError: If the service fails as a whole.
     """
-    read_options = replace(_read_options(options), updated_fields=updated_fields)
+    read_options = replace(
+        _read_options(options), updated_fields=updated_fields, photo_count=photo_count
+    )
     files = ProductFiles(_stored(paths), read_options)
     note = cache_folder() / "index" / run_digest(client.address, files, read_options)
     if starts_anew:

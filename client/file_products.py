@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from twinshelf.client.files.photos import read_photo
-from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.photos import PhotoError, read_photo
+from twinshelf.client.files.product_row import Photo, ProductRow
 from twinshelf.client.records import Offer, Product, ProductUpdate
 
 UPDATED_FIELDS = (
@@ -15,25 +15,54 @@ UPDATED_FIELDS = (
 )
 
 
+# What the service takes of one product unless told otherwise, all photos together.
+_MOST_PHOTO_BYTES = 8 * 1024 * 1024
+
+
 def photo_bytes(row: ProductRow) -> bytes:
     """Reads the main photo of a row; empty when it has none.
 
     Raises:
         PhotoError: If the file has become unreadable since the row was read.
     """
-    photo = row.main_photo
-    if photo is None:
-        return b""
+    return b"" if row.main_photo is None else _bytes_of(row.main_photo)
+
+
+def _bytes_of(photo: Photo) -> bytes:
     return photo.data or (read_photo(photo.path) if photo.path is not None else b"")
 
 
-def product_of(row: ProductRow) -> Product:
-    """Makes the product to store; its photo is read now.
+def _further_photos(row: ProductRow, count: int, size_bytes: int) -> Iterator[bytes]:
+    """Yields photos after the main one; what cannot be read, or would be too much, is left out.
+
+    Args:
+        row: The row.
+        count: Most of them.
+        size_bytes: That of the main one.
+    """
+    for photo in row.readable_photos[1 : 1 + count]:
+        try:
+            data = _bytes_of(photo)
+        except PhotoError:
+            continue
+        size_bytes += len(data)
+        if size_bytes > _MOST_PHOTO_BYTES:
+            return
+        yield data
+
+
+def product_of(row: ProductRow, photo_count: int = 1) -> Product:
+    """Makes the product to store; its photos are read now.
+
+    Args:
+        row: The row.
+        photo_count: Most photos, 1 or more.
 
     Raises:
-        PhotoError: If the file has become unreadable since the row was read.
+        PhotoError: If the main photo has become unreadable since the row was read.
     """
     photo = row.main_photo or (row.photos[0] if row.photos else None)
+    image = photo_bytes(row)
     return Product(
         product_id=row.product_id,
         title=row.title,
@@ -43,7 +72,8 @@ def product_of(row: ProductRow) -> Product:
         seller=row.seller,
         price=row.price,
         attributes=row.attributes,
-        image=photo_bytes(row),
+        image=image,
+        further_images=tuple(_further_photos(row, photo_count - 1, len(image))),
         image_uri=photo.name if photo is not None else "",
     )
 
@@ -64,17 +94,17 @@ def read_updated_fields(text: str) -> tuple[str, ...]:
     return fields
 
 
-def update_of(row: ProductRow, fields: Sequence[str]) -> ProductUpdate:
+def update_of(row: ProductRow, fields: Sequence[str], photo_count: int = 1) -> ProductUpdate:
     """Makes the update of the fields for which a row has a value; its photo is read now.
 
     Empty cells leave what is stored, so that a file with gaps does no harm. Attributes that the row
-    does not have stay, too.
+    does not have stay, too; so do further photos, unless more than one is wanted.
 
     Raises:
         PhotoError: If a photo that is wanted has become unreadable since the row was read.
     """
     has_image = "image" in fields and row.main_photo is not None
-    product = product_of(row if has_image else replace(row, photos=()))
+    product = product_of(row if has_image else replace(row, photos=()), photo_count)
     changed: list[str] = []
     for field in fields:
         if field == "attributes":
@@ -83,6 +113,7 @@ def update_of(row: ProductRow, fields: Sequence[str]) -> ProductUpdate:
             changed += [field] if field.removeprefix("attributes.") in row.attributes else []
         elif field == "image":
             changed += ["image", "image_uri"] if has_image else []
+            changed += ["further_images"] if has_image and photo_count > 1 else []
         elif getattr(product, field) not in ("", None):
             changed.append(field)
     return ProductUpdate(product=product, fields=tuple(changed))

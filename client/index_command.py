@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.file_products import product_of, update_of
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.photos import PhotoError
@@ -24,6 +26,7 @@ from twinshelf.client.row_progress import RowProgress
 from twinshelf.client.sync_client import Client
 
 FAILURES_SHOWN = 30
+_FURTHER_PHOTO = re.compile(r"further_images\[(\d+)\]$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,26 +159,29 @@ class _RowStream:
             self._report.stored_count += 1
             self._report.replaced_count += answer.replaced
             self._done(place)
-        elif any(each.field.endswith("image") for each in answer.error.field_violations):
-            self._refuse(place, row, answer.error.message)
+        elif (photo := _refused_photo(answer.error)) is not None:
+            self._refuse(place, row, answer.error.message, photo)
         else:
             self._fail(place, row.row_number, row.product_id, answer.error.message)
 
     def _message_of(self, row: ProductRow) -> Product | ProductUpdate:
         if not self._updated_fields:
-            return product_of(row)
-        update = update_of(row, self._updated_fields)
+            return product_of(row, self._files.photo_count)
+        update = update_of(row, self._updated_fields, self._files.photo_count)
         if not update.fields:
             raise PhotoError(f"nothing to update: no {', '.join(self._updated_fields)}")
         return update
 
-    def _refuse(self, place: int, row: ProductRow, reason: str) -> None:
-        """Takes a photo that is refused off its row; a row with a text stands without."""
-        if row.has_text and row.main_photo is not None and not self._updated_fields:
-            self._files.findings.add("photo", f"{row.main_photo.name or row.product_id}: {reason}")
-            self._again.append((place, replace(row, photos=())))
-        else:
+    def _refuse(self, place: int, row: ProductRow, reason: str, photo: int = 0) -> None:
+        """Takes a photo that is refused off its row; a row with a text stands without any."""
+        readable = row.readable_photos
+        if not readable or self._updated_fields or not (row.has_text or len(readable) > 1):
             self._fail(place, row.row_number, row.product_id, reason)
+            return
+        refused = readable[min(photo, len(readable) - 1)]
+        self._files.findings.add("photo", f"{refused.name or row.product_id}: {reason}")
+        others = tuple(each for each in row.photos if each is not refused)
+        self._again.append((place, replace(row, photos=others)))
 
     def _fail(self, place: int, row_number: int, product_id: str, reason: str) -> None:
         self._report.failures.append(
@@ -186,6 +192,16 @@ class _RowStream:
     def _done(self, place: int) -> None:
         self._point.reach(place)
         self._progress.advance()
+
+
+def _refused_photo(error: TwinshelfError) -> int | None:
+    """Returns the place of the photo that the service refuses; None if it is something else."""
+    for violation in error.field_violations:
+        if violation.field.endswith("image"):
+            return 0
+        if further := _FURTHER_PHOTO.search(violation.field):
+            return 1 + int(further[1])
+    return None
 
 
 def print_report(report: IndexReport, console: Console) -> None:

@@ -70,6 +70,11 @@ class ProductRow:
         return any((self.title, self.description, self.category, self.brand))
 
     @property
+    def readable_photos(self) -> tuple[Photo, ...]:
+        """The photos whose bytes are at hand."""
+        return tuple(photo for photo in self.photos if photo.is_readable)
+
+    @property
     def main_photo(self) -> Photo | None:
-        """The first photo whose bytes are at hand; None when there is none."""
-        return next((photo for photo in self.photos if photo.is_readable), None)
+        """The first of them; None when there is none."""
+        return next(iter(self.readable_photos), None)

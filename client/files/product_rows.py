@@ -44,6 +44,7 @@ class ReadOptions:
         fetcher: Fetches photos of the web; None leaves them where they are.
         updated_fields: Fields of stored products that the rows change; each row needs an identifier
             then, but nothing to embed. None: each row is a whole product.
+        photo_count: Photos of a row that are wanted, where it has so many.
     """
 
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class ReadOptions:
     image_root: Path | None = None
     fetcher: PhotoFetcher | None = field(default=None, repr=False)
     updated_fields: tuple[str, ...] = ()
+    photo_count: int = 1
 
 
 USUAL_OPTIONS = ReadOptions()
@@ -88,6 +90,7 @@ class ProductFiles:
         self.findings = Findings()
         self._fetcher = options.fetcher
         self._is_update = bool(options.updated_fields)
+        self.photo_count = options.photo_count
         self.tables = tuple(map(partial(_mapped, options), map(Path, paths), _prefixes(paths)))
         self.name = ", ".join(mapped.table.path.name for mapped in self.tables)
 
@@ -142,27 +145,28 @@ class ProductFiles:
             return
         with ThreadPoolExecutor(_FETCHED_AT_ONCE) as pool:
             waiting = deque(
-                pool.submit(self._with_photo, row) for row in islice(rows, _FETCHED_AHEAD)
+                pool.submit(self._with_photos, row) for row in islice(rows, _FETCHED_AHEAD)
             )
             while waiting:
                 yield self._counted(*waiting.popleft().result())
-                waiting.extend(pool.submit(self._with_photo, row) for row in islice(rows, 1))
+                waiting.extend(pool.submit(self._with_photos, row) for row in islice(rows, 1))
 
-    def _with_photo(self, row: ProductRow | BadRow) -> tuple[ProductRow | BadRow, list[str]]:
-        """Fetches photos until the row has one that can be read."""
+    def _with_photos(self, row: ProductRow | BadRow) -> tuple[ProductRow | BadRow, list[str]]:
+        """Fetches photos until the row has as many that can be read as are wanted."""
         reasons: list[str] = []
         if isinstance(row, BadRow) or self._fetcher is None:
             return row, reasons
         photos = list(row.photos)
+        found_count = 0
         for place, photo in enumerate(row.photos):
-            if photo.is_readable:
+            if found_count == self.photo_count:
                 break
-            if photo.is_url:
+            if photo.is_url and not photo.is_readable:
                 try:
                     photos[place] = replace(photo, path=self._fetcher.fetch(photo.name))
-                    break
                 except PhotoError as error:
                     reasons.append(str(error))
+            found_count += photos[place].is_readable
         return replace(row, photos=tuple(photos)), reasons
 
     def _counted(self, row: ProductRow | BadRow, reasons: list[str]) -> ProductRow | BadRow:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 import pytest
 
-from tests.client.fake_service import REFUSED, FakeService
+from tests.client.fake_service import REFUSED, FakeService, make_status
 from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.file_commands import run_check, run_index, run_match_files
 from twinshelf.client.files.columns import read_column_mapping
@@ -48,6 +48,30 @@ def test_a_refused_photo_is_counted_and_its_text_stored(
     assert "1 photo could not be read: cut.jpg: the photo is not an image" in out
     assert "2 products stored, 0 of them replaced; 1 row failed" in out
     assert service.products["p1"].title == "tea" and not service.products["p1"].image
+
+
+def test_several_photos_of_a_product_are_sent_and_a_refused_one_is_left_out(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    for name in "abcd":
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    path = write(
+        tmp_path / "t.csv",
+        "id,title,image,image_2,additional_image_link\n"
+        'p1,tea,a.jpg,b.jpg,"c.jpg,d.jpg"\np2,mug,a.jpg,,gone.jpg\n',
+    )
+    refused = make_status(3, "no photo", field="product.further_images[1]")
+    service.row_failures = {"p1": [refused]}
+    out = index(client, path, photo_count=8)
+    assert "2 photos could not be read" in out and "2 products stored" in out
+    tea, mug = service.products["p1"], service.products["p2"]
+    assert (tea.image, list(tea.further_images)) == (b"a", [b"b", b"d"])
+    assert (mug.image, list(mug.further_images)) == (b"a", [])
+    index(client, path, photo_count=2, updated_fields=("image",))
+    assert service.last_masks[-1] == ("image", "image_uri", "further_images")
+    assert list(service.products["p1"].further_images) == [b"b"]
+    index(client, path)
+    assert not service.products["p1"].further_images
 
 
 def test_a_broken_run_goes_on_where_it_stopped_and_repeats_nothing(

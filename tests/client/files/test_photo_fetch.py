@@ -91,3 +91,12 @@ def test_rows_take_the_first_photo_that_can_be_fetched(shop: str, tmp_path: Path
     assert [row.product_id for row in rows] == [str(n) for n in range(50)]
     assert all(row.main_photo is not None and row.main_photo.path is not None for row in rows)
     assert finding.startswith("51 photos could not be read") and bad.row_number == 51
+
+
+def test_as_many_photos_are_fetched_as_are_wanted(shop: str, tmp_path: Path) -> None:
+    names = "|".join(f"{shop}/{name}" for name in ("gone", "a.jpg", "b.jpg", "c.jpg"))
+    path = write(tmp_path, f"id,title,image\n1,Shoe,{names}\n")
+    fetcher = PhotoFetcher(tmp_path / "cache", may_be_private=True)
+    (row,), _, _ = read(path, ReadOptions(fetcher=fetcher, photo_count=2))
+    assert [photo.name[-5:] for photo in row.readable_photos] == ["a.jpg", "b.jpg"]
+    assert Shop.asked == ["/gone", "/a.jpg", "/b.jpg"]
