@@ -178,6 +178,11 @@ class AsyncClient:
             await self._call(self._catalog.GetProduct, request, timeout_s)
         )
 
+    async def thumbnail(self, product_id: str, *, timeout_s: float | None = None) -> bytes:
+        """Does what `Client.thumbnail` does, awaited."""
+        request = catalog_service_pb2.GetThumbnailRequest(product_id=product_id)
+        return bytes((await self._call(self._catalog.GetThumbnail, request, timeout_s)).jpeg)
+
     async def list_page(
         self, *, page_size: int = 0, page_token: str = "", timeout_s: float | None = None
     ) -> ProductPage:

@@ -256,6 +256,20 @@ class Client:
         request = catalog_service_pb2.GetProductRequest(product_id=product_id)
         return conversions.stored_product(self._call(self._catalog.GetProduct, request, timeout_s))
 
+    def thumbnail(self, product_id: str, *, timeout_s: float | None = None) -> bytes:
+        """Returns a small JPEG of the photo of a product, if the service keeps thumbnails.
+
+        Args:
+            product_id: Its identifier.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            ProductNotFoundError: If none is kept of such a product.
+            TwinshelfError: If the call fails otherwise.
+        """
+        request = catalog_service_pb2.GetThumbnailRequest(product_id=product_id)
+        return bytes(self._call(self._catalog.GetThumbnail, request, timeout_s).jpeg)
+
     def list_page(
         self, *, page_size: int = 0, page_token: str = "", timeout_s: float | None = None
     ) -> ProductPage:

@@ -109,6 +109,13 @@ class ServerConfig:
     groups: bool = option(
         True, "keep the products in groups of the same item, beside the writes (GroupService)"
     )
+    keep_thumbnails: int = option(
+        0,
+        "keep a thumbnail of each product's photo, with so many pixels on its longer side "
+        "(GetThumbnail); 0 keeps none",
+        low=0,
+        high=1024,
+    )
     encoder_thread_count: int = option(
         0, "threads of the local encoder; 0 uses every core", low=0, high=1024
     )

@@ -54,6 +54,12 @@ class ProductNotFoundError(TwinshelfError):
     reason = "PRODUCT_NOT_FOUND"
 
 
+class ThumbnailNotFoundError(TwinshelfError):
+    """The catalogue keeps no thumbnail of the product asked for."""
+
+    reason = "THUMBNAIL_NOT_FOUND"
+
+
 class GroupNotFoundError(TwinshelfError):
     """There never was a group, or an event of groups, of the id asked for."""
 

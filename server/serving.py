@@ -45,6 +45,7 @@ from twinshelf.server.services.pair_sides import PairSides
 from twinshelf.server.services.product_updates import ProductUpdater
 from twinshelf.server.services.requests import Limits
 from twinshelf.server.services.streams import StreamBounds
+from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.server.telemetry.metrics import Metrics, Tracked
 from twinshelf.server.telemetry.metrics_port import MetricsPort
 from twinshelf.server.telemetry.tracing import Tracing
@@ -84,6 +85,7 @@ class _Parts:
     admission: Admission
     embedder: Embedder
     pulse: EncoderPulse
+    thumbnails: Thumbnails
     budget: ByteBudget
     stream_budget: ByteBudget
     metrics: Metrics
@@ -124,6 +126,7 @@ class MatchingServer:
         # What callers have left behind at the encoder: closing the connection would cancel it.
         await self._parts.embedder.close(self._drain_timeout_s)
         await self._parts.catalogue.close()
+        await asyncio.to_thread(self._parts.thumbnails.close)
         if self._metrics_port is not None:
             await asyncio.to_thread(self._metrics_port.stop)
         await asyncio.to_thread(self._parts.tracing.close, _TRACES_TIMEOUT_S)
@@ -228,6 +231,7 @@ def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
         admission=admission,
         embedder=embedder,
         pulse=pulse,
+        thumbnails=Thumbnails(config.keep_thumbnails),
         budget=ByteBudget(config.held_limit_bytes // 2),
         stream_budget=ByteBudget(config.held_limit_bytes // 2),
         metrics=metrics,
@@ -307,6 +311,7 @@ def _add_services(
         limits=limits,
         embedder=parts.embedder,
         pair_scorer=pair_scorer,
+        thumbnails=parts.thumbnails,
         metrics=parts.metrics,
     )
     bounds = StreamBounds(
@@ -332,6 +337,7 @@ def _add_services(
                 catalogue=parts.catalogue,
                 limits=limits,
                 embedder=parts.embedder,
+                thumbnails=parts.thumbnails,
             ),
             catalogue=parts.catalogue,
             encoder=encoder,

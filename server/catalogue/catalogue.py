@@ -151,6 +151,13 @@ class Catalogue(Protocol):
             CatalogueDamagedError: If it is damaged.
         """
 
+    async def thumbnail(self, product_id: str) -> bytes | None:
+        """Returns the thumbnail of a product, a JPEG; None for none, or no such product.
+
+        Raises:
+            CatalogueDamagedError: If it is damaged.
+        """
+
     async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
         """Returns up to `count` products by rising product_id, from after the one given.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from twinshelf.server.catalogue.product_record import NewProduct, StoredVectors
-from twinshelf.server.catalogue.schema import photo_checksum
+from twinshelf.server.catalogue.schema import photo_checksum, thumbnail_checksum
 
 
 def has_other_photos(writer: sqlite3.Connection, product: NewProduct, old: StoredVectors) -> bool:
@@ -42,3 +42,26 @@ def add_photos(
     if rows:
         writer.executemany("INSERT INTO further_photos VALUES (?, ?, ?, ?)", rows)
     return (checksum, *(row[-1] for row in rows))
+
+
+def write_thumbnail(
+    writer: sqlite3.Connection, product: NewProduct, number: int, *, is_new: bool
+) -> None:
+    """Stores the thumbnail of a product in the place of another, or removes that.
+
+    Args:
+        writer: The writing connection.
+        product: The product.
+        number: Its internal number.
+        is_new: Whether nothing is stored of it yet.
+    """
+    if product.thumbnail:
+        # An equal one is not written anew.
+        writer.execute(
+            "INSERT INTO thumbnails VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "(checksum, jpeg) = (excluded.checksum, excluded.jpeg) "
+            "WHERE jpeg != excluded.jpeg OR checksum != excluded.checksum",
+            (number, thumbnail_checksum(product.thumbnail, number), product.thumbnail),
+        )
+    elif product.thumbnail is not None and not is_new:
+        writer.execute("DELETE FROM thumbnails WHERE product_number = ?", (number,))

@@ -24,11 +24,13 @@ from twinshelf.server.catalogue.product_record import (
     ProductChange,
     StoredProduct,
 )
+from twinshelf.server.catalogue.schema import thumbnail_checksum
 from twinshelf.server.catalogue.stored_rows import (
     EMBEDDED_COLUMNS,
     EMBEDDED_PATTERNS,
     PRODUCT_COLUMNS,
     PRODUCT_TABLES,
+    THUMBNAIL_PROBLEM,
     attributes_from_json,
     find_photo_problem,
     find_vector_problem,
@@ -107,6 +109,28 @@ class ProductReader:
             further_images=np.stack(halves) if halves else NO_IMAGES,
             change_sequence=change_sequence,
         )
+
+    def thumbnail(self, product_id: str) -> bytes | None:
+        """Returns the thumbnail of a product; None where there is none, or no such product.
+
+        Raises:
+            CatalogueDamagedError: If it is damaged.
+        """
+        row = self._reader.execute(
+            "SELECT t.product_number, t.checksum, t.jpeg FROM products p "
+            "JOIN thumbnails t USING (product_number) WHERE p.product_id = ?",
+            (product_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        number, checksum, jpeg = row
+        if thumbnail_checksum(jpeg, number) != checksum:
+            self._guard.set_aside(number, THUMBNAIL_PROBLEM)
+            raise CatalogueDamagedError(
+                f"the thumbnail of product {product_id!r} is damaged; write the product again",
+                facts={"product_id": product_id},
+            )
+        return bytes(jpeg)
 
     def products_after(self, product_id: str, count: int) -> Iterator[StoredProduct]:
         """Yields up to `count` products by rising product_id, from after the one given."""

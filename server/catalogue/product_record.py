@@ -113,6 +113,7 @@ class NewProduct:
         vector: (D,) stored vector; see `server.encoders.embedding`.
         digest: Digest of the encoder that made the vector.
         further_images: (P, I) embeddings of the photos after the first, up to 15.
+        thumbnail: The first photo as a small JPEG; empty for none, None leaves what is stored.
         expected_change: The change that must have written the stored product last, as this one was
             made from it; None takes any, and none at all.
 
@@ -126,6 +127,7 @@ class NewProduct:
     vector: npt.NDArray[np.float16]
     digest: str
     further_images: npt.NDArray[np.float16] = field(default_factory=lambda: NO_IMAGES)
+    thumbnail: bytes | None = b""
     expected_change: int | None = None
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twinshelf.server.catalogue.file_guard import FileGuard
-from twinshelf.server.catalogue.photo_rows import add_photos, has_other_photos
+from twinshelf.server.catalogue.photo_rows import add_photos, has_other_photos, write_thumbnail
 from twinshelf.server.catalogue.product_reader import ProductReader
 from twinshelf.server.catalogue.product_record import (
     VERSION_BITS,
@@ -180,6 +180,7 @@ class ProductStore:
             "= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE product_number = ?",
             (*values, number),
         )
+        write_thumbnail(self._writer, product, number, is_new=False)
         # An unchanged vector keeps its key: writing a file again must not churn the index.
         new_blob = product.vector.tobytes()
         is_same = (old.digest, old.pattern, blob) == (product.digest, product.pattern, new_blob)
@@ -219,6 +220,7 @@ class ProductStore:
             "INSERT INTO product_vectors VALUES (?, ?, ?, 1, ?, ?)",
             (number, encoder_number, product.pattern, blob, checksum),
         )
+        write_thumbnail(self._writer, product, number, is_new=True)
         return Stored(
             product_number=number,
             vector_version=1,

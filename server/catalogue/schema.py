@@ -101,6 +101,13 @@ CREATE TABLE further_photos (
 -- As for vectors: to count them and to compare them with a snapshot reads no vector.
 CREATE UNIQUE INDEX further_photos_by_product
     ON further_photos (product_number, photo_number, checksum);
+
+-- Apart from all that a start, a search or a snapshot reads.
+CREATE TABLE thumbnails (
+    product_number INTEGER PRIMARY KEY REFERENCES products ON DELETE CASCADE,
+    checksum INTEGER NOT NULL,
+    jpeg BLOB NOT NULL
+) STRICT;
 """
 
 
@@ -127,6 +134,11 @@ def photo_checksum(half: bytes, photo_number: int, owner_checksum: int) -> int:
         owner_checksum: That of the vector of its product.
     """
     return zlib.crc32(f"{photo_number} {owner_checksum}".encode(), zlib.crc32(half))
+
+
+def thumbnail_checksum(jpeg: bytes, product_number: int) -> int:
+    """Returns the CRC-32 of a thumbnail and of whose it is."""
+    return zlib.crc32(str(product_number).encode(), zlib.crc32(jpeg))
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

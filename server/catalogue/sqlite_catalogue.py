@@ -161,6 +161,10 @@ class SqliteCatalogue:
         """Returns one product with its vector, or None."""
         return await self._read(lambda: self._store.reader.changeable(product_id))
 
+    async def thumbnail(self, product_id: str) -> bytes | None:
+        """Returns the thumbnail of a product, or None."""
+        return await self._read(lambda: self._store.reader.thumbnail(product_id))
+
     async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
         """Returns up to `count` products by rising product_id, from after the one given."""
         return await self._read(lambda: list(self._store.reader.products_after(product_id, count)))

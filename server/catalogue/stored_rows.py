@@ -14,6 +14,7 @@ from twinshelf.server.catalogue.schema import (
     PRODUCT_FIELDS,
     photo_checksum,
     product_checksum,
+    thumbnail_checksum,
     vector_checksum,
 )
 from twinshelf.server.encoders.modalities import Pattern
@@ -21,6 +22,7 @@ from twinshelf.server.errors import CatalogueDamagedError
 
 _NO_ATTRIBUTES = "{}"
 _JSON = json.JSONDecoder()
+THUMBNAIL_PROBLEM = "the checksum of its thumbnail differs"
 EMBEDDED_PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 # Of a table `products p`, alone or joined with others.
 PRODUCT_COLUMNS = f"{PRODUCT_FIELDS}, p.checksum"
@@ -144,3 +146,7 @@ def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     for number, *photo in photos:
         if problem := find_photo_problem(*photo):
             yield number, problem
+    thumbnails = reader.execute("SELECT product_number, checksum, jpeg FROM thumbnails")
+    for number, checksum, jpeg in thumbnails:
+        if thumbnail_checksum(jpeg, number) != checksum:
+            yield number, THUMBNAIL_PROBLEM

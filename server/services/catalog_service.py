@@ -14,7 +14,12 @@ from twinshelf.server.catalogue.product_record import NewProduct, ProductChange
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.encoder import Encoder
-from twinshelf.server.errors import InvalidRequestError, ProductNotFoundError, TwinshelfError
+from twinshelf.server.errors import (
+    InvalidRequestError,
+    ProductNotFoundError,
+    ThumbnailNotFoundError,
+    TwinshelfError,
+)
 from twinshelf.server.services.call_observer import CallObserver, reason_of
 from twinshelf.server.services.conversions import (
     encoder_info,
@@ -105,6 +110,19 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         return pb.GetProductResponse(
             product=product_from_stored(stored), encoder_digest=stored.digest
         )
+
+    async def GetThumbnail(  # noqa: N802 - the name is the proto's
+        self, request: pb.GetThumbnailRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetThumbnailResponse:
+        """Returns the thumbnail of a product."""
+        check_product_id(request.product_id, "product_id")
+        jpeg = await self._catalogue.thumbnail(request.product_id)
+        if jpeg is None:
+            raise ThumbnailNotFoundError(
+                f"the catalogue keeps no thumbnail of a product {request.product_id!r}",
+                facts={"product_id": request.product_id},
+            )
+        return pb.GetThumbnailResponse(jpeg=jpeg)
 
     async def ListProducts(  # noqa: N802 - the name is the proto's
         self, request: pb.ListProductsRequest, context: grpc.aio.ServicerContext

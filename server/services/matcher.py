@@ -33,6 +33,7 @@ from twinshelf.server.services.requests import (
     check_product,
     read_options,
 )
+from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.telemetry.tracing import span
 from twinshelf.v1 import matching_service_pb2, product_pb2
@@ -73,10 +74,12 @@ class Matcher:
         limits: Limits,
         embedder: Embedder,
         pair_scorer: PairScorer,
+        thumbnails: Thumbnails,
         metrics: Metrics,
     ) -> None:
         """Takes the parts that it works with."""
         self._pair_scorer = pair_scorer
+        self._thumbnails = thumbnails
         self._encoder = encoder
         self._catalogue = catalogue
         self._limits = limits
@@ -205,6 +208,7 @@ class Matcher:
             vector=vector,
             digest=contract.digest,
             further_images=further,
+            thumbnail=await self._thumbnails.make(product.image),
         )
         return new, contract
 

@@ -34,6 +34,7 @@ from twinshelf.server.services.requests import (
     check_product,
     check_product_id,
 )
+from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.v1 import product_pb2
 
 FIELDS = (
@@ -88,13 +89,20 @@ class ProductUpdater:
     """Reads, changes and writes products. One for the whole server."""
 
     def __init__(
-        self, *, encoder: Encoder, catalogue: Catalogue, limits: Limits, embedder: Embedder
+        self,
+        *,
+        encoder: Encoder,
+        catalogue: Catalogue,
+        limits: Limits,
+        embedder: Embedder,
+        thumbnails: Thumbnails,
     ) -> None:
         """Takes the parts that it works with."""
         self._encoder = encoder
         self._catalogue = catalogue
         self._limits = limits
         self._embedder = embedder
+        self._thumbnails = thumbnails
 
     async def update(
         self, change: product_pb2.Product, mask: field_mask_pb2.FieldMask
@@ -166,6 +174,7 @@ class ProductUpdater:
             vector=vector,
             digest=digest,
             further_images=further,
+            thumbnail=await self._thumbnails.make(after.image) if "image" in mask.paths else None,
             expected_change=stored.change_sequence,
         )
 

@@ -33,6 +33,7 @@ from twinshelf.server.errors import (
     ServerBusyError,
     ServerStoppingError,
     SlowMessageError,
+    ThumbnailNotFoundError,
     TooManyBytesError,
     TwinshelfError,
     UnauthenticatedError,
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 CODES: dict[type[TwinshelfError], int] = {
     InvalidRequestError: code_pb2.INVALID_ARGUMENT,
     ProductNotFoundError: code_pb2.NOT_FOUND,
+    ThumbnailNotFoundError: code_pb2.NOT_FOUND,
     GroupNotFoundError: code_pb2.NOT_FOUND,
     GroupConflictError: code_pb2.FAILED_PRECONDITION,
     ProductChangedError: code_pb2.ABORTED,

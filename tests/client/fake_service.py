@@ -220,6 +220,18 @@ class FakeService(
             product=self._shown(request.product_id), encoder_digest=ENCODER.digest
         )
 
+    def GetThumbnail(  # noqa: N802
+        self, request: catalog_service_pb2.GetThumbnailRequest, context: grpc.ServicerContext
+    ) -> catalog_service_pb2.GetThumbnailResponse:
+        self._enter("GetThumbnail", context)
+        product = self.products.get(request.product_id)
+        if product is None or not product.image:
+            text = f"the catalogue keeps no thumbnail of a product {request.product_id!r}"
+            status = make_status(code_pb2.NOT_FOUND, text, reason="THUMBNAIL_NOT_FOUND")
+            self._abort(context, status)
+            raise AssertionError
+        return catalog_service_pb2.GetThumbnailResponse(jpeg=b"small " + product.image)
+
     def ListProducts(  # noqa: N802
         self, request: catalog_service_pb2.ListProductsRequest, context: grpc.ServicerContext
     ) -> catalog_service_pb2.ListProductsResponse:

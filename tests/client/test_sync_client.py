@@ -120,6 +120,13 @@ def test_a_predicted_category_carries_its_votes(client: Client, service: FakeSer
     assert not service.last_category.HasField("neighbour_count")
 
 
+def test_a_thumbnail_is_the_bytes_of_a_picture(client: Client) -> None:
+    list(client.upsert([Product(product_id="tea", image=b"photo"), *products(1)]))
+    assert client.thumbnail("tea") == b"small photo"
+    with pytest.raises(ProductNotFoundError, match="no thumbnail"):
+        client.thumbnail("p000")
+
+
 def test_every_page_is_listed(client: Client, service: FakeService) -> None:
     list(client.upsert(products(7)))
     assert [each.product_id for each in client.list_all(page_size=3)] == [

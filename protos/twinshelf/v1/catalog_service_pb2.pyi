@@ -63,6 +63,18 @@ class GetProductResponse(_message.Message):
     encoder_digest: str
     def __init__(self, product: _Optional[_Union[_product_pb2.Product, _Mapping]] = ..., encoder_digest: _Optional[str] = ...) -> None: ...
 
+class GetThumbnailRequest(_message.Message):
+    __slots__ = ("product_id",)
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    product_id: str
+    def __init__(self, product_id: _Optional[str] = ...) -> None: ...
+
+class GetThumbnailResponse(_message.Message):
+    __slots__ = ("jpeg",)
+    JPEG_FIELD_NUMBER: _ClassVar[int]
+    jpeg: bytes
+    def __init__(self, jpeg: _Optional[bytes] = ...) -> None: ...
+
 class ListProductsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]

@@ -45,6 +45,11 @@ class CatalogServiceStub:
                 request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
                 response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.FromString,
                 _registered_method=True)
+        self.GetThumbnail = channel.unary_unary(
+                '/twinshelf.v1.CatalogService/GetThumbnail',
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailResponse.FromString,
+                _registered_method=True)
         self.ListProducts = channel.unary_unary(
                 '/twinshelf.v1.CatalogService/ListProducts',
                 request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
@@ -88,6 +93,15 @@ class CatalogServiceServicer:
 
     def GetProduct(self, request, context):
         """Returns one product. Errors: NOT_FOUND, INVALID_ARGUMENT (empty product_id).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetThumbnail(self, request, context):
+        """Returns the thumbnail of a product. Errors: INVALID_ARGUMENT (empty product_id); NOT_FOUND with
+        the reason THUMBNAIL_NOT_FOUND: none is kept, as there is no such product, it has no photo, or
+        the server kept no thumbnails (--keep-thumbnails) when it was written; DATA_LOSS: it is damaged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,6 +165,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.GetProduct,
                     request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.FromString,
                     response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.SerializeToString,
+            ),
+            'GetThumbnail': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetThumbnail,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailResponse.SerializeToString,
             ),
             'ListProducts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProducts,
@@ -233,6 +252,33 @@ class CatalogService:
             '/twinshelf.v1.CatalogService/GetProduct',
             twinshelf_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
             twinshelf_dot_v1_dot_catalog__service__pb2.GetProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetThumbnail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/twinshelf.v1.CatalogService/GetThumbnail',
+            twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -125,6 +125,12 @@ class StubService(
         self._begin("Snapshot")
         return _CATALOG.SnapshotResponse()
 
+    async def GetThumbnail(  # noqa: N802
+        self, request: catalog_service_pb2.GetThumbnailRequest, context: Any
+    ) -> catalog_service_pb2.GetThumbnailResponse:
+        self._begin("GetThumbnail")
+        return _CATALOG.GetThumbnailResponse()
+
     async def WatchChanges(  # noqa: N802
         self, request: catalog_service_pb2.WatchChangesRequest, context: Any
     ) -> AsyncIterator[catalog_service_pb2.WatchChangesResponse]:
@@ -269,6 +275,9 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.CatalogService/DeleteProducts": _unary(
         _CATALOGUE, "DeleteProducts", _CATALOG.DeleteProductsRequest()
+    ),
+    f"{_SERVICE}.CatalogService/GetThumbnail": _unary(
+        _CATALOGUE, "GetThumbnail", _CATALOG.GetThumbnailRequest()
     ),
     f"{_SERVICE}.CatalogService/WatchChanges": _answers(
         _CATALOGUE, "WatchChanges", _CATALOG.WatchChangesRequest()

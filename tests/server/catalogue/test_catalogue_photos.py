@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -168,4 +168,29 @@ async def test_photos_change_only_with_the_vectors_and_go_with_the_product(
     await catalogue.delete(["p"])
     assert (await catalogue.stats(None)).photo_count == 0
     assert not (await catalogue.search(by_photo)).hits
+    await catalogue.close()
+
+
+async def test_a_thumbnail_stays_goes_and_is_replaced_as_the_product_says(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    catalogue = open_catalogue()
+    product = new_product("p", random_embedding(np.random.default_rng(24)))
+
+    async def write(thumbnail: bytes | None) -> bytes | None:
+        await catalogue.upsert(replace(product, thumbnail=thumbnail))
+        return await catalogue.thumbnail("p")
+
+    assert await catalogue.thumbnail("p") is None
+    assert await write(None) is None
+    assert await write(b"first") == b"first"
+    assert await write(b"second") == b"second"
+    assert await write(None) == b"second"
+    await catalogue.close()
+    catalogue = open_catalogue()
+    assert await catalogue.thumbnail("p") == b"second"
+    assert await write(b"") is None
+    assert await write(b"third") == b"third"
+    await catalogue.delete(["p"])
+    assert await catalogue.thumbnail("p") is None
     await catalogue.close()

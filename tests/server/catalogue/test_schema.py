@@ -82,7 +82,8 @@ async def second(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
             """
-            DROP TABLE further_photos; DROP TABLE deletions; DROP INDEX products_by_change;
+            DROP TABLE further_photos; DROP TABLE deletions; DROP TABLE thumbnails;
+            DROP INDEX products_by_change;
             ALTER TABLE catalogue_state DROP COLUMN forgotten_sequence;
             PRAGMA user_version = 2;
             """

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,24 @@ async def test_a_damaged_further_photo_is_set_aside_and_written_anew(tmp_path: P
     await catalogue.upsert(new_product("p", first, further=[second, third]))
     assert catalogue.indexed_vector_count == 3
     assert (await catalogue.stats(None)).damaged_product_count == 0
+    await catalogue.close()
+    assert verify(tmp_path / DATABASE).is_clean
+
+
+async def test_a_damaged_thumbnail_is_refused_and_written_anew(tmp_path: Path) -> None:
+    product = new_product("p", random_embedding(np.random.default_rng(13)))
+    product = replace(product, thumbnail=b"small")
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.upsert(product)
+    await catalogue.close()
+    change_database(tmp_path, "UPDATE thumbnails SET jpeg = x'00'")
+    assert verify(tmp_path / DATABASE).damaged == {1: "the checksum of its thumbnail differs"}
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    with pytest.raises(CatalogueDamagedError, match="thumbnail of product 'p' is damaged"):
+        await catalogue.thumbnail("p")
+    assert await catalogue.product("p") is not None
+    await catalogue.upsert(product)
+    assert await catalogue.thumbnail("p") == b"small"
     await catalogue.close()
     assert verify(tmp_path / DATABASE).is_clean
 

@@ -1,0 +1,56 @@
+"""Small pictures of products, made of their photos beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from PIL import Image, ImageOps
+
+logger = logging.getLogger(__name__)
+_FORMATS = ("JPEG", "PNG", "WEBP")
+_PAPER = (255, 255, 255)
+_QUALITY = 80
+
+
+class Thumbnails:
+    """Makes thumbnails, one at a time. One for the whole server."""
+
+    def __init__(self, size_px: int) -> None:
+        """Takes the longer side of what is made, pixels; 0 makes nothing."""
+        self._size_px = size_px
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="thumbnails")
+
+    async def make(self, photo: bytes) -> bytes:
+        """Returns a JPEG of a photo; empty without a photo, and where none is made.
+
+        Args:
+            photo: One that the encoder took: it bounds the pixels of what is decoded here.
+        """
+        if not (photo and self._size_px):
+            return b""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, _make, photo, self._size_px)
+
+    def close(self) -> None:
+        """Waits for the one that is being made."""
+        self._executor.shutdown()
+
+
+def _make(photo: bytes, size_px: int) -> bytes:
+    try:
+        with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
+            image.draft("RGB", (2 * size_px, 2 * size_px))
+            image.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)
+            small = ImageOps.exif_transpose(image).convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        # The product is worth more than its picture.
+        logger.warning("no thumbnail was made of a photo: %s", error)
+        return b""
+    opaque = Image.new("RGB", small.size, _PAPER)
+    opaque.paste(small, mask=small)
+    buffer = io.BytesIO()
+    opaque.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
