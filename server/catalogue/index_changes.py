@@ -44,11 +44,13 @@ def count_writes(writes: Sequence[Write], counts: Counter[tuple[str, Pattern]]) 
         if isinstance(result, Deleted):
             ended = result.removed
         elif isinstance(result, Stored) and isinstance(item, NewProduct):
-            ended = () if result.old is None else (result.old,)
             counts[item.digest, item.pattern] += 1
             gained_count += len(item.further_images)
-        counts.subtract((each.digest, each.pattern) for each in ended)
-        gained_count -= sum(each.further_count for each in ended)
+            if result.old is not None:
+                ended = (result.old,)
+        for each in ended:
+            counts[each.digest, each.pattern] -= 1
+            gained_count -= each.further_count
     return gained_count
 
 

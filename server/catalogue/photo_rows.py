@@ -35,12 +35,13 @@ def add_photos(
     Returns:
         The checksums of the vector and of each of these photos.
     """
+    if len(product.further_images) == 0:
+        return (checksum,)
     rows = []
     for photo, image in enumerate(product.further_images, start=1):
         half = image.tobytes()
         rows.append((number, photo, half, photo_checksum(half, photo, checksum)))
-    if rows:
-        writer.executemany("INSERT INTO further_photos VALUES (?, ?, ?, ?)", rows)
+    writer.executemany("INSERT INTO further_photos VALUES (?, ?, ?, ?)", rows)
     return (checksum, *(row[-1] for row in rows))
 
 

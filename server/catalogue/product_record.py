@@ -138,6 +138,8 @@ class NewProduct:
         if self.pattern is Pattern.NONE:
             raise ValueError("a product needs an embedded photo or text")
         images = self.further_images
+        if images.shape[0] == 0:
+            return
         if images.ndim != 2 or not np.isfinite(images).all():
             raise ValueError(f"further_images must be finite rows, got shape {images.shape}")
         if len(images) > (GREATEST_FURTHER_COUNT if self.pattern.has_image else 0):
@@ -146,6 +148,8 @@ class NewProduct:
     @property
     def vectors(self) -> npt.NDArray[np.float16]:
         """Vectors (1 + P, D) of all photos, the first photo's first."""
+        if len(self.further_images) == 0:
+            return self.vector[np.newaxis]
         rows = np.tile(self.vector, (1 + len(self.further_images), 1))
         rows[1:, : self.further_images.shape[1]] = self.further_images
         return rows

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.server.catalogue.product_record import GREATEST_FURTHER_COUNT
+from twinshelf.server.catalogue.product_record import GREATEST_FURTHER_COUNT, NO_IMAGES
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.errors import InvalidRequestError
@@ -26,6 +26,8 @@ def check_further_images(product: product_pb2.Product, limits: Limits) -> None:
         InvalidRequestError: If one is empty, or they are too many or too large.
     """
     images = product.further_images
+    if not images:
+        return
     if len(images) > GREATEST_FURTHER_COUNT:
         raise InvalidRequestError(
             f"{FURTHER_IMAGES} must be at most {GREATEST_FURTHER_COUNT}, got {len(images)}",
@@ -34,7 +36,7 @@ def check_further_images(product: product_pb2.Product, limits: Limits) -> None:
     if not all(images):
         raise InvalidRequestError(f"{FURTHER_IMAGES} must not be empty bytes", field=_FIELD)
     size_bytes = len(product.image) + sum(map(len, images))
-    if images and size_bytes > limits.image_bytes:
+    if size_bytes > limits.image_bytes:
         raise InvalidRequestError(
             f"image and {FURTHER_IMAGES} together must be at most {limits.image_bytes} bytes, "
             f"got {size_bytes}",
@@ -61,6 +63,8 @@ async def embed_further_images(
         InvalidRequestError: If one cannot be embedded; its field is named.
         TwinshelfError: If the encoder fails otherwise.
     """
+    if not images:
+        return NO_IMAGES
     rows = np.empty((len(images), contract.image_dimension), dtype=np.float16)
     for place, image in enumerate(images):
         try:

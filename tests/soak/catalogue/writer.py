@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -31,17 +31,38 @@ SETTINGS = IndexSettings(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Content:
+    """What a product becomes.
+
+    Attributes:
+        embedding: Its embedding, with its first photo.
+        further: Of each the photo is a further one.
+        thumbnail: Stands for a picture of it.
+    """
+
+    embedding: OfferEmbedding
+    further: tuple[OfferEmbedding, ...]
+    thumbnail: bytes
+
+    @property
+    def last_photo(self) -> OfferEmbedding:
+        """The last of its photos, with its text."""
+        image = (self.embedding, *self.further)[-1].image
+        return OfferEmbedding(image=image, text=self.embedding.text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What change number N does.
 
     Attributes:
         product_id: The product.
-        embedding: What it becomes; None when it is removed.
+        content: What it becomes; None when it is removed.
     """
 
     product_id: str
-    embedding: OfferEmbedding | None
+    content: Content | None
 
 
 def change_of(number: int) -> Change:
@@ -49,10 +70,14 @@ def change_of(number: int) -> Change:
     batch, place = divmod(number, AT_ONCE)
     chosen = np.random.default_rng(batch).choice(PRODUCT_COUNT, AT_ONCE, replace=False)
     rng = np.random.default_rng([number, 1])
-    is_removed = rng.random() < 0.15
-    return Change(
-        product_id=f"p{chosen[place]}", embedding=None if is_removed else random_embedding(rng)
-    )
+    content = None
+    if rng.random() >= 0.15:
+        content = Content(
+            embedding=random_embedding(rng),
+            further=tuple(random_embedding(rng) for _ in range(number % 3)),
+            thumbnail=b"%d" % number if number % 4 else b"",
+        )
+    return Change(product_id=f"p{chosen[place]}", content=content)
 
 
 def open_catalogue(folder: Path) -> SqliteCatalogue:
@@ -64,10 +89,12 @@ async def change(catalogue: Catalogue, number: int, notes: int) -> None:
     """Makes one change, noting when it is issued and when it is acknowledged."""
     planned = change_of(number)
     os.write(notes, b"i %d\n" % number)
-    if planned.embedding is None:
+    content = planned.content
+    if content is None:
         await catalogue.delete([planned.product_id])
     else:
-        await catalogue.upsert(new_product(planned.product_id, planned.embedding))
+        product = new_product(planned.product_id, content.embedding, further=content.further)
+        await catalogue.upsert(replace(product, thumbnail=content.thumbnail))
     os.write(notes, b"a %d\n" % number)
 
 
