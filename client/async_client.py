@@ -234,8 +234,9 @@ class AsyncClient:
         while True:
             call = self._catalog.WatchChanges(point.request, metadata=self._metadata)
             try:
-                async for message in call:
-                    yield point.take(message)
+                async for response in call:
+                    for change in point.take(response):
+                        yield change
             except grpc.RpcError as error:
                 await asyncio.sleep(point.broke(error))
             finally:

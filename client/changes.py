@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,16 +76,19 @@ class WatchPoint:
             from_sequence=self._sequence, includes_products=self._includes_products
         )
 
-    def take(self, message: catalog_service_pb2.WatchChangesResponse) -> ProductChange:
-        """Reads a change, and moves on to it."""
-        self._sequence = message.change_sequence
+    def take(self, response: catalog_service_pb2.WatchChangesResponse) -> Iterator[ProductChange]:
+        """Yields the changes of a response, and moves on to each when the next is asked for."""
         self._failure_count = 0
-        return ProductChange(
-            change_sequence=message.change_sequence,
-            product_id=message.product_id,
-            kind=_KINDS.get(message.kind, "upserted"),
-            product=product_from_message(message.product) if message.HasField("product") else None,
-        )
+        for message in response.changes:
+            yield ProductChange(
+                change_sequence=message.change_sequence,
+                product_id=message.product_id,
+                kind=_KINDS.get(message.kind, "upserted"),
+                product=product_from_message(message.product)
+                if message.HasField("product")
+                else None,
+            )
+            self._sequence = message.change_sequence
 
     def broke(self, error: grpc.RpcError) -> float:
         """Takes the end of a watch; returns how long to wait before the next, seconds.

@@ -361,8 +361,8 @@ class Client:
         while True:
             call = self._catalog.WatchChanges(point.request, metadata=self._metadata)
             try:
-                for message in call:
-                    yield point.take(message)
+                for response in call:
+                    yield from point.take(response)
             except grpc.RpcError as error:
                 time.sleep(point.broke(error))
             finally:

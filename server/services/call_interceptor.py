@@ -175,6 +175,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise SlowMessageError(
                 f"the caller read none of its answers for {self._send_timeout_s:g} s"
             ) from None
+        except grpc.aio.InternalError:
+            # What gRPC says of a caller who leaves in the middle of an answer.
+            raise asyncio.CancelledError from None
 
 
 def _parse(parse: Callable[[bytes], Any], raw: bytes) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from weakref import WeakValueDictionary
 
 import grpc
@@ -41,8 +41,10 @@ from twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 UPSERT_METHOD, DELETE_METHOD = f"/{_SERVICE}/UpsertProducts", f"/{_SERVICE}/DeleteProducts"
-# Long products are 64 KiB: 4 MiB for a caller that reads slowly.
-_CHANGES_AT_ONCE = 64
+# Long products are 64 KiB: 2 MiB for a caller that reads slowly.
+_CHANGES_AT_ONCE = 32
+# Clients of others take messages of 4 MiB.
+_CHANGES_LIMIT_BYTES = 1024 * 1024
 Turns = WeakValueDictionary[str, asyncio.Lock]
 
 
@@ -202,9 +204,10 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
                 f"from_sequence must be zero or more, got {sequence}", field="from_sequence"
             )
         while True:
-            for change in await self._catalogue.changes_after(sequence, _CHANGES_AT_ONCE):
-                yield _change_message(change, has_product=request.includes_products)
-                sequence = change.sequence
+            changes = await self._catalogue.changes_after(sequence, _CHANGES_AT_ONCE)
+            sequence = changes[-1].sequence
+            for response in _change_responses(changes, has_products=request.includes_products):
+                yield response
 
     def _note(
         self,
@@ -246,15 +249,26 @@ def _size_bytes(request: pb.UpsertProductsRequest) -> int:
     return int(request.ByteSize())
 
 
-def _change_message(change: ProductChange, *, has_product: bool) -> pb.WatchChangesResponse:
-    message = pb.WatchChangesResponse(
-        change_sequence=change.sequence,
-        product_id=change.product_id,
-        kind=pb.CHANGE_KIND_DELETED if change.is_deletion else pb.CHANGE_KIND_UPSERTED,
-    )
-    if has_product and change.product is not None:
-        write_product(change.product, message.product)
-    return message
+def _change_responses(
+    changes: Sequence[ProductChange], *, has_products: bool
+) -> Iterator[pb.WatchChangesResponse]:
+    response = pb.WatchChangesResponse()
+    size_bytes = 0
+    for change in changes:
+        message = pb.ProductChange(
+            change_sequence=change.sequence,
+            product_id=change.product_id,
+            kind=pb.CHANGE_KIND_DELETED if change.is_deletion else pb.CHANGE_KIND_UPSERTED,
+        )
+        if has_products and change.product is not None:
+            write_product(change.product, message.product)
+        size_bytes += message.ByteSize()
+        if response.changes and size_bytes > _CHANGES_LIMIT_BYTES:
+            yield response
+            response = pb.WatchChangesResponse()
+            size_bytes = message.ByteSize()
+        response.changes.append(message)
+    yield response
 
 
 def _encoder_of(new: NewProduct, contract: EncoderContract) -> product_pb2.EncoderInfo:

@@ -85,7 +85,7 @@ class FakeService(
 
     def __init__(self) -> None:
         self.products: dict[str, product_pb2.Product] = {}
-        self.changes: list[catalog_service_pb2.WatchChangesResponse] = []
+        self.changes: list[catalog_service_pb2.ProductChange] = []
         self.calls: Counter[str] = Counter()
         self.failures: list[status_pb2.Status] = []
         self.row_failures: dict[str, list[status_pb2.Status]] = {}
@@ -262,11 +262,11 @@ class FakeService(
                 if changes_left == 0:
                     self._abort(context, UNAVAILABLE)
                 changes_left -= 1
-                response = catalog_service_pb2.WatchChangesResponse(change_sequence=number)
-                response.MergeFrom(change)
+                shown = catalog_service_pb2.ProductChange(change_sequence=number)
+                shown.MergeFrom(change)
                 if not request.includes_products:
-                    response.ClearField("product")
-                yield response
+                    shown.ClearField("product")
+                yield catalog_service_pb2.WatchChangesResponse(changes=[shown])
         self._abort(context, REFUSED)  # where the real one would wait
 
     def Snapshot(  # noqa: N802

@@ -21,12 +21,12 @@ from twinshelf.v1.product_pb2 import Product
 @pytest.fixture(autouse=True)
 def _changes(service: FakeService) -> None:
     service.changes = [
-        pb.WatchChangesResponse(
+        pb.ProductChange(
             product_id="tea",
             kind=pb.CHANGE_KIND_UPSERTED,
             product=Product(product_id="tea", title="Tea"),
         ),
-        *(pb.WatchChangesResponse(product_id=f"p{i}", kind=pb.CHANGE_KIND_DELETED) for i in "23"),
+        *(pb.ProductChange(product_id=f"p{i}", kind=pb.CHANGE_KIND_DELETED) for i in "23"),
     ]
 
 

@@ -46,9 +46,9 @@ async def test_no_generated_request_is_a_fault_of_the_service(address: str) -> N
     assert tally.failures == []
     assert sum(tally.answers.values()) == CALL_COUNT
     answered = {key.split(":")[0] for key in tally.answers if key.endswith("OK")}
-    # No generated text names a group.
-    by_group = {"GetGroup", "MergeGroups", "SplitGroup", "UndoGroupEvent"}
-    assert answered | by_group == {method.name for method in methods()}
+    # No generated text names a group, and no thumbnail is kept.
+    refused = {"GetGroup", "MergeGroups", "SplitGroup", "UndoGroupEvent", "GetThumbnail"}
+    assert answered | refused == {method.name for method in methods()}
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)

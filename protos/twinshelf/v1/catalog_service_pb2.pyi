@@ -154,6 +154,12 @@ class WatchChangesRequest(_message.Message):
     def __init__(self, from_sequence: _Optional[int] = ..., includes_products: _Optional[bool] = ...) -> None: ...
 
 class WatchChangesResponse(_message.Message):
+    __slots__ = ("changes",)
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[ProductChange]
+    def __init__(self, changes: _Optional[_Iterable[_Union[ProductChange, _Mapping]]] = ...) -> None: ...
+
+class ProductChange(_message.Message):
     __slots__ = ("change_sequence", "product_id", "kind", "product")
     CHANGE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]

@@ -272,16 +272,38 @@ async def test_changes_are_told_as_they_come(channel: grpc.aio.Channel) -> None:
     request = pb.WatchChangesRequest(includes_products=True)
     watch = aiter(catalog(channel).WatchChanges(request))
     await upsert(channel, [FULL])
-    change = await anext(watch)
+    (change,) = (await anext(watch)).changes
     assert (change.change_sequence, change.kind) == (1, pb.CHANGE_KIND_UPSERTED)
     assert change.product.attributes == FULL.attributes
     assert change.product_id == change.product.product_id == FULL.product_id
     product_ids = [FULL.product_id]
     await catalog(channel).DeleteProducts(pb.DeleteProductsRequest(product_ids=product_ids))
-    change = await anext(watch)
+    (change,) = (await anext(watch)).changes
     assert (change.change_sequence, change.kind) == (2, pb.CHANGE_KIND_DELETED)
     assert change.product_id == FULL.product_id
     assert not change.HasField("product")
+
+
+async def test_changes_of_long_products_come_in_messages_that_any_client_takes(
+    channel: grpc.aio.Channel,
+) -> None:
+    names = [f"{i:03}" for i in range(70)]
+    await upsert(
+        channel, [Product(product_id=name, title="t", description="x" * 60_000) for name in names]
+    )
+    found: list[str] = []
+    sizes = []
+    async for answer in catalog(channel).WatchChanges(
+        pb.WatchChangesRequest(includes_products=True)
+    ):
+        sizes.append(answer.ByteSize())
+        found += [change.product.product_id for change in answer.changes]
+        if len(found) == len(names):
+            break
+    assert sorted(found) == names
+    assert max(sizes) < 1.1 * 1024 * 1024
+    short = await anext(aiter(catalog(channel).WatchChanges(pb.WatchChangesRequest())))
+    assert len(short.changes) == 32
 
 
 @pytest.mark.parametrize(
