@@ -48,6 +48,10 @@ def serve(
         Path,
         typer.Option(metavar="FILE", help="SQLite file of what people judge; made if missing."),
     ] = Path("judgements.sqlite"),
+    views: Annotated[
+        str,
+        typer.Option(metavar="ATTRIBUTE", help="Attribute of products that counts their views."),
+    ] = "views",
 ) -> None:
     """Serve the web page: search, catalogue, review, health."""
     try:
@@ -59,6 +63,7 @@ def serve(
             image_root=image_root,
             judgements=judgements,
             hosts=(*LOOPBACK_NAMES, str(listen).rpartition(":")[0], *(host or ())),
+            views_attribute=views,
         )
         app = make_app(config)
     except ValueError as error:

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from twinshelf.client.errors import InvalidRequestError
 from twinshelf.client.files.columns import FIELDS
-from twinshelf.client.records import Match, MatchOptions, Offer
+from twinshelf.client.records import Match, MatchOptions
 from twinshelf.client.web.guard import sent_form, visitor_of
 from twinshelf.client.web.pages import page
 from twinshelf.client.web.search import cards_of
@@ -51,17 +51,16 @@ async def show_product(request: Request) -> HTMLResponse:
     offer = photos.offer(product)
     matches: tuple[Match, ...] = ()
     message = ""
-    if offer == Offer(price=product.price):
+    if not (offer.image or product.pattern in ("text", "both")):
         message = "Neighbours need a text or a photo that lies below the folder of photos."
     else:
-        result = await client.match(offer, MatchOptions(match_count=NEIGHBOURS_SHOWN + 1))
-        others = [each for each in result.matches if each.product.product_id != product.product_id]
-        matches = tuple(others[:NEIGHBOURS_SHOWN])
+        options = MatchOptions(match_count=NEIGHBOURS_SHOWN, excludes_own_product=True)
+        matches = (await client.match(offer, options)).matches
     values = {
         "stored": stored,
         "product": product,
         "photo": photos.place(product.image_uri),
-        "cards": cards_of(matches, product.title, photos),
+        "cards": cards_of(matches, product.title, state_of(request)),
         "message": message,
     }
     return page(request, "product", values)

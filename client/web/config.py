@@ -27,6 +27,7 @@ class PageConfig:
         retry_policy: How calls are repeated; None takes the client's own.
         hosts: Names under which a browser may ask for the page; any other is refused, so that no
             web site can reach it by a name of its own.
+        views_attribute: Attribute of a product that holds how often it was viewed.
     """
 
     address: str
@@ -37,3 +38,4 @@ class PageConfig:
     tls: ClientTls | None = None
     retry_policy: RetryPolicy | None = None
     hosts: tuple[str, ...] = LOOPBACK_NAMES
+    views_attribute: str = "views"

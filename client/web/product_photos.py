@@ -74,6 +74,8 @@ class ProductPhotos:
             brand=product.brand,
             price=product.price,
             attributes=product.attributes,
+            product_id=product.product_id,
+            seller=product.seller,
         )
 
     def _path(self, image_uri: str) -> Path | None:

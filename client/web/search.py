@@ -14,9 +14,10 @@ from twinshelf.client.web.failures import status_of
 from twinshelf.client.web.guard import LARGEST_PHOTO_BYTES, sent_form
 from twinshelf.client.web.kept_photos import photo_type
 from twinshelf.client.web.pages import page
-from twinshelf.client.web.product_photos import PhotoPlace, ProductPhotos
+from twinshelf.client.web.popularity import by_popularity, views_of
+from twinshelf.client.web.product_photos import PhotoPlace
 from twinshelf.client.web.search_form import CARDS_ON_A_PAGE, SearchForm, read_search
-from twinshelf.client.web.state import client_of, state_of
+from twinshelf.client.web.state import PageState, client_of, state_of
 from twinshelf.client.web.word_comparison import Comparison, compare_words
 
 
@@ -29,31 +30,34 @@ class Card:
         match: What the service said.
         photo: Where its photo can be seen.
         words: The title of the offer beside that of the product.
+        views: How often the product was viewed; None when the catalogue does not say.
     """
 
     rank: int
     match: Match
     photo: PhotoPlace
     words: Comparison
+    views: float | None
 
 
 def cards_of(
-    matches: tuple[Match, ...], title: str, photos: ProductPhotos, *, first_rank: int = 1
+    matches: tuple[Match, ...], title: str, state: PageState, *, first_rank: int = 1
 ) -> list[Card]:
     """Makes the cards of matches.
 
     Args:
         matches: Best first.
         title: Of the offer.
-        photos: Finds the photos of products.
+        state: Of the page; knows where photos are, and which attribute holds views.
         first_rank: Rank of the first.
     """
     return [
         Card(
             rank=rank,
             match=match,
-            photo=photos.place(match.product.image_uri),
+            photo=state.product_photos.place(match.product.image_uri),
             words=compare_words(title, match.product.title),
+            views=views_of(match.product, state.config.views_attribute),
         )
         for rank, match in enumerate(matches, start=first_rank)
     ]
@@ -136,10 +140,10 @@ def _search_page(
     cards: list[Card] = []
     page_count = 1
     if result is not None:
-        start = (search.page - 1) * CARDS_ON_A_PAGE
-        shown = result.matches[start : start + CARDS_ON_A_PAGE]
-        photos = state_of(request).product_photos
-        cards = cards_of(shown, search.title, photos, first_rank=start + 1)
+        state, start = state_of(request), (search.page - 1) * CARDS_ON_A_PAGE
+        ordered = by_popularity(result.matches, search.popularity, state.config.views_attribute)
+        shown = ordered[start : start + CARDS_ON_A_PAGE]
+        cards = cards_of(shown, search.title, state, first_rank=start + 1)
         page_count = max(1, -(-len(result.matches) // CARDS_ON_A_PAGE))
     values = {
         "search": search,

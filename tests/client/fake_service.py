@@ -308,7 +308,8 @@ class FakeService(
         if request.HasField("filter"):
             response.filter_plan.search = matching_service_pb2.FilterPlan.SEARCH_EXACT
             response.filter_plan.allowed_count = len(self.products)
-        for rank, product_id in enumerate(sorted(self.products)[:wanted]):
+        found = [each for each in sorted(self.products) if each not in request.excluded_product_ids]
+        for rank, product_id in enumerate(found[:wanted]):
             response.matches.add(
                 product=self._shown(product_id),
                 score=0.9 - rank / 10,

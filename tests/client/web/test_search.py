@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.client.fake_service import FakeService
@@ -89,3 +91,43 @@ def test_photos_of_this_machine_are_shown_and_others_are_links(browser: Browser)
     assert 'href="https://elsewhere.example/tea.png" rel="noreferrer noopener"' in text
     assert 'src="http' not in text and "no photo" in text
     assert browser.get("/product-photo?uri=tea.png").content == PNG
+
+
+def test_filters_of_the_form_go_to_the_service_and_into_the_link(
+    browser: Browser, service: FakeService
+) -> None:
+    query = (
+        "category=Grocery%2FTea&brand=a%7Cb&price_from=1.5&price_to=9.5"
+        "&conditions=attributes.colour%3Dred%3B+seller%21%3Dacme&per_seller=2"
+    )
+    text = browser.get(f"/?title=tea&{query}").text
+    assert service.last_match is not None
+    category, brand, price, colour, seller = service.last_match.filter.all_of.filters
+    assert category.category.values == ["Grocery/Tea"] and brand.brand.values == ["a", "b"]
+    assert (price.price.min, price.price.max) == (1.5, 9.5)
+    assert colour.attribute.name == "colour" and colour.attribute.values == ["red"]
+    assert seller.none_of.filters[0].seller.values == ["acme"]
+    assert service.last_match.value_limit.field == "seller"
+    assert service.last_match.value_limit.match_count == 2
+    assert "The filters allow 40 products." in text
+    assert query.replace("&", "&amp;") in text
+
+
+@pytest.mark.parametrize("query", ["price_from=9&price_to=1", "price_to=-1", "price_to=inf",
+                                   "conditions=colour", "per_seller=-1"])  # fmt: skip
+def test_a_filter_that_cannot_be_read_is_told(browser: Browser, query: str) -> None:
+    answer = browser.get(f"/?title=tea&{query}")
+    assert answer.status_code == 400 and "must" in answer.text
+
+
+def test_popularity_is_shown_and_counts_only_when_it_is_asked_to(
+    browser: Browser, service: FakeService
+) -> None:
+    service.products["p02"].attributes["views"] = "12,345"
+
+    def order(query: str) -> list[str]:
+        return re.findall(r'href="/catalogue/product\?id=(\w+)" data-step', browser.get(query).text)
+
+    assert "12,345 views" in browser.get("/?title=tea&match_count=3").text
+    assert order("/?title=tea&match_count=3") == ["p00", "p01", "p02"]
+    assert order("/?title=tea&match_count=3&popularity=0.5") == ["p02", "p00", "p01"]
