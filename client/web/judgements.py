@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS pairs (
     left_record TEXT NOT NULL,
     right_record TEXT NOT NULL,
     score REAL NOT NULL,
-    probability REAL,
+    probability REAL NOT NULL,
     place REAL NOT NULL,
     holder TEXT NOT NULL DEFAULT '',
     held_until REAL NOT NULL DEFAULT 0,
@@ -52,7 +52,8 @@ CREATE INDEX IF NOT EXISTS judged_pairs ON pairs (judged_by, judged_at) WHERE ve
 CREATE TABLE IF NOT EXISTS places (name TEXT PRIMARY KEY, token TEXT NOT NULL) STRICT;
 """
 _COLUMNS: Final = (
-    "pair_id, left_record, right_record, score, probability, verdict, judged_by, judged_at"
+    "pair_id, left_key, right_key, left_record, right_record, score, probability, verdict, "
+    "judged_by, judged_at"
 )
 
 
@@ -66,8 +67,7 @@ class CandidatePair:
         left: The left record.
         right: The right record.
         score: How alike the service found them, -1 to 1.
-        probability: That they are the same item, 0 to 1, by the service; None when it is not known
-            because one of them was searched for where it lay itself.
+        probability: That they are the same item, 0 to 1, by the service.
     """
 
     left_key: str
@@ -75,7 +75,7 @@ class CandidatePair:
     left: Product
     right: Product
     score: float
-    probability: float | None
+    probability: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,20 +84,24 @@ class JudgedPair:
 
     Attributes:
         pair_id: Its number.
+        left_key: What tells the left record from all others.
+        right_key: The same of the right one.
         left: The left record.
         right: The right record.
         score: How alike the service found them, -1 to 1.
-        probability: That they are the same item, 0 to 1, by the service; None when not known.
+        probability: That they are the same item, 0 to 1, by the service.
         verdict: What was said; empty when nobody has said anything.
         judged_by: Who said it; a random name.
         judged_at_s: When, Unix seconds.
     """
 
     pair_id: int
+    left_key: str
+    right_key: str
     left: Product
     right: Product
     score: float
-    probability: float | None
+    probability: float
     verdict: str
     judged_by: str
     judged_at_s: float
@@ -263,9 +267,8 @@ class Judgements:
             database.execute("COMMIT")  # an error closes it, which takes all back
 
 
-def _ordered(pair: CandidatePair) -> tuple[str | float | None, ...]:
-    # The most uncertain pairs come first; of those without a probability, the most alike.
-    place = 1 - pair.score if pair.probability is None else abs(pair.probability - 0.5)
+def _ordered(pair: CandidatePair) -> tuple[str | float, ...]:
+    place = abs(pair.probability - 0.5)  # the most uncertain pairs come first
     sides = [(pair.left_key, _record(pair.left)), (pair.right_key, _record(pair.right))]
     (left_key, left), (right_key, right) = sides if pair.left_key <= pair.right_key else sides[::-1]
     return (left_key, right_key, left, right, pair.score, pair.probability, place)
@@ -276,10 +279,23 @@ def _record(product: Product) -> str:
     return json.dumps(value | {"attributes": dict(product.attributes)}, ensure_ascii=False)
 
 
-def _pair(row: tuple[int, str, str, float, float | None, str, str, float]) -> JudgedPair:
-    pair_id, left, right, score, probability, verdict, judged_by, judged_at_s = row
+def _pair(row: tuple[int, str, str, str, str, float, float, str, str, float]) -> JudgedPair:
+    (
+        pair_id,
+        left_key,
+        right_key,
+        left,
+        right,
+        score,
+        probability,
+        verdict,
+        judged_by,
+        judged_at_s,
+    ) = row
     return JudgedPair(
         pair_id=pair_id,
+        left_key=left_key,
+        right_key=right_key,
         left=Product(**json.loads(left)),
         right=Product(**json.loads(right)),
         score=score,

@@ -30,8 +30,7 @@ def csv_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
         yield _csv_line(
             [_cell(record, name) for record in (pair.left, pair.right) for name in _FIELDS]
             + [pair.verdict, {"same": "1", "different": "0"}.get(pair.verdict, "")]
-            + [f"{pair.score:.6f}"]
-            + ["" if pair.probability is None else f"{pair.probability:.6f}", pair.judged_by]
+            + [f"{pair.score:.6f}", f"{pair.probability:.6f}", pair.judged_by]
             + [datetime.fromtimestamp(pair.judged_at_s, UTC).isoformat(timespec="seconds")]
         )
 

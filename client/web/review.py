@@ -19,6 +19,7 @@ from twinshelf.client.web.judgements import VERDICTS, JudgedPair
 from twinshelf.client.web.pages import page
 from twinshelf.client.web.pair_export import csv_lines, ditto_lines
 from twinshelf.client.web.state import state_of
+from twinshelf.client.web.training_set import training_set
 from twinshelf.client.web.uncertain_pairs import PRODUCTS_AT_MOST, Band
 from twinshelf.client.web.word_comparison import Comparison, compare_words
 
@@ -101,15 +102,11 @@ async def search_offers(request: Request) -> Response:
 async def search_catalogue(request: Request) -> Response:
     """Answers POST /review/catalogue: looks for pairs among the products of the catalogue."""
     async with sent_form(request) as form:
-        count, least = str(form.get("product_count", "")), str(form.get("least_score", ""))
+        band, count = _band(form), str(form.get("product_count", ""))
     if not count.isdecimal() or not 1 <= int(count[:9]) <= PRODUCTS_AT_MOST:
         raise HTTPException(400, f"The number of products must be 1 to {PRODUCTS_AT_MOST:,}.")
-    try:
-        least_score = float(least)
-    except ValueError:
-        raise HTTPException(400, f"The least likeness must be a number, got {least!r}.") from None
     pairs = state_of(request).pairs
-    return _start(request, lambda client: pairs.search_catalogue(client, int(count), least_score))
+    return _start(request, lambda client: pairs.search_catalogue(client, int(count), band))
 
 
 async def send_csv(request: Request) -> Response:
@@ -122,6 +119,15 @@ async def send_ditto(request: Request) -> Response:
     """Answers GET /review/pairs.txt: the judged pairs in Ditto's form."""
     lines = ditto_lines(state_of(request).judgements.judged())
     return _download(StreamingResponse(lines, media_type="text/plain"), "pairs.txt")
+
+
+async def send_training_set(request: Request) -> Response:
+    """Answers GET /review/pairs.zip: the judged pairs as `make pairs` reads them."""
+    try:
+        data = await run_in_threadpool(training_set, state_of(request).judgements.judged())
+    except ValueError as error:
+        raise HTTPException(409, str(error)) from None
+    return _download(Response(data, media_type="application/zip"), "pairs.zip")
 
 
 def _download(response: Response, name: str) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -86,22 +86,15 @@ class PairSearch:
         upload.find_columns()
         files = ProductFiles([upload.path], upload.options)
         self.progress.total_count = files.count_rows()
-        self._search(
-            client,
-            _products_of(files),
-            lambda offer, matches: _uncertain(offer, matches, upload.name, band),
-        )
+        self._search(client, _products_of(files), upload.name, band)
 
-    def search_catalogue(self, client: Client, product_count: int, least_score: float) -> None:
-        """Lays products of the catalogue beside those most like them, from where it stopped last.
-
-        A product is its own best match, which leaves its twins next to no probability: they are
-        told by likeness.
+    def search_catalogue(self, client: Client, product_count: int, band: Band) -> None:
+        """Matches products of the catalogue against the others, from where it stopped last.
 
         Args:
             client: Of the service.
             product_count: Products at most.
-            least_score: Least likeness of a pair, -1 to 1.
+            band: Which pairs are uncertain.
 
         Raises:
             TwinshelfError: If the service fails as a whole.
@@ -110,22 +103,13 @@ class PairSearch:
         while (wanted := self.progress.total_count - self.progress.done_count) > 0:
             place = self.judgements.place(_CATALOGUE)
             page = client.list_page(page_size=min(_PRODUCTS_AT_ONCE, wanted), page_token=place)
-            self._search(
-                client,
-                page.products,
-                lambda product, matches: _twins(product, matches, least_score),
-            )
+            self._search(client, page.products, _CATALOGUE, band)
             # Empty behind the last page, so that the next search begins anew.
             self.judgements.keep_place(_CATALOGUE, page.next_page_token)
             if not page.products:
                 return
 
-    def _search(
-        self,
-        client: Client,
-        products: Iterable[Product],
-        choose: Callable[[Product, Sequence[Match]], Iterator[CandidatePair]],
-    ) -> None:
+    def _search(self, client: Client, products: Iterable[Product], source: str, band: Band) -> None:
         waiting: dict[int, Product] = {}
 
         def offers() -> Iterator[Offer]:
@@ -134,12 +118,16 @@ class PairSearch:
                 waiting[index] = replace(product, image=b"")
                 yield self.photos.offer(product)
 
-        options = MatchOptions(match_count=MATCHES_LOOKED_AT + 1)
+        options = MatchOptions(
+            match_count=MATCHES_LOOKED_AT,
+            # It would be its own best match; an offer of a file may have its id by chance.
+            excludes_own_product=source == _CATALOGUE,
+        )
         for answer in client.match_many(offers(), options):
             product = waiting.pop(answer.offer_index)
             self.progress.done_count += 1
             if answer.result is not None:
-                pairs = list(choose(product, answer.result.matches))
+                pairs = _uncertain(product, answer.result.matches, source, band)
                 self.found_count += self.judgements.add(pairs)
             elif answer.error is not None:
                 self.failed_count += 1
@@ -158,21 +146,6 @@ def _uncertain(
                 right=match.product,
                 score=match.score,
                 probability=match.probability,
-            )
-
-
-def _twins(
-    product: Product, matches: Sequence[Match], least_score: float
-) -> Iterator[CandidatePair]:
-    for match in matches:
-        if match.score >= least_score and match.product.product_id != product.product_id:
-            yield CandidatePair(
-                left_key=f"{_CATALOGUE}\n{product.product_id}",
-                right_key=f"{_CATALOGUE}\n{match.product.product_id}",
-                left=product,
-                right=match.product,
-                score=match.score,
-                probability=None,
             )
 
 

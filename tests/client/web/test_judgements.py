@@ -23,9 +23,7 @@ class Clock:
         return self.now_s
 
 
-def pair(
-    left: str, right: str, probability: float | None = 0.5, score: float = 0.9
-) -> CandidatePair:
+def pair(left: str, right: str, probability: float = 0.5, score: float = 0.9) -> CandidatePair:
     return CandidatePair(
         left_key=left,
         right_key=right,
@@ -56,12 +54,6 @@ def test_the_most_uncertain_pair_comes_first_and_whole(judgements: Judgements) -
     judgements.add([pair("a", "b", 0.9), pair("c", "d", 0.45), pair("e", "f", 0.1)])
     found = judgements.next_pair("anna")
     assert found is not None and found.left == pair("c", "d").left and found.probability == 0.45
-
-
-def test_without_a_probability_the_most_alike_pair_comes_first(judgements: Judgements) -> None:
-    judgements.add([pair("a", "b", None, 0.8), pair("c", "d", None, 0.95), pair("e", "f", 0.9)])
-    found = judgements.next_pair("anna")
-    assert found is not None and found.left.product_id == "c" and found.probability is None
 
 
 def test_a_pair_is_kept_once_in_whichever_order(judgements: Judgements) -> None:
