@@ -48,6 +48,12 @@ def serve(
         Path,
         typer.Option(metavar="FILE", help="SQLite file of what people judge; made if missing."),
     ] = Path("judgements.sqlite"),
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Another service to compare with; may be given repeatedly."
+        ),
+    ] = None,
     views: Annotated[
         str,
         typer.Option(metavar="ATTRIBUTE", help="Attribute of products that counts their views."),
@@ -63,6 +69,7 @@ def serve(
             image_root=image_root,
             judgements=judgements,
             hosts=(*LOOPBACK_NAMES, str(listen).rpartition(":")[0], *(host or ())),
+            other_addresses=tuple(beside or ()),
             views_attribute=views,
         )
         app = make_app(config)

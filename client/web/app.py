@@ -18,8 +18,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from twinshelf.client.errors import TwinshelfError
-from twinshelf.client.web import catalogue, failures, health, review, search
+from twinshelf.client.web import catalogue, compare, failures, health, review, search
 from twinshelf.client.web.background import Background
+from twinshelf.client.web.compared_offers import ComparedFiles
 from twinshelf.client.web.config import PageConfig
 from twinshelf.client.web.guard import Guard, sent_form, visitor_of
 from twinshelf.client.web.judgements import Judgements
@@ -36,6 +37,11 @@ ROUTES = [
     Route("/", search.take_search, methods=["POST"]),
     Route("/kept-photo/{name}", search.send_kept_photo),
     Route("/product-photo", search.send_product_photo),
+    Route("/compare", compare.show_compare),
+    Route("/compare", compare.take_query, methods=["POST"]),
+    Route("/compare/files", compare.take_offers, methods=["POST"]),
+    Route("/compare/files/{file}", compare.show_offers),
+    Route("/compare/files/{file}/table.csv", compare.send_table),
     Route("/catalogue", catalogue.show_catalogue),
     Route("/catalogue/product", catalogue.show_product),
     Route("/catalogue/uploads", catalogue.take_table, methods=["POST"]),
@@ -78,6 +84,7 @@ def make_app(config: PageConfig) -> ASGIApp:
                 kept_photos=KeptPhotos(),
                 product_photos=photos,
                 uploads=TableUploads(Path(folder), config.image_root),
+                compared_files=ComparedFiles(),
                 judgements=judgements,
                 pairs=PairSearch(judgements=judgements, photos=photos),
             )

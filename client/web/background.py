@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from twinshelf.client.errors import TwinshelfError
@@ -41,20 +41,20 @@ class Background:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def start(
-        self, doing: str, progress: Progress, client: Client, work: Callable[[Client], None]
+        self, doing: str, progress: Progress, work: Callable[[], None], *clients: Client
     ) -> None:
         """Starts a piece of work.
 
         Args:
             doing: What is done, in words.
             progress: Says so until the work ends, and why it ended early.
-            client: Closed at the end of the work, or of the page, which ends the work.
-            work: Called in a thread with the client.
+            work: Called in a thread.
+            clients: What it works with; closed at its end, or at that of the page, which ends it.
         """
         progress.doing, progress.trouble = doing, ""
         progress.done_count = progress.total_count = 0
-        self._clients.add(client)
-        task = asyncio.create_task(self._run(progress, client, work))
+        self._clients.update(clients)
+        task = asyncio.create_task(self._run(progress, work, clients))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -65,11 +65,11 @@ class Background:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(
-        self, progress: Progress, client: Client, work: Callable[[Client], None]
+        self, progress: Progress, work: Callable[[], None], clients: Sequence[Client]
     ) -> None:
         try:
             async with self._slots:
-                await asyncio.to_thread(work, client)
+                await asyncio.to_thread(work)
         except (TwinshelfError, ProductFileError) as error:
             progress.trouble = str(error)
         except Exception:
@@ -77,5 +77,6 @@ class Background:
             progress.trouble = "Something is broken in the page itself; its log says what."
         finally:
             progress.doing = ""
-            self._clients.discard(client)
-            client.close()
+            self._clients.difference_update(clients)
+            for client in clients:
+                client.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -74,19 +76,20 @@ async def take_table(request: Request) -> Response:
     return RedirectResponse(f"/catalogue/uploads/{upload_id}", status_code=303)
 
 
-def keep_table(request: Request, form: FormData) -> str:
+def keep_table(request: Request, form: FormData, field: str = "file") -> str:
     """Keeps the table of a form and returns its identifier.
 
     Args:
         request: That brought the form.
-        form: With the table as `file`.
+        form: With the table.
+        field: Its name there.
 
     Raises:
         HTTPException: If it has none.
     """
-    file = form.get("file")
+    file = form.get(field)
     if not isinstance(file, UploadFile) or not file.size:
-        raise HTTPException(400, "Choose a file that holds a table of products.")
+        raise HTTPException(400, "Choose a file that holds a table.")
     name = (file.filename or "table.csv").replace("\\", "/").rsplit("/", 1)[-1]
     return state_of(request).uploads.keep(name, file.file, visitor_of(request))
 
@@ -126,7 +129,7 @@ async def store_table(request: Request) -> Response:
         raise HTTPException(409, "This table cannot be read: choose other columns first.")
     check, state = upload.check, state_of(request)
     client = state.service.waiting_client(visitor_of(request))
-    state.background.start("storing", upload.progress, client, upload.store)
+    state.background.start("storing", upload.progress, partial(upload.store, client), client)
     upload.progress.total_count = (
         check.both_count + check.image_count + check.text_count + check.bad_count
     )
@@ -136,8 +139,7 @@ async def store_table(request: Request) -> Response:
 def _read(request: Request, upload: TableUpload) -> None:
     state = state_of(request)
     upload.report = None
-    client = state.service.waiting_client(visitor_of(request))
-    state.background.start("reading", upload.progress, client, lambda _: upload.find_columns())
+    state.background.start("reading", upload.progress, upload.find_columns)
 
 
 def _upload_of(request: Request, upload_id: str) -> TableUpload:

@@ -27,6 +27,7 @@ class PageConfig:
         retry_policy: How calls are repeated; None takes the client's own.
         hosts: Names under which a browser may ask for the page; any other is refused, so that no
             web site can reach it by a name of its own.
+        other_addresses: host:port of further services, to compare with; all take the same keys.
         views_attribute: Attribute of a product that holds how often it was viewed.
     """
 
@@ -38,4 +39,10 @@ class PageConfig:
     tls: ClientTls | None = None
     retry_policy: RetryPolicy | None = None
     hosts: tuple[str, ...] = LOOPBACK_NAMES
+    other_addresses: tuple[str, ...] = ()
     views_attribute: str = "views"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All services, the one of the page first."""
+        return tuple(dict.fromkeys((self.address, *self.other_addresses)))

@@ -56,4 +56,4 @@ def _again(request: Request) -> str:
         query = f"?{request.url.query}" if request.url.query else ""
         return "/" + request.url.path.lstrip("/") + query
     part = request.url.path.split("/")[1]
-    return f"/{part}" if part in ("catalogue", "review") else "/"
+    return f"/{part}" if part in ("catalogue", "compare", "groups", "review") else "/"

@@ -22,9 +22,9 @@ COOKIE: Final = "twinshelf_visitor"
 TOKEN_FIELD: Final = "token"
 LARGEST_TABLE_BYTES: Final = 256 * 1024 * 1024
 LARGEST_PHOTO_BYTES: Final = 8 * 1024 * 1024
-# What a form holds besides its file.
+# What a form holds besides its files.
 _FORM_BYTES: Final = 256 * 1024
-_TABLE_PATHS: Final = ("/catalogue/uploads", "/review/offers")
+_TABLE_PATHS: Final = ("/catalogue/uploads", "/compare/files", "/review/offers")
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -83,7 +83,7 @@ def visitor_of(request: Request) -> str:
 
 @asynccontextmanager
 async def sent_form(request: Request) -> AsyncIterator[FormData]:
-    """Gives the form of a call that changes something; its file is dropped at the end.
+    """Gives the form of a call that changes something; its files are dropped at the end.
 
     Args:
         request: Of a method other than GET.
@@ -91,7 +91,7 @@ async def sent_form(request: Request) -> AsyncIterator[FormData]:
     Raises:
         HTTPException: 403 if no page of ours sent it; 413 if it is too large.
     """
-    async with request.form(max_files=1, max_fields=100) as form:
+    async with request.form(max_files=2, max_fields=100) as form:
         given = form.get(TOKEN_FIELD)
         if not isinstance(given, str) or not hmac.compare_digest(
             given.encode(), request.state.token.encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,12 +22,12 @@ def csv_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
     Args:
         pairs: That were judged.
     """
-    yield _csv_line(
+    yield csv_line(
         [f"{side}_{name}" for side in ("left", "right") for name in _FIELDS]
         + ["verdict", "label", "score", "probability", "judged_by", "judged_at"]
     )
     for pair in pairs:
-        yield _csv_line(
+        yield csv_line(
             [_cell(record, name) for record in (pair.left, pair.right) for name in _FIELDS]
             + [pair.verdict, {"same": "1", "different": "0"}.get(pair.verdict, "")]
             + [f"{pair.score:.6f}", f"{pair.probability:.6f}", pair.judged_by]
@@ -50,7 +50,8 @@ def ditto_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
             yield f"{_ditto_record(pair.left)}\t{_ditto_record(pair.right)}\t{label}\n"
 
 
-def _csv_line(cells: list[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """Returns a line of a CSV table."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -141,7 +142,7 @@ def _start(request: Request, work: Callable[[Client], None]) -> Response:
         raise HTTPException(409, "Pairs are being looked for already: wait for that.")
     state.pairs.reset()
     client = state.service.waiting_client(visitor_of(request))
-    state.background.start("looking for pairs", state.pairs.progress, client, work)
+    state.background.start("looking for pairs", state.pairs.progress, partial(work, client), client)
     return RedirectResponse("/review", status_code=303)
 
 

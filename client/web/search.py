@@ -88,21 +88,34 @@ async def show_search(request: Request) -> HTMLResponse:
 
 async def take_search(request: Request) -> Response:
     """Answers POST /: keeps the photo, and leads to the address of the search."""
+    try:
+        search = read_search(await sent_query(request))
+    except ValueError as error:
+        return _search_page(request, SearchForm(), message=str(error), status=400)
+    return RedirectResponse(search.link(page=1), status_code=303)
+
+
+async def sent_query(request: Request) -> dict[str, str]:
+    """Reads a form that asks for products, and keeps its photo.
+
+    Args:
+        request: That brings the form.
+
+    Returns:
+        What stands in it, name to text; the photo by its name.
+
+    Raises:
+        ValueError: If the photo is none, or too large.
+    """
     async with sent_form(request) as form:
         upload = form.get("file")
         values = {name: value for name, value in form.items() if isinstance(value, str)}
-        try:
-            search = read_search(values)
-            if isinstance(upload, UploadFile) and upload.size:
-                if upload.size > LARGEST_PHOTO_BYTES:
-                    limit_mib = LARGEST_PHOTO_BYTES // 2**20
-                    raise ValueError(f"A photo may have {limit_mib} MiB, this one has more.")
-                name = state_of(request).kept_photos.keep(await upload.read())
-                values["photo"] = name
-                search = read_search(values)
-        except ValueError as error:
-            return _search_page(request, SearchForm(), message=str(error), status=400)
-    return RedirectResponse(search.link(page=1), status_code=303)
+        if isinstance(upload, UploadFile) and upload.size:
+            if upload.size > LARGEST_PHOTO_BYTES:
+                limit_mib = LARGEST_PHOTO_BYTES // 2**20
+                raise ValueError(f"A photo may have {limit_mib} MiB, this one has more.")
+            values["photo"] = state_of(request).kept_photos.keep(await upload.read())
+    return values
 
 
 async def send_kept_photo(request: Request) -> Response:

@@ -119,8 +119,8 @@ class SearchForm:
             else None,
         )
 
-    def link(self, **changes: Any) -> str:
-        """Returns the address that repeats the search, what is usual left out.
+    def query(self, **changes: Any) -> str:
+        """Returns the search as it stands in an address, what is usual left out.
 
         Args:
             changes: Fields that are to be others.
@@ -131,9 +131,15 @@ class SearchForm:
             for each in fields(wanted)
             if getattr(wanted, each.name) != each.default
         }
-        return "/?" + urlencode(
-            {name: "1" if value is True else value for name, value in values.items()}
-        )
+        return urlencode({name: "1" if value is True else value for name, value in values.items()})
+
+    def link(self, **changes: Any) -> str:
+        """Returns the address that repeats the search.
+
+        Args:
+            changes: Fields that are to be others.
+        """
+        return "/?" + self.query(**changes)
 
 
 def read_search(values: Mapping[str, Any]) -> SearchForm:

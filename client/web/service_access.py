@@ -12,35 +12,45 @@ KEYS_KEPT = 256
 
 
 class ServiceAccess:
-    """Clients of one service; made inside the running loop, closed with the page."""
+    """Clients of the services; made inside the running loop, closed with the page."""
 
     def __init__(self, config: PageConfig) -> None:
         """Keeps where the service is; nothing is reached before the first call."""
         self._config = config
         self._keys: OrderedDict[str, str] = OrderedDict()
-        self._clients: OrderedDict[str | None, AsyncClient] = OrderedDict()
+        self._clients: dict[tuple[str, str | None], AsyncClient] = {}
 
     def key_of(self, visitor: str) -> str | None:
         """Returns the key that the visitor gave, or that of the page; None shows none."""
         return self._keys.get(visitor, self._config.api_key)
 
-    def client(self, visitor: str) -> AsyncClient:
-        """Returns the client with the key of a visitor; it stays open."""
-        key = self.key_of(visitor)
-        if key not in self._clients:
-            self._clients[key] = AsyncClient(
-                self._config.address,
+    def client(self, visitor: str, address: str = "") -> AsyncClient:
+        """Returns the client with the key of a visitor; it stays open.
+
+        Args:
+            visitor: Who asks.
+            address: Of the service; empty for that of the page.
+        """
+        key, address = self.key_of(visitor), address or self._config.address
+        if (address, key) not in self._clients:
+            self._clients[address, key] = AsyncClient(
+                address,
                 timeout_s=self._config.timeout_s,
                 retry_policy=self._config.retry_policy,
                 api_key=key,
                 tls=self._config.tls,
             )
-        return self._clients[key]
+        return self._clients[address, key]
 
-    def waiting_client(self, visitor: str) -> Client:
-        """Makes a client for work that waits in a thread; the caller closes it."""
+    def waiting_client(self, visitor: str, address: str = "") -> Client:
+        """Makes a client for work that waits in a thread; the caller closes it.
+
+        Args:
+            visitor: Who asks.
+            address: Of the service; empty for that of the page.
+        """
         return Client(
-            self._config.address,
+            address or self._config.address,
             timeout_s=self._config.timeout_s,
             retry_policy=self._config.retry_policy,
             api_key=self.key_of(visitor),
@@ -68,8 +78,9 @@ class ServiceAccess:
         if len(self._keys) > KEYS_KEPT:
             dropped.append(self._keys.popitem(last=False)[1])
         for each in dropped:
-            if each not in self._keys.values() and (client := self._clients.pop(each, None)):
-                await client.close()
+            if each not in self._keys.values():
+                for place in [place for place in self._clients if place[1] == each]:
+                    await self._clients.pop(place).close()
 
     async def close(self) -> None:
         """Closes all clients."""

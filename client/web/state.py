@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from twinshelf.client.async_client import AsyncClient
 from twinshelf.client.web.background import Background
+from twinshelf.client.web.compared_offers import ComparedFiles
 from twinshelf.client.web.config import PageConfig
 from twinshelf.client.web.guard import visitor_of
 from twinshelf.client.web.judgements import Judgements
@@ -29,6 +30,7 @@ class PageState:
         kept_photos: Photos that visitors search with.
         product_photos: Photos of products.
         uploads: Tables that visitors brought.
+        compared_files: Files of offers that were matched in two ways.
         judgements: Pairs, and what people said of them.
         pairs: Looks for more of them.
     """
@@ -39,6 +41,7 @@ class PageState:
     kept_photos: KeptPhotos
     product_photos: ProductPhotos
     uploads: TableUploads
+    compared_files: ComparedFiles
     judgements: Judgements
     pairs: PairSearch
 

@@ -7,18 +7,22 @@ import re
 import secrets
 import shutil
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
 from rich.console import Console
 
+from twinshelf.client.file_products import product_of
 from twinshelf.client.files.columns import FIELDS
 from twinshelf.client.files.file_check import FileCheck, check_files
+from twinshelf.client.files.photos import PhotoError
+from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import TableForm
 from twinshelf.client.index_command import IndexReport, index_files
+from twinshelf.client.records import Product
 from twinshelf.client.resume_point import ResumePoint
 from twinshelf.client.sync_client import Client
 from twinshelf.client.web.background import Progress
@@ -82,6 +86,27 @@ class TableUpload:
         self.has_header = proposal.has_header
         self.columns = {name: proposal.columns.get(name, ()) for name in FIELDS}
         self.check = check
+
+    def count_rows(self) -> int:
+        """Counts its rows.
+
+        Raises:
+            ProductFileError: If it breaks off.
+        """
+        return ProductFiles([self.path], self.options).count_rows()
+
+    def products(self) -> Iterator[Product]:
+        """Yields its rows that can be read, with their photos where these can be.
+
+        Raises:
+            ProductFileError: If it breaks off.
+        """
+        for row in ProductFiles([self.path], self.options).rows():
+            if isinstance(row, ProductRow):
+                try:
+                    yield product_of(row)
+                except PhotoError:
+                    yield product_of(replace(row, photos=()))
 
     def store(self, client: Client) -> None:
         """Stores its products.

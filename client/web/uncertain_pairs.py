@@ -6,10 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from twinshelf.client.file_products import product_of
-from twinshelf.client.files.photos import PhotoError
-from twinshelf.client.files.product_row import ProductRow
-from twinshelf.client.files.product_rows import ProductFiles
 from twinshelf.client.records import Match, MatchOptions, Offer, Product
 from twinshelf.client.sync_client import Client
 from twinshelf.client.web.background import Progress
@@ -84,9 +80,8 @@ class PairSearch:
             TwinshelfError: If the service fails as a whole.
         """
         upload.find_columns()
-        files = ProductFiles([upload.path], upload.options)
-        self.progress.total_count = files.count_rows()
-        self._search(client, _products_of(files), upload.name, band)
+        self.progress.total_count = upload.count_rows()
+        self._search(client, upload.products(), upload.name, band)
 
     def search_catalogue(self, client: Client, product_count: int, band: Band) -> None:
         """Matches products of the catalogue against the others, from where it stopped last.
@@ -147,12 +142,3 @@ def _uncertain(
                 score=match.score,
                 probability=match.probability,
             )
-
-
-def _products_of(files: ProductFiles) -> Iterator[Product]:
-    for row in files.rows():
-        if isinstance(row, ProductRow):
-            try:
-                yield product_of(row)
-            except PhotoError:
-                yield product_of(replace(row, photos=()))

@@ -31,7 +31,7 @@ function addressOf(form) {
   for (const [name, value] of new FormData(form)) {
     if (typeof value === "string" && value && name !== "token") values.set(name, value);
   }
-  return "/?" + values;
+  return new URL(form.action).pathname + "?" + values;
 }
 
 async function searchAgain(form) {
@@ -52,7 +52,8 @@ async function sendPhoto(form, file) {
   }
   const body = new FormData(form);
   body.set("file", file);
-  const got = await replacePart("results", "/", { method: "POST", body });
+  body.delete("offers");
+  const got = await replacePart("results", form.action, { method: "POST", body });
   if (!got) return;
   const named = got.page.querySelector("#search [name=photo]");
   if (named && named.value) form.elements.photo.value = named.value;
@@ -71,7 +72,9 @@ function setUpSearch(form) {
   };
   form.addEventListener("input", (event) => {
     if (event.target.type === "file") return;
+    // A slider that is moved says what it is for.
     if (event.target.id === "weight") form.elements.own.checked = true;
+    if (event.target.dataset.use) form.elements[event.target.dataset.use].value = "weighted";
     if (form.elements.photo.value || form.elements.title.value.trim()) later();
   });
   for (const id of ["file", "camera"]) {
@@ -80,6 +83,7 @@ function setUpSearch(form) {
     });
   }
   form.addEventListener("submit", (event) => {
+    if (event.submitter?.hasAttribute("formaction")) return; // leads to a page of its own
     event.preventDefault();
     clearTimeout(timer);
     searchAgain(form);
