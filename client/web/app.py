@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from twinshelf.client.errors import TwinshelfError
-from twinshelf.client.web import catalogue, compare, failures, health, review, search
+from twinshelf.client.web import catalogue, compare, failures, groups, health, review, search
 from twinshelf.client.web.background import Background
 from twinshelf.client.web.compared_offers import ComparedFiles
 from twinshelf.client.web.config import PageConfig
@@ -48,6 +48,12 @@ ROUTES = [
     Route("/catalogue/uploads/{upload}", catalogue.show_table),
     Route("/catalogue/uploads/{upload}/columns", catalogue.take_columns, methods=["POST"]),
     Route("/catalogue/uploads/{upload}/store", catalogue.store_table, methods=["POST"]),
+    Route("/groups", groups.show_groups),
+    Route("/groups/group", groups.show_group),
+    Route("/groups/history", groups.show_history),
+    Route("/groups/split", groups.split_group, methods=["POST"]),
+    Route("/groups/merge", groups.merge_groups, methods=["POST"]),
+    Route("/groups/undo", groups.undo_event, methods=["POST"]),
     Route("/review", review.show_review),
     Route("/review/verdict", review.take_verdict, methods=["POST"]),
     Route("/review/undo", review.take_back, methods=["POST"]),

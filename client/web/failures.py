@@ -14,6 +14,7 @@ from twinshelf.client.web.pages import page
 _STATUSES: Final[dict[type[errors.TwinshelfError], int]] = {
     errors.InvalidRequestError: 400,
     errors.ProductNotFoundError: 404,
+    errors.GroupNotFoundError: 404,
     errors.PreconditionError: 409,
     errors.UnauthenticatedError: 401,
     errors.PermissionDeniedError: 403,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ PRODUCTS = [
 ]
 
 
-@pytest.fixture
-async def address(tmp_path: Path) -> AsyncIterator[str]:
+@asynccontextmanager
+async def serve_groups(tmp_path: Path) -> AsyncIterator[str]:
+    """Serves the products, once they are grouped; yields the address."""
     config = ServerConfig(
         address="127.0.0.1:0",
         catalogue=tmp_path / "catalogue",
@@ -41,3 +43,9 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
                 await asyncio.sleep(0.05)
     yield f"127.0.0.1:{port}"
     await server.stop()
+
+
+@pytest.fixture
+async def address(tmp_path: Path) -> AsyncIterator[str]:
+    async with serve_groups(tmp_path) as address:
+        yield address
