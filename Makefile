@@ -57,10 +57,10 @@ FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--ima
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test audit clean lock
+.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test test-web audit clean lock
 
 help: ## Print this help
-	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo; echo 'Variables:'; sed -n 's/^#? /  /p' $(MAKEFILE_LIST)
 
 .venv/installed: requirements.lock pyproject.toml .ci/setup server/triton_backends/requirements.lock server/triton_backends/tritonserver.lock
@@ -146,10 +146,13 @@ lint: setup ## Check style, types and imports
 
 # Two processes, each of one thread: more would only stand in each other's way on two cores.
 unit: setup ## Run the quick tests alone (a minute on two cores)
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not triton' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not triton and not browser' $(ARGS)
 
 test: setup lint ## Check everything (no GPU needed)
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not browser' $(ARGS)
+
+test-web: setup ## Drive the web page in Chromium, which must be installed; writes .cache/screenshots
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 -m browser tests/browser $(ARGS)
 
 audit: setup ## Look the locked packages up among known holes (asks the package index)
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
