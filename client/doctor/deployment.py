@@ -80,7 +80,7 @@ def find(client: Client, plan: DoctorPlan) -> Iterator[Finding]:
     yield from check_service(client, plan.service)
     timeout_s = plan.service.timeout_s
     step_s = timeout_s / 4
-    if metrics := plan.metrics or _usual(DEFAULT_METRICS, plan, step_s):
+    if metrics := find_metrics(plan):
         yield from attempt(
             "metrics",
             lambda: check_metrics(metrics, step_s),
@@ -100,6 +100,15 @@ def find(client: Client, plan: DoctorPlan) -> Iterator[Finding]:
     if folder is not None:
         remedy = "See whether the disk of the catalogue can be read at all."
         yield from attempt("disk", lambda: [check_disk(folder)], timeout_s, remedy)
+
+
+def find_metrics(plan: DoctorPlan) -> Endpoint | None:
+    """Returns where the metrics of the service are; None when nobody said and none are near.
+
+    Args:
+        plan: What is checked.
+    """
+    return plan.metrics or _usual(DEFAULT_METRICS, plan, plan.service.timeout_s / 4)
 
 
 def check_disk(folder: Path) -> Finding:

@@ -1,1 +1,1 @@
-"""The web page of Twinshelf: search, catalogue, review and health, on a running service."""
+"""The web page of Twinshelf: search, compare, catalogue, groups, review and health."""

@@ -54,12 +54,20 @@ def serve(
             metavar="HOST:PORT", help="Another service to compare with; may be given repeatedly."
         ),
     ] = None,
+    metrics: Annotated[
+        Endpoint | None,
+        typer.Option(
+            parser=read_endpoint,
+            metavar="HOST:PORT",
+            help="Metrics of the service (default: 127.0.0.1:50052, if something answers there).",
+        ),
+    ] = None,
     views: Annotated[
         str,
         typer.Option(metavar="ATTRIBUTE", help="Attribute of products that counts their views."),
     ] = "views",
 ) -> None:
-    """Serve the web page: search, catalogue, review, health."""
+    """Serve the web page: search, compare, catalogue, groups, review, health."""
     try:
         config = PageConfig(
             address=connection.address,
@@ -70,6 +78,7 @@ def serve(
             judgements=judgements,
             hosts=(*LOOPBACK_NAMES, str(listen).rpartition(":")[0], *(host or ())),
             other_addresses=tuple(beside or ()),
+            metrics=metrics,
             views_attribute=views,
         )
         app = make_app(config)

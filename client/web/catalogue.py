@@ -14,6 +14,7 @@ from twinshelf.client.files.columns import FIELDS
 from twinshelf.client.records import Match, MatchOptions
 from twinshelf.client.web.guard import sent_form, visitor_of
 from twinshelf.client.web.pages import page
+from twinshelf.client.web.popularity import views_of
 from twinshelf.client.web.search import cards_of
 from twinshelf.client.web.state import client_of, state_of
 from twinshelf.client.web.table_uploads import TableUpload
@@ -34,11 +35,10 @@ async def show_catalogue(request: Request) -> HTMLResponse:
         if not token:
             raise
         raise HTTPException(400, "There is no such page of the catalogue.") from None
-    photos = state_of(request).product_photos
-    places = [photos.place(each.image_uri) for each in products.products]
+    attribute = state_of(request).config.views_attribute
     values = {
         "stats": stats,
-        "rows": list(zip(products.products, places, strict=True)),
+        "rows": [(each, views_of(each, attribute)) for each in products.products],
         "next_token": products.next_page_token,
         "is_first": not token,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twinshelf.client.channel import DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls
+from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.retries import RetryPolicy
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -28,6 +29,7 @@ class PageConfig:
         hosts: Names under which a browser may ask for the page; any other is refused, so that no
             web site can reach it by a name of its own.
         other_addresses: host:port of further services, to compare with; all take the same keys.
+        metrics: host:port of the service's metrics; None looks at the usual place.
         views_attribute: Attribute of a product that holds how often it was viewed.
     """
 
@@ -40,6 +42,7 @@ class PageConfig:
     retry_policy: RetryPolicy | None = None
     hosts: tuple[str, ...] = LOOPBACK_NAMES
     other_addresses: tuple[str, ...] = ()
+    metrics: Endpoint | None = None
     views_attribute: str = "views"
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -38,7 +39,9 @@ async def service_failed(request: Request, error: Exception) -> HTMLResponse:
 async def refused(request: Request, error: Exception) -> HTMLResponse:
     """Answers a request that the page itself refuses."""
     assert isinstance(error, HTTPException)
-    return _failure(request, error.detail, error.status_code)
+    is_nowhere = error.detail == HTTPStatus.NOT_FOUND.phrase  # of no handler of ours
+    message = "There is no such page here." if is_nowhere else error.detail
+    return _failure(request, message, error.status_code)
 
 
 async def broken(request: Request, error: Exception) -> HTMLResponse:

@@ -6,24 +6,29 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from twinshelf.client.doctor.deployment import CHECK_TIMEOUT_S, DoctorPlan, find
+from twinshelf.client.doctor.deployment import CHECK_TIMEOUT_S, DoctorPlan, find, find_metrics
 from twinshelf.client.doctor.findings import Finding, State
+from twinshelf.client.doctor.metrics import read_samples
+from twinshelf.client.doctor.network import ask
 from twinshelf.client.doctor.service import ServiceTarget
 from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.web.guard import visitor_of
+from twinshelf.client.web.live_figures import LiveFigures, read_figures
 from twinshelf.client.web.pages import page
 from twinshelf.client.web.state import client_of, state_of
 
 
 async def show_health(request: Request) -> HTMLResponse:
-    """Answers GET /health: encoder, counts, and the outcome of each check."""
+    """Answers GET /health: encoder, counts, the outcome of each check, and figures."""
     try:
         stats = await client_of(request).stats()
     except TwinshelfError:
         stats = None  # the checks say what is wrong
-    findings = await run_in_threadpool(_findings, request)
+    plan = _plan(request)
+    findings = await run_in_threadpool(_findings, request, plan)
     values = {
         "stats": stats,
+        "figures": await run_in_threadpool(_figures, plan),
         "findings": findings,
         "bad_count": sum(each.state is State.BAD for each in findings),
         "doubtful_count": sum(each.state is State.DOUBTFUL for each in findings),
@@ -31,14 +36,29 @@ async def show_health(request: Request) -> HTMLResponse:
     return page(request, "health", values)
 
 
-def _findings(request: Request) -> list[Finding]:
-    state, visitor = state_of(request), visitor_of(request)
+def _plan(request: Request) -> DoctorPlan:
+    state = state_of(request)
     config = state.config
     target = ServiceTarget(
         address=config.address,
         tls=config.tls,
-        has_key=state.service.key_of(visitor) is not None,
+        has_key=state.service.key_of(visitor_of(request)) is not None,
         timeout_s=min(config.timeout_s, CHECK_TIMEOUT_S),
     )
-    with state.service.waiting_client(visitor) as client:
-        return list(find(client, DoctorPlan(service=target)))
+    return DoctorPlan(service=target, metrics=config.metrics)
+
+
+def _findings(request: Request, plan: DoctorPlan) -> list[Finding]:
+    with state_of(request).service.waiting_client(visitor_of(request)) as client:
+        return list(find(client, plan))
+
+
+def _figures(plan: DoctorPlan) -> LiveFigures | None:
+    endpoint = find_metrics(plan)
+    if endpoint is None:
+        return None
+    try:
+        answer = ask(f"http://{endpoint}/metrics", plan.service.timeout_s)
+    except OSError:
+        return None  # the checks say what is wrong
+    return read_figures(read_samples(answer.text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,10 @@ def _cosine(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.1f} ms" if math.isfinite(seconds) else "beyond measure"
+
+
 # Everything that is put into a page is escaped; no template switches that off.
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(FOLDER / "templates"),
@@ -35,7 +40,9 @@ _TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters.update(percent=_percent, price=_price, cosine=_cosine, count_of=count_of)
+_TEMPLATES.filters.update(
+    percent=_percent, price=_price, cosine=_cosine, milliseconds=_milliseconds, count_of=count_of
+)
 
 
 def page(

@@ -42,10 +42,10 @@ def test_the_catalogue_is_counted_and_listed_by_pages(
 ) -> None:
     assert "The catalogue is empty" in browser.get("/catalogue").text
     for number in range(60):
-        add(service, f"p{number:02}", title="Tea")
+        add(service, f"p{number:02}", title="Tea", attributes={"views": str(1000 + number)})
     text = browser.get("/catalogue").text
     assert "<dd>60</dd>" in text and text.count("data-step") == 50
-    assert 'href="/catalogue?after=p49"' in text
+    assert 'href="/catalogue?after=p49"' in text and '<td class="number">1,049</td>' in text
     rest = browser.get("/catalogue?after=p49").text
     assert rest.count("data-step") == 10 and "after=" not in rest
 

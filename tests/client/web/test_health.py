@@ -2,8 +2,46 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
 from tests.client.fake_service import ENCODER, UNAVAILABLE, FakeService
-from tests.client.web.conftest import Browser
+from tests.client.web.conftest import Browser, open_browser
+from tests.client.web.test_live_figures import TEXT
+from twinshelf.client.doctor.endpoint import Endpoint
+from twinshelf.client.web.config import PageConfig
+
+
+@pytest.fixture
+def metrics() -> Iterator[Endpoint]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the name that the library calls
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(f"twinshelf_encoder_up 1\n{TEXT}".encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Endpoint(host="127.0.0.1", port=server.server_port)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_health_shows_what_the_metrics_say(config: PageConfig, metrics: Endpoint) -> None:
+    with open_browser(replace(config, metrics=metrics)) as client:
+        text = client.get("/health").text
+    assert "<b>99.0%</b> of the exact best matches" in text
+    assert '<td>Get</td><td class="number">20</td>' in text
+    assert '<td class="number">500.0 ms</td>' in text and "beyond measure" in text
 
 
 def test_health_names_the_encoder_and_what_is_wrong(browser: Browser, service: FakeService) -> None:
