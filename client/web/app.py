@@ -121,11 +121,13 @@ def make_app(config: PageConfig) -> ASGIApp:
 
 
 async def take_key(request: Request) -> Response:
-    """Answers POST /key: keeps the API key of a visitor until the page ends."""
+    """Answers POST /key: keeps the API key of a visitor until the page ends, and leads back."""
     async with sent_form(request) as form:
-        key = str(form.get("key", "")).strip()
+        key, again = (str(form.get(name, "")).strip() for name in ("key", "again"))
     try:
         await state_of(request).service.keep_key(visitor_of(request), key)
     except ValueError as error:
         raise HTTPException(400, str(error)) from None
-    return RedirectResponse("/", status_code=303)
+    # A path of ours: neither another server, as //name, nor what a browser takes for that.
+    is_ours = again.startswith("/") and again[1:2] not in ("/", "\\")
+    return RedirectResponse(again if is_ours else "/", status_code=303)

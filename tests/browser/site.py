@@ -65,8 +65,8 @@ class LoopThread:
 
 
 @contextmanager
-def serve_site(folder: Path) -> Iterator[Site]:
-    """Serves a page and its service, which holds nothing yet."""
+def serve_site(folder: Path, keys: Path | None = None) -> Iterator[Site]:
+    """Serves a page and its service, which holds nothing yet; with keys, callers need one."""
     photos = folder / "photos"
     photos.mkdir()
     _draw_photos(photos)
@@ -76,6 +76,7 @@ def serve_site(folder: Path) -> Iterator[Site]:
         metrics_address="",
         canary_interval_s=60,
         drain_timeout_s=5,
+        keys=str(keys or ""),
     )
     loop = LoopThread()
     server, port = loop.run(create_server(config, WordEncoder()))

@@ -166,6 +166,17 @@ def test_a_key_that_the_service_wants_is_asked_for_and_shown(
     assert service.authorizations[-1] == ""
 
 
+@pytest.mark.parametrize(
+    ("again", "target"),
+    [("/?title=tea", "/?title=tea"), ("//evil.example", "/"), ("/\\evil.example", "/"),
+     ("https://evil.example", "/"), ("", "/")],
+)  # fmt: skip
+def test_a_key_leads_back_and_never_elsewhere(browser: Browser, again: str, target: str) -> None:
+    fields = {"key": "ts_1_secret", "again": again}
+    answer = browser.send("/key", fields, follow_redirects=False)
+    assert answer.headers["location"] == target
+
+
 def test_the_key_of_the_page_serves_every_visitor(config: PageConfig, service: FakeService) -> None:
     with open_browser(replace(config, api_key="ts_2_secret")) as client:
         client.get("/?title=tea")
