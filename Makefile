@@ -152,6 +152,7 @@ test: setup lint ## Check everything (no GPU needed)
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not browser' $(ARGS)
 
 test-web: setup ## Drive the web page in Chromium, which must be installed; writes .cache/screenshots
+	@uv pip install --quiet --require-hashes -r tests/browser/requirements.lock
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 -m browser tests/browser $(ARGS)
 
 audit: setup ## Look the locked packages up among known holes (asks the package index)
@@ -159,6 +160,7 @@ audit: setup ## Look the locked packages up among known holes (asks the package 
 
 lock: setup ## Pin the dependencies anew
 	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	@uv pip compile tests/browser/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/browser/requirements.lock
 	@cd server/triton_backends && uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 
 clean: ## Remove what was made here, except the virtual environments
