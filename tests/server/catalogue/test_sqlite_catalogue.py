@@ -292,6 +292,20 @@ async def test_a_damaged_further_photo_is_set_aside_and_written_anew(tmp_path: P
     assert verify(tmp_path / DATABASE).is_clean
 
 
+async def test_a_damaged_product_does_not_hold_up_the_changes(tmp_path: Path) -> None:
+    await fill(tmp_path, 3)
+    change_database(tmp_path, "UPDATE products SET title = 'no' WHERE product_id = 'p1'")
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    changes = await catalogue.changes_after(0, 10)
+    assert [(each.product_id, each.product is None) for each in changes] == [
+        ("p0", False),
+        ("p1", True),
+        ("p2", False),
+    ]
+    assert not any(each.is_deletion for each in changes)
+    await catalogue.close()
+
+
 async def test_a_damaged_thumbnail_is_refused_and_written_anew(tmp_path: Path) -> None:
     product = new_product("p", random_embedding(np.random.default_rng(13)))
     product = replace(product, thumbnail=b"small")

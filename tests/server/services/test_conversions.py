@@ -72,7 +72,7 @@ def test_a_record_survives_the_round_trip(record: ProductRecord, pattern: Patter
 
 
 def test_every_field_of_the_message_has_its_place() -> None:
-    elsewhere = {"image", "pattern", "update_time"}
+    elsewhere = {"image", "further_images", "pattern", "update_time"}
     names = set(product_pb2.Product.DESCRIPTOR.fields_by_name) - elsewhere
     assert names == {field.name for field in dataclasses.fields(ProductRecord)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,23 @@ async def test_a_joining_product_leaves_the_number_and_is_told_of(
     ]  # fmt: skip
     assert events[0].product_ids == ("p00000", "p00001")
     assert events[0].number == events[0].target == before["p00000"]
+
+
+async def test_further_photos_leave_the_groups_as_they_are(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    products = [*family(generator, 3), *family(generator, 2, first=3)]
+    shown = []
+    for product in products:
+        images = generator.normal(size=(4, 16))
+        images /= np.linalg.norm(images, axis=1, keepdims=True)
+        shown.append(replace(product, further_images=images.astype(np.float16)))
+    async with grouping(tmp_path) as catalogue:
+        await write(catalogue, products)
+        expected = await partition(catalogue)
+        assert sorted(map(len, expected)) == [2, 3]
+        await write(catalogue, shown)
+        assert await partition(catalogue) == expected
 
 
 async def test_deleted_products_leave_and_the_last_one_keeps_the_group(
