@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from twinshelf.client.web import __main__ as command
@@ -17,7 +18,7 @@ from twinshelf.client.web import __main__ as command
 def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What uvicorn would serve."""
     options: dict[str, Any] = {}
-    monkeypatch.setattr("uvicorn.run", lambda app, **given: options.update(given))
+    monkeypatch.setattr("uvicorn.run", lambda app, **given: options.update(given, app=app))
     return options
 
 
@@ -37,6 +38,20 @@ def test_the_page_listens_on_loopback(started: dict[str, Any], tmp_path: Path) -
 def test_the_page_listens_where_it_is_told(started: dict[str, Any], tmp_path: Path) -> None:
     outcome = run("--listen", "[::1]:9", "--judgements", str(tmp_path / "j.sqlite"))
     assert outcome.exit_code == 0 and started["host"] == "::1" and started["port"] == 9
+
+
+def test_the_page_knows_the_services_to_compare_with(
+    started: dict[str, Any], tmp_path: Path
+) -> None:
+    outcome = run(
+        *("--beside", "127.0.0.1:1", "--beside", "127.0.0.1:2", "--views", "sold"),
+        *("--metrics", "127.0.0.1:3", "--judgements", str(tmp_path / "j.sqlite")),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    with TestClient(started["app"], base_url="http://127.0.0.1:8080") as client:
+        text = client.get("/compare").text
+    assert "<option>127.0.0.1:1</option>" in text
+    assert "<option selected>127.0.0.1:2</option>" in text  # the last one, on the right
 
 
 def test_a_key_file_that_is_not_there_is_a_sentence(
