@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import PHONE, OpenPage
 from tests.browser.site import Site
 
 if TYPE_CHECKING:
@@ -40,6 +40,14 @@ def test_a_photo_is_chosen_and_the_slider_ranks_anew(filled: Site, open_page: Op
     page.locator("#weight").fill("1")
     wait_for_first(page, "red")
     assert "photo_weight=1" in page.url and "photo=" in page.url
+
+
+def test_a_phone_takes_a_photo_with_its_camera(filled: Site, open_page: OpenPage) -> None:
+    page = open_page("/", PHONE, is_mobile=True, has_touch=True)
+    camera = page.get_by_label("Camera")
+    assert camera.is_visible() and camera.get_attribute("capture") == "environment"
+    camera.set_input_files(filled.photos / "blue.png")
+    wait_for_first(page, "blue")
 
 
 def test_a_photo_is_pasted_and_one_is_dropped(filled: Site, open_page: OpenPage) -> None:
