@@ -45,8 +45,9 @@ def test_a_key_for_reading_may_not_store(site: Site, open_page: OpenPage, readin
     page = open_page("/catalogue")
     page.get_by_label("API key").fill(reading_key)
     page.get_by_role("button", name="Use this key").click()
-    table = {"name": "a.csv", "mimeType": "text/csv", "buffer": b"id,title\n1,tea\n"}
-    page.set_input_files("[name=file]", table)
+    page.set_input_files(
+        "[name=file]", {"name": "a.csv", "mimeType": "text/csv", "buffer": b"id,title\n1,tea\n"}
+    )
     page.get_by_role("button", name="Look at it first").click()
     page.get_by_role("button", name="Store 1 product").click()
     page.get_by_role("alert").wait_for()
