@@ -37,6 +37,7 @@ ROUTES = [
     Route("/", search.take_search, methods=["POST"]),
     Route("/kept-photo/{name}", search.send_kept_photo),
     Route("/product-photo", search.send_product_photo),
+    Route("/thumbnail", search.send_thumbnail),
     Route("/compare", compare.show_compare),
     Route("/compare", compare.take_query, methods=["POST"]),
     Route("/compare/files", compare.take_offers, methods=["POST"]),

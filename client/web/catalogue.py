@@ -61,7 +61,7 @@ async def show_product(request: Request) -> HTMLResponse:
     values = {
         "stored": stored,
         "product": product,
-        "photo": photos.place(product.image_uri),
+        "photo": photos.place(product),
         "cards": cards_of(matches, product.title, state_of(request)),
         "message": message,
     }

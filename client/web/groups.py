@@ -161,7 +161,7 @@ async def _members(request: Request, ids: Sequence[str]) -> dict[str, Member]:
             product = (await client.get(product_id)).product
         except ProductNotFoundError:
             return Member(product_id=product_id, product=None, photo=PhotoPlace())
-        return Member(product_id=product_id, product=product, photo=photos.place(product.image_uri))
+        return Member(product_id=product_id, product=product, photo=photos.place(product))
 
     return {each.product_id: each for each in await asyncio.gather(*map(member, ids))}
 

@@ -20,7 +20,9 @@ from twinshelf.client.records import Product
 HOLD_S: Final = 1800.0
 Verdict = Literal["same", "different", "unsure"]
 VERDICTS: Final[tuple[Verdict, ...]] = ("same", "different", "unsure")
-_FIELDS: Final = tuple("product_id title description category brand seller price image_uri".split())
+_FIELDS: Final = tuple(
+    "product_id title description category brand seller price image_uri pattern".split()
+)
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS pairs (
     pair_id INTEGER PRIMARY KEY,

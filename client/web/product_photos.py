@@ -1,4 +1,4 @@
-"""Where the photo of a product can be seen: a file of this machine, a link, or nowhere."""
+"""Where the photo of a product can be seen: here, at the service, by a link, or nowhere."""
 
 from __future__ import annotations
 
@@ -35,17 +35,22 @@ class ProductPhotos:
         """
         self._files = PhotoFiles([image_root]) if image_root else None
 
-    def place(self, image_uri: str) -> PhotoPlace:
-        """Says where a photo can be seen.
+    def place(self, product: Product, *, is_stored: bool = True) -> PhotoPlace:
+        """Says where the photo of a product can be seen: its file, else a thumbnail of the service.
 
         Args:
-            image_uri: As the catalogue has it.
+            product: Of the catalogue, or of a table.
+            is_stored: Whether the catalogue holds it, so that it may have a thumbnail there.
         """
-        if image_uri.lower().startswith(("http://", "https://")):
-            return PhotoPlace(link=image_uri)
-        if not self._path(image_uri):
-            return PhotoPlace()
-        return PhotoPlace(source=f"/product-photo?uri={quote(image_uri, safe='')}")
+        uri = product.image_uri
+        link = uri if uri.lower().startswith(("http://", "https://")) else ""
+        if not link and self._path(uri):
+            return PhotoPlace(source=f"/product-photo?uri={quote(uri, safe='')}")
+        if is_stored and product.pattern in ("image", "both"):
+            return PhotoPlace(
+                source=f"/thumbnail?id={quote(product.product_id, safe='')}", link=link
+            )
+        return PhotoPlace(link=link)
 
     def read(self, image_uri: str) -> bytes:
         """Reads a photo; empty when there is none that may be shown.

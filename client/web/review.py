@@ -19,9 +19,10 @@ from twinshelf.client.web.guard import sent_form, visitor_of
 from twinshelf.client.web.judgements import VERDICTS, JudgedPair
 from twinshelf.client.web.pages import page
 from twinshelf.client.web.pair_export import csv_lines, ditto_lines
+from twinshelf.client.web.product_photos import PhotoPlace, ProductPhotos
 from twinshelf.client.web.state import state_of
 from twinshelf.client.web.training_set import training_set
-from twinshelf.client.web.uncertain_pairs import PRODUCTS_AT_MOST, Band
+from twinshelf.client.web.uncertain_pairs import PRODUCTS_AT_MOST, Band, is_stored
 from twinshelf.client.web.word_comparison import Comparison, compare_words
 
 _TEXTS = ("title", "brand", "category", "description")
@@ -166,9 +167,7 @@ async def _review_page(request: Request, message: str = "", status: int = 200) -
     values = {
         "pair": pair,
         "fields": compared_fields(pair.left, pair.right) if pair else [],
-        "photos": [state.product_photos.place(side.image_uri) for side in (pair.left, pair.right)]
-        if pair
-        else [],
+        "photos": _photos(state.product_photos, pair) if pair else (),
         "counts": await run_in_threadpool(state.judgements.counts),
         "search": state.pairs,
         "band": Band(),
@@ -176,3 +175,10 @@ async def _review_page(request: Request, message: str = "", status: int = 200) -
         "message": message,
     }
     return page(request, "review", values, status=status)
+
+
+def _photos(photos: ProductPhotos, pair: JudgedPair) -> tuple[PhotoPlace, PhotoPlace]:
+    return (
+        photos.place(pair.left, is_stored=is_stored(pair.left_key)),
+        photos.place(pair.right, is_stored=is_stored(pair.right_key)),
+    )

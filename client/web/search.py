@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from twinshelf.client.errors import TwinshelfError, UnauthenticatedError
 from twinshelf.client.records import Match, MatchResult, Offer
 from twinshelf.client.web.failures import status_of
 from twinshelf.client.web.guard import LARGEST_PHOTO_BYTES, sent_form
 from twinshelf.client.web.kept_photos import photo_type
-from twinshelf.client.web.pages import page
+from twinshelf.client.web.pages import FOLDER, page
 from twinshelf.client.web.popularity import by_popularity, views_of
 from twinshelf.client.web.product_photos import PhotoPlace
 from twinshelf.client.web.search_form import CARDS_ON_A_PAGE, SearchForm, read_search
@@ -55,7 +55,7 @@ def cards_of(
         Card(
             rank=rank,
             match=match,
-            photo=state.product_photos.place(match.product.image_uri),
+            photo=state.product_photos.place(match.product),
             words=compare_words(title, match.product.title),
             views=views_of(match.product, state.config.views_attribute),
         )
@@ -128,6 +128,15 @@ async def send_product_photo(request: Request) -> Response:
     """Answers with the photo of a product, when it lies below the folder of photos."""
     photos = state_of(request).product_photos
     return photo_response(photos.read(request.query_params.get("uri", "")))
+
+
+async def send_thumbnail(request: Request) -> Response:
+    """Answers with the thumbnail of a product, or with a picture that says that there is none."""
+    try:
+        data = await client_of(request).thumbnail(request.query_params.get("id", ""))
+    except TwinshelfError:
+        data = b""
+    return photo_response(data) if data else FileResponse(FOLDER / "static" / "no-photo.svg")
 
 
 def photo_response(data: bytes) -> Response:

@@ -19,6 +19,11 @@ _PRODUCTS_AT_ONCE: Final = 500
 _CATALOGUE: Final = "catalogue"
 
 
+def is_stored(key: str) -> bool:
+    """Whether the key of a record says that it is a product of the catalogue."""
+    return key.startswith(f"{_CATALOGUE}\n")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
     """Which pairs are worth a person's time.

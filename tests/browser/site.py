@@ -76,6 +76,7 @@ def serve_site(folder: Path, keys: Path | None = None) -> Iterator[Site]:
         metrics_address="",
         canary_interval_s=60,
         drain_timeout_s=5,
+        keep_thumbnails=160,
         keys=str(keys or ""),
     )
     loop = LoopThread()

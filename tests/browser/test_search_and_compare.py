@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.browser.conftest import PHONE, OpenPage
-from tests.browser.site import Site
+from tests.browser.site import Site, fill
+from twinshelf.client.records import Product
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -66,6 +67,22 @@ def test_a_photo_is_pasted_and_one_is_dropped(filled: Site, open_page: OpenPage)
             [event, {"paste": "blue", "drop": "green"}[event]],
         )
         wait_for_first(page, {"paste": "blue", "drop": "green"}[event])
+
+
+def test_a_product_whose_photo_is_not_at_hand_shows_its_thumbnail(
+    site: Site, open_page: OpenPage
+) -> None:
+    photo = (site.photos / "red.png").read_bytes()
+    fill(
+        site,
+        [Product(product_id="a", title="tea", image=photo), Product(product_id="b", title="mug")],
+    )
+    page = open_page("/?title=tea")
+    page.locator(".card img").wait_for()
+    assert page.locator(".card img").evaluate(
+        "image => image.decode().then(() => image.naturalWidth)"
+    )
+    assert page.get_by_text("no photo").count() == 1
 
 
 def test_keys_go_through_the_results(filled: Site, open_page: OpenPage) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.client.fake_service import FakeService
+from tests.client.fake_service import UNAVAILABLE, FakeService
 from tests.client.web.conftest import PNG, Browser
 from twinshelf.v1 import product_pb2
 
@@ -85,12 +85,25 @@ def test_results_are_paged(browser: Browser) -> None:
     assert "page 2 of 2" in browser.get("/?title=tea&match_count=40&page=2").text
 
 
-def test_photos_of_this_machine_are_shown_and_others_are_links(browser: Browser) -> None:
+def test_photos_of_this_machine_are_shown_and_others_by_thumbnail_and_link(
+    browser: Browser, service: FakeService
+) -> None:
+    service.products["p01"].image = PNG
     text = browser.get("/?title=tea&match_count=3").text
     assert 'src="/product-photo?uri=tea.png"' in text
     assert 'href="https://elsewhere.example/tea.png" rel="noreferrer noopener"' in text
-    assert 'src="http' not in text and "no photo" in text
+    assert 'src="http' not in text and 'src="/thumbnail?id=p01"' in text
     assert browser.get("/product-photo?uri=tea.png").content == PNG
+    assert browser.get("/thumbnail?id=p01").content == b"small " + PNG
+
+
+def test_a_product_without_a_thumbnail_has_a_picture_that_says_so(
+    browser: Browser, service: FakeService
+) -> None:
+    answer = browser.get("/thumbnail?id=p02")
+    assert answer.headers["content-type"] == "image/svg+xml" and "no photo" in answer.text
+    service.failures = [UNAVAILABLE] * 9
+    assert browser.get("/thumbnail?id=p01").status_code == 200
 
 
 def test_filters_of_the_form_go_to_the_service_and_into_the_link(
