@@ -67,7 +67,7 @@ def price_of(cell: object) -> float | None:
     Raises:
         ValueError: If the cell holds anything but one number of zero or more.
     """
-    if isinstance(cell, Mapping):
+    if not isinstance(cell, str) and isinstance(cell, Mapping):
         cell = next((cell[key] for key in _AMOUNT_KEYS if key in cell), str(cell) if cell else None)
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         if isinstance(cell, float) and math.isnan(cell):
@@ -92,9 +92,9 @@ def price_of(cell: object) -> float | None:
 
 def _has_thousands(number: str, beside: str) -> bool:
     """Whether a single point parts thousands, which what stands beside the number tells."""
-    has_currency = any(sign.isalpha() or unicodedata.category(sign) == "Sc" for sign in beside)
-    is_whole = has_currency and _THREE_DECIMALS.search(beside) is None
-    return is_whole and _POINT_BEFORE_THREE_DIGITS.fullmatch(number) is not None
+    if _POINT_BEFORE_THREE_DIGITS.fullmatch(number) is None or _THREE_DECIMALS.search(beside):
+        return False
+    return any(sign.isalpha() or unicodedata.category(sign) == "Sc" for sign in beside)
 
 
 def _with_decimal_point(number: str) -> str:
