@@ -62,9 +62,9 @@ async def serve(config: ServerConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    encoder = await _open_encoder(config)
+    encoders = await _open_encoders(config)
     try:
-        server, port = await create_server(config, encoder)
+        server, port = await create_server(config, *encoders)
         gc.freeze()  # what is there now stays; to look through it again and again finds nothing
         host = config.address.rpartition(":")[0]
         logger.info("listening on %s:%d; catalogue in %s", host, port, config.catalogue)
@@ -72,23 +72,32 @@ async def serve(config: ServerConfig) -> None:
         logger.info("stopping: running requests have %g s to end", config.drain_timeout_s)
         await server.stop()
     finally:
-        await encoder.close()
+        await asyncio.gather(*(encoder.close() for encoder in encoders))
 
 
-async def _open_encoder(config: ServerConfig) -> Encoder:
+async def _open_encoders(config: ServerConfig) -> list[Encoder]:
+    """Opens the first encoder and, where there is one, the second."""
     if config.encoder == "local":
-        from twinshelf.server.encoders.local_encoder import LocalEncoder
-
-        return await asyncio.to_thread(
-            LocalEncoder,
-            config.model_repository,
-            config.version,
-            thread_count=config.encoder_thread_count,
-        )
+        versions = [config.version, config.other_version][: 2 if config.other_version else 1]
+        return [await _open_local(config, version) for version in versions]
     from twinshelf.server.encoders.triton_encoder import TritonEncoder
 
-    return await TritonEncoder.open(
-        config.triton, version=config.version, timeout_s=config.stuck_after_s
+    places = [(config.triton, config.version), (config.other_triton, config.other_version)]
+    return [
+        await TritonEncoder.open(address, version=version, timeout_s=config.stuck_after_s)
+        for address, version in places
+        if address
+    ]
+
+
+async def _open_local(config: ServerConfig, version: int) -> Encoder:
+    from twinshelf.server.encoders.local_encoder import LocalEncoder
+
+    return await asyncio.to_thread(
+        LocalEncoder,
+        config.model_repository,
+        version,
+        thread_count=config.encoder_thread_count,
     )
 
 

@@ -26,6 +26,11 @@ class ServerConfig:
         "who embeds: triton asks a Triton server, local runs the model repository in this process",
     )
     triton: str = option("127.0.0.1:8001", "host:port of Triton's gRPC service")
+    other_triton: str = option(
+        "",
+        "host:port of a second Triton, with the encoder to change to or to go back to; the "
+        "catalogue knows which of the two serves",
+    )
     model_repository: Path = option(
         Path("model_repository"), "folder of the model repository; read by the local encoder only"
     )
@@ -33,6 +38,19 @@ class ServerConfig:
         0,
         "encoder version to insist on; 0 takes what Triton serves, or the newest local one",
         low=0,
+    )
+    other_version: int = option(
+        0,
+        "encoder version to insist on at the second Triton, or to load beside the local one; 0 "
+        "takes what that Triton serves, or loads none",
+        low=0,
+    )
+    shadow_share: float = option(
+        0.1,
+        "share of the matches that the second encoder answers as well, once it has embedded every "
+        "product, so that the two can be compared",
+        low=0,
+        high=1,
     )
     catalogue: Path = option(Path(".cache/catalogue"), "folder that keeps the catalogue")
     image_limit_bytes: int = option(8 * MIB, "largest photo", low=1, high=256 * MIB)
@@ -149,11 +167,13 @@ class ServerConfig:
     def __post_init__(self) -> None:
         """Checks the values."""
         check_ranges(self)
-        for name in ("address", "triton", "metrics_address", "trace_endpoint"):
+        for name in ("address", "triton", "other_triton", "metrics_address", "trace_endpoint"):
             value = getattr(self, name)
-            is_optional = name in ("metrics_address", "trace_endpoint")
+            is_optional = name not in ("address", "triton")
             if not value.rpartition(":")[2].isdigit() and not (is_optional and not value):
                 raise ValueError(f"{name} must be host:port, got {value!r}")
+        if self.other_version and self.encoder == "triton" and not self.other_triton:
+            raise ValueError("other_version must be 0 without other_triton")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key must be given together")
         if self.tls_client_ca and not self.tls_cert:

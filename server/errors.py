@@ -108,6 +108,18 @@ class CatalogueStaleError(EncoderMismatchError):
     reason = "CATALOGUE_STALE"
 
 
+class EncoderNotFoundError(TwinshelfError):
+    """No encoder of the digest or version asked for is served or has embedded anything."""
+
+    reason = "ENCODER_NOT_FOUND"
+
+
+class EncoderConflictError(TwinshelfError):
+    """The encoders of the catalogue are not as the change of them needs."""
+
+    reason = "ENCODER_CONFLICT"
+
+
 class EncoderContractError(TwinshelfError):
     """The encoder that was found cannot be used; an operator must act."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,9 @@ from twinshelf.server.services.catalog_service import CatalogServicer
 from twinshelf.server.services.category_predictor import CategoryPredictor
 from twinshelf.server.services.door import Door
 from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.encoder_comparison import EncoderComparison
 from twinshelf.server.services.encoder_pulse import EncoderPulse
+from twinshelf.server.services.encoder_service import EncoderServicer
 from twinshelf.server.services.encoder_watch import EncoderWatch
 from twinshelf.server.services.group_service import GroupServicer
 from twinshelf.server.services.health import OVERALL, SERVICE_NAME, HealthServicer
@@ -42,8 +45,12 @@ from twinshelf.server.services.matcher import Matcher
 from twinshelf.server.services.matching_service import MatchingServicer
 from twinshelf.server.services.pair_scorer import PairScorer
 from twinshelf.server.services.pair_sides import PairSides
+from twinshelf.server.services.product_embedder import ProductEmbedder
 from twinshelf.server.services.product_updates import ProductUpdater
+from twinshelf.server.services.reindexer import PHOTO_PX, Reindexer, no_photo
 from twinshelf.server.services.requests import Limits
+from twinshelf.server.services.routed_embedder import RoutedEmbedder
+from twinshelf.server.services.serving_encoders import ServingEncoders
 from twinshelf.server.services.streams import StreamBounds
 from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.server.telemetry.metrics import Metrics, Tracked
@@ -52,6 +59,8 @@ from twinshelf.server.telemetry.tracing import Tracing
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    encoder_service_pb2,
+    encoder_service_pb2_grpc,
     group_service_pb2,
     group_service_pb2_grpc,
     matching_service_pb2,
@@ -62,6 +71,8 @@ logger = logging.getLogger(__name__)
 MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name
 CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 GROUP_SERVICE = group_service_pb2.DESCRIPTOR.services_by_name["GroupService"].full_name
+ENCODER_SERVICE = encoder_service_pb2.DESCRIPTOR.services_by_name["EncoderService"].full_name
+SERVICES = (MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE, ENCODER_SERVICE)
 MATCH_METHOD = f"/{MATCHING_SERVICE}/MatchProduct"
 _METHODS: Final = tuple(
     method.name
@@ -69,6 +80,7 @@ _METHODS: Final = tuple(
         (matching_service_pb2, "MatchingService"),
         (catalog_service_pb2, "CatalogService"),
         (group_service_pb2, "GroupService"),
+        (encoder_service_pb2, "EncoderService"),
     )
     for method in file.DESCRIPTOR.services_by_name[name].methods
 )
@@ -83,7 +95,8 @@ class _Parts:
     health: HealthServicer
     intake: Intake
     admission: Admission
-    embedder: Embedder
+    encoders: ServingEncoders
+    embedder: RoutedEmbedder
     pulse: EncoderPulse
     thumbnails: Thumbnails
     budget: ByteBudget
@@ -102,7 +115,8 @@ class MatchingServer:
         *,
         grpc_server: grpc.aio.Server,
         parts: _Parts,
-        watch: asyncio.Task[None],
+        comparison: EncoderComparison,
+        background: Sequence[asyncio.Task[None]],
         metrics_port: MetricsPort | None,
         drain_timeout_s: float,
     ) -> None:
@@ -110,19 +124,21 @@ class MatchingServer:
         self._grpc_server = grpc_server
         self._parts = parts
         self._metrics_port = metrics_port
-        self._watch = watch
+        self._comparison = comparison
+        self._background = background
         self._drain_timeout_s = drain_timeout_s
 
     async def stop(self) -> None:
         """Takes no new requests, lets the running ones end, and closes the catalogue."""
         # The health check first: it turns the callers away before the door is shut.
-        self._watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._watch
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         self._parts.health.stop()
         self._parts.intake.stop()
         self._parts.catalogue.end_changes()
         await self._grpc_server.stop(self._drain_timeout_s)
+        await self._comparison.close()
         # What callers have left behind at the encoder: closing the connection would cancel it.
         await self._parts.embedder.close(self._drain_timeout_s)
         await self._parts.catalogue.close()
@@ -134,12 +150,12 @@ class MatchingServer:
         logger.info("stopped")
 
 
-async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[MatchingServer, int]:
+async def create_server(config: ServerConfig, *encoders: Encoder) -> tuple[MatchingServer, int]:
     """Starts the matching service.
 
     Args:
         config: What the operator chose.
-        encoder: Who embeds; stays the caller's to close.
+        encoders: Who embeds, one or two; they stay the caller's to close.
 
     Returns:
         The running server and the port that it listens on.
@@ -155,7 +171,7 @@ async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[Matchin
         has_keys=bool(config.keys),
         is_insecure_allowed=config.insecure,
     )
-    parts = _make_parts(config, encoder)
+    parts = _make_parts(config, encoders)
     metrics_port: MetricsPort | None = None
     try:
         grpc_server = grpc.aio.server(
@@ -163,7 +179,7 @@ async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[Matchin
             options=_channel_options(config),
             maximum_concurrent_rpcs=config.call_count,
         )
-        _add_services(grpc_server, parts, config, encoder)
+        reindexer, comparison = _add_services(grpc_server, parts, config)
         port = _bind(grpc_server, config)
         if config.metrics_address:
             metrics_port = MetricsPort(parts.metrics, config.metrics_address)
@@ -174,7 +190,7 @@ async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[Matchin
         await parts.catalogue.close()
         raise
     watch = EncoderWatch(
-        encoder=encoder,
+        encoder=parts.encoders,
         catalogue=parts.catalogue,
         health=parts.health,
         pulse=parts.pulse,
@@ -185,25 +201,20 @@ async def create_server(config: ServerConfig, encoder: Encoder) -> tuple[Matchin
     server = MatchingServer(
         grpc_server=grpc_server,
         parts=parts,
-        watch=asyncio.ensure_future(watch.run()),
+        comparison=comparison,
+        background=[asyncio.ensure_future(each.run()) for each in (watch, reindexer)],
         metrics_port=metrics_port,
         drain_timeout_s=config.drain_timeout_s,
     )
     return server, port
 
 
-def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
+def _make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> _Parts:
     metrics = Metrics(_METHODS)
     tracing = Tracing.to(config.trace_endpoint)
     audit_log = AuditLog(Path(config.audit_log) if config.audit_log else None)
     pulse = EncoderPulse(config.stuck_after_s)
-    admission = Admission(
-        AdmissionSettings(
-            in_flight_limit=config.in_flight_limit,
-            waiting_limit=config.waiting_count,
-            wait_limit_s=config.wait_limit_s,
-        )
-    )
+    admission = _make_admission(config)
     intake = Intake(
         IntakeSettings(
             slow_message_limit=config.slow_message_count,
@@ -212,21 +223,24 @@ def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
             stream_idle_timeout_s=config.stream_idle_timeout_s,
         )
     )
-    embedder = Embedder(
-        encoder=encoder,
-        admission=admission,
-        pulse=pulse,
-        encode_timeout_s=config.encode_timeout_s,
-        metrics=metrics,
+    catalogue = SqliteCatalogue(
+        config.catalogue,
+        reader_count=config.reader_count,
+        upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
+        guards=GroupGuards() if config.groups else None,
+    )
+    serving = ServingEncoders(encoders, catalogue)
+    embedder = RoutedEmbedder(
+        encoders=serving,
+        serving=_make_embedder(serving, admission, pulse, config, metrics),
+        beside=_make_embedder(
+            serving, _make_admission(config), EncoderPulse(config.stuck_after_s), config, metrics
+        ),
     )
     parts = _Parts(
-        catalogue=SqliteCatalogue(
-            config.catalogue,
-            reader_count=config.reader_count,
-            upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
-            guards=GroupGuards() if config.groups else None,
-        ),
-        health=HealthServicer((OVERALL, MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE)),
+        catalogue=catalogue,
+        encoders=serving,
+        health=HealthServicer((OVERALL, *SERVICES)),
         intake=intake,
         admission=admission,
         embedder=embedder,
@@ -243,6 +257,32 @@ def _make_parts(config: ServerConfig, encoder: Encoder) -> _Parts:
     return parts
 
 
+def _make_admission(config: ServerConfig) -> Admission:
+    return Admission(
+        AdmissionSettings(
+            in_flight_limit=config.in_flight_limit,
+            waiting_limit=config.waiting_count,
+            wait_limit_s=config.wait_limit_s,
+        )
+    )
+
+
+def _make_embedder(
+    encoders: ServingEncoders,
+    admission: Admission,
+    pulse: EncoderPulse,
+    config: ServerConfig,
+    metrics: Metrics,
+) -> Embedder:
+    return Embedder(
+        encoder=encoders,
+        admission=admission,
+        pulse=pulse,
+        encode_timeout_s=config.encode_timeout_s,
+        metrics=metrics,
+    )
+
+
 def _track(parts: _Parts) -> None:
     track = parts.metrics.track
     track(Tracked.BYTES_HELD, lambda: parts.budget.held_bytes + parts.stream_budget.held_bytes)
@@ -252,6 +292,19 @@ def _track(parts: _Parts) -> None:
     track(Tracked.INDEX_SIZE, lambda: parts.catalogue.indexed_vector_count)
     track(Tracked.PRODUCT_COUNT, lambda: parts.catalogue.product_count)
     track(Tracked.LIVE_RECALL, lambda: parts.catalogue.live_recall)
+
+
+def _track_encoders(parts: _Parts, comparison: EncoderComparison) -> None:
+    def count_missing() -> int:
+        """Counts the products that kept encoders lack."""
+        kept = parts.catalogue.encoders.kept - {parts.catalogue.encoders.current}
+        return sum(map(parts.catalogue.encoders.count_missing, kept))
+
+    track = parts.metrics.track
+    track(Tracked.REINDEX_MISSING, count_missing)
+    track(Tracked.SHADOW_QUERIES, lambda: comparison.sums.query_count)
+    track(Tracked.SHADOW_OVERLAP, lambda: comparison.sums.mean_overlap)
+    track(Tracked.SHADOW_SCORE_SHIFT, lambda: comparison.sums.mean_score_shift)
 
 
 def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerInterceptor]:
@@ -291,8 +344,8 @@ def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerIn
 
 
 def _add_services(
-    grpc_server: grpc.aio.Server, parts: _Parts, config: ServerConfig, encoder: Encoder
-) -> None:
+    grpc_server: grpc.aio.Server, parts: _Parts, config: ServerConfig
+) -> tuple[Reindexer, EncoderComparison]:
     limits = Limits(
         image_bytes=config.image_limit_bytes,
         text_bytes=config.text_limit_bytes,
@@ -300,20 +353,35 @@ def _add_services(
         attribute_count=config.attribute_count_limit,
     )
     pair_scorer = PairScorer(
-        encoder=encoder,
+        encoders=parts.encoders,
         embedder=parts.embedder,
         catalogue=parts.catalogue,
         sides=PairSides(embedder=parts.embedder, catalogue=parts.catalogue, limits=limits),
     )
     matcher = Matcher(
-        encoder=encoder,
+        encoders=parts.encoders,
         catalogue=parts.catalogue,
         limits=limits,
         embedder=parts.embedder,
         pair_scorer=pair_scorer,
-        thumbnails=parts.thumbnails,
         metrics=parts.metrics,
     )
+    product_embedder = ProductEmbedder(encoders=parts.encoders, embedder=parts.embedder)
+    reindexer = Reindexer(
+        encoders=parts.encoders,
+        catalogue=parts.catalogue,
+        embedder=product_embedder,
+        limits=limits,
+        photo_of=parts.catalogue.thumbnail if config.keep_thumbnails >= PHOTO_PX else no_photo,
+    )
+    comparison = EncoderComparison(
+        matcher=matcher,
+        encoders=parts.encoders,
+        catalogue=parts.catalogue,
+        share=config.shadow_share,
+        randomness=random.Random(),
+    )
+    _track_encoders(parts, comparison)
     bounds = StreamBounds(
         in_flight_count=config.stream_in_flight_count,
         budget=parts.stream_budget,
@@ -322,6 +390,7 @@ def _add_services(
     matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(
         MatchingServicer(
             matcher=matcher,
+            comparison=comparison,
             pair_scorer=pair_scorer,
             category_predictor=CategoryPredictor(matcher=matcher, limits=limits),
             bounds=bounds,
@@ -331,16 +400,18 @@ def _add_services(
     )
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
         CatalogServicer(
-            matcher=matcher,
+            embedder=product_embedder,
             updater=ProductUpdater(
-                encoder=encoder,
+                encoders=parts.encoders,
                 catalogue=parts.catalogue,
                 limits=limits,
-                embedder=parts.embedder,
+                embedder=product_embedder,
                 thumbnails=parts.thumbnails,
             ),
             catalogue=parts.catalogue,
-            encoder=encoder,
+            encoders=parts.encoders,
+            limits=limits,
+            thumbnails=parts.thumbnails,
             bounds=bounds,
             observer=parts.observer,
             audit_log=parts.audit_log,
@@ -350,10 +421,23 @@ def _add_services(
     group_service_pb2_grpc.add_GroupServiceServicer_to_server(
         GroupServicer(catalogue=parts.catalogue, audit_log=parts.audit_log), grpc_server
     )
+    encoder_service_pb2_grpc.add_EncoderServiceServicer_to_server(
+        EncoderServicer(
+            catalogue=parts.catalogue,
+            encoders=parts.encoders,
+            reindexer=reindexer,
+            comparison=comparison,
+            bounds=bounds,
+            observer=parts.observer,
+            audit_log=parts.audit_log,
+        ),
+        grpc_server,
+    )
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, grpc_server)
     if config.reflection:
-        names = (MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE, SERVICE_NAME)
-        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), grpc_server)
+        names = (*SERVICES, SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, grpc_server)
+    return reindexer, comparison
 
 
 def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:

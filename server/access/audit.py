@@ -34,6 +34,7 @@ class AuditEntry:
             STORED, REPLACED or DELETED, or the reason of the error.
         product_ids: Which products; the first of them are written.
         missing_count: How many of the products were not in the catalogue.
+        encoder: Digest or version of the encoder that it was about; empty for none.
     """
 
     method: str
@@ -41,6 +42,7 @@ class AuditEntry:
     outcome: str
     product_ids: Sequence[str] = ()
     missing_count: int = 0
+    encoder: str = ""
 
 
 class AuditLog:
@@ -93,6 +95,8 @@ class AuditLog:
             line["product_count"] = len(entry.product_ids)
             line["product_ids"] = [each[:LONGEST_ID] for each in entry.product_ids[:SHOWN_IDS]]
             line["missing_count"] = entry.missing_count
+        if entry.encoder:
+            line["encoder"] = entry.encoder[:LONGEST_ID]
         # Not as a format: ids may hold a percent sign. ASCII keeps line breaks of ids inside.
         self._logger.info("%s", json.dumps(line))
 

@@ -36,6 +36,12 @@ METHOD_SCOPES: Final[dict[str, Scope]] = {
     "/twinshelf.v1.GroupService/MergeGroups": Scope.WRITE,
     "/twinshelf.v1.GroupService/SplitGroup": Scope.WRITE,
     "/twinshelf.v1.GroupService/UndoGroupEvent": Scope.WRITE,
+    "/twinshelf.v1.EncoderService/ListEncoders": Scope.READ,
+    "/twinshelf.v1.EncoderService/CompareEncoders": Scope.READ,
+    "/twinshelf.v1.EncoderService/Reindex": Scope.ADMIN,
+    "/twinshelf.v1.EncoderService/ReindexProducts": Scope.ADMIN,
+    "/twinshelf.v1.EncoderService/SwitchEncoder": Scope.ADMIN,
+    "/twinshelf.v1.EncoderService/DropEncoder": Scope.ADMIN,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Scope.ADMIN,
     # A load balancer that asks whether the service is well has no key.
     "/grpc.health.v1.Health/Check": Scope.OPEN,

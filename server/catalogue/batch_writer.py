@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from twinshelf.server.catalogue.change_feed import ChangeFeed
-from twinshelf.server.catalogue.index_changes import count_writes
-from twinshelf.server.catalogue.product_record import NewProduct, Stored
+from twinshelf.server.catalogue.index_changes import Write, count_writes
+from twinshelf.server.catalogue.product_record import Deleted, NewProduct, NewVector, Stored
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.served_facets import ServedFacets
-from twinshelf.server.catalogue.served_index import ServedIndex
+from twinshelf.server.catalogue.served_index import ServedIndexes
+from twinshelf.server.catalogue.stored_rows import EMBEDDED_PATTERNS
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
     CatalogueDamagedError,
     CatalogueFullError,
+    EncoderChangedError,
     ProductChangedError,
 )
 
@@ -35,38 +37,57 @@ class Task:
     function: Callable[[], object]
 
 
-WriteItem = NewProduct | Deletion | Task
+WriteItem = NewProduct | NewVector | Deletion | Task
 
 
 class BatchWriter:
     """Writes batches, in one thread.
 
     Attributes:
-        index: The search index, which learns of every write.
+        indexes: The search indexes, which learn of every write.
         facets: The table of facets, which does too.
         feed: Those who wait for the next write.
     """
 
     def __init__(self, store: ProductStore) -> None:
         """Takes the store."""
-        self.index = ServedIndex()
+        self.indexes = ServedIndexes()
         self.facets = ServedFacets()
         self.feed = ChangeFeed()
         self._store = store
         self._counts = store.reader.counts()
-        self._further_count = store.reader.vectors.further_count()
+        self._further_counts = store.reader.vectors.further_counts()
+        self._product_count = store.reader.product_count()
         self._counts_lock = threading.Lock()
 
     @property
+    def product_count(self) -> int:
+        """Products stored; may be asked for by any thread."""
+        return self._product_count
+
+    @property
     def counts(self) -> Counter[tuple[str, Pattern]]:
-        """Products by digest and pattern; may be asked for by any thread."""
+        """Vectors by digest and pattern; may be asked for by any thread."""
         with self._counts_lock:
             return self._counts.copy()
 
-    @property
-    def further_count(self) -> int:
-        """Photos of products after their first; may be asked for by any thread."""
-        return self._further_count
+    def further_count(self, digest: str) -> int:
+        """Counts the photos after the first that an encoder has embedded; for any thread."""
+        with self._counts_lock:
+            return self._further_counts[digest]
+
+    def count_missing(self, digest: str) -> int:
+        """Counts the products that an encoder has not embedded; may be asked for by any thread."""
+        with self._counts_lock:
+            embedded_count = sum(self._counts[digest, each] for each in EMBEDDED_PATTERNS)
+            return self._product_count - embedded_count
+
+    def forget(self, digest: str) -> None:
+        """Counts no vector of an encoder any more."""
+        with self._counts_lock:
+            self._further_counts.pop(digest, None)
+            for pattern in EMBEDDED_PATTERNS:
+                self._counts.pop((digest, pattern), None)
 
     def write(self, items: Sequence[WriteItem]) -> list[object]:
         """Writes a batch; returns a result for each item, or the error with which it failed."""
@@ -81,10 +102,11 @@ class BatchWriter:
             results = self._delete_alone(items, error)
         writes = list(zip(items, results, strict=True))
         with self._counts_lock:
-            self._further_count += count_writes(writes, self._counts)
+            count_writes(writes, self._counts, self._further_counts)
+            self._product_count += _count_products(writes)
         # Before the index, so that no vector is found whose facets are not known.
         self.facets.learn(writes)
-        self.index.learn(writes)
+        self.indexes.learn(writes)
         self.feed.announce()
         # Last, for what they read from the store is there already.
         for place, item in enumerate(items):
@@ -96,19 +118,23 @@ class BatchWriter:
         results: list[object] = []
         with self._store.transaction():
             for item in items:
-                if isinstance(item, NewProduct):
-                    results.append(self._upsert(item))
+                if isinstance(item, NewProduct | NewVector):
+                    results.append(self._write_one(item))
                 elif isinstance(item, Deletion):
                     results.append(self._store.delete(item.product_ids))
                 else:
                     results.append(None)
         return results
 
-    def _upsert(self, product: NewProduct) -> Stored | ProductChangedError:
+    def _write_one(
+        self, item: NewProduct | NewVector
+    ) -> Stored | ProductChangedError | EncoderChangedError:
         try:
-            return self._store.upsert(product)
-        except ProductChangedError as error:  # the others of the batch are written
-            return error
+            if isinstance(item, NewProduct):
+                return self._store.upsert(item)
+            return self._store.add_vector(item)
+        except (ProductChangedError, EncoderChangedError) as error:
+            return error  # the others of the batch are written
 
     def _delete_alone(self, items: Sequence[WriteItem], error: CatalogueFullError) -> list[object]:
         """Lets the deletions of a batch pass that found the disk full."""
@@ -119,10 +145,20 @@ class BatchWriter:
             next(deleted)
             if isinstance(item, Deletion)
             else error
-            if isinstance(item, NewProduct)
+            if isinstance(item, NewProduct | NewVector)
             else None
             for item in items
         ]
+
+
+def _count_products(writes: Sequence[Write]) -> int:
+    """Counts the products that a batch of writes brought, less those that it removed."""
+    return sum(
+        -len(result.removed)
+        if isinstance(result, Deleted)
+        else isinstance(result, Stored) and not result.replaced
+        for _, result in writes
+    )
 
 
 def _result_of(function: Callable[[], object]) -> object:

@@ -12,9 +12,11 @@ from twinshelf.server.catalogue.product_record import (
     Deleted,
     EmbeddedProduct,
     NewProduct,
+    NewVector,
     ProductChange,
     Stored,
     StoredProduct,
+    UnembeddedProduct,
 )
 from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.encoders.contract import EncoderContract
@@ -26,11 +28,11 @@ class CatalogueStats:
 
     Attributes:
         product_count: Products stored.
-        image_count: Products with an embedded photo.
-        photo_count: Embedded photos; a product may have several.
-        text_count: Products with an embedded text.
-        stale_product_count: Products that another encoder embedded.
-        indexed_vector_count: Vectors that a search can return.
+        image_count: Products of which the encoder has embedded a photo.
+        photo_count: Photos that it has embedded; a product may have several.
+        text_count: Products of which it has embedded a text.
+        stale_product_count: Products that it has not embedded, but another one has.
+        indexed_vector_count: Vectors that a search by the serving encoder can return.
         damaged_product_count: Products that were set aside, as their rows are damaged.
         change_sequence: Number of the last change.
     """
@@ -109,6 +111,70 @@ class Groups(Protocol):
         """
 
 
+class Encoders(Protocol):
+    """Which encoder serves, and which others have embedded the products as well.
+
+    Vectors of two encoders are never compared: each has an index of its own.
+    """
+
+    @property
+    def current(self) -> str | None:
+        """Digest of the encoder that serves; None before the first."""
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Digests of the encoders whose vectors every write must renew; empty for one alone.
+
+        Where a write has none of one, the product counts as not embedded by it.
+        """
+
+    def count_missing(self, digest: str) -> int:
+        """Counts the products that an encoder has not embedded."""
+
+    def count_vectors(self) -> dict[str, int]:
+        """Counts the products that each encoder has embedded, by digest; none without any."""
+
+    async def unembedded_after(
+        self, number: int, digest: str, count: int
+    ) -> list[UnembeddedProduct]:
+        """Returns products that an encoder has not embedded, by rising internal number.
+
+        Args:
+            number: Products of higher numbers are returned; 0 for the first.
+            digest: Digest of the encoder.
+            count: Most products.
+        """
+
+    async def add(self, vector: NewVector) -> None:
+        """Stores what a kept encoder made of a product, which else stays as it is.
+
+        Raises:
+            EncoderChangedError: If the encoder is not kept.
+            ProductChangedError: If the product was changed or removed since.
+        """
+
+    async def keep(self, digest: str) -> None:
+        """Keeps the vectors of an encoder up to date from now on, beside the one that serves.
+
+        Raises:
+            EncoderConflictError: If those of a third one are kept.
+        """
+
+    async def switch(self, contract: EncoderContract) -> None:
+        """Lets a kept encoder serve that has embedded every product. The one before stays kept.
+
+        Raises:
+            EncoderConflictError: If it is not kept, or a product is missing.
+        """
+
+    async def drop(self, digest: str) -> int:
+        """Removes all vectors of an encoder; returns how many. A repeat goes on.
+
+        Raises:
+            EncoderConflictError: If it serves.
+        """
+
+
 class Catalogue(Protocol):
     """What products there are, and which of them an offer resembles.
 
@@ -116,8 +182,18 @@ class Catalogue(Protocol):
     event loop; what is a property may be asked for by any thread.
     """
 
-    async def use_encoder(self, contract: EncoderContract) -> None:
-        """Makes the catalogue search with an encoder."""
+    async def use_encoder(
+        self, contract: EncoderContract, *, instead_of: str | None = None
+    ) -> None:
+        """Lets an encoder serve, whatever it has embedded, unless another one came first.
+
+        Args:
+            contract: That of the encoder.
+            instead_of: Digest of the one that served when this was decided; None for now.
+        """
+
+    async def open_index(self, contract: EncoderContract) -> None:
+        """Has what an encoder embedded searched as well; a repeat does nothing."""
 
     async def upsert(self, product: NewProduct) -> Stored:
         """Stores a product, in place of the one of the same id.
@@ -125,6 +201,7 @@ class Catalogue(Protocol):
         Raises:
             CatalogueDamagedError: If the files can no longer be trusted.
             CatalogueFullError: If the disk is full.
+            EncoderChangedError: If the vector of the encoder that serves by now is missing.
             ProductChangedError: If another change wrote it last than the one expected.
             ServerStoppingError: If the catalogue is closing.
         """
@@ -145,7 +222,7 @@ class Catalogue(Protocol):
         """
 
     async def changeable(self, product_id: str) -> ChangeableProduct | None:
-        """Returns one product with its vector, or None.
+        """Returns one product with its vectors, or None.
 
         Raises:
             CatalogueDamagedError: If it is damaged.
@@ -200,9 +277,6 @@ class Catalogue(Protocol):
             EncoderUnavailableError: If the catalogue does not search with the query's encoder yet.
         """
 
-    def stale_counts(self, digest: str) -> dict[str, int]:
-        """Counts the products that other encoders than the given one embedded, by digest."""
-
     async def stats(self, digest: str | None) -> CatalogueStats:
         """Counts what is stored; None for a digest that is not known counts nothing as stale."""
 
@@ -212,6 +286,10 @@ class Catalogue(Protocol):
     @property
     def groups(self) -> Groups:
         """The groups of the same product."""
+
+    @property
+    def encoders(self) -> Encoders:
+        """The encoders that have embedded the products."""
 
     @property
     def problem(self) -> str | None:
@@ -227,7 +305,7 @@ class Catalogue(Protocol):
 
     @property
     def indexed_vector_count(self) -> int:
-        """Vectors that a search can return."""
+        """Vectors that a search by the serving encoder can return."""
 
     async def close(self) -> None:
         """Finishes the writes that were accepted and frees what is held."""

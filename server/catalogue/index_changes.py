@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from twinshelf.server.catalogue.product_record import (
     Deleted,
-    NewProduct,
     Stored,
-    StoredVectors,
+    VectorChange,
     VectorTable,
     photo_version,
     vector_keys,
@@ -28,30 +27,21 @@ _Row = tuple[npt.NDArray[np.float16], int]
 _Learn = Callable[[dict[Pattern, VectorTable], dict[Pattern, npt.NDArray[np.int64]]], None]
 
 
-def count_writes(writes: Sequence[Write], counts: Counter[tuple[str, Pattern]]) -> int:
+def count_writes(
+    writes: Sequence[Write], counts: Counter[tuple[str, Pattern]], further_counts: Counter[str]
+) -> None:
     """Counts what a batch of writes changed.
 
     Args:
         writes: The batch.
         counts: Products by digest and pattern, which are brought up to date.
-
-    Returns:
-        Photos after the first that products have gained; below zero if they have lost some.
+        further_counts: Their photos after the first by digest, which are, too.
     """
-    gained_count = 0
-    for item, result in writes:
-        ended: Sequence[StoredVectors] = ()
-        if isinstance(result, Deleted):
-            ended = result.removed
-        elif isinstance(result, Stored) and isinstance(item, NewProduct):
-            counts[item.digest, item.pattern] += 1
-            gained_count += len(item.further_images)
-            if result.old is not None:
-                ended = (result.old,)
-        for each in ended:
-            counts[each.digest, each.pattern] -= 1
-            gained_count -= each.further_count
-    return gained_count
+    for change in _changes(writes):
+        for state, sign in ((change.old, -1), (change.new, 1)):
+            if state is not None:
+                counts[change.digest, state.pattern] += sign
+                further_counts[change.digest] += sign * state.further_count
 
 
 class IndexChanges:
@@ -64,16 +54,12 @@ class IndexChanges:
             digest: Digest of the encoder.
             writes: The batch.
         """
-        self._digest = digest
         self._added: dict[Pattern, dict[_Version, _Row]] = defaultdict(dict)
         self._retired: dict[Pattern, list[_Version]] = defaultdict(list)
-        for item, result in writes:
-            if isinstance(result, Deleted):
-                for ended in result.removed:
-                    self._retire(ended)
-            elif isinstance(result, Stored) and isinstance(item, NewProduct):
-                if result.vector_changed:
-                    self._replace(item, result)
+        for change in _changes(writes):
+            if change.digest == digest:
+                self._retire(change)
+                self._add(change)
 
     def apply(self, learn: _Learn) -> None:
         """Hands the vectors and the keys to a method of an index, if there are any."""
@@ -85,24 +71,28 @@ class IndexChanges:
         if added or retired:
             learn(added, retired)
 
-    def _replace(self, item: NewProduct, result: Stored) -> None:
-        if result.old is not None:
-            self._retire(result.old)
-        if item.digest == self._digest:
-            added = self._added[item.pattern]
-            rows = zip(item.vectors, result.checksums, strict=True)
-            for photo, row in enumerate(rows):
-                version = photo_version(photo, result.vector_version)
-                added[result.product_number, version] = row
-
-    def _retire(self, ended: StoredVectors) -> None:
-        if ended.digest != self._digest:
+    def _retire(self, change: VectorChange) -> None:
+        if change.old is None:
             return
-        for photo in range(1 + ended.further_count):
-            version = (ended.product_number, photo_version(photo, ended.vector_version))
+        pattern = change.old.pattern
+        for photo in range(1 + change.old.further_count):
+            version = (change.product_number, photo_version(photo, change.old.version))
             # One that came with the same batch was never indexed.
-            if self._added[ended.pattern].pop(version, None) is None:
-                self._retired[ended.pattern].append(version)
+            if self._added[pattern].pop(version, None) is None:
+                self._retired[pattern].append(version)
+
+    def _add(self, change: VectorChange) -> None:
+        if change.new is None:
+            return
+        added = self._added[change.new.pattern]
+        for photo, row in enumerate(zip(change.rows, change.checksums, strict=True)):
+            added[change.product_number, photo_version(photo, change.new.version)] = row
+
+
+def _changes(writes: Sequence[Write]) -> Iterator[VectorChange]:
+    for _, result in writes:
+        if isinstance(result, Stored | Deleted):
+            yield from result.changes
 
 
 def _table(rows: dict[_Version, _Row]) -> VectorTable:

@@ -15,14 +15,15 @@ import numpy as np
 
 from twinshelf.server.catalogue.change_reader import read_changes
 from twinshelf.server.catalogue.connections import ReaderConnections, one_moment
+from twinshelf.server.catalogue.encoder_reader import read_unembedded, read_vectors
 from twinshelf.server.catalogue.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.file_guard import FileGuard
 from twinshelf.server.catalogue.product_record import (
-    NO_IMAGES,
     ChangeableProduct,
     EmbeddedProduct,
     ProductChange,
     StoredProduct,
+    UnembeddedProduct,
 )
 from twinshelf.server.catalogue.schema import thumbnail_checksum
 from twinshelf.server.catalogue.stored_rows import (
@@ -31,8 +32,9 @@ from twinshelf.server.catalogue.stored_rows import (
     PRODUCT_COLUMNS,
     PRODUCT_TABLES,
     THUMBNAIL_PROBLEM,
+    VECTOR_COLUMNS,
+    VECTOR_TABLES,
     attributes_from_json,
-    find_photo_problem,
     find_vector_problem,
     product_from_embedded,
     product_from_row,
@@ -80,33 +82,17 @@ class ProductReader:
         reader = self._reader
         with one_moment(reader):
             row = reader.execute(
-                "SELECT p.change_sequence, v.product_number, v.encoder_number, v.pattern, "
-                f"v.vector_version, v.checksum, v.vector, {EMBEDDED_COLUMNS} "
+                f"SELECT p.product_number, p.change_sequence, {EMBEDDED_COLUMNS} "
                 f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
                 (product_id,),
             ).fetchone()
             if row is None:
                 return None
-            further = reader.execute(
-                "SELECT image_vector, photo_number, checksum FROM further_photos "
-                "WHERE product_number = ? ORDER BY photo_number",
-                (row[1],),
-            ).fetchall()
-        change_sequence, _, encoder, pattern, version, checksum, blob, *product = row
-        problems = [
-            find_vector_problem(blob, (encoder, pattern, version), checksum, len(blob) // 2)
-        ]
-        problems += [find_photo_problem(half, n, checksum, own) for half, n, own in further]
-        if problem := next(filter(None, problems), None):
-            raise CatalogueDamagedError(
-                f"product {product_id!r} is damaged: {problem}; write it again",
-                facts={"product_id": product_id},
-            )
-        halves = [np.frombuffer(half, dtype=np.float16) for half, *_ in further]
+            number, change_sequence, *product = row
+            vectors = read_vectors(reader, number, product_id)
         return ChangeableProduct(
             product=product_from_embedded(product),
-            vector=np.frombuffer(blob, dtype=np.float16),
-            further_images=np.stack(halves) if halves else NO_IMAGES,
+            vectors=vectors,
             change_sequence=change_sequence,
         )
 
@@ -173,24 +159,31 @@ class ProductReader:
         self, product_ids: Sequence[str], contract: EncoderContract
     ) -> dict[str, EmbeddedProduct]:
         """Returns products and their embeddings, both of one moment; see `Catalogue`."""
+        # One statement, so that no vector moves from one table to the other meanwhile.
         rows = self._reader.execute(
-            f"SELECT {EMBEDDED_COLUMNS}, v.product_number, v.encoder_number, v.pattern, "
-            "v.vector_version, v.checksum, v.vector "
-            f"FROM json_each(?) j JOIN {PRODUCT_TABLES} WHERE p.product_id = j.value",
+            " UNION ALL ".join(
+                f"SELECT {PRODUCT_COLUMNS}, e.digest, p.product_number, {VECTOR_COLUMNS} "
+                "FROM json_each(?1) j JOIN products p ON p.product_id = j.value "
+                f"JOIN {table} v USING (product_number) JOIN encoders e USING (encoder_number)"
+                for table in VECTOR_TABLES
+            ),
             (json.dumps(list(product_ids)),),
         )
         found = {}
-        for *fields, number, encoder, pattern, version, checksum, blob in rows:
-            product = product_from_embedded(fields)
+        for *fields, digest, number, encoder, pattern, version, checksum, blob in rows:
+            is_asked = digest == contract.digest and pattern != Pattern.NONE
+            if fields[0] in found and not is_asked:
+                continue
             embedding = None
-            if product.digest == contract.digest:
+            if is_asked:
                 key = (encoder, pattern, version)
                 if problem := find_vector_problem(blob, key, checksum, contract.dimension):
                     self._guard.set_aside(number, problem)
                 else:
                     vector = np.frombuffer(blob, dtype=np.float16)
-                    embedding = stored_embedding(vector, product.pattern, contract)
-            found[product.record.product_id] = EmbeddedProduct(product=product, embedding=embedding)
+                    embedding = stored_embedding(vector, Pattern(pattern), contract)
+            product = product_from_row(fields, pattern, digest)
+            found[fields[0]] = EmbeddedProduct(product=product, embedding=embedding)
         return found
 
     def numbers_of(self, product_ids: Sequence[str]) -> list[int]:
@@ -222,18 +215,26 @@ class ProductReader:
         return table
 
     def counts(self) -> Counter[tuple[str, Pattern]]:
-        """Counts products by digest and pattern."""
-        rows = self._reader.execute(
-            "SELECT e.digest, v.pattern, count(*) FROM product_vectors v "
-            "JOIN encoders e USING (encoder_number) GROUP BY v.encoder_number, v.pattern"
-        )
-        return Counter(
-            {
-                (digest, Pattern(pattern)): count
-                for digest, pattern, count in rows
-                if pattern in EMBEDDED_PATTERNS  # any other is damage, which the check names
-            }
-        )
+        """Counts vectors by digest and pattern."""
+        counts: Counter[tuple[str, Pattern]] = Counter()
+        for table in VECTOR_TABLES:
+            rows = self._reader.execute(
+                f"SELECT e.digest, v.pattern, count(*) FROM {table} v "
+                "JOIN encoders e USING (encoder_number) GROUP BY v.encoder_number, v.pattern"
+            )
+            for digest, pattern, count in rows:
+                if pattern in EMBEDDED_PATTERNS:  # any other is damage, which the check names
+                    counts[digest, Pattern(pattern)] += count
+        return counts
+
+    def product_count(self) -> int:
+        """Counts the products."""
+        row = self._reader.execute("SELECT count(*) FROM products").fetchone()
+        return int(row[0])
+
+    def unembedded_after(self, number: int, digest: str, count: int) -> list[UnembeddedProduct]:
+        """Returns products that an encoder has not embedded; see `Encoders`."""
+        return read_unembedded(self._reader, self._guard, number, digest, count)
 
     def change_sequence(self) -> int:
         """Returns the number of the last change."""

@@ -87,48 +87,24 @@ class EmbeddedProduct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeableProduct:
-    """A product as it stands in the catalogue, with what an update of it builds upon.
+class ProductVector:
+    """What one encoder made of a product.
 
     Attributes:
-        product: The product.
-        vector: (D,) stored vector.
-        further_images: (P, I) embeddings of the photos after the first.
-        change_sequence: Number of the change that wrote it last.
-    """
-
-    product: StoredProduct
-    vector: npt.NDArray[np.float16]
-    further_images: npt.NDArray[np.float16]
-    change_sequence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewProduct:
-    """A product that is about to be written.
-
-    Attributes:
-        record: Its fields.
+        digest: Digest of the encoder.
         pattern: Modalities that are embedded.
         vector: (D,) stored vector; see `server.encoders.embedding`.
-        digest: Digest of the encoder that made the vector.
         further_images: (P, I) embeddings of the photos after the first, up to 15.
-        thumbnail: The first photo as a small JPEG; empty for none, None leaves what is stored.
-        expected_change: The change that must have written the stored product last, as this one was
-            made from it; None takes any, and none at all.
 
     Raises:
         ValueError: If the vector is not a finite row, further photos are no finite rows, too many
             or without a first, or nothing is embedded.
     """
 
-    record: ProductRecord
+    digest: str
     pattern: Pattern
     vector: npt.NDArray[np.float16]
-    digest: str
     further_images: npt.NDArray[np.float16] = field(default_factory=lambda: NO_IMAGES)
-    thumbnail: bytes | None = b""
-    expected_change: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -146,7 +122,7 @@ class NewProduct:
             raise ValueError(f"{len(images)} further photos are too many, or lack a first")
 
     @property
-    def vectors(self) -> npt.NDArray[np.float16]:
+    def rows(self) -> npt.NDArray[np.float16]:
         """Vectors (1 + P, D) of all photos, the first photo's first."""
         if len(self.further_images) == 0:
             return self.vector[np.newaxis]
@@ -156,46 +132,128 @@ class NewProduct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredVectors:
-    """The vectors of a product as they stood before a write.
+class ChangeableProduct:
+    """A product as it stands in the catalogue, with what an update of it builds upon.
 
     Attributes:
-        product_number: Internal number of the product; never used again for another.
-        vector_version: Counts the vectors that the product has had.
-        digest: Digest of the encoder.
-        pattern: Modalities that are embedded.
-        further_count: Photos after the first.
+        product: The product.
+        vectors: What encoders made of it, by their digests; that of `product.digest` is there.
+        change_sequence: Number of the change that wrote it last.
+    """
+
+    product: StoredProduct
+    vectors: Mapping[str, ProductVector]
+    change_sequence: int
+
+    @property
+    def shown(self) -> ProductVector:
+        """What the encoder made of it that `product` names."""
+        return self.vectors[self.product.digest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnembeddedProduct:
+    """A product that an encoder has not embedded yet.
+
+    Attributes:
+        product_number: Its internal number.
+        product: The product, with what another encoder embedded of it.
+        further_count: Photos after the first that this other one embedded.
+        change_sequence: Number of the change that wrote it last.
     """
 
     product_number: int
-    vector_version: int
-    digest: str
+    product: StoredProduct
+    further_count: int
+    change_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProduct:
+    """A product that is about to be written.
+
+    Attributes:
+        record: Its fields.
+        vectors: What encoders made of it, one or more; first that of the one that serves.
+        keeps_others: Whether the vectors of all other encoders stay, as nothing that is embedded
+            has changed. Otherwise they end, and these encoders have yet to embed the product.
+        thumbnail: The first photo as a small JPEG; empty for none, None leaves what is stored.
+        expected_change: The change that must have written the stored product last, as this one was
+            made from it; None takes any, and none at all.
+    """
+
+    record: ProductRecord
+    vectors: tuple[ProductVector, ...]
+    keeps_others: bool = False
+    thumbnail: bytes | None = b""
+    expected_change: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVector:
+    """What an encoder made of a stored product, beside what others did.
+
+    Attributes:
+        product_id: Identifier of the product.
+        made: The vector.
+        expected_change: The change that must have written the product last, as this was made of
+            what it wrote.
+    """
+
+    product_id: str
+    made: ProductVector
+    expected_change: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorState:
+    """The vectors of a product by one encoder, as a write found or left them.
+
+    Attributes:
+        pattern: Modalities that are embedded.
+        version: Counts the vectors that the product has had.
+        further_count: Photos after the first.
+    """
+
     pattern: Pattern
+    version: int
     further_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """A product was written.
+class VectorChange:
+    """Vectors of one encoder that a write began, ended, or put in the place of others.
 
     Attributes:
         product_number: Internal number of the product.
-        vector_version: Counts the vectors that the product has had.
-        checksums: (1 + P,) CRC-32 of the vector, and of each further photo.
-        vector_changed: Whether the index must learn new vectors.
-        old: What stood there before, or None.
+        digest: Digest of the encoder.
+        old: What ended; None without any.
+        new: What began; None without any.
+        rows: (1 + P, D) the new vectors; empty without any.
+        checksums: (1 + P,) CRC-32 of each of them.
     """
 
     product_number: int
-    vector_version: int
-    checksums: tuple[int, ...]
-    vector_changed: bool
-    old: StoredVectors | None
+    digest: str
+    old: VectorState | None
+    new: VectorState | None = None
+    rows: npt.NDArray[np.float16] = field(default_factory=lambda: NO_IMAGES)
+    checksums: tuple[int, ...] = ()
 
-    @property
-    def replaced(self) -> bool:
-        """Whether a product of this id stood there before."""
-        return self.old is not None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A product, or a vector of one, was written.
+
+    Attributes:
+        product_number: Internal number of the product; never used again for another.
+        replaced: Whether a product of this id stood there before.
+        changes: What became of its vectors; none where they are what they were.
+    """
+
+    product_number: int
+    replaced: bool
+    changes: tuple[VectorChange, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,11 +261,13 @@ class Deleted:
     """Products were removed.
 
     Attributes:
-        removed: What stood there.
+        removed: Their internal numbers.
+        changes: The vectors that ended.
         missing: Identifiers that were not there.
     """
 
-    removed: tuple[StoredVectors, ...]
+    removed: tuple[int, ...]
+    changes: tuple[VectorChange, ...]
     missing: tuple[str, ...]
 
 

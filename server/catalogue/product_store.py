@@ -13,27 +13,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from twinshelf.server.catalogue.encoder_rows import EncoderRows
 from twinshelf.server.catalogue.file_guard import FileGuard
-from twinshelf.server.catalogue.photo_rows import add_photos, has_other_photos, write_thumbnail
+from twinshelf.server.catalogue.photo_rows import write_thumbnail
 from twinshelf.server.catalogue.product_reader import ProductReader
 from twinshelf.server.catalogue.product_record import (
-    VERSION_BITS,
     Deleted,
     NewProduct,
-    ProductRecord,
+    NewVector,
     Stored,
-    StoredVectors,
+    VectorChange,
 )
-from twinshelf.server.catalogue.schema import (
-    PRODUCT_FIELDS,
-    open_writer,
-    product_checksum,
-    vector_checksum,
-)
-from twinshelf.server.catalogue.stored_rows import PRODUCT_TABLES
-from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.catalogue.schema import PRODUCT_FIELDS, open_writer, product_checksum
+from twinshelf.server.catalogue.vector_rows import VectorRows
 from twinshelf.server.errors import (
     CatalogueDamagedError,
     CatalogueFullError,
@@ -46,14 +39,15 @@ _RESERVE_BYTES = 4 << 20
 REMEMBERED_CHANGES = 1_000_000
 
 
-_STORED_COLUMNS = (
-    "v.product_number, v.vector_version, e.digest, v.pattern, "
-    "(SELECT count(*) FROM further_photos f WHERE f.product_number = v.product_number)"
-)
-
-
 class ProductStore:
-    """Reads and writes the SQLite file."""
+    """Reads and writes the SQLite file.
+
+    Attributes:
+        path: The file.
+        guard: Tells whether it can be trusted.
+        reader: Reads it.
+        encoders: Which encoder serves, and which are kept beside it.
+    """
 
     def __init__(self, path: Path) -> None:
         """Opens the file, or makes it.
@@ -61,12 +55,14 @@ class ProductStore:
         Raises:
             CatalogueFileError: If the file is not a catalogue that this version can serve.
         """
-        self._path = path
+        self.path = path
         self._writer = open_writer(path)
         self._reserve = path.with_name("reserve")
         self._fill_reserve()
         self.guard = FileGuard(path)
         self.reader = ProductReader(path, self.guard)
+        self._vectors = VectorRows(self._writer)
+        self.encoders = EncoderRows(self._writer)
 
     def close(self) -> None:
         """Closes every connection; no other thread may use the store any more."""
@@ -110,55 +106,18 @@ class ProductStore:
 
         Raises:
             CatalogueFullError: If there is not even room for deletions.
-            ProductChangedError: If another change wrote it last than the one expected; nothing is
-                written.
+            EncoderChangedError: If it lacks the vector of the encoder that serves by now.
+            ProductChangedError: If another change wrote it last than the one expected. As with
+                the other errors, nothing is written.
         """
-        if not self._reserve.exists() and not self._fill_reserve():
-            raise _full_error()
+        self._check_room()
+        vectors = product.vectors
+        if not product.keeps_others:
+            vectors = self.encoders.choose(vectors)
         record = product.record
-        row = self._writer.execute(
-            f"SELECT {_STORED_COLUMNS}, v.vector, p.change_sequence "
-            f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
-            (record.product_id,),
-        ).fetchone()
-        if product.expected_change not in (None, row and row[-1]):
-            raise ProductChangedError(f"product {record.product_id!r} was changed meanwhile")
-        values = self._values(record)
-        if row is None:
-            return self._insert(product, values)
-        *columns, blob, _ = row
-        return self._replace(product, values, _stored_vectors(columns), blob)
-
-    def delete(self, product_ids: Sequence[str]) -> Deleted:
-        """Removes products. Needs a transaction."""
-        removed, missing = [], []
-        for product_id in dict.fromkeys(product_ids):
-            row = self._writer.execute(
-                f"SELECT {_STORED_COLUMNS} FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
-                (product_id,),
-            ).fetchone()
-            if row is None:
-                missing.append(product_id)
-                continue
-            self._writer.execute("DELETE FROM products WHERE product_number = ?", row[:1])
-            self._writer.execute(
-                "INSERT INTO deletions VALUES (?, ?)", (self._next_change(), product_id)
-            )
-            self.guard.forget(row[0])
-            removed.append(_stored_vectors(row))
-        self._forget_deletions()
-        return Deleted(removed=tuple(removed), missing=tuple(missing))
-
-    def _forget_deletions(self) -> None:
-        (forgotten,) = self._writer.execute(
-            "UPDATE catalogue_state SET forgotten_sequence = "
-            "max(forgotten_sequence, change_sequence - ?) RETURNING forgotten_sequence",
-            (REMEMBERED_CHANGES,),
-        ).fetchone()
-        self._writer.execute("DELETE FROM deletions WHERE change_sequence <= ?", (forgotten,))
-
-    def _values(self, record: ProductRecord) -> tuple[object, ...]:
-        """Returns the columns of a row: the fields, the number of the next change, the checksum."""
+        old = self._find(record.product_id)
+        if product.expected_change not in (None, old and old[1]):
+            raise _changed(record.product_id)
         # SQLite keeps -0.0 as 0.0, and the checksum is of what will be read.
         price = None if record.price is None else record.price + 0.0
         fields = (
@@ -168,66 +127,93 @@ class ProductStore:
             record.image_uri,
             time.time_ns() // 1000,
         )
-        return (*fields, self._next_change(), product_checksum(*fields))
-
-    def _replace(
-        self, product: NewProduct, values: tuple[object, ...], old: StoredVectors, blob: bytes
-    ) -> Stored:
-        number = old.product_number
-        self.guard.forget(number)
-        self._writer.execute(
-            f"UPDATE products SET ({PRODUCT_FIELDS}, change_sequence, checksum) "
-            "= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE product_number = ?",
-            (*values, number),
-        )
-        write_thumbnail(self._writer, product, number, is_new=False)
-        # An unchanged vector keeps its key: writing a file again must not churn the index.
-        new_blob = product.vector.tobytes()
-        is_same = (old.digest, old.pattern, blob) == (product.digest, product.pattern, new_blob)
-        changed = not is_same or has_other_photos(self._writer, product, old)
-        version = (old.vector_version + changed) % (1 << VERSION_BITS)
-        encoder_number = self._encoder_number(product.digest)
-        checksum = vector_checksum(new_blob, encoder_number, product.pattern, version)
-        if changed:
+        values = (*fields, self._next_change(), product_checksum(*fields))
+        if old is None:
+            number = self._writer.execute(
+                f"INSERT INTO products ({PRODUCT_FIELDS}, change_sequence, checksum) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            ).lastrowid
+            assert number is not None
+        else:
+            number = old[0]
+            self.guard.forget(number)
             self._writer.execute(
-                "UPDATE product_vectors SET encoder_number = ?, pattern = ?, vector_version = ?, "
-                "vector = ?, checksum = ? WHERE product_number = ?",
-                (encoder_number, product.pattern, version, new_blob, checksum, number),
+                f"UPDATE products SET ({PRODUCT_FIELDS}, change_sequence, checksum) "
+                "= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE product_number = ?",
+                (*values, number),
             )
-            if old.further_count:
-                self._writer.execute(
-                    "DELETE FROM further_photos WHERE product_number = ?", (number,)
-                )
-        return Stored(
-            product_number=number,
-            vector_version=version,
-            checksums=add_photos(self._writer, product, number, checksum) if changed else (),
-            vector_changed=changed,
-            old=old,
+        write_thumbnail(self._writer, product, number, is_new=old is None)
+        changes = self._vectors.replace(
+            number, vectors, is_new=old is None, keeps_others=product.keeps_others
         )
+        return Stored(product_number=number, replaced=old is not None, changes=changes)
 
-    def _insert(self, product: NewProduct, values: tuple[object, ...]) -> Stored:
-        encoder_number = self._encoder_number(product.digest)
-        blob = product.vector.tobytes()
-        checksum = vector_checksum(blob, encoder_number, product.pattern, 1)
-        number = self._writer.execute(
-            f"INSERT INTO products ({PRODUCT_FIELDS}, change_sequence, checksum) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
-        ).lastrowid
-        assert number is not None
-        self._writer.execute(
-            "INSERT INTO product_vectors VALUES (?, ?, ?, 1, ?, ?)",
-            (number, encoder_number, product.pattern, blob, checksum),
-        )
-        write_thumbnail(self._writer, product, number, is_new=True)
-        return Stored(
-            product_number=number,
-            vector_version=1,
-            checksums=add_photos(self._writer, product, number, checksum),
-            vector_changed=True,
-            old=None,
-        )
+    def add_vector(self, vector: NewVector) -> Stored:
+        """Stores what one more encoder made of a product. Needs a transaction.
+
+        Raises:
+            CatalogueFullError: If there is not even room for deletions.
+            EncoderChangedError: If the vectors of its encoder are no longer kept.
+            ProductChangedError: If the product was changed or removed meanwhile.
+        """
+        self._check_room()
+        self.encoders.check_kept(vector.made.digest)
+        old = self._find(vector.product_id)
+        if old is None or old[1] != vector.expected_change:
+            raise _changed(vector.product_id)
+        changes = self._vectors.add(old[0], vector.made)
+        return Stored(product_number=old[0], replaced=True, changes=changes)
+
+    def delete(self, product_ids: Sequence[str]) -> Deleted:
+        """Removes products. Needs a transaction."""
+        removed: list[int] = []
+        missing: list[str] = []
+        changes: list[VectorChange] = []
+        for product_id in dict.fromkeys(product_ids):
+            found = self._find(product_id)
+            if found is None:
+                missing.append(product_id)
+                continue
+            number = found[0]
+            changes += self._vectors.end_all(number)
+            self._writer.execute("DELETE FROM products WHERE product_number = ?", (number,))
+            self._writer.execute(
+                "INSERT INTO deletions VALUES (?, ?)", (self._next_change(), product_id)
+            )
+            self.guard.forget(number)
+            removed.append(number)
+        self._forget_deletions()
+        return Deleted(removed=tuple(removed), changes=tuple(changes), missing=tuple(missing))
+
+    def drop_some(self, digest: str, count: int) -> int:
+        """Removes some vectors of an encoder that is not current; returns how many, 0 at the end.
+
+        Needs a transaction.
+        """
+        current = self.encoders.current
+        assert current not in (None, digest)
+        return self._vectors.drop_some(digest, str(current), count)
+
+    def _forget_deletions(self) -> None:
+        (forgotten,) = self._writer.execute(
+            "UPDATE catalogue_state SET forgotten_sequence = "
+            "max(forgotten_sequence, change_sequence - ?) RETURNING forgotten_sequence",
+            (REMEMBERED_CHANGES,),
+        ).fetchone()
+        self._writer.execute("DELETE FROM deletions WHERE change_sequence <= ?", (forgotten,))
+
+    def _find(self, product_id: str) -> tuple[int, int] | None:
+        """Returns number and last change of a product."""
+        found: tuple[int, int] | None = self._writer.execute(
+            "SELECT product_number, change_sequence FROM products WHERE product_id = ?",
+            (product_id,),
+        ).fetchone()
+        return found
+
+    def _check_room(self) -> None:
+        if not self._reserve.exists() and not self._fill_reserve():
+            raise _full_error()
 
     def _fill_reserve(self) -> bool:
         """Sets room for deletions aside; returns whether there was enough."""
@@ -239,13 +225,6 @@ class ProductStore:
             return False
         return True
 
-    def _encoder_number(self, digest: str) -> int:
-        self._writer.execute("INSERT OR IGNORE INTO encoders (digest) VALUES (?)", (digest,))
-        row = self._writer.execute(
-            "SELECT encoder_number FROM encoders WHERE digest = ?", (digest,)
-        ).fetchone()
-        return int(row[0])
-
     def _next_change(self) -> int:
         row = self._writer.execute(
             "UPDATE catalogue_state SET change_sequence = change_sequence + 1 "
@@ -254,17 +233,9 @@ class ProductStore:
         return int(row[0])
 
 
-def _stored_vectors(row: Sequence[Any]) -> StoredVectors:
-    """Reads a row of `_STORED_COLUMNS`."""
-    number, version, digest, pattern, further_count = row
-    return StoredVectors(
-        product_number=number,
-        vector_version=version,
-        digest=digest,
-        pattern=Pattern(pattern),
-        further_count=further_count,
-    )
-
-
 def _full_error() -> CatalogueFullError:
     return CatalogueFullError("the disk of the catalogue is full; products can be deleted only")
+
+
+def _changed(product_id: str) -> ProductChangedError:
+    return ProductChangedError(f"product {product_id!r} was changed meanwhile")

@@ -13,7 +13,7 @@ from pathlib import Path
 from twinshelf.server.catalogue.groups.group_tables import GROUP_TABLES
 
 logger = logging.getLogger(__name__)
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x7477736C  # "twsl": tells our files from those of other programs
 BUSY_TIMEOUT_S = 10.0
 PRODUCT_FIELDS = (
@@ -109,6 +109,52 @@ CREATE TABLE thumbnails (
     jpeg BLOB NOT NULL
 ) STRICT;
 """
+# Vectors of the other encoders of products that have several. product_vectors has one of each
+# product; whose it is does not matter, so that a switch of encoders moves no vector.
+_FROM_VERSION_3 = """
+-- is_kept: whether the vectors of the encoder are kept up to date beside those of others.
+ALTER TABLE encoders ADD COLUMN is_kept INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE catalogue_state ADD COLUMN current_encoder INTEGER REFERENCES encoders;
+
+-- pattern: 0, without a vector, where the encoder has yet to embed what was written since.
+CREATE TABLE vectors_beside (
+    encoder_number INTEGER NOT NULL REFERENCES encoders,
+    product_number INTEGER NOT NULL REFERENCES products ON DELETE CASCADE,
+    pattern INTEGER NOT NULL,
+    vector_version INTEGER NOT NULL,
+    vector BLOB NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (product_number, encoder_number)
+) STRICT;
+CREATE INDEX vectors_beside_by_encoder
+    ON vectors_beside (encoder_number, pattern, product_number, vector_version, checksum);
+
+-- Each encoder has halves of its own for the further photos. They end with the product.
+ALTER TABLE further_photos ADD COLUMN encoder_number INTEGER NOT NULL DEFAULT 0;
+UPDATE further_photos SET encoder_number = (SELECT encoder_number FROM product_vectors v
+    WHERE v.product_number = further_photos.product_number);
+DROP INDEX further_photos_by_product;
+CREATE UNIQUE INDEX further_photos_by_product
+    ON further_photos (product_number, encoder_number, photo_number, checksum);
+
+CREATE TRIGGER group_pending_on_insert_beside AFTER INSERT ON vectors_beside
+WHEN NEW.pattern > 0 AND NEW.encoder_number = (SELECT current_encoder FROM catalogue_state) BEGIN
+    INSERT OR REPLACE INTO group_pending (product_number, is_changed)
+        VALUES (NEW.product_number, 1);
+END;
+-- What only moves from one table to the other is not new.
+DROP TRIGGER group_pending_on_update;
+CREATE TRIGGER group_pending_on_update AFTER UPDATE OF vector_version ON product_vectors
+WHEN NOT EXISTS (
+    SELECT 1 FROM vectors_beside b WHERE b.product_number = NEW.product_number
+    AND b.encoder_number = NEW.encoder_number AND b.vector_version = NEW.vector_version
+) BEGIN
+    INSERT OR REPLACE INTO group_pending (product_number, is_changed)
+        VALUES (NEW.product_number, 1);
+END;
+"""
+# What leads from each version to the next one.
+_STEPS = (f"{_FROM_VERSION_1} {_TO_VERSION_2}", _FROM_VERSION_2, _FROM_VERSION_3)
 
 
 class CatalogueFileError(Exception):
@@ -211,10 +257,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     if not tables:
-        _make_schema(connection, f"{_TABLES} {_TO_VERSION_2} {_FROM_VERSION_2}")
+        _make_schema(connection, " ".join((_TABLES, _TO_VERSION_2, *_STEPS[1:])))
     elif version < SCHEMA_VERSION:
-        earlier = f"{_FROM_VERSION_1} {_TO_VERSION_2}" if version == 1 else ""
-        _make_schema(connection, f"{earlier} {_FROM_VERSION_2}")
+        _make_schema(connection, " ".join(_STEPS[version - 1 :]))
         logger.info("%s was migrated to schema version %d", path, SCHEMA_VERSION)
 
 

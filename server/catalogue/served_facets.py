@@ -29,7 +29,7 @@ class ServedFacets:
         changes: dict[int, ProductRecord | None] = {}
         for item, result in writes:
             if isinstance(result, Deleted):
-                changes |= {each.product_number: None for each in result.removed}
+                changes |= dict.fromkeys(result.removed)
             elif isinstance(result, Stored) and isinstance(item, NewProduct):
                 changes[result.product_number] = item.record
         if self.table is None:

@@ -66,6 +66,16 @@ class SegmentEntry:
         return [file for file in (self.vectors, self.columns, self.graph) if file is not None]
 
 
+def snapshot_folder(parent: Path, digest: str) -> Path:
+    """Returns the folder for the snapshot of the vectors of an encoder."""
+    return parent / f"index-{digest.partition(':')[2][:_DIGEST_LENGTH]}"
+
+
+def remove_snapshot(parent: Path, digest: str) -> None:
+    """Removes the snapshot of the vectors of an encoder, if there is one."""
+    shutil.rmtree(snapshot_folder(parent, digest), ignore_errors=True)
+
+
 class SnapshotFolder:
     """The snapshot of the vectors of one encoder. One thread writes; opened once."""
 
@@ -85,8 +95,7 @@ class SnapshotFolder:
             contract: That of the encoder.
             settings: Those of the index.
         """
-        digest = contract.digest.partition(":")[2]
-        self.path = parent / f"index-{digest[:_DIGEST_LENGTH]}"
+        self.path = snapshot_folder(parent, contract.digest)
         self._dimension = contract.dimension
         self._settings = settings
         self._facts: dict[str, Any] = {

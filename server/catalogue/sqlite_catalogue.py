@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TypeVar
 
 from twinshelf.server.catalogue.batch_writer import BatchWriter, Deletion, Task, WriteItem
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
+from twinshelf.server.catalogue.catalogue_encoders import CatalogueEncoders
 from twinshelf.server.catalogue.facet_table import FacetTable
 from twinshelf.server.catalogue.file_guard import lock_folder
 from twinshelf.server.catalogue.graph import IndexSettings
@@ -85,7 +85,7 @@ class SqliteCatalogue:
         except BaseException:
             self._lock_file.close()
             raise
-        self._served, self._facets = self._batches.index, self._batches.facets
+        self._indexes, self._facets = self._batches.indexes, self._batches.facets
         self._contract: EncoderContract | None = None
         self._opening: asyncio.Task[None] | None = None
         self._reading_facets: asyncio.Task[None] | None = None
@@ -99,9 +99,16 @@ class SqliteCatalogue:
         self._writes: WriteQueue[WriteItem, object] = WriteQueue(
             self._batches.write, WRITE_BATCH_LIMIT
         )
+        self.encoders = CatalogueEncoders(
+            store=self._store,
+            batches=self._batches,
+            writes=self._writes,
+            read=self._read,
+            open_index=self.open_index,
+        )
         self._upkeep = Upkeep(
             store=self._store,
-            index=lambda: self._served.current,
+            indexes=lambda: self._indexes.by_digest.values(),
             run_in_writer=self._run_in_writer,
             settings=upkeep or UpkeepSettings(),
         )
@@ -133,9 +140,18 @@ class SqliteCatalogue:
         self._store.close()
         self._lock_file.close()
 
-    async def use_encoder(self, contract: EncoderContract) -> None:
-        """Makes the catalogue search with an encoder; opens its index beside the writer."""
-        while not self._serves(contract):
+    async def use_encoder(
+        self, contract: EncoderContract, *, instead_of: str | None = None
+    ) -> None:
+        """Lets an encoder serve; see `Catalogue`."""
+        before = instead_of or self.encoders.current
+        await self.open_index(contract)
+        self._contract = contract
+        await self.encoders.serve(contract, instead_of=before)
+
+    async def open_index(self, contract: EncoderContract) -> None:
+        """Opens the index of an encoder beside the writer; see `Catalogue`."""
+        while contract.digest not in self._indexes.by_digest:
             if self._opening is None or self._opening.done():
                 self._opening = asyncio.ensure_future(self._open_index(contract))
             # Whoever leaves meanwhile does not stop it: the next would have to begin anew.
@@ -191,11 +207,11 @@ class SqliteCatalogue:
 
     async def search(self, query: Query) -> HitPage:
         """Returns the products most alike an offer; see `Catalogue`."""
-        index = self._served.current
-        if index is None or index.digest != query.contract.digest:
+        index = self._indexes.by_digest.get(query.contract.digest)
+        if index is None:
             raise EncoderUnavailableError("the search index is being opened; repeat the request")
         vector = query_vector(query.embedding, query.weights, query.contract)
-        self._upkeep.note_query(vector, query.weights.pattern)
+        self._upkeep.note_query(index, vector, query.weights.pattern)
         needs_facets = query.condition is not None or query.value_limit is not None
         facets = await self._read_facets() if needs_facets else None
         search = Search(index=index, query=query, vector=vector, facets=facets)
@@ -204,25 +220,22 @@ class SqliteCatalogue:
         except sqlite3.DatabaseError as error:
             raise _unreadable(error) from error
 
-    def stale_counts(self, digest: str) -> dict[str, int]:
-        """Counts the products that other encoders than the given one embedded, by digest."""
-        stale: Counter[str] = Counter()
-        for (stored, _), count in self._batches.counts.items():
-            if stored != digest and count:
-                stale[stored] += count
-        return dict(stale)
-
     async def stats(self, digest: str | None) -> CatalogueStats:
         """Counts what is stored; None for a digest that is not known counts nothing as stale."""
         change_sequence = await self._read(self._store.reader.change_sequence)
-        counts = self._batches.counts
-        image_count = sum(n for (_, pattern), n in counts.items() if pattern.has_image)
+        shown = digest or self.encoders.current
+        counts = {
+            pattern: count
+            for (stored, pattern), count in self._batches.counts.items()
+            if stored == shown
+        }
+        image_count = sum(n for pattern, n in counts.items() if pattern.has_image)
         return CatalogueStats(
-            product_count=sum(counts.values()),
+            product_count=self.product_count,
             image_count=image_count,
-            photo_count=image_count + self._batches.further_count,
-            text_count=sum(n for (_, pattern), n in counts.items() if pattern.has_text),
-            stale_product_count=sum(self.stale_counts(digest).values()) if digest else 0,
+            photo_count=image_count + self._batches.further_count(shown or ""),
+            text_count=sum(n for pattern, n in counts.items() if pattern.has_text),
+            stale_product_count=self.encoders.count_missing(digest) if digest else 0,
             indexed_vector_count=self.indexed_vector_count,
             damaged_product_count=self._store.guard.damaged_count,
             change_sequence=change_sequence,
@@ -249,28 +262,23 @@ class SqliteCatalogue:
     @property
     def product_count(self) -> int:
         """Products stored."""
-        return self._batches.counts.total()
+        return self._batches.product_count
 
     @property
     def indexed_vector_count(self) -> int:
         """Vectors that a search can return."""
-        index = self._served.current
+        index = self._indexes.by_digest.get(self.encoders.current or "")
         return 0 if index is None else len(index)
 
-    def _serves(self, contract: EncoderContract) -> bool:
-        index = self._served.current
-        return index is not None and index.digest == contract.digest
-
     async def _open_index(self, contract: EncoderContract) -> None:
-        await self._writes.submit(Task(function=lambda: self._served.begin(contract.digest)))
+        await self._writes.submit(Task(function=lambda: self._indexes.begin(contract.digest)))
         try:
             index = await asyncio.to_thread(
                 CatalogueIndex.open, self._store.reader, contract, self._settings, self._folder
             )
         except sqlite3.DatabaseError as error:
             raise _unreadable(error) from error
-        await self._writes.submit(Task(function=lambda: self._served.publish(index)))
-        self._contract = contract
+        await self._writes.submit(Task(function=lambda: self._indexes.publish(index)))
         self._upkeep.wake()
         self._start_reading_facets()
 
@@ -303,11 +311,14 @@ class SqliteCatalogue:
     # In the threads of the upkeep and of the grouping.
 
     def _group_source(self) -> Source | None:
-        """What can be grouped; nothing while another encoder's products are in the catalogue."""
-        index, contract = self._served.current, self._contract
-        if index is None or contract is None or index.digest != contract.digest:
+        """What can be grouped; nothing until the encoder that serves has embedded all."""
+        contract = self._contract
+        if contract is None or contract.digest != self.encoders.current:
             return None
-        if not contract.pair_curves or self.stale_counts(contract.digest):
+        index = self._indexes.by_digest.get(contract.digest)
+        if index is None or not contract.pair_curves:
+            return None
+        if self.encoders.count_missing(contract.digest):
             return None
         return Source(index=index, contract=contract)
 

@@ -26,11 +26,20 @@ THUMBNAIL_PROBLEM = "the checksum of its thumbnail differs"
 EMBEDDED_PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 # Of a table `products p`, alone or joined with others.
 PRODUCT_COLUMNS = f"{PRODUCT_FIELDS}, p.checksum"
+# With what the serving encoder made of a product, or else another.
 PRODUCT_TABLES = (
     "products p JOIN product_vectors v USING (product_number) "
-    "JOIN encoders e USING (encoder_number)"
+    "JOIN encoders e USING (encoder_number) LEFT JOIN vectors_beside b "
+    "ON b.product_number = p.product_number AND b.pattern > 0 "
+    "AND b.encoder_number = (SELECT current_encoder FROM catalogue_state) "
+    "LEFT JOIN encoders be ON be.encoder_number = b.encoder_number"
 )
-EMBEDDED_COLUMNS = f"{PRODUCT_COLUMNS}, v.pattern, e.digest"
+EMBEDDED_COLUMNS = (
+    f"{PRODUCT_COLUMNS}, coalesce(b.pattern, v.pattern), coalesce(be.digest, e.digest)"
+)
+VECTOR_TABLES = ("product_vectors", "vectors_beside")
+# Of one of them as `v`.
+VECTOR_COLUMNS = "v.encoder_number, v.pattern, v.vector_version, v.checksum, v.vector"
 
 
 def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredProduct:
@@ -74,7 +83,7 @@ def product_from_embedded(row: Sequence[Any]) -> StoredProduct:
     """Reads a row of `EMBEDDED_COLUMNS`.
 
     Raises:
-        CatalogueDamagedError: If its checksum differs.
+        CatalogueDamagedError: If its checksum differs, or there is no such pattern.
     """
     *fields, pattern, digest = row
     return product_from_row(fields, pattern, digest)
@@ -133,15 +142,19 @@ def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
         if product_checksum(*fields) != checksum:
             yield number, f"the checksum of product {fields[0]!r} differs"
     vectors = reader.execute(
-        "SELECT product_number, encoder_number, pattern, vector_version, checksum, vector "
-        "FROM product_vectors"
+        " UNION ALL ".join(
+            f"SELECT v.product_number, {VECTOR_COLUMNS} FROM {table} v" for table in VECTOR_TABLES
+        )
     )
     for number, *key, checksum, blob in vectors:
         if problem := find_vector_problem(blob, tuple(key), checksum, len(blob) // 2):
             yield number, problem
     photos = reader.execute(
-        "SELECT f.product_number, f.image_vector, f.photo_number, v.checksum, f.checksum "
-        "FROM further_photos f JOIN product_vectors v USING (product_number)"
+        " UNION ALL ".join(
+            "SELECT f.product_number, f.image_vector, f.photo_number, v.checksum, f.checksum "
+            f"FROM further_photos f JOIN {table} v USING (product_number, encoder_number)"
+            for table in VECTOR_TABLES
+        )
     )
     for number, *photo in photos:
         if problem := find_photo_problem(*photo):

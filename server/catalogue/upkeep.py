@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,7 +50,7 @@ class Upkeep:
         self,
         *,
         store: ProductStore,
-        index: Callable[[], CatalogueIndex | None],
+        indexes: Callable[[], Iterable[CatalogueIndex]],
         run_in_writer: RunInWriter,
         settings: UpkeepSettings,
     ) -> None:
@@ -58,15 +58,15 @@ class Upkeep:
 
         Args:
             store: The products.
-            index: Returns the index that is searched now.
+            indexes: Returns those that are searched now.
             run_in_writer: Runs a function between two batches of writes.
             settings: How often what is done.
         """
         self._store = store
-        self._index = index
+        self._indexes = indexes
         self._run_in_writer = run_in_writer
         self._settings = settings
-        self._query: tuple[npt.NDArray[np.float32], Pattern] | None = None
+        self._query: tuple[CatalogueIndex, npt.NDArray[np.float32], Pattern] | None = None
         self._recalls: deque[float] = deque(maxlen=_RECALL_SAMPLES)
         self._merging = threading.Lock()
         self._woken = threading.Event()
@@ -79,9 +79,11 @@ class Upkeep:
         """Mean recall@10 of the last sampled queries, 0 to 1; NaN before the first."""
         return float(np.mean(self._recalls)) if self._recalls else math.nan
 
-    def note_query(self, query: npt.NDArray[np.float32], pattern: Pattern) -> None:
+    def note_query(
+        self, index: CatalogueIndex, query: npt.NDArray[np.float32], pattern: Pattern
+    ) -> None:
         """Remembers a query that may be sampled; quick."""
-        self._query = (query, pattern)
+        self._query = (index, query, pattern)
 
     def wake(self) -> None:
         """Lets the thread look now whether there is something to do."""
@@ -137,15 +139,14 @@ class Upkeep:
 
     def _merge(self, *, is_complete: bool) -> None:
         with self._merging:
-            index = self._index()
-            if index is not None and (is_complete or index.needs_merge):
-                index.merge(self._store.reader, self._run_in_writer, is_complete=is_complete)
+            for index in self._indexes():
+                if is_complete or index.needs_merge:
+                    index.merge(self._store.reader, self._run_in_writer, is_complete=is_complete)
 
     def _sample_recall(self) -> None:
-        index, sampled = self._index(), self._query
-        if index is None or sampled is None:
+        if self._query is None:
             return
-        query, pattern = sampled
+        index, query, pattern = self._query
         self._query = None
         best = _best_numbers(index.search_exactly(query, pattern, _RECALL_DEPTH), query)
         (near,) = index.search(query[np.newaxis], pattern, _RECALL_COUNT)

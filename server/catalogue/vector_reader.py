@@ -1,13 +1,16 @@
 """Reading the vectors of the SQLite file, and what tells them apart.
 
-A product has one vector. Each of its further photos has a half of its own, which stands in a copy
-of that vector in the place of the photo: so the best photo counts, whatever the weights.
+A product has one vector by each encoder, in either of two tables: one statement reads both, as a
+vector may move from one to the other. Each further photo has a half of its own by each encoder,
+which stands in a copy of that vector in the place of the photo: so the best photo counts, whatever
+the weights.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,10 +20,15 @@ import numpy.typing as npt
 from twinshelf.server.catalogue.connections import ReaderConnections
 from twinshelf.server.catalogue.file_guard import FileGuard
 from twinshelf.server.catalogue.product_record import PHOTO_SHIFT, VectorTable
-from twinshelf.server.catalogue.stored_rows import find_photo_problem, find_vector_problem
+from twinshelf.server.catalogue.stored_rows import (
+    VECTOR_TABLES,
+    find_photo_problem,
+    find_vector_problem,
+)
 from twinshelf.server.encoders.modalities import Pattern
 
 _BLOCK_SIZE = 4096
+_ASKED = "(SELECT encoder_number FROM encoders WHERE digest = ?1)"
 _FURTHER_VERSION = f"f.photo_number << {PHOTO_SHIFT} | v.vector_version"
 
 
@@ -50,9 +58,11 @@ class VectorReader:
     def keys(self, digest: str, pattern: Pattern) -> VectorKeys:
         """Returns what tells the vectors of an encoder and a pattern apart, by product number."""
         return self._keys(
-            "SELECT v.product_number, v.vector_version, v.checksum "
-            "FROM product_vectors v JOIN encoders e USING (encoder_number) "
-            "WHERE e.digest = ? AND v.pattern = ? ORDER BY v.product_number",
+            " UNION ALL ".join(
+                "SELECT product_number, vector_version AS version, checksum "
+                f"FROM {table} WHERE encoder_number = {_ASKED} AND pattern = ?2"
+                for table in VECTOR_TABLES
+            ),
             digest,
             pattern,
         )
@@ -60,10 +70,13 @@ class VectorReader:
     def further_keys(self, digest: str, pattern: Pattern) -> VectorKeys:
         """Does what `keys` does, for the vectors of further photos."""
         return self._keys(
-            f"SELECT f.product_number, {_FURTHER_VERSION}, f.checksum FROM further_photos f "
-            "CROSS JOIN product_vectors v USING (product_number) "
-            "CROSS JOIN encoders e USING (encoder_number) "
-            "WHERE e.digest = ? AND v.pattern = ? ORDER BY f.product_number, f.photo_number",
+            " UNION ALL ".join(
+                f"SELECT f.product_number, {_FURTHER_VERSION} AS version, f.checksum "
+                f"FROM further_photos f CROSS JOIN {table} v "
+                "USING (product_number, encoder_number) "
+                f"WHERE f.encoder_number = {_ASKED} AND v.pattern = ?2"
+                for table in VECTOR_TABLES
+            ),
             digest,
             pattern,
         )
@@ -85,8 +98,8 @@ class VectorReader:
         for rows in self._blocks(
             numbers,
             "SELECT v.product_number, v.encoder_number, v.vector_version, v.checksum, v.vector "
-            "FROM json_each(?) j CROSS JOIN product_vectors v ON v.product_number = j.value "
-            "CROSS JOIN encoders e USING (encoder_number) WHERE e.digest = ? AND v.pattern = ?",
+            "FROM json_each(?3) j CROSS JOIN {table} v ON v.product_number = j.value "
+            f"WHERE v.encoder_number = {_ASKED} AND v.pattern = ?2",
             digest,
             pattern,
         ):
@@ -108,10 +121,10 @@ class VectorReader:
         for rows in self._blocks(
             numbers,
             f"SELECT f.product_number, {_FURTHER_VERSION}, f.photo_number, f.checksum, "
-            "f.image_vector, v.checksum, v.vector FROM json_each(?) j "
+            "f.image_vector, v.checksum, v.vector FROM json_each(?3) j "
             "CROSS JOIN further_photos f ON f.product_number = j.value "
-            "CROSS JOIN product_vectors v USING (product_number) "
-            "CROSS JOIN encoders e USING (encoder_number) WHERE e.digest = ? AND v.pattern = ?",
+            "CROSS JOIN {table} v USING (product_number, encoder_number) "
+            f"WHERE f.encoder_number = {_ASKED} AND v.pattern = ?2",
             digest,
             pattern,
         ):
@@ -131,13 +144,18 @@ class VectorReader:
             )
         return VectorTable.joined(tables)
 
-    def further_count(self) -> int:
-        """Counts the further photos of all products."""
-        (count,) = self._connections.own.execute("SELECT count(*) FROM further_photos").fetchone()
-        return int(count)
+    def further_counts(self) -> Counter[str]:
+        """Counts the further photos of all products by the digest of the encoder."""
+        rows = self._connections.own.execute(
+            "SELECT e.digest, count(*) FROM further_photos JOIN encoders e USING (encoder_number) "
+            "GROUP BY encoder_number"
+        )
+        return Counter(dict(rows))
 
     def _keys(self, statement: str, digest: str, pattern: Pattern) -> VectorKeys:
-        rows = self._connections.own.execute(statement, (digest, pattern))
+        rows = self._connections.own.execute(
+            f"{statement} ORDER BY product_number, version", (digest, pattern)
+        )
         # Block by block: to take a list, numpy holds the interpreter's lock.
         blocks = [np.empty((0, 3), dtype=np.int64)]
         while block := rows.fetchmany(_BLOCK_SIZE):
@@ -148,9 +166,11 @@ class VectorReader:
     def _blocks(
         self, numbers: npt.NDArray[np.int64], statement: str, digest: str, pattern: Pattern
     ) -> Iterator[sqlite3.Cursor]:
+        """Yields what a statement reads of `{table}`, from both tables, block by block."""
+        both = " UNION ALL ".join(statement.format(table=table) for table in VECTOR_TABLES)
         for start in range(0, len(numbers), _BLOCK_SIZE):
             block = json.dumps(numbers[start : start + _BLOCK_SIZE].tolist())
-            yield self._connections.own.execute(statement, (block, digest, pattern))
+            yield self._connections.own.execute(both, (digest, pattern, block))
 
 
 def _table(columns: npt.NDArray[np.int64], vectors: npt.NDArray[np.float16]) -> VectorTable:

@@ -10,11 +10,11 @@ import grpc
 
 from twinshelf.server.access.audit import AuditEntry, AuditLog
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.product_record import NewProduct, ProductChange
+from twinshelf.server.catalogue.product_record import NewProduct, ProductChange, Stored
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.errors import (
+    EncoderChangedError,
     InvalidRequestError,
     ProductNotFoundError,
     ThumbnailNotFoundError,
@@ -25,17 +25,23 @@ from twinshelf.server.services.conversions import (
     encoder_info,
     modality_pattern,
     product_from_stored,
+    record_from_product,
     write_product,
 )
-from twinshelf.server.services.matcher import Matcher
+from twinshelf.server.services.product_embedder import ProductEmbedder
+from twinshelf.server.services.product_photos import check_first_image, check_further_images
 from twinshelf.server.services.product_updates import ProductUpdater
 from twinshelf.server.services.requests import (
+    Limits,
+    check_product,
     check_product_id,
     check_product_ids,
     page_token,
     read_page,
 )
+from twinshelf.server.services.serving_encoders import ServingEncoders
 from twinshelf.server.services.streams import StreamBounds, answers_as_done
+from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.v1 import catalog_service_pb2 as pb
 from twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
 
@@ -54,19 +60,23 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     def __init__(
         self,
         *,
-        matcher: Matcher,
+        embedder: ProductEmbedder,
         updater: ProductUpdater,
         catalogue: Catalogue,
-        encoder: Encoder,
+        encoders: ServingEncoders,
+        limits: Limits,
+        thumbnails: Thumbnails,
         bounds: StreamBounds,
         observer: CallObserver,
         audit_log: AuditLog,
     ) -> None:
         """Takes the parts that it works with."""
-        self._matcher = matcher
+        self._embedder = embedder
         self._updater = updater
         self._catalogue = catalogue
-        self._encoder = encoder
+        self._encoders = encoders
+        self._limits = limits
+        self._thumbnails = thumbnails
         self._bounds = bounds
         self._observer = observer
         self._audit_log = audit_log
@@ -168,7 +178,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     ) -> pb.GetCatalogStatsResponse:
         """Counts what is stored; answers without an encoder while that is away."""
         try:
-            contract = self._encoder.contract
+            contract = self._encoders.contract
         except TwinshelfError:
             contract = None
         stats = await self._catalogue.stats(contract.digest if contract else None)
@@ -236,13 +246,35 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
                     request.product, request.update_mask
                 )
             else:
-                new, contract = await self._matcher.embed_product(request.product)
-                stored = await self._catalogue.upsert(new)
+                new, stored, contract = await self._replace(request.product)
         return pb.UpsertedProduct(
-            pattern=modality_pattern(new.pattern),
+            pattern=modality_pattern(new.vectors[0].pattern),
             replaced=stored.replaced,
             encoder=_encoder_of(new, contract),
         )
+
+    async def _replace(
+        self, product: product_pb2.Product
+    ) -> tuple[NewProduct, Stored, EncoderContract]:
+        """Stores a whole product; begins anew when the encoder changes meanwhile."""
+        check_product(product, self._limits, "product")
+        check_further_images(product, self._limits)
+        check_first_image(len(product.further_images), has_image=bool(product.image))
+        try:
+            return await self._embed_and_store(product)
+        except EncoderChangedError:
+            return await self._embed_and_store(product)
+
+    async def _embed_and_store(
+        self, product: product_pb2.Product
+    ) -> tuple[NewProduct, Stored, EncoderContract]:
+        vectors, contract = await self._embedder.embed(product)
+        new = NewProduct(
+            record=record_from_product(product),
+            vectors=vectors,
+            thumbnail=await self._thumbnails.make(product.image),
+        )
+        return new, await self._catalogue.upsert(new), contract
 
 
 def _size_bytes(request: pb.UpsertProductsRequest) -> int:
@@ -273,6 +305,7 @@ def _change_responses(
 
 def _encoder_of(new: NewProduct, contract: EncoderContract) -> product_pb2.EncoderInfo:
     """Names the encoder of a product; one that an update did not embed may have an old one."""
-    if new.digest == contract.digest:
+    digest = new.vectors[0].digest
+    if digest == contract.digest:
         return encoder_info(contract)
-    return product_pb2.EncoderInfo(digest=new.digest)
+    return product_pb2.EncoderInfo(digest=digest)

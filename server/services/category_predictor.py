@@ -60,6 +60,7 @@ class CategoryPredictor:
         found = await self._matcher.find(
             request.offer,
             MatchOptions(match_count=wanted, weights=read_weights(request, "")),
+            self._matcher.choose_encoder(request, ""),
             path="",
             is_patient=False,
             deadline_s=deadline_s,

@@ -52,7 +52,6 @@ class Embedder:
         self._encode_timeout_s = encode_timeout_s
         self._metrics = metrics
         self._jobs: set[asyncio.Future[Any]] = set()
-        self._late_count = 0
         pulse.listen(lambda error: admission.turn_away(lambda: fresh(error)))
 
     @asynccontextmanager
@@ -179,11 +178,9 @@ class Embedder:
 
         def forget(late: asyncio.Future[Any]) -> None:
             """Takes the answer, so that an error of it does not count as never seen."""
-            self._late_count -= 1
-            self._metrics.set_stuck_calls(self._late_count)
+            self._metrics.add_stuck_calls(-1)
             if not late.cancelled():
                 late.exception()
 
-        self._late_count += 1
-        self._metrics.set_stuck_calls(self._late_count)
+        self._metrics.add_stuck_calls(1)
         job.add_done_callback(forget)

@@ -120,8 +120,11 @@ class EncoderWatch:
     async def _read(self) -> None:
         """Reads the contract, and lets the catalogue search with its encoder."""
         try:
-            contract = await self._encoder.refresh()
-            await self._catalogue.use_encoder(contract)
+            await self._encoder.refresh()
+            # Before the contract is asked for: a switch in between must not be taken back.
+            before = self._catalogue.encoders.current
+            contract = self._encoder.contract
+            await self._catalogue.use_encoder(contract, instead_of=before)
             if (statistics := await self._encoder.statistics()) is not None:
                 self._metrics.record_triton_statistics(statistics)
         except TwinshelfError as error:

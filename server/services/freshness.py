@@ -12,22 +12,23 @@ REEMBED_COMMAND: Final = "twinshelf index FILE"
 
 
 def check_fresh(catalogue: Catalogue, contract: EncoderContract) -> None:
-    """Checks that no product was embedded by another encoder.
+    """Checks that an encoder has embedded every product.
 
     Raises:
-        CatalogueStaleError: If one was; names the encoders and what helps.
+        CatalogueStaleError: If not; names the encoders and what helps.
     """
-    stale = catalogue.stale_counts(contract.digest)
-    if not stale:
+    count = catalogue.encoders.count_missing(contract.digest)
+    if not count:
         return
-    count = sum(stale.values())
-    digests = sorted(stale)
-    more = f" and {len(digests) - 1} others" if len(digests) > 1 else ""
+    counts = catalogue.encoders.count_vectors()
+    others = sorted(counts.keys() - {contract.digest}, key=counts.__getitem__, reverse=True)
+    more = f" and {len(others) - 1} others" if len(others) > 1 else ""
     raise CatalogueStaleError(
-        f"{count} products of the catalogue were embedded by the encoder {digests[0]}{more}, "
-        f"but {contract.digest} serves; embed them again: {REEMBED_COMMAND}",
+        f"{count} products of the catalogue were embedded by the encoder "
+        f"{others[0] if others else 'of old'}{more}, "
+        f"but {contract.digest} is asked for; embed them again: {REEMBED_COMMAND}",
         facts={
-            "catalogue_digest": digests[0],
+            "catalogue_digest": others[0] if others else "",
             "serving_digest": contract.digest,
             "stale_product_count": str(count),
             "command": REEMBED_COMMAND,

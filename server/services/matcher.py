@@ -6,34 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.product_record import NewProduct
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES, HitPage, Query
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
-from twinshelf.server.encoders.encoder import Encoder, EncoderInput
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.modalities import Weights
 from twinshelf.server.encoders.pair_contract import PairContract
 from twinshelf.server.errors import InvalidRequestError
-from twinshelf.server.services.conversions import encoder_input, record_from_product
+from twinshelf.server.services.conversions import encoder_input
 from twinshelf.server.services.costs import search_cost
-from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.freshness import check_fresh
 from twinshelf.server.services.pair_scorer import PairScorer
 from twinshelf.server.services.pair_sides import SideTerms
-from twinshelf.server.services.product_photos import (
-    check_first_image,
-    check_further_images,
-    embed_further_images,
-)
 from twinshelf.server.services.requests import (
+    HasEncoder,
     Limits,
     MatchOptions,
-    check_expected_encoder,
     check_offer,
-    check_product,
+    choose_encoder,
     read_options,
 )
-from twinshelf.server.services.thumbnails import Thumbnails
+from twinshelf.server.services.routed_embedder import RoutedEmbedder
+from twinshelf.server.services.serving_encoders import ServingEncoders
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.telemetry.tracing import span
 from twinshelf.v1 import matching_service_pb2, product_pb2
@@ -69,18 +63,16 @@ class Matcher:
     def __init__(
         self,
         *,
-        encoder: Encoder,
+        encoders: ServingEncoders,
         catalogue: Catalogue,
         limits: Limits,
-        embedder: Embedder,
+        embedder: RoutedEmbedder,
         pair_scorer: PairScorer,
-        thumbnails: Thumbnails,
         metrics: Metrics,
     ) -> None:
         """Takes the parts that it works with."""
         self._pair_scorer = pair_scorer
-        self._thumbnails = thumbnails
-        self._encoder = encoder
+        self._encoders = encoders
         self._catalogue = catalogue
         self._limits = limits
         self._embedder = embedder
@@ -107,11 +99,15 @@ class Matcher:
         """
         options = read_options(request, self._limits, path)
         check_offer(request.offer, self._limits, f"{path}offer")
-        contract = self._encoder.contract
-        check_expected_encoder(request, contract, path)
-        scorer = self._pair_scorer.contract if options.pair_count else None
+        contract = self.choose_encoder(request, path)
+        scorer = self._pair_scorer.contract_beside(contract) if options.pair_count else None
         found = await self.find(
-            request.offer, options, path=path, is_patient=is_patient, deadline_s=deadline_s
+            request.offer,
+            options,
+            contract,
+            path=path,
+            is_patient=is_patient,
+            deadline_s=deadline_s,
         )
         pair_scores: Mapping[str, float] = {}
         # Those that stand before the page count as well.
@@ -129,10 +125,20 @@ class Matcher:
             found = replace(found, page=_by_pair_score(found.page, pair_scores))
         return MatchResult(found=found, pair_scores=pair_scores, scorer=scorer)
 
+    def choose_encoder(self, request: HasEncoder, path: str) -> EncoderContract:
+        """Returns the contract of the encoder that a request asks for, or of the one that serves.
+
+        Raises:
+            EncoderMismatchError: If that is not served, or not kept.
+            TwinshelfError: If it is away.
+        """
+        return choose_encoder(request, [self._encoders.contract, *self._encoders.beside()], path)
+
     async def find(
         self,
         offer: product_pb2.Offer,
         options: MatchOptions,
+        contract: EncoderContract,
         *,
         path: str,
         is_patient: bool,
@@ -144,6 +150,7 @@ class Matcher:
         Args:
             offer: The offer.
             options: What is looked for.
+            contract: That of the encoder that embeds it.
             path: What stands before the names of the request's fields, such as "request.".
             is_patient: Whether it may wait as long as it takes.
             deadline_s: When the caller will have gone, by `time.monotonic`; None never.
@@ -152,9 +159,8 @@ class Matcher:
         Raises:
             TwinshelfError: If it cannot be embedded, or the catalogue cannot be searched.
         """
-        contract = self._encoder.contract
         check_fresh(self._catalogue, contract)
-        row = _row(offer, contract, contract.text_fields.query_prefix, f"{path}offer")
+        row = _row(offer, contract, f"{path}offer")
         async with self._embedder.embedded(
             row,
             contract,
@@ -179,38 +185,10 @@ class Matcher:
                 page_limit_bytes=page_limit_bytes,
             )
             with span("search"), self._metrics.stage("search"):
-                await self._catalogue.use_encoder(contract)
+                await self._catalogue.open_index(contract)
                 page = await self._catalogue.search(query)
             self._metrics.observe_stage("rescore", page.rescore_s)
         return Found(page=page, embedding=embedding, contract=contract)
-
-    async def embed_product(
-        self, product: product_pb2.Product
-    ) -> tuple[NewProduct, EncoderContract]:
-        """Checks and embeds a product that is to be stored.
-
-        Raises:
-            TwinshelfError: If it cannot be embedded.
-        """
-        check_product(product, self._limits, "product")
-        check_further_images(product, self._limits)
-        check_first_image(len(product.further_images), has_image=bool(product.image))
-        contract = self._encoder.contract
-        row = _row(product, contract, contract.text_fields.passage_prefix, "product")
-        async with self._embedder.embedded(
-            row, contract, path="product", is_patient=True, deadline_s=None
-        ) as embedding:
-            vector = stored_vector(embedding, contract)
-        further = await embed_further_images(product.further_images, self._embedder, contract)
-        new = NewProduct(
-            record=record_from_product(product),
-            pattern=embedding.pattern,
-            vector=vector,
-            digest=contract.digest,
-            further_images=further,
-            thumbnail=await self._thumbnails.make(product.image),
-        )
-        return new, contract
 
 
 def _by_pair_score(page: HitPage, scores: Mapping[str, float]) -> HitPage:
@@ -226,13 +204,8 @@ def _weights_for(weights: Weights, embedding: OfferEmbedding, path: str) -> Weig
         raise InvalidRequestError(str(error), field=path) from None
 
 
-def _row(
-    message: product_pb2.Offer | product_pb2.Product,
-    contract: EncoderContract,
-    prefix: str,
-    path: str,
-) -> EncoderInput:
-    row = encoder_input(message, contract, prefix)
+def _row(offer: product_pb2.Offer, contract: EncoderContract, path: str) -> EncoderInput:
+    row = encoder_input(offer, contract, contract.text_fields.query_prefix)
     if row is None:
         raise InvalidRequestError(
             f"{path} must have an image or one of the texts that this encoder reads: "

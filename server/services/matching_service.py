@@ -17,6 +17,7 @@ from twinshelf.server.services.conversions import (
     modality_pattern,
     write_match,
 )
+from twinshelf.server.services.encoder_comparison import EncoderComparison
 from twinshelf.server.services.matcher import Matcher, MatchResult
 from twinshelf.server.services.pair_answers import pair_response, pair_scorer_info
 from twinshelf.server.services.pair_scorer import PairScorer
@@ -36,6 +37,7 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
         self,
         *,
         matcher: Matcher,
+        comparison: EncoderComparison,
         pair_scorer: PairScorer,
         category_predictor: CategoryPredictor,
         bounds: StreamBounds,
@@ -43,6 +45,7 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
     ) -> None:
         """Takes the parts that it works with."""
         self._matcher = matcher
+        self._comparison = comparison
         self._pair_scorer = pair_scorer
         self._category_predictor = category_predictor
         self._bounds = bounds
@@ -52,7 +55,9 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
         self, request: pb.MatchProductRequest, context: grpc.aio.ServicerContext
     ) -> pb.MatchProductResponse:
         """Matches one offer."""
-        return _response(await self._matcher.match(request, deadline_s=deadline_of(context)))
+        result = await self._matcher.match(request, deadline_s=deadline_of(context))
+        self._comparison.consider(request, result)
+        return _response(result)
 
     async def MatchProducts(  # noqa: N802 - the name is the proto's
         self, requests: AsyncIterator[pb.MatchProductsRequest], context: grpc.aio.ServicerContext
@@ -69,6 +74,7 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
                 result = await self._matcher.match(
                     request.request, path="request.", is_patient=True
                 )
+                self._comparison.consider(request.request, result)
                 return pb.MatchProductsResponse(
                     request_id=request.request_id, response=_response(result)
                 )

@@ -13,18 +13,18 @@ from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.ranking import Hit
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import Floats, OfferEmbedding
-from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.encoders.pair_contract import PairContract
 from twinshelf.server.encoders.pair_cosines import NO_COSINES, Cosines, compare_embeddings
-from twinshelf.server.encoders.pair_models import Pair
+from twinshelf.server.encoders.pair_models import Pair, PairModels
 from twinshelf.server.errors import InvalidRequestError, TwinshelfError
 from twinshelf.server.services.admission import Work
 from twinshelf.server.services.costs import pair_cost
-from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.freshness import check_fresh
 from twinshelf.server.services.pair_reasons import Reason, rows_without_each, strongest_reasons
 from twinshelf.server.services.pair_sides import PairSides, Side, SideTerms, side_of
+from twinshelf.server.services.routed_embedder import RoutedEmbedder
+from twinshelf.server.services.serving_encoders import ServingEncoders
 from twinshelf.v1 import matching_service_pb2, product_pb2
 
 Rows = TypeVar("Rows", Sequence[Pair], Floats)
@@ -61,22 +61,26 @@ class PairScorer:
     """Reads sides, compares them, and asks the models under admission. One for the whole server."""
 
     def __init__(
-        self, *, encoder: Encoder, embedder: Embedder, catalogue: Catalogue, sides: PairSides
+        self,
+        *,
+        encoders: ServingEncoders,
+        embedder: RoutedEmbedder,
+        catalogue: Catalogue,
+        sides: PairSides,
     ) -> None:
         """Takes the parts that it works with."""
-        self._encoder = encoder
+        self._encoders = encoders
         self._embedder = embedder
         self._catalogue = catalogue
         self._sides = sides
 
-    @property
-    def contract(self) -> PairContract:
-        """The contract of the scorer that serves now.
+    def contract_beside(self, encoder: EncoderContract) -> PairContract:
+        """Returns the contract of the scorer that was published beside an encoder.
 
         Raises:
-            PairScorerMissingError: If none was published beside the encoder.
+            PairScorerMissingError: If there is none.
         """
-        return self._encoder.pairs.contract
+        return self._encoders.pairs_of(encoder).contract
 
     async def score(
         self, request: matching_service_pb2.ScorePairRequest, *, deadline_s: float | None
@@ -97,7 +101,9 @@ class PairScorer:
                 f"reason_count must be zero or more, got {request.reason_count}",
                 field="reason_count",
             )
-        scorer, encoder = self.contract, self._encoder.contract
+        encoder = self._encoders.contract
+        models = self._encoders.pairs_of(encoder)
+        scorer = models.contract
         reads_cosines = scorer.pattern is not Pattern.NONE
         if reads_cosines and (request.left.product_id or request.right.product_id):
             check_fresh(self._catalogue, encoder)
@@ -107,9 +113,11 @@ class PairScorer:
             self._sides.read(request.right, terms, "right"),
         )
         pair = _pair(left, right, encoder, scorer)
-        judge = self._explain if request.reason_count else self._judge
+        judge = _explain if request.reason_count else _judge
         work = Work(pattern=Pattern.NONE, cost=pair_cost(1), deadline_s=deadline_s)
-        async with self._embedder.answered(lambda: judge([pair], scorer), work, "pairs") as judged:
+        async with self._embedder.answered(
+            lambda: judge([pair], scorer, models), work, "pairs"
+        ) as judged:
             reasons = strongest_reasons(
                 scorer.feature_names,
                 judged.features[0],
@@ -147,7 +155,8 @@ class PairScorer:
         Raises:
             TwinshelfError: If they cannot be scored.
         """
-        scorer = self.contract
+        models = self._encoders.pairs_of(terms.contract)
+        scorer = models.contract
         ids = [hit.product.record.product_id for hit in hits]
         stored = await self._catalogue.embedded_products(ids, terms.contract)
         left = await self._sides.read_offer(offer, terms, path, known=embedding)
@@ -165,37 +174,39 @@ class PairScorer:
             deadline_s=terms.deadline_s,
         )
         async with self._embedder.answered(
-            lambda: self._judge(list(pairs.values()), scorer), work, "pairs"
+            lambda: _judge(list(pairs.values()), scorer, models), work, "pairs"
         ) as judged:
             return dict(zip(pairs, judged.probabilities.tolist(), strict=True))
 
-    async def _judge(self, pairs: Sequence[Pair], scorer: PairContract) -> _Judged | TwinshelfError:
-        """Scores pairs; an error is an answer, as nobody may wait for it any more."""
-        models = self._encoder.pairs
-        try:
-            features = await _in_chunks(pairs, scorer, lambda chunk: models.features(chunk, scorer))
-            probabilities = await _in_chunks(
-                features, scorer, lambda chunk: models.probabilities(chunk, scorer)
-            )
-        except TwinshelfError as error:
-            return error
-        return _Judged(features=features, probabilities=probabilities)
 
-    async def _explain(
-        self, pairs: Sequence[Pair], scorer: PairContract
-    ) -> _Judged | TwinshelfError:
-        """Scores one pair, whole and without each of its features."""
-        models = self._encoder.pairs
-        try:
-            features = await models.features(pairs, scorer)
-            probabilities = await _in_chunks(
-                rows_without_each(features[0]),
-                scorer,
-                lambda chunk: models.probabilities(chunk, scorer),
-            )
-        except TwinshelfError as error:
-            return error
-        return _Judged(features=features, probabilities=probabilities)
+async def _judge(
+    pairs: Sequence[Pair], scorer: PairContract, models: PairModels
+) -> _Judged | TwinshelfError:
+    """Scores pairs; an error is an answer, as nobody may wait for it any more."""
+    try:
+        features = await _in_chunks(pairs, scorer, lambda chunk: models.features(chunk, scorer))
+        probabilities = await _in_chunks(
+            features, scorer, lambda chunk: models.probabilities(chunk, scorer)
+        )
+    except TwinshelfError as error:
+        return error
+    return _Judged(features=features, probabilities=probabilities)
+
+
+async def _explain(
+    pairs: Sequence[Pair], scorer: PairContract, models: PairModels
+) -> _Judged | TwinshelfError:
+    """Scores one pair, whole and without each of its features."""
+    try:
+        features = await models.features(pairs, scorer)
+        probabilities = await _in_chunks(
+            rows_without_each(features[0]),
+            scorer,
+            lambda chunk: models.probabilities(chunk, scorer),
+        )
+    except TwinshelfError as error:
+        return error
+    return _Judged(features=features, probabilities=probabilities)
 
 
 def _pair(left: Side, right: Side, encoder: EncoderContract, scorer: PairContract) -> Pair:

@@ -18,8 +18,8 @@ from twinshelf.server.errors import (
     ProductNotFoundError,
 )
 from twinshelf.server.services.conversions import encoder_input
-from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.requests import Limits, check_offer, check_product_id
+from twinshelf.server.services.routed_embedder import RoutedEmbedder
 from twinshelf.v1 import matching_service_pb2, product_pb2
 
 
@@ -57,7 +57,7 @@ class SideTerms:
 class PairSides:
     """Reads sides: offers by embedding them as products are, products as they are stored."""
 
-    def __init__(self, *, embedder: Embedder, catalogue: Catalogue, limits: Limits) -> None:
+    def __init__(self, *, embedder: RoutedEmbedder, catalogue: Catalogue, limits: Limits) -> None:
         """Takes the parts that it works with."""
         self._embedder = embedder
         self._catalogue = catalogue

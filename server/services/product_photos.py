@@ -11,8 +11,8 @@ from twinshelf.server.catalogue.product_record import GREATEST_FURTHER_COUNT, NO
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.errors import InvalidRequestError
-from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.requests import Limits
+from twinshelf.server.services.routed_embedder import RoutedEmbedder
 from twinshelf.v1 import product_pb2
 
 FURTHER_IMAGES = "further_images"
@@ -55,7 +55,7 @@ def check_first_image(further_count: int, *, has_image: bool) -> None:
 
 
 async def embed_further_images(
-    images: Sequence[bytes], embedder: Embedder, contract: EncoderContract
+    images: Sequence[bytes], embedder: RoutedEmbedder, contract: EncoderContract
 ) -> npt.NDArray[np.float16]:
     """Returns the embeddings (P, I) of further photos.
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import field_mask_pb2
 
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.product_record import ChangeableProduct, NewProduct, Stored
+from twinshelf.server.catalogue.product_record import (
+    NO_IMAGES,
+    ChangeableProduct,
+    NewProduct,
+    ProductVector,
+    Stored,
+)
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.encoders.encoder import Encoder, EncoderInput
+from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
     CatalogueStaleError,
+    EncoderChangedError,
     InvalidRequestError,
     ProductChangedError,
     ProductNotFoundError,
@@ -22,18 +31,18 @@ from twinshelf.server.services.conversions import (
     product_from_stored,
     record_from_product,
 )
-from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.product_embedder import ProductEmbedder, log_beside
 from twinshelf.server.services.product_photos import (
     FURTHER_IMAGES,
     check_first_image,
     check_further_images,
-    embed_further_images,
 )
 from twinshelf.server.services.requests import (
     Limits,
     check_product,
     check_product_id,
 )
+from twinshelf.server.services.serving_encoders import ServingEncoders
 from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.v1 import product_pb2
 
@@ -41,6 +50,8 @@ FIELDS = (
     *("title", "description", "category", "brand", "seller", "price", "attributes", "image"),
     *("image_uri", FURTHER_IMAGES),
 )
+# What no encoder can read.
+_EMBEDDED_BY_NONE = frozenset({"seller", "price", "image_uri"})
 _ATTRIBUTE = "attributes."
 _ATTEMPTS = 8
 _MASK = "update_mask"
@@ -85,23 +96,35 @@ def apply_update(
             setattr(stored, path, getattr(change, path))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Update:
+    """A product before and after an update."""
+
+    stored: ChangeableProduct
+    before: product_pb2.Product
+    after: product_pb2.Product
+    keeps_first: bool
+    keeps_further: bool
+
+
 class ProductUpdater:
     """Reads, changes and writes products. One for the whole server."""
 
     def __init__(
         self,
         *,
-        encoder: Encoder,
+        encoders: ServingEncoders,
         catalogue: Catalogue,
         limits: Limits,
-        embedder: Embedder,
+        embedder: ProductEmbedder,
         thumbnails: Thumbnails,
     ) -> None:
         """Takes the parts that it works with."""
-        self._encoder = encoder
+        self._encoders = encoders
         self._catalogue = catalogue
         self._limits = limits
         self._embedder = embedder
+        self._thumbnails = thumbnails
         self._thumbnails = thumbnails
 
     async def update(
@@ -125,11 +148,11 @@ class ProductUpdater:
                     f"the catalogue has no product {change.product_id!r} to update",
                     facts={"product_id": change.product_id},
                 )
-            contract = self._encoder.contract
+            contract = self._encoders.contract
             new = await self._make(stored, change, mask, contract)
             try:
                 return new, await self._catalogue.upsert(new), contract
-            except ProductChangedError:
+            except (ProductChangedError, EncoderChangedError):
                 continue
         raise ProductChangedError(
             f"product {change.product_id!r} was changed by others {_ATTEMPTS} times; repeat"
@@ -142,80 +165,105 @@ class ProductUpdater:
         mask: field_mask_pb2.FieldMask,
         contract: EncoderContract,
     ) -> NewProduct:
-        before, pattern = product_from_stored(stored.product), stored.product.pattern
+        before = product_from_stored(stored.product)
         after = product_pb2.Product()
         after.CopyFrom(before)
         apply_update(after, change, mask)
-        keeps_image = pattern.has_image and "image" not in mask.paths
+        has_new_image = "image" in mask.paths
+        keeps_image = stored.product.pattern.has_image and not has_new_image
         check_product(after, self._limits, "product", has_stored_image=keeps_image)
         check_further_images(after, self._limits)
-        further = stored.further_images[: 0 if FURTHER_IMAGES in mask.paths else None]
+        keeps_further = FURTHER_IMAGES not in mask.paths
         check_first_image(
-            len(further) + len(after.further_images), has_image=keeps_image or bool(after.image)
+            len(stored.shown.further_images) if keeps_further else len(after.further_images),
+            has_image=keeps_image or bool(after.image),
         )
-        prefix = contract.text_fields.passage_prefix
-        texts = [embedded_text(product, contract, prefix) for product in (before, after)]
-        text = texts[1] if texts[0] != texts[1] else None
-        digest, vector = stored.product.digest, stored.vector
-        if {"image", FURTHER_IMAGES} & set(mask.paths) or texts[0] != texts[1]:
-            keeps_text = pattern.has_text and texts[0] == texts[1]
-            if (keeps_image or keeps_text or len(further)) and digest != contract.digest:
-                raise _stale(stored, contract)
-            kept = Pattern.of(image=keeps_image, text=keeps_text)
-            vector, pattern = await self._embed(
-                after.image or None, text, stored.vector, kept, contract
-            )
-            digest = contract.digest
-        if after.further_images:
-            further = await embed_further_images(after.further_images, self._embedder, contract)
+        update = _Update(
+            stored=stored,
+            before=before,
+            after=after,
+            keeps_first=not has_new_image,
+            keeps_further=keeps_further,
+        )
+        first = await self._embed(update, contract)
+        vectors = [] if first is None else [first]
+        for each in self._encoders.beside():
+            try:
+                made = await self._embed(update, each)
+            except Exception as error:  # whatever goes wrong beside, the product is written
+                log_beside(after.product_id, each, error)
+                continue
+            vectors += [] if made is None else [made]
         return NewProduct(
             record=record_from_product(after),
-            pattern=pattern,
-            vector=vector,
-            digest=digest,
-            further_images=further,
-            thumbnail=await self._thumbnails.make(after.image) if "image" in mask.paths else None,
+            vectors=tuple(vectors) or (stored.shown,),
+            keeps_others=_EMBEDDED_BY_NONE.issuperset(mask.paths),
+            thumbnail=await self._thumbnails.make(after.image) if has_new_image else None,
             expected_change=stored.change_sequence,
         )
 
-    async def _embed(
-        self,
-        image: bytes | None,
-        text: str | None,
-        stored: npt.NDArray[np.float16],
-        kept: Pattern,
-        contract: EncoderContract,
-    ) -> tuple[npt.NDArray[np.float16], Pattern]:
-        """Returns the vector of what is kept of the stored one and of what is new."""
+    async def _embed(self, update: _Update, contract: EncoderContract) -> ProductVector | None:
+        """Returns what an encoder makes of the product now; None where it never embedded it.
+
+        Raises:
+            CatalogueStaleError: If it never embedded what is kept of it.
+        """
+        prefix = contract.text_fields.passage_prefix
+        texts = [embedded_text(each, contract, prefix) for each in (update.before, update.after)]
+        is_same_text = texts[0] == texts[1]
+        old = update.stored.vectors.get(contract.digest)
+        if update.keeps_first and update.keeps_further and is_same_text:
+            return old
+        last = old or update.stored.shown
+        kept = Pattern.of(
+            image=last.pattern.has_image and update.keeps_first,
+            text=last.pattern.has_text and is_same_text,
+        )
+        further = last.further_images if update.keeps_further else NO_IMAGES
+        if (kept or len(further)) and old is None:
+            raise _stale(update.stored, contract)
+        made = await self._embed_first(update, contract, None if is_same_text else texts[1], kept)
+        if update.after.further_images:
+            further = await self._embedder.embed_further(contract, update.after.further_images)
+        return replace(made, further_images=further)
+
+    async def _embed_first(
+        self, update: _Update, contract: EncoderContract, text: str | None, kept: Pattern
+    ) -> ProductVector:
+        """Returns what is kept of the stored vector and what is new, without further photos."""
+        old = update.stored.vectors.get(contract.digest)
+        image = update.after.image or None
         vector = np.zeros(contract.dimension, dtype=np.float16)
-        halves = {
-            Pattern.IMAGE: slice(contract.image_dimension),
-            Pattern.TEXT: slice(contract.image_dimension, None),
-        }
-        pattern = kept
-        for modality, half in halves.items():
-            if kept & modality:
-                vector[half] = stored[half]
+        if old is not None:
+            _copy_halves(old.vector, vector, kept, contract)
         if image is None and text is None:
             if kept is Pattern.NONE:
                 raise InvalidRequestError("the update leaves nothing to match by", field="product")
-            return vector, kept
-        row = EncoderInput(image=image, text=text)
+            return ProductVector(digest=contract.digest, pattern=kept, vector=vector)
         try:
-            async with self._embedder.embedded(
-                row, contract, path="product", is_patient=True, deadline_s=None
-            ) as embedding:
-                rows = {Pattern.IMAGE: embedding.image, Pattern.TEXT: embedding.text}
+            made = await self._embedder.embed_row(contract, EncoderInput(image=image, text=text))
         except InvalidRequestError:
             # As beside a new photo: a text without a word that the encoder knows is no text.
             if image is not None or not kept.has_image:
                 raise
-            return vector, kept
-        for modality, half_row in rows.items():
-            if half_row is not None:
-                vector[halves[modality]] = half_row
-                pattern = Pattern(pattern | modality)
-        return vector, pattern
+            return ProductVector(digest=contract.digest, pattern=kept, vector=vector)
+        _copy_halves(made.vector, vector, made.pattern, contract)
+        return ProductVector(
+            digest=contract.digest, pattern=Pattern(kept | made.pattern), vector=vector
+        )
+
+
+def _copy_halves(
+    source: npt.NDArray[np.float16],
+    target: npt.NDArray[np.float16],
+    pattern: Pattern,
+    contract: EncoderContract,
+) -> None:
+    """Copies the halves of the modalities of a pattern from one stored vector into another."""
+    if pattern.has_image:
+        target[: contract.image_dimension] = source[: contract.image_dimension]
+    if pattern.has_text:
+        target[contract.image_dimension :] = source[contract.image_dimension :]
 
 
 def _stale(stored: ChangeableProduct, contract: EncoderContract) -> CatalogueStaleError:

@@ -52,6 +52,13 @@ class _HasTexts(Protocol):
         """Name to value, in no order; read-only, since a message's map cannot be replaced."""
 
 
+class HasEncoder(Protocol):
+    """What requests that may ask for an encoder have in common."""
+
+    encoder_digest: str
+    encoder_version: int
+
+
 class _HasPage(Protocol):
     """What requests for a page have in common."""
 
@@ -220,35 +227,42 @@ def read_weights(
         raise InvalidRequestError(str(error), field=f"{path}weights") from None
 
 
-def check_expected_encoder(
-    request: matching_service_pb2.MatchProductRequest, contract: EncoderContract, path: str
-) -> None:
-    """Checks that the serving encoder is the one that the caller relies on.
+def choose_encoder(
+    request: HasEncoder, contracts: Sequence[EncoderContract], path: str
+) -> EncoderContract:
+    """Returns the contract of the encoder that a request asks for.
+
+    Args:
+        request: What the caller relies on.
+        contracts: Those that can answer; the first does when the request asks for none.
+        path: What stands before the names of the request's fields.
 
     Raises:
         InvalidRequestError: If the version is negative.
         EncoderMismatchError: If it is another one.
     """
-    if request.encoder_version < 0:
+    digest, version = request.encoder_digest, request.encoder_version
+    if version < 0:
         raise InvalidRequestError(
-            f"encoder_version must be zero or more, got {request.encoder_version}",
+            f"encoder_version must be zero or more, got {version}",
             field=f"{path}encoder_version",
         )
-    if request.encoder_digest and request.encoder_digest != contract.digest:
-        raise EncoderMismatchError(
-            f"the request expects the encoder {request.encoder_digest[:128]}, "
-            f"but {contract.digest} (version {contract.version}) serves",
-            facts={"expected_digest": request.encoder_digest, "serving_digest": contract.digest},
-        )
-    if request.encoder_version and request.encoder_version != contract.version:
-        raise EncoderMismatchError(
-            f"the request expects encoder version {request.encoder_version}, "
-            f"but version {contract.version} ({contract.digest}) serves",
-            facts={
-                "expected_version": str(request.encoder_version),
-                "serving_version": str(contract.version),
-            },
-        )
+    for contract in contracts:
+        if digest in ("", contract.digest) and version in (0, contract.version):
+            return contract
+    asked = f"version {version}" if not digest else digest[:128]
+    serving = contracts[0]
+    others = "".join(f", {each.digest} (version {each.version}) beside" for each in contracts[1:])
+    raise EncoderMismatchError(
+        f"the request expects the encoder {asked}, "
+        f"but {serving.digest} (version {serving.version}) serves{others}",
+        facts={
+            "expected_digest": digest,
+            "expected_version": str(version),
+            "serving_digest": serving.digest,
+            "serving_version": str(serving.version),
+        },
+    )
 
 
 def read_page(request: _HasPage) -> tuple[int, str]:

@@ -59,6 +59,22 @@ class Tracked(Enum):
         "live_recall_ratio",
         "Share of the exact best matches of recent queries that the index found, 0 to 1.",
     )
+    REINDEX_MISSING = (
+        "reindex_missing_products",
+        "Products that an encoder kept beside the serving one has not embedded.",
+    )
+    SHADOW_QUERIES = (
+        "shadow_queries",
+        "Matches that the encoder beside has answered as well since the encoders changed.",
+    )
+    SHADOW_OVERLAP = (
+        "shadow_overlap_ratio",
+        "Mean share of their ten best matches that both encoders name, 0 to 1.",
+    )
+    SHADOW_SCORE_SHIFT = (
+        "shadow_score_shift",
+        "Mean score of the best match by the encoder beside, less that by the serving one.",
+    )
 
 
 class Metrics:
@@ -197,9 +213,13 @@ class Metrics:
 
         self._gauges[tracked].set_function(read_safely)
 
-    def set_stuck_calls(self, count: int) -> None:
-        """Says how many inferences Triton has not answered after the encode time-out."""
-        self._stuck_calls.set(count)
+    def add_stuck_calls(self, count: int) -> None:
+        """Counts inferences that Triton has not answered after the encode time-out.
+
+        Args:
+            count: How many more; below zero once it has.
+        """
+        self._stuck_calls.inc(count)
 
     def set_encoder_up(self, is_up: bool) -> None:
         """Says whether the encoder can be used."""

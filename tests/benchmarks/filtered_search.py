@@ -21,7 +21,7 @@ from rich.table import Table
 
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.product_filter import CategoryUnder, PriceBetween, ProductFilter
-from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
+from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, ProductVector
 from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding, query_vector
@@ -145,9 +145,13 @@ async def open_filled(folder: Path, products: Products) -> SqliteCatalogue:
                 catalogue.upsert(
                     NewProduct(
                         record=products.record(row),
-                        pattern=Pattern.BOTH,
-                        vector=products.vectors[row],
-                        digest=CONTRACT.digest,
+                        vectors=(
+                            ProductVector(
+                                pattern=Pattern.BOTH,
+                                vector=products.vectors[row],
+                                digest=CONTRACT.digest,
+                            ),
+                        ),
                     )
                 )
                 for row in rows

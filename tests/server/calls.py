@@ -18,6 +18,7 @@ from twinshelf.server.serving import create_server
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    encoder_service_pb2_grpc,
     group_service_pb2_grpc,
     matching_service_pb2,
     matching_service_pb2_grpc,
@@ -33,9 +34,9 @@ CHANNEL_OPTIONS = (
 
 
 @asynccontextmanager
-async def serving(config: ServerConfig, encoder: Encoder) -> AsyncIterator[grpc.aio.Channel]:
+async def serving(config: ServerConfig, *encoders: Encoder) -> AsyncIterator[grpc.aio.Channel]:
     """Serves while the block runs, and stops however it ends: a server left over hangs the next."""
-    server, port = await create_server(config, encoder)
+    server, port = await create_server(config, *encoders)
     try:
         async with grpc.aio.insecure_channel(
             f"127.0.0.1:{port}", options=CHANNEL_OPTIONS
@@ -55,6 +56,10 @@ def catalog(channel: grpc.aio.Channel) -> catalog_service_pb2_grpc.CatalogServic
 
 def groups(channel: grpc.aio.Channel) -> group_service_pb2_grpc.GroupServiceStub:
     return group_service_pb2_grpc.GroupServiceStub(channel)
+
+
+def encoders(channel: grpc.aio.Channel) -> encoder_service_pb2_grpc.EncoderServiceStub:
+    return encoder_service_pb2_grpc.EncoderServiceStub(channel)
 
 
 async def upsert(

@@ -51,6 +51,9 @@ def test_values_are_read_by_the_type_of_the_field() -> None:
         ("version", -1),
         ("address", "localhost"),
         ("triton", "localhost:port"),
+        ("other_triton", "localhost"),
+        ("other_version", 2),
+        ("shadow_share", 1.5),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:

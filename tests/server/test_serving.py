@@ -24,9 +24,7 @@ from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.triton_encoder import TritonEncoder
 from twinshelf.server.services.health import OVERALL
 from twinshelf.server.serving import (
-    CATALOG_SERVICE,
-    GROUP_SERVICE,
-    MATCHING_SERVICE,
+    SERVICES,
     create_server,
 )
 from twinshelf.v1.product_pb2 import Product
@@ -51,7 +49,7 @@ async def health_now(channel: grpc.aio.Channel, service: str) -> int:
     return (await health_pb2_grpc.HealthStub(channel).Check(request)).status
 
 
-@pytest.mark.parametrize("service", [OVERALL, MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE])
+@pytest.mark.parametrize("service", [OVERALL, *SERVICES])
 async def test_health_of_each_service_follows_the_encoder(
     channel: grpc.aio.Channel, encoder: FakeEncoder, service: str
 ) -> None:
@@ -73,6 +71,7 @@ async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
     assert names == {
         "twinshelf.v1.MatchingService",
         "twinshelf.v1.CatalogService",
+        "twinshelf.v1.EncoderService",
         "twinshelf.v1.GroupService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",

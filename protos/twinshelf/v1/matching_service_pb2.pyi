@@ -149,20 +149,24 @@ class PairReason(_message.Message):
     def __init__(self, feature: _Optional[str] = ..., value: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...
 
 class PredictCategoryRequest(_message.Message):
-    __slots__ = ("offer", "neighbour_count", "weights", "min_margin", "level_count", "excluded_product_id")
+    __slots__ = ("offer", "neighbour_count", "weights", "min_margin", "level_count", "excluded_product_id", "encoder_digest", "encoder_version")
     OFFER_FIELD_NUMBER: _ClassVar[int]
     NEIGHBOUR_COUNT_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     MIN_MARGIN_FIELD_NUMBER: _ClassVar[int]
     LEVEL_COUNT_FIELD_NUMBER: _ClassVar[int]
     EXCLUDED_PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_VERSION_FIELD_NUMBER: _ClassVar[int]
     offer: _product_pb2.Offer
     neighbour_count: int
     weights: _product_pb2.ModalityWeights
     min_margin: float
     level_count: int
     excluded_product_id: str
-    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., neighbour_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_margin: _Optional[float] = ..., level_count: _Optional[int] = ..., excluded_product_id: _Optional[str] = ...) -> None: ...
+    encoder_digest: str
+    encoder_version: int
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., neighbour_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_margin: _Optional[float] = ..., level_count: _Optional[int] = ..., excluded_product_id: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ...) -> None: ...
 
 class PredictCategoryResponse(_message.Message):
     __slots__ = ("category", "margin", "categories", "votes", "pattern", "encoder")

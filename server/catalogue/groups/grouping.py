@@ -167,7 +167,9 @@ class Grouping:
         curves = {
             pattern.key: asdict(curve) for pattern, curve in sorted(contract.pair_curves.items())
         }
-        basis = json.dumps([curves, contract.weights.image, self._guards.neighbour_count])
+        basis = json.dumps(
+            [contract.digest, curves, contract.weights.image, self._guards.neighbour_count]
+        )
         (known,) = self._connection.execute("SELECT basis FROM group_state").fetchone()
         if known == basis:
             return
@@ -189,10 +191,12 @@ class Grouping:
 
     def _read_pending(self, digest: str) -> list[_Pending]:
         rows = self._connection.execute(
-            "SELECT g.mark, g.product_number, g.is_changed, v.pattern FROM group_pending g "
-            "LEFT JOIN product_vectors v USING (product_number) "
-            "LEFT JOIN encoders e USING (encoder_number) "
-            "WHERE v.product_number IS NULL OR e.digest = ? ORDER BY g.mark LIMIT ?",
+            "SELECT g.mark, g.product_number, g.is_changed, coalesce(b.pattern, v.pattern) "
+            "FROM (SELECT (SELECT encoder_number FROM encoders WHERE digest = ?) AS encoder) a "
+            "JOIN group_pending g LEFT JOIN product_vectors v USING (product_number) "
+            "LEFT JOIN vectors_beside b ON b.product_number = g.product_number "
+            "AND b.encoder_number = a.encoder AND b.pattern > 0 WHERE v.product_number IS NULL "
+            "OR v.encoder_number = a.encoder OR b.pattern > 0 ORDER BY g.mark LIMIT ?",
             (digest, BATCH_LIMIT),
         ).fetchall()
         return [

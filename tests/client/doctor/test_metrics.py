@@ -44,7 +44,7 @@ def test_an_encoder_that_is_down_stuck_or_slow_is_named(
     endpoint: Endpoint, metrics: Metrics
 ) -> None:
     metrics.set_encoder_up(False)
-    metrics.set_stuck_calls(3)
+    metrics.add_stuck_calls(3)
     metrics.set_canary("image", 2.5)
     findings = found(endpoint)
     assert findings["encoder up"].state is State.BAD

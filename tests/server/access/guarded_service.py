@@ -24,6 +24,8 @@ from twinshelf.server.services.statuses import status_of
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    encoder_service_pb2,
+    encoder_service_pb2_grpc,
     group_service_pb2,
     group_service_pb2_grpc,
     matching_service_pb2,
@@ -32,12 +34,14 @@ from twinshelf.v1 import (
 
 Metadata = tuple[tuple[str, str], ...]
 _MATCH, _CATALOG, _GROUP = matching_service_pb2, catalog_service_pb2, group_service_pb2
+_ENCODER = encoder_service_pb2
 
 
 class StubService(
     matching_service_pb2_grpc.MatchingServiceServicer,
     catalog_service_pb2_grpc.CatalogServiceServicer,
     group_service_pb2_grpc.GroupServiceServicer,
+    encoder_service_pb2_grpc.EncoderServiceServicer,
 ):
     """Answers everything with an empty message; counts what reached it.
 
@@ -173,6 +177,43 @@ class StubService(
         self._begin("UndoGroupEvent")
         return _GROUP.UndoGroupEventResponse()
 
+    async def ListEncoders(  # noqa: N802
+        self, request: encoder_service_pb2.ListEncodersRequest, context: Any
+    ) -> encoder_service_pb2.ListEncodersResponse:
+        self._begin("ListEncoders")
+        return _ENCODER.ListEncodersResponse()
+
+    async def Reindex(  # noqa: N802
+        self, request: encoder_service_pb2.ReindexRequest, context: Any
+    ) -> encoder_service_pb2.ReindexResponse:
+        self._begin("Reindex")
+        return _ENCODER.ReindexResponse()
+
+    async def SwitchEncoder(  # noqa: N802
+        self, request: encoder_service_pb2.SwitchEncoderRequest, context: Any
+    ) -> encoder_service_pb2.SwitchEncoderResponse:
+        self._begin("SwitchEncoder")
+        return _ENCODER.SwitchEncoderResponse()
+
+    async def DropEncoder(  # noqa: N802
+        self, request: encoder_service_pb2.DropEncoderRequest, context: Any
+    ) -> encoder_service_pb2.DropEncoderResponse:
+        self._begin("DropEncoder")
+        return _ENCODER.DropEncoderResponse()
+
+    async def CompareEncoders(  # noqa: N802
+        self, request: encoder_service_pb2.CompareEncodersRequest, context: Any
+    ) -> encoder_service_pb2.CompareEncodersResponse:
+        self._begin("CompareEncoders")
+        return _ENCODER.CompareEncodersResponse()
+
+    async def ReindexProducts(  # noqa: N802
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[Message]:
+        answer = _ENCODER.ReindexProductsResponse()
+        async for each in self._answers("ReindexProducts", request_iterator, answer):
+            yield each
+
 
 async def _refuse(method: str, context: grpc.aio.ServicerContext, error: Exception) -> None:
     await abort(context, status_of(error, "request-1"))
@@ -195,6 +236,7 @@ async def serving(
     matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(service, server)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(service, server)
     group_service_pb2_grpc.add_GroupServiceServicer_to_server(service, server)
+    encoder_service_pb2_grpc.add_EncoderServiceServicer_to_server(service, server)
     health = HealthServicer([""])
     health.set_serving(True)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -248,6 +290,7 @@ async def _watch(channel: grpc.aio.Channel, metadata: Metadata) -> Any:
 
 _MATCHING = matching_service_pb2_grpc.MatchingServiceStub
 _CATALOGUE = catalog_service_pb2_grpc.CatalogServiceStub
+_ENCODERS = encoder_service_pb2_grpc.EncoderServiceStub
 _GROUPS = group_service_pb2_grpc.GroupServiceStub
 _HEALTH = health_pb2_grpc.HealthStub
 _REFLECTION = reflection_pb2_grpc.ServerReflectionStub
@@ -305,6 +348,22 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.GroupService/UndoGroupEvent": _unary(
         _GROUPS, "UndoGroupEvent", _GROUP.UndoGroupEventRequest()
+    ),
+    f"{_SERVICE}.EncoderService/ListEncoders": _unary(
+        _ENCODERS, "ListEncoders", _ENCODER.ListEncodersRequest()
+    ),
+    f"{_SERVICE}.EncoderService/CompareEncoders": _unary(
+        _ENCODERS, "CompareEncoders", _ENCODER.CompareEncodersRequest()
+    ),
+    f"{_SERVICE}.EncoderService/Reindex": _unary(_ENCODERS, "Reindex", _ENCODER.ReindexRequest()),
+    f"{_SERVICE}.EncoderService/SwitchEncoder": _unary(
+        _ENCODERS, "SwitchEncoder", _ENCODER.SwitchEncoderRequest()
+    ),
+    f"{_SERVICE}.EncoderService/DropEncoder": _unary(
+        _ENCODERS, "DropEncoder", _ENCODER.DropEncoderRequest()
+    ),
+    f"{_SERVICE}.EncoderService/ReindexProducts": _stream(
+        _ENCODERS, "ReindexProducts", _ENCODER.ReindexProductsRequest()
     ),
     "/grpc.health.v1.Health/Check": _unary(_HEALTH, "Check", health_pb2.HealthCheckRequest()),
     "/grpc.health.v1.Health/Watch": _watch,

@@ -37,6 +37,13 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_a_line_names_the_encoder_that_it_is_about(path: Path, log: AuditLog) -> None:
+    log.record(AuditEntry(method="/m", peer="p", outcome="SWITCHED", encoder="version 2"))
+    (line,) = lines_of(path)
+    assert (line["outcome"], line["encoder"]) == ("SWITCHED", "version 2")
+    assert "product_ids" not in line
+
+
 def test_a_line_says_who_did_what_and_when(path: Path, log: AuditLog) -> None:
     tokens = (
         caller.set(Caller(key_id="abcd", label="shop", scope=Scope.WRITE)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.server.fake_encoder import make_contract
-from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
+from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, ProductVector
 from twinshelf.server.catalogue.ranking import Query
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
@@ -42,12 +42,21 @@ def new_product(
         record: Its fields.
         further: Of each the photo is a further one of the product.
     """
-    images = [each.image for each in further]
     return NewProduct(
         record=record or ProductRecord(product_id=product_id, title=f"title of {product_id}"),
+        vectors=(made_by(contract, embedding, further),),
+    )
+
+
+def made_by(
+    contract: EncoderContract, embedding: OfferEmbedding, further: Sequence[OfferEmbedding] = ()
+) -> ProductVector:
+    """Makes the vector of a product by an encoder; see `new_product`."""
+    images = [each.image for each in further]
+    return ProductVector(
+        digest=contract.digest,
         pattern=embedding.pattern,
         vector=stored_vector(embedding, contract),
-        digest=contract.digest,
         further_images=np.array(images, dtype=np.float16).reshape(-1, contract.image_dimension),
     )
 

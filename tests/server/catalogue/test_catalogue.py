@@ -263,9 +263,9 @@ async def test_writing_the_same_again_does_not_churn_the_index(
     embedding = random_embedding(np.random.default_rng(1), Pattern.BOTH)
     first = await catalogue.upsert(new_product("p", embedding))
     again = await catalogue.upsert(new_product("p", embedding))
-    assert first.vector_changed
+    assert first.changes
     assert again.replaced
-    assert not again.vector_changed
+    assert not again.changes
     assert (await catalogue.stats(None)).change_sequence == 2
     await catalogue.close()
 
@@ -279,7 +279,7 @@ async def test_a_product_that_was_made_from_an_older_one_is_refused_alone(
     await catalogue.upsert(new_product("p", random_embedding(rng)))
     stored = await catalogue.changeable("p")
     assert stored is not None
-    assert stored.vector.shape == (CONTRACT.dimension,)
+    assert stored.vectors[CONTRACT.digest].vector.shape == (CONTRACT.dimension,)
     new = replace(new_product("p", random_embedding(rng)), expected_change=stored.change_sequence)
     other = new_product("q", random_embedding(rng))
     first, second, third = await asyncio.gather(
@@ -330,7 +330,7 @@ async def test_products_of_another_encoder_are_counted_as_stale_and_not_indexed(
     await catalogue.use_encoder(CONTRACT)
     await catalogue.upsert(new_product("ours", random_embedding(rng, Pattern.IMAGE)))
     await catalogue.upsert(new_product("theirs", small, other))
-    assert catalogue.stale_counts(CONTRACT.digest) == {other.digest: 1}
+    assert catalogue.encoders.count_missing(CONTRACT.digest) == 1
     hits = (await catalogue.search(query_of(random_embedding(rng, Pattern.IMAGE)))).hits
     assert [hit.product.record.product_id for hit in hits] == ["ours"]
     await catalogue.use_encoder(other)
@@ -338,7 +338,7 @@ async def test_products_of_another_encoder_are_counted_as_stale_and_not_indexed(
     with pytest.raises(EncoderUnavailableError):
         await catalogue.search(query_of(random_embedding(rng, Pattern.IMAGE)))
     await catalogue.upsert(new_product("ours", small, other))
-    assert catalogue.stale_counts(other.digest) == {}
+    assert catalogue.encoders.count_missing(other.digest) == 0
     assert (await catalogue.stats(other.digest)).indexed_vector_count == 2
     await catalogue.close()
 

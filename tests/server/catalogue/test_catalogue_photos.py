@@ -146,16 +146,15 @@ async def test_photos_change_only_with_the_vectors_and_go_with_the_product(
     await catalogue.use_encoder(CONTRACT)
     first, second, third = (random_embedding(rng) for _ in range(3))
     stored = await catalogue.upsert(new_product("p", first, further=[second]))
-    assert stored.vector_changed
+    assert stored.changes
     again = await catalogue.upsert(new_product("p", first, further=[second]))
-    assert not again.vector_changed
+    assert not again.changes
     other = await catalogue.upsert(new_product("p", first, further=[second, third]))
-    assert other.vector_changed
+    assert other.changes
     changeable = await catalogue.changeable("p")
     assert changeable is not None
-    np.testing.assert_array_equal(
-        changeable.further_images, new_product("", first, further=[second, third]).further_images
-    )
+    (expected,) = new_product("", first, further=[second, third]).vectors
+    np.testing.assert_array_equal(changeable.shown.further_images, expected.further_images)
     assert (await catalogue.stats(None)).photo_count == 3
     await catalogue.upsert(new_product("p", first))
     assert (await catalogue.stats(None)).photo_count == 1

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from tests.server.fake_encoder import digest_of
-from twinshelf.server.catalogue.product_record import VERSION_BITS, NewProduct, ProductRecord
+from twinshelf.server.catalogue.product_record import (
+    VERSION_BITS,
+    NewProduct,
+    ProductRecord,
+    ProductVector,
+    VectorState,
+)
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -32,7 +38,8 @@ def product(
     record = ProductRecord(
         product_id=product_id, title="кружка\0", price=0.1, attributes={"b": "2", "a": "1"}
     )
-    return NewProduct(record=record, pattern=pattern, vector=vector, digest=digest_of(digest))
+    made = ProductVector(pattern=pattern, vector=vector, digest=digest_of(digest))
+    return NewProduct(record=record, vectors=(made,))
 
 
 def test_a_product_comes_back_as_it_was_written(store: ProductStore) -> None:
@@ -40,15 +47,17 @@ def test_a_product_comes_back_as_it_was_written(store: ProductStore) -> None:
     with store.transaction():
         first = store.upsert(new)
         second = store.upsert(product("p", seed=1, pattern=Pattern.TEXT))
-    assert (first.replaced, first.vector_version, first.old) == (False, 1, None)
-    assert (second.replaced, second.vector_version) == (True, 2)
-    assert second.old is not None
-    assert (second.old.digest, second.old.pattern) == (new.digest, Pattern.BOTH)
+    assert (first.replaced, second.replaced) == (False, True)
+    (begun,), (replaced,) = first.changes, second.changes
+    both = VectorState(pattern=Pattern.BOTH, version=1, further_count=0)
+    text = VectorState(pattern=Pattern.TEXT, version=2, further_count=0)
+    assert (begun.old, begun.new) == (None, both)
+    assert (replaced.old, replaced.new) == (both, text)
     stored = store.reader.product("p")
     assert stored is not None
     assert stored.record == new.record
     assert list(stored.record.attributes) == ["b", "a"]
-    assert (stored.pattern, stored.digest) == (Pattern.TEXT, new.digest)
+    assert (stored.pattern, stored.digest) == (Pattern.TEXT, digest_of("first"))
     assert store.reader.product("q") is None
 
 
@@ -75,7 +84,7 @@ def test_vectors_come_back_bit_by_bit(store: ProductStore) -> None:
     assert len(keys.product_numbers) == 7
     numbers = np.array([*keys.product_numbers, 8, 9, 999])
     table = store.reader.vectors.table(numbers, digest_of("first"), Pattern.BOTH, DIMENSION)
-    np.testing.assert_array_equal(table.vectors, [new.vector for new in written])
+    np.testing.assert_array_equal(table.vectors, [new.vectors[0].vector for new in written])
     for column in ("product_numbers", "vector_versions", "checksums"):
         np.testing.assert_array_equal(getattr(table, column), getattr(keys, column))
     assert store.reader.counts() == {
@@ -135,8 +144,10 @@ def test_versions_begin_anew_before_they_reach_the_bits_of_the_photo(store: Prod
     with store.transaction() as writer:
         store.upsert(product("p"))
         writer.execute("UPDATE product_vectors SET vector_version = ?", (2**VERSION_BITS - 1,))
-        assert store.upsert(product("p", seed=1)).vector_version == 0
-        assert store.upsert(product("p", seed=2)).vector_version == 1
+        for seed, version in ((1, 0), (2, 1)):
+            (change,) = store.upsert(product("p", seed=seed)).changes
+            assert change.new is not None
+            assert change.new.version == version
 
 
 def test_readers_cannot_write(store: ProductStore) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
+from tests.server.catalogue.products import CONTRACT, made_by, new_product, random_embedding
+from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue import schema
 from twinshelf.server.catalogue.backup import verify
+from twinshelf.server.catalogue.product_record import NewVector
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.schema import APPLICATION_ID
 from twinshelf.server.catalogue.sqlite_catalogue import DATABASE, SqliteCatalogue
@@ -69,32 +72,46 @@ def test_a_file_of_the_first_schema_keeps_its_products_and_vectors(path: Path) -
     assert verify(path).is_clean
 
 
+def write_as(path: Path, version: int) -> None:
+    """Writes a file of the present schema anew as one of an earlier one, with all that it held."""
+    steps = (schema._TABLES, schema._TO_VERSION_2, *schema._STEPS[1 : version - 1])
+    newer = path.rename(path.with_suffix(".newer"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(
+            f"{''.join(steps)} PRAGMA application_id = {APPLICATION_ID};"
+            f"PRAGMA user_version = {version};"
+        )
+        connection.execute("ATTACH ? AS newer", (str(newer),))
+        tables = connection.execute(
+            "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+        for (table,) in tables:
+            columns = connection.execute(f"PRAGMA main.table_info({table})").fetchall()
+            names = ", ".join(column[1] for column in columns)
+            connection.execute(f"DELETE FROM main.{table}")
+            connection.execute(
+                f"INSERT OR REPLACE INTO main.{table} ({names}) SELECT {names} FROM newer.{table}"
+            )
+
+
 @pytest.fixture
-async def second(tmp_path: Path) -> Path:
-    """A file of the second schema with 200 products, and a snapshot of its index."""
+async def written(tmp_path: Path) -> Path:
+    """A file with 200 products, one of them with three photos, and a snapshot of its index."""
     rng = np.random.default_rng(6)
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
     await catalogue.use_encoder(CONTRACT)
     for number in range(200):
-        await catalogue.upsert(new_product(f"p{number}", random_embedding(rng)))
+        further = [random_embedding(rng) for _ in range(2 if number == 3 else 0)]
+        await catalogue.upsert(new_product(f"p{number}", random_embedding(rng), further=further))
     await catalogue.close()
-    path = tmp_path / DATABASE
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(
-            """
-            DROP TABLE further_photos; DROP TABLE deletions; DROP TABLE thumbnails;
-            DROP INDEX products_by_change;
-            ALTER TABLE catalogue_state DROP COLUMN forgotten_sequence;
-            PRAGMA user_version = 2;
-            """
-        )
-    return path
+    return tmp_path / DATABASE
 
 
 async def test_a_file_of_the_second_schema_keeps_its_snapshot_and_forgets_no_more_deletions(
-    second: Path, caplog: pytest.LogCaptureFixture
+    written: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    catalogue = SqliteCatalogue(second.parent, reader_count=1)
+    write_as(written, 2)
+    catalogue = SqliteCatalogue(written.parent, reader_count=1)
     await catalogue.use_encoder(CONTRACT)
     assert catalogue.indexed_vector_count == 200
     assert "read anew" not in caplog.text
@@ -104,7 +121,37 @@ async def test_a_file_of_the_second_schema_keeps_its_snapshot_and_forgets_no_mor
     assert [each.product_id for each in await catalogue.changes_after(200, 10)] == ["p7"]
     assert len(await catalogue.changes_after(0, 500)) == 200
     await catalogue.close()
-    assert verify(second).is_clean
+    assert verify(written).is_clean
+
+
+@pytest.mark.parametrize("version", [2, 3])
+async def test_a_file_of_an_earlier_schema_keeps_what_it_held_and_takes_a_second_encoder(
+    written: Path, version: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_as(written, version)
+    catalogue = SqliteCatalogue(written.parent, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    photo_count = 202 if version == 3 else 200
+    assert catalogue.indexed_vector_count == photo_count
+    assert (await catalogue.stats(CONTRACT.digest)).photo_count == photo_count
+    assert "read anew" not in caplog.text
+    other = make_contract("other")
+    await catalogue.encoders.keep(other.digest)
+    rng = np.random.default_rng(7)
+    for missing in await catalogue.encoders.unembedded_after(0, other.digest, 500):
+        further = [random_embedding(rng) for _ in range(missing.further_count)]
+        made = made_by(other, random_embedding(rng), further)
+        await catalogue.encoders.add(
+            NewVector(
+                product_id=missing.product.record.product_id,
+                made=made,
+                expected_change=missing.change_sequence,
+            )
+        )
+    await catalogue.encoders.switch(other)
+    assert catalogue.indexed_vector_count == photo_count
+    await catalogue.close()
+    assert verify(written).is_clean
 
 
 def test_a_migration_happens_once(path: Path) -> None:

@@ -13,10 +13,8 @@ from twinshelf.server.catalogue.product_record import (
     Deleted,
     ProductRecord,
     Stored,
-    StoredVectors,
 )
 from twinshelf.server.catalogue.served_facets import ServedFacets
-from twinshelf.server.encoders.modalities import Pattern
 
 ACME = FieldIn(field="brand", values=frozenset({"Acme"}))
 
@@ -24,25 +22,12 @@ ACME = FieldIn(field="brand", values=frozenset({"Acme"}))
 def written(number: int, brand: str) -> Write:
     record = ProductRecord(product_id=f"p{number}", brand=brand)
     embedding = random_embedding(np.random.default_rng(number))
-    stored = Stored(
-        product_number=number,
-        vector_version=1,
-        checksums=(0,),
-        vector_changed=True,
-        old=None,
-    )
+    stored = Stored(product_number=number, replaced=False, changes=())
     return new_product(record.product_id, embedding, record=record), stored
 
 
 def removed(number: int) -> Write:
-    vectors = StoredVectors(
-        product_number=number,
-        vector_version=1,
-        digest="sha256:x",
-        pattern=Pattern.BOTH,
-        further_count=0,
-    )
-    return None, Deleted(removed=(vectors,), missing=())
+    return None, Deleted(removed=(number,), changes=(), missing=())
 
 
 def test_what_is_written_while_the_table_is_read_is_caught_up_with() -> None:

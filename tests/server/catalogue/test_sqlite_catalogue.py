@@ -13,11 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
+from tests.server.catalogue.products import (
+    CONTRACT,
+    made_by,
+    new_product,
+    query_of,
+    random_embedding,
+)
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.backup import verify
 from twinshelf.server.catalogue.graph import IndexSettings
-from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, VectorTable
+from twinshelf.server.catalogue.product_record import ProductRecord, ProductVector, VectorTable
 from twinshelf.server.catalogue.schema import CatalogueFileError, vector_checksum
 from twinshelf.server.catalogue.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.catalogue.upkeep import UpkeepSettings
@@ -91,9 +97,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_vectors_that_are_not_finite_are_refused() -> None:
     vector = np.full(32, np.nan, dtype=np.float16)
     with pytest.raises(ValueError, match="finite"):
-        NewProduct(
-            record=ProductRecord(product_id="p"), pattern=Pattern.BOTH, vector=vector, digest="x"
-        )
+        ProductVector(pattern=Pattern.BOTH, vector=vector, digest="x")
 
 
 SMALL_GRAPH = IndexSettings(slot_count=2, exact_limit=0, scanned_per_found=0)
@@ -306,6 +310,26 @@ async def test_a_damaged_product_does_not_hold_up_the_changes(tmp_path: Path) ->
     await catalogue.close()
 
 
+async def test_a_damaged_further_photo_of_the_encoder_beside_is_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(14)
+    other = make_contract("other")
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue.encoders.keep(other.digest)
+    product = new_product("p", random_embedding(rng), further=[random_embedding(rng)])
+    beside = made_by(other, random_embedding(rng), [random_embedding(rng)])
+    await catalogue.upsert(replace(product, vectors=(*product.vectors, beside)))
+    await catalogue.close()
+    assert verify(tmp_path / DATABASE).is_clean
+    change_database(
+        tmp_path,
+        "UPDATE further_photos SET image_vector = zeroblob(32) WHERE encoder_number = "
+        "(SELECT encoder_number FROM encoders WHERE digest = ?)",
+        other.digest,
+    )
+    assert verify(tmp_path / DATABASE).damaged == {1: "the checksum of its further photo 1 differs"}
+
+
 async def test_a_damaged_thumbnail_is_refused_and_written_anew(tmp_path: Path) -> None:
     product = new_product("p", random_embedding(np.random.default_rng(13)))
     product = replace(product, thumbnail=b"small")
@@ -333,12 +357,8 @@ async def test_a_full_disk_refuses_products_while_reads_and_deletions_go_on(
     writer = catalogue._store._writer
     (page_count,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count = {page_count}")
-    large = NewProduct(
-        record=ProductRecord(product_id="large", description="x" * 1_000_000),
-        pattern=Pattern.BOTH,
-        vector=new_product("", embeddings[0]).vector,
-        digest=CONTRACT.digest,
-    )
+    record = ProductRecord(product_id="large", description="x" * 1_000_000)
+    large = new_product("large", embeddings[0], record=record)
     results = await asyncio.gather(
         catalogue.upsert(large), catalogue.delete(["p1"]), return_exceptions=True
     )

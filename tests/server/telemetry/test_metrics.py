@@ -69,7 +69,7 @@ def test_what_is_not_known_is_no_number(metrics: Metrics) -> None:
 
 
 def test_what_is_said_is_shown(metrics: Metrics) -> None:
-    metrics.set_stuck_calls(3)
+    metrics.add_stuck_calls(3)
     metrics.set_encoder_up(True)
     metrics.set_canary("text", 0.25)
     metrics.track(Tracked.LIVE_RECALL, lambda: 0.99)
@@ -108,7 +108,7 @@ def test_a_tracked_number_that_cannot_be_read_leaves_the_others(metrics: Metrics
 
 def test_two_servers_of_one_process_do_not_mix() -> None:
     first, second = Metrics(), Metrics()
-    first.set_stuck_calls(1)
+    first.add_stuck_calls(1)
     assert value(second, "stuck_calls") == 0
 
 

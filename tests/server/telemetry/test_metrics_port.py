@@ -38,7 +38,7 @@ def get(port: MetricsPort, path: str, **headers: str) -> tuple[int, str, str]:
 
 
 def test_metrics_are_served_as_prometheus_reads_them(metrics: Metrics, port: MetricsPort) -> None:
-    metrics.set_stuck_calls(4)
+    metrics.add_stuck_calls(4)
     status, content_type, text = get(port, "/metrics")
     assert status == 200 and content_type.startswith("text/plain")
     assert "twinshelf_stuck_calls 4.0" in text

@@ -26,6 +26,7 @@ from tests.server.catalogue.groups.planted import (
 )
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.groups.group_record import EventKind
+from twinshelf.server.catalogue.product_record import NewVector, ProductRecord
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.training.grouping.group_scores import evaluate_groups
 
@@ -184,6 +185,40 @@ async def test_a_new_encoder_leaves_the_numbers_alone(
         await write(catalogue, (renewed[place] for place in places[60:]))
         assert await numbers(catalogue) == before
         assert len(await catalogue.groups.events_after(None, 0, 1000)) == event_count
+
+
+async def test_a_switch_of_encoders_groups_anew_and_leaves_the_numbers_alone(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    second = contract_of(16, "second")
+    embeddings, _ = plant([3] * 10, dimension=16, noise=0.2, generator=generator)
+    async with grouping(tmp_path) as catalogue:
+        await write(catalogue, products_of(embeddings, CONTRACT))
+        before = await numbers(catalogue)
+        await catalogue.encoders.keep(second.digest)
+        await catalogue.open_index(second)
+        for product in products_of(embeddings, second):
+            stored = await catalogue.changeable(product.record.product_id)
+            assert stored is not None
+            await catalogue.encoders.add(
+                NewVector(
+                    product_id=product.record.product_id,
+                    made=product.vectors[0],
+                    expected_change=stored.change_sequence,
+                )
+            )
+        # Who does not serve is of no interest to groups.
+        assert await catalogue.groups.pending_count() == 0
+        await catalogue.encoders.switch(second)
+        await catalogue.use_encoder(second)
+        await asyncio.to_thread(catalogue._grouping.group_some)
+        assert await numbers(catalogue) == before
+        # Once the old vectors are gone, the new ones are still the same.
+        await catalogue.encoders.drop(CONTRACT.digest)
+        assert await catalogue.groups.pending_count() == 0
+        changed = replace(products_of(embeddings, second)[0], record=ProductRecord(product_id="x"))
+        await catalogue.upsert(changed)
+        assert (await numbers(catalogue))["x"] == before["p00000"]
 
 
 async def test_without_a_calibration_of_pairs_nothing_is_grouped(
