@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twinshelf.client.errors import (
         CallCancelledError,
         DeadlineError,
+        EncoderNotFoundError,
         GroupNotFoundError,
         InvalidRequestError,
         PermissionDeniedError,
@@ -53,6 +54,7 @@ __all__ = [
     "Client",
     "ClientTls",
     "DeadlineError",
+    "EncoderNotFoundError",
     "FieldIn",
     "GroupNotFoundError",
     "InvalidRequestError",

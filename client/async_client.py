@@ -24,6 +24,7 @@ from twinshelf.client.category_records import (
 from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.encoders.async_encoders import AsyncEncoders
 from twinshelf.client.groups.async_groups import AsyncGroups
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
@@ -46,6 +47,7 @@ from twinshelf.client.streams import match_method, upsert_method
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    encoder_service_pb2_grpc,
     group_service_pb2_grpc,
     matching_service_pb2_grpc,
 )
@@ -85,6 +87,12 @@ class AsyncClient:
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
         self.groups = AsyncGroups(
             group_service_pb2_grpc.GroupServiceStub(self._channel), self._call
+        )
+        self.encoders = AsyncEncoders(
+            encoder_service_pb2_grpc.EncoderServiceStub(self._channel),
+            self._call,
+            self._terms,
+            self._metadata,
         )
 
     async def __aenter__(self) -> AsyncClient:

@@ -29,6 +29,8 @@ def category_request(
         min_margin=options.min_margin,
         level_count=options.level_count,
         excluded_product_id=options.excluded_product_id,
+        encoder_digest=options.encoder_digest,
+        encoder_version=options.encoder_version,
     )
 
 

@@ -21,6 +21,8 @@ class CategoryOptions:
         level_count: Levels of the category paths that are predicted; 0 takes whole paths.
         excluded_product_id: A product that has no vote, such as the offer itself where it is
             stored; empty excludes none.
+        encoder_digest: Digest of the encoder that is to answer; empty takes the one that serves.
+        encoder_version: Version of the encoder that is to answer; 0 takes the one that serves.
     """
 
     neighbour_count: int | None = None
@@ -28,6 +30,8 @@ class CategoryOptions:
     min_margin: float = 0.0
     level_count: int = 0
     excluded_product_id: str = ""
+    encoder_digest: str = ""
+    encoder_version: int = 0
 
 
 DEFAULT_CATEGORY_OPTIONS = CategoryOptions()

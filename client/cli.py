@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from twinshelf.client import output
 from twinshelf.client.categorise_command import categorise
 from twinshelf.client.doctor.command import doctor
+from twinshelf.client.encoders.command import encoders
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.groups.command import groups
 from twinshelf.client.keys_command import keys
@@ -102,6 +103,7 @@ app = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.add_typer(groups, name="groups")
+app.add_typer(encoders, name="encoders")
 app.command()(match)
 app.command()(score)
 app.command()(categorise)
@@ -167,6 +169,13 @@ def index(
             "to each.",
         ),
     ] = 1,
+    reindex: Annotated[
+        bool,
+        typer.Option(
+            "--reindex",
+            help="Only send the photos again that a new encoder needs; change nothing else.",
+        ),
+    ] = False,
 ) -> None:
     """Store the products of files.
 
@@ -177,6 +186,8 @@ def index(
     from twinshelf.client.file_commands import run_check, run_index
     from twinshelf.client.file_products import read_updated_fields
 
+    if reindex and update:
+        raise ValueError("either --reindex or --update can be given, not both")
     if check:
         run_check(files, file_options, sys.stdout, as_json=connection.json)
         return
@@ -190,6 +201,7 @@ def index(
             starts_anew=restart,
             updated_fields=read_updated_fields(update),
             photo_count=photos,
+            reindexes=reindex,
         )
     if not is_stored:
         raise typer.Exit(FAILED)

@@ -79,6 +79,10 @@ class GroupNotFoundError(TwinshelfError):
     """There never was such a group, or such an event of groups (NOT_FOUND)."""
 
 
+class EncoderNotFoundError(TwinshelfError):
+    """The service reaches no such encoder, or it has embedded nothing (NOT_FOUND)."""
+
+
 class PreconditionError(TwinshelfError):
     """The encoder, the catalogue or the groups do not fit the request; do not retry."""
 
@@ -115,6 +119,11 @@ class UnsupportedCallError(TwinshelfError):
     """What answers at this address does not know the method (UNIMPLEMENTED)."""
 
 
+# What NOT_FOUND means where it is no product.
+_MISSING: dict[str, type[TwinshelfError]] = {
+    "GROUP_NOT_FOUND": GroupNotFoundError,
+    "ENCODER_NOT_FOUND": EncoderNotFoundError,
+}
 _KINDS: dict[grpc.StatusCode, type[TwinshelfError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
     grpc.StatusCode.OUT_OF_RANGE: InvalidRequestError,
@@ -162,7 +171,7 @@ def error_from_status(status: status_pb2.Status) -> TwinshelfError:
                 FieldViolation(field=violation.field, description=violation.description)
                 for violation in bad.field_violations
             ]
-    kind = GroupNotFoundError if reason == "GROUP_NOT_FOUND" else _KINDS.get(code, TwinshelfError)
+    kind = _MISSING.get(reason) or _KINDS.get(code, TwinshelfError)
     return kind(
         status.message or f"the service answered {code.name} and gave no reason",
         code=code,

@@ -60,6 +60,7 @@ def run_index(
     starts_anew: bool,
     updated_fields: tuple[str, ...] = (),
     photo_count: int = 1,
+    reindexes: bool = False,
 ) -> bool:
     """Stores the products of files, from where an interrupted run of the same stopped.
 
@@ -72,6 +73,7 @@ def run_index(
         starts_anew: Whether an earlier run is forgotten.
         updated_fields: Fields of stored products that are changed; none stores whole products.
         photo_count: Most photos of a product.
+        reindexes: Whether products are not stored, but sent to the encoder that is reindexed.
 
     Returns:
         Whether every row is stored.
@@ -84,10 +86,16 @@ def run_index(
         _read_options(options), updated_fields=updated_fields, photo_count=photo_count
     )
     files = ProductFiles(_stored(paths), read_options)
-    note = cache_folder() / "index" / run_digest(client.address, files, read_options)
+    note = (
+        cache_folder()
+        / "index"
+        / run_digest(
+            client.address, files, read_options, *(_kept_digests(client) if reindexes else ())
+        )
+    )
     if starts_anew:
         note.unlink(missing_ok=True)
-    point, report, is_finished = ResumePoint(note), IndexReport(), False
+    point, report, is_finished = ResumePoint(note), IndexReport(reindexes=reindexes), False
     if point.done_count:
         sys.stderr.write(
             f"going on behind row {point.done_count:,}, where an earlier run stopped; --restart "
@@ -99,7 +107,9 @@ def run_index(
         is_finished = True
     except (TwinshelfError, ProductFileError, KeyboardInterrupt):
         stored = count_of(report.stored_count, "product")
-        sys.stderr.write(f"{stored} stored before this; the same command goes on from here:\n")
+        sys.stderr.write(
+            f"{stored} {report.done_word} before this; the same command goes on from here:\n"
+        )
         raise
     finally:
         point.close(is_finished=is_finished)
@@ -108,6 +118,11 @@ def run_index(
     else:
         print_report(report, output.make_console(stream))
     return not report.failures
+
+
+def _kept_digests(client: Client) -> list[str]:
+    """Returns the encoders that are being reindexed: a run for others begins anew."""
+    return [state.encoder.digest for state in client.encoders.list() if state.is_kept]
 
 
 def run_match_files(

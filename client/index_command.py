@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from twinshelf.client.encoders.records import ReindexAnswer
 from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.file_products import product_of, update_of
 from twinshelf.client.files.findings import count_of
@@ -54,6 +55,8 @@ class IndexReport:
         resumed_count: Rows that an earlier run had done.
         failures: Rows that are not in the catalogue.
         findings: What was left empty or left out, in sentences.
+        reindexes: Whether products were not stored, but embedded by a new encoder; those that it
+            had embedded before count as replaced.
     """
 
     stored_count: int = 0
@@ -61,6 +64,12 @@ class IndexReport:
     resumed_count: int = 0
     failures: list[RowFailure] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    reindexes: bool = False
+
+    @property
+    def done_word(self) -> str:
+        """What was done with a product."""
+        return "embedded" if self.reindexes else "stored"
 
 
 def index_files(
@@ -71,12 +80,13 @@ def index_files(
     console: Console,
     updated_fields: Sequence[str] = (),
 ) -> None:
-    """Stores the products of files, or changes some fields of those that are stored.
+    """Stores the products of files, changes some fields of those that are stored, or reindexes.
 
     Args:
         client: Where to.
         files: What.
-        report: Filled while the rows are answered, so that it holds what was done upon an error.
+        report: Says whether they are reindexed; filled while the rows are answered, so that it
+            holds what was done upon an error.
         point: How far an earlier run came; moved on with each row.
         console: Shows the progress; never standard output, which is for the result.
         updated_fields: Fields that are changed; none stores whole products.
@@ -90,8 +100,13 @@ def index_files(
         stream = _RowStream(files, report, point, progress, updated_fields)
         try:
             while stream.has_more:
-                for answer in client.upsert(stream.products()):
-                    stream.take(answer)
+                if report.reindexes:
+                    products = map(_whole, stream.products())
+                    for reindexed in client.encoders.reindex_products(products):
+                        stream.take(reindexed, is_old=reindexed.was_embedded)
+                else:
+                    for stored in client.upsert(stream.products()):
+                        stream.take(stored, is_old=stored.replaced)
         finally:
             report.findings = files.findings.sentences()
     report.failures.sort(key=lambda failure: failure.row_number)
@@ -152,12 +167,12 @@ class _RowStream:
             self._sent_count += 1
             yield product
 
-    def take(self, answer: UpsertAnswer) -> None:
-        """Books the answer to one product."""
+    def take(self, answer: UpsertAnswer | ReindexAnswer, *, is_old: bool) -> None:
+        """Books the answer to one product, which may have been there before."""
         place, row = self._sent.pop(answer.product_index)
         if answer.error is None:
             self._report.stored_count += 1
-            self._report.replaced_count += answer.replaced
+            self._report.replaced_count += is_old
             self._done(place)
         elif (photo := _refused_photo(answer.error)) is not None:
             self._refuse(place, row, answer.error.message, photo)
@@ -175,7 +190,8 @@ class _RowStream:
     def _refuse(self, place: int, row: ProductRow, reason: str, photo: int = 0) -> None:
         """Takes a photo that is refused off its row; a row with a text stands without any."""
         readable = row.readable_photos
-        if not readable or self._updated_fields or not (row.has_text or len(readable) > 1):
+        stands_without = row.has_text and not self._report.reindexes
+        if not readable or self._updated_fields or not (stands_without or len(readable) > 1):
             self._fail(place, row.row_number, row.product_id, reason)
             return
         refused = readable[min(photo, len(readable) - 1)]
@@ -204,6 +220,12 @@ def _refused_photo(error: TwinshelfError) -> int | None:
     return None
 
 
+def _whole(product: Product | ProductUpdate) -> Product:
+    """Returns a product that is no update."""
+    assert isinstance(product, Product)
+    return product
+
+
 def print_report(report: IndexReport, console: Console) -> None:
     """Prints the failures, the first of them when they are many, and the counts.
 
@@ -226,8 +248,8 @@ def print_report(report: IndexReport, console: Console) -> None:
     for sentence in report.findings:
         console.print(Text(sentence))
     console.print(
-        f"{count_of(report.stored_count, 'product')} stored, "
-        f"{report.replaced_count:,} of them replaced; "
+        f"{count_of(report.stored_count, 'product')} {report.done_word}, "
+        f"{report.replaced_count:,} of them {'before' if report.reindexes else 'replaced'}; "
         f"{count_of(len(report.failures), 'row')} failed"
     )
 

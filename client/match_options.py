@@ -115,6 +115,14 @@ class MatchCommandOptions:
         ),
     ] = 0
 
+    encoder: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION|DIGEST",
+            help="Encoder that is to answer, one kept beside, say (default: the one that serves).",
+        ),
+    ] = ""
+
     def match_options(self) -> MatchOptions:
         """Returns them as the client takes them.
 
@@ -127,6 +135,8 @@ class MatchCommandOptions:
             min_probability=self.min_probability,
             match_prior=self.match_prior,
             target_precision=self.target_precision,
+            encoder_digest="" if self.encoder.isdecimal() else self.encoder,
+            encoder_version=int(self.encoder) if self.encoder.isdecimal() else 0,
             pair_count=self.pair_count,
             filter=AllOf(filters=tuple(map(read_condition, self.filters)))
             if self.filters

@@ -138,8 +138,8 @@ class MatchOptions:
             takes that which the encoder was calibrated for.
         target_precision: Share of the matches with `is_match` that are to be right, above 0 and
             below 1; None leaves it to the service (0.95).
-        encoder_digest: Digest of the encoder to insist on; empty takes any.
-        encoder_version: Version of the encoder to insist on; 0 takes any.
+        encoder_digest: Digest of the encoder that is to answer; empty takes the one that serves.
+        encoder_version: Version of the encoder that is to answer; 0 takes the one that serves.
         pair_count: Best matches that the pair scorer scores and orders, 0 to `match_count`.
         filter: Which products may match; None takes all. Probabilities are those among these.
         excludes_own_product: Whether the product that has the offer's own id is left out.

@@ -19,6 +19,7 @@ from twinshelf.client.conversions import (
     upsert_answer,
     upsert_request,
 )
+from twinshelf.client.encoders.records import ReindexAnswer
 from twinshelf.client.errors import InvalidRequestError, TwinshelfError
 from twinshelf.client.records import (
     MatchAnswer,
@@ -35,7 +36,7 @@ from twinshelf.v1 import matching_service_pb2
 WINDOW = 64
 
 Row = TypeVar("Row")
-Answer = TypeVar("Answer", UpsertAnswer, MatchAnswer)
+Answer = TypeVar("Answer", UpsertAnswer, MatchAnswer, ReindexAnswer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

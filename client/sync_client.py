@@ -23,6 +23,7 @@ from twinshelf.client.category_records import (
 from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.encoders.sync_encoders import Encoders
 from twinshelf.client.groups.sync_groups import Groups
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
@@ -46,6 +47,7 @@ from twinshelf.client.sync_stream import SyncStream
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    encoder_service_pb2_grpc,
     group_service_pb2_grpc,
     matching_service_pb2_grpc,
 )
@@ -78,6 +80,7 @@ class Client:
     Attributes:
         address: Where the service is.
         groups: Its groups of the same product.
+        encoders: Its encoders.
     """
 
     def __init__(
@@ -112,6 +115,12 @@ class Client:
         self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
         self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
         self.groups = Groups(group_service_pb2_grpc.GroupServiceStub(self._channel), self._call)
+        self.encoders = Encoders(
+            encoder_service_pb2_grpc.EncoderServiceStub(self._channel),
+            self._call,
+            self._terms,
+            self._metadata,
+        )
 
     def __enter__(self) -> Client:
         return self

@@ -1,0 +1,1 @@
+"""The encoders of a service: which one answers, and changing over to another."""

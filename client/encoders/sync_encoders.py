@@ -1,0 +1,121 @@
+"""The encoders of a service for ordinary code: `Client.encoders`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from twinshelf.client.call_terms import CallTerms
+from twinshelf.client.encoders import conversions
+from twinshelf.client.encoders.records import (
+    EncoderComparison,
+    EncoderState,
+    EncoderSwitch,
+    ReindexAnswer,
+)
+from twinshelf.client.records import Product
+from twinshelf.client.sync_stream import SyncStream
+from twinshelf.v1 import encoder_service_pb2 as pb
+from twinshelf.v1 import encoder_service_pb2_grpc
+
+
+class Encoders:
+    """Tells of encoders and changes them.
+
+    Every method raises what those of `Client` raise, and takes `timeout_s` as they do. An encoder
+    is named by its version, or by its digest.
+    """
+
+    def __init__(
+        self,
+        stub: encoder_service_pb2_grpc.EncoderServiceStub,
+        call: Callable[..., Any],
+        terms: CallTerms,
+        metadata: Any,
+    ) -> None:
+        """Takes the service, and how `Client` calls a method of it, and opens a stream."""
+        self._stub = stub
+        self._call = call
+        self._terms = terms
+        self._metadata = metadata
+
+    def list(self, *, timeout_s: float | None = None) -> tuple[EncoderState, ...]:
+        """Returns every encoder that is reached or has embedded a product; the serving one first.
+
+        Args:
+            timeout_s: Time for the call, seconds.
+        """
+        answer = self._call(self._stub.ListEncoders, pb.ListEncodersRequest(), timeout_s)
+        return conversions.encoder_states(answer)
+
+    def reindex(self, encoder: int | str, *, timeout_s: float | None = None) -> EncoderState:
+        """Begins to embed the catalogue for an encoder beside the one that serves.
+
+        Returns at once; `list` tells how far it is. Photos are sent by `reindex_products`.
+
+        Args:
+            encoder: Version or digest.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            PreconditionError: If it serves and lacks nothing, or a third one is kept.
+        """
+        request = conversions.encoder_request(pb.ReindexRequest, encoder)
+        answer = self._call(self._stub.Reindex, request, timeout_s)
+        return conversions.encoder_state(answer.encoder)
+
+    def reindex_products(
+        self, products: Iterable[Product], *, timeout_s: float | None = None
+    ) -> Iterator[ReindexAnswer]:
+        """Sends the photos of stored products again; yields each answer, in any order.
+
+        Nothing but identifier and photos is sent; what is embedded already is not embedded again.
+
+        Args:
+            products: Taken lazily, as fast as the service answers.
+            timeout_s: Longest silence of the service while it owes answers, seconds.
+
+        Raises:
+            TwinshelfError: If the stream fails as a whole; one failing product is an answer.
+        """
+        return SyncStream(
+            lambda requests: self._stub.ReindexProducts(requests, metadata=self._metadata),
+            self._terms.listening(conversions.reindex_method(), timeout_s),
+            products,
+        ).answers()
+
+    def switch(self, encoder: int | str, *, timeout_s: float | None = None) -> EncoderSwitch:
+        """Lets an encoder serve that has embedded every product, at once.
+
+        Args:
+            encoder: Version or digest; that of the one before switches back.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            PreconditionError: If it lacks products.
+        """
+        request = conversions.encoder_request(pb.SwitchEncoderRequest, encoder)
+        return conversions.encoder_switch(self._call(self._stub.SwitchEncoder, request, timeout_s))
+
+    def drop(self, encoder: int | str, *, timeout_s: float | None = None) -> int:
+        """Removes the vectors of an encoder that does not serve; returns of how many products.
+
+        Args:
+            encoder: Version or digest; the digest where the service does not reach it.
+            timeout_s: Time for the call, seconds; a large catalogue may need minutes.
+
+        Raises:
+            PreconditionError: If it serves.
+        """
+        request = conversions.encoder_request(pb.DropEncoderRequest, encoder)
+        answer = self._call(self._stub.DropEncoder, request, timeout_s)
+        return int(answer.dropped_product_count)
+
+    def compare(self, *, timeout_s: float | None = None) -> EncoderComparison:
+        """Tells how the encoder beside answers a sample of the live matches.
+
+        Args:
+            timeout_s: Time for the call, seconds.
+        """
+        answer = self._call(self._stub.CompareEncoders, pb.CompareEncodersRequest(), timeout_s)
+        return conversions.encoder_comparison(answer)
