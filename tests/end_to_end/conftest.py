@@ -83,14 +83,15 @@ def service(triton: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> I
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
     try:
-        yield _wait_for_address(process, log)
+        yield wait_for_address(process, log)
     finally:
         process.terminate()
         process.wait(30)
     assert process.returncode == 0, log.read_text()
 
 
-def _wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
+def wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Returns the address that a service names in its log."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         if found := LISTENING.search(log.read_text()):
