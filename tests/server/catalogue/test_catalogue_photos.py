@@ -43,6 +43,13 @@ async def write(catalogue: Catalogue, product_id: str, shown: Shown) -> None:
     await catalogue.upsert(new_product(product_id, first, record=record, further=further))
 
 
+def much_alike(offer: OfferEmbedding, rng: np.random.Generator) -> OfferEmbedding:
+    """Another photo of the same thing: among equal ones a graph would have no way onwards."""
+    assert offer.image is not None
+    image = offer.image + rng.normal(0, 0.3 / np.sqrt(offer.image.size), offer.image.size)
+    return OfferEmbedding(image=(image / np.linalg.norm(image)).astype(np.float32), text=None)
+
+
 def random_shown(rng: np.random.Generator) -> Shown:
     pattern = Pattern(int(rng.choice([1, 2, 3], p=[0.2, 0.2, 0.6])))
     first = random_embedding(rng, pattern)
@@ -129,12 +136,13 @@ async def test_many_photos_of_a_few_products_leave_room_for_the_others(
     offer = random_embedding(rng, Pattern.IMAGE)
     for number in range(300):
         is_near = number % 10 == 0
-        photos = [offer if is_near else random_embedding(rng, Pattern.IMAGE)]
-        photos *= 16 if is_near else 1
+        photos = [random_embedding(rng, Pattern.IMAGE)]
+        if is_near:
+            photos = [much_alike(offer, rng) for _ in range(16)]
         await write(catalogue, f"p{number}", Shown(embeddings=photos, seller=""))
     hits = (await catalogue.search(query_of(offer, count=120))).hits
     assert len({hit.product.record.product_id for hit in hits}) == 120
-    assert sum(hit.ranked.score > 0.99 for hit in hits) == 30
+    assert sum(hit.ranked.score > 0.9 for hit in hits) == 30
     await catalogue.close()
 
 

@@ -104,7 +104,9 @@ async def test_further_photos_leave_the_groups_as_they_are(
     for product in products:
         images = generator.normal(size=(4, 16))
         images /= np.linalg.norm(images, axis=1, keepdims=True)
-        shown.append(replace(product, further_images=images.astype(np.float16)))
+        (vector,) = product.vectors
+        vector = replace(vector, further_images=images.astype(np.float16))
+        shown.append(replace(product, vectors=(vector,)))
     async with grouping(tmp_path) as catalogue:
         await write(catalogue, products)
         expected = await partition(catalogue)
