@@ -1,4 +1,4 @@
-"""Puts the parts of the matching service together, starts it, and stops it in good order."""
+"""Starts the matching service on its parts, and stops it in good order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,32 +14,28 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from twinshelf.server.access.access_interceptor import AccessInterceptor
-from twinshelf.server.access.audit import AuditLog
 from twinshelf.server.access.exposure import check_exposure
 from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.access.transport import ServerTls, server_credentials
-from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.groups.formation import GroupGuards
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
-from twinshelf.server.catalogue.upkeep import UpkeepSettings
 from twinshelf.server.config import MIB, ServerConfig
 from twinshelf.server.encoders.encoder import Encoder
-from twinshelf.server.services.admission import Admission, AdmissionSettings
-from twinshelf.server.services.byte_budget import ByteBudget
+from twinshelf.server.parts import (
+    MATCHING_SERVICE,
+    SERVICES,
+    Parts,
+    make_parts,
+    track_encoders,
+)
 from twinshelf.server.services.call_interceptor import CallInterceptor
-from twinshelf.server.services.call_observer import CallObserver
 from twinshelf.server.services.catalog_service import CatalogServicer
 from twinshelf.server.services.category_predictor import CategoryPredictor
 from twinshelf.server.services.door import Door
-from twinshelf.server.services.embedder import Embedder
 from twinshelf.server.services.encoder_comparison import EncoderComparison
-from twinshelf.server.services.encoder_pulse import EncoderPulse
 from twinshelf.server.services.encoder_service import EncoderServicer
 from twinshelf.server.services.encoder_watch import EncoderWatch
 from twinshelf.server.services.group_service import GroupServicer
-from twinshelf.server.services.health import OVERALL, SERVICE_NAME, HealthServicer
-from twinshelf.server.services.intake import Intake, IntakeSettings
+from twinshelf.server.services.health import SERVICE_NAME
 from twinshelf.server.services.matcher import Matcher
 from twinshelf.server.services.matching_service import MatchingServicer
 from twinshelf.server.services.pair_scorer import PairScorer
@@ -49,62 +44,18 @@ from twinshelf.server.services.product_embedder import ProductEmbedder
 from twinshelf.server.services.product_updates import ProductUpdater
 from twinshelf.server.services.reindexer import PHOTO_PX, Reindexer, no_photo
 from twinshelf.server.services.requests import Limits
-from twinshelf.server.services.routed_embedder import RoutedEmbedder
-from twinshelf.server.services.serving_encoders import ServingEncoders
 from twinshelf.server.services.streams import StreamBounds
-from twinshelf.server.services.thumbnails import Thumbnails
-from twinshelf.server.telemetry.metrics import Metrics, Tracked
 from twinshelf.server.telemetry.metrics_port import MetricsPort
-from twinshelf.server.telemetry.tracing import Tracing
 from twinshelf.v1 import (
-    catalog_service_pb2,
     catalog_service_pb2_grpc,
-    encoder_service_pb2,
     encoder_service_pb2_grpc,
-    group_service_pb2,
     group_service_pb2_grpc,
-    matching_service_pb2,
     matching_service_pb2_grpc,
 )
 
 logger = logging.getLogger(__name__)
-MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name
-CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
-GROUP_SERVICE = group_service_pb2.DESCRIPTOR.services_by_name["GroupService"].full_name
-ENCODER_SERVICE = encoder_service_pb2.DESCRIPTOR.services_by_name["EncoderService"].full_name
-SERVICES = (MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE, ENCODER_SERVICE)
-MATCH_METHOD = f"/{MATCHING_SERVICE}/MatchProduct"
-_METHODS: Final = tuple(
-    method.name
-    for file, name in (
-        (matching_service_pb2, "MatchingService"),
-        (catalog_service_pb2, "CatalogService"),
-        (group_service_pb2, "GroupService"),
-        (encoder_service_pb2, "EncoderService"),
-    )
-    for method in file.DESCRIPTOR.services_by_name[name].methods
-)
+MATCH_METHOD: Final = f"/{MATCHING_SERVICE}/MatchProduct"
 _TRACES_TIMEOUT_S: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """What the services are made of."""
-
-    catalogue: Catalogue
-    health: HealthServicer
-    intake: Intake
-    admission: Admission
-    encoders: ServingEncoders
-    embedder: RoutedEmbedder
-    pulse: EncoderPulse
-    thumbnails: Thumbnails
-    budget: ByteBudget
-    stream_budget: ByteBudget
-    metrics: Metrics
-    tracing: Tracing
-    observer: CallObserver
-    audit_log: AuditLog
 
 
 class MatchingServer:
@@ -114,7 +65,7 @@ class MatchingServer:
         self,
         *,
         grpc_server: grpc.aio.Server,
-        parts: _Parts,
+        parts: Parts,
         comparison: EncoderComparison,
         background: Sequence[asyncio.Task[None]],
         metrics_port: MetricsPort | None,
@@ -171,7 +122,7 @@ async def create_server(config: ServerConfig, *encoders: Encoder) -> tuple[Match
         has_keys=bool(config.keys),
         is_insecure_allowed=config.insecure,
     )
-    parts = _make_parts(config, encoders)
+    parts = make_parts(config, encoders)
     metrics_port: MetricsPort | None = None
     try:
         grpc_server = grpc.aio.server(
@@ -209,105 +160,7 @@ async def create_server(config: ServerConfig, *encoders: Encoder) -> tuple[Match
     return server, port
 
 
-def _make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> _Parts:
-    metrics = Metrics(_METHODS)
-    tracing = Tracing.to(config.trace_endpoint)
-    audit_log = AuditLog(Path(config.audit_log) if config.audit_log else None)
-    pulse = EncoderPulse(config.stuck_after_s)
-    admission = _make_admission(config)
-    intake = Intake(
-        IntakeSettings(
-            slow_message_limit=config.slow_message_count,
-            stream_limit=config.stream_count,
-            message_timeout_s=config.message_timeout_s,
-            stream_idle_timeout_s=config.stream_idle_timeout_s,
-        )
-    )
-    catalogue = SqliteCatalogue(
-        config.catalogue,
-        reader_count=config.reader_count,
-        upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
-        guards=GroupGuards() if config.groups else None,
-    )
-    serving = ServingEncoders(encoders, catalogue)
-    embedder = RoutedEmbedder(
-        encoders=serving,
-        serving=_make_embedder(serving, admission, pulse, config, metrics),
-        beside=_make_embedder(
-            serving, _make_admission(config), EncoderPulse(config.stuck_after_s), config, metrics
-        ),
-    )
-    parts = _Parts(
-        catalogue=catalogue,
-        encoders=serving,
-        health=HealthServicer((OVERALL, *SERVICES)),
-        intake=intake,
-        admission=admission,
-        embedder=embedder,
-        pulse=pulse,
-        thumbnails=Thumbnails(config.keep_thumbnails),
-        budget=ByteBudget(config.held_limit_bytes // 2),
-        stream_budget=ByteBudget(config.held_limit_bytes // 2),
-        metrics=metrics,
-        tracing=tracing,
-        observer=CallObserver(metrics=metrics, tracing=tracing, slow_call_s=config.slow_call_s),
-        audit_log=audit_log,
-    )
-    _track(parts)
-    return parts
-
-
-def _make_admission(config: ServerConfig) -> Admission:
-    return Admission(
-        AdmissionSettings(
-            in_flight_limit=config.in_flight_limit,
-            waiting_limit=config.waiting_count,
-            wait_limit_s=config.wait_limit_s,
-        )
-    )
-
-
-def _make_embedder(
-    encoders: ServingEncoders,
-    admission: Admission,
-    pulse: EncoderPulse,
-    config: ServerConfig,
-    metrics: Metrics,
-) -> Embedder:
-    return Embedder(
-        encoder=encoders,
-        admission=admission,
-        pulse=pulse,
-        encode_timeout_s=config.encode_timeout_s,
-        metrics=metrics,
-    )
-
-
-def _track(parts: _Parts) -> None:
-    track = parts.metrics.track
-    track(Tracked.BYTES_HELD, lambda: parts.budget.held_bytes + parts.stream_budget.held_bytes)
-    track(Tracked.PLACES_IN_USE, lambda: parts.admission.in_flight)
-    track(Tracked.PLACE_LIMIT, lambda: parts.admission.limit)
-    track(Tracked.WAITING_COUNT, lambda: parts.admission.waiting_count)
-    track(Tracked.INDEX_SIZE, lambda: parts.catalogue.indexed_vector_count)
-    track(Tracked.PRODUCT_COUNT, lambda: parts.catalogue.product_count)
-    track(Tracked.LIVE_RECALL, lambda: parts.catalogue.live_recall)
-
-
-def _track_encoders(parts: _Parts, comparison: EncoderComparison) -> None:
-    def count_missing() -> int:
-        """Counts the products that kept encoders lack."""
-        kept = parts.catalogue.encoders.kept - {parts.catalogue.encoders.current}
-        return sum(map(parts.catalogue.encoders.count_missing, kept))
-
-    track = parts.metrics.track
-    track(Tracked.REINDEX_MISSING, count_missing)
-    track(Tracked.SHADOW_QUERIES, lambda: comparison.sums.query_count)
-    track(Tracked.SHADOW_OVERLAP, lambda: comparison.sums.mean_overlap)
-    track(Tracked.SHADOW_SCORE_SHIFT, lambda: comparison.sums.mean_score_shift)
-
-
-def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerInterceptor]:
+def _interceptors(parts: Parts, config: ServerConfig) -> list[grpc.aio.ServerInterceptor]:
     def expect_answer_s() -> float:
         """Returns how long a small offer takes; raises when the encoder is lost or has no room."""
         parts.pulse.check()
@@ -344,7 +197,7 @@ def _interceptors(parts: _Parts, config: ServerConfig) -> list[grpc.aio.ServerIn
 
 
 def _add_services(
-    grpc_server: grpc.aio.Server, parts: _Parts, config: ServerConfig
+    grpc_server: grpc.aio.Server, parts: Parts, config: ServerConfig
 ) -> tuple[Reindexer, EncoderComparison]:
     limits = Limits(
         image_bytes=config.image_limit_bytes,
@@ -381,7 +234,7 @@ def _add_services(
         share=config.shadow_share,
         randomness=random.Random(),
     )
-    _track_encoders(parts, comparison)
+    track_encoders(parts, comparison)
     bounds = StreamBounds(
         in_flight_count=config.stream_in_flight_count,
         budget=parts.stream_budget,

@@ -34,7 +34,7 @@ _PATIENT_TURN: Final = 4
 # of the wait before it. Under overload the loop itself falls behind, which no estimate sees, and a
 # queue that is longer than bursts need answers nobody more: it makes all answers late.
 _ANSWER_MARGIN: Final = 1.25
-_WAIT_MARGIN: Final = 6.0
+_WAIT_MARGIN: Final = 4.0
 _SHORTEST_RETRY_S: Final = 0.05
 
 

@@ -22,11 +22,9 @@ from tests.server.fake_triton import FakeTriton
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.triton_encoder import TritonEncoder
+from twinshelf.server.parts import SERVICES
 from twinshelf.server.services.health import OVERALL
-from twinshelf.server.serving import (
-    SERVICES,
-    create_server,
-)
+from twinshelf.server.serving import create_server
 from twinshelf.v1.product_pb2 import Product
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -1,0 +1,180 @@
+"""The parts that the services of one server are made of, put together from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from twinshelf.server.access.audit import AuditLog
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.groups.formation import GroupGuards
+from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.upkeep import UpkeepSettings
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.encoder import Encoder
+from twinshelf.server.services.admission import Admission, AdmissionSettings
+from twinshelf.server.services.byte_budget import ByteBudget
+from twinshelf.server.services.call_observer import CallObserver
+from twinshelf.server.services.embedder import Embedder
+from twinshelf.server.services.encoder_comparison import EncoderComparison
+from twinshelf.server.services.encoder_pulse import EncoderPulse
+from twinshelf.server.services.health import OVERALL, HealthServicer
+from twinshelf.server.services.intake import Intake, IntakeSettings
+from twinshelf.server.services.routed_embedder import RoutedEmbedder
+from twinshelf.server.services.serving_encoders import ServingEncoders
+from twinshelf.server.services.thumbnails import Thumbnails
+from twinshelf.server.telemetry.metrics import Metrics, Tracked
+from twinshelf.server.telemetry.tracing import Tracing
+from twinshelf.v1 import (
+    catalog_service_pb2,
+    encoder_service_pb2,
+    group_service_pb2,
+    matching_service_pb2,
+)
+
+MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name
+CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
+GROUP_SERVICE = group_service_pb2.DESCRIPTOR.services_by_name["GroupService"].full_name
+ENCODER_SERVICE = encoder_service_pb2.DESCRIPTOR.services_by_name["EncoderService"].full_name
+SERVICES = (MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE, ENCODER_SERVICE)
+_METHODS: Final = tuple(
+    method.name
+    for file, name in (
+        (matching_service_pb2, "MatchingService"),
+        (catalog_service_pb2, "CatalogService"),
+        (group_service_pb2, "GroupService"),
+        (encoder_service_pb2, "EncoderService"),
+    )
+    for method in file.DESCRIPTOR.services_by_name[name].methods
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the services are made of."""
+
+    catalogue: Catalogue
+    health: HealthServicer
+    intake: Intake
+    admission: Admission
+    encoders: ServingEncoders
+    embedder: RoutedEmbedder
+    pulse: EncoderPulse
+    thumbnails: Thumbnails
+    budget: ByteBudget
+    stream_budget: ByteBudget
+    metrics: Metrics
+    tracing: Tracing
+    observer: CallObserver
+    audit_log: AuditLog
+
+
+def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
+    """Opens the catalogue and makes all else around it.
+
+    Args:
+        config: What the operator chose.
+        encoders: Who embeds, one or two.
+
+    Raises:
+        CatalogueFileError: If the catalogue cannot be opened.
+    """
+    metrics = Metrics(_METHODS)
+    tracing = Tracing.to(config.trace_endpoint)
+    audit_log = AuditLog(Path(config.audit_log) if config.audit_log else None)
+    pulse = EncoderPulse(config.stuck_after_s)
+    admission = _make_admission(config)
+    intake = Intake(
+        IntakeSettings(
+            slow_message_limit=config.slow_message_count,
+            stream_limit=config.stream_count,
+            message_timeout_s=config.message_timeout_s,
+            stream_idle_timeout_s=config.stream_idle_timeout_s,
+        )
+    )
+    catalogue = SqliteCatalogue(
+        config.catalogue,
+        reader_count=config.reader_count,
+        upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
+        guards=GroupGuards() if config.groups else None,
+    )
+    serving = ServingEncoders(encoders, catalogue)
+    embedder = RoutedEmbedder(
+        encoders=serving,
+        serving=_make_embedder(serving, admission, pulse, config, metrics),
+        beside=_make_embedder(
+            serving, _make_admission(config), EncoderPulse(config.stuck_after_s), config, metrics
+        ),
+    )
+    parts = Parts(
+        catalogue=catalogue,
+        encoders=serving,
+        health=HealthServicer((OVERALL, *SERVICES)),
+        intake=intake,
+        admission=admission,
+        embedder=embedder,
+        pulse=pulse,
+        thumbnails=Thumbnails(config.keep_thumbnails),
+        budget=ByteBudget(config.held_limit_bytes // 2),
+        stream_budget=ByteBudget(config.held_limit_bytes // 2),
+        metrics=metrics,
+        tracing=tracing,
+        observer=CallObserver(metrics=metrics, tracing=tracing, slow_call_s=config.slow_call_s),
+        audit_log=audit_log,
+    )
+    _track(parts)
+    return parts
+
+
+def _make_admission(config: ServerConfig) -> Admission:
+    return Admission(
+        AdmissionSettings(
+            in_flight_limit=config.in_flight_limit,
+            waiting_limit=config.waiting_count,
+            wait_limit_s=config.wait_limit_s,
+        )
+    )
+
+
+def _make_embedder(
+    encoders: ServingEncoders,
+    admission: Admission,
+    pulse: EncoderPulse,
+    config: ServerConfig,
+    metrics: Metrics,
+) -> Embedder:
+    return Embedder(
+        encoder=encoders,
+        admission=admission,
+        pulse=pulse,
+        encode_timeout_s=config.encode_timeout_s,
+        metrics=metrics,
+    )
+
+
+def _track(parts: Parts) -> None:
+    track = parts.metrics.track
+    track(Tracked.BYTES_HELD, lambda: parts.budget.held_bytes + parts.stream_budget.held_bytes)
+    track(Tracked.PLACES_IN_USE, lambda: parts.admission.in_flight)
+    track(Tracked.PLACE_LIMIT, lambda: parts.admission.limit)
+    track(Tracked.WAITING_COUNT, lambda: parts.admission.waiting_count)
+    track(Tracked.INDEX_SIZE, lambda: parts.catalogue.indexed_vector_count)
+    track(Tracked.PRODUCT_COUNT, lambda: parts.catalogue.product_count)
+    track(Tracked.LIVE_RECALL, lambda: parts.catalogue.live_recall)
+
+
+def track_encoders(parts: Parts, comparison: EncoderComparison) -> None:
+    """Lets the metrics read how far a second encoder is, and how it differs from the first."""
+
+    def count_missing() -> int:
+        """Counts the products that kept encoders lack."""
+        kept = parts.catalogue.encoders.kept - {parts.catalogue.encoders.current}
+        return sum(map(parts.catalogue.encoders.count_missing, kept))
+
+    track = parts.metrics.track
+    track(Tracked.REINDEX_MISSING, count_missing)
+    track(Tracked.SHADOW_QUERIES, lambda: comparison.sums.query_count)
+    track(Tracked.SHADOW_OVERLAP, lambda: comparison.sums.mean_overlap)
+    track(Tracked.SHADOW_SCORE_SHIFT, lambda: comparison.sums.mean_score_shift)
