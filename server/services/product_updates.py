@@ -125,7 +125,6 @@ class ProductUpdater:
         self._limits = limits
         self._embedder = embedder
         self._thumbnails = thumbnails
-        self._thumbnails = thumbnails
 
     async def update(
         self, change: product_pb2.Product, mask: field_mask_pb2.FieldMask

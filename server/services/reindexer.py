@@ -95,7 +95,8 @@ class Reindexer:
         self._limits = limits
         self._photo_of = photo_of
         self._progress: dict[str, ReindexProgress] = {}
-        self._refused: dict[tuple[str, str, int], str] = {}
+        # By digest and product: the change that the encoder refused, and why.
+        self._refused: dict[str, dict[str, tuple[int, str]]] = {}
         self._next_look_s: dict[str, float] = {}
 
     def progress(self, digest: str) -> ReindexProgress:
@@ -153,6 +154,7 @@ class Reindexer:
         digest, start_s = contract.digest, time.monotonic()
         if not self._catalogue.encoders.count_missing(digest):
             self._progress.pop(digest, None)
+            self._refused.pop(digest, None)
             return
         if start_s < self._next_look_s.get(digest, 0.0):
             return
@@ -176,7 +178,9 @@ class Reindexer:
     ) -> None:
         product = product_from_stored(missing.product)
         product_id, change = product.product_id, missing.change_sequence
-        if (reason := self._refused.get((contract.digest, product_id, change))) is not None:
+        refused = self._refused.setdefault(contract.digest, {})
+        refused_change, reason = refused.get(product_id, (None, ""))
+        if refused_change == change:
             progress.fail(product_id, reason)
             return
         if missing.product.pattern.has_image:
@@ -189,7 +193,7 @@ class Reindexer:
             made = await self._embedder.embed_by(contract, product)
             await self._store(product_id, made, change)
         except InvalidRequestError as error:
-            self._refused[contract.digest, product_id, change] = error.message
+            refused[product_id] = change, error.message
             progress.fail(product_id, error.message)
         except ProductChangedError:
             return  # who changed it has embedded it, or the next look will
