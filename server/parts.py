@@ -1,7 +1,8 @@
-"""The parts that the services of one server are made of, put together from its configuration."""
+"""What the services of one server are made of, put together from its configuration."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,15 @@ from twinshelf.server.services.encoder_comparison import EncoderComparison
 from twinshelf.server.services.encoder_pulse import EncoderPulse
 from twinshelf.server.services.health import OVERALL, HealthServicer
 from twinshelf.server.services.intake import Intake, IntakeSettings
+from twinshelf.server.services.matcher import Matcher
+from twinshelf.server.services.pair_scorer import PairScorer
+from twinshelf.server.services.pair_sides import PairSides
+from twinshelf.server.services.product_embedder import ProductEmbedder
+from twinshelf.server.services.reindexer import PHOTO_PX, Reindexer, no_photo
+from twinshelf.server.services.requests import Limits
 from twinshelf.server.services.routed_embedder import RoutedEmbedder
 from twinshelf.server.services.serving_encoders import ServingEncoders
+from twinshelf.server.services.streams import StreamBounds
 from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.server.telemetry.metrics import Metrics, Tracked
 from twinshelf.server.telemetry.tracing import Tracing
@@ -53,7 +61,7 @@ _METHODS: Final = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the services are made of."""
+    """What a server has once, and all its services use."""
 
     catalogue: Catalogue
     health: HealthServicer
@@ -128,6 +136,71 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
     return parts
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """What does the work of several services."""
+
+    limits: Limits
+    bounds: StreamBounds
+    pair_scorer: PairScorer
+    matcher: Matcher
+    product_embedder: ProductEmbedder
+    reindexer: Reindexer
+    comparison: EncoderComparison
+
+
+def make_workers(parts: Parts, config: ServerConfig) -> Workers:
+    """Makes what does the work on the parts of a server; the metrics read it from then on."""
+    limits = Limits(
+        image_bytes=config.image_limit_bytes,
+        text_bytes=config.text_limit_bytes,
+        match_count=config.match_count_limit,
+        attribute_count=config.attribute_count_limit,
+    )
+    pair_scorer = PairScorer(
+        encoders=parts.encoders,
+        embedder=parts.embedder,
+        catalogue=parts.catalogue,
+        sides=PairSides(embedder=parts.embedder, catalogue=parts.catalogue, limits=limits),
+    )
+    matcher = Matcher(
+        encoders=parts.encoders,
+        catalogue=parts.catalogue,
+        limits=limits,
+        embedder=parts.embedder,
+        pair_scorer=pair_scorer,
+        metrics=parts.metrics,
+    )
+    product_embedder = ProductEmbedder(encoders=parts.encoders, embedder=parts.embedder)
+    workers = Workers(
+        limits=limits,
+        bounds=StreamBounds(
+            in_flight_count=config.stream_in_flight_count,
+            budget=parts.stream_budget,
+            limit_bytes=config.held_limit_bytes // 2,
+        ),
+        pair_scorer=pair_scorer,
+        matcher=matcher,
+        product_embedder=product_embedder,
+        reindexer=Reindexer(
+            encoders=parts.encoders,
+            catalogue=parts.catalogue,
+            embedder=product_embedder,
+            limits=limits,
+            photo_of=parts.catalogue.thumbnail if config.keep_thumbnails >= PHOTO_PX else no_photo,
+        ),
+        comparison=EncoderComparison(
+            matcher=matcher,
+            encoders=parts.encoders,
+            catalogue=parts.catalogue,
+            share=config.shadow_share,
+            randomness=random.Random(),
+        ),
+    )
+    _track_encoders(parts, workers.comparison)
+    return workers
+
+
 def _make_admission(config: ServerConfig) -> Admission:
     return Admission(
         AdmissionSettings(
@@ -165,9 +238,7 @@ def _track(parts: Parts) -> None:
     track(Tracked.LIVE_RECALL, lambda: parts.catalogue.live_recall)
 
 
-def track_encoders(parts: Parts, comparison: EncoderComparison) -> None:
-    """Lets the metrics read how far a second encoder is, and how it differs from the first."""
-
+def _track_encoders(parts: Parts, comparison: EncoderComparison) -> None:
     def count_missing() -> int:
         """Counts the products that kept encoders lack."""
         kept = parts.catalogue.encoders.kept - {parts.catalogue.encoders.current}

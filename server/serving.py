@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -24,8 +23,9 @@ from twinshelf.server.parts import (
     MATCHING_SERVICE,
     SERVICES,
     Parts,
+    Workers,
     make_parts,
-    track_encoders,
+    make_workers,
 )
 from twinshelf.server.services.call_interceptor import CallInterceptor
 from twinshelf.server.services.catalog_service import CatalogServicer
@@ -36,15 +36,8 @@ from twinshelf.server.services.encoder_service import EncoderServicer
 from twinshelf.server.services.encoder_watch import EncoderWatch
 from twinshelf.server.services.group_service import GroupServicer
 from twinshelf.server.services.health import SERVICE_NAME
-from twinshelf.server.services.matcher import Matcher
 from twinshelf.server.services.matching_service import MatchingServicer
-from twinshelf.server.services.pair_scorer import PairScorer
-from twinshelf.server.services.pair_sides import PairSides
-from twinshelf.server.services.product_embedder import ProductEmbedder
 from twinshelf.server.services.product_updates import ProductUpdater
-from twinshelf.server.services.reindexer import PHOTO_PX, Reindexer, no_photo
-from twinshelf.server.services.requests import Limits
-from twinshelf.server.services.streams import StreamBounds
 from twinshelf.server.telemetry.metrics_port import MetricsPort
 from twinshelf.v1 import (
     catalog_service_pb2_grpc,
@@ -130,7 +123,8 @@ async def create_server(config: ServerConfig, *encoders: Encoder) -> tuple[Match
             options=_channel_options(config),
             maximum_concurrent_rpcs=config.call_count,
         )
-        reindexer, comparison = _add_services(grpc_server, parts, config)
+        workers = make_workers(parts, config)
+        _add_services(grpc_server, parts, workers, config)
         port = _bind(grpc_server, config)
         if config.metrics_address:
             metrics_port = MetricsPort(parts.metrics, config.metrics_address)
@@ -152,8 +146,8 @@ async def create_server(config: ServerConfig, *encoders: Encoder) -> tuple[Match
     server = MatchingServer(
         grpc_server=grpc_server,
         parts=parts,
-        comparison=comparison,
-        background=[asyncio.ensure_future(each.run()) for each in (watch, reindexer)],
+        comparison=workers.comparison,
+        background=[asyncio.ensure_future(each.run()) for each in (watch, workers.reindexer)],
         metrics_port=metrics_port,
         drain_timeout_s=config.drain_timeout_s,
     )
@@ -197,79 +191,13 @@ def _interceptors(parts: Parts, config: ServerConfig) -> list[grpc.aio.ServerInt
 
 
 def _add_services(
-    grpc_server: grpc.aio.Server, parts: Parts, config: ServerConfig
-) -> tuple[Reindexer, EncoderComparison]:
-    limits = Limits(
-        image_bytes=config.image_limit_bytes,
-        text_bytes=config.text_limit_bytes,
-        match_count=config.match_count_limit,
-        attribute_count=config.attribute_count_limit,
-    )
-    pair_scorer = PairScorer(
-        encoders=parts.encoders,
-        embedder=parts.embedder,
-        catalogue=parts.catalogue,
-        sides=PairSides(embedder=parts.embedder, catalogue=parts.catalogue, limits=limits),
-    )
-    matcher = Matcher(
-        encoders=parts.encoders,
-        catalogue=parts.catalogue,
-        limits=limits,
-        embedder=parts.embedder,
-        pair_scorer=pair_scorer,
-        metrics=parts.metrics,
-    )
-    product_embedder = ProductEmbedder(encoders=parts.encoders, embedder=parts.embedder)
-    reindexer = Reindexer(
-        encoders=parts.encoders,
-        catalogue=parts.catalogue,
-        embedder=product_embedder,
-        limits=limits,
-        photo_of=parts.catalogue.thumbnail if config.keep_thumbnails >= PHOTO_PX else no_photo,
-    )
-    comparison = EncoderComparison(
-        matcher=matcher,
-        encoders=parts.encoders,
-        catalogue=parts.catalogue,
-        share=config.shadow_share,
-        randomness=random.Random(),
-    )
-    track_encoders(parts, comparison)
-    bounds = StreamBounds(
-        in_flight_count=config.stream_in_flight_count,
-        budget=parts.stream_budget,
-        limit_bytes=config.held_limit_bytes // 2,
-    )
+    grpc_server: grpc.aio.Server, parts: Parts, workers: Workers, config: ServerConfig
+) -> None:
     matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(
-        MatchingServicer(
-            matcher=matcher,
-            comparison=comparison,
-            pair_scorer=pair_scorer,
-            category_predictor=CategoryPredictor(matcher=matcher, limits=limits),
-            bounds=bounds,
-            observer=parts.observer,
-        ),
-        grpc_server,
+        _matching_servicer(parts, workers), grpc_server
     )
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
-        CatalogServicer(
-            embedder=product_embedder,
-            updater=ProductUpdater(
-                encoders=parts.encoders,
-                catalogue=parts.catalogue,
-                limits=limits,
-                embedder=product_embedder,
-                thumbnails=parts.thumbnails,
-            ),
-            catalogue=parts.catalogue,
-            encoders=parts.encoders,
-            limits=limits,
-            thumbnails=parts.thumbnails,
-            bounds=bounds,
-            observer=parts.observer,
-            audit_log=parts.audit_log,
-        ),
-        grpc_server,
+        _catalog_servicer(parts, workers), grpc_server
     )
     group_service_pb2_grpc.add_GroupServiceServicer_to_server(
         GroupServicer(catalogue=parts.catalogue, audit_log=parts.audit_log), grpc_server
@@ -278,9 +206,9 @@ def _add_services(
         EncoderServicer(
             catalogue=parts.catalogue,
             encoders=parts.encoders,
-            reindexer=reindexer,
-            comparison=comparison,
-            bounds=bounds,
+            reindexer=workers.reindexer,
+            comparison=workers.comparison,
+            bounds=workers.bounds,
             observer=parts.observer,
             audit_log=parts.audit_log,
         ),
@@ -290,7 +218,37 @@ def _add_services(
     if config.reflection:
         names = (*SERVICES, SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, grpc_server)
-    return reindexer, comparison
+
+
+def _matching_servicer(parts: Parts, workers: Workers) -> MatchingServicer:
+    return MatchingServicer(
+        matcher=workers.matcher,
+        comparison=workers.comparison,
+        pair_scorer=workers.pair_scorer,
+        category_predictor=CategoryPredictor(matcher=workers.matcher, limits=workers.limits),
+        bounds=workers.bounds,
+        observer=parts.observer,
+    )
+
+
+def _catalog_servicer(parts: Parts, workers: Workers) -> CatalogServicer:
+    return CatalogServicer(
+        embedder=workers.product_embedder,
+        updater=ProductUpdater(
+            encoders=parts.encoders,
+            catalogue=parts.catalogue,
+            limits=workers.limits,
+            embedder=workers.product_embedder,
+            thumbnails=parts.thumbnails,
+        ),
+        catalogue=parts.catalogue,
+        encoders=parts.encoders,
+        limits=workers.limits,
+        thumbnails=parts.thumbnails,
+        bounds=workers.bounds,
+        observer=parts.observer,
+        audit_log=parts.audit_log,
+    )
 
 
 def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
