@@ -54,6 +54,12 @@ class ProductNotFoundError(TwinshelfError):
     reason = "PRODUCT_NOT_FOUND"
 
 
+class ModelNotFoundError(TwinshelfError):
+    """A KServe client asked for another model, or for a version that does not serve."""
+
+    reason = "MODEL_NOT_FOUND"
+
+
 class ThumbnailNotFoundError(TwinshelfError):
     """The catalogue keeps no thumbnail of the product asked for."""
 

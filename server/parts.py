@@ -23,6 +23,7 @@ from twinshelf.server.services.encoder_comparison import EncoderComparison
 from twinshelf.server.services.encoder_pulse import EncoderPulse
 from twinshelf.server.services.health import OVERALL, HealthServicer
 from twinshelf.server.services.intake import Intake, IntakeSettings
+from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS, KSERVE_SERVICE
 from twinshelf.server.services.matcher import Matcher
 from twinshelf.server.services.pair_scorer import PairScorer
 from twinshelf.server.services.pair_sides import PairSides
@@ -46,8 +47,8 @@ MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingSer
 CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 GROUP_SERVICE = group_service_pb2.DESCRIPTOR.services_by_name["GroupService"].full_name
 ENCODER_SERVICE = encoder_service_pb2.DESCRIPTOR.services_by_name["EncoderService"].full_name
-SERVICES = (MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE, ENCODER_SERVICE)
-_METHODS: Final = tuple(
+SERVICES = (MATCHING_SERVICE, CATALOG_SERVICE, GROUP_SERVICE, ENCODER_SERVICE, KSERVE_SERVICE)
+_METHODS: Final = KSERVE_METHODS + tuple(
     method.name
     for file, name in (
         (matching_service_pb2, "MatchingService"),

@@ -36,6 +36,7 @@ from twinshelf.server.services.encoder_service import EncoderServicer
 from twinshelf.server.services.encoder_watch import EncoderWatch
 from twinshelf.server.services.group_service import GroupServicer
 from twinshelf.server.services.health import SERVICE_NAME
+from twinshelf.server.services.kserve.kserve_service import INFER_METHOD, KserveServicer
 from twinshelf.server.services.matching_service import MatchingServicer
 from twinshelf.server.services.product_updates import ProductUpdater
 from twinshelf.server.telemetry.metrics_port import MetricsPort
@@ -169,9 +170,8 @@ def _interceptors(parts: Parts, config: ServerConfig) -> list[grpc.aio.ServerInt
         intake=parts.intake,
         budget=parts.budget,
         doors={
-            MATCH_METHOD: Door(
-                method=MATCH_METHOD, expect_answer_s=expect_answer_s, observer=parts.observer
-            )
+            method: Door(method=method, expect_answer_s=expect_answer_s, observer=parts.observer)
+            for method in (MATCH_METHOD, INFER_METHOD)
         },
         check_caller=check_caller,
         observer=parts.observer,
@@ -214,6 +214,13 @@ def _add_services(
         ),
         grpc_server,
     )
+    KserveServicer(
+        matcher=workers.matcher,
+        comparison=workers.comparison,
+        encoders=parts.encoders,
+        health=parts.health,
+        observer=parts.observer,
+    ).add_to(grpc_server)
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, grpc_server)
     if config.reflection:
         names = (*SERVICES, SERVICE_NAME, reflection.SERVICE_NAME)

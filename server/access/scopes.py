@@ -42,10 +42,18 @@ METHOD_SCOPES: Final[dict[str, Scope]] = {
     "/twinshelf.v1.EncoderService/ReindexProducts": Scope.ADMIN,
     "/twinshelf.v1.EncoderService/SwitchEncoder": Scope.ADMIN,
     "/twinshelf.v1.EncoderService/DropEncoder": Scope.ADMIN,
+    "/inference.GRPCInferenceService/ServerMetadata": Scope.READ,
+    "/inference.GRPCInferenceService/ModelReady": Scope.READ,
+    "/inference.GRPCInferenceService/ModelMetadata": Scope.READ,
+    "/inference.GRPCInferenceService/ModelConfig": Scope.READ,
+    "/inference.GRPCInferenceService/ModelStatistics": Scope.READ,
+    "/inference.GRPCInferenceService/ModelInfer": Scope.READ,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Scope.ADMIN,
     # A load balancer that asks whether the service is well has no key.
     "/grpc.health.v1.Health/Check": Scope.OPEN,
     "/grpc.health.v1.Health/Watch": Scope.OPEN,
+    "/inference.GRPCInferenceService/ServerLive": Scope.OPEN,
+    "/inference.GRPCInferenceService/ServerReady": Scope.OPEN,
 }
 
 

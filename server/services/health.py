@@ -32,6 +32,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             self._is_serving = dict.fromkeys(self._is_serving, is_serving)
             self._tell()
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether the services can be used."""
+        return self._is_serving[OVERALL]
+
     def stop(self) -> None:
         """Says for good that nothing can be used, and lets the watchers go."""
         self.set_serving(False)

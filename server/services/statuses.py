@@ -27,6 +27,7 @@ from twinshelf.server.errors import (
     GroupConflictError,
     GroupNotFoundError,
     InvalidRequestError,
+    ModelNotFoundError,
     PairScorerMissingError,
     PermissionDeniedError,
     ProductChangedError,
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 CODES: dict[type[TwinshelfError], int] = {
     InvalidRequestError: code_pb2.INVALID_ARGUMENT,
     ProductNotFoundError: code_pb2.NOT_FOUND,
+    ModelNotFoundError: code_pb2.NOT_FOUND,
     ThumbnailNotFoundError: code_pb2.NOT_FOUND,
     GroupNotFoundError: code_pb2.NOT_FOUND,
     GroupConflictError: code_pb2.FAILED_PRECONDITION,

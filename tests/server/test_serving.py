@@ -73,6 +73,7 @@ async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
         "twinshelf.v1.GroupService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "inference.GRPCInferenceService",
     }
 
 

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twinshelf.server.access.access_interceptor import AccessInterceptor
 from twinshelf.server.access.audit import AuditLog
@@ -20,6 +21,7 @@ from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.services.call_interceptor import abort
 from twinshelf.server.services.health import HealthServicer
+from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS, KSERVE_SERVICE
 from twinshelf.server.services.statuses import status_of
 from twinshelf.v1 import (
     catalog_service_pb2,
@@ -214,6 +216,25 @@ class StubService(
         async for each in self._answers("ReindexProducts", request_iterator, answer):
             yield each
 
+    def kserve_handler(self, name: str) -> grpc.RpcMethodHandler[Any, Any]:
+        """Returns the handler of a method of GRPCInferenceService."""
+
+        async def answer(request: Message, context: Any) -> Message:
+            self._begin(name)
+            return message_of(f"{name}Response")
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=type(message_of(f"{name}Request")).FromString,
+            response_serializer=type(message_of(f"{name}Response")).SerializeToString,
+        )
+
+
+def message_of(name: str) -> Message:
+    """Returns an empty message of the KServe protocol."""
+    message: Message = getattr(service_pb2, name)()
+    return message
+
 
 async def _refuse(method: str, context: grpc.aio.ServicerContext, error: Exception) -> None:
     await abort(context, status_of(error, "request-1"))
@@ -237,6 +258,8 @@ async def serving(
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(service, server)
     group_service_pb2_grpc.add_GroupServiceServicer_to_server(service, server)
     encoder_service_pb2_grpc.add_EncoderServiceServicer_to_server(service, server)
+    kserve = {name: service.kserve_handler(name) for name in KSERVE_METHODS}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(KSERVE_SERVICE, kserve),))
     health = HealthServicer([""])
     health.set_serving(True)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -372,6 +395,12 @@ CALLS: dict[str, Call] = {
         "ServerReflectionInfo",
         reflection_pb2.ServerReflectionRequest(list_services=""),
     ),
+    **{
+        f"/{KSERVE_SERVICE}/{name}": _unary(
+            service_pb2_grpc.GRPCInferenceServiceStub, name, message_of(f"{name}Request")
+        )
+        for name in KSERVE_METHODS
+    },
 }
 
 

@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from twinshelf.server.access.scopes import METHOD_SCOPES, Scope, needed_scope
+from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS, KSERVE_SERVICE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -31,12 +32,14 @@ def own_methods() -> set[str]:
 def test_every_method_has_a_scope_and_every_row_is_a_method() -> None:
     assert len(own_methods()) >= 7
     others = methods_of(health_pb2.DESCRIPTOR) | methods_of(reflection_pb2.DESCRIPTOR)
+    others |= {f"/{KSERVE_SERVICE}/{name}" for name in KSERVE_METHODS}
     assert set(METHOD_SCOPES) == own_methods() | others
 
 
 def test_no_method_of_ours_is_open_and_health_alone_is() -> None:
     is_open = {method for method, scope in METHOD_SCOPES.items() if scope is Scope.OPEN}
-    assert is_open == methods_of(health_pb2.DESCRIPTOR)
+    probes = {f"/{KSERVE_SERVICE}/{name}" for name in ("ServerLive", "ServerReady")}
+    assert is_open == methods_of(health_pb2.DESCRIPTOR) | probes
 
 
 def test_what_changes_the_catalogue_needs_write() -> None:

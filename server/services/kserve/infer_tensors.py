@@ -1,0 +1,245 @@
+"""Requests and answers of `product_matcher` as tensors on the wire.
+
+Source: the KServe predict protocol, version 2, with Triton's extension of binary tensor data.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from tritonclient.grpc import service_pb2
+
+from twinshelf.server.errors import InvalidRequestError
+from twinshelf.server.services.kserve.matcher_model import (
+    INPUTS,
+    MAX_BATCH_SIZE,
+    MODEL_NAME,
+    OUTPUTS,
+    TensorSpec,
+)
+from twinshelf.v1 import matching_service_pb2
+
+_LENGTH: Final = struct.Struct("<I")
+_INPUTS: Final = {spec.name: spec for spec in INPUTS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchedRow:
+    """What one row of a batch is answered with.
+
+    Attributes:
+        product_ids: Of the matches, best first.
+        scores: Of the matches, -1 to 1.
+        probabilities: Of the matches, 0 to 1.
+        no_match_probability: Probability that nothing matches; NaN for a row that failed.
+        status: Why the row failed; empty when it did not.
+    """
+
+    product_ids: Sequence[str] = ()
+    scores: Sequence[float] = ()
+    probabilities: Sequence[float] = ()
+    no_match_probability: float = float("nan")
+    status: str = ""
+
+
+def read_requests(
+    request: service_pb2.ModelInferRequest,
+) -> list[matching_service_pb2.MatchProductRequest | InvalidRequestError]:
+    """Reads the rows of a batch; a row that is no request is what is wrong with it.
+
+    Raises:
+        InvalidRequestError: If a tensor is unknown, missing, or of another type or shape, or the
+            version is no number.
+    """
+    if request.raw_input_contents and len(request.raw_input_contents) != len(request.inputs):
+        raise InvalidRequestError(
+            f"raw_input_contents must have one entry for each of the {len(request.inputs)} inputs, "
+            f"got {len(request.raw_input_contents)}",
+            field="raw_input_contents",
+        )
+    columns: dict[str, list[bytes]] = {}
+    row_count = 0
+    for position, tensor in enumerate(request.inputs):
+        spec = _spec_of(tensor, columns)
+        row_count = _row_count(tensor, row_count)
+        raw = request.raw_input_contents[position] if request.raw_input_contents else None
+        columns[tensor.name] = _elements(tensor, spec, raw, row_count)
+    if not {"IMAGE", "TEXT"} & columns.keys():
+        raise InvalidRequestError(
+            f"{MODEL_NAME} needs IMAGE, TEXT or both, got {sorted(columns) or 'no input'}",
+            field="inputs",
+        )
+    version = read_version(request.model_version)
+    return [
+        _read_row({name: values[row] for name, values in columns.items()}, version)
+        for row in range(row_count)
+    ]
+
+
+def read_version(model_version: str) -> int:
+    """Returns the encoder version that a request asks for; 0 for the one that serves.
+
+    Raises:
+        InvalidRequestError: If it is no number.
+    """
+    if not model_version:
+        return 0
+    if not model_version.isascii() or not model_version.isdecimal() or len(model_version) > 18:
+        raise InvalidRequestError(
+            f"the version must be that of an encoder, such as '1', got {model_version[:64]!r}",
+            field="model_version",
+        )
+    return int(model_version)
+
+
+def write_response(
+    request: service_pb2.ModelInferRequest, version: int, rows: Sequence[MatchedRow]
+) -> service_pb2.ModelInferResponse:
+    """Writes the answers of a batch; shorter rows end with empty identifiers and zeros.
+
+    Args:
+        request: What is answered, which may ask for some outputs alone.
+        version: That of the encoder that answered.
+        rows: One answer for each row.
+
+    Raises:
+        InvalidRequestError: If an output is asked for that there is not.
+    """
+    names = [output.name for output in request.outputs] or [spec.name for spec in OUTPUTS]
+    unknown = sorted(set(names) - {spec.name for spec in OUTPUTS})
+    if unknown:
+        raise InvalidRequestError(
+            f"outputs must be of {[spec.name for spec in OUTPUTS]}, got {unknown}",
+            field="outputs",
+        )
+    values = _output_values(rows)
+    response = service_pb2.ModelInferResponse(
+        model_name=MODEL_NAME, model_version=str(version), id=request.id
+    )
+    for spec in (spec for spec in OUTPUTS if spec.name in names):
+        array = values[spec.name]
+        response.outputs.add(name=spec.name, datatype=spec.datatype, shape=array.shape)
+        response.raw_output_contents.append(
+            _join(array.flat) if spec.datatype == "BYTES" else array.tobytes()
+        )
+    return response
+
+
+def _spec_of(
+    tensor: service_pb2.ModelInferRequest.InferInputTensor, earlier: dict[str, list[bytes]]
+) -> TensorSpec:
+    spec = _INPUTS.get(tensor.name)
+    if spec is None or tensor.name in earlier:
+        wrong = "twice" if spec else "as well"
+        raise InvalidRequestError(
+            f"inputs must be of {list(_INPUTS)}, got {tensor.name[:64]!r} {wrong}", field="inputs"
+        )
+    if tensor.datatype != spec.datatype:
+        raise InvalidRequestError(
+            f"{spec.name} must be {spec.datatype}, got {tensor.datatype[:64]!r}", field="inputs"
+        )
+    return spec
+
+
+def _row_count(tensor: service_pb2.ModelInferRequest.InferInputTensor, expected: int) -> int:
+    shape = list(tensor.shape)
+    if len(shape) != 2 or shape[1] != 1 or not 1 <= shape[0] <= MAX_BATCH_SIZE:
+        raise InvalidRequestError(
+            f"{tensor.name} must be of shape [B, 1] with B from 1 to {MAX_BATCH_SIZE}, "
+            f"got {shape[:8]}",
+            field="inputs",
+        )
+    if expected and shape[0] != expected:
+        raise InvalidRequestError(
+            f"all inputs must have as many rows, got {expected} and {shape[0]} of {tensor.name}",
+            field="inputs",
+        )
+    return int(shape[0])
+
+
+def _elements(
+    tensor: service_pb2.ModelInferRequest.InferInputTensor,
+    spec: TensorSpec,
+    raw: bytes | None,
+    row_count: int,
+) -> list[bytes]:
+    """Returns the elements of a tensor; numbers as four bytes, as they travel."""
+    if raw is None:
+        elements = (
+            list(tensor.contents.bytes_contents)
+            if spec.datatype == "BYTES"
+            else [struct.pack("<i", value) for value in tensor.contents.int_contents]
+        )
+    elif spec.datatype == "BYTES":
+        elements = list(_split(raw, spec.name))
+    else:
+        elements = [raw[start : start + 4] for start in range(0, len(raw), 4)]
+    if len(elements) != row_count or any(
+        spec.datatype != "BYTES" and len(each) != 4 for each in elements
+    ):
+        raise InvalidRequestError(
+            f"{spec.name} must hold {row_count} elements as its shape says, got {len(elements)}",
+            field="inputs",
+        )
+    return elements
+
+
+def _split(raw: bytes, name: str) -> Iterator[bytes]:
+    """Yields the elements of a BYTES tensor, each of which has its length before it."""
+    start = 0
+    while start < len(raw):
+        end = start + _LENGTH.size
+        if end <= len(raw):
+            end += _LENGTH.unpack_from(raw, start)[0]
+        if end > len(raw):
+            raise InvalidRequestError(
+                f"{name} must hold elements with their lengths before them, "
+                f"got one that ends after the {len(raw)} bytes of the tensor",
+                field="inputs",
+            )
+        yield raw[start + _LENGTH.size : end]
+        start = end
+
+
+def _join(elements: Iterable[bytes]) -> bytes:
+    return b"".join(_LENGTH.pack(len(each)) + each for each in elements)
+
+
+def _read_row(
+    row: dict[str, bytes], version: int
+) -> matching_service_pb2.MatchProductRequest | InvalidRequestError:
+    request = matching_service_pb2.MatchProductRequest(encoder_version=version)
+    request.offer.image = row.get("IMAGE", b"")
+    try:
+        request.offer.title = row.get("TEXT", b"").decode()
+    except UnicodeDecodeError as error:
+        return InvalidRequestError(f"TEXT must be UTF-8: {error.reason}", field="inputs")
+    if "K" in row:
+        request.match_count = struct.unpack("<i", row["K"])[0]
+    return request
+
+
+def _output_values(rows: Sequence[MatchedRow]) -> dict[str, np.ndarray]:
+    width = max(len(row.product_ids) for row in rows)
+    product_ids = np.full((len(rows), width), b"", dtype=object)
+    scores = np.zeros((len(rows), width), np.float32)
+    probabilities = np.zeros((len(rows), width), np.float32)
+    for position, row in enumerate(rows):
+        count = len(row.product_ids)
+        product_ids[position, :count] = [each.encode() for each in row.product_ids]
+        scores[position, :count] = row.scores
+        probabilities[position, :count] = row.probabilities
+    statuses = np.empty((len(rows), 1), dtype=object)
+    statuses[:, 0] = [row.status.encode() for row in rows]
+    no_match = np.array([[row.no_match_probability] for row in rows], np.float32)
+    return {
+        "PRODUCT_ID": product_ids,
+        "SCORE": scores,
+        "PROBABILITY": probabilities,
+        "NO_MATCH_PROBABILITY": no_match,
+        "STATUS": statuses,
+    }

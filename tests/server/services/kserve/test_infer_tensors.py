@@ -1,0 +1,78 @@
+"""Requests that are no requests are refused with a sentence, whatever their bytes."""
+
+from __future__ import annotations
+
+import random
+import struct
+from typing import Any
+
+import pytest
+from tritonclient.grpc import service_pb2
+
+from twinshelf.server.errors import InvalidRequestError
+from twinshelf.server.services.kserve.infer_tensors import read_requests
+
+
+def bytes_of(*elements: bytes) -> bytes:
+    return b"".join(struct.pack("<I", len(each)) + each for each in elements)
+
+
+def request_of(*tensors: tuple[str, str, list[int]], raw: list[bytes]) -> Any:
+    request = service_pb2.ModelInferRequest(raw_input_contents=raw)
+    for name, datatype, shape in tensors:
+        request.inputs.add(name=name, datatype=datatype, shape=shape)
+    return request
+
+
+TEXT = ("TEXT", "BYTES", [1, 1])
+IMAGE = ("IMAGE", "BYTES", [2, 1])
+COUNT = ("K", "INT32", [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (request_of(raw=[]), "needs IMAGE, TEXT or both, got no input"),
+        (request_of(COUNT, raw=[b"\1\0\0\0"]), r"needs IMAGE, TEXT or both, got \['K'\]"),
+        (request_of(TEXT, TEXT, raw=[bytes_of(b"a")] * 2), "got 'TEXT' twice"),
+        (request_of(("TITLE", "BYTES", [1, 1]), raw=[b""]), "got 'TITLE' as well"),
+        (request_of(("TEXT", "FP32", [1, 1]), raw=[b""]), "TEXT must be BYTES, got 'FP32'"),
+        (request_of(("TEXT", "BYTES", [1]), raw=[b""]), r"shape \[B, 1\] .* got \[1\]"),
+        (request_of(("TEXT", "BYTES", [33, 1]), raw=[b""]), r"B from 1 to 32, got \[33, 1\]"),
+        (request_of(("TEXT", "BYTES", [-1, 1]), raw=[b""]), r"got \[-1, 1\]"),
+        (request_of(TEXT, IMAGE, raw=[bytes_of(b"a")] * 2), "got 1 and 2 of IMAGE"),
+        (request_of(TEXT, raw=[]), "TEXT must hold 1 elements as its shape says, got 0"),
+        (request_of(TEXT, raw=[bytes_of(b"a", b"b")]), "got 2"),
+        (request_of(TEXT, raw=[b"\xff\xff\xff\xff"]), "after the 4 bytes of the tensor"),
+        (request_of(TEXT, raw=[b"\1"]), "after the 1 bytes"),
+        (request_of(TEXT, COUNT, raw=[bytes_of(b"a"), b"\1\0"]), "K must hold 1 elements"),
+        (request_of(TEXT, raw=[b"", b""]), "one entry for each of the 1 inputs, got 2"),
+    ],
+)
+def test_what_is_wrong_is_named(request_: Any, sentence: str) -> None:
+    with pytest.raises(InvalidRequestError, match=sentence):
+        read_requests(request_)
+
+
+def test_random_bytes_are_read_or_refused() -> None:
+    source = random.Random(0)
+    whole = request_of(
+        ("IMAGE", "BYTES", [2, 1]),
+        ("TEXT", "BYTES", [2, 1]),
+        ("K", "INT32", [2, 1]),
+        raw=[bytes_of(b"photo", b""), bytes_of(b"mug", b"lamp"), struct.pack("<2i", 3, 4)],
+    )
+    refused = 0
+    for _ in range(2000):
+        broken = service_pb2.ModelInferRequest()
+        broken.CopyFrom(whole)
+        position = source.randrange(3)
+        raw = bytearray(broken.raw_input_contents[position])
+        for _ in range(source.randint(1, 3)):
+            raw[source.randrange(len(raw))] = source.randrange(256)
+        broken.raw_input_contents[position] = bytes(raw[: source.randint(0, len(raw))])
+        try:
+            assert len(read_requests(broken)) == 2
+        except InvalidRequestError:
+            refused += 1
+    assert refused > 1000
