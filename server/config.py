@@ -70,6 +70,13 @@ class ServerConfig:
         low=1,
         high=100_000,
     )
+    embedding_cache_count: int = option(
+        10_000,
+        "photos and texts whose embeddings are remembered, so that a repeated one costs nothing; "
+        "0 for none",
+        low=0,
+        high=10_000_000,
+    )
     waiting_count: int = option(
         1024, "offers that may wait for a place; more are refused", low=0, high=1_000_000
     )

@@ -14,6 +14,7 @@ from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.upkeep import UpkeepSettings
 from twinshelf.server.config import ServerConfig
+from twinshelf.server.encoders.embedding_cache import EmbeddingCache
 from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.services.admission import Admission, AdmissionSettings
 from twinshelf.server.services.byte_budget import ByteBudget
@@ -71,6 +72,7 @@ class Parts:
     encoders: ServingEncoders
     embedder: RoutedEmbedder
     pulse: EncoderPulse
+    cache: EmbeddingCache
     thumbnails: Thumbnails
     budget: ByteBudget
     stream_budget: ByteBudget
@@ -94,6 +96,7 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
     tracing = Tracing.to(config.trace_endpoint)
     audit_log = AuditLog(Path(config.audit_log) if config.audit_log else None)
     pulse = EncoderPulse(config.stuck_after_s)
+    cache = EmbeddingCache(config.embedding_cache_count)
     admission = _make_admission(config)
     intake = Intake(
         IntakeSettings(
@@ -112,9 +115,14 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
     serving = ServingEncoders(encoders, catalogue)
     embedder = RoutedEmbedder(
         encoders=serving,
-        serving=_make_embedder(serving, admission, pulse, config, metrics),
+        serving=_make_embedder(serving, admission, pulse, cache, config, metrics),
         beside=_make_embedder(
-            serving, _make_admission(config), EncoderPulse(config.stuck_after_s), config, metrics
+            serving,
+            _make_admission(config),
+            EncoderPulse(config.stuck_after_s),
+            cache,
+            config,
+            metrics,
         ),
     )
     parts = Parts(
@@ -125,6 +133,7 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
         admission=admission,
         embedder=embedder,
         pulse=pulse,
+        cache=cache,
         thumbnails=Thumbnails(config.keep_thumbnails),
         budget=ByteBudget(config.held_limit_bytes // 2),
         stream_budget=ByteBudget(config.held_limit_bytes // 2),
@@ -216,6 +225,7 @@ def _make_embedder(
     encoders: ServingEncoders,
     admission: Admission,
     pulse: EncoderPulse,
+    cache: EmbeddingCache,
     config: ServerConfig,
     metrics: Metrics,
 ) -> Embedder:
@@ -223,6 +233,7 @@ def _make_embedder(
         encoder=encoders,
         admission=admission,
         pulse=pulse,
+        cache=cache,
         encode_timeout_s=config.encode_timeout_s,
         metrics=metrics,
     )
@@ -234,6 +245,8 @@ def _track(parts: Parts) -> None:
     track(Tracked.PLACES_IN_USE, lambda: parts.admission.in_flight)
     track(Tracked.PLACE_LIMIT, lambda: parts.admission.limit)
     track(Tracked.WAITING_COUNT, lambda: parts.admission.waiting_count)
+    track(Tracked.CACHE_HITS, lambda: parts.cache.hit_count)
+    track(Tracked.CACHE_MISSES, lambda: parts.cache.miss_count)
     track(Tracked.INDEX_SIZE, lambda: parts.catalogue.indexed_vector_count)
     track(Tracked.PRODUCT_COUNT, lambda: parts.catalogue.product_count)
     track(Tracked.LIVE_RECALL, lambda: parts.catalogue.live_recall)

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.embedding import OfferEmbedding, join_halves
+from twinshelf.server.encoders.embedding_cache import EmbeddingCache, Remembered
 from twinshelf.server.encoders.encoder import Encoder, EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
@@ -42,6 +43,7 @@ class Embedder:
         encoder: Encoder,
         admission: Admission,
         pulse: EncoderPulse,
+        cache: EmbeddingCache,
         encode_timeout_s: float,
         metrics: Metrics,
     ) -> None:
@@ -49,6 +51,7 @@ class Embedder:
         self._encoder = encoder
         self._admission = admission
         self._pulse = pulse
+        self._cache = cache
         self._encode_timeout_s = encode_timeout_s
         self._metrics = metrics
         self._jobs: set[asyncio.Future[Any]] = set()
@@ -83,15 +86,17 @@ class Embedder:
             EncoderUnavailableError: If the encoder is away, or does not answer in time.
             TwinshelfError: If the encoder fails otherwise.
         """
+        known = self._cache.recall(row, contract)
         work = Work(
             pattern=row.pattern,
-            cost=embedding_cost(row) + further_cost,
+            cost=further_cost + (embedding_cost(known.rest) if known.rest else 0),
             is_patient=is_patient,
             deadline_s=deadline_s,
         )
         async with self.answered(
-            lambda: self._encode(row, contract, path), work, "encode"
+            lambda: self._complete(known, contract, path), work, "encode"
         ) as embedding:
+            self._cache.keep(known, embedding)
             yield embedding
 
     @asynccontextmanager
@@ -134,6 +139,21 @@ class Embedder:
         """Waits until the encoder has answered all that was sent, or until the time is over."""
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=timeout_s)
+
+    async def _complete(
+        self, known: Remembered, contract: EncoderContract, path: str
+    ) -> OfferEmbedding | TwinshelfError:
+        """Embeds what is not remembered of a row."""
+        if known.rest is None:
+            return join_halves(known.image, known.text)
+        answer = await self._encode(known.rest, contract, path)
+        if isinstance(answer, OfferEmbedding):
+            return join_halves(
+                answer.image if known.image is None else known.image,
+                answer.text if known.text is None else known.text,
+            )
+        # Alone, the text that is left stands beside a photo.
+        return answer if known.image is None else join_halves(known.image, answer)
 
     async def _encode(
         self, row: EncoderInput, contract: EncoderContract, path: str

@@ -53,6 +53,8 @@ class Tracked(Enum):
     PLACES_IN_USE = ("places_in_use", "Cost of the work at the encoder; 1 is a short text.")
     PLACE_LIMIT = ("place_limit", "Cost that may be at the encoder at once; adapts to latency.")
     WAITING_COUNT = ("waiting_count", "Offers and products that wait for a place.")
+    CACHE_HITS = ("embedding_cache_hits", "Photos and texts whose embeddings were remembered.")
+    CACHE_MISSES = ("embedding_cache_misses", "Photos and texts whose embeddings were not.")
     INDEX_SIZE = ("index_vectors", "Vectors in the search index.")
     PRODUCT_COUNT = ("products", "Products in the catalogue.")
     LIVE_RECALL = (

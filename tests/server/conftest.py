@@ -36,6 +36,7 @@ def config(tmp_path: Path) -> ServerConfig:
         address="127.0.0.1:0",
         catalogue=tmp_path / "catalogue",
         metrics_address="",
+        embedding_cache_count=0,  # what tests ask twice the encoder is to see twice
         canary_interval_s=60,  # what tests count and hold up are their own offers
         watch_interval_s=0.02,
         drain_timeout_s=5,

@@ -153,6 +153,8 @@ class Deployment:
         """
         before = len(LISTENING.findall(self.service_log))
         command = ["server", "--triton", self.triton_address, "--address", self.address]
+        # The same offers are sent again and again; the encoder is to have the work of all of them.
+        command += ["--embedding-cache-count", "0"]
         command += ["--metrics-address", "127.0.0.1:0"]
         command += ["--catalogue", str(self.folder / "catalogue"), *self._service_arguments]
         self.service = self._run(command, "service.log")

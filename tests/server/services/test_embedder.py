@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
-from tests.server.fake_encoder import BROKEN_IMAGE, UNKNOWN_TEXT, FakeEncoder
+from tests.server.fake_encoder import BROKEN_IMAGE, UNKNOWN_TEXT, FakeEncoder, make_contract
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.embedding_cache import EmbeddingCache
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.errors import EncoderUnavailableError, InvalidRequestError
 from twinshelf.server.services.admission import Admission, AdmissionSettings
@@ -20,7 +23,9 @@ ROW = EncoderInput(image=None, text="query: mug")
 class Stage:
     """An embedder whose encoder answers when the test says so."""
 
-    def __init__(self, *, encode_timeout_s: float = 20, in_flight_limit: float = 1) -> None:
+    def __init__(
+        self, *, encode_timeout_s: float = 20, in_flight_limit: float = 1, cache_count: int = 0
+    ) -> None:
         self.encoder = FakeEncoder()
         self.may_answer = asyncio.Event()
         self.sent = asyncio.Event()
@@ -35,6 +40,7 @@ class Stage:
             encoder=self.encoder,
             admission=self.admission,
             pulse=self.pulse,
+            cache=EmbeddingCache(cache_count),
             encode_timeout_s=encode_timeout_s,
             metrics=self.metrics,
         )
@@ -47,10 +53,10 @@ class Stage:
             self.cancelled_count += 1
             raise
 
-    def embed(self, row: EncoderInput = ROW) -> asyncio.Task[object]:
+    def embed(self, row: EncoderInput = ROW) -> asyncio.Task[OfferEmbedding]:
         return asyncio.ensure_future(self._embed(row))
 
-    async def _embed(self, row: EncoderInput) -> object:
+    async def _embed(self, row: EncoderInput) -> OfferEmbedding:
         async with self.embedder.embedded(
             row, self.encoder.contract, path="offer", is_patient=False, deadline_s=None
         ) as embedding:
@@ -158,3 +164,61 @@ async def test_a_refused_part_is_named_by_a_field_of_the_message() -> None:
         with pytest.raises(InvalidRequestError) as caught:
             await stage.embed(row)
         assert caught.value.field == field
+
+
+BOTH = EncoderInput(image=b"mug photo", text="query: mug")
+
+
+async def test_what_was_embedded_is_not_embedded_again() -> None:
+    stage = Stage(cache_count=10)
+    stage.may_answer.set()
+    first, second = [await stage.embed(BOTH) for _ in range(2)]
+    photo = await stage.embed(EncoderInput(image=b"mug photo", text=None))
+    assert stage.encoder.texts == ["query: mug"]
+    for name in ("image", "text"):
+        np.testing.assert_array_equal(getattr(second, name), getattr(first, name))
+    np.testing.assert_array_equal(photo.image, first.image)
+    assert photo.text is None
+
+
+async def test_only_what_is_new_of_a_row_is_embedded() -> None:
+    stage = Stage(cache_count=10)
+    stage.may_answer.set()
+    await stage.embed(BOTH)
+    other = await stage.embed(EncoderInput(image=b"mug photo", text="query: lamp"))
+    whole = stage.encoder.embed(EncoderInput(image=b"mug photo", text="query: lamp"))
+    assert isinstance(whole, OfferEmbedding)
+    assert stage.encoder.texts[:2] == ["query: mug", "query: lamp"]
+    np.testing.assert_array_equal(other.image, whole.image)
+    np.testing.assert_array_equal(other.text, whole.text)
+
+
+async def test_a_text_without_known_words_is_none_beside_a_remembered_photo() -> None:
+    stage = Stage(cache_count=10)
+    stage.may_answer.set()
+    await stage.embed(BOTH)
+    beside = await stage.embed(EncoderInput(image=b"mug photo", text=f"query: {UNKNOWN_TEXT}"))
+    assert beside.text is None
+    with pytest.raises(InvalidRequestError):
+        await stage.embed(EncoderInput(image=None, text=f"query: {UNKNOWN_TEXT}"))
+
+
+async def test_a_refused_photo_is_not_remembered() -> None:
+    stage = Stage(cache_count=10)
+    stage.may_answer.set()
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError):
+            await stage.embed(EncoderInput(image=BROKEN_IMAGE, text="query: mug"))
+    assert len(stage.encoder.texts) == 2
+
+
+async def test_another_encoder_embeds_anew_and_the_oldest_are_forgotten() -> None:
+    stage = Stage(cache_count=2)
+    stage.may_answer.set()
+    await stage.embed(BOTH)
+    stage.encoder.current = make_contract("second")
+    await stage.embed(BOTH)
+    assert len(stage.encoder.texts) == 2
+    stage.encoder.current = make_contract("first")
+    await stage.embed(BOTH)
+    assert len(stage.encoder.texts) == 3
