@@ -135,8 +135,10 @@ def make_query(products: Products, row: int, condition: ProductFilter | None) ->
     )
 
 
-async def open_filled(folder: Path, products: Products) -> SqliteCatalogue:
-    """Stores the products, and builds their graph."""
+async def open_filled(
+    folder: Path, products: Products, *, is_indexed: bool = True
+) -> SqliteCatalogue:
+    """Stores the products, and builds their graph unless it is to be built later."""
     catalogue = SqliteCatalogue(folder, reader_count=2)
     for start in range(0, len(products.prices), 1000):
         rows = range(start, min(start + 1000, len(products.prices)))
@@ -157,6 +159,8 @@ async def open_filled(folder: Path, products: Products) -> SqliteCatalogue:
                 for row in rows
             )
         )
+    if not is_indexed:
+        return catalogue
     await catalogue.use_encoder(CONTRACT)
     await catalogue.snapshot()
     # The first filter waits until the facets are read.

@@ -1,0 +1,373 @@
+"""What a catalogue costs as it grows, and from that how many machines 10M to 1B products take.
+
+    python -m tests.benchmarks.scale
+    python -m tests.benchmarks.scale --sizes 10000 100000 1000000 --folder /big/disk
+
+Fills a catalogue of each size with vectors of 512 numbers in clusters, measures how long a product
+takes to store, a search to answer and a start to be ready, and what it occupies. A model fitted on
+all sizes but the largest must tell the largest; the plan is extrapolated from a fit on all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.filtered_search import (
+    CONTRACT,
+    Products,
+    make_products,
+    make_query,
+    open_filled,
+)
+from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
+from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.encoders.embedding import query_vector
+from twinshelf.server.encoders.modalities import Pattern
+
+DEPTH = 10
+CALLER_COUNT = 16
+FUTURE_SIZES = (10_000_000, 100_000_000, 1_000_000_000)
+# A machine as shops rent them; a shard is to leave a fifth of its memory free.
+MACHINE_MEMORY_BYTES, MACHINE_CORES, MEMORY_SHARE = 128 * 2**30, 16, 0.8
+# What the model may miss of the largest size, which it has not seen.
+TOLERANCE = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One catalogue.
+
+    Attributes:
+        product_count: Its size.
+        store_ms: Time to store one product, many at a time.
+        build_ms: CPU time to put one product into the graph.
+        disk_bytes: Bytes of a product on disk, graph and snapshot included.
+        memory_bytes: Bytes of a product in memory, what is mapped and in use included.
+        search_ms: Median time of one search of a single caller.
+        search_cpu_ms: CPU time of one search of many callers.
+        searches_per_s: Of 16 callers.
+        recall: Share of the ten exact best that are found.
+        longest_write_ms: Of single writes during a snapshot.
+        start_s: From opening the folder to the first match.
+    """
+
+    product_count: int
+    store_ms: float
+    build_ms: float
+    disk_bytes: float
+    memory_bytes: float
+    search_ms: float
+    search_cpu_ms: float
+    searches_per_s: float
+    recall: float
+    longest_write_ms: float
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machines:
+    """What a catalogue of a size takes, extrapolated.
+
+    Attributes:
+        product_count: Its size.
+        memory_gib: All vectors, graphs and rows that searches touch.
+        disk_gib: All files.
+        shard_count: Machines that hold it, each a part of it.
+        build_core_hours: To put all of it into graphs.
+        search_cpu_ms: One search in all shards.
+        core_seconds_per_million: Cores times seconds for a million searches.
+    """
+
+    product_count: int
+    memory_gib: float
+    disk_gib: float
+    shard_count: int
+    build_core_hours: float
+    search_cpu_ms: float
+    core_seconds_per_million: float
+
+
+def fit(counts: Sequence[int], values: Sequence[float]) -> tuple[float, float]:
+    """Fits value = a + b · log10(count), as the depth of an HNSW graph grows; returns a and b.
+
+    Source: Malkov and Yashunin, Efficient and robust approximate nearest neighbor search using
+    Hierarchical Navigable Small World graphs, 2018, section 4.2.
+    """
+    slope, offset = np.polyfit(np.log10(np.array(counts, float)), np.array(values), 1)
+    return float(offset), float(slope)
+
+
+def tell(fitted: tuple[float, float], count: int) -> float:
+    """Returns what a fit says of a size."""
+    return fitted[0] + fitted[1] * math.log10(count)
+
+
+def check_model(measured: Sequence[Measured]) -> Mapping[str, float]:
+    """Returns by how much a fit on all sizes but the largest misses it, as a share, by measure."""
+    *seen, last = measured
+    misses = {}
+    for name in ("build_ms", "search_cpu_ms", "disk_bytes"):
+        fitted = fit([each.product_count for each in seen], [getattr(each, name) for each in seen])
+        misses[name] = tell(fitted, last.product_count) / getattr(last, name) - 1
+    return misses
+
+
+def plan(measured: Sequence[Measured], product_count: int) -> Machines:
+    """Extrapolates to a size.
+
+    A shard is as large as the memory of a machine allows; every shard is asked in every search.
+    """
+    counts = [each.product_count for each in measured]
+    largest = measured[-1]
+    per_shard = int(MACHINE_MEMORY_BYTES * MEMORY_SHARE / largest.memory_bytes)
+    shard_count = math.ceil(product_count / per_shard)
+    shard_size = product_count // shard_count
+    search_fit = fit(counts, [each.search_cpu_ms for each in measured])
+    build_fit = fit(counts, [each.build_ms for each in measured])
+    search_cpu_ms = shard_count * tell(search_fit, shard_size)
+    return Machines(
+        product_count=product_count,
+        memory_gib=product_count * largest.memory_bytes / 2**30,
+        disk_gib=product_count * largest.disk_bytes / 2**30,
+        shard_count=shard_count,
+        build_core_hours=product_count * tell(build_fit, shard_size) / 3.6e6,
+        search_cpu_ms=search_cpu_ms,
+        core_seconds_per_million=search_cpu_ms * 1000,
+    )
+
+
+async def measure(folder: Path, products: Products, query_count: int) -> Measured:
+    """Fills a folder, or takes what an earlier run has put there, and measures."""
+    count = len(products.prices)
+    kept = folder / "filled.json"
+    if kept.is_file():
+        filled = json.loads(kept.read_text("utf-8"))
+    else:
+        filled = await _fill(folder, products)
+        kept.write_text(json.dumps(filled), "utf-8")
+    started = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.scale", "--open", str(folder)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )
+    catalogue = SqliteCatalogue(folder, reader_count=4)
+    try:
+        await catalogue.use_encoder(CONTRACT)
+        rows = np.random.default_rng(1).integers(count, size=query_count).tolist()
+        recall = np.mean([await _recall(catalogue, products, row) for row in rows])
+        search_ms = await _search_alone(catalogue, products, rows)
+        searches_per_s, search_cpu_ms = await _search_together(catalogue, products, rows)
+        longest_write_ms = await _longest_write(catalogue, products)
+    finally:
+        await catalogue.close()
+    return Measured(
+        product_count=count,
+        store_ms=filled["store_ms"],
+        build_ms=filled["build_ms"],
+        disk_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / count,
+        memory_bytes=started["memory_bytes"] / count,
+        search_ms=search_ms,
+        search_cpu_ms=search_cpu_ms,
+        searches_per_s=searches_per_s,
+        recall=float(recall),
+        longest_write_ms=longest_write_ms,
+        start_s=started["start_s"],
+    )
+
+
+async def _fill(folder: Path, products: Products) -> dict[str, float]:
+    count = len(products.prices)
+    start_s = time.perf_counter()
+    catalogue = await open_filled(folder, products, is_indexed=False)
+    stored_s = time.perf_counter()
+    process = psutil.Process()
+    before = _cpu_s(process)
+    try:
+        await catalogue.use_encoder(CONTRACT)
+        await catalogue.snapshot()
+        # The graph was built by a process of its own, which has ended.
+        built_cpu_s = _cpu_s(process) - before
+    finally:
+        await catalogue.close()
+    return {
+        "store_ms": 1e3 * (stored_s - start_s) / count,
+        "build_ms": 1e3 * built_cpu_s / count,
+    }
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+async def _recall(catalogue: SqliteCatalogue, products: Products, row: int) -> float:
+    query = make_query(products, row, None)
+    page = await catalogue.search(query)
+    vector = query_vector(query.embedding, query.weights, CONTRACT).astype(np.float32)
+    best: list[tuple[float, int]] = []
+    for start in range(0, len(products.vectors), 100_000):
+        scores = products.vectors[start : start + 100_000].astype(np.float32) @ vector
+        rows = np.argpartition(-scores, DEPTH)[:DEPTH]
+        best += [(float(scores[each]), start + int(each)) for each in rows]
+    exact = {each for _, each in sorted(best, reverse=True)[:DEPTH]}
+    return len(exact & {int(hit.product.record.product_id) for hit in page.hits}) / DEPTH
+
+
+async def _search_alone(
+    catalogue: SqliteCatalogue, products: Products, rows: Sequence[int]
+) -> float:
+    times = []
+    for row in rows:
+        query = make_query(products, row, None)
+        start_s = time.perf_counter()
+        await catalogue.search(query)
+        times.append(time.perf_counter() - start_s)
+    return 1e3 * float(np.median(times))
+
+
+async def _search_together(
+    catalogue: SqliteCatalogue, products: Products, rows: Sequence[int]
+) -> tuple[float, float]:
+    """Returns searches per second of many callers, and the CPU time of one, ms."""
+    queries = [make_query(products, row, None) for row in rows]
+
+    async def call(number: int) -> None:
+        """Searches as one of the callers."""
+        for query in queries[number::CALLER_COUNT]:
+            await catalogue.search(query)
+
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    await asyncio.gather(*map(call, range(CALLER_COUNT)))
+    cpu_s, duration_s = time.process_time() - start_cpu_s, time.perf_counter() - start_s
+    return len(queries) / duration_s, 1e3 * cpu_s / len(queries)
+
+
+async def _longest_write(catalogue: SqliteCatalogue, products: Products) -> float:
+    """Returns the longest of single writes, ms, while a snapshot is written."""
+    snapshot = asyncio.ensure_future(catalogue.snapshot())
+    longest_s = 0.0
+    row = 0
+    while not snapshot.done() or row < DEPTH:
+        vector = ProductVector(
+            pattern=Pattern.BOTH, vector=products.vectors[row], digest=CONTRACT.digest
+        )
+        start_s = time.perf_counter()
+        await catalogue.upsert(NewProduct(record=products.record(row), vectors=(vector,)))
+        longest_s = max(longest_s, time.perf_counter() - start_s)
+        row = (row + 1) % len(products.prices)
+    await snapshot
+    return 1e3 * longest_s
+
+
+async def open_once(folder: Path) -> dict[str, float]:
+    """Opens a folder and matches once; returns the time, s, and the memory, bytes."""
+    start_s = time.perf_counter()
+    catalogue = SqliteCatalogue(folder, reader_count=4)
+    try:
+        await catalogue.use_encoder(CONTRACT)
+        products = make_products(np.random.default_rng(0), 40)
+        await catalogue.search(make_query(products, 0, None))
+        duration_s = time.perf_counter() - start_s
+        # What searches touch is in memory once many have been made.
+        for row in range(len(products.prices)):
+            await catalogue.search(make_query(products, row, None))
+        mapped = sum(
+            file.stat().st_size for file in folder.glob("index-*/*") if file.suffix != ".json"
+        )
+        own = psutil.Process().memory_full_info().uss
+        return {"start_s": duration_s, "memory_bytes": float(own + mapped)}
+    finally:
+        await catalogue.close()
+
+
+def print_all(console: Console, measured: Sequence[Measured], plans: Sequence[Machines]) -> None:
+    """Prints what was measured, and what follows from it."""
+    table = Table("products", "store ms", "build CPU ms", "bytes on disk", "in memory", box=None)
+    for name in ("search ms", "CPU ms", "searches/s", "recall@10", "longest write ms", "start s"):
+        table.add_column(name, justify="right")
+    for each in measured:
+        table.add_row(
+            f"{each.product_count:,}",
+            *(f"{value:.2f}" for value in (each.store_ms, each.build_ms)),
+            *(f"{value:,.0f}" for value in (each.disk_bytes, each.memory_bytes)),
+            *(f"{value:.2f}" for value in (each.search_ms, each.search_cpu_ms)),
+            f"{each.searches_per_s:.0f}",
+            f"{each.recall:.4f}",
+            f"{each.longest_write_ms:.0f}",
+            f"{each.start_s:.2f}",
+        )
+    console.print(table)
+    console.print(
+        f"\nextrapolated, machines of {MACHINE_MEMORY_BYTES >> 30} GiB and {MACHINE_CORES} cores:"
+    )
+    table = Table("products", "memory GiB", "disk GiB", "machines", "build core hours", box=None)
+    table.add_column("CPU ms a search", justify="right")
+    table.add_column("core seconds per million searches", justify="right")
+    for line in plans:
+        table.add_row(
+            f"{line.product_count:,}",
+            f"{line.memory_gib:,.0f}",
+            f"{line.disk_gib:,.0f}",
+            str(line.shard_count),
+            f"{line.build_core_hours:,.0f}",
+            f"{line.search_cpu_ms:.1f}",
+            f"{line.core_seconds_per_million:,.0f}",
+        )
+    console.print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures; returns 1 when the model misses the largest size."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("--sizes", type=int, nargs="+", default=[3_000, 10_000, 30_000], help="products, rising")
+    add("--queries", type=int, default=200, help="searches of each kind")
+    add("--folder", type=Path, help="keeps the catalogues, and takes those that are there")
+    add("--output", type=Path, default=Path(".cache/bench/scale.json"), help="the figures")
+    add("--open", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.open:
+        sys.stdout.write(json.dumps(asyncio.run(open_once(options.open))))
+        return 0
+    if len(options.sizes) < 3 or sorted(set(options.sizes)) != options.sizes:
+        parser.error(f"--sizes must be three or more, rising, got {options.sizes}")
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    with tempfile.TemporaryDirectory() as own:
+        measured = []
+        for size in options.sizes:
+            folder = (options.folder or Path(own)) / str(size)
+            products = make_products(np.random.default_rng(0), size)
+            measured.append(asyncio.run(measure(folder, products, options.queries)))
+    plans = [plan(measured, count) for count in FUTURE_SIZES]
+    print_all(console, measured, plans)
+    misses = check_model(measured)
+    for name, miss in misses.items():
+        console.print(f"the smaller sizes tell {name} of the largest {100 * miss:+.0f} % off")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    figures = {"measured": list(map(asdict, measured)), "plans": list(map(asdict, plans))}
+    options.output.write_text(json.dumps({**figures, "misses": misses}, indent=1), "utf-8")
+    return int(max(map(abs, misses.values())) > TOLERANCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
