@@ -198,6 +198,7 @@ class SnapshotFolder:
             "segments": {pattern.key: asdict(entry) for pattern, entry in self._entries.items()}
         }
         text = json.dumps({"body": body, "checksum": zlib.crc32(_canonical(body))})
+        self.path.mkdir(exist_ok=True)  # where all that was written has been removed again
         path, temporary = self.path / MANIFEST, self.path / f"{MANIFEST}.tmp"
         write_synced(temporary, [text.encode()])
         os.replace(temporary, path)

@@ -11,10 +11,17 @@ from typing import Any
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
+from tritonclient.grpc import service_pb2
 
 from tests.fuzz.photo_mutations import make_photo
 from tests.fuzz.text_mutations import make_text
-from twinshelf.v1 import catalog_service_pb2, group_service_pb2, matching_service_pb2
+from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS
+from twinshelf.v1 import (
+    catalog_service_pb2,
+    encoder_service_pb2,
+    group_service_pb2,
+    matching_service_pb2,
+)
 
 _SUBJECTS = frozenset({"offer", "product", "request", "left", "right", "side"})
 _MAX_DEPTH = 4
@@ -22,6 +29,8 @@ _MAX_STREAM_LENGTH = 4
 _MALFORMED_SHARE = 0.25
 _INTEGERS = (-(2**63), -(2**31), -1, 0, 1, 2, 10, 1000, 1001, 2**31 - 1, 2**63 - 1)
 _FLOATS = (0.0, -0.0, 0.5, 1.0, -1.0, 1e-45, 1e38, math.inf, -math.inf, math.nan)
+
+_USUAL_TEXTS = ("", "a", "b", "red tea", "é", "\0", "x" * 257, "product_matcher", "TEXT", "BYTES")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +54,12 @@ class GeneratedCall:
 
 
 def methods() -> list[MethodDescriptor]:
-    """Returns every RPC of the matching, the catalogue and the group service."""
-    files = (matching_service_pb2, catalog_service_pb2, group_service_pb2)
+    """Returns every RPC of the services."""
+    files = (matching_service_pb2, catalog_service_pb2, group_service_pb2, encoder_service_pb2)
     services = [each for file in files for each in file.DESCRIPTOR.services_by_name.values()]
-    return [method for service in services for method in service.methods]
+    kserve = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods_by_name
+    ours = [method for service in services for method in service.methods]
+    return [*ours, *(kserve[name] for name in KSERVE_METHODS)]
 
 
 def make_call(seed: int, number: int) -> GeneratedCall:
@@ -108,7 +119,7 @@ def _set_field(message: Message, field: FieldDescriptor, rng: random.Random, dep
     values = getattr(message, field.name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         for _ in range(rng.choice((0, 1, 5))):
-            values[_text(rng)[:50]] = _text(rng)
+            _set_entry(values, field.message_type.fields_by_name["value"], rng, depth)
     elif field.is_repeated:
         for _ in range(rng.choice((0, 1, 5))):
             if field.message_type is not None:
@@ -119,6 +130,14 @@ def _set_field(message: Message, field: FieldDescriptor, rng: random.Random, dep
         values.CopyFrom(make_message(field.message_type, rng, depth + 1))
     else:
         setattr(message, field.name, _scalar(field, rng))
+
+
+def _set_entry(values: Any, field: FieldDescriptor, rng: random.Random, depth: int) -> None:
+    name = _text(rng)[:50]
+    if field.message_type is not None:
+        values[name].CopyFrom(make_message(field.message_type, rng, depth + 1))
+    else:
+        values[name] = _scalar(field, rng)
 
 
 def _scalar(field: FieldDescriptor, rng: random.Random) -> Any:
@@ -139,7 +158,7 @@ def _string(field: FieldDescriptor, rng: random.Random) -> str | bytes:
 def _text(rng: random.Random) -> str:
     """A text that protobuf takes: most are short, so that ids repeat."""
     if rng.random() < 0.6:
-        return rng.choice(("", "a", "b", "red tea", "é", "\0", "x" * 257))
+        return rng.choice(_USUAL_TEXTS)
     return make_text(rng.randrange(1000), rng.randrange(1000)).decode("utf-8", "ignore")
 
 

@@ -46,8 +46,10 @@ async def test_no_generated_request_is_a_fault_of_the_service(address: str) -> N
     assert tally.failures == []
     assert sum(tally.answers.values()) == CALL_COUNT
     answered = {key.split(":")[0] for key in tally.answers if key.endswith("OK")}
-    # No generated text names a group, and no thumbnail is kept.
+    # No generated text names a group or another encoder, nothing makes whole tensors, and no
+    # thumbnail is kept.
     refused = {"GetGroup", "MergeGroups", "SplitGroup", "UndoGroupEvent", "GetThumbnail"}
+    refused |= {"Reindex", "DropEncoder", "ModelInfer", "ModelMetadata"}
     assert answered | refused == {method.name for method in methods()}
 
 

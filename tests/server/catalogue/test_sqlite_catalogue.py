@@ -154,6 +154,15 @@ async def test_a_start_from_a_snapshot_reads_no_vector_again(
     await catalogue.close()
 
 
+async def test_the_first_snapshot_may_be_of_nothing_that_is_left(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue.upsert(new_product("p", random_embedding(np.random.default_rng(0))))
+    await catalogue.delete(["p"])
+    assert (await catalogue.snapshot()).vector_count == 0
+    await catalogue.close()
+
+
 async def test_changes_since_the_snapshot_are_caught_up(tmp_path: Path) -> None:
     embeddings = await fill(tmp_path)
     saved = {path: path.read_bytes() for path in tmp_path.glob("index-*/*")}
