@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from twinshelf.server.catalogue.batch_writer import BatchWriter, Task, WriteItem
+from twinshelf.server.catalogue.encoder_state import EncoderState, missing_error
 from twinshelf.server.catalogue.product_record import NewVector, Stored, UnembeddedProduct
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.snapshot import remove_snapshot
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.errors import EncoderConflictError
 
 # Vectors that one transaction removes: writes wait for no longer.
 _DROP_BLOCK = 256
@@ -49,12 +50,12 @@ class CatalogueEncoders:
     @property
     def current(self) -> str | None:
         """Digest of the encoder that serves; None before the first."""
-        return self._store.encoders.current
+        return self._store.encoders.state.current
 
     @property
     def kept(self) -> frozenset[str]:
         """Digests of the encoders whose vectors every write must renew."""
-        return self._store.encoders.kept
+        return self._store.encoders.state.kept
 
     def count_missing(self, digest: str) -> int:
         """Counts the products that an encoder has not embedded."""
@@ -84,35 +85,19 @@ class CatalogueEncoders:
 
         def write() -> None:
             """Runs in the thread of the writer."""
-            current = self.current
-            others = self.kept - {current, digest}
-            if others:
-                raise EncoderConflictError(
-                    f"vectors of the encoder {min(others)} are kept beside those that serve; "
-                    "drop them first"
-                )
-            with self._store.transaction():
-                for each in {digest, current} - {None}:
-                    self._store.encoders.set_kept(str(each), is_kept=True)
-            self._store.encoders.read()
+            self._write(self._store.encoders.state.keeping(digest))
 
         await self._in_writer(write)
 
     async def switch(self, contract: EncoderContract) -> None:
         """Lets another encoder serve, at once; see `Encoders`."""
-        if contract.digest not in self.kept:
-            raise EncoderConflictError(
-                f"the catalogue has not been embedded by {contract.digest}; reindex it first"
-            )
+        self._store.encoders.state.check_switch(contract.digest)
         await self._open_index(contract)
 
         def write() -> None:
             """Runs between two batches, so that no write can come in between."""
             if missing := self.count_missing(contract.digest):
-                raise EncoderConflictError(
-                    f"{missing} products have not been embedded by {contract.digest} yet",
-                    facts={"missing_product_count": str(missing)},
-                )
+                raise missing_error(missing, contract.digest)
             self._set_current(contract.digest)
 
         await self._in_writer(write)
@@ -122,14 +107,7 @@ class CatalogueEncoders:
 
         def forbid() -> None:
             """Runs in the thread of the writer."""
-            if digest == self.current:
-                raise EncoderConflictError(f"the encoder {digest} serves; it cannot be dropped")
-            left = self.kept - {digest}
-            with self._store.transaction():
-                self._store.encoders.set_kept(digest, is_kept=False)
-                if self.current is not None and left == {self.current}:
-                    self._store.encoders.set_kept(self.current, is_kept=False)
-            self._store.encoders.read()
+            self._write(self._store.encoders.state.dropping(digest))
             indexes = self._batches.indexes
             indexes.keep(indexes.by_digest.keys() - {digest})
 
@@ -164,10 +142,13 @@ class CatalogueEncoders:
 
     def _set_current(self, digest: str) -> None:
         """Runs in the thread of the writer."""
-        with self._store.transaction():
-            self._store.encoders.set_current(digest)
-        self._store.encoders.read()
+        self._write(replace(self._store.encoders.state, current=digest))
         self._batches.indexes.keep({digest, *self.kept})
+
+    def _write(self, state: EncoderState) -> None:
+        with self._store.transaction():
+            self._store.encoders.write(state)
+        self._store.encoders.read()
 
     async def _in_writer(self, function: Callable[[], Result]) -> Result:
         result: Result = await self._writes.submit(Task(function=function))  # type: ignore[assignment]

@@ -113,7 +113,7 @@ class ProductStore:
         self._check_room()
         vectors = product.vectors
         if not product.keeps_others:
-            vectors = self.encoders.choose(vectors)
+            vectors = self.encoders.state.choose(vectors)
         record = product.record
         old = self._find(record.product_id)
         if product.expected_change not in (None, old and old[1]):
@@ -158,7 +158,7 @@ class ProductStore:
             ProductChangedError: If the product was changed or removed meanwhile.
         """
         self._check_room()
-        self.encoders.check_kept(vector.made.digest)
+        self.encoders.state.check_kept(vector.made.digest)
         old = self._find(vector.product_id)
         if old is None or old[1] != vector.expected_change:
             raise _changed(vector.product_id)
@@ -191,7 +191,7 @@ class ProductStore:
 
         Needs a transaction.
         """
-        current = self.encoders.current
+        current = self.encoders.state.current
         assert current not in (None, digest)
         return self._vectors.drop_some(digest, str(current), count)
 
