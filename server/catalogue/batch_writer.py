@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from twinshelf.server.catalogue.change_feed import ChangeFeed
-from twinshelf.server.catalogue.index_changes import Write, count_writes
-from twinshelf.server.catalogue.product_record import Deleted, NewProduct, NewVector, Stored
+from twinshelf.server.catalogue.index_changes import count_writes
+from twinshelf.server.catalogue.product_record import (
+    NewProduct,
+    NewVector,
+    Stored,
+    count_products,
+)
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.served_facets import ServedFacets
 from twinshelf.server.catalogue.served_index import ServedIndexes
 from twinshelf.server.catalogue.stored_rows import EMBEDDED_PATTERNS
+from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
     CatalogueDamagedError,
@@ -21,23 +26,6 @@ from twinshelf.server.errors import (
     EncoderChangedError,
     ProductChangedError,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deletion:
-    """Products that are to be removed."""
-
-    product_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """Something that is done after all writes before it, and before those after it."""
-
-    function: Callable[[], object]
-
-
-WriteItem = NewProduct | NewVector | Deletion | Task
 
 
 class BatchWriter:
@@ -93,9 +81,7 @@ class BatchWriter:
         """Writes a batch; returns a result for each item, or the error with which it failed."""
         if problem := self._store.guard.find_problem():
             error = CatalogueDamagedError(f"nothing is written any more: {problem}")
-            return [
-                _result_of(item.function) if isinstance(item, Task) else error for item in items
-            ]
+            return [item.result() if isinstance(item, Task) else error for item in items]
         try:
             results = self._store_all(items)
         except CatalogueFullError as error:
@@ -103,7 +89,7 @@ class BatchWriter:
         writes = list(zip(items, results, strict=True))
         with self._counts_lock:
             count_writes(writes, self._counts, self._further_counts)
-            self._product_count += _count_products(writes)
+            self._product_count += count_products(results)
         # Before the index, so that no vector is found whose facets are not known.
         self.facets.learn(writes)
         self.indexes.learn(writes)
@@ -111,7 +97,7 @@ class BatchWriter:
         # Last, for what they read from the store is there already.
         for place, item in enumerate(items):
             if isinstance(item, Task):
-                results[place] = _result_of(item.function)
+                results[place] = item.result()
         return results
 
     def _store_all(self, items: Sequence[WriteItem]) -> list[object]:
@@ -149,20 +135,3 @@ class BatchWriter:
             else None
             for item in items
         ]
-
-
-def _count_products(writes: Sequence[Write]) -> int:
-    """Counts the products that a batch of writes brought, less those that it removed."""
-    return sum(
-        -len(result.removed)
-        if isinstance(result, Deleted)
-        else isinstance(result, Stored) and not result.replaced
-        for _, result in writes
-    )
-
-
-def _result_of(function: Callable[[], object]) -> object:
-    try:
-        return function()
-    except Exception as error:  # handed to whoever waits for it
-        return error

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from twinshelf.server.catalogue.batch_writer import BatchWriter, Task, WriteItem
+from twinshelf.server.catalogue.batch_writer import BatchWriter
 from twinshelf.server.catalogue.encoder_state import EncoderState, missing_error
 from twinshelf.server.catalogue.product_record import NewVector, Stored, UnembeddedProduct
 from twinshelf.server.catalogue.product_store import ProductStore
 from twinshelf.server.catalogue.snapshot import remove_snapshot
+from twinshelf.server.catalogue.write_item import Task, WriteItem
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -338,6 +338,16 @@ class VectorTable:
     def keys(self) -> npt.NDArray[np.int64]:
         """Keys (N,) that tell product, photo and version."""
         return vector_keys(self.product_numbers, self.vector_versions)
+
+
+def count_products(results: Iterable[object]) -> int:
+    """Counts the products that writes brought, less those that they removed."""
+    return sum(
+        -len(result.removed)
+        if isinstance(result, Deleted)
+        else isinstance(result, Stored) and not result.replaced
+        for result in results
+    )
 
 
 def photo_version(photo_number: int, vector_version: int) -> int:

@@ -230,6 +230,16 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
     return Ranking(best=tuple(best), no_match_probability=judged.no_match_probability)
 
 
+def full_values(candidates: Sequence[Candidates], limit: ValueLimit) -> npt.NDArray[np.int64]:
+    """Returns the keys of the values that have as many candidates as a limit allows hits."""
+    numbers = np.concatenate([each.product_numbers for each in candidates])
+    _, firsts = np.unique(numbers, return_index=True)
+    keys = np.concatenate([each.value_keys for each in candidates if each.value_keys is not None])
+    values, counts = np.unique(keys[firsts], return_counts=True)
+    full: npt.NDArray[np.int64] = values[(counts >= limit.match_count) & (values != 0)]
+    return full
+
+
 def _best_first(
     totals: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:

@@ -6,29 +6,28 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from twinshelf.server.catalogue.facet_table import Allowed, FacetTable
+from twinshelf.server.catalogue.hit_page import fill_page
 from twinshelf.server.catalogue.index import CatalogueIndex, PatternFound
-from twinshelf.server.catalogue.product_filter import is_allowed
 from twinshelf.server.catalogue.product_reader import ProductReader
+from twinshelf.server.catalogue.product_record import StoredProduct
 from twinshelf.server.catalogue.ranking import (
     Candidates,
     FilterPlan,
-    Hit,
     HitPage,
     Query,
     Ranked,
     Ranking,
-    ValueLimit,
+    full_values,
     rank,
 )
 from twinshelf.server.encoders.embedding import Floats, score_products
 
-# Products that are read at once for a page, so that one that is cut reads hardly more than it has.
-PAGE_BLOCK = 64
 # A limit of hits of a value may need further searches; with so many the answer may be short.
 _MORE_SEARCHES = 8
 
@@ -76,17 +75,16 @@ def search_products(searches: Sequence[Search], products: ProductReader) -> list
     rescore_s = (time.perf_counter() - start_s) / max(1, len(searches))
     pages = []
     for search, each, ranking in zip(searches, found, rankings, strict=True):
-        hits, next_skip_count = _page(products, ranking.best, search.query)
-        pages.append(
-            HitPage(
-                hits=tuple(hits),
-                next_skip_count=next_skip_count,
-                no_match_probability=ranking.no_match_probability,
-                rescore_s=rescore_s,
-                plan=each.plan,
-            )
-        )
+        read = partial(_read_products, products, search.query.contract.digest)
+        pages.append(fill_page(ranking, search.query, read, rescore_s=rescore_s, plan=each.plan))
     return pages
+
+
+def _read_products(
+    products: ProductReader, digest: str, block: Sequence[Ranked]
+) -> dict[int, StoredProduct]:
+    patterns = {item.product_number: item.product_pattern for item in block}
+    return products.products_by_number(patterns, digest)
 
 
 def _search_together(searches: Sequence[Search]) -> list[_Found]:
@@ -124,7 +122,7 @@ def _rank(search: Search, near: Sequence[PatternFound], products: ProductReader)
     keys = search.facets.keys(query.value_limit.field)
     wanted_count = query.match_count - query.skip_count
     for _ in range(_MORE_SEARCHES):
-        full = _full_keys(candidates, query.value_limit)
+        full = full_values(candidates, query.value_limit)
         if len(ranking.best) == wanted_count or len(full) == 0:
             break
         # What has all the hits that it may have is left out, and makes room for others.
@@ -172,40 +170,3 @@ def _value_keys(search: Search, numbers: npt.NDArray[np.int64]) -> npt.NDArray[n
     # A product that came since the keys were taken has none.
     keys = np.append(search.facets.keys(limit.field), 0)
     return keys.take(search.facets.find_rows(numbers), mode="clip")
-
-
-def _full_keys(candidates: Sequence[Candidates], limit: ValueLimit) -> npt.NDArray[np.int64]:
-    """Returns the keys of the values that have as many candidates as a limit allows hits."""
-    numbers = np.concatenate([each.product_numbers for each in candidates])
-    _, firsts = np.unique(numbers, return_index=True)
-    keys = np.concatenate([each.value_keys for each in candidates if each.value_keys is not None])
-    values, counts = np.unique(keys[firsts], return_counts=True)
-    full: npt.NDArray[np.int64] = values[(counts >= limit.match_count) & (values != 0)]
-    return full
-
-
-def _page(
-    products: ProductReader, ranked: Sequence[Ranked], query: Query
-) -> tuple[list[Hit], int | None]:
-    """Reads products until the page is full; returns the hits, and where the next one starts.
-
-    What was deleted since the search began, or changed so that it is no longer allowed, is left
-    out.
-    """
-    hits: list[Hit] = []
-    size_bytes = 0
-    for start in range(0, len(ranked), PAGE_BLOCK):
-        block = ranked[start : start + PAGE_BLOCK]
-        patterns = {item.product_number: item.product_pattern for item in block}
-        stored = products.products_by_number(patterns, query.contract.digest)
-        for place, item in enumerate(block, start):
-            product = stored.get(item.product_number)
-            if product is None or not (
-                query.condition is None or is_allowed(product.record, query.condition)
-            ):
-                continue
-            size_bytes += product.record.size_bytes
-            if hits and size_bytes > query.page_limit_bytes:
-                return hits, query.skip_count + place
-            hits.append(Hit(product=product, ranked=item))
-    return hits, None

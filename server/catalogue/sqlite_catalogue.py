@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from twinshelf.server.catalogue.batch_writer import BatchWriter, Deletion, Task, WriteItem
+from twinshelf.server.catalogue.batch_writer import BatchWriter
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
 from twinshelf.server.catalogue.catalogue_encoders import CatalogueEncoders
 from twinshelf.server.catalogue.facet_table import FacetTable
@@ -39,6 +39,7 @@ from twinshelf.server.catalogue.schema import CatalogueFileError
 from twinshelf.server.catalogue.search_queue import SearchQueue
 from twinshelf.server.catalogue.searching import Search, search_products
 from twinshelf.server.catalogue.upkeep import Upkeep, UpkeepSettings
+from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector

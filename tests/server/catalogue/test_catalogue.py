@@ -262,11 +262,12 @@ async def test_writing_the_same_again_does_not_churn_the_index(
     await catalogue.use_encoder(CONTRACT)
     embedding = random_embedding(np.random.default_rng(1), Pattern.BOTH)
     first = await catalogue.upsert(new_product("p", embedding))
+    first_change = (await catalogue.stats(None)).change_sequence
     again = await catalogue.upsert(new_product("p", embedding))
     assert first.changes
     assert again.replaced
     assert not again.changes
-    assert (await catalogue.stats(None)).change_sequence == 2
+    assert (await catalogue.stats(None)).change_sequence > first_change
     await catalogue.close()
 
 

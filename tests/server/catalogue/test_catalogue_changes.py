@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.server.catalogue.conftest import OpenCatalogue
 from tests.server.catalogue.products import new_product, random_embedding
-from twinshelf.server.catalogue.backup import back_up, restore
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_record import ProductRecord
-from twinshelf.server.catalogue.sqlite_catalogue import DATABASE
-from twinshelf.server.errors import ChangesForgottenError, ServerStoppingError
+from twinshelf.server.errors import ServerStoppingError
 
 EMBEDDING = random_embedding(np.random.default_rng(3))
 
@@ -98,8 +95,9 @@ async def test_whoever_waits_hears_of_the_next_change_and_of_the_end(
     assert not waiting.done()
     await write(catalogue, "p", "title")
     (change,) = await asyncio.wait_for(waiting, 10)
-    assert (change.sequence, change.product_id, change.is_deletion) == (1, "p", False)
-    waiting = asyncio.ensure_future(catalogue.changes_after(1, 10))
+    assert change.sequence == (await catalogue.stats(None)).change_sequence
+    assert (change.product_id, change.is_deletion) == ("p", False)
+    waiting = asyncio.ensure_future(catalogue.changes_after(change.sequence, 10))
     await asyncio.sleep(0.05)
     catalogue.end_changes()
     with pytest.raises(ServerStoppingError):
@@ -107,43 +105,4 @@ async def test_whoever_waits_hears_of_the_next_change_and_of_the_end(
     with pytest.raises(ServerStoppingError):
         await catalogue.changes_after(0, 10)
     await write(catalogue, "q", "all else goes on")
-    await catalogue.close()
-
-
-async def test_changes_after_forgotten_deletions_are_refused(
-    open_catalogue: OpenCatalogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("twinshelf.server.catalogue.product_store.REMEMBERED_CHANGES", 5)
-    catalogue = open_catalogue()
-    for product_id in "abcd":
-        await write(catalogue, product_id, "title")
-    await catalogue.delete(["a"])  # change 5
-    for _ in range(5):
-        await write(catalogue, "b", "title")
-    assert (await catalogue.changes_after(4, 1))[0].is_deletion
-    await catalogue.delete(["c"])  # change 11: forgets up to 6
-    assert [each.sequence for each in await catalogue.changes_after(6, 9)] == [10, 11]
-    with pytest.raises(ChangesForgottenError, match="after 5 .* up to change 6 .*again from 0"):
-        await catalogue.changes_after(5, 9)
-    with pytest.raises(ChangesForgottenError, match="the last change of this catalogue is 11"):
-        await catalogue.changes_after(12, 9)
-    assert [each.product_id for each in await catalogue.changes_after(0, 9)] == ["d", "b", "c"]
-    await catalogue.close()
-
-
-async def test_a_restored_catalogue_knows_no_change_of_another_history(
-    open_catalogue: OpenCatalogue, tmp_path: Path
-) -> None:
-    catalogue = open_catalogue()
-    await write(catalogue, "p", "title")
-    back_up(tmp_path / DATABASE, tmp_path / "copy")
-    await catalogue.delete(["p"])
-    await catalogue.close()
-    restore(tmp_path / "copy", tmp_path)
-    catalogue = open_catalogue()
-    for known in (1, 2):
-        with pytest.raises(ChangesForgottenError, match="no longer known"):
-            await catalogue.changes_after(known, 9)
-    (change,) = await catalogue.changes_after(0, 9)
-    assert change.product_id == "p"
     await catalogue.close()
