@@ -20,6 +20,7 @@ from twinshelf.server.catalogue.product_record import (
 )
 from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.errors import TwinshelfError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,8 +293,8 @@ class Catalogue(Protocol):
         """The encoders that have embedded the products."""
 
     @property
-    def problem(self) -> str | None:
-        """Why the catalogue cannot be trusted; None when nothing is known."""
+    def problem(self) -> TwinshelfError | None:
+        """The error that every call meets, as it cannot be trusted or reached; None for none."""
 
     @property
     def live_recall(self) -> float:

@@ -251,9 +251,10 @@ class SqliteCatalogue:
         )
 
     @property
-    def problem(self) -> str | None:
+    def problem(self) -> CatalogueDamagedError | None:
         """Why the catalogue cannot be trusted; None when nothing is known."""
-        return self._store.guard.find_problem()
+        problem = self._store.guard.find_problem()
+        return None if problem is None else CatalogueDamagedError(problem)
 
     @property
     def live_recall(self) -> float:

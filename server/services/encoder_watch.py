@@ -13,7 +13,6 @@ from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import Encoder, EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
-    CatalogueDamagedError,
     EncoderChangedError,
     EncoderUnavailableError,
     TwinshelfError,
@@ -101,7 +100,7 @@ class EncoderWatch:
             self._error
             or self._pulse.find_hang()
             or self._canary_error()
-            or self._catalogue_error()
+            or self._catalogue.problem
         )
 
     def _tell(self, error: TwinshelfError | None) -> None:
@@ -176,10 +175,6 @@ class EncoderWatch:
 
     def _canary_error(self) -> TwinshelfError | None:
         return next(iter(self._canary_errors.values()), None)
-
-    def _catalogue_error(self) -> TwinshelfError | None:
-        problem = self._catalogue.problem
-        return None if problem is None else CatalogueDamagedError(problem)
 
     def _report(self, level: int, report: str) -> None:
         """Logs what has changed, and nothing while all stays as it was."""

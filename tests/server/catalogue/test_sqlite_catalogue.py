@@ -435,7 +435,7 @@ async def test_a_check_finds_a_structure_that_is_damaged_while_it_is_served(
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
     harm_pages(tmp_path / DATABASE)
     await asyncio.to_thread(catalogue._store.guard.check)
-    assert "is damaged" in (catalogue.problem or "")
+    assert catalogue.problem is not None and "is damaged" in catalogue.problem.message
     await catalogue.close()
 
 
