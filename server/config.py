@@ -52,7 +52,11 @@ class ServerConfig:
         low=0,
         high=1,
     )
-    catalogue: Path = option(Path(".cache/catalogue"), "folder that keeps the catalogue")
+    catalogue: Path = option(
+        Path(".cache/catalogue"),
+        "folder that keeps the catalogue; or milvus://host:port/name, which several servers share, "
+        "or milvus-lite:///path.db, a file for trying that out",
+    )
     image_limit_bytes: int = option(8 * MIB, "largest photo", low=1, high=256 * MIB)
     text_limit_bytes: int = option(
         64 * KIB, "largest text, all fields of an offer or product together", low=1, high=16 * MIB

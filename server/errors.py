@@ -96,6 +96,12 @@ class CatalogueFullError(TwinshelfError):
     reason = "CATALOGUE_FULL"
 
 
+class CatalogueUnavailableError(TwinshelfError):
+    """The engine that keeps the catalogue does not answer; the request may be repeated."""
+
+    reason = "CATALOGUE_UNAVAILABLE"
+
+
 class ChangesForgottenError(TwinshelfError):
     """The catalogue does not hold every change since the one named; begin with an empty copy."""
 

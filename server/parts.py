@@ -11,6 +11,8 @@ from typing import Final
 from twinshelf.server.access.audit import AuditLog
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.groups.formation import GroupGuards
+from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.upkeep import UpkeepSettings
 from twinshelf.server.config import ServerConfig
@@ -91,6 +93,7 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
 
     Raises:
         CatalogueFileError: If the catalogue cannot be opened.
+        CatalogueUnavailableError: If Milvus, which keeps it, ceases to answer.
     """
     metrics = Metrics(_METHODS)
     tracing = Tracing.to(config.trace_endpoint)
@@ -106,12 +109,7 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
             stream_idle_timeout_s=config.stream_idle_timeout_s,
         )
     )
-    catalogue = SqliteCatalogue(
-        config.catalogue,
-        reader_count=config.reader_count,
-        upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
-        guards=GroupGuards() if config.groups else None,
-    )
+    catalogue = _open_catalogue(config)
     serving = ServingEncoders(encoders, catalogue)
     embedder = RoutedEmbedder(
         encoders=serving,
@@ -209,6 +207,18 @@ def make_workers(parts: Parts, config: ServerConfig) -> Workers:
     )
     _track_encoders(parts, workers.comparison)
     return workers
+
+
+def _open_catalogue(config: ServerConfig) -> Catalogue:
+    address = MilvusAddress.parse(str(config.catalogue))
+    if address is not None:
+        return MilvusCatalogue(address, reader_count=config.reader_count)
+    return SqliteCatalogue(
+        config.catalogue,
+        reader_count=config.reader_count,
+        upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
+        guards=GroupGuards() if config.groups else None,
+    )
 
 
 def _make_admission(config: ServerConfig) -> Admission:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
+from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 
 OpenCatalogue = Callable[[], Catalogue]
@@ -24,9 +28,36 @@ SETTINGS = {
         merge_floor=50,
     ),
 }
+# One process writes on a quick machine: a change need not be old to be told.
+MILVUS = MilvusSettings(look_interval_s=0.1, settle_s=0.05)
+ENGINES = [
+    *SETTINGS,
+    pytest.param("milvus_server", marks=pytest.mark.milvus),
+    pytest.param("milvus_lite", marks=pytest.mark.milvus),
+]
 
 
-@pytest.fixture(params=SETTINGS)
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host:port of a real Milvus, which runs as long as the tests do."""
+    from tests.milvus.local_server import LocalServer
+
+    server = LocalServer(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server.address
+    server.stop()
+
+
+@pytest.fixture(params=ENGINES)
 def open_catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCatalogue:
     """Opens the catalogue of this test, again after it was closed."""
-    return lambda: SqliteCatalogue(tmp_path, reader_count=2, settings=SETTINGS[request.param])
+    if request.param in SETTINGS:
+        settings = SETTINGS[request.param]
+        return lambda: SqliteCatalogue(tmp_path, reader_count=2, settings=settings)
+    name = f"test_{uuid4().hex}"
+    text = f"milvus-lite://{tmp_path}/catalogue.db"
+    if request.param == "milvus_server":
+        text = f"milvus://{request.getfixturevalue('milvus_server')}/{name}"
+    address = MilvusAddress.parse(text)
+    assert address is not None
+    return lambda: MilvusCatalogue(address, reader_count=2, settings=MILVUS)

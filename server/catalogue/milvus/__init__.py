@@ -1,0 +1,1 @@
+"""The catalogue of many machines: products and vectors in Milvus, shared by matching servers."""

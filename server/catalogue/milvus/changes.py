@@ -1,0 +1,97 @@
+"""What changed since: a window over the changes, which closes once no change can come behind.
+
+Every write bears a timestamp that Milvus gave when its batch began, and lies under it. Batches of
+several servers end in any order; so a change is told only when it is older than a batch may take.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinshelf.server.catalogue.milvus.collections import Collections
+from twinshelf.server.catalogue.milvus.connection import LOGICAL_BITS, MilvusConnection
+from twinshelf.server.catalogue.milvus.product_rows import DELETION, FIELDS, PRODUCT, ProductRow
+from twinshelf.server.catalogue.milvus.rising_rows import greatest, rows_after
+from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.catalogue.product_record import ProductChange
+from twinshelf.server.errors import ChangesForgottenError
+
+# Deletions are known for so long.
+REMEMBERED_S: Final = 30 * 86_400.0
+
+
+class ChangeWindow:
+    """Reads the changes of all servers; safe to use from any thread."""
+
+    def __init__(
+        self,
+        connection: MilvusConnection,
+        collections: Collections,
+        stored: StoredRows,
+        settle_s: float,
+    ) -> None:
+        """Takes the parts.
+
+        Args:
+            connection: The connection.
+            collections: Names the collections.
+            stored: Knows the state, and how products are shown.
+            settle_s: Age at which a change is told; more than a batch of writes may take.
+        """
+        self._connection = connection
+        self._collections = collections
+        self._stored = stored
+        self._settle_s = settle_s
+        self._last = 0
+
+    def read(self, sequence: int, count: int) -> list[ProductChange]:
+        """Returns up to `count` settled changes after one, by rising sequence.
+
+        Raises:
+            ChangesForgottenError: If there may have been others.
+        """
+        (now,) = self._connection.timestamps()
+        self._check_known(sequence, now)
+        settled = now - (int(self._settle_s * 1000) << LOGICAL_BITS)
+        if settled <= sequence:
+            return []
+        rows = rows_after(
+            self._connection,
+            self._collections.products,
+            "change",
+            (sequence, settled),
+            count,
+            f"kind == {PRODUCT} or kind == {DELETION}",
+            FIELDS,
+        )
+        return [self._change(ProductRow.from_row(row)) for row in rows]
+
+    def last(self) -> int:
+        """Returns the number of the last change, settled or not; 0 without any."""
+        (now,) = self._connection.timestamps()
+        self._last = greatest(
+            self._connection, self._collections.products, "change", (self._last, now)
+        )
+        return self._last
+
+    def _change(self, row: ProductRow) -> ProductChange:
+        return ProductChange(
+            sequence=row.change,
+            product_id=row.record.product_id,
+            is_deletion=row.is_deletion,
+            product=None if row.is_deletion else self._stored.shown(row),
+        )
+
+    def _check_known(self, sequence: int, now: int) -> None:
+        forgotten = self._stored.state.forgotten
+        if sequence > now:
+            problem = f"the last change of this catalogue is {self.last()}; it was replaced"
+        elif 0 < sequence < forgotten:
+            problem = f"deletions up to change {forgotten} are no longer known"
+        else:
+            return
+        raise ChangesForgottenError(
+            f"changes after {sequence} cannot be told: {problem}. Begin again from 0 with an "
+            "empty copy",
+            facts={"from_sequence": "0", "last_sequence": str(self.last())},
+        )

@@ -1,0 +1,258 @@
+"""The connection of one matching server to Milvus: calls, their consistency, and time.
+
+How fresh an answer is, is chosen for each call. `Strong` waits for all that anybody has written,
+a tick of Milvus' clock (200 ms unless configured), so only a write asks for it. What matches and
+reads asks for `Session` soon after a write of this server, which waits for no more than that
+write, and else for `Bounded`, which waits for nothing and misses at most the last seconds of other
+servers (`common.gracefulTime` of Milvus, 5 s).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Literal
+
+from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.errors import CatalogueUnavailableError
+
+logger = logging.getLogger(__name__)
+Row = dict[str, Any]
+Level = Literal["Strong", "Session", "Bounded"]
+# Milvus refuses to return more rows at once.
+MOST_ROWS: Final = 16_384
+# Bits of a timestamp below the milliseconds: a counter.
+LOGICAL_BITS: Final = 18
+# Longer than the staleness that `Bounded` allows.
+_OWN_WRITES_S: Final = 10.0
+_CALL_TIMEOUT_S: Final = 4.0
+_SLOW_TIMEOUT_S: Final = 60.0
+
+
+class MilvusConnection:
+    """Calls of Milvus; safe to use from any thread.
+
+    Attributes:
+        name: Name of the catalogue.
+        version: That of the server, such as (2, 3, 5).
+        is_lite: Whether it is milvus-lite.
+    """
+
+    def __init__(self, address: MilvusAddress) -> None:
+        """Connects.
+
+        Raises:
+            CatalogueFileError: If the client is not installed, or Milvus does not answer.
+        """
+        try:
+            import pymilvus
+            from pymilvus.grpc_gen import milvus_pb2
+        except ImportError:
+            raise CatalogueFileError(
+                "a catalogue on Milvus needs pymilvus: install twinshelf[milvus]"
+            ) from None
+        # It logs every error with a traceback before it raises it.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        self.name = address.name
+        self.is_lite = address.is_lite
+        self._pymilvus = pymilvus
+        self._request_timestamp = milvus_pb2.AllocTimestampRequest
+        self._last_write_s: dict[str, float] = {}
+        self._last_timestamp = 0
+        self._lock = threading.Lock()
+        try:
+            self._client = pymilvus.MilvusClient(uri=address.uri, timeout=_SLOW_TIMEOUT_S)
+            self.version = _version(self._client.get_server_version())
+        except Exception as error:  # of many kinds, which only say that it cannot be reached
+            raise CatalogueFileError(f"Milvus at {address.uri} cannot be used: {error}") from error
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
+
+    @property
+    def types(self) -> Any:
+        """The types of fields that Milvus knows."""
+        return self._pymilvus.DataType
+
+    # Collections.
+
+    def has_collection(self, collection: str) -> bool:
+        """Tells whether there is a collection."""
+        with _as_ours():
+            return bool(self._client.has_collection(collection, timeout=_SLOW_TIMEOUT_S))
+
+    def create(
+        self, collection: str, fields: Sequence[Row], indexes: Sequence[Row], *, replicas: int = 1
+    ) -> None:
+        """Creates a collection and loads it; what is there stays.
+
+        Args:
+            collection: Its name.
+            fields: What `add_field` of a schema takes, of each field.
+            indexes: What `add_index` takes, of each index.
+            replicas: Copies in the memory of query nodes.
+        """
+        if not self.has_collection(collection):
+            schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+            for field in fields:
+                schema.add_field(**field)
+            with _as_ours():
+                self._client.create_collection(collection, schema=schema, timeout=_SLOW_TIMEOUT_S)
+        params = self._client.prepare_index_params()
+        for index in indexes:
+            params.add_index(**index)
+        with _as_ours():
+            if not self._client.list_indexes(collection):
+                self._client.create_index(collection, params, timeout=_SLOW_TIMEOUT_S)
+            self._client.load_collection(
+                collection, timeout=_SLOW_TIMEOUT_S, replica_number=replicas
+            )
+
+    def drop(self, collection: str) -> None:
+        """Drops a collection, if there is one."""
+        with _as_ours():
+            self._client.drop_collection(collection, timeout=_SLOW_TIMEOUT_S)
+
+    def flush(self, collection: str) -> None:
+        """Has Milvus seal what is in memory, so that it gets a graph."""
+        with _as_ours():
+            self._client.flush(collection, timeout=_SLOW_TIMEOUT_S)
+
+    # Rows.
+
+    def query(
+        self,
+        collection: str,
+        condition: str,
+        fields: Sequence[str],
+        *,
+        level: Level | None = None,
+        limit: int = MOST_ROWS,
+    ) -> list[Row]:
+        """Returns rows by a condition; with a limit, those of the least keys, by rising key."""
+        with _as_ours():
+            rows = self._client.query(
+                collection,
+                filter=condition,
+                output_fields=list(fields),
+                limit=limit,
+                consistency_level=level or self._level(collection),
+                timeout=_CALL_TIMEOUT_S,
+            )
+        return [dict(row) for row in rows]
+
+    def count(self, collection: str, condition: str, *, level: Level | None = None) -> int:
+        """Counts rows by a condition."""
+        with _as_ours():
+            rows = self._client.query(
+                collection,
+                filter=condition,
+                output_fields=["count(*)"],
+                consistency_level=level or self._level(collection),
+                timeout=_CALL_TIMEOUT_S,
+            )
+        return int(rows[0]["count(*)"])
+
+    def search(
+        self,
+        collection: str,
+        vectors: Sequence[Sequence[float]],
+        condition: str,
+        fields: Sequence[str],
+        *,
+        limit: int,
+        width: int,
+    ) -> list[list[Row]]:
+        """Returns for each vector the rows with the largest inner products.
+
+        Args:
+            collection: Where.
+            vectors: (N, D).
+            condition: What must hold for a row.
+            fields: What is returned of each.
+            limit: Most rows, up to `MOST_ROWS`.
+            width: How much of the graph is looked at (`ef`); at least the limit.
+        """
+        with _as_ours():
+            found = self._client.search(
+                collection,
+                data=list(vectors),
+                filter=condition,
+                limit=limit,
+                output_fields=list(fields),
+                search_params={"metric_type": "IP", "params": {"ef": width}},
+                consistency_level=self._level(collection),
+                timeout=_CALL_TIMEOUT_S,
+            )
+        return [[dict(hit["entity"]) for hit in hits] for hits in found]
+
+    def upsert(
+        self, collection: str, rows: Sequence[Row], *, timeout_s: float = _CALL_TIMEOUT_S
+    ) -> None:
+        """Writes whole rows in the place of those of the same keys."""
+        if rows:
+            with _as_ours():
+                self._client.upsert(collection, list(rows), timeout=timeout_s)
+            self._last_write_s[collection] = time.monotonic()
+
+    def delete(self, collection: str, keys: Sequence[str]) -> None:
+        """Removes rows by their keys."""
+        if keys:
+            with _as_ours():
+                self._client.delete(collection, ids=list(keys), timeout=_CALL_TIMEOUT_S)
+            self._last_write_s[collection] = time.monotonic()
+
+    def wait_until_seen(self, collection: str) -> None:
+        """Waits until what this server has written is seen by whoever asks with any level."""
+        self.query(collection, 'key == ""', ["key"], level="Session", limit=1)
+
+    # Time.
+
+    def timestamps(self, count: int = 1) -> list[int]:
+        """Takes timestamps that no server of this Milvus ever gets again, by rising time.
+
+        They are Milvus' own: milliseconds since 1970, and a counter below.
+        """
+        if self.is_lite:
+            with self._lock:
+                start = max(timestamp_of(time.time()), self._last_timestamp + 1)
+                self._last_timestamp = start + count - 1
+            return list(range(start, start + count))
+        with _as_ours():
+            # Each is a call, but they travel together.
+            allocate = self._client._get_connection()._stub.AllocTimestamp.future
+            calls = [
+                allocate(self._request_timestamp(), timeout=_CALL_TIMEOUT_S) for _ in range(count)
+            ]
+            return sorted(int(call.result().timestamp) for call in calls)
+
+    def _level(self, collection: str) -> Level:
+        age_s = time.monotonic() - self._last_write_s.get(collection, -_OWN_WRITES_S)
+        return "Session" if age_s < _OWN_WRITES_S else "Bounded"
+
+
+def timestamp_of(time_s: float) -> int:
+    """Returns the first timestamp of a moment, seconds since 1970."""
+    return int(time_s * 1000) << LOGICAL_BITS
+
+
+def _version(text: str) -> tuple[int, ...]:
+    numbers = text.removeprefix("v").partition("-")[0].split(".")
+    return tuple(int(number) for number in numbers if number.isdigit())
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    """Turns whatever the client raises into an error that callers may repeat."""
+    try:
+        yield
+    except Exception as error:
+        logger.warning("a call of Milvus failed: %s", error)
+        raise CatalogueUnavailableError(
+            "Milvus, which keeps the catalogue, does not answer; repeat the request"
+        ) from error

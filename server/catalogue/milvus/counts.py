@@ -1,0 +1,84 @@
+"""How many products there are, and how many each encoder has embedded.
+
+Milvus counts; between two counts this server adds what it wrote itself, so that whoever wrote
+finds it counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+from twinshelf.server.catalogue.index_changes import Write, count_writes
+from twinshelf.server.catalogue.milvus.collections import Collections
+from twinshelf.server.catalogue.milvus.connection import MilvusConnection
+from twinshelf.server.catalogue.milvus.product_rows import PRODUCT
+from twinshelf.server.catalogue.milvus.state import CatalogueState
+from twinshelf.server.catalogue.milvus.stored import embedded_condition
+from twinshelf.server.catalogue.product_record import count_products
+from twinshelf.server.encoders.modalities import Pattern
+
+PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
+
+
+class Counts:
+    """Counts that one thread brings up to date, and any may ask for."""
+
+    def __init__(self, connection: MilvusConnection, collections: Collections) -> None:
+        """Starts with nothing counted."""
+        self._connection = connection
+        self._collections = collections
+        self._lock = threading.Lock()
+        self._product_count = 0
+        self._embedded: Counter[tuple[str, Pattern]] = Counter()
+        self._further: Counter[str] = Counter()
+
+    @property
+    def product_count(self) -> int:
+        """Products stored."""
+        return self._product_count
+
+    @property
+    def embedded(self) -> Counter[tuple[str, Pattern]]:
+        """Products by digest and pattern."""
+        with self._lock:
+            return self._embedded.copy()
+
+    def embedded_count(self, digest: str) -> int:
+        """Counts the products that an encoder has embedded."""
+        with self._lock:
+            return sum(self._embedded[digest, pattern] for pattern in PATTERNS)
+
+    def further_count(self, digest: str) -> int:
+        """Counts the photos after the first that an encoder has embedded."""
+        with self._lock:
+            return self._further[digest]
+
+    def missing_count(self, digest: str) -> int:
+        """Counts the products that an encoder has not embedded."""
+        return self._product_count - self.embedded_count(digest)
+
+    def learn(self, writes: Sequence[Write]) -> None:
+        """Counts what a batch of writes changed. The writer's."""
+        with self._lock:
+            count_writes(writes, self._embedded, self._further)
+            self._product_count += count_products(result for _, result in writes)
+
+    def refresh(self, state: CatalogueState) -> bool:
+        """Has Milvus count; returns whether others have written. The writer's, between batches."""
+        count, products = self._connection.count, self._collections.products
+        embedded: Counter[tuple[str, Pattern]] = Counter()
+        further: Counter[str] = Counter()
+        product_count = count(products, f"kind == {PRODUCT}")
+        for made_number, digest in state.digests.items():
+            for pattern in PATTERNS:
+                condition = embedded_condition(made_number, [pattern])
+                embedded[digest, pattern] = count(products, condition)
+            if embedded[digest, Pattern.IMAGE] or embedded[digest, Pattern.BOTH]:
+                vectors = self._collections.vectors(made_number)
+                further[digest] = count(vectors, "photo > 0")
+        with self._lock:
+            before = (self._product_count, self._embedded, self._further)
+            self._product_count, self._embedded, self._further = product_count, embedded, further
+        return before != (product_count, embedded, further)

@@ -1,0 +1,155 @@
+"""What a server of a catalogue on Milvus does beside its callers: it looks what others did."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from twinshelf.server.catalogue.milvus.collections import Collections
+from twinshelf.server.catalogue.milvus.connection import MilvusConnection
+from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueUnavailableError
+
+logger = logging.getLogger(__name__)
+# A look may not take more than this share of the time of Milvus and of the writer.
+_COUNTING_SHARE: Final = 0.02
+_RECALL_DEPTH: Final = 1000
+_SAMPLE_COUNT: Final = 1000
+_SAMPLES: Final = 100
+_WIDTH: Final = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MilvusSettings:
+    """How often a server looks, and when a change is told.
+
+    Attributes:
+        look_interval_s: Time between two looks at the encoders of the catalogue.
+        recall_interval_s: Time between two queries that are compared with a sample.
+        settle_s: Age at which a change is told to those who watch; see `ChangeWindow`.
+    """
+
+    look_interval_s: float = 1.0
+    recall_interval_s: float = 10.0
+    settle_s: float = 5.0
+
+
+class MilvusUpkeep:
+    """One thread that works until it is closed."""
+
+    def __init__(
+        self,
+        *,
+        connection: MilvusConnection,
+        collections: Collections,
+        stored: StoredRows,
+        count: Callable[[], None],
+        settings: MilvusSettings,
+    ) -> None:
+        """Starts the thread.
+
+        Args:
+            connection: The connection.
+            collections: Names the collections.
+            stored: Reads the state.
+            count: Has everything counted anew, and waits for it.
+            settings: How often what is done.
+        """
+        self._connection = connection
+        self._collections = collections
+        self._stored = stored
+        self._count = count
+        self._settings = settings
+        self._query: tuple[str, npt.NDArray[np.float32], Pattern] | None = None
+        # Of each sample: how many belonged to the nearest, and how many of these were found.
+        self._recalls: list[tuple[int, int]] = []
+        self._problem: CatalogueUnavailableError | None = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="catalogue-upkeep", daemon=True)
+        self._thread.start()
+
+    @property
+    def problem(self) -> CatalogueUnavailableError | None:
+        """What the last look failed with; None while Milvus answers."""
+        return self._problem
+
+    @property
+    def live_recall(self) -> float:
+        """Share found of what belonged to the nearest in recent samples, 0 to 1; NaN unknown."""
+        wanted_count = sum(wanted for wanted, _ in self._recalls)
+        found_count = sum(found for _, found in self._recalls)
+        return found_count / wanted_count if wanted_count else math.nan
+
+    def note_query(self, digest: str, vector: npt.NDArray[np.float32], pattern: Pattern) -> None:
+        """Remembers a query that may be sampled; quick."""
+        self._query = (digest, vector, pattern)
+
+    def close(self) -> None:
+        """Ends the thread. A repeat is safe."""
+        self._closing.set()
+        self._thread.join()
+
+    def sample_recall(self) -> None:
+        """Compares what the graph finds for the last query with a sample, scored one by one.
+
+        A sample of the vectors is drawn by chance. Those of it that score higher than the last of
+        the nearest that the graph found belong among them.
+        """
+        noted, self._query = self._query, None
+        if noted is None:
+            return
+        digest, vector, pattern = noted
+        collection = self._collections.vectors(self._stored.state.made_number(digest))
+        condition = f"pattern == {pattern:d}"
+        (rows,) = self._connection.search(
+            collection,
+            [vector.tolist()],
+            condition,
+            ["key", "vector"],
+            limit=_RECALL_DEPTH,
+            width=_WIDTH,
+        )
+        start = secrets.token_hex(4)
+        sample = self._connection.query(
+            collection, f'{condition} and key > "{start}"', ["key", "vector"], limit=_SAMPLE_COUNT
+        )
+        if not rows or not sample:
+            return
+        found = self._collections.from_vectors([row["vector"] for row in rows]) @ vector
+        scores = self._collections.from_vectors([row["vector"] for row in sample]) @ vector
+        last = found.min() if len(rows) == _RECALL_DEPTH else -np.inf
+        wanted = {row["key"] for row, score in zip(sample, scores, strict=True) if score > last}
+        keys = {row["key"] for row in rows}
+        self._recalls = [*self._recalls[1 - _SAMPLES :], (len(wanted), len(wanted & keys))]
+
+    def _run(self) -> None:
+        next_count_s = 0.0
+        next_recall_s = time.monotonic() + self._settings.recall_interval_s
+        while not self._closing.wait(self._settings.look_interval_s):
+            try:
+                self._stored.read_state()
+                self._problem = None
+                now_s = time.monotonic()
+                if now_s >= next_count_s:
+                    self._count()
+                    took_s = time.monotonic() - now_s
+                    next_count_s = time.monotonic() + took_s / _COUNTING_SHARE
+                if now_s >= next_recall_s:
+                    next_recall_s = now_s + self._settings.recall_interval_s
+                    self.sample_recall()
+            except CatalogueUnavailableError as error:
+                if self._problem is None:
+                    logger.error("the catalogue is away: %s", error.message)
+                self._problem = error
+            except Exception:  # it must outlive whatever goes wrong
+                logger.exception("a look at the catalogue on Milvus failed")

@@ -1,0 +1,140 @@
+"""The writer of one matching server: batches of products, and changes of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twinshelf.server.catalogue.change_feed import ChangeFeed
+from twinshelf.server.catalogue.milvus.collections import Collections
+from twinshelf.server.catalogue.milvus.connection import MilvusConnection
+from twinshelf.server.catalogue.milvus.counts import Counts
+from twinshelf.server.catalogue.milvus.product_rows import product_key, state_row
+from twinshelf.server.catalogue.milvus.state import CatalogueState
+from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.catalogue.milvus.write_batch import WriteBatch
+from twinshelf.server.catalogue.product_record import NewProduct, NewVector, ProductVector
+from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
+from twinshelf.server.errors import (
+    CatalogueUnavailableError,
+    EncoderChangedError,
+    ProductChangedError,
+)
+
+
+class MilvusWriter:
+    """Writes in one thread; other servers write beside it.
+
+    Attributes:
+        feed: Those who wait for the next write of this server.
+    """
+
+    def __init__(
+        self,
+        connection: MilvusConnection,
+        collections: Collections,
+        stored: StoredRows,
+        counts: Counts,
+    ) -> None:
+        """Takes the parts."""
+        self.feed = ChangeFeed()
+        self._connection = connection
+        self._collections = collections
+        self._stored = stored
+        self._counts = counts
+
+    def write(self, items: Sequence[WriteItem]) -> list[object]:
+        """Writes a batch; returns a result for each item, or the error with which it failed."""
+        results: list[object] = [None] * len(items)
+        if not all(isinstance(item, Task) for item in items):
+            try:
+                results = self._store(items)
+                self._counts.learn(list(zip(items, results, strict=True)))
+            except CatalogueUnavailableError as error:
+                # What was written in part counts as it stands; who repeats it does no harm.
+                results = [error] * len(items)
+            self.feed.announce()
+        for place, item in enumerate(items):
+            if isinstance(item, Task):
+                results[place] = item.result()
+        return results
+
+    def change_state(self, change: Callable[[CatalogueState], CatalogueState]) -> CatalogueState:
+        """Changes the state of the catalogue, from how it stands; returns the new one.
+
+        To be called in the thread of the writer. Two servers that change it in the same moment do
+        not see each other: then the later one holds.
+        """
+        before = self._stored.read_state("Strong")
+        state = change(before)
+        if state != before:
+            self._write_state(state)
+        return state
+
+    def _store(self, items: Sequence[WriteItem]) -> list[object]:
+        keys, write_count = [], 0
+        for item in items:
+            ids = _product_ids(item)
+            keys += [product_key(each) for each in ids]
+            write_count += len(ids)
+        rows = self._stored.rows(list(dict.fromkeys(keys)), "Strong")
+        before = self._stored.state
+        # Making a collection takes seconds, and timestamps must be young when they are written.
+        for made in (made for item in items for made in _vectors(item)):
+            self._collections.make_vectors(before.made_number(made.digest), len(made.vector))
+        if any(isinstance(item, NewProduct) and item.thumbnail for item in items):
+            self._collections.make_thumbnails()
+        batch = WriteBatch(
+            self._connection,
+            self._collections,
+            self._stored,
+            before,
+            rows,
+            self._connection.timestamps(write_count),
+        )
+        results = [self._add(batch, item) for item in items]
+        if batch.state != before:
+            self._write_state(batch.state)
+        batch.commit()
+        return results
+
+    def _add(self, batch: WriteBatch, item: WriteItem) -> object:
+        try:
+            match item:
+                case NewProduct():
+                    return batch.upsert(item)
+                case NewVector():
+                    return batch.add_vector(item)
+                case Deletion():
+                    return batch.delete(item.product_ids)
+                case Task():
+                    return None
+        except (ProductChangedError, EncoderChangedError) as error:
+            return error  # the others of the batch are written
+
+    def _write_state(self, state: CatalogueState) -> None:
+        products = self._collections.products
+        self._connection.upsert(products, [state_row(state)])
+        self._connection.wait_until_seen(products)
+        self._stored.state = state
+
+
+def _vectors(item: WriteItem) -> Sequence[ProductVector]:
+    match item:
+        case NewProduct():
+            return item.vectors
+        case NewVector():
+            return (item.made,)
+        case Deletion() | Task():
+            return ()
+
+
+def _product_ids(item: WriteItem) -> Sequence[str]:
+    match item:
+        case NewProduct():
+            return (item.record.product_id,)
+        case NewVector():
+            return (item.product_id,)
+        case Deletion():
+            return list(dict.fromkeys(item.product_ids))
+        case Task():
+            return ()
