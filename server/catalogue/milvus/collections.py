@@ -1,8 +1,9 @@
 """The collections of a catalogue on Milvus: their fields, and the indexes that the server has.
 
 One holds the products, as whole rows with all that filters need; one for each encoder holds the
-vectors, a row for each photo; one holds the thumbnails. An old server keeps vectors as float32
-under HNSW; from 2.6 on they are float16 under HNSW with scalar quantisation, rescored by float16.
+vectors, a row for each photo; one holds the thumbnails. From 2.6 on vectors are float16 under HNSW
+with scalar quantisation, rescored by float16. Older servers and milvus-lite keep float32 in lists
+(IVF_FLAT): their HNSW loses most matches of a filter (2.3.5: recall@10 .28 to .55 at 20,000).
 """
 
 from __future__ import annotations
@@ -21,7 +22,21 @@ from twinshelf.server.catalogue.milvus.facet_tokens import FACETS, PRICE
 CHUNK_BYTES: Final = 60_000
 _CHUNK_LIMIT, _CHUNK_COUNT, _TOKEN_COUNT = 65_535, 4096, 4096
 _KEY_BYTES = 1024
-_GRAPH = {"M": 16, "efConstruction": 128}
+_GRAPH: Final = {
+    "index_type": "HNSW_SQ",
+    "params": {
+        "M": 16,
+        "efConstruction": 128,
+        "sq_type": "SQ8",
+        "refine": True,
+        "refine_type": "FP16",
+    },
+}
+_LEAST_WIDTH: Final = 128
+_LIST_COUNT: Final = 256
+_LISTS: Final = {"index_type": "IVF_FLAT", "params": {"nlist": _LIST_COUNT}}
+# What a filter allows may lie in any list; and few vectors of each are looked at.
+_PROBED_COUNT: Final = 64
 # Milvus wants a vector in every collection.
 ANCHOR: Final = "anchor"
 _ANCHOR_DIMENSION = 2
@@ -78,15 +93,9 @@ class Collections:
         """Makes the collection of the vectors of an encoder, (D,) each."""
         types = self._connection.types
         kind = types.FLOAT16_VECTOR if self._has_float16 else types.FLOAT_VECTOR
-        name = self.vectors(made_number)
-        graph: Row = {"index_type": "HNSW", "params": _GRAPH}
-        if self._has_float16:
-            graph = {
-                "index_type": "HNSW_SQ",
-                "params": {**_GRAPH, "sq_type": "SQ8", "refine": True, "refine_type": "FP16"},
-            }
+        index = _GRAPH if self._has_float16 else _LISTS
         self._make(
-            name,
+            self.vectors(made_number),
             [
                 self._key(),
                 {"field_name": "product_key", "datatype": types.VARCHAR, "max_length": _KEY_BYTES},
@@ -97,7 +106,7 @@ class Collections:
                 *self._facets(),
                 {"field_name": "vector", "datatype": kind, "dim": dimension},
             ],
-            [{"field_name": "vector", "metric_type": "IP", **graph}, *self._token_indexes()],
+            [{"field_name": "vector", "metric_type": "IP", **index}, *self._token_indexes()],
         )
 
     def forget(self, made_number: int) -> None:
@@ -105,6 +114,12 @@ class Collections:
         name = self.vectors(made_number)
         self._ready.discard(name)
         self._connection.drop(name)
+
+    def search_params(self, limit: int, *, is_filtered: bool) -> Row:
+        """Returns how much of the index a search for so many rows looks at."""
+        if self._has_float16:
+            return {"ef": max(_LEAST_WIDTH, 2 * limit)}
+        return {"nprobe": _LIST_COUNT if is_filtered or limit > _LEAST_WIDTH else _PROBED_COUNT}
 
     def to_vector(self, row: npt.NDArray[np.float16]) -> Any:
         """Returns a vector (D,) as a row of the collection takes it."""

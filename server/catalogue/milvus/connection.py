@@ -166,7 +166,7 @@ class MilvusConnection:
         fields: Sequence[str],
         *,
         limit: int,
-        width: int,
+        params: Row,
     ) -> list[list[Row]]:
         """Returns for each vector the rows with the largest inner products.
 
@@ -176,7 +176,7 @@ class MilvusConnection:
             condition: What must hold for a row.
             fields: What is returned of each.
             limit: Most rows, up to `MOST_ROWS`.
-            width: How much of the graph is looked at (`ef`); at least the limit.
+            params: How much of the index is looked at.
         """
         with _as_ours():
             found = self._client.search(
@@ -185,7 +185,7 @@ class MilvusConnection:
                 filter=condition,
                 limit=limit,
                 output_fields=list(fields),
-                search_params={"metric_type": "IP", "params": {"ef": width}},
+                search_params={"metric_type": "IP", "params": params},
                 consistency_level=self._level(collection),
                 timeout=_CALL_TIMEOUT_S,
             )

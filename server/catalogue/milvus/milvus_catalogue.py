@@ -43,7 +43,9 @@ from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.errors import EncoderUnavailableError, TwinshelfError
 
-WRITE_BATCH_LIMIT = 256
+# A batch waits for ticks of the clock of Milvus, however small it is; larger ones would meet the
+# limit of its messages, 64 MiB.
+WRITE_BATCH_LIMIT = 512
 Values = ParamSpec("Values")
 Result = TypeVar("Result")
 

@@ -46,7 +46,6 @@ from twinshelf.server.encoders.modalities import Pattern
 _MORE_SEARCHES: Final = 8
 # Photos of one product may fill a list; the next one is so many times as long.
 _LONGER: Final = 4
-_LEAST_WIDTH: Final = 128
 _FIELDS: Final = ("product_key", "number", "version", "vector")
 # Versions that a product no longer names are an answer from a moment before, if they are so young.
 _RECENT: Final = 10_000 << LOGICAL_BITS
@@ -126,7 +125,9 @@ class MilvusSearch:
             if not pattern & query.weights.pattern:
                 continue
             expression = f"pattern == {pattern:d}" + (f" and {condition}" if condition else "")
-            near = self._near_of(collection, vector, pattern, expression, count)
+            near = self._near_of(
+                collection, vector, pattern, expression, count, is_filtered=bool(condition)
+            )
             if near is not None:
                 found.append(near)
         return found
@@ -138,6 +139,8 @@ class MilvusSearch:
         pattern: Pattern,
         expression: str,
         count: int,
+        *,
+        is_filtered: bool,
     ) -> Near | None:
         limit = min(count, MOST_ROWS)
         while True:
@@ -147,7 +150,7 @@ class MilvusSearch:
                 expression,
                 _FIELDS,
                 limit=limit,
-                width=max(_LEAST_WIDTH, 2 * limit),
+                params=self._collections.search_params(limit, is_filtered=is_filtered),
             )
             product_count = len({row["number"] for row in rows})
             if len(rows) < limit or product_count >= count or limit == MOST_ROWS:

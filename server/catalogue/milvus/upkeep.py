@@ -23,10 +23,10 @@ from twinshelf.server.errors import CatalogueUnavailableError
 logger = logging.getLogger(__name__)
 # A look may not take more than this share of the time of Milvus and of the writer.
 _COUNTING_SHARE: Final = 0.02
-_RECALL_DEPTH: Final = 1000
+# As many as a search of the usual kind may ask for.
+_RECALL_DEPTH: Final = 128
 _SAMPLE_COUNT: Final = 1000
 _SAMPLES: Final = 100
-_WIDTH: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class MilvusUpkeep:
             condition,
             ["key", "vector"],
             limit=_RECALL_DEPTH,
-            width=_WIDTH,
+            params=self._collections.search_params(_RECALL_DEPTH, is_filtered=False),
         )
         start = secrets.token_hex(4)
         sample = self._connection.query(
