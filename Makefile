@@ -57,7 +57,7 @@ FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--ima
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test test-web audit clean lock
+.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test test-web test-milvus test-alerts audit clean lock
 
 help: ## Print this help
 	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -144,16 +144,26 @@ protos: setup ## Generate the Python code of protos/
 lint: setup ## Check style, types and imports
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
+# Tests that need what only their own targets install.
+HERE = not browser and not milvus and not bulk
+
 # Two processes, each of one thread: more would only stand in each other's way on two cores.
 unit: setup ## Run the quick tests alone (a minute on two cores)
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not triton and not browser' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
 
 test: setup lint ## Check everything (no GPU needed)
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not browser' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m '$(HERE)' $(ARGS)
 
 test-web: setup ## Drive the web page in Chromium, which must be installed; writes .cache/screenshots
 	@uv pip install --quiet --require-hashes -r tests/browser/requirements.lock
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 -m browser tests/browser $(ARGS)
+
+test-milvus: setup ## Try the catalogue on a real Milvus, which is installed from its wheel
+	@uv pip install --quiet --require-hashes -r tests/milvus/requirements.lock
+	@OMP_NUM_THREADS=1 python -m pytest -n 1 -m milvus tests/server/catalogue tests/milvus $(ARGS)
+
+test-alerts: ## Try the alerts with promtool, which must be installed
+	@cd server/deploy/prometheus && promtool check config prometheus.yaml && promtool test rules alerts.test.yaml
 
 audit: setup ## Look the locked packages up among known holes (asks the package index)
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
@@ -161,6 +171,7 @@ audit: setup ## Look the locked packages up among known holes (asks the package 
 lock: setup ## Pin the dependencies anew
 	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 	@uv pip compile tests/browser/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/browser/requirements.lock
+	@uv pip compile tests/milvus/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/milvus/requirements.lock
 	@cd server/triton_backends && uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 
 clean: ## Remove what was made here, except the virtual environments

@@ -5,13 +5,16 @@
 # Every option of `python -m twinshelf.server --help` has an environment variable; compose.yaml sets a few.
 FROM python:3.11-slim
 
+# server,milvus for a catalogue on Milvus: docker build --build-arg EXTRAS=server,milvus ...
+ARG EXTRAS=server
+
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE requirements.lock ./
 COPY protos ./protos
 COPY server ./server
 # The lock pins what the extra asks for, with hashes.
 RUN pip install --no-cache-dir uv \
-    && uv pip install --system --no-cache --constraint requirements.lock ".[server]" \
+    && uv pip install --system --no-cache --constraint requirements.lock ".[${EXTRAS}]" \
     && pip uninstall --yes uv
 
 RUN useradd --create-home twinshelf && mkdir /catalogue && chown twinshelf /catalogue
