@@ -169,7 +169,7 @@ audit: setup ## Look the locked packages up among known holes (asks the package 
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 lock: setup ## Pin the dependencies anew
-	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	@uv pip compile pyproject.toml $(foreach extra,train export server client web dev,--extra $(extra)) --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 	@uv pip compile tests/browser/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/browser/requirements.lock
 	@uv pip compile tests/milvus/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/milvus/requirements.lock
 	@cd server/triton_backends && uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock

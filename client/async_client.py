@@ -7,7 +7,9 @@ async with AsyncClient("127.0.0.1:50051") as client:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -25,6 +27,7 @@ from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.encoders.async_encoders import AsyncEncoders
+from twinshelf.client.errors import ProductNotFoundError
 from twinshelf.client.groups.async_groups import AsyncGroups
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
@@ -190,6 +193,17 @@ class AsyncClient:
         """Does what `Client.thumbnail` does, awaited."""
         request = catalog_service_pb2.GetThumbnailRequest(product_id=product_id)
         return bytes((await self._call(self._catalog.GetThumbnail, request, timeout_s)).jpeg)
+
+    async def illustrate(
+        self, result: MatchResult, *, timeout_s: float | None = None
+    ) -> MatchResult:
+        """Does what `Client.illustrate` does, awaited."""
+        pictures = {}
+        for match in result.matches:
+            product_id = match.product.product_id
+            with contextlib.suppress(ProductNotFoundError):
+                pictures[product_id] = await self.thumbnail(product_id, timeout_s=timeout_s)
+        return replace(result, pictures=pictures)
 
     async def list_page(
         self, *, page_size: int = 0, page_token: str = "", timeout_s: float | None = None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from twinshelf.client.filters import FilterPlan, ProductFilter, ValueLimit
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from twinshelf.client.errors import TwinshelfError
     from twinshelf.client.pair_records import PairScorerInfo
 
@@ -217,6 +219,7 @@ class MatchResult:
             be; `match` fetches all pages of an answer.
         scorer: The pair scorer behind `pair_probability`; None when it was not asked for.
         filter_plan: How the search was done; None without a filter.
+        pictures: Thumbnails by product_id, for notebooks; `illustrate` of a client fetches them.
     """
 
     matches: tuple[Match, ...]
@@ -226,6 +229,20 @@ class MatchResult:
     is_cut: bool = False
     scorer: PairScorerInfo | None = None
     filter_plan: FilterPlan | None = None
+    pictures: Mapping[str, bytes] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False, compare=False
+    )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Returns a row for each match, best first, with the fields of its product."""
+        from twinshelf.client.result_table import matches_frame  # pandas takes a while
+
+        return matches_frame(self)
+
+    def _repr_html_(self) -> str:
+        from twinshelf.client.result_table import matches_html
+
+        return matches_html(self, self.pictures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,10 @@ with Client("127.0.0.1:50051") as client:
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,6 +26,7 @@ from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.encoders.sync_encoders import Encoders
+from twinshelf.client.errors import ProductNotFoundError
 from twinshelf.client.groups.sync_groups import Groups
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
@@ -278,6 +281,23 @@ class Client:
         """
         request = catalog_service_pb2.GetThumbnailRequest(product_id=product_id)
         return bytes(self._call(self._catalog.GetThumbnail, request, timeout_s).jpeg)
+
+    def illustrate(self, result: MatchResult, *, timeout_s: float | None = None) -> MatchResult:
+        """Returns a result with the thumbnails of its products, which a notebook then shows.
+
+        Args:
+            result: The matches of an offer.
+            timeout_s: Time for each thumbnail, seconds.
+
+        Raises:
+            TwinshelfError: If a call fails; a product without a thumbnail is none.
+        """
+        pictures = {}
+        for match in result.matches:
+            product_id = match.product.product_id
+            with contextlib.suppress(ProductNotFoundError):
+                pictures[product_id] = self.thumbnail(product_id, timeout_s=timeout_s)
+        return replace(result, pictures=pictures)
 
     def list_page(
         self, *, page_size: int = 0, page_token: str = "", timeout_s: float | None = None

@@ -66,7 +66,7 @@ def test_every_alert_says_what_to_do_and_is_tried() -> None:
 
 
 def test_panels_do_not_overlap() -> None:
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in dashboard()["panels"]:
         place = panel["gridPos"]
         cells = {
