@@ -57,7 +57,7 @@ FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--ima
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test test-web test-milvus test-alerts audit clean lock
+.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test test-web test-milvus test-alerts docs audit clean lock
 
 help: ## Print this help
 	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -165,12 +165,17 @@ test-milvus: setup ## Try the catalogue on a real Milvus, which is installed fro
 test-alerts: ## Try the alerts with promtool, which must be installed
 	@cd server/deploy/prometheus && promtool check config prometheus.yaml && promtool test rules alerts.test.yaml
 
+docs: setup ## Build the documentation as a site, links checked; writes .cache/site
+	@uv pip install --quiet --require-hashes -r docs/requirements.lock
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true python -m mkdocs build --strict --quiet -f docs/mkdocs.yaml && echo .cache/site/index.html
+
 audit: setup ## Look the locked packages up among known holes (asks the package index)
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 lock: setup ## Pin the dependencies anew
 	@uv pip compile pyproject.toml $(foreach extra,train export server client web dev,--extra $(extra)) --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 	@uv pip compile tests/browser/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/browser/requirements.lock
+	@uv pip compile docs/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o docs/requirements.lock
 	@uv pip compile tests/milvus/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/milvus/requirements.lock
 	@cd server/triton_backends && uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 
