@@ -45,25 +45,28 @@ def write_small_catalogue(folder: Path, *, group_count: int = 8, offer_count: in
 
 def small_config(folder: Path, *options: str) -> TrainConfig:
     """Returns a configuration that trains on the small catalogue in a second or two."""
-    return read_config(
-        [
-            f"--data.folder={folder / 'data'}",
-            f"--data.pixel_cache={folder / 'pixels'}",
-            f"--output={folder / 'run'}",
-            "--data.validation_share=0.34",
-            "--model.image.name=test_efficientnet",
-            "--model.embedding_dim=16",
-            "--model.text.scratch.width=16",
-            "--model.text.scratch.layer_count=1",
-            "--preprocessing.image_size_px=32",
-            "--preprocessing.token_buckets=[8,16]",
-            "--sampler.groups_per_batch=3",
-            "--sampler.rows_per_group=3",
-            "--loop.epoch_count=1",
-            "--loop.accelerator=cpu",
-            "--loop.device_count=1",
-            "--loop.show_progress=false",
-            "--loop.loggers=[]",
-            *options,
-        ]
-    )
+    return read_config(small_options(folder, *options))
+
+
+def small_options(folder: Path, *options: str) -> list[str]:
+    """Returns the same as a command line; what is given last wins."""
+    return [
+        f"--data.folder={folder / 'data'}",
+        f"--data.pixel_cache={folder / 'pixels'}",
+        f"--output={folder / 'run'}",
+        "--data.validation_share=0.34",
+        "--model.image.name=test_efficientnet",
+        "--model.embedding_dim=16",
+        "--model.text.scratch.width=16",
+        "--model.text.scratch.layer_count=1",
+        "--preprocessing.image_size_px=32",
+        "--preprocessing.token_buckets=[8,16]",
+        "--sampler.groups_per_batch=3",
+        "--sampler.rows_per_group=3",
+        "--loop.epoch_count=1",
+        "--loop.accelerator=cpu",
+        "--loop.device_count=1",
+        "--loop.show_progress=false",
+        "--loop.loggers=[]",
+        *options,
+    ]

@@ -55,7 +55,8 @@ class LoopConfig:
             more; 0 never stops early.
         validation_interval: Epochs from one validation to the next, 1 to epoch_count.
         accelerator: Kind of device, such as "cpu" or "gpu"; "auto" takes the best there is.
-        device_count: Devices to use; "auto" takes all.
+        device_count: Devices to use of each machine; "auto" takes all.
+        node_count: Machines, 1 or more; on several, `torchrun` starts the processes.
         strategy: How several devices share the work, such as "ddp".
         precision: Precision of the arithmetic; "auto" mixes in 16 bits on a GPU.
         loggers: Where figures are written: "tensorboard", "mlflow".
@@ -71,6 +72,7 @@ class LoopConfig:
     validation_interval: int = 1
     accelerator: str = "auto"
     device_count: int | Literal["auto"] = "auto"
+    node_count: int = 1
     strategy: str = "auto"
     precision: Literal["auto"] | Precision = "auto"
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ("tensorboard",)
@@ -78,7 +80,9 @@ class LoopConfig:
     show_progress: bool = True
 
     def __post_init__(self) -> None:
-        check_ranges(self, "loop.", epoch_count="1 or more", patience="0 or more")
+        check_ranges(
+            self, "loop.", epoch_count="1 or more", node_count="1 or more", patience="0 or more"
+        )
         if not 1 <= self.validation_interval <= self.epoch_count:
             raise ValueError(
                 f"loop.validation_interval must be 1 to loop.epoch_count, {self.epoch_count}, "

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from twinshelf.training.data.data_module import Batch
+from twinshelf.training.loop.gathering import LossRows, gather_rows
 from twinshelf.training.loop.loop_config import OptimizerConfig
 from twinshelf.training.loop.trainer import MONITORED
 from twinshelf.training.loop.validation import EmbeddedRows, evaluate_patterns, join_rows
@@ -116,16 +117,29 @@ class EncoderModule(L.LightningModule):
             self.loss_config.modality_dropout,
             generator,
         )
-        kept_image, kept_text = kept_image.to(image.device), kept_text.to(image.device)
-        fused = self.model.fusion(image * kept_image[:, None], text * kept_text[:, None])
+        # What is compared is the whole batch, not the part that this process embedded.
+        rows = gather_rows(
+            LossRows(
+                image=image,
+                text=text,
+                has_image=batch.has_image,
+                has_text=batch.has_text,
+                kept_image=kept_image.to(image.device),
+                kept_text=kept_text.to(image.device),
+                labels=batch.labels,
+            )
+        )
+        fused = self.model.fusion(
+            rows.image * rows.kept_image[:, None], rows.text * rows.kept_text[:, None]
+        )
         streams = {
-            "image": Stream(embeddings=image, present=batch.has_image),
-            "text": Stream(embeddings=text, present=batch.has_text),
-            "fused": Stream(embeddings=fused, present=kept_image | kept_text),
+            "image": Stream(embeddings=rows.image, present=rows.has_image),
+            "text": Stream(embeddings=rows.text, present=rows.has_text),
+            "fused": Stream(embeddings=fused, present=rows.kept_image | rows.kept_text),
         }
         # Cosines near one differ by less than half precision can tell.
         with torch.autocast(image.device.type, enabled=False):
-            values = self.losses(streams, batch.labels)
+            values = self.losses(streams, rows.labels)
         for name, value in values.items():
             self.log(
                 f"train/loss_{name}",
@@ -133,7 +147,7 @@ class EncoderModule(L.LightningModule):
                 prog_bar=name == "total",
                 on_step=True,
                 on_epoch=True,
-                batch_size=len(batch.labels),
+                batch_size=len(rows.labels),
             )
         return values["total"]
 

@@ -49,6 +49,7 @@ def build_trainer(
         max_epochs=config.epoch_count,
         accelerator=config.accelerator,
         devices=config.device_count,
+        num_nodes=config.node_count,
         strategy=config.strategy,
         precision=resolve_precision(config),
         gradient_clip_val=gradient_clip or None,
