@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from twinshelf.server.encoders.contract import ENSEMBLES, PARAMETER, EncoderContract
 from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_half, join_halves
@@ -30,8 +29,10 @@ from twinshelf.server.triton.repository import (
     PAIR_SCORER,
     RepositoryError,
     check_version,
+    config_path,
     models_with_steps,
     newest_version,
+    read_config,
     served_models,
 )
 
@@ -69,7 +70,7 @@ class LocalEncoder:
             )
         except RepositoryError as error:
             raise EncoderContractError(str(error)) from error
-        self._contract = _shared_contract(self._version.configs.values(), repository, version)
+        self._contract = EncoderContract.from_json(contract_document(repository, version))
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="local-encoder")
         self._pairs = LocalPairModels(scorer, encoder_version=version, executor=self._executor)
 
@@ -144,13 +145,18 @@ class LocalEncoder:
             return EncoderFailedError("the encoder answered with something that is no embedding")
 
 
-def _shared_contract(
-    configs: Iterable[ModelConfig], repository: Path, version: int
-) -> EncoderContract:
-    texts = {config.parameters[PARAMETER].string_value for config in configs}
+def contract_document(repository: Path, version: int) -> str:
+    """Returns the contract that `export` stamped into the ensembles of a version, as JSON.
+
+    Raises:
+        EncoderContractError: If there is none, or not one for all of them.
+        RepositoryError: If a configuration is missing or is none.
+    """
+    configs = [read_config(config_path(repository, name, version)) for name in ENSEMBLES.values()]
+    texts = {str(config.parameters[PARAMETER].string_value) for config in configs}
     if len(texts) != 1 or not all(texts):
         raise EncoderContractError(
             f"the ensembles of version {version} in {repository} need one parameter "
             f"{PARAMETER} between them; publish the encoder again"
         )
-    return EncoderContract.from_json(texts.pop())
+    return texts.pop()
