@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
+from importlib.metadata import entry_points
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -40,6 +42,7 @@ from twinshelf.client.score_command import score
 
 DELETED_AT_A_TIME: Final = 10_000
 GREATEST_SEQUENCE: Final = 2**63 - 1
+INSTALLED_COMMANDS: Final = "twinshelf.commands"
 EPILOG: Final = (
     "Exit status: 0 done; 1 the service failed or refused something; 2 the input cannot be used; "
     "130 stopped by Ctrl-C."
@@ -110,12 +113,20 @@ app.command()(categorise)
 app.command()(doctor)
 
 
+@cache
+def _add_installed_commands() -> None:
+    """Adds the commands of parts that the client knows nothing of, such as the server's."""
+    for found in entry_points(group=INSTALLED_COMMANDS):
+        app.command(found.name, epilog=EPILOG)(found.load())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status.
 
     Args:
         arguments: The command line without the program's name; None takes that of the process.
     """
+    _add_installed_commands()
     try:
         app(arguments, prog_name="twinshelf")
     except SystemExit as ended:

@@ -39,7 +39,7 @@ def run_check(
     Raises:
         ProductFileError: If a file cannot be read.
     """
-    check = check_files(_stored(paths), _read_options(options))
+    check = check_files(_stored(paths), choose_reading(options))
     if as_json:
         value = asdict(check)
         for proposal in value["proposals"]:
@@ -83,7 +83,7 @@ def run_index(
         TwinshelfError: If the service fails as a whole.
     """
     read_options = replace(
-        _read_options(options), updated_fields=updated_fields, photo_count=photo_count
+        choose_reading(options, photo_count=photo_count), updated_fields=updated_fields
     )
     files = ProductFiles(_stored(paths), read_options)
     note = (
@@ -153,7 +153,7 @@ def run_match_files(
         ProductFileError: If a file cannot be read, or the table has another ending.
         TwinshelfError: If the service fails as a whole.
     """
-    read_options = _read_options(options)
+    read_options = choose_reading(options)
     files = ProductFiles(_stored(paths), read_options)
     digest = run_digest(client.address, files, read_options, match_options)
     with StagedMatches(table, digest) as staged:
@@ -181,7 +181,13 @@ def run_match_files(
     return not report.failed_count
 
 
-def _read_options(options: FileOptions) -> ReadOptions:
+def choose_reading(options: FileOptions, *, photo_count: int = 1) -> ReadOptions:
+    """Returns how files are read, as the command line says.
+
+    Args:
+        options: How the user wants it.
+        photo_count: Most photos of a product.
+    """
     delimiter = "\t" if options.delimiter in ("tab", "\\t") else options.delimiter
     return ReadOptions(
         columns=options.columns or {},
@@ -190,6 +196,7 @@ def _read_options(options: FileOptions) -> ReadOptions:
         ),
         image_root=options.image_root,
         fetcher=PhotoFetcher(cache_folder() / "photos") if options.fetch_images else None,
+        photo_count=photo_count,
     )
 
 

@@ -7,6 +7,7 @@ first. What else cannot be read is left empty and counted.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,13 @@ class ProductFiles:
             ProductFileError: If one breaks off.
         """
         return sum(mapped.table.count_rows() for mapped in self.tables)
+
+    def apart(self) -> tuple[ProductFiles, ...]:
+        """Returns each table by itself, its rows as here; two may then hold one identifier."""
+        alone = tuple(copy.copy(self) for _ in self.tables)
+        for files, mapped in zip(alone, self.tables, strict=True):
+            files.tables, files.name, files.findings = (mapped,), mapped.table.path.name, Findings()
+        return alone
 
     def rows(self) -> Iterator[ProductRow | BadRow]:
         """Yields the rows in order; a row without text joins its photos to the same product's.

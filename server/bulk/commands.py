@@ -1,0 +1,161 @@
+"""The commands `twinshelf embed` and `twinshelf load`, which the client finds by an entry point.
+
+They read files as `twinshelf index` does, but run the encoder, or open the catalogue, themselves.
+Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twinshelf.client.option_groups import spread
+from twinshelf.client.options import FAILED, FileOptions, JsonOption, complain
+
+if TYPE_CHECKING:
+    from twinshelf.client.index_command import IndexReport
+    from twinshelf.server.catalogue.catalogue import Catalogue
+
+
+@spread
+def embed(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Files or folders, as `index` takes them.")
+    ],
+    file_options: FileOptions,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="Where the embeddings go: a folder of Parquet for each file."
+        ),
+    ],
+    model_repository: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The model repository.")
+    ] = Path("model_repository"),
+    version: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Version of the encoder; 0 takes the newest.")
+    ] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Processes that embed (default: one for two cores; more than one need Ray).",
+        ),
+    ] = None,
+    ray: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Embed on this cluster of Ray, such as auto or ray://host:10001; the model "
+            "repository lies at the same place on all of its machines (default: here).",
+        ),
+    ] = "",
+    photos: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=16, help="Photos of a product at most."),
+    ] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Embed the products of files into Parquet, without a service.
+
+    What an earlier run has done is passed over, unless the file, its options or
+    the encoder have changed. Rows that fail are listed and do not stop the
+    others. `twinshelf load` brings the folder into a catalogue.
+    """
+    from twinshelf.client.file_commands import choose_reading
+    from twinshelf.client.output import make_console
+    from twinshelf.server.bulk.embedding_run import EmbeddingOrder, embed_files
+    from twinshelf.server.bulk.workers import WorkerSettings
+
+    with _told_in_a_sentence():
+        report = embed_files(
+            EmbeddingOrder(
+                paths=tuple(files),
+                reading=choose_reading(file_options, photo_count=photos),
+                folder=out,
+                repository=model_repository.absolute(),
+                version=version,
+                workers=WorkerSettings(count=workers, address=ray),
+            ),
+            make_console(sys.stderr),
+        )
+    _tell(report, as_json=json)
+
+
+def load(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="What `twinshelf embed` has written.")
+    ],
+    catalogue: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER", help="The catalogue, which nobody may serve meanwhile; made if new."
+        ),
+    ] = ".cache/catalogue",
+    json: JsonOption = False,
+) -> None:
+    """Bring embedded products into a catalogue, without embedding them again.
+
+    Their encoder must be that of the catalogue. Products that stand there already
+    just so are left alone: a run that was stopped goes on.
+    """
+    import asyncio
+
+    from twinshelf.client.output import make_console
+    from twinshelf.client.row_progress import RowProgress
+    from twinshelf.server.bulk.embedded_folder import read_contract, read_outputs
+    from twinshelf.server.bulk.loading import load_outputs
+
+    with _told_in_a_sentence():
+        contract = read_contract(folder)
+        outputs = read_outputs(folder, contract)
+        row_count = sum(whole.embedded_count for whole in outputs.values())
+
+        async def run() -> IndexReport:
+            """Opens the catalogue, loads and closes it, which writes a snapshot."""
+            opened = _open_catalogue(catalogue)
+            try:
+                with RowProgress(make_console(sys.stderr), folder.name, row_count) as progress:
+                    return await load_outputs(outputs, contract, opened, progress.advance)
+            finally:
+                await opened.close()
+
+        report = asyncio.run(run())
+    _tell(report, as_json=json)
+
+
+def _tell(report: IndexReport, *, as_json: bool) -> None:
+    from twinshelf.client.index_command import print_report, write_report
+    from twinshelf.client.output import make_console
+
+    if as_json:
+        write_report(report, sys.stdout)
+    else:
+        print_report(report, make_console(sys.stdout))
+    if report.failures:
+        raise typer.Exit(FAILED)
+
+
+def _open_catalogue(place: str) -> Catalogue:
+    from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+
+    return SqliteCatalogue(Path(place), reader_count=1)
+
+
+@contextmanager
+def _told_in_a_sentence() -> Iterator[None]:
+    """Ends the command with a sentence and a status where the encoder or the catalogue fails."""
+    from twinshelf.server.catalogue.schema import CatalogueFileError
+    from twinshelf.server.errors import TwinshelfError
+
+    try:
+        yield
+    except (TwinshelfError, CatalogueFileError) as error:
+        complain(str(error))
+        raise typer.Exit(FAILED) from None

@@ -1,0 +1,125 @@
+"""Brings embedded files into a catalogue; nothing is embedded again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from twinshelf.client.files.findings import count_of
+from twinshelf.client.files.seen_identifiers import SeenIdentifiers
+from twinshelf.client.index_command import IndexReport, RowFailure
+from twinshelf.server.bulk.embedded_folder import WholeOutput, enumerate_parts
+from twinshelf.server.bulk.embedded_table import read_products
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.product_record import EmbeddedProduct, NewProduct
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import stored_vector
+from twinshelf.server.errors import EncoderMismatchError
+
+# Written together: a catalogue gathers writes that wait.
+_AT_ONCE = 1024
+
+
+async def load_outputs(
+    outputs: Mapping[Path, WholeOutput],
+    contract: EncoderContract,
+    catalogue: Catalogue,
+    advance: Callable[[], None],
+) -> IndexReport:
+    """Stores embedded products; those that stand there as they are in the files are left alone.
+
+    So a repeat writes only what an interrupted run has not. Of two rows of one identifier the first
+    is stored.
+
+    Args:
+        outputs: Folders of parts, and what they hold.
+        contract: That of the encoder which embedded them.
+        catalogue: Where to.
+        advance: Called for every product.
+
+    Raises:
+        EncoderMismatchError: If the products of the catalogue are of another encoder.
+        TwinshelfError: If the catalogue fails.
+    """
+    current = catalogue.encoders.current
+    if current not in (None, contract.digest) and catalogue.product_count:
+        raise EncoderMismatchError(
+            f"the encoder of the catalogue is {current}, but these products were embedded by "
+            f"{contract.digest}; embed them by that version, or load them into another catalogue"
+        )
+    await catalogue.use_encoder(contract)
+    report = IndexReport()
+    seen = SeenIdentifiers()
+    try:
+        for output, whole in outputs.items():
+            if failed_count := whole.row_count - whole.embedded_count:
+                report.findings.append(f"{count_of(failed_count, 'row')} of {output} not embedded")
+            for products in _batches(output, contract, report, seen):
+                await _store(products, contract, catalogue, report)
+                for _ in products:
+                    advance()
+    finally:
+        seen.close()
+    return report
+
+
+def _batches(
+    output: Path, contract: EncoderContract, report: IndexReport, seen: SeenIdentifiers
+) -> Iterator[list[NewProduct]]:
+    """Yields the products of an output, a batch at a time; repeated ones are reported."""
+    for _, path in enumerate_parts(output):
+        with pq.ParquetFile(path) as file:
+            for table in file.iter_batches(batch_size=_AT_ONCE):
+                yield [
+                    NewProduct(record=record, vectors=(vector,))
+                    for row_number, record, vector in read_products(table, contract)
+                    if _is_first(output, row_number, record.product_id, report, seen)
+                ]
+
+
+def _is_first(
+    output: Path, row_number: int, product_id: str, report: IndexReport, seen: SeenIdentifiers
+) -> bool:
+    earlier = seen.add(product_id, f"row {row_number} of {output.name}")
+    if earlier:
+        reason = f"product_id {product_id!r} stands in {earlier} too"
+        report.failures.append(
+            RowFailure(row_number=row_number, product_id=product_id, reason=reason)
+        )
+    return not earlier
+
+
+async def _store(
+    products: list[NewProduct],
+    contract: EncoderContract,
+    catalogue: Catalogue,
+    report: IndexReport,
+) -> None:
+    ids = [product.record.product_id for product in products]
+    there = await catalogue.embedded_products(ids, contract)
+    changed = [
+        product
+        for product in products
+        if not _is_same(product, there.get(product.record.product_id), contract)
+    ]
+    report.resumed_count += len(products) - len(changed)
+    for stored in await asyncio.gather(*map(catalogue.upsert, changed)):
+        report.stored_count += 1
+        report.replaced_count += stored.replaced
+
+
+def _is_same(product: NewProduct, there: EmbeddedProduct | None, contract: EncoderContract) -> bool:
+    """Whether a product stands in the catalogue just so; of further photos that is not known."""
+    (vector,) = product.vectors
+    return (
+        there is not None
+        and there.embedding is not None
+        and there.product.record == product.record
+        and there.embedding.pattern is vector.pattern
+        and not len(vector.further_images)
+        and np.array_equal(stored_vector(there.embedding, contract), vector.vector)
+    )

@@ -1,0 +1,108 @@
+"""Workers of Ray: the same rows as one process makes, each once, whoever is killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.server.bulk.bulk_files import BulkFiles, write_products
+from twinshelf.client.row_progress import RowProgress
+from twinshelf.server.bulk.embedding_worker import PublishedEncoder
+from twinshelf.server.bulk.workers import WorkerDiedError, WorkerSettings, start_workers
+
+pytestmark = [pytest.mark.bulk, pytest.mark.slow]
+MANY_ROWS = 1500
+WAIT_S = 120
+
+
+@pytest.fixture
+def many(bulk: BulkFiles) -> BulkFiles:
+    """A file that takes a while."""
+    write_products(bulk.folder / "products.csv", row_count=MANY_ROWS)
+    return bulk
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Returns the workers that this process, or one of its children, has started."""
+    children = psutil.Process().children(recursive=True)
+    return [each for each in children if "EmbeddingWorker" in each.name()]
+
+
+def test_workers_of_ray_make_what_one_process_makes(many: BulkFiles) -> None:
+    many.embed()
+    expected = many.table()
+    shutil.rmtree(many.out)
+    many.embed(worker_count=2)
+    assert many.table().equals(expected)
+
+
+def test_a_killed_worker_loses_no_row_and_makes_none_twice(
+    many: BulkFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[int] = []
+
+    def advance(_: object) -> None:
+        """Kills a worker once rows have come."""
+        if not killed:
+            victim = worker_processes()[0]
+            victim.kill()
+            killed.append(victim.pid)
+
+    monkeypatch.setattr(RowProgress, "advance", advance)
+    many.embed(worker_count=2)
+    assert killed
+    assert many.table()["row_number"].to_pylist() == list(range(1, MANY_ROWS + 1))
+
+
+def test_a_killed_driver_leaves_no_worker_and_is_gone_on_from(many: BulkFiles) -> None:
+    code = (
+        "import sys; from twinshelf.client.cli import main; "
+        "from twinshelf.server.bulk import embedding_run, product_batch; "
+        "product_batch.PART_ROWS = 40; "
+        "main(sys.argv[1:])"
+    )
+    driver = subprocess.Popen(
+        [
+            *(sys.executable, "-c", code, "embed", str(many.folder / "products.csv")),
+            *("--out", str(many.out), "--model-repository", str(many.repository)),
+            *("--version", "1", "--workers", "2"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(many.output / "part-00002.parquet")
+    workers = worker_processes()
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    _, alive = psutil.wait_procs(workers, timeout=WAIT_S)
+    assert workers and not alive
+    done = len(list(many.output.glob("*.parquet")))
+    assert 3 <= done < MANY_ROWS / 40
+    report = many.embed(worker_count=2)
+    assert report.replaced_count >= 3 * 40 - 5
+    assert many.table()["row_number"].to_pylist() == list(range(1, MANY_ROWS + 1))
+
+
+def test_a_worker_with_other_files_is_refused(repository: Path) -> None:
+    encoder = PublishedEncoder(repository=repository, version=1, digest="sha256:" + "0" * 64)
+    with (
+        pytest.raises(WorkerDiedError, match="must be sha256:0000"),
+        start_workers(encoder, WorkerSettings(count=2)),
+    ):
+        pass
+
+
+def wait_for(path: Path) -> None:
+    """Waits until a file is there."""
+    until_s = time.monotonic() + WAIT_S
+    while not path.exists():
+        assert time.monotonic() < until_s, f"{path} did not come"
+        time.sleep(0.05)
