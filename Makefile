@@ -57,7 +57,7 @@ FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--ima
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test test-web test-milvus test-alerts docs audit clean lock
+.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test test-web test-milvus test-bulk test-alerts docs audit clean lock
 
 help: ## Print this help
 	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -162,6 +162,10 @@ test-milvus: setup ## Try the catalogue on a real Milvus, which is installed fro
 	@uv pip install --quiet --require-hashes -r tests/milvus/requirements.lock
 	@OMP_NUM_THREADS=1 python -m pytest -n 1 -m milvus tests/server/catalogue tests/milvus $(ARGS)
 
+test-bulk: setup ## Try `twinshelf embed` on Ray, which is installed
+	@uv pip install --quiet --require-hashes -r tests/server/bulk/requirements.lock
+	@OMP_NUM_THREADS=1 python -m pytest -n 1 -m bulk tests/server/bulk $(ARGS)
+
 test-alerts: ## Try the alerts with promtool, which must be installed
 	@cd server/deploy/prometheus && promtool check config prometheus.yaml && promtool test rules alerts.test.yaml
 
@@ -172,12 +176,14 @@ docs: setup ## Build the documentation as a site, links checked; writes .cache/s
 audit: setup ## Look the locked packages up among known holes (asks the package index)
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
+# Each list of its own agrees with the versions of the whole.
+LOCKED_APART = tests/browser tests/milvus tests/server/bulk docs
+COMPILE = uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet
+
 lock: setup ## Pin the dependencies anew
-	@uv pip compile pyproject.toml $(foreach extra,train export server client web dev,--extra $(extra)) --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
-	@uv pip compile tests/browser/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/browser/requirements.lock
-	@uv pip compile docs/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o docs/requirements.lock
-	@uv pip compile tests/milvus/requirements.in --constraints requirements.lock --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o tests/milvus/requirements.lock
-	@cd server/triton_backends && uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	@$(COMPILE) pyproject.toml $(foreach extra,train export server client web dev,--extra $(extra)) -o requirements.lock
+	@for folder in $(LOCKED_APART); do $(COMPILE) $$folder/requirements.in --constraints requirements.lock -o $$folder/requirements.lock || exit 1; done
+	@cd server/triton_backends && $(COMPILE) requirements.in -o requirements.lock
 
 clean: ## Remove what was made here, except the virtual environments
 	@rm -rf .cache runs model_repository/*/[0-9]* model_repository/*/configs *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
