@@ -57,7 +57,7 @@ FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--ima
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf bench soak fuzz protos lint unit test test-web test-milvus test-bulk test-alerts docs audit clean lock
+.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf tune bench soak fuzz protos lint unit test test-web test-milvus test-bulk test-alerts docs audit clean lock
 
 help: ## Print this help
 	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -128,6 +128,9 @@ quality: setup ## Train and evaluate every row of the quality table from DATA_RO
 
 perf: setup ## Load Triton with perf_analyzer; prints and saves throughput and latency
 	@python -m tests.benchmarks.perf $(ARGS)
+
+tune: setup ## Measure this machine; writes the plan by which Triton serves best on it
+	@python -m tests.benchmarks.tune $(ARGS)
 
 bench: setup ## Run our own benchmarks, side by side
 	@python -m tests.benchmarks.bench $(ARGS)

@@ -54,6 +54,7 @@ class UpOptions:
 
     model_repository: Path = option(Path("model_repository"), "what to serve")
     version: int | None = option(None, "encoder version; default: the newest", low=1)
+    plan: Path | None = option(None, "file of `make tune`; default: a plan by rule")
     catalogue: Path = option(Path(".cache/catalogue"), "its folder")
     free_ports: bool = option(False, f"listen on free ports, not on {USUAL_PORTS}")
     logs: Path = option(Path(".cache/up"), "folder of the logs")
@@ -119,6 +120,7 @@ def plan_deployment(options: UpOptions) -> Deployment:
     metrics_address = f"{HOST}:{service_metrics}"
     triton = ["twinshelf.server.triton", "--model-repository", str(options.model_repository)]
     triton += ["--version", str(options.version)] if options.version else []
+    triton += ["--plan", str(options.plan)] if options.plan else []
     triton += ["--grpc-port", str(grpc), "--http-port", str(http), "--metrics-port", str(metrics)]
     triton += ["--log-file", str(options.logs / "tritonserver.log")]
     serve = ["twinshelf.server", "--address", address, "--triton", triton_address]

@@ -23,6 +23,12 @@ from typing import Final, Self
 from twinshelf.server.command_line import check_ranges, option, read_options
 from twinshelf.server.triton.healing import TritonKeeper, TritonLostError
 from twinshelf.server.triton.installation import TritonNotFoundError
+from twinshelf.server.triton.plan import (
+    ServingPlan,
+    default_plan,
+    has_gpu,
+    usable_core_count,
+)
 from twinshelf.server.triton.private_copy import PrivateFolderError
 from twinshelf.server.triton.process import TritonServer, TritonStartError
 from twinshelf.server.triton.repository import (
@@ -58,6 +64,9 @@ class TritonOptions:
     version: int | None = option(None, "encoder version; default: the newest", low=1)
     models: tuple[str, ...] = option(
         (), "models to load; default: the encoders, and a pair scorer of the version"
+    )
+    plan: Path | None = option(
+        None, "file of `make tune`; default: a plan by rule for the cores and GPUs of this machine"
     )
     host: str = option("127.0.0.1", "address to listen on")
     grpc_port: int = option(8001, "0 takes a free one", low=0, high=MOST_PORT)
@@ -167,6 +176,9 @@ def _config(options: TritonOptions) -> TritonConfig:
         model_repository=options.model_repository,
         version=version,
         models=options.models or served_models(options.model_repository, version),
+        plan=ServingPlan.read(options.plan)
+        if options.plan
+        else default_plan(usable_core_count(), has_gpu=has_gpu()),
         host=options.host,
         grpc_port=options.grpc_port,
         http_port=options.http_port,

@@ -20,6 +20,7 @@ from typing import BinaryIO, Final, Self
 from twinshelf.server.triton.child_processes import children, is_alive
 from twinshelf.server.triton.command import server_command, tied_to_this_process
 from twinshelf.server.triton.installation import TritonInstallation, find_triton
+from twinshelf.server.triton.plan import write_plan
 from twinshelf.server.triton.private_copy import copy_models, make_private_folder
 from twinshelf.server.triton.repository import check_version
 from twinshelf.server.triton.triton_config import TritonConfig, free_ports, listen
@@ -200,6 +201,8 @@ class TritonServer:
         self._backends = self._installation.make_backends(folder)
         config = self._config
         copy_models(config.model_repository, config.models, config.version, folder / _MODELS)
+        if config.plan is not None and config.version is not None:
+            write_plan(config.plan, folder / _MODELS, config.version)
         return folder
 
     def _launch(self, folder: Path) -> None:

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinshelf.server.triton.plan import ServingPlan
 from twinshelf.server.triton.repository import ENCODERS
 
 
@@ -18,6 +19,7 @@ class TritonConfig:
         model_repository: Folder of models.
         version: Encoder version to serve; None loads the models by their plain `config.pbtxt`.
         models: Models to load; Triton adds those that they are made of.
+        plan: How the models of the version share the cores; None leaves it as it was published.
         host: Address to listen on.
         grpc_port: Port of gRPC; 0 takes a free one.
         http_port: Port of HTTP; 0 takes a free one.
@@ -33,6 +35,7 @@ class TritonConfig:
     model_repository: Path
     version: int | None = None
     models: tuple[str, ...] = ENCODERS
+    plan: ServingPlan | None = None
     host: str = "127.0.0.1"
     grpc_port: int = 0
     http_port: int = 0
