@@ -1,0 +1,1 @@
+"""Tests of what the catalogue on Milvus does without a server."""

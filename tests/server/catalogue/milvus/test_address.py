@@ -1,0 +1,32 @@
+"""Where a catalogue on Milvus lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.schema import CatalogueFileError
+
+
+def test_a_server_and_a_file_are_read_also_from_a_path() -> None:
+    for text in ("milvus://db.example:19530/shop", str(Path("milvus://db.example:19530/shop"))):
+        assert MilvusAddress.parse(text) == MilvusAddress(
+            uri="http://db.example:19530", name="shop", is_lite=False
+        )
+    for text in ("milvus-lite:///data/shop.db", str(Path("milvus-lite:///data/shop.db"))):
+        assert MilvusAddress.parse(text) == MilvusAddress(
+            uri="/data/shop.db", name="catalogue", is_lite=True
+        )
+
+
+def test_a_folder_is_no_address() -> None:
+    assert MilvusAddress.parse(".cache/catalogue") is None
+    assert MilvusAddress.parse("/data/milvus") is None
+
+
+@pytest.mark.parametrize("text", ["milvus://db/shop", "milvus://db:1/", "milvus://db:1/9-lives"])
+def test_half_an_address_is_refused(text: str) -> None:
+    with pytest.raises(CatalogueFileError, match="milvus://host:port/name"):
+        MilvusAddress.parse(text)
