@@ -37,6 +37,9 @@ class LocalServer:
         self._folder = folder
         self._config = milvus.MilvusServerConfig(data_dir=str(folder))
         self._config.set("proxy.timeTickInterval", tick_ms)
+        # What has no index yet is looked at one by one; the index made meanwhile would find few of
+        # the vectors that a filter allows, whatever a search asks for.
+        self._config.set("queryNode.segcore.interimIndex.enableIndex", "false")
         names = [name for name in self._config.configurable_items if name.endswith("_port")]
         *ports, self._health_port = _free_ports(len(names) + 1)
         self._config.update(**dict(zip(names, ports, strict=True)))

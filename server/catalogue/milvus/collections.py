@@ -3,7 +3,8 @@
 One holds the products, as whole rows with all that filters need; one for each encoder holds the
 vectors, a row for each photo; one holds the thumbnails. From 2.6 on vectors are float16 under HNSW
 with scalar quantisation, rescored by float16. Older servers and milvus-lite keep float32 in lists
-(IVF_FLAT): their HNSW loses most matches of a filter (2.3.5: recall@10 .28 to .55 at 20,000).
+(IVF_FLAT), since the graph of 2.3.5 loses matches of a filter (one that allows a tenth of 12,000
+products: recall@10 .83, against 1 with lists).
 """
 
 from __future__ import annotations
