@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinshelf.export.precision import Precision
 from twinshelf.export.record import PublicationRecord, find_unchanged, source_digest
 from twinshelf.export.repository import COMMITTED
 from twinshelf.training.command_line import read_command_line
@@ -30,6 +31,7 @@ class ExportOptions:
         run: Folder of the run, such as runs/demo.
         repository: Model repository to publish into.
         version: Version to publish as, from 1; default: the next free one.
+        precision: Number format of the towers: fp32, int8 for CPUs, or fp16 for GPUs.
         force: Replace the version when it holds another encoder.
         uncalibrated: Publish a run that training.evaluation has not calibrated.
         verbose: Log what the libraries do.
@@ -41,6 +43,7 @@ class ExportOptions:
     run: Path
     repository: Path = Path("model_repository")
     version: int | None = None
+    precision: Precision = "fp32"
     force: bool = False
     uncalibrated: bool = False
     verbose: bool = False
@@ -70,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _publish(options: ExportOptions) -> str:
     run, repository = options.run, options.repository
-    source = source_digest(run, repository, COMMITTED)
+    source = source_digest(run, repository, COMMITTED, options.precision)
     what, found = "unchanged", find_unchanged(repository, options.version, source)
     if found is None:
         # Only now: importing torch takes longer than recognising what is already there.
@@ -81,6 +84,7 @@ def _publish(options: ExportOptions) -> str:
             repository=repository,
             committed=COMMITTED,
             version=options.version,
+            precision=options.precision,
             replaces=options.force,
             allows_uncalibrated=options.uncalibrated,
         )
@@ -92,9 +96,10 @@ def _publish(options: ExportOptions) -> str:
 
 def _summary(what: str, repository: Path, version: int, record: PublicationRecord) -> str:
     lines = [
-        f"{what}: version {version} of {repository}, encoder {record.digest}",
+        f"{what}: version {version} of {repository}, encoder {record.digest}, {record.precision}",
         f"  parity: {record.row_count} rows embedded both ways, "
-        f"largest difference {record.embedding_difference:.1e}",
+        f"largest difference {record.embedding_difference:.1e}, "
+        f"cosine {record.mean_cosine:.4f} on average and {record.least_cosine:.4f} at least",
     ]
     for name, (in_torch, as_published) in record.metrics.items():
         lines.append(f"  {name}: {in_torch:.4f} in torch, {as_published:.4f} as published")

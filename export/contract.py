@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any
 
+from twinshelf.export.precision import Precision
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
@@ -17,7 +18,12 @@ CONTRACT_VERSION = 2
 
 
 def build_contract(
-    encoder: TrainedEncoder, *, version: int, digest: str, max_batch_size: int
+    encoder: TrainedEncoder,
+    *,
+    version: int,
+    digest: str,
+    max_batch_size: int,
+    precision: Precision,
 ) -> dict[str, Any]:
     """Builds the contract of a published version.
 
@@ -26,6 +32,7 @@ def build_contract(
         version: Version in the model repository, 1 or more.
         digest: "sha256:" and 64 hex digits, from `export.digest`.
         max_batch_size: Most rows that the models take at once.
+        precision: Number format of the towers.
 
     Returns:
         The contract as JSON values. At a weight of the photo for which no probabilities were fitted
@@ -42,6 +49,7 @@ def build_contract(
         "embedding_dim": image_dim + text_dim,
         "fusion_weight": model.fusion.image_share(),
         "max_batch_size": max_batch_size,
+        "precision": precision,
         "preprocessing": json.loads(encoder.settings.to_json()),
         "match_probability": _match_probability(encoder).to_values(),
         "pair_curves": _pair_curves(encoder),

@@ -11,16 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.export.encoder_models import IMAGE_ENCODER, PRODUCT_ENCODER, TEXT_ENCODER
+from twinshelf.export.precision import BOUNDS, ParityBounds
 from twinshelf.export.probes import photo_probes, text_probes
 from twinshelf.export.reference import Tensors, TorchReference
 from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
 from twinshelf.server.encoders.python_model import RefusedInputError
 
 T = TypeVar("T")
-
-# Rounding of two runtimes that sum in another order; what a wrong filter, mean or mask leaves
-# behind is a hundred times larger.
-EMBEDDING_TOLERANCE = 1e-4
 
 
 class ParityError(ValueError):
@@ -34,10 +31,14 @@ class ParityReport:
     Attributes:
         row_count: Rows that were embedded both ways.
         embedding_difference: Largest difference of two numbers of unit embeddings.
+        mean_cosine: Mean cosine of a row's two embeddings.
+        least_cosine: Least of them.
     """
 
     row_count: int
     embedding_difference: float
+    mean_cosine: float
+    least_cosine: float
 
 
 class ParityComparison:
@@ -47,18 +48,19 @@ class ParityComparison:
         self,
         reference: TorchReference,
         published: PublishedVersion,
-        tolerance: float = EMBEDDING_TOLERANCE,
+        bounds: ParityBounds = BOUNDS["fp32"],
     ) -> None:
         """Takes both sides.
 
         Args:
             reference: The encoder in torch.
             published: The same as published.
-            tolerance: Largest difference that two numbers of unit embeddings may have.
+            bounds: How near they must be.
         """
-        self._reference, self._published, self._tolerance = reference, published, tolerance
+        self._reference, self._published, self.bounds = reference, published, bounds
         self._row_count = 0
         self._embedding_difference = 0.0
+        self._cosines: list[float] = []
 
     @property
     def max_batch_size(self) -> int:
@@ -66,9 +68,22 @@ class ParityComparison:
         return self._published.max_batch_size
 
     def report(self) -> ParityReport:
-        """Returns what was compared until now."""
+        """Returns what was compared until now.
+
+        Raises:
+            ParityError: If nothing was, or embeddings are too far apart on average.
+        """
+        mean_cosine = float(np.mean(self._cosines)) if self._cosines else 0.0
+        if mean_cosine < self.bounds.mean_cosine:
+            raise ParityError(
+                f"the cosine of published to trained embeddings is {mean_cosine:.4f} on average, "
+                f"at least {self.bounds.mean_cosine:g} is asked for"
+            )
         return ParityReport(
-            row_count=self._row_count, embedding_difference=self._embedding_difference
+            row_count=self._row_count,
+            embedding_difference=self._embedding_difference,
+            mean_cosine=mean_cosine,
+            least_cosine=min(self._cosines),
         )
 
     def photos(self, photos: Sequence[bytes], what: str) -> tuple[Tensors, Tensors]:
@@ -148,12 +163,19 @@ class ParityComparison:
             _check_equal(what, expected, found)
             return
         difference = float(np.abs(expected - found).max(initial=0.0))
-        if not difference <= self._tolerance:  # NaN must not pass
+        if not difference <= self.bounds.difference:  # NaN must not pass
             raise ParityError(
                 f"{what} differs by {difference:.3g} between torch and the published version, "
-                f"at most {self._tolerance:g} is allowed"
+                f"at most {self.bounds.difference:g} is allowed"
+            )
+        cosines = np.einsum("bd,bd->b", expected, found)  # (B,)
+        if cosines.min() < self.bounds.least_cosine:
+            raise ParityError(
+                f"{what} has a cosine of {cosines.min():.4f} to that of torch, "
+                f"at least {self.bounds.least_cosine:g} is asked for"
             )
         self._embedding_difference = max(self._embedding_difference, difference)
+        self._cosines += cosines.tolist()
 
 
 def compare_probes(comparison: ParityComparison) -> None:

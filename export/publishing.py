@@ -30,6 +30,13 @@ from twinshelf.export.encoder_models import (
 )
 from twinshelf.export.manifest import covered_digest, digest_files, list_files
 from twinshelf.export.parity import ParityComparison, compare_probes
+from twinshelf.export.precision import BOUNDS, Precision
+from twinshelf.export.quantization import (
+    halve_graph,
+    quantize_image_graph,
+    quantize_text_graph,
+    read_calibration_pixels,
+)
 from twinshelf.export.record import PublicationRecord, RunError, source_digest
 from twinshelf.export.reference import TorchReference
 from twinshelf.export.repository import (
@@ -69,6 +76,7 @@ class PublishRequest:
         repository: Model repository; made when missing.
         committed: The project's own model repository, with the committed configurations.
         version: Version to publish as, 1 or more; None takes the next free one.
+        precision: Number format of the towers.
         replaces: Whether another encoder of that version may be replaced.
         allows_uncalibrated: Whether a run without calibration may be published.
 
@@ -80,6 +88,7 @@ class PublishRequest:
     repository: Path
     committed: Path
     version: int | None = None
+    precision: Precision = "fp32"
     replaces: bool = False
     allows_uncalibrated: bool = False
 
@@ -103,6 +112,7 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
         RunError: If the run lacks something.
         PublishError: If the version holds another encoder, and `replaces` is not set.
         GraphError: If a tower cannot be exported.
+        CalibrationDataError: If int8 is asked for and there are no photos to calibrate with.
         RepositoryError: If a committed configuration is missing or broken.
         ParityError: If the version does not do what the trained encoder does.
     """
@@ -110,7 +120,7 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
     encoder = _load(request)
     taken = taken_versions(repository, MODELS)
     version = request.version or max(taken, default=0) + 1
-    source = source_digest(request.run, repository, request.committed)
+    source = source_digest(request.run, repository, request.committed, request.precision)
     with staging(repository) as staged:
         _stage_files(encoder, staged, request, version)
         digest = covered_digest(staged, digest_files(staged, version))
@@ -140,7 +150,7 @@ def _load(request: PublishRequest) -> TrainedEncoder:
 def _stage_files(
     encoder: TrainedEncoder, staged: Path, request: PublishRequest, version: int
 ) -> None:
-    model, settings = encoder.model, encoder.settings
+    settings = encoder.settings
     make_version_folders(staged, MODELS, version)
     for name in PREPROCESSORS:
         folder = version_folder(staged, name, version)
@@ -150,15 +160,24 @@ def _stage_files(
         (folder / "settings.json").write_text(settings.to_json() + "\n", "utf-8")
     tokenizer = version_folder(staged, "text_preprocess", version) / "tokenizer.json"
     shutil.copyfile(encoder.tokenizer_path, tokenizer)
-    image_dim, text_dim = model.image_tower.embedding_dim, model.text_tower.embedding_dim
     logger.info("exporting the towers to ONNX")
-    graphs = {
-        "image_tower": image_tower_graph(model.image_tower, settings.image_size_px),
-        "text_tower": text_tower_graph(model.text_tower, settings.token_buckets[-1]),
-        "fusion": fusion_graph(model.fusion, image_dim, text_dim),
-    }
-    for name, graph in graphs.items():
+    for name, graph in _graphs(encoder, request.precision).items():
         (version_folder(staged, name, version) / "model.onnx").write_bytes(graph)
+
+
+def _graphs(encoder: TrainedEncoder, precision: Precision) -> dict[str, bytes]:
+    """Returns the graph of each model; the fusion, of one product, is float32 always."""
+    model, settings = encoder.model, encoder.settings
+    image = image_tower_graph(model.image_tower, settings.image_size_px)
+    text = text_tower_graph(model.text_tower, settings.token_buckets[-1])
+    if precision == "int8":
+        pixels = read_calibration_pixels(Path(encoder.config.data.folder), settings)
+        logger.info("quantising the towers with %d photos", len(pixels))
+        image, text = quantize_image_graph(image, pixels), quantize_text_graph(text)
+    elif precision == "fp16":
+        image, text = halve_graph(image), halve_graph(text)
+    dims = model.image_tower.embedding_dim, model.text_tower.embedding_dim
+    return {"image_tower": image, "text_tower": text, "fusion": fusion_graph(model.fusion, *dims)}
 
 
 def _stage_configs(
@@ -174,7 +193,13 @@ def _stage_configs(
     committed = {name: read_config(request.committed_file(name, CONFIG)) for name in MODELS}
     max_batch_size = min(config.max_batch_size for config in committed.values())
     contract = contract_to_json(
-        build_contract(encoder, version=version, digest=digest, max_batch_size=max_batch_size)
+        build_contract(
+            encoder,
+            version=version,
+            digest=digest,
+            max_batch_size=max_batch_size,
+            precision=request.precision,
+        )
     )
     for name, config in committed.items():
         pinned = pin_config(config, version=version, shape=shape)
@@ -224,7 +249,9 @@ def _pass_gate(
     source: str,
 ) -> PublicationRecord:
     comparison = ParityComparison(
-        TorchReference(encoder), PublishedVersion(staged, version, ENSEMBLES)
+        TorchReference(encoder),
+        PublishedVersion(staged, version, ENSEMBLES),
+        BOUNDS[request.precision],
     )
     logger.info("comparing raw photos and texts through torch and through the exported version")
     with _one_torch_thread():
@@ -248,8 +275,11 @@ def _pass_gate(
     return PublicationRecord(
         digest=digest,
         source=source,
+        precision=request.precision,
         row_count=report.row_count,
         embedding_difference=report.embedding_difference,
+        mean_cosine=report.mean_cosine,
+        least_cosine=report.least_cosine,
         metrics={pair.name: (pair.in_torch, pair.as_published) for pair in metrics},
         files=dict(manifest.files),
         digest_files=manifest.digest_files,

@@ -12,6 +12,7 @@ from typing import Self
 
 from twinshelf.export.encoder_models import MODELS, record_path
 from twinshelf.export.manifest import list_files
+from twinshelf.export.precision import Precision
 from twinshelf.export.repository import (
     CONFIG,
     committed_file,
@@ -45,7 +46,10 @@ class PublicationRecord:
         digest: Digest of the encoder, "sha256:" and 64 hex digits.
         source: SHA-256 of all that the version was made from, 64 hex digits.
         row_count: Rows that the parity gate embedded both ways.
+        precision: Number format of the towers.
         embedding_difference: Largest difference that it saw.
+        mean_cosine: Mean cosine that it saw of published to trained embeddings.
+        least_cosine: Least of them.
         metrics: Retrieval metrics that it saw, of torch and of the version, by name.
         files: Path of every file of the version but this one, below the repository, to its SHA-256.
         digest_files: Those of them that the digest covers.
@@ -53,8 +57,11 @@ class PublicationRecord:
 
     digest: str
     source: str
+    precision: Precision
     row_count: int
     embedding_difference: float
+    mean_cosine: float
+    least_cosine: float
     metrics: dict[str, tuple[float, float]]
     files: dict[str, str]
     digest_files: tuple[str, ...]
@@ -114,13 +121,16 @@ def read_record(repository: Path, version: int) -> PublicationRecord | None:
         return None
 
 
-def source_digest(run: Path, repository: Path, committed: Path) -> str:
+def source_digest(
+    run: Path, repository: Path, committed: Path, precision: Precision = "fp32"
+) -> str:
     """Computes SHA-256 of all that a version is made from: the run, the code, the libraries.
 
     Args:
         run: Folder of the run.
         repository: Model repository to publish into; its committed files count where it has them.
         committed: The project's own model repository.
+        precision: Number format of the towers.
 
     Returns:
         64 hex digits.
@@ -144,4 +154,5 @@ def source_digest(run: Path, repository: Path, committed: Path) -> str:
         inputs += [path for path in paths if path.is_file()]
     # Named by its module and not imported: it takes seconds, and an unchanged version needs none.
     module = "twinshelf.export.publishing"
-    return Step(name="export", module=module, inputs=tuple(inputs)).digest()
+    step = Step(name="export", module=module, options=(precision,), inputs=tuple(inputs))
+    return step.digest()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.export.parity import ParityComparison, ParityError
+from twinshelf.export.precision import ParityBounds
 from twinshelf.export.reference import Tensors
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table
@@ -126,20 +127,24 @@ def compare_retrieval(
         in_torch = _scores(queries.in_torch, gallery.in_torch, weights)
         if np.isfinite(in_torch).any():
             as_published = _scores(queries.as_published, gallery.as_published, weights)
-            found += compare_metrics(pattern, in_torch, as_published, relevant)
+            found += compare_metrics(pattern, in_torch, as_published, relevant, comparison.bounds)
     return tuple(found)
 
 
 def compare_metrics(
-    pattern: str, in_torch: Floats, as_published: Floats, relevant: RelevantPairs
+    pattern: str,
+    in_torch: Floats,
+    as_published: Floats,
+    relevant: RelevantPairs,
+    bounds: ParityBounds,
 ) -> tuple[MetricPair, ...]:
     """Compares recall@1 and MAP of two score tables, (Q, G) each.
 
-    Each query's value must lie between those that torch's scores give when their ties are broken
-    against the relevant products and for them.
+    Where the bounds allow no loss, each query's value must lie between those that torch's scores
+    give when their ties are broken against the relevant products and for them.
 
     Raises:
-        ParityError: If a query ranks otherwise.
+        ParityError: If a query ranks otherwise, or more is lost than allowed.
     """
     ranks = {shift: _ranks(in_torch, relevant, shift) for shift in (-1, 0, 1)}
     published_ranks = _ranks(as_published, relevant, 0)
@@ -150,15 +155,42 @@ def compare_metrics(
         pair = MetricPair(
             name=f"{name} {pattern}", in_torch=mean(expected), as_published=mean(values)
         )
+        loss = mean(worst) - pair.as_published
+        if bounds.metric_loss and loss > bounds.metric_loss + ROUNDING:
+            raise ParityError(
+                f"{name} of queries by {pattern} is {pair.in_torch:.4f} in torch and "
+                f"{pair.as_published:.4f} as published: {100 * loss:.2f} points are lost, at most "
+                f"{100 * bounds.metric_loss:g} may be"
+            )
         outside = int(((values < worst - ROUNDING) | (values > best + ROUNDING)).sum())
-        if outside:
+        if outside and not bounds.metric_loss:
             raise ParityError(
                 f"{name} of queries by {pattern} is {pair.in_torch:.4f} in torch and "
                 f"{pair.as_published:.4f} as published: {outside} of {len(values)} queries rank "
                 "otherwise, which no tie explains; none may"
             )
         pairs.append(pair)
+    _check_shift(pattern, in_torch, as_published, relevant, bounds)
     return tuple(pairs)
+
+
+def _check_shift(
+    pattern: str,
+    in_torch: Floats,
+    as_published: Floats,
+    relevant: RelevantPairs,
+    bounds: ParityBounds,
+) -> None:
+    """Makes sure that the scores of true matches still mean what was fitted to them."""
+    pairs = relevant.queries, relevant.items
+    before, after = in_torch[pairs], as_published[pairs]
+    there = np.isfinite(before)
+    shift = float(np.abs(after[there] - before[there]).mean()) if there.any() else 0.0
+    if shift > bounds.score_shift:
+        raise ParityError(
+            f"scores of true matches by {pattern} move by {shift:.4f} on average, at most "
+            f"{bounds.score_shift:g} keeps their probabilities"
+        )
 
 
 def _scores(

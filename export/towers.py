@@ -116,7 +116,7 @@ def _graph_bytes(
     except Exception as error:  # the exporter raises about twenty kinds
         raise GraphError(f"{signature.model} cannot be exported to ONNX: {error}") from error
     _check_batch_axis(signature, graph)
-    _strip(graph)
+    strip_trace(graph)
     return graph.SerializeToString(deterministic=True)
 
 
@@ -156,7 +156,7 @@ def _check_batch_axis(signature: GraphSignature, graph: onnx.ModelProto) -> None
             raise GraphError(f"the batch axis of {name} in {signature.model} became a constant")
 
 
-def _strip(graph: onnx.ModelProto) -> None:
+def strip_trace(graph: onnx.ModelProto) -> None:
     """Removes what says how the graph was traced, not what it computes: stack traces, versions."""
     graph.producer_name, graph.producer_version = "twinshelf", ""
     parts = [graph.graph, *graph.graph.node, *graph.graph.initializer, *graph.graph.value_info]

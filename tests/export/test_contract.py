@@ -21,7 +21,7 @@ DIGEST = "sha256:" + "0f" * 32
 
 @pytest.fixture
 def contract(encoder: TrainedEncoder) -> dict[str, Any]:
-    return build_contract(encoder, version=4, digest=DIGEST, max_batch_size=32)
+    return build_contract(encoder, version=4, digest=DIGEST, max_batch_size=32, precision="fp32")
 
 
 def test_contract_holds_sizes_weight_and_preprocessing(contract: dict[str, Any]) -> None:
@@ -57,7 +57,12 @@ def test_the_server_reads_what_scores_of_pairs_mean(
         expected = calibration.curves[pattern.key].probability(scores)
         np.testing.assert_array_equal(curve.probability(scores), expected)
     bare = dataclasses.replace(encoder, calibration=None)
-    assert build_contract(bare, version=1, digest=DIGEST, max_batch_size=1)["pair_curves"] == {}
+    assert (
+        build_contract(bare, version=1, digest=DIGEST, max_batch_size=1, precision="fp32")[
+            "pair_curves"
+        ]
+        == {}
+    )
 
 
 def test_the_json_is_compact_and_always_the_same(contract: dict[str, Any]) -> None:
@@ -77,7 +82,9 @@ def test_a_pattern_without_calibration_claims_no_match(
     calibration = dataclasses.replace(encoder.calibration, matches=fitted)
     partial = dataclasses.replace(encoder, calibration=calibration)
     with caplog.at_level(logging.WARNING):
-        contract = build_contract(partial, version=1, digest=DIGEST, max_batch_size=32)
+        contract = build_contract(
+            partial, version=1, digest=DIGEST, max_batch_size=32, precision="fp32"
+        )
     assert "image and both are not calibrated" in caplog.text
     read = EncoderContract.from_json(contract_to_json(contract)).match_probability
     assert read.image_weights == (0.0, 0.6, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from tests.export.tiny_run import make_data
 from twinshelf.export.encoder_models import ENSEMBLES
 from twinshelf.export.parity import ParityComparison, ParityError
+from twinshelf.export.precision import BOUNDS
 from twinshelf.export.reference import TorchReference
 from twinshelf.export.retrieval_parity import compare_metrics, compare_retrieval, read_sample
 from twinshelf.server.encoders.published_version import PublishedVersion
@@ -27,7 +29,7 @@ def scores(*rows: tuple[float, ...]) -> np.ndarray:
 
 def test_equal_scores_give_equal_metrics() -> None:
     table = scores((0.9, 0.1, 0.2), (0.8, 0.3, 0.4))
-    recall, precision = compare_metrics("image", table, table, RELEVANT)
+    recall, precision = compare_metrics("image", table, table, RELEVANT, BOUNDS["fp32"])
     assert recall.name == "recall@1 image"
     assert recall.in_torch == recall.as_published == 0.5
     assert precision.as_published == pytest.approx((1 + 1 / 3) / 2)
@@ -36,7 +38,7 @@ def test_equal_scores_give_equal_metrics() -> None:
 def test_a_tie_that_breaks_otherwise_is_no_difference() -> None:
     in_torch = scores((0.9, 0.1, 0.900001), (0.1, 0.9, 0.2))
     as_published = scores((0.900001, 0.1, 0.9), (0.1, 0.9, 0.2))
-    recall, _ = compare_metrics("text", in_torch, as_published, RELEVANT)
+    recall, _ = compare_metrics("text", in_torch, as_published, RELEVANT, BOUNDS["fp32"])
     assert (recall.in_torch, recall.as_published) == (0.5, 1.0)
 
 
@@ -45,14 +47,30 @@ def test_another_rank_is_refused_for_better_or_worse(is_better: bool) -> None:
     first, second = scores((0.9, 0.1, 0.8), (0, 1, 0)), scores((0.8, 0.1, 0.9), (0, 1, 0))
     in_torch, as_published = (second, first) if is_better else (first, second)
     with pytest.raises(ParityError, match="recall@1 of queries by both is .*1 of 2 queries"):
-        compare_metrics("both", in_torch, as_published, RELEVANT)
+        compare_metrics("both", in_torch, as_published, RELEVANT, BOUNDS["fp32"])
 
 
 def test_swaps_that_leave_the_mean_alone_are_refused() -> None:
     in_torch = scores((0.9, 0.1, 0.8), (0.1, 0.8, 0.9))
     as_published = scores((0.8, 0.1, 0.9), (0.1, 0.9, 0.8))
     with pytest.raises(ParityError, match="2 of 2 queries"):
-        compare_metrics("both", in_torch, as_published, RELEVANT)
+        compare_metrics("both", in_torch, as_published, RELEVANT, BOUNDS["fp32"])
+
+
+def test_a_loss_within_the_bounds_is_let_pass_and_a_larger_one_named() -> None:
+    in_torch, as_published = scores((0.9, 0.1, 0.8), (0, 1, 0)), scores((0.8, 0.1, 0.81), (0, 1, 0))
+    lenient = dataclasses.replace(BOUNDS["int8"], metric_loss=0.5, score_shift=0.2)
+    recall, _ = compare_metrics("both", in_torch, as_published, RELEVANT, lenient)
+    assert (recall.in_torch, recall.as_published) == (1.0, 0.5)
+    strict = dataclasses.replace(lenient, metric_loss=0.4)
+    with pytest.raises(ParityError, match="50.00 points are lost, at most 40 may be"):
+        compare_metrics("both", in_torch, as_published, RELEVANT, strict)
+
+
+def test_scores_that_move_without_a_loss_of_rank_are_refused() -> None:
+    in_torch, as_published = scores((0.9, 0.1, 0.2), (0, 1, 0)), scores((0.7, 0, 0), (0, 0.9, 0))
+    with pytest.raises(ParityError, match="scores of true matches by both move by 0.15"):
+        compare_metrics("both", in_torch, as_published, RELEVANT, BOUNDS["int8"])
 
 
 def test_the_sample_has_the_product_of_every_query(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Number formats that towers are published in, and how near to training each must stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Precision = Literal["fp32", "int8", "fp16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityBounds:
+    """How far a published encoder may be from the trained one.
+
+    Attributes:
+        difference: Largest difference of two numbers of unit embeddings.
+        least_cosine: Least cosine of a row's two embeddings.
+        mean_cosine: Least mean of these cosines.
+        metric_loss: Most that a retrieval metric may lose, 0 to 1; 0 asks for equal ranks.
+        score_shift: Most that the scores of true matches may move, on average: thresholds and
+            probabilities were fitted to the scores of training.
+    """
+
+    difference: float
+    least_cosine: float
+    mean_cosine: float
+    metric_loss: float
+    score_shift: float
+
+
+# fp32: rounding of two runtimes that sum in another order; what a wrong filter, mean or mask leaves
+# behind is a hundred times larger. The others: what they cost is a matter of degree.
+BOUNDS: Final[Mapping[Precision, ParityBounds]] = {
+    "fp32": ParityBounds(
+        difference=1e-4, least_cosine=0.9999, mean_cosine=0.9999, metric_loss=0.0, score_shift=1e-4
+    ),
+    "fp16": ParityBounds(
+        difference=2.0, least_cosine=0.999, mean_cosine=0.9999, metric_loss=0.005, score_shift=1e-3
+    ),
+    "int8": ParityBounds(
+        difference=2.0, least_cosine=0.9, mean_cosine=0.98, metric_loss=0.005, score_shift=0.02
+    ),
+}

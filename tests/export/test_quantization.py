@@ -1,0 +1,87 @@
+"""Towers in fewer bits embed nearly alike, keep their tensors, and are the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from tests.export.tiny_run import SETTINGS
+from twinshelf.export.quantization import (
+    CalibrationDataError,
+    halve_graph,
+    quantize_image_graph,
+    quantize_text_graph,
+    read_calibration_pixels,
+)
+from twinshelf.training.catalogues.table import read_table, write_table
+
+pytestmark = pytest.mark.slow
+
+PIXELS = np.random.default_rng(5).integers(0, 256, (8, 3, 32, 32), dtype=np.uint8)
+TOKENS = {
+    "INPUT_IDS": np.random.default_rng(5).integers(0, 20, (8, 16)),
+    "ATTENTION_MASK": np.ones((8, 16), dtype=np.int64),
+}
+
+
+def graph(published: Path, model: str) -> bytes:
+    return (published / model / "1" / "model.onnx").read_bytes()
+
+
+def embed(model: bytes, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    (rows,) = session.run(None, inputs)
+    return np.asarray(rows)
+
+
+def tensors(model: bytes) -> list[tuple[str, int]]:
+    parsed = onnx.load_from_string(model).graph
+    return [(t.name, t.type.tensor_type.elem_type) for t in (*parsed.input, *parsed.output)]
+
+
+def weight_types(model: bytes) -> set[int]:
+    return {tensor.data_type for tensor in onnx.load_from_string(model).graph.initializer}
+
+
+def test_an_image_tower_in_int8_embeds_nearly_alike_and_repeats_its_bytes(published: Path) -> None:
+    exact = graph(published, "image_tower")
+    quantised = quantize_image_graph(exact, PIXELS)
+    assert tensors(quantised) == tensors(exact)
+    assert onnx.TensorProto.INT8 in weight_types(quantised)
+    cosines = (embed(exact, {"PIXELS": PIXELS}) * embed(quantised, {"PIXELS": PIXELS})).sum(1)
+    assert cosines.min() > 0.9
+    assert quantize_image_graph(exact, PIXELS) == quantised
+
+
+def test_a_text_tower_in_int8_embeds_nearly_alike_and_repeats_its_bytes(published: Path) -> None:
+    exact = graph(published, "text_tower")
+    quantised = quantize_text_graph(exact)
+    assert tensors(quantised) == tensors(exact)
+    assert onnx.TensorProto.INT8 in weight_types(quantised)
+    assert (embed(exact, TOKENS) * embed(quantised, TOKENS)).sum(1).min() > 0.95
+    assert quantize_text_graph(exact) == quantised
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"), [("image_tower", {"PIXELS": PIXELS}), ("text_tower", TOKENS)]
+)
+def test_a_tower_in_float16_takes_and_gives_what_it_did(
+    published: Path, model: str, inputs: dict[str, np.ndarray]
+) -> None:
+    exact = graph(published, model)
+    halved = halve_graph(exact)
+    assert tensors(halved) == tensors(exact)
+    assert onnx.TensorProto.FLOAT16 in weight_types(halved)
+    assert (embed(exact, inputs) * embed(halved, inputs)).sum(1).min() > 0.999
+
+
+def test_photos_of_the_training_table_are_read(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(CalibrationDataError, match="int8 needs photos of real products"):
+        read_calibration_pixels(tmp_path, SETTINGS)
+    rows = list(read_table(run.parent / "data" / "queries.parquet"))
+    write_table(tmp_path / "train.parquet", rows)
+    assert read_calibration_pixels(tmp_path, SETTINGS).shape == (7, 3, 32, 32)
