@@ -132,8 +132,9 @@ perf: setup ## Load Triton with perf_analyzer; prints and saves throughput and l
 tune: setup ## Measure this machine; writes the plan by which Triton serves best on it
 	@python -m tests.benchmarks.tune $(ARGS)
 
-bench: setup ## Run our own benchmarks, side by side
-	@python -m tests.benchmarks.bench $(ARGS)
+bench: setup ## Compare us with what a user would write instead, side by side (half an hour)
+	@uv pip install --quiet --require-hashes -r tests/benchmarks/requirements.lock
+	@python -m tests.benchmarks $(ARGS)
 
 soak: setup ## Try to break a whole deployment: bad offers, overload, hostile clients, killed processes
 	@python -m tests.soak $(ARGS)
@@ -180,7 +181,7 @@ audit: setup ## Look the locked packages up among known holes (asks the package 
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 # Each list of its own agrees with the versions of the whole.
-LOCKED_APART = tests/browser tests/milvus tests/server/bulk docs
+LOCKED_APART = tests/browser tests/benchmarks tests/milvus tests/server/bulk docs
 COMPILE = uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet
 
 lock: setup ## Pin the dependencies anew

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
+from tests.benchmarks.report import FOLDER, AnswersDifferError, Report, Row
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.product_filter import CategoryUnder, PriceBetween, ProductFilter
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, ProductVector
@@ -31,6 +30,7 @@ CONTRACT = make_contract(image_dim=256, text_dim=256, embedding_dim=512)
 SHARES = (0.5, 0.1, 0.01, 0.001)
 PER_CLUSTER = 20
 DEPTH = 10
+LEAST_RECALL = 0.97
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +180,14 @@ def recall_of(page: HitPage, products: Products, query: Query, case: Case) -> fl
 
 async def measure(
     catalogue: SqliteCatalogue, products: Products, cases: Sequence[Case], query_count: int
-) -> Table:
-    """Asks for the same products with and without each filter, in turn."""
+) -> list[Row]:
+    """Asks for the same products with and without each filter, in turn.
+
+    Raises:
+        AnswersDifferError: If a filter costs more recall than it may.
+    """
     generator = np.random.default_rng(1)
-    table = Table("allowed", "plan", "recall@10", "ms", "unfiltered ms", "ratio")
+    table: list[Row] = []
     for case in cases:
         rows = generator.integers(len(products.prices), size=query_count)
         filtered_s, plain_s, pages = [], [], []
@@ -202,36 +206,52 @@ async def measure(
         ]
         plans = {"exact" if page.plan and page.plan.is_exact else "graph" for page in pages}
         filtered, plain = 1e3 * float(np.median(filtered_s)), 1e3 * float(np.median(plain_s))
-        table.add_row(
-            case.name,
-            "/".join(sorted(plans)),
-            f"{np.mean(recalls):.4f}",
-            f"{filtered:.2f}",
-            f"{plain:.2f}",
-            f"{filtered / plain:.2f}",
+        recall = float(np.mean(recalls))
+        if recall < LEAST_RECALL:
+            raise AnswersDifferError(f"recall@10 of {case.name} is {recall}, not {LEAST_RECALL}")
+        table.append(
+            {
+                "allowed": case.name,
+                "plan": "/".join(sorted(plans)),
+                "recall@10": recall,
+                "ms": filtered,
+                "unfiltered ms": plain,
+                "filtered / unfiltered": filtered / plain,
+            }
         )
     return table
 
 
-async def run(product_count: int, query_count: int, console: Console) -> None:
-    """Runs the benchmark in a folder of its own."""
+async def run(product_count: int, query_count: int) -> list[Row]:
+    """Runs the benchmark in a folder of its own; returns its table."""
     products = make_products(np.random.default_rng(0), product_count)
     with tempfile.TemporaryDirectory() as folder:
         catalogue = await open_filled(Path(folder), products)
         try:
-            console.print(await measure(catalogue, products, make_cases(products), query_count))
+            return await measure(catalogue, products, make_cases(products), query_count)
         finally:
             await catalogue.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the benchmark; returns 0."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--products", type=int, default=100_000)
-    parser.add_argument("--queries", type=int, default=200)
+    """Runs the benchmark; returns 1 when a filter costs recall, else 0."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.filtered_search",
+        description="Searches with and without filters.",
+    )
+    parser.add_argument("--products", type=int, default=30_000, help="size of the catalogue")
+    parser.add_argument("--queries", type=int, default=200, help="searches with each filter")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder of the JSON file")
     options = parser.parse_args(arguments)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    asyncio.run(run(options.products, options.queries, console))
+    report = Report(name="filtered_search")
+    report.say(str(report.machine))
+    try:
+        rows = asyncio.run(run(options.products, options.queries))
+    except AnswersDifferError as error:
+        report.say(f"✗ {error}")
+        return 1
+    report.add(f"{options.products:,} products", rows)
+    report.save(options.output)
     return 0
 
 

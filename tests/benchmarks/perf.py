@@ -1,4 +1,7 @@
-"""Loads the encoders of a running Triton with perf_analyzer; prints and saves what it measured.
+"""Loads the encoders of Triton, and the whole path, with perf_analyzer; saves what it measured.
+
+`product_matcher` is the matching service, as a model of the same protocol: beside the bare
+`product_encoder` of its Triton it shows what the service costs.
 
 python -m tests.benchmarks.perf
 python -m tests.benchmarks.perf --triton 127.0.0.1:8001 --concurrency 1,4,8 --models image_encoder
@@ -12,7 +15,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -29,9 +32,10 @@ from tests.benchmarks.perf_analyzer import (
     find_perf_analyzer,
     measure,
 )
-from tests.benchmarks.perf_input import TENSORS, read_products, write_input
-from twinshelf.client.files.product_row import ProductRow
+from tests.benchmarks.perf_input import TENSORS, PerfOffer, read_offers, write_input
 from twinshelf.client.files.rows import ProductFileError
+from twinshelf.client.records import Product
+from twinshelf.client.sync_client import Client
 
 PREPARED = Path(".cache/data")
 UNSTEADY_NOTE = (
@@ -40,8 +44,9 @@ UNSTEADY_NOTE = (
 )
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 # What `twinshelf.server.up` tells the command that it runs.
-STARTED_TRITON = "TWINSHELF_TRITON"
-USUAL_TRITON = "127.0.0.1:8001"
+STARTED_TRITON, STARTED_SERVICE = "TWINSHELF_TRITON", "TWINSHELF_ADDRESS"
+USUAL_TRITON, USUAL_SERVICE = "127.0.0.1:8001", "127.0.0.1:50051"
+MATCHER = "product_matcher"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,14 +59,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _build_parser().parse_args(given)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     address = options.triton or os.environ.get(STARTED_TRITON, USUAL_TRITON)
+    service = options.service or os.environ.get(STARTED_SERVICE, USUAL_SERVICE)
     try:
-        rows = read_products(options.products or find_queries(PREPARED))
+        offers = read_offers(options.products or find_queries(PREPARED))
         if not _listens(address):
             if options.triton or STARTED_TRITON in os.environ:
                 raise PerfError(f"no Triton listens on {address}")
             console.print(f"no Triton listens on {address}: starting one")
             return _measure_beside_triton(options, given)
-        measurements = _measure_all(options, rows, address, console)
+        addresses = dict.fromkeys(options.models, address)
+        if MATCHER in addresses:
+            if not _listens(service):
+                raise PerfError(f"no matching service listens on {service}: give --service")
+            addresses[MATCHER] = service
+        if STARTED_SERVICE in os.environ:  # the catalogue of one that serves is not ours to fill
+            _store(service, offers)
+        measurements = _measure_all(options, offers, addresses, console)
     except (PerfError, ProductFileError, ValueError) as error:
         console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         return FAILED
@@ -137,21 +150,28 @@ def _measure_beside_triton(options: argparse.Namespace, given: Sequence[str]) ->
         [sys.executable, "-m", "twinshelf.server.up", "--free-ports"]
         + ["--model-repository", str(options.repository), *version]
         + ["--catalogue", str(options.output / "catalogue"), "--logs", str(options.output)]
-        + ["--", sys.executable, "-m", "tests.benchmarks.perf", *given]
+        + ["--", sys.executable, "-m", "tests.benchmarks.perf", *given],
+        # The same offers come again and again: none is to be answered from memory.
+        env={**os.environ, "TWINSHELF_EMBEDDING_CACHE_COUNT": "0"},
     )
 
 
 def _measure_all(
-    options: argparse.Namespace, rows: Sequence[ProductRow], address: str, console: Console
+    options: argparse.Namespace,
+    offers: Sequence[PerfOffer],
+    addresses: Mapping[str, str],
+    console: Console,
 ) -> list[Measurement]:
     with console.status("getting perf_analyzer …"):
         analyzer = find_perf_analyzer()
     measurements = []
     for model in options.models:
         data = options.output / f"{model}.json"
-        write_input(data, model, rows)
+        write_input(data, model, offers)
         for concurrency in options.concurrency:
-            measurements.append(_measure(analyzer, model, concurrency, address, data, console))
+            measurements.append(
+                _measure(analyzer, model, concurrency, addresses[model], data, console)
+            )
     return measurements
 
 
@@ -172,6 +192,18 @@ def _measure(
             data=data,
             output=data.with_name(f"{model}_{concurrency}.csv"),
         )
+
+
+def _store(address: str, offers: Sequence[PerfOffer]) -> None:
+    """Stores the offers as products: a search of an empty catalogue would cost nothing."""
+    products = (
+        Product(product_id=f"{number}", title=offer.title, image=offer.image)
+        for number, offer in enumerate(offers)
+    )
+    with Client(address) as client:
+        for answer in client.upsert(products):
+            if answer.error is not None:
+                raise PerfError(f"a product was refused: {answer.error}")
 
 
 def _listens(address: str) -> bool:
@@ -202,6 +234,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--triton", metavar="HOST:PORT", help=f"Triton's gRPC address; default: {USUAL_TRITON}")
+    add("--service", metavar="HOST:PORT", help=f"the service's; default: {USUAL_SERVICE}")
     add("--repository", type=Path, default=Path("model_repository"), help="what to start it with")
     add("--version", default="", help="version to start; the latest when left out")
     add("--products", type=Path, help="table with photos and titles; default: prepared offers")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.perf_input import read_products, write_input
+from tests.benchmarks.perf_input import read_offers, write_input
 
 
 @pytest.fixture
@@ -29,15 +29,15 @@ def decode(tensor: dict) -> bytes:
 
 
 def test_only_products_with_photo_and_title_are_taken(table: Path) -> None:
-    rows = read_products(table)
-    assert [row.product_id for row in rows] == ["1", "4"]
-    assert len(read_products(table, 1)) == 1
+    assert [offer.title for offer in read_offers(table)] == ["Чай", "tea"]
+    assert len(read_offers(table, 1)) == 1
 
 
 @pytest.mark.parametrize(
     ("model", "tensors"),
     [
         ("product_encoder", {"IMAGE": b"\xff\xd8photo", "TEXT": "Чай".encode()}),
+        ("product_matcher", {"IMAGE": b"\xff\xd8photo", "TEXT": "Чай".encode()}),
         ("image_encoder", {"IMAGE": b"\xff\xd8photo"}),
         ("text_encoder", {"TEXT": "Чай".encode()}),
     ],
@@ -46,7 +46,7 @@ def test_each_model_gets_its_tensors(
     table: Path, tmp_path: Path, model: str, tensors: dict[str, bytes]
 ) -> None:
     path = tmp_path / "perf" / "input.json"
-    write_input(path, model, read_products(table))
+    write_input(path, model, read_offers(table))
     requests = json.loads(path.read_text())["data"]
     assert len(requests) == 2
     assert {name: decode(value) for name, value in requests[0].items()} == tensors
@@ -56,4 +56,4 @@ def test_a_table_without_usable_products_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "queries.csv"
     path.write_text("product_id,title\n1,tea\n")
     with pytest.raises(ValueError, match="no product with a photo and a title"):
-        read_products(path)
+        read_offers(path)

@@ -26,11 +26,11 @@ import numpy as np
 import timm
 import torch
 from lightning.pytorch.callbacks import Callback
-from rich.console import Console
-from rich.table import Table
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.report import FOLDER, Report, Row
 from twinshelf.training.config import read_config
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.loop_config import LoopConfig
@@ -148,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--side", type=int, default=160, help="pixels (default: %(default)s)")
     add("--batch", type=int, default=64, help="photos of a step (default: %(default)s)")
     add("--steps", type=int, default=12, help="steps of a round (default: %(default)s)")
+    add("--output", type=Path, default=FOLDER, help="folder of the JSON file")
     add(
         "--way", choices=tuple(WAYS), help="time this way alone, once; prints the seconds of a step"
     )
@@ -164,19 +165,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command = [sys.executable, "-m", "tests.benchmarks.training_speed", *own, "--way", name]
             found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             times_s[name].append(float(found.stdout.split()[-1]))
-    _print_table(options, {name: float(np.median(each)) for name, each in times_s.items()})
+    step_s = {name: float(np.median(each)) for name, each in times_s.items()}
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    report = Report(name="training_speed", machine=describe_machine(("timm", "lightning")))
+    report.say(str(report.machine))
+    report.add(
+        f"{options.backbone}, {options.side} px, {options.batch} photos a step, {where}",
+        step_rows(options, step_s),
+    )
+    report.save(options.output)
     return 0
 
 
-def _print_table(options: argparse.Namespace, step_s: dict[str, float]) -> None:
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    title = f"{options.backbone}, {options.side} px, {options.batch} photos a step, {where}"
-    table = Table("way", "ms a step", "photos a second", title=title)
-    for name, each in step_s.items():
-        table.add_row(name, f"{1e3 * each:.0f}", f"{options.batch / each:.0f}")
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    console.print(table)
-    console.print(f"ours / plain timm: {step_s['plain timm'] / step_s['ours']:.2f}")
+def step_rows(options: argparse.Namespace, step_s: dict[str, float]) -> list[Row]:
+    """Returns the time of a step of each way, and how much more ours learns from in that time."""
+    return [
+        {
+            "way": name,
+            "ms a step": 1e3 * each,
+            "photos a second": options.batch / each,
+            "this / ours": each / step_s["ours"],
+        }
+        for name, each in step_s.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The whole path from an offer to its matches, beside what a user would write instead."""

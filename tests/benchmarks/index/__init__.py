@@ -1,0 +1,1 @@
+"""The vector index beside other libraries of nearest neighbours."""
