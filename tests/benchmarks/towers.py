@@ -9,6 +9,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +123,7 @@ def time_tower(sides: Mapping[str, Run], inputs: tuple[np.ndarray, ...]) -> list
     cosines = {name: float(np.min((rows * first).sum(axis=1))) for name, rows in embeddings.items()}
     if min(cosines.values()) < LEAST_COSINE:
         raise AnswersDifferError(f"least cosines with the first side: {cosines}")
-    times_s = time_in_turn({name: lambda run=run: run(*inputs) for name, run in sides.items()})
+    times_s = time_in_turn({name: partial(run, *inputs) for name, run in sides.items()})
     base_s = next(iter(times_s.values()))
     return [
         {

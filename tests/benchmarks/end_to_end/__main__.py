@@ -34,7 +34,12 @@ from tests.benchmarks.end_to_end.offers import Offer, make_offers, make_products
 from tests.benchmarks.end_to_end.parts import ideal_rate, time_parts
 from tests.benchmarks.end_to_end.sides import ServiceSide, Side, StackSide
 from tests.benchmarks.machine import describe_machine
-from tests.benchmarks.perf_analyzer import Measurement, find_perf_analyzer, measure
+from tests.benchmarks.perf_analyzer import (
+    Measurement,
+    PerfError,
+    find_perf_analyzer,
+    measure,
+)
 from tests.benchmarks.perf_input import PerfOffer, write_input
 from tests.benchmarks.report import AnswersDifferError, Report, Row
 from twinshelf.server.triton.repository import newest_version
@@ -57,17 +62,18 @@ GOALS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures; returns 1 when the answers of the sides differ, else 0."""
+    """Measures; returns 1 when the answers of the sides differ or a side fails, else 0."""
     options = _build_parser().parse_args(arguments)
     options.versions = options.versions or [newest_version(options.repository)]
     report = Report(name=NAME, machine=describe_machine(PACKAGES))
     report.say(str(report.machine))
     try:
         asyncio.run(_measure(options, report))
-    except AnswersDifferError as error:
+    except (AnswersDifferError, PerfError, RuntimeError) as error:
         report.say(f"✗ {error}")
         return 1
-    report.save(options.output)
+    finally:
+        report.save(options.output)
     return 0
 
 

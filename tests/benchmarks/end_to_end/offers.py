@@ -55,7 +55,7 @@ def make_offers(count: int, side_px: int = SIDE_PX) -> list[Offer]:
 
 def _make(number: int, side_px: int, *, is_offer: bool) -> Offer:
     own, view = np.random.default_rng([number, 0]), np.random.default_rng([number, 1])
-    blots = own.integers(0, 256, (GRID, GRID, 3)).astype(np.float32)
+    blots = own.uniform(0, 255, (GRID, GRID, 3))
     words = own.choice(WORDS, WORD_COUNT).tolist()
     if is_offer:
         blots = 0.85 * blots + view.normal(12, 8, blots.shape)
@@ -69,7 +69,7 @@ def _make(number: int, side_px: int, *, is_offer: bool) -> Offer:
 
 
 def _photograph(
-    blots: npt.NDArray[np.floating], side_px: int, generator: np.random.Generator
+    blots: npt.NDArray[np.float64], side_px: int, generator: np.random.Generator
 ) -> bytes:
     """Returns a JPEG of blots with the fine grain of a photo, without which it would be small."""
     small = Image.fromarray(blots.clip(0, 255).astype(np.uint8))

@@ -76,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def draw_clusters(count: int, dimension: int = DIMENSION) -> tuple[Floats, Floats]:
+def draw_clusters(
+    count: int, dimension: int = DIMENSION, query_count: int = QUERY_COUNT
+) -> tuple[Floats, Floats]:
     """Draws unit vectors (N, D) in clusters, and queries (Q, D) that are like some."""
     generator = np.random.default_rng(0)
     shape = (max(1, count // PER_CLUSTER), dimension)
@@ -86,20 +88,25 @@ def draw_clusters(count: int, dimension: int = DIMENSION) -> tuple[Floats, Float
         block = vectors[start : start + 10_000]
         block += 0.5 * generator.standard_normal(block.shape, dtype=np.float32)
         block /= np.linalg.norm(block, axis=1, keepdims=True)
-    queries = vectors[generator.integers(count, size=QUERY_COUNT)]
+    queries = vectors[generator.integers(count, size=query_count)]
     queries = queries + generator.standard_normal(queries.shape, dtype=np.float32) * (
         0.3 / dimension**0.5
     )
     return vectors, queries / np.linalg.norm(queries, axis=1, keepdims=True)
 
 
-def compare(libraries: Mapping[str, Library], count: int, dimension: int = DIMENSION) -> list[Row]:
+def compare(
+    libraries: Mapping[str, Library],
+    count: int,
+    dimension: int = DIMENSION,
+    query_count: int = QUERY_COUNT,
+) -> list[Row]:
     """Builds every library over the same vectors, then searches by all of them in turn.
 
     Raises:
         AnswersDifferError: If one does not reach the least of `RECALLS` with any effort.
     """
-    vectors, queries = draw_clusters(count, dimension)
+    vectors, queries = draw_clusters(count, dimension, query_count)
     truth = [set(row) for row in np.argsort(-(queries @ vectors.T), axis=1)[:, :DEPTH].tolist()]
     builds: dict[str, tuple[float, int]] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class Library(Protocol):
 class OurIndex:
     """The graph of the catalogue, built, mapped and rescored as the service does it."""
 
-    efforts = GRAPH_EFFORTS
+    efforts: tuple[int, ...] = GRAPH_EFFORTS
 
     def build(self, vectors: Floats, folder: Path) -> int:
         """Writes vectors and graph to files, and maps both."""
@@ -79,7 +79,7 @@ class OurIndex:
 class Usearch:
     """usearch with another number format, rescored from fp16 where it is 8 bits."""
 
-    efforts = GRAPH_EFFORTS
+    efforts: tuple[int, ...] = GRAPH_EFFORTS
 
     def __init__(self, dtype: str) -> None:
         """Takes usearch's name of the format."""
@@ -87,7 +87,8 @@ class Usearch:
 
     def build(self, vectors: Floats, folder: Path) -> int:
         """Builds with all cores."""
-        self._graph = Index(
+        # Its stub takes the expansion for read-only.
+        self._graph: Any = Index(
             ndim=vectors.shape[1],
             # It knows 8 bits for cosines alone; of unit vectors these are the inner products.
             metric=MetricKind.Cos if self._dtype == "i8" else MetricKind.IP,
@@ -118,7 +119,7 @@ class Usearch:
 class Hnswlib:
     """hnswlib, inner products in fp32."""
 
-    efforts = GRAPH_EFFORTS
+    efforts: tuple[int, ...] = GRAPH_EFFORTS
 
     def build(self, vectors: Floats, folder: Path) -> int:
         """Builds with all cores; the size is that of its file."""
@@ -150,7 +151,8 @@ class Faiss:
     def __init__(self, *, is_flat: bool) -> None:
         """Chooses between the two."""
         self._is_flat = is_flat
-        self.efforts = (1,) if is_flat else GRAPH_EFFORTS
+        self.efforts: tuple[int, ...] = (1,) if is_flat else GRAPH_EFFORTS
+        self._index: Any = None
 
     def build(self, vectors: Floats, folder: Path) -> int:
         """Builds with all cores; the size is that of its file."""
@@ -185,7 +187,7 @@ class Faiss:
 class Annoy:
     """annoy, a forest by angles."""
 
-    efforts = TREE_EFFORTS
+    efforts: tuple[int, ...] = TREE_EFFORTS
 
     def build(self, vectors: Floats, folder: Path) -> int:
         """Builds with all cores; the size is that of its file."""

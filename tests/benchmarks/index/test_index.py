@@ -12,13 +12,13 @@ from tests.benchmarks.index.__main__ import Point, compare, draw_clusters, growt
 from tests.benchmarks.index.libraries import Floats, Library, OurIndex, Usearch
 from tests.benchmarks.report import AnswersDifferError
 
-COUNT, DIMENSION = 2000, 32
+COUNT, DIMENSION, QUERY_COUNT = 2000, 32, 30
 
 
 class Flat:
     """Looks at every vector; or at none but the first ones."""
 
-    efforts = (1,)
+    efforts: tuple[int, ...] = (1,)
 
     def __init__(self, seen_count: int = COUNT) -> None:
         self.seen_count = seen_count
@@ -41,7 +41,7 @@ def test_ours_and_usearch_reach_the_recall_of_an_exact_search() -> None:
         "i8": Usearch("i8"),
         "flat": Flat(),
     }
-    rows = compare(libraries, COUNT, DIMENSION)
+    rows = compare(libraries, COUNT, DIMENSION, QUERY_COUNT)
     assert [row["library"] for row in rows] == list(libraries)
     assert all(float(row["best recall@10"] or 0) > 0.98 for row in rows)
     assert rows[0]["ours / this"] == 1.0
@@ -50,11 +50,11 @@ def test_ours_and_usearch_reach_the_recall_of_an_exact_search() -> None:
 
 def test_a_library_that_misses_neighbours_is_not_compared() -> None:
     with pytest.raises(AnswersDifferError, match="blind reaches no recall"):
-        compare({"flat": Flat(), "blind": Flat(seen_count=100)}, COUNT, DIMENSION)
+        compare({"flat": Flat(), "blind": Flat(seen_count=100)}, COUNT, DIMENSION, QUERY_COUNT)
 
 
 def test_vectors_and_queries_have_length_one() -> None:
-    for rows in draw_clusters(COUNT, DIMENSION):
+    for rows in draw_clusters(COUNT, DIMENSION, QUERY_COUNT):
         assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
 
