@@ -44,8 +44,8 @@ async def test_the_service_takes_products_and_offers_of_the_benchmarks(
     await side.store(make_products(COUNT, SIDE_PX))
     found = await side.match(make_offers(1, SIDE_PX)[0])
     assert sorted(found) == [f"p{number}" for number in range(COUNT)]
-    with pytest.raises(RuntimeError, match="p0 was refused"):
-        await side.store([Offer(product_id="p0", image=b"no photo", title="tea")])
+    with pytest.raises(RuntimeError, match="was refused"):
+        await side.store([Offer(product_id="", image=b"", title="tea")])
     await side.close()
 
 
