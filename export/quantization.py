@@ -156,7 +156,7 @@ def _embed(graph: bytes, pixels: Pixels) -> npt.NDArray[np.float32]:
     return np.concatenate([session.run(None, {name: row[None]})[0] for row in pixels])  # (N, D)
 
 
-class _PhotoReader(CalibrationDataReader):  # type: ignore[misc]
+class _PhotoReader(CalibrationDataReader):
     """Hands photos to the calibration one by one."""
 
     def __init__(self, name: str, pixels: Pixels) -> None:
@@ -179,7 +179,8 @@ def _first_photos(table: Path) -> list[bytes]:
 
 def _nodes_from_norm(graph: onnx.GraphProto) -> list[str]:
     """Names the nodes that bring a row to unit length: squares may leave the range of float16."""
-    names, tensors = [], set()
+    names: list[str] = []
+    tensors: set[str] = set()
     for node in graph.node:  # in an order in which tensors are made before they are read
         if node.op_type == "ReduceL2" or not tensors.isdisjoint(node.input):
             names.append(node.name)

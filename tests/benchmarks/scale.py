@@ -18,14 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
-from rich.console import Console
-from rich.table import Table
 
 from tests.benchmarks.filtered_search import (
     CONTRACT,
@@ -34,6 +32,7 @@ from tests.benchmarks.filtered_search import (
     make_query,
     open_filled,
 )
+from tests.benchmarks.report import FOLDER, Report
 from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import query_vector
@@ -43,7 +42,7 @@ DEPTH = 10
 CALLER_COUNT = 16
 FUTURE_SIZES = (10_000_000, 100_000_000, 1_000_000_000)
 # A machine as shops rent them; a shard is to leave a fifth of its memory free.
-MACHINE_MEMORY_BYTES, MACHINE_CORES, MEMORY_SHARE = 128 * 2**30, 16, 0.8
+MACHINE_MEMORY_BYTES, MEMORY_SHARE = 128 * 2**30, 0.8
 # What the model may miss of the largest size, which it has not seen.
 TOLERANCE = 0.35
 
@@ -56,8 +55,8 @@ class Measured:
         product_count: Its size.
         store_ms: Time to store one product, many at a time.
         build_ms: CPU time to put one product into the graph.
-        disk_bytes: Bytes of a product on disk, graph and snapshot included.
-        memory_bytes: Bytes of a product in memory, what is mapped and in use included.
+        disk_mib: On disk, graph and snapshot included.
+        memory_mib: In memory, what is mapped included.
         search_ms: Median time of one search of a single caller.
         search_cpu_ms: CPU time of one search of many callers.
         searches_per_s: Of 16 callers.
@@ -69,8 +68,8 @@ class Measured:
     product_count: int
     store_ms: float
     build_ms: float
-    disk_bytes: float
-    memory_bytes: float
+    disk_mib: float
+    memory_mib: float
     search_ms: float
     search_cpu_ms: float
     searches_per_s: float
@@ -112,16 +111,27 @@ def fit(counts: Sequence[int], values: Sequence[float]) -> tuple[float, float]:
     return float(offset), float(slope)
 
 
+def growth_bytes(measured: Sequence[Measured], name: str) -> float:
+    """Returns what a further product takes, from the two largest sizes."""
+    smaller, larger = measured[-2:]
+    mib = getattr(larger, name) - getattr(smaller, name)
+    return float(mib * 2**20 / (larger.product_count - smaller.product_count))
+
+
 def tell(fitted: tuple[float, float], count: int) -> float:
     """Returns what a fit says of a size."""
     return fitted[0] + fitted[1] * math.log10(count)
 
 
-def check_model(measured: Sequence[Measured]) -> Mapping[str, float]:
+def check_model(measured: Sequence[Measured]) -> dict[str, float]:
     """Returns by how much a fit on all sizes but the largest misses it, as a share, by measure."""
     *seen, last = measured
     misses = {}
-    for name in ("build_ms", "search_cpu_ms", "disk_bytes"):
+    for name in ("disk_mib", "memory_mib"):
+        further = last.product_count - seen[-1].product_count
+        told = getattr(seen[-1], name) + growth_bytes(seen, name) * further / 2**20
+        misses[name] = told / getattr(last, name) - 1
+    for name in ("build_ms", "search_cpu_ms"):
         fitted = fit([each.product_count for each in seen], [getattr(each, name) for each in seen])
         misses[name] = tell(fitted, last.product_count) / getattr(last, name) - 1
     return misses
@@ -133,8 +143,8 @@ def plan(measured: Sequence[Measured], product_count: int) -> Machines:
     A shard is as large as the memory of a machine allows; every shard is asked in every search.
     """
     counts = [each.product_count for each in measured]
-    largest = measured[-1]
-    per_shard = int(MACHINE_MEMORY_BYTES * MEMORY_SHARE / largest.memory_bytes)
+    memory_bytes = growth_bytes(measured, "memory_mib")
+    per_shard = int(MACHINE_MEMORY_BYTES * MEMORY_SHARE / memory_bytes)
     shard_count = math.ceil(product_count / per_shard)
     shard_size = product_count // shard_count
     search_fit = fit(counts, [each.search_cpu_ms for each in measured])
@@ -142,8 +152,8 @@ def plan(measured: Sequence[Measured], product_count: int) -> Machines:
     search_cpu_ms = shard_count * tell(search_fit, shard_size)
     return Machines(
         product_count=product_count,
-        memory_gib=product_count * largest.memory_bytes / 2**30,
-        disk_gib=product_count * largest.disk_bytes / 2**30,
+        memory_gib=product_count * memory_bytes / 2**30,
+        disk_gib=product_count * growth_bytes(measured, "disk_mib") / 2**30,
         shard_count=shard_count,
         build_core_hours=product_count * tell(build_fit, shard_size) / 3.6e6,
         search_cpu_ms=search_cpu_ms,
@@ -182,8 +192,8 @@ async def measure(folder: Path, products: Products, query_count: int) -> Measure
         product_count=count,
         store_ms=filled["store_ms"],
         build_ms=filled["build_ms"],
-        disk_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / count,
-        memory_bytes=started["memory_bytes"] / count,
+        disk_mib=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20,
+        memory_mib=started["memory_bytes"] / 2**20,
         search_ms=search_ms,
         search_cpu_ms=search_cpu_ms,
         searches_per_s=searches_per_s,
@@ -298,42 +308,6 @@ async def open_once(folder: Path) -> dict[str, float]:
         await catalogue.close()
 
 
-def print_all(console: Console, measured: Sequence[Measured], plans: Sequence[Machines]) -> None:
-    """Prints what was measured, and what follows from it."""
-    table = Table("products", "store ms", "build CPU ms", "bytes on disk", "in memory", box=None)
-    for name in ("search ms", "CPU ms", "searches/s", "recall@10", "longest write ms", "start s"):
-        table.add_column(name, justify="right")
-    for each in measured:
-        table.add_row(
-            f"{each.product_count:,}",
-            *(f"{value:.2f}" for value in (each.store_ms, each.build_ms)),
-            *(f"{value:,.0f}" for value in (each.disk_bytes, each.memory_bytes)),
-            *(f"{value:.2f}" for value in (each.search_ms, each.search_cpu_ms)),
-            f"{each.searches_per_s:.0f}",
-            f"{each.recall:.4f}",
-            f"{each.longest_write_ms:.0f}",
-            f"{each.start_s:.2f}",
-        )
-    console.print(table)
-    console.print(
-        f"\nextrapolated, machines of {MACHINE_MEMORY_BYTES >> 30} GiB and {MACHINE_CORES} cores:"
-    )
-    table = Table("products", "memory GiB", "disk GiB", "machines", "build core hours", box=None)
-    table.add_column("CPU ms a search", justify="right")
-    table.add_column("core seconds per million searches", justify="right")
-    for line in plans:
-        table.add_row(
-            f"{line.product_count:,}",
-            f"{line.memory_gib:,.0f}",
-            f"{line.disk_gib:,.0f}",
-            str(line.shard_count),
-            f"{line.build_core_hours:,.0f}",
-            f"{line.search_cpu_ms:.1f}",
-            f"{line.core_seconds_per_million:,.0f}",
-        )
-    console.print(table)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures; returns 1 when the model misses the largest size."""
     parser = argparse.ArgumentParser(
@@ -343,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--sizes", type=int, nargs="+", default=[3_000, 10_000, 30_000], help="products, rising")
     add("--queries", type=int, default=200, help="searches of each kind")
     add("--folder", type=Path, help="keeps the catalogues, and takes those that are there")
-    add("--output", type=Path, default=Path(".cache/bench/scale.json"), help="the figures")
+    add("--output", type=Path, default=FOLDER, help="folder of the JSON file")
     add("--open", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.open:
@@ -351,21 +325,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if len(options.sizes) < 3 or sorted(set(options.sizes)) != options.sizes:
         parser.error(f"--sizes must be three or more, rising, got {options.sizes}")
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    report = Report(name="scale")
+    report.say(str(report.machine))
     with tempfile.TemporaryDirectory() as own:
         measured = []
         for size in options.sizes:
             folder = (options.folder or Path(own)) / str(size)
             products = make_products(np.random.default_rng(0), size)
             measured.append(asyncio.run(measure(folder, products, options.queries)))
-    plans = [plan(measured, count) for count in FUTURE_SIZES]
-    print_all(console, measured, plans)
+    report.add("measured", list(map(asdict, measured)))
     misses = check_model(measured)
-    for name, miss in misses.items():
-        console.print(f"the smaller sizes tell {name} of the largest {100 * miss:+.0f} % off")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    figures = {"measured": list(map(asdict, measured)), "plans": list(map(asdict, plans))}
-    options.output.write_text(json.dumps({**figures, "misses": misses}, indent=1), "utf-8")
+    report.add("what the smaller sizes tell of the largest, less what it is", [misses])
+    report.add(
+        f"extrapolated: machines of {MACHINE_MEMORY_BYTES >> 30} GiB",
+        [asdict(plan(measured, count)) for count in FUTURE_SIZES],
+    )
+    report.save(options.output)
     return int(max(map(abs, misses.values())) > TOLERANCE)
 
 

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from tests.benchmarks.perf import find_queries
 from tests.benchmarks.perf_analyzer import PerfAnalyzer, PerfError, find_perf_analyzer, measure
-from tests.benchmarks.perf_input import read_products, write_input
+from tests.benchmarks.perf_input import read_offers, write_input
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.server.triton.plan import ServingPlan, default_plan, has_gpu, usable_core_count
 from twinshelf.server.triton.process import TritonServer, TritonStartError
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         products = options.products or find_queries(Path(".cache/data"))
         options.output.mkdir(parents=True, exist_ok=True)
         data = options.output / "offers.json"
-        write_input(data, MODEL, read_products(products))
+        write_input(data, MODEL, read_offers(products))
         tuner = Tuner(options.repository, version, find_perf_analyzer(), data, options.output)
         cores = usable_core_count()
         best = tuner.tune(default_plan(cores, has_gpu=has_gpu()), cores, options.plans)
