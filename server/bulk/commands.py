@@ -95,7 +95,9 @@ def load(
     catalogue: Annotated[
         str,
         typer.Option(
-            metavar="FOLDER", help="The catalogue, which nobody may serve meanwhile; made if new."
+            metavar="FOLDER",
+            help="The catalogue, made if new: a folder, which nobody may serve meanwhile, or "
+            "milvus://host:port/name.",
         ),
     ] = ".cache/catalogue",
     json: JsonOption = False,
@@ -143,8 +145,13 @@ def _tell(report: IndexReport, *, as_json: bool) -> None:
 
 
 def _open_catalogue(place: str) -> Catalogue:
+    from twinshelf.server.catalogue.milvus.address import MilvusAddress
+    from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
     from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 
+    address = MilvusAddress.parse(place)
+    if address is not None:
+        return MilvusCatalogue(address, reader_count=1)
     return SqliteCatalogue(Path(place), reader_count=1)
 
 

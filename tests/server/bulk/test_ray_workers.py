@@ -15,6 +15,7 @@ import pytest
 
 from tests.server.bulk.bulk_files import BulkFiles, write_products
 from twinshelf.client.row_progress import RowProgress
+from twinshelf.server.bulk import workers
 from twinshelf.server.bulk.embedding_worker import PublishedEncoder
 from twinshelf.server.bulk.workers import WorkerDiedError, WorkerSettings, start_workers
 
@@ -79,16 +80,36 @@ def test_a_killed_driver_leaves_no_worker_and_is_gone_on_from(many: BulkFiles) -
         stderr=subprocess.DEVNULL,
     )
     wait_for(many.output / "part-00002.parquet")
-    workers = worker_processes()
+    left = worker_processes()
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
-    _, alive = psutil.wait_procs(workers, timeout=WAIT_S)
-    assert workers and not alive
+    _, alive = psutil.wait_procs(left, timeout=WAIT_S)
+    assert left and not alive
     done = len(list(many.output.glob("*.parquet")))
     assert 3 <= done < MANY_ROWS / 40
     report = many.embed(worker_count=2)
     assert report.replaced_count >= 3 * 40 - 5
     assert many.table()["row_number"].to_pylist() == list(range(1, MANY_ROWS + 1))
+
+
+def test_rows_that_kill_every_worker_end_the_run_and_are_named(
+    many: BulkFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "EmbeddingWorker", DyingWorker)
+    with pytest.raises(WorkerDiedError, match="over the rows 1 to 32 of input 1"):
+        many.embed(worker_count=2)
+
+
+class DyingWorker:
+    """Dies of whatever it is given."""
+
+    def __init__(self, encoder: PublishedEncoder, thread_count: int) -> None:
+        del encoder, thread_count
+
+    def embed(self, batch: object) -> None:
+        """Ends the process without a word."""
+        del batch
+        os._exit(1)
 
 
 def test_a_worker_with_other_files_is_refused(repository: Path) -> None:
