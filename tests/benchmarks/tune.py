@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -33,15 +32,11 @@ from twinshelf.server.triton.repository import RepositoryError, newest_version
 from twinshelf.server.triton.triton_config import TritonConfig
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table
-from twinshelf.training.data.training_data import text_fields
+from twinshelf.training.data.token_buckets import fit_buckets
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
-from twinshelf.training.preprocessing.texts import join_fields
-from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 MODEL = "product_encoder"
 CONCURRENCIES = (1, 4, 16)
-BUCKETS = (16, 24, 32, 40, 48, 64, 96, 128)
-MOST_BUCKETS = 6
 # Less is what two runs of one plan differ by.
 LEAST_GAIN = 1.03
 
@@ -82,42 +77,12 @@ def changes(core_count: int) -> Iterator[dict[str, int]]:
         yield {"queue_delay_us": delay_us}
 
 
-def choose_buckets(lengths: Sequence[int], most: int = MOST_BUCKETS) -> tuple[int, ...]:
-    """Returns the token buckets that texts of these lengths are padded least by.
-
-    Args:
-        lengths: Tokens of each text, cut at the last of `BUCKETS`.
-        most: Most buckets; each costs a warm-up and shares fewer batches.
-    """
-    tokens = np.minimum(np.array(lengths), BUCKETS[-1])
-    # best[k][j]: least padded tokens of texts up to BUCKETS[j], by k + 1 buckets that end with it.
-    counts = np.array([(tokens <= bucket).sum() for bucket in BUCKETS])
-    best: list[list[tuple[int, tuple[int, ...]]]] = [
-        [(int(count) * bucket, (bucket,)) for count, bucket in zip(counts, BUCKETS, strict=True)]
-    ]
-    for _ in range(most - 1):
-        last = best[-1]
-        row = []
-        for j, bucket in enumerate(BUCKETS):
-            further = [
-                (cost + int(counts[j] - counts[i]) * bucket, (*chosen, bucket))
-                for i, (cost, chosen) in enumerate(last[:j])
-            ]
-            row.append(min([last[j], *further]))
-        best.append(row)
-    longest = next(j for j, bucket in enumerate(BUCKETS) if bucket >= tokens.max(initial=1))
-    return best[-1][longest][1]
-
-
-def token_lengths(repository: Path, version: int, table: Path) -> list[int]:
-    """Returns how many tokens the texts of a table have for a version."""
+def recommend_buckets(repository: Path, version: int, table: Path) -> tuple[int, ...]:
+    """Returns the token buckets that fit the texts of a table, by a version's tokenizer."""
     folder = repository / "text_preprocess" / str(version)
     settings = PreprocessingSettings.from_json((folder / "settings.json").read_text("utf-8"))
-    one_bucket = replace(settings, token_buckets=(settings.token_buckets[-1],))
-    tokenizer = TextTokenizer(folder / "tokenizer.json", one_bucket)
     products = [row for row in read_table(table) if isinstance(row, Product)]
-    texts = [text for row in products if (text := join_fields(text_fields(row), settings))]
-    return [int(tokenizer.encode([text]).attention_mask.sum()) for text in texts]
+    return fit_buckets(settings, folder / "tokenizer.json", products).token_buckets
 
 
 class Tuner:
@@ -220,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tuner = Tuner(options.repository, version, find_perf_analyzer(), data, options.output)
         cores = usable_core_count()
         best = tuner.tune(default_plan(cores, has_gpu=has_gpu()), cores, options.plans)
-        buckets = choose_buckets(token_lengths(options.repository, version, products))
+        buckets = recommend_buckets(options.repository, version, products)
     except (PerfError, ProductFileError, RepositoryError, TritonStartError, ValueError) as error:
         console.print(f"[red]✗[/] {error}", soft_wrap=True)
         return 1
@@ -233,8 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gain = best.throughput / curves[0].throughput
     console.print(f"\nbest: {gain:.2f} times the plan by rule; {options.output / 'plan.json'}")
     console.print(f"make triton ARGS='--plan {options.output / 'plan.json'}'", markup=False)
-    console.print(f"token buckets for these texts: {', '.join(map(str, buckets))}")
-    console.print("set them as preprocessing.token_buckets where the encoder is trained")
+    console.print(
+        f"token buckets that fit these texts: {', '.join(map(str, buckets))}; an encoder has those "
+        "that fit the texts it was trained on"
+    )
     return 0
 
 

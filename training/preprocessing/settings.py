@@ -30,6 +30,7 @@ class PreprocessingSettings:
         text_separator: What stands between two fields.
         max_text_characters: A text is cut here before it is tokenised.
         token_buckets: Token counts that texts are padded to, rising; the last is the maximum.
+            Training chooses the others by the lengths of its texts.
         query_prefix: Put before the text of an offer.
         passage_prefix: Put before the text of a catalogue product.
 

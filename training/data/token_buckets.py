@@ -1,0 +1,73 @@
+"""Token buckets that fit the texts: a title of 33 tokens need not be padded to 64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.data.training_data import text_fields
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.preprocessing.tokens import TextTokenizer
+
+_LENGTHS: Final = (16, 24, 32, 40, 48, 64, 96, 128)
+# Each more is a warm-up more, and texts of different buckets share no batch in Triton.
+_MOST_BUCKETS: Final = 6
+# Enough to know how long texts are.
+_MOST_TEXTS: Final = 5000
+
+
+def fit_buckets(
+    settings: PreprocessingSettings, tokenizer_json: Path, products: Sequence[Product]
+) -> PreprocessingSettings:
+    """Returns settings whose buckets pad the texts of products least.
+
+    Args:
+        settings: The last of their buckets stays: texts are cut there as before.
+        tokenizer_json: The tokenizer's file.
+        products: Rows with texts.
+    """
+    longest = settings.token_buckets[-1]
+    tokenizer = TextTokenizer(tokenizer_json, replace(settings, token_buckets=(longest,)))
+    step = max(1, len(products) // _MOST_TEXTS)
+    joined = (join_fields(text_fields(row), settings) for row in products[::step])
+    lengths = [int(tokenizer.encode([text]).attention_mask.sum()) for text in joined if text]
+    candidates = sorted({*settings.token_buckets, *(each for each in _LENGTHS if each < longest)})
+    return replace(settings, token_buckets=choose_buckets(lengths, candidates))
+
+
+def choose_buckets(
+    lengths: Sequence[int], candidates: Sequence[int], most: int = _MOST_BUCKETS
+) -> tuple[int, ...]:
+    """Returns the buckets that texts are padded least by; the last candidate is one of them.
+
+    Args:
+        lengths: Tokens of each text, at most the last candidate.
+        candidates: Buckets to choose from, rising.
+        most: Most buckets, one or more.
+    """
+    tokens = np.array(lengths, dtype=int)
+    counts = [int((tokens <= bucket).sum()) for bucket in candidates]
+    # Least padded tokens of the texts up to each candidate, by buckets that end with it.
+    best: list[tuple[int, tuple[int, ...]]] = [
+        (count * bucket, (bucket,)) for count, bucket in zip(counts, candidates, strict=True)
+    ]
+    for _ in range(most - 1):
+        best = [
+            min(
+                [
+                    best[end],
+                    *(
+                        (cost + (counts[end] - counts[start]) * candidates[end], (*chosen, bucket))
+                        for start, (cost, chosen) in enumerate(best[:end])
+                    ),
+                ]
+            )
+            for end, bucket in enumerate(candidates)
+        ]
+    return best[-1][1]
