@@ -61,6 +61,7 @@ class ParityComparison:
         self._row_count = 0
         self._embedding_difference = 0.0
         self._cosines: list[float] = []
+        self._probe_cosines: list[float] = []
 
     @property
     def max_batch_size(self) -> int:
@@ -73,7 +74,8 @@ class ParityComparison:
         Raises:
             ParityError: If nothing was, or embeddings are too far apart on average.
         """
-        mean_cosine = float(np.mean(self._cosines)) if self._cosines else 0.0
+        cosines = self._cosines or self._probe_cosines
+        mean_cosine = float(np.mean(cosines)) if cosines else 0.0
         if mean_cosine < self.bounds.mean_cosine:
             raise ParityError(
                 f"the cosine of published to trained embeddings is {mean_cosine:.4f} on average, "
@@ -83,15 +85,18 @@ class ParityComparison:
             row_count=self._row_count,
             embedding_difference=self._embedding_difference,
             mean_cosine=mean_cosine,
-            least_cosine=min(self._cosines),
+            least_cosine=min(cosines),
         )
 
-    def photos(self, photos: Sequence[bytes], what: str) -> tuple[Tensors, Tensors]:
+    def photos(
+        self, photos: Sequence[bytes], what: str, *, is_probe: bool = False
+    ) -> tuple[Tensors, Tensors]:
         """Compares `image_encoder` on B photos.
 
         Args:
             photos: Bytes of each file.
             what: Name of the rows, for the message.
+            is_probe: Whether they are made up, not of real data.
 
         Returns:
             The tensors of torch and of the published version, by name.
@@ -100,24 +105,24 @@ class ParityComparison:
             ParityError: If pixels differ at all, or embeddings by more than the tolerance.
         """
         expected = self._reference.encode_photos(photos)
-        return self._compare(IMAGE_ENCODER, what, expected, {"IMAGE": bytes_column(photos)})
+        inputs = {"IMAGE": bytes_column(photos)}
+        return self._compare(IMAGE_ENCODER, what, expected, inputs, is_probe)
 
-    def texts(self, texts: Sequence[str], what: str) -> tuple[Tensors, Tensors]:
+    def texts(
+        self, texts: Sequence[str], what: str, *, is_probe: bool = False
+    ) -> tuple[Tensors, Tensors]:
         """Compares `text_encoder` on B texts; as `photos`."""
         expected = self._reference.encode_texts(texts)
-        return self._compare(TEXT_ENCODER, what, expected, {"TEXT": _utf8_column(texts)})
+        inputs = {"TEXT": _utf8_column(texts)}
+        return self._compare(TEXT_ENCODER, what, expected, inputs, is_probe)
 
     def products(
         self, photos: Sequence[bytes], texts: Sequence[str], what: str
     ) -> tuple[Tensors, Tensors]:
-        """Compares `product_encoder` on B photos with their texts; as `photos`."""
+        """Compares `product_encoder` on B probes of photos with their texts; as `photos`."""
         expected = self._reference.encode_products(photos, texts)
-        return self._compare(
-            PRODUCT_ENCODER,
-            what,
-            expected,
-            {"IMAGE": bytes_column(photos), "TEXT": _utf8_column(texts)},
-        )
+        inputs = {"IMAGE": bytes_column(photos), "TEXT": _utf8_column(texts)}
+        return self._compare(PRODUCT_ENCODER, what, expected, inputs, True)
 
     def reads(self, text: str) -> bool:
         """Says whether training finds anything in a text that it can embed."""
@@ -139,7 +144,7 @@ class ParityComparison:
         )
 
     def _compare(
-        self, ensemble: str, rows: str, expected: Tensors, inputs: Tensors
+        self, ensemble: str, rows: str, expected: Tensors, inputs: Tensors, is_probe: bool
     ) -> tuple[Tensors, Tensors]:
         what = f"{ensemble} on {rows}"
         try:
@@ -149,11 +154,13 @@ class ParityComparison:
         for name, values in expected.items():
             if name not in found:
                 raise ParityError(f"{what}: the published version has no tensor {name}")
-            self._check(f"{what}: {name}", values, found[name])
+            self._check(f"{what}: {name}", values, found[name], is_probe)
         self._row_count += len(next(iter(expected.values())))
         return expected, found
 
-    def _check(self, what: str, expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> None:
+    def _check(
+        self, what: str, expected: npt.NDArray[Any], found: npt.NDArray[Any], is_probe: bool
+    ) -> None:
         if expected.shape != found.shape or expected.dtype != found.dtype:
             raise ParityError(
                 f"{what} is {found.dtype} {found.shape} as published "
@@ -169,13 +176,14 @@ class ParityComparison:
                 f"at most {self.bounds.difference:g} is allowed"
             )
         cosines = np.einsum("bd,bd->b", expected, found)  # (B,)
-        if cosines.min() < self.bounds.least_cosine:
+        least = self.bounds.probe_cosine if is_probe else self.bounds.least_cosine
+        if cosines.min() < least:
             raise ParityError(
                 f"{what} has a cosine of {cosines.min():.4f} to that of torch, "
-                f"at least {self.bounds.least_cosine:g} is asked for"
+                f"at least {least:g} is asked for"
             )
         self._embedding_difference = max(self._embedding_difference, difference)
-        self._cosines += cosines.tolist()
+        (self._probe_cosines if is_probe else self._cosines).extend(cosines.tolist())
 
 
 def compare_probes(comparison: ParityComparison) -> None:
@@ -191,16 +199,17 @@ def compare_probes(comparison: ParityComparison) -> None:
         else:
             comparison.refused_text(text)
     for photo in photos:
-        comparison.photos([photo.data], f"a photo ({photo.name})")
+        comparison.photos([photo.data], f"a photo ({photo.name})", is_probe=True)
     for text in texts:
-        comparison.texts([text], f"the text {text[:24]!r} of {len(text)} characters")
+        what = f"the text {text[:24]!r} of {len(text)} characters"
+        comparison.texts([text], what, is_probe=True)
     for size in (1, 3, comparison.max_batch_size):
         some_photos = _take([photo.data for photo in photos], size)
         # From the other end, so that the batch of one has the longest text.
         some_texts = _take(texts[::-1], size)
         rows = f"a batch of {size}"
-        comparison.photos(some_photos, rows)
-        comparison.texts(some_texts, rows)
+        comparison.photos(some_photos, rows, is_probe=True)
+        comparison.texts(some_texts, rows, is_probe=True)
         comparison.products(some_photos, some_texts, rows)
 
 

@@ -7,9 +7,11 @@ sixteen, which overflows. So one graph is right on every CPU, whichever publishe
 from __future__ import annotations
 
 import copy
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,8 +104,7 @@ def quantize_text_graph(graph: bytes) -> bytes:
 
     Ranges of activations are measured at each run, so that it needs no calibration.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "quantised.onnx"
+    with _quantiser_output() as path:
         quantize_dynamic(
             _read(graph),
             path,
@@ -129,8 +130,7 @@ def halve_graph(graph: bytes) -> bytes:
 def _quantize_statically(
     model: onnx.ModelProto, pixels: Pixels, operators: list[str] | None
 ) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "quantised.onnx"
+    with _quantiser_output() as path:
         quantize_static(
             copy.deepcopy(model),
             path,
@@ -145,6 +145,17 @@ def _quantize_statically(
             calibration_providers=["CPUExecutionProvider"],
         )
         return _write(onnx.load(path))
+
+
+@contextmanager
+def _quantiser_output() -> Iterator[Path]:
+    """Gives a file to write to, while the quantiser cannot advise through the root logger."""
+    logging.disable(logging.WARNING)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / "quantised.onnx"
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _embed(graph: bytes, pixels: Pixels) -> npt.NDArray[np.float32]:
