@@ -31,7 +31,8 @@ class ExportOptions:
         run: Folder of the run, such as runs/demo.
         repository: Model repository to publish into.
         version: Version to publish as, from 1; default: the next free one.
-        precision: Number format of the towers: fp32, int8 for CPUs, or fp16 for GPUs.
+        precision: Number format of the towers: fp32, int8 for any CPU, int8-vnni (CPUs with VNNI),
+            or fp16 for GPUs.
         force: Replace the version when it holds another encoder.
         uncalibrated: Publish a run that training.evaluation has not calibrated.
         verbose: Log what the libraries do.

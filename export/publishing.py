@@ -170,10 +170,12 @@ def _graphs(encoder: TrainedEncoder, precision: Precision) -> dict[str, bytes]:
     model, settings = encoder.model, encoder.settings
     image = image_tower_graph(model.image_tower, settings.image_size_px)
     text = text_tower_graph(model.text_tower, settings.token_buckets[-1])
-    if precision == "int8":
+    if precision in ("int8", "int8-vnni"):
         pixels = read_calibration_pixels(Path(encoder.config.data.folder), settings)
         logger.info("quantising the towers with %d photos", len(pixels))
-        image, text = quantize_image_graph(image, pixels), quantize_text_graph(text)
+        needs_vnni = precision == "int8-vnni"
+        image = quantize_image_graph(image, pixels, needs_vnni=needs_vnni)
+        text = quantize_text_graph(text, needs_vnni=needs_vnni)
     elif precision == "fp16":
         image, text = halve_graph(image), halve_graph(text)
     dims = model.image_tower.embedding_dim, model.text_tower.embedding_dim

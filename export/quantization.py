@@ -1,7 +1,8 @@
 """Towers in fewer bits: int8 for CPUs, float16 for GPUs; names and types of tensors stay.
 
-Weights are cut to seven bits: CPUs without VNNI add two products of eight bits in a register of
-sixteen, which overflows. So one graph is right on every CPU, whichever published it.
+Weights have seven bits, so that one graph is right on every CPU: those without VNNI add two
+products of eight bits in a register of sixteen, which overflows. For CPUs with VNNI they may have
+eight.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def read_calibration_pixels(folder: Path, settings: PreprocessingSettings) -> Pi
     return np.stack(pixels)
 
 
-def quantize_image_graph(graph: bytes, pixels: Pixels) -> bytes:
+def quantize_image_graph(graph: bytes, pixels: Pixels, *, needs_vnni: bool = False) -> bytes:
     """Returns an image tower in int8.
 
     A convolutional one is quantised statically, each channel by itself, with the ranges that
@@ -86,23 +87,30 @@ def quantize_image_graph(graph: bytes, pixels: Pixels) -> bytes:
     Args:
         graph: The tower in float32.
         pixels: Real photos, (N, 3, S, S); N is 2 or more.
+        needs_vnni: Whether weights have eight bits.
     """
     model = _read(graph)
     kinds = Counter(node.op_type for node in model.graph.node)
     if kinds["Conv"] <= kinds["MatMul"] + kinds["Gemm"]:
-        return quantize_text_graph(graph)
+        return quantize_text_graph(graph, needs_vnni=needs_vnni)
     to_measure, to_choose = pixels[::2], pixels[1::2]
     expected = _embed(graph, to_choose)
-    candidates = [_quantize_statically(model, to_measure, kinds) for kinds in OPERATORS]
+    candidates = [
+        _quantize_statically(model, to_measure, operators, needs_vnni) for operators in OPERATORS
+    ]
     return max(
         candidates, key=lambda each: float((_embed(each, to_choose) * expected).sum(1).mean())
     )
 
 
-def quantize_text_graph(graph: bytes) -> bytes:
+def quantize_text_graph(graph: bytes, *, needs_vnni: bool = False) -> bytes:
     """Returns a transformer whose products with weights are int8, each channel by itself.
 
     Ranges of activations are measured at each run, so that it needs no calibration.
+
+    Args:
+        graph: The tower in float32.
+        needs_vnni: Whether weights have eight bits.
     """
     with _quantiser_output() as path:
         quantize_dynamic(
@@ -110,7 +118,7 @@ def quantize_text_graph(graph: bytes) -> bytes:
             path,
             op_types_to_quantize=["MatMul"],
             per_channel=True,
-            reduce_range=True,
+            reduce_range=not needs_vnni,
             weight_type=QuantType.QInt8,
         )
         return _write(onnx.load(path))
@@ -128,7 +136,7 @@ def halve_graph(graph: bytes) -> bytes:
 
 
 def _quantize_statically(
-    model: onnx.ModelProto, pixels: Pixels, operators: list[str] | None
+    model: onnx.ModelProto, pixels: Pixels, operators: list[str] | None, needs_vnni: bool
 ) -> bytes:
     with _quantiser_output() as path:
         quantize_static(
@@ -141,7 +149,7 @@ def _quantize_statically(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            reduce_range=True,
+            reduce_range=not needs_vnni,
             calibration_providers=["CPUExecutionProvider"],
         )
         return _write(onnx.load(path))

@@ -14,6 +14,9 @@ from tritonclient.grpc import model_config_pb2
 
 ENCODERS: Final = ("product_encoder", "image_encoder", "text_encoder")
 PAIR_SCORER: Final = "pair_scorer"
+_CPU_INFO: Final = Path("/proc/cpuinfo")
+_CONTRACT: Final = "twinshelf_contract"
+_NEEDS_VNNI: Final = '"precision":"int8-vnni"'
 
 
 class RepositoryError(ValueError):
@@ -71,11 +74,20 @@ def newest_version(repository: Path, models: tuple[str, ...] = ENCODERS) -> int:
     return versions[-1]
 
 
+def has_vnni() -> bool:
+    """Says whether this CPU adds products of eight bits without overflow, by AVX or AVX512 VNNI."""
+    try:
+        return "vnni" in _CPU_INFO.read_text("utf-8")
+    except OSError:
+        return False
+
+
 def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCODERS) -> None:
     """Checks that a version of the models, and of all that they are made of, is there.
 
     Raises:
-        RepositoryError: Says what is missing, and which versions there are.
+        RepositoryError: Says what is missing, and which versions there are; or that this CPU would
+            compute something else than what was published.
     """
     versions = published_versions(repository, models)
     if version not in versions:
@@ -85,7 +97,13 @@ def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCO
             f"published versions: {have}. `python -m twinshelf.export` publishes one"
         )
     for model in models:
-        for step in read_config(config_path(repository, model, version)).ensemble_scheduling.step:
+        config = read_config(config_path(repository, model, version))
+        if _NEEDS_VNNI in config.parameters[_CONTRACT].string_value and not has_vnni():
+            raise RepositoryError(
+                f"version {version} of {model} has int8 towers for CPUs with VNNI, which this one "
+                "lacks: publish it with --precision int8, for any CPU"
+            )
+        for step in config.ensemble_scheduling.step:
             folder = repository / step.model_name / str(version)
             for path in (folder, config_path(repository, step.model_name, version)):
                 if not path.exists():

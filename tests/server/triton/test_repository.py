@@ -5,19 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
 
 from tests.model_repository.tiny_repository import publish_tiny_version
+from twinshelf.server.triton import repository as repository_module
 from twinshelf.server.triton.repository import (
     ENCODERS,
     PAIR_SCORER,
     RepositoryError,
     check_version,
     config_name,
+    config_path,
     newest_version,
     published_versions,
     read_config,
     served_models,
 )
+
+
+def test_a_version_for_other_cpus_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_tiny_version(tmp_path, version=1)
+    path = config_path(tmp_path, "image_encoder", 1)
+    config = read_config(path)
+    config.parameters["twinshelf_contract"].string_value = '{"precision":"int8-vnni"}'
+    path.write_text(text_format.MessageToString(config))
+    (tmp_path / "cpuinfo").write_text("flags : avx2 avx512_vnni")
+    monkeypatch.setattr(repository_module, "_CPU_INFO", tmp_path / "cpuinfo")
+    check_version(tmp_path, 1)
+    (tmp_path / "cpuinfo").write_text("flags : avx2")
+    with pytest.raises(RepositoryError, match="with VNNI, which this one lacks: publish it with"):
+        check_version(tmp_path, 1)
 
 
 def test_versions_are_numbers_that_every_model_has(tmp_path: Path) -> None:
