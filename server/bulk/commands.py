@@ -158,11 +158,12 @@ def _open_catalogue(place: str) -> Catalogue:
 @contextmanager
 def _told_in_a_sentence() -> Iterator[None]:
     """Ends the command with a sentence and a status where the encoder or the catalogue fails."""
+    from twinshelf.server.bulk.workers import WorkerDiedError
     from twinshelf.server.catalogue.schema import CatalogueFileError
     from twinshelf.server.errors import TwinshelfError
 
     try:
         yield
-    except (TwinshelfError, CatalogueFileError) as error:
+    except (TwinshelfError, WorkerDiedError, CatalogueFileError) as error:
         complain(str(error))
         raise typer.Exit(FAILED) from None

@@ -74,7 +74,8 @@ def embed_files(order: EmbeddingOrder, console: Console) -> IndexReport:
     Raises:
         EmbeddedFolderError: If another run writes the folder.
         ProductFileError: If an input cannot be read, or breaks off.
-        TwinshelfError: If the encoder or the workers fail.
+        TwinshelfError: If the encoder fails.
+        WorkerDiedError: If the workers do.
     """
     encoder, document = find_published(order)
     contract = EncoderContract.from_json(document)
@@ -145,7 +146,8 @@ def embed_tasks(
 
     Raises:
         ProductFileError: If an input breaks off.
-        TwinshelfError: If the encoder or the workers fail.
+        TwinshelfError: If the encoder fails.
+        WorkerDiedError: If the workers do.
     """
     tables: list[pa.Table] = []
     before: ProductBatch | None = None

@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from twinshelf.server.bulk.embedding_worker import EmbeddingWorker, PublishedEncoder
 from twinshelf.server.bulk.product_batch import ProductBatch
-from twinshelf.server.errors import TwinshelfError
 
 CORES_OF_WORKER: Final = 2
 # Batches that a worker has at hand, so that it never waits for the next one.
@@ -29,10 +28,8 @@ _ATTEMPTS: Final = 3
 _START_TIMEOUT_S: Final = 600
 
 
-class WorkerDiedError(TwinshelfError):
-    """Workers did not start, or died over the same batch again and again."""
-
-    reason = "WORKER_DIED"
+class WorkerDiedError(RuntimeError):
+    """Workers did not start, or died over the same batch again and again; says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

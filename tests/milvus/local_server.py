@@ -14,8 +14,6 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-import milvus
-
 from twinshelf.server.triton.command import tied_to_this_process
 
 _READY_TIMEOUT_S = 90.0
@@ -35,6 +33,8 @@ class LocalServer:
             tick_ms: Time between two ticks of the clock of the log.
         """
         self._folder = folder
+        import milvus  # its own target installs it
+
         self._config = milvus.MilvusServerConfig(data_dir=str(folder))
         self._config.set("proxy.timeTickInterval", tick_ms)
         # What has no index yet is looked at one by one; the index made meanwhile would find few of
@@ -44,6 +44,8 @@ class LocalServer:
         *ports, self._health_port = _free_ports(len(names) + 1)
         self._config.update(**dict(zip(names, ports, strict=True)))
         self._config.resolve()
+        import milvus
+
         milvus._initialize_data_files(folder)
         self._process: subprocess.Popen[bytes] | None = None
 
