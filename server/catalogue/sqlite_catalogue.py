@@ -22,7 +22,8 @@ from twinshelf.server.catalogue.file_guard import lock_folder
 from twinshelf.server.catalogue.graph import IndexSettings
 from twinshelf.server.catalogue.groups.catalogue_groups import CatalogueGroups
 from twinshelf.server.catalogue.groups.formation import GroupGuards
-from twinshelf.server.catalogue.groups.grouping import Grouping, Source
+from twinshelf.server.catalogue.groups.grouping import Grouping
+from twinshelf.server.catalogue.groups.sqlite_groups import SqliteGroups
 from twinshelf.server.catalogue.index import CatalogueIndex
 from twinshelf.server.catalogue.product_record import (
     ChangeableProduct,
@@ -113,14 +114,16 @@ class SqliteCatalogue:
             run_in_writer=self._run_in_writer,
             settings=upkeep or UpkeepSettings(),
         )
-        self._grouping = Grouping(
+        groups = SqliteGroups(
             path=folder / DATABASE,
             store=self._store,
-            source=self._group_source,
+            index_of=lambda digest: self._indexes.by_digest.get(digest),
             run_in_writer=self._run_in_writer,
-            guards=guards or GroupGuards(),
         )
-        self.groups = CatalogueGroups(self._grouping)
+        self._grouping = Grouping(
+            store=groups, contract=self._grouped_contract, guards=guards or GroupGuards()
+        )
+        self.groups = CatalogueGroups(groups)
         if guards is not None:
             self._grouping.start()
 
@@ -312,17 +315,14 @@ class SqliteCatalogue:
 
     # In the threads of the upkeep and of the grouping.
 
-    def _group_source(self) -> Source | None:
-        """What can be grouped; nothing until the encoder that serves has embedded all."""
+    def _grouped_contract(self) -> EncoderContract | None:
+        """That of the encoder that serves, once it has embedded all; its index is open then."""
         contract = self._contract
         if contract is None or contract.digest != self.encoders.current:
             return None
-        index = self._indexes.by_digest.get(contract.digest)
-        if index is None or not contract.pair_curves:
+        if contract.digest not in self._indexes.by_digest or not contract.pair_curves:
             return None
-        if self.encoders.count_missing(contract.digest):
-            return None
-        return Source(index=index, contract=contract)
+        return None if self.encoders.count_missing(contract.digest) else contract
 
     def _run_in_writer(self, function: Callable[[], Read]) -> Read:
         result: Read = self._writes.put(Task(function=function)).result()

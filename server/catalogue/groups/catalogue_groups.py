@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from twinshelf.server.catalogue.groups.group_record import (
@@ -16,14 +17,7 @@ from twinshelf.server.catalogue.groups.group_record import (
     identifiers,
     kind_of_move,
 )
-from twinshelf.server.catalogue.groups.group_writer import (
-    ByHand,
-    mark_pending,
-    mark_undone,
-    set_pins,
-    write_moves,
-)
-from twinshelf.server.catalogue.groups.grouping import Grouping
+from twinshelf.server.catalogue.groups.group_store import ByHand, GroupChange, GroupStore
 from twinshelf.server.errors import (
     CatalogueDamagedError,
     GroupConflictError,
@@ -36,10 +30,10 @@ Result = TypeVar("Result")
 class CatalogueGroups:
     """Reads and changes groups; see `Groups` in `server.catalogue.catalogue`."""
 
-    def __init__(self, grouping: Grouping) -> None:
-        """Takes the groups."""
-        self._grouping = grouping
-        self._reader = grouping.reader
+    def __init__(self, store: GroupStore) -> None:
+        """Takes what keeps the groups."""
+        self._store = store
+        self._reader = store.reader
 
     async def group(self, number: int) -> Group:
         """Returns a group, one that ended as well."""
@@ -86,7 +80,7 @@ class CatalogueGroups:
         return None if number is None else self._reader.group(number)
 
     def _merge(self, source: int, target: int) -> GroupEvent:
-        with self._grouping.held():
+        with self._store.held():
             moved, staying = self._members(source), self._members(target)
             if source == target:
                 raise GroupConflictError(f"group {source} cannot be merged into itself")
@@ -94,7 +88,7 @@ class CatalogueGroups:
             return self._move(moved, source, target, ByHand(pins=pins), empties_source=True)
 
     def _split(self, group: int, product_ids: Sequence[str]) -> GroupEvent:
-        with self._grouping.held():
+        with self._store.held():
             members = self._members(group)
             moved = [each for each in members if each.product_id in set(product_ids)]
             if missing := sorted(set(product_ids) - {each.product_id for each in moved}):
@@ -104,7 +98,7 @@ class CatalogueGroups:
             return self._move(moved, group, NewGroup(), ByHand(pins=_not_pinned(members)))
 
     def _undo(self, number: int) -> GroupEvent:
-        with self._grouping.held():
+        with self._store.held():
             event = self._reader.event(number)
             if event is None:
                 raise GroupNotFoundError(f"there is no event {number}")
@@ -127,9 +121,12 @@ class CatalogueGroups:
                 moved,
                 event.target,
                 event.source,
-                ByHand(pins=pins, undoes=number),
+                ByHand(
+                    pins=pins,
+                    unpins=self._reader.pinned_by(number) if event.is_by_hand else frozenset(),
+                    undoes=number,
+                ),
                 empties_source=len(moved) == len(standing),
-                unpins=self._reader.pinned_by(number) if event.is_by_hand else frozenset(),
             )
 
     def _members(self, group: int) -> list[Member]:
@@ -147,7 +144,6 @@ class CatalogueGroups:
         by_hand: ByHand,
         *,
         empties_source: bool = False,
-        unpins: frozenset[str] = frozenset(),
     ) -> GroupEvent:
         is_filled = isinstance(target, NewGroup) or not self._reader.members(target)
         kind = kind_of_move(source, target, empties_source=empties_source, fills_target=is_filled)
@@ -157,20 +153,13 @@ class CatalogueGroups:
         if not isinstance(target, NewGroup):
             around += self._reader.members(target)
         stay_pinned = frozenset(each.product_id for each in moved if each.is_pinned)
-        written: list[int] = []
-
-        def commit(writer: sqlite3.Connection) -> None:
-            """Writes the event, the members and what holds them."""
-            (event,) = write_moves(writer, [move], by_hand)
-            set_pins(writer, by_hand.pins | (stay_pinned - unpins), is_pinned=True)
-            set_pins(writer, unpins, is_pinned=False)
-            if by_hand.undoes is not None:
-                mark_undone(writer, by_hand.undoes, event)
-            mark_pending(writer, [each.product_number for each in around])
-            written.append(event)
-
-        self._grouping.write(commit)
-        event = self._reader.event(written[0])
+        change = GroupChange(
+            moves=[move],
+            by_hand=replace(by_hand, stay_pinned=stay_pinned - by_hand.unpins),
+            unsettled=frozenset(each.product_number for each in around),
+        )
+        (number,) = self._store.write(change)
+        event = self._reader.event(number)
         assert event is not None
         return event
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from twinshelf.server.catalogue.groups.group_record import EventKind, Group, GroupEvent, Member
+from twinshelf.server.catalogue.groups.neighbour_lists import Lists
 from twinshelf.server.catalogue.schema import open_reader
+from twinshelf.server.encoders.modalities import Pattern
 
 _EVENT_FIELDS = (
     "event_number, time_us, kind, source, target, product_ids, is_by_hand, undoes, undone_by"
 )
+# How the neighbours of a product lie in one value.
+NEIGHBOUR = np.dtype([("number", np.int64), ("score", np.float64)])
 
 
 class GroupReader:
@@ -133,6 +140,18 @@ class GroupReader:
     def _select(self, statement: str, values: Sequence[object]) -> list[Any]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
+
+
+def read_lists(reader: sqlite3.Connection, product: int) -> Lists:
+    """Returns the neighbour lists of a product."""
+    lists: Lists = {}
+    for pattern, blob in reader.execute(
+        "SELECT pattern, neighbours FROM group_neighbours WHERE product_number = ?", (product,)
+    ):
+        rows = np.frombuffer(blob, dtype=NEIGHBOUR)
+        pairs = zip(rows["number"].tolist(), rows["score"].tolist(), strict=True)
+        lists[Pattern(pattern)] = dict(pairs)
+    return lists
 
 
 def _member(row: tuple[Any, ...]) -> Member:

@@ -5,47 +5,49 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
+from twinshelf.server.catalogue.groups.group_reader import NEIGHBOUR
 from twinshelf.server.catalogue.groups.group_record import Move, NewGroup
-from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.catalogue.groups.group_store import ByHand, GroupChange
+from twinshelf.server.catalogue.groups.neighbour_lists import Lists
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByHand:
-    """What a person does.
-
-    Attributes:
-        pins: Identifiers of the products that are pinned by it.
-        undoes: The event that it undoes, or None.
-    """
-
-    pins: frozenset[str] = frozenset()
-    undoes: int | None = None
-
-
-def write_moves(
-    writer: sqlite3.Connection, moves: Iterable[Move], by_hand: ByHand | None = None
-) -> list[int]:
-    """Writes moves to the journal and to the members; needs a transaction.
+def write_change(writer: sqlite3.Connection, change: GroupChange) -> list[int]:
+    """Writes a change of groups; needs a transaction.
 
     Returns:
         The number of the event of each move.
     """
+    write_lists(writer, change.lists)
     started: dict[NewGroup, int] = {}
-    return [_write_move(writer, move, started, by_hand) for move in moves]
+    by_hand = change.by_hand
+    events = [_write_move(writer, move, started, by_hand) for move in change.moves]
+    if by_hand is not None:
+        set_pins(writer, by_hand.pins | by_hand.stay_pinned, is_pinned=True)
+        set_pins(writer, by_hand.unpins, is_pinned=False)
+        if by_hand.undoes is not None:
+            mark_undone(writer, by_hand.undoes, events[0])
+    if change.grouped is not None:
+        clear_pending(writer, change.grouped.marks)
+    mark_pending(writer, change.unsettled)
+    if change.grouped is not None:
+        mark_deleted(writer, [e.product for e in change.grouped.products if e.pattern is not None])
+    return events
 
 
-def write_lists(
-    writer: sqlite3.Connection, rows: Iterable[tuple[int, dict[Pattern, bytes]]]
-) -> None:
+def write_lists(writer: sqlite3.Connection, lists: Mapping[int, Lists]) -> None:
     """Puts the neighbour lists of products in the place of their old ones."""
-    for product, lists in rows:
+    for product, by_pattern in lists.items():
         writer.execute("DELETE FROM group_neighbours WHERE product_number = ?", (product,))
         writer.executemany(
             "INSERT INTO group_neighbours VALUES (?, ?, ?)",
-            [(product, pattern, blob) for pattern, blob in lists.items()],
+            [
+                (product, pattern, np.array(list(each.items()), dtype=NEIGHBOUR).tobytes())
+                for pattern, each in by_pattern.items()
+            ],
         )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -13,11 +12,12 @@ from twinshelf.server.encoders.pair_curve import PairCurve
 
 # Of one pattern: number of the other product to score, nearest first.
 Neighbours = dict[int, float]
-_ROW = np.dtype([("number", np.int64), ("score", np.float64)])
+# Those of one product.
+Lists = dict[Pattern, Neighbours]
 
 
 class NeighbourLists:
-    """Neighbour lists in memory on their way between two states of the file.
+    """Neighbour lists in memory on their way between two states of what is stored.
 
     A list holds the products whose score with its owner reaches the pattern's threshold, nearest
     first, `length` at most. Two products are tied where each stands in the other's list.
@@ -28,32 +28,28 @@ class NeighbourLists:
     """
 
     def __init__(
-        self, reader: sqlite3.Connection, curves: Mapping[Pattern, PairCurve], length: int
+        self, read: Callable[[int], Lists], curves: Mapping[Pattern, PairCurve], length: int
     ) -> None:
         """Reads lists as they are asked for.
 
         Args:
-            reader: A connection to the file.
+            read: Returns the lists of a product as they are stored.
             curves: What a score of each pattern means.
             length: Longest list.
         """
-        self._reader = reader
+        self._read = read
         self._curves = curves
         self._length = length
-        self._lists: dict[int, dict[Pattern, Neighbours]] = {}
+        self._lists: dict[int, Lists] = {}
         self._changed: set[int] = set()
         self.short: set[int] = set()
         self.displaced: set[int] = set()
 
-    def of(self, product: int) -> dict[Pattern, Neighbours]:
+    def of(self, product: int) -> Lists:
         """Returns the lists of a product, by pattern."""
         lists = self._lists.get(product)
         if lists is None:
-            rows = self._reader.execute(
-                "SELECT pattern, neighbours FROM group_neighbours WHERE product_number = ?",
-                (product,),
-            )
-            lists = {Pattern(pattern): _unpack(blob) for pattern, blob in rows}
+            lists = self._read(product)
             self._lists[product] = lists
         return lists
 
@@ -88,10 +84,12 @@ class NeighbourLists:
             for other, score in neighbours.items():
                 self._offer(other, pattern, product, score)
 
-    def changed_rows(self) -> Iterable[tuple[int, dict[Pattern, bytes]]]:
-        """Yields each product whose lists changed, with its lists as they are stored."""
-        for product in self._changed:
-            yield product, {p: _pack(each) for p, each in self._lists[product].items() if each}
+    def changed(self) -> dict[int, Lists]:
+        """Returns the lists of the products whose lists changed."""
+        return {
+            product: {pattern: each for pattern, each in self._lists[product].items() if each}
+            for product in self._changed
+        }
 
     def _forget(self, product: int) -> None:
         for pattern, neighbours in self.of(product).items():
@@ -115,12 +113,3 @@ class NeighbourLists:
             farthest = min(neighbours, key=lambda other: (neighbours[other], -other))
             del neighbours[farthest]
             self.displaced |= {owner, farthest}
-
-
-def _pack(neighbours: Neighbours) -> bytes:
-    return np.array(list(neighbours.items()), dtype=_ROW).tobytes()
-
-
-def _unpack(blob: bytes) -> Neighbours:
-    rows = np.frombuffer(blob, dtype=_ROW)
-    return dict(zip(rows["number"].tolist(), rows["score"].tolist(), strict=True))

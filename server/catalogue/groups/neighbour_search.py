@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.server.catalogue.groups.neighbour_lists import Neighbours
-from twinshelf.server.catalogue.index import CatalogueIndex, PatternFound
-from twinshelf.server.catalogue.product_record import VectorTable
+from twinshelf.server.catalogue.groups.neighbour_lists import Lists, Neighbours
+from twinshelf.server.catalogue.index import PatternFound
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import DIGITS
 from twinshelf.server.encoders.modalities import Pattern, Weights
@@ -19,18 +19,29 @@ _QUERY_BLOCK = 8
 _ALONE = {Pattern.IMAGE: Weights(image=1, text=0), Pattern.TEXT: Weights(image=0, text=1)}
 
 
+class Nearest(Protocol):
+    """What finds the vectors near others."""
+
+    def search(
+        self, vectors: npt.NDArray[np.float32], wanted: Pattern, count: int
+    ) -> list[list[PatternFound]]:
+        """Returns for each vector (N, D) `count` near ones of each pattern that shares `wanted`."""
+
+
 def find_neighbours(
-    index: CatalogueIndex,
-    table: VectorTable,
+    index: Nearest,
+    numbers: npt.NDArray[np.int64],
+    vectors: npt.NDArray[np.float16],
     pattern: Pattern,
     contract: EncoderContract,
     count: int,
-) -> list[dict[Pattern, Neighbours]]:
+) -> list[Lists]:
     """Searches products in the catalogue by each modality that they have, and by both together.
 
     Args:
-        index: That of the encoder.
-        table: The products (N).
+        index: What finds vectors of the encoder.
+        numbers: (N,) numbers of the products.
+        vectors: (N, D) their vectors.
         pattern: The modalities that all of them have.
         contract: That of the encoder; patterns without a curve of pairs are left out.
         count: Most neighbours.
@@ -38,23 +49,23 @@ def find_neighbours(
     Returns:
         For each product, the others of each pattern whose score reaches its threshold.
     """
-    found: list[dict[Pattern, Neighbours]] = [{} for _ in range(len(table))]
+    found: list[Lists] = [{} for _ in range(len(vectors))]
     for kind, curve in contract.pair_curves.items():
         if kind & pattern != kind:
             continue
-        queries = _queries(table.vectors, kind, contract)
+        queries = _queries(vectors, kind, contract)
         for row, parts in enumerate(_search(index, queries, kind, count + 1)):
             # One more than wanted was asked for: each product finds itself.
             near = [part for part in parts if part.pattern & kind == kind]
             scores = _scores_from(curve.threshold, queries[row], near)
-            scores.pop(int(table.product_numbers[row]), None)
+            scores.pop(int(numbers[row]), None)
             best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
             found[row][kind] = dict(best[:count])
     return found
 
 
 def _search(
-    index: CatalogueIndex, queries: npt.NDArray[np.float32], kind: Pattern, count: int
+    index: Nearest, queries: npt.NDArray[np.float32], kind: Pattern, count: int
 ) -> Iterator[list[PatternFound]]:
     for start in range(0, len(queries), _QUERY_BLOCK):
         yield from index.search(queries[start : start + _QUERY_BLOCK], kind, count)

@@ -16,7 +16,6 @@ from twinshelf.server.catalogue.groups.formation import (
     Ties,
     find_group,
 )
-from twinshelf.server.catalogue.groups.group_reader import GroupReader
 from twinshelf.server.catalogue.groups.group_record import (
     EventKind,
     Member,
@@ -24,6 +23,7 @@ from twinshelf.server.catalogue.groups.group_record import (
     NewGroup,
     kind_of_move,
 )
+from twinshelf.server.catalogue.groups.group_store import GroupStore
 
 Products = frozenset[int]
 
@@ -33,7 +33,7 @@ class Regrouping:
 
     def __init__(
         self,
-        groups: GroupReader,
+        groups: GroupStore,
         ties_of: Callable[[int], Mapping[int, Strength]],
         guards: GroupGuards,
         gone: Products = frozenset(),
@@ -41,7 +41,7 @@ class Regrouping:
         """Takes the groups as they stand.
 
         Args:
-            groups: Reads members; nobody may change them meanwhile.
+            groups: Reads members; they are held meanwhile.
             ties_of: Returns the ties of a product as they are now.
             guards: What groups must pass.
             gone: Products that are no longer there, and leave their groups.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from twinshelf.server.catalogue.groups.group_reader import read_lists
 from twinshelf.server.catalogue.groups.group_writer import write_lists
 from twinshelf.server.catalogue.groups.neighbour_lists import NeighbourLists
 from twinshelf.server.catalogue.schema import open_writer
@@ -31,7 +33,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 @pytest.fixture
 def lists(connection: sqlite3.Connection) -> NeighbourLists:
     """Lists of two products at most."""
-    return NeighbourLists(connection, CURVES, 2)
+    return NeighbourLists(partial(read_lists, connection), CURVES, 2)
 
 
 def test_a_tie_has_the_strength_of_its_best_pattern(lists: NeighbourLists) -> None:
@@ -70,13 +72,13 @@ def test_lists_come_back_as_they_were_written(
     connection: sqlite3.Connection, lists: NeighbourLists
 ) -> None:
     lists.replace(1, {IMAGE: {2: 0.7}, TEXT: {2: 0.9, 3: 0.8}}, forget=True)
-    write_lists(connection, lists.changed_rows())
-    again = NeighbourLists(connection, CURVES, 2)
+    write_lists(connection, lists.changed())
+    again = NeighbourLists(partial(read_lists, connection), CURVES, 2)
     assert [again.of(product) for product in (1, 2, 3)] == [
         {IMAGE: {2: 0.7}, TEXT: {2: 0.9, 3: 0.8}},
         {IMAGE: {1: 0.7}, TEXT: {1: 0.9}},
         {TEXT: {1: 0.8}},
     ]
     again.replace(1, {}, forget=True)
-    write_lists(connection, again.changed_rows())
+    write_lists(connection, again.changed())
     assert connection.execute("SELECT count(*) FROM group_neighbours").fetchone() == (0,)
