@@ -211,13 +211,14 @@ def make_workers(parts: Parts, config: ServerConfig) -> Workers:
 
 def _open_catalogue(config: ServerConfig) -> Catalogue:
     address = MilvusAddress.parse(str(config.catalogue))
+    guards = GroupGuards() if config.groups else None
     if address is not None:
-        return MilvusCatalogue(address, reader_count=config.reader_count)
+        return MilvusCatalogue(address, reader_count=config.reader_count, guards=guards)
     return SqliteCatalogue(
         config.catalogue,
         reader_count=config.reader_count,
         upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
-        guards=GroupGuards() if config.groups else None,
+        guards=guards,
     )
 
 

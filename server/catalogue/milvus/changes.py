@@ -63,6 +63,8 @@ class ChangeWindow:
             count,
             f"kind == {PRODUCT} or kind == {DELETION}",
             FIELDS,
+            # A batch may end just before its changes are told; `Bounded` might not know of it yet.
+            level="Strong",
         )
         return [self._change(ProductRow.from_row(row)) for row in rows]
 

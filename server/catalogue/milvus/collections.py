@@ -1,7 +1,8 @@
 """The collections of a catalogue on Milvus: their fields, and the indexes that the server has.
 
 One holds the products, as whole rows with all that filters need; one for each encoder holds the
-vectors, a row for each photo; one holds the thumbnails. From 2.6 on vectors are float16 under HNSW
+vectors, a row for each photo; one holds the thumbnails, one the
+groups. From 2.6 on vectors are float16 under HNSW
 with scalar quantisation, rescored by float16. Older servers and milvus-lite keep float32 in lists
 (IVF_FLAT), since the graph of 2.3.5 loses matches of a filter (one that allows a tenth of 12,000
 products: recall@10 .83, against 1 with lists).
@@ -55,6 +56,7 @@ class Collections:
         name = connection.name
         self.products = f"{name}_products"
         self.thumbnails = f"{name}_thumbnails"
+        self.groups = f"{name}_groups"
         self._has_float16 = not connection.is_lite and connection.version >= (2, 6)
 
     def vectors(self, made_number: int) -> str:
@@ -83,6 +85,24 @@ class Collections:
     def make_thumbnails(self) -> None:
         """Makes the collection of the thumbnails, which many catalogues do without."""
         self._make(self.thumbnails, [self._key(), self._chunks("jpeg"), self._anchor()], [])
+
+    def make_groups(self) -> None:
+        """Makes the collection of the groups; see `group_rows`."""
+        types = self._connection.types
+        keys = {"field_name": "product_key", "datatype": types.VARCHAR, "max_length": _KEY_BYTES}
+        self._make(
+            self.groups,
+            [
+                self._key(),
+                {"field_name": "kind", "datatype": types.INT8},
+                keys,
+                {"field_name": "source", "datatype": types.INT64},
+                {"field_name": "target", "datatype": types.INT64},
+                self._chunks("body"),
+                self._anchor(),
+            ],
+            [self._scalar_index("source"), self._scalar_index("target")],
+        )
 
     def has_thumbnails(self) -> bool:
         """Tells whether any server has kept a thumbnail; then they can be read."""

@@ -167,6 +167,7 @@ class MilvusConnection:
         *,
         limit: int,
         params: Row,
+        level: Level | None = None,
     ) -> list[list[Row]]:
         """Returns for each vector the rows with the largest inner products.
 
@@ -177,6 +178,7 @@ class MilvusConnection:
             fields: What is returned of each.
             limit: Most rows, up to `MOST_ROWS`.
             params: How much of the index is looked at.
+            level: How fresh the answer is; None for what matching asks for.
         """
         with _as_ours():
             found = self._client.search(
@@ -186,7 +188,7 @@ class MilvusConnection:
                 limit=limit,
                 output_fields=list(fields),
                 search_params={"metric_type": "IP", "params": params},
-                consistency_level=self._level(collection),
+                consistency_level=level or self._level(collection),
                 timeout=_CALL_TIMEOUT_S,
             )
         return [[dict(hit["entity"]) for hit in hits] for hits in found]

@@ -16,13 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
-from twinshelf.server.catalogue.milvus.absent_groups import AbsentGroups
+from twinshelf.server.catalogue.groups.catalogue_groups import CatalogueGroups
+from twinshelf.server.catalogue.groups.formation import GroupGuards
+from twinshelf.server.catalogue.groups.grouping import Grouping
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.changes import ChangeWindow
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.counts import PATTERNS, Counts
 from twinshelf.server.catalogue.milvus.encoders import MilvusEncoders
+from twinshelf.server.catalogue.milvus.group_store import MilvusGroupStore
 from twinshelf.server.catalogue.milvus.searching import MilvusSearch
 from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings, MilvusUpkeep
@@ -54,7 +57,12 @@ class MilvusCatalogue:
     """Products and vectors in Milvus; see `Catalogue`."""
 
     def __init__(
-        self, address: MilvusAddress, *, reader_count: int, settings: MilvusSettings | None = None
+        self,
+        address: MilvusAddress,
+        *,
+        reader_count: int,
+        settings: MilvusSettings | None = None,
+        guards: GroupGuards | None = None,
     ) -> None:
         """Opens a catalogue, or makes it.
 
@@ -62,6 +70,7 @@ class MilvusCatalogue:
             address: Where it is.
             reader_count: Searches and reads that are under way at once.
             settings: How often it looks what other servers did.
+            guards: What groups of the same product must pass; None lets nothing be grouped here.
 
         Raises:
             CatalogueFileError: If Milvus does not answer, or its client is not installed.
@@ -72,6 +81,7 @@ class MilvusCatalogue:
         self._connection = MilvusConnection(address)
         self._collections = Collections(self._connection)
         self._collections.make_products()
+        self._collections.make_groups()
         self._stored = StoredRows(self._connection, self._collections)
         self._counts = Counts(self._connection, self._collections)
         self._counts.refresh(self._stored.read_state("Strong"))
@@ -93,7 +103,16 @@ class MilvusCatalogue:
             writes=self._writes,
             open_index=self.open_index,
         )
-        self.groups = AbsentGroups()
+        self._contract: EncoderContract | None = None
+        groups = MilvusGroupStore(
+            self._connection, self._collections, self._stored, settings.settle_s
+        )
+        self._grouping = Grouping(
+            store=groups, contract=self._grouped_contract, guards=guards or GroupGuards()
+        )
+        self.groups = CatalogueGroups(groups)
+        if guards is not None:
+            self._grouping.start()
         self._upkeep = MilvusUpkeep(
             connection=self._connection,
             collections=self._collections,
@@ -105,6 +124,7 @@ class MilvusCatalogue:
     async def close(self) -> None:
         """Finishes the writes that were accepted, and closes the connection."""
         self.end_changes()
+        await asyncio.to_thread(self._grouping.close)
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._executor.shutdown)
@@ -116,6 +136,7 @@ class MilvusCatalogue:
         """Lets an encoder serve; see `Catalogue`."""
         before = instead_of or self.encoders.current
         await self.open_index(contract)
+        self._contract = contract
         await self.encoders.serve(contract, instead_of=before)
 
     async def open_index(self, contract: EncoderContract) -> None:
@@ -251,6 +272,15 @@ class MilvusCatalogue:
     def _is_searched(self, digest: str) -> bool:
         encoders = self._stored.state.encoders
         return digest in self._opened and digest in {encoders.current, *encoders.kept}
+
+    def _grouped_contract(self) -> EncoderContract | None:
+        """That of the encoder that serves, once it has embedded all."""
+        contract = self._contract
+        if contract is None or contract.digest != self.encoders.current:
+            return None
+        if not contract.pair_curves or self.encoders.count_missing(contract.digest):
+            return None
+        return contract
 
     def _refresh(self) -> bool:
         return self._counts.refresh(self._stored.state)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinshelf.server.catalogue.milvus.connection import MilvusConnection, Row
+from twinshelf.server.catalogue.milvus.connection import Level, MilvusConnection, Row
 
 # A few rows that are read in vain cost less than further counts.
 _READ_PER_WANTED: Final = 2
@@ -24,6 +24,8 @@ def rows_after(
     count: int,
     condition: str,
     fields: Sequence[str],
+    *,
+    level: Level | None = None,
 ) -> list[Row]:
     """Returns up to `count` rows by a rising number, those of equal numbers all or none.
 
@@ -35,6 +37,7 @@ def rows_after(
         count: Most rows, unless more than so many share one number.
         condition: What must hold for a row.
         fields: What is read of each.
+        level: How fresh the rows are; None for what matching asks for.
     """
 
     def between(low: int, high: int) -> str:
@@ -43,15 +46,15 @@ def rows_after(
 
     start, high = span
     low, wanted_count = start, max(count, 1)
-    found_count = connection.count(collection, between(start, high))
+    found_count = connection.count(collection, between(start, high), level=level)
     while found_count > _READ_PER_WANTED * wanted_count + _LEAST_READ and high - low > 1:
         middle = (low + high) // 2
-        middle_count = connection.count(collection, between(start, middle))
+        middle_count = connection.count(collection, between(start, middle), level=level)
         if middle_count < wanted_count:
             low = middle
         else:
             high, found_count = middle, middle_count
-    rows = connection.query(collection, between(start, high), fields)
+    rows = connection.query(collection, between(start, high), fields, level=level)
     rows.sort(key=lambda row: row[field])
     return _cut(rows, field, wanted_count)
 

@@ -195,7 +195,11 @@ class StoredRows:
         return found
 
     def vectors(
-        self, digest: str, made_number: int, made: Mapping[int, MadeVectors]
+        self,
+        digest: str,
+        made_number: int,
+        made: Mapping[int, MadeVectors],
+        level: Level | None = None,
     ) -> dict[int, ProductVector]:
         """Returns what an encoder made of products, by their numbers; none that is not there."""
         places = {
@@ -208,7 +212,10 @@ class StoredRows:
         for start in range(0, len(keys), _KEYS_AT_ONCE):
             block = ", ".join(f'"{key}"' for key in keys[start : start + _KEYS_AT_ONCE])
             rows = self._connection.query(
-                self._collections.vectors(made_number), f"key in [{block}]", ["key", "vector"]
+                self._collections.vectors(made_number),
+                f"key in [{block}]",
+                ["key", "vector"],
+                level=level,
             )
             for row in rows:
                 number, photo = places[row["key"]]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tests.server.catalogue.conftest import MILVUS
 from tests.server.catalogue.products import new_product
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.groups.group_record import Group
+from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct
 from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.contract import EncoderContract
@@ -24,6 +28,7 @@ from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration, Curve
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
+GroupedCatalogue = SqliteCatalogue | MilvusCatalogue
 CURVE = {"scores": [0.4, 0.95], "probabilities": [0.0, 1.0], "threshold": 0.8}
 CURVES = dict.fromkeys(("image", "text", "both"), CURVE)
 CALIBRATION = Calibration(
@@ -111,14 +116,32 @@ def batch_groups(
     return numbers
 
 
-async def settle(catalogue: SqliteCatalogue) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Where catalogues are kept.
+
+    Attributes:
+        place: A folder, or the address of a catalogue on Milvus; the names of catalogues follow it.
+    """
+
+    place: str
+
+    def open(self, name: str, guards: GroupGuards | None) -> GroupedCatalogue:
+        """Opens a catalogue."""
+        address = MilvusAddress.parse(f"{self.place}{name}")
+        if address is None:
+            return SqliteCatalogue(Path(self.place, name), reader_count=1, guards=guards)
+        return MilvusCatalogue(address, reader_count=1, settings=MILVUS, guards=guards)
+
+
+async def settle(catalogue: GroupedCatalogue) -> None:
     """Groups all that was written, beside the catalogue's own thread."""
     async with asyncio.timeout(60):
         while await catalogue.groups.pending_count():
             await asyncio.to_thread(catalogue._grouping.group_some)
 
 
-async def groups_of(catalogue: SqliteCatalogue) -> dict[int, Group]:
+async def groups_of(catalogue: GroupedCatalogue) -> dict[int, Group]:
     """Returns all groups of two products or more, by number."""
     found: dict[int, Group] = {}
     while more := await catalogue.groups.groups_after(max(found, default=0), 100):
@@ -128,10 +151,13 @@ async def groups_of(catalogue: SqliteCatalogue) -> dict[int, Group]:
 
 @asynccontextmanager
 async def grouping(
-    folder: Path, contract: EncoderContract = CONTRACT, guards: GroupGuards | None = GUARDS
-) -> AsyncIterator[SqliteCatalogue]:
+    engine: Engine,
+    contract: EncoderContract = CONTRACT,
+    guards: GroupGuards | None = GUARDS,
+    name: str = "",
+) -> AsyncIterator[GroupedCatalogue]:
     """Opens a catalogue that groups; without guards it only takes writes."""
-    catalogue = SqliteCatalogue(folder, reader_count=1, guards=guards)
+    catalogue = engine.open(name, guards)
     try:
         await catalogue.use_encoder(contract)
         yield catalogue
@@ -139,18 +165,18 @@ async def grouping(
         await catalogue.close()
 
 
-async def write(catalogue: SqliteCatalogue, products: Iterable[NewProduct]) -> None:
+async def write(catalogue: GroupedCatalogue, products: Iterable[NewProduct]) -> None:
     """Writes products, all at once."""
     await asyncio.gather(*(catalogue.upsert(each) for each in products))
 
 
-async def partition(catalogue: SqliteCatalogue) -> set[frozenset[str]]:
+async def partition(catalogue: GroupedCatalogue) -> set[frozenset[str]]:
     """Returns the products that are grouped together."""
     await settle(catalogue)
     return {frozenset(group.product_ids) for group in (await groups_of(catalogue)).values()}
 
 
-async def numbers(catalogue: SqliteCatalogue) -> dict[str, int]:
+async def numbers(catalogue: GroupedCatalogue) -> dict[str, int]:
     """Returns product to number of its group."""
     await settle(catalogue)
     groups = await groups_of(catalogue)

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.server.catalogue.groups.planted import family, grouping, numbers, settle, write
+from tests.server.catalogue.groups.planted import (
+    Engine,
+    GroupedCatalogue,
+    family,
+    grouping,
+    numbers,
+    settle,
+    write,
+)
 from twinshelf.server.catalogue.groups.group_record import EventKind
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.errors import GroupConflictError, GroupNotFoundError
 
 FIRST, SECOND = ("p00000", "p00001", "p00002"), ("p00003", "p00004")
 
 
 @pytest.fixture
-async def catalogue(tmp_path: Path) -> AsyncIterator[SqliteCatalogue]:
+async def catalogue(engine: Engine) -> AsyncIterator[GroupedCatalogue]:
     """A catalogue with two groups, which are `FIRST` and `SECOND`."""
     generator = np.random.default_rng(0)
-    async with grouping(tmp_path, guards=None) as opened:
+    async with grouping(engine, guards=None) as opened:
         await write(opened, family(generator, 3))
         await write(opened, family(generator, 2, first=3))
         yield opened
 
 
-async def test_a_merge_by_hand_stays_whatever_is_written(catalogue: SqliteCatalogue) -> None:
+async def test_a_merge_by_hand_stays_whatever_is_written(catalogue: GroupedCatalogue) -> None:
     before = await numbers(catalogue)
     first, second = before[FIRST[0]], before[SECOND[0]]
     event = await catalogue.groups.merge(second, first)
@@ -39,7 +45,7 @@ async def test_a_merge_by_hand_stays_whatever_is_written(catalogue: SqliteCatalo
 
 
 async def test_a_split_by_hand_stays_and_newcomers_choose_a_side(
-    catalogue: SqliteCatalogue,
+    catalogue: GroupedCatalogue,
 ) -> None:
     before = await numbers(catalogue)
     first = before[FIRST[0]]
@@ -54,7 +60,7 @@ async def test_a_split_by_hand_stays_and_newcomers_choose_a_side(
 
 @pytest.mark.parametrize("is_merge", [True, False])
 async def test_an_undone_merge_or_split_leaves_things_to_the_machine_again(
-    catalogue: SqliteCatalogue, is_merge: bool
+    catalogue: GroupedCatalogue, is_merge: bool
 ) -> None:
     before = await numbers(catalogue)
     first, second = before[FIRST[0]], before[SECOND[0]]
@@ -70,7 +76,7 @@ async def test_an_undone_merge_or_split_leaves_things_to_the_machine_again(
 
 
 async def test_a_merge_of_the_machine_that_is_undone_does_not_come_again(
-    catalogue: SqliteCatalogue,
+    catalogue: GroupedCatalogue,
 ) -> None:
     await settle(catalogue)
     apart = await numbers(catalogue)
@@ -91,7 +97,7 @@ async def test_a_merge_of_the_machine_that_is_undone_does_not_come_again(
     assert (await catalogue.groups.group(second)).has_pinned
 
 
-async def test_what_cannot_be_done_is_refused_in_a_sentence(catalogue: SqliteCatalogue) -> None:
+async def test_what_cannot_be_done_is_refused_in_a_sentence(catalogue: GroupedCatalogue) -> None:
     before = await numbers(catalogue)
     first, second = before[FIRST[0]], before[SECOND[0]]
     groups = catalogue.groups

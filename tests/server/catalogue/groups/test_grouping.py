@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.server.catalogue.groups.planted import (
     CONTRACT,
+    Engine,
     batch_groups,
     contract_of,
     family,
@@ -38,7 +38,7 @@ def generator() -> np.random.Generator:
 
 @pytest.mark.slow
 async def test_any_order_gives_the_groups_of_the_batch_command(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     sizes = generator.choice([1, 2, 3, 5, 9], 150)
     embeddings, planted = plant(sizes.tolist(), dimension=16, noise=0.5, generator=generator)
@@ -46,7 +46,7 @@ async def test_any_order_gives_the_groups_of_the_batch_command(
     batch = batch_groups(embeddings, planted, CONTRACT)
     found: list[list[int]] = []
     for order in range(3):
-        async with grouping(tmp_path / str(order)) as catalogue:
+        async with grouping(engine, name=f"order{order}") as catalogue:
             places = generator.permutation(len(products))
             # In gulps, so that products are grouped before their fellows come.
             for start in range(0, len(places), 100):
@@ -63,24 +63,24 @@ async def test_any_order_gives_the_groups_of_the_batch_command(
 
 
 async def test_what_is_written_before_a_crash_is_grouped_after_it(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     products = family(generator, 4)
-    async with grouping(tmp_path, guards=None) as catalogue:
+    async with grouping(engine, guards=None) as catalogue:
         await write(catalogue, products[:2])
         await catalogue.delete(["p00001"])
         assert await groups_of(catalogue) == {}
-    async with grouping(tmp_path) as catalogue:
+    async with grouping(engine) as catalogue:
         assert await partition(catalogue) == set()
         await write(catalogue, products[2:])
         assert await partition(catalogue) == {frozenset({"p00000", "p00002", "p00003"})}
 
 
 async def test_a_joining_product_leaves_the_number_and_is_told_of(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     products = family(generator, 4)
-    async with grouping(tmp_path) as catalogue:
+    async with grouping(engine) as catalogue:
         await write(catalogue, products[:2])
         before = await numbers(catalogue)
         await write(catalogue, products[2:3])
@@ -97,7 +97,7 @@ async def test_a_joining_product_leaves_the_number_and_is_told_of(
 
 
 async def test_further_photos_leave_the_groups_as_they_are(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     products = [*family(generator, 3), *family(generator, 2, first=3)]
     shown = []
@@ -107,7 +107,7 @@ async def test_further_photos_leave_the_groups_as_they_are(
         (vector,) = product.vectors
         vector = replace(vector, further_images=images.astype(np.float16))
         shown.append(replace(product, vectors=(vector,)))
-    async with grouping(tmp_path) as catalogue:
+    async with grouping(engine) as catalogue:
         await write(catalogue, products)
         expected = await partition(catalogue)
         assert sorted(map(len, expected)) == [2, 3]
@@ -116,10 +116,10 @@ async def test_further_photos_leave_the_groups_as_they_are(
 
 
 async def test_deleted_products_leave_and_the_last_one_keeps_the_group(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     products = family(generator, 3)
-    async with grouping(tmp_path) as catalogue:
+    async with grouping(engine) as catalogue:
         await write(catalogue, products)
         (number,) = set((await numbers(catalogue)).values())
         await catalogue.delete(["p00000", "p00001"])
@@ -132,7 +132,7 @@ async def test_deleted_products_leave_and_the_last_one_keeps_the_group(
 
 
 async def test_a_bridge_merges_groups_and_its_end_splits_them_under_the_old_number(
-    tmp_path: Path,
+    engine: Engine,
 ) -> None:
     def turned(angle: float) -> OfferEmbedding:
         """A text at an angle, so that cosines are known."""
@@ -143,7 +143,7 @@ async def test_a_bridge_merges_groups_and_its_end_splits_them_under_the_old_numb
     # Ties are up to 0.64 rad long: the two groups are bridged from the middle.
     angles = [0.0, 0.01, 0.02, 1.0, 1.01, 0.5]
     products = products_of([turned(angle) for angle in angles], CONTRACT)
-    async with grouping(tmp_path, guards=GroupGuards(least_density=0)) as catalogue:
+    async with grouping(engine, guards=GroupGuards(least_density=0)) as catalogue:
         await write(catalogue, products[:5])
         apart = await numbers(catalogue)
         assert len(set(apart.values())) == 2
@@ -164,7 +164,7 @@ async def test_a_bridge_merges_groups_and_its_end_splits_them_under_the_old_numb
 
 
 async def test_a_new_encoder_leaves_the_numbers_alone(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     second = contract_of(16, "second")
     sizes = [3] * 40
@@ -175,7 +175,7 @@ async def test_a_new_encoder_leaves_the_numbers_alone(
         return None if half is None else half @ turn
 
     again = [OfferEmbedding(image=turned(e.image), text=turned(e.text)) for e in embeddings]
-    async with grouping(tmp_path) as catalogue:
+    async with grouping(engine) as catalogue:
         await write(catalogue, products_of(embeddings, CONTRACT))
         before = await numbers(catalogue)
         event_count = len(await catalogue.groups.events_after(None, 0, 1000))
@@ -190,11 +190,11 @@ async def test_a_new_encoder_leaves_the_numbers_alone(
 
 
 async def test_a_switch_of_encoders_groups_anew_and_leaves_the_numbers_alone(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     second = contract_of(16, "second")
     embeddings, _ = plant([3] * 10, dimension=16, noise=0.2, generator=generator)
-    async with grouping(tmp_path) as catalogue:
+    async with grouping(engine) as catalogue:
         await write(catalogue, products_of(embeddings, CONTRACT))
         before = await numbers(catalogue)
         await catalogue.encoders.keep(second.digest)
@@ -224,23 +224,23 @@ async def test_a_switch_of_encoders_groups_anew_and_leaves_the_numbers_alone(
 
 
 async def test_without_a_calibration_of_pairs_nothing_is_grouped(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     bare = contract_of(16, pair_curves={})
-    async with grouping(tmp_path, bare) as catalogue:
+    async with grouping(engine, bare) as catalogue:
         await write(catalogue, family(generator, 3))
         assert not await asyncio.to_thread(catalogue._grouping.group_some)
         assert await groups_of(catalogue) == {}
 
 
 async def test_a_changed_calibration_groups_all_anew(
-    tmp_path: Path, generator: np.random.Generator
+    engine: Engine, generator: np.random.Generator
 ) -> None:
     strict = {"scores": [0.4, 0.95], "probabilities": [0.0, 1.0], "threshold": 0.99999}
     products = family(generator, 3)
-    async with grouping(tmp_path, contract_of(16, pair_curves={"image": strict})) as catalogue:
+    async with grouping(engine, contract_of(16, pair_curves={"image": strict})) as catalogue:
         await write(catalogue, products)
         assert await partition(catalogue) == set()
-    async with grouping(tmp_path) as catalogue:
+    async with grouping(engine) as catalogue:
         await asyncio.to_thread(catalogue._grouping.group_some)
         assert await partition(catalogue) == {frozenset({"p00000", "p00001", "p00002"})}

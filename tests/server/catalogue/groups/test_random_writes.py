@@ -17,6 +17,7 @@ import pytest
 
 from tests.server.catalogue.groups.planted import (
     CONTRACT,
+    Engine,
     batch_groups,
     grouping,
     numbers,
@@ -49,11 +50,11 @@ def whole(standing: dict[str, OfferEmbedding]) -> set[frozenset[str]]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_groups_do_not_depend_on_how_they_came_about(tmp_path: Path, seed: int) -> None:
+async def test_groups_do_not_depend_on_how_they_came_about(engine: Engine, seed: int) -> None:
     generator = np.random.default_rng(seed)
     pool = [rounded(each) for each in make_pool(seed)]
     standing: dict[str, OfferEmbedding] = {}
-    async with grouping(tmp_path, guards=None) as catalogue:
+    async with grouping(engine, guards=None) as catalogue:
         for _ in range(6):
             changed = {
                 f"p{number:05}": pool[generator.integers(len(pool))]
@@ -68,13 +69,13 @@ async def test_groups_do_not_depend_on_how_they_came_about(tmp_path: Path, seed:
             assert await partition(catalogue) == whole(standing)
 
 
-def write_for_ever(folder: Path, seed: int, has_written: Event) -> None:
+def write_for_ever(engine: Engine, seed: int, has_written: Event) -> None:
     """Writes, replaces and deletes until the process is killed."""
 
     async def work() -> None:
         generator = np.random.default_rng(seed)
         pool = make_pool(0)
-        async with grouping(folder) as catalogue:
+        async with grouping(engine) as catalogue:
             while True:
                 places = generator.integers(0, len(pool), 20)
                 await write(
@@ -90,12 +91,13 @@ def write_for_ever(folder: Path, seed: int, has_written: Event) -> None:
 
 async def test_a_kill_loses_no_grouping_and_no_number(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
+    engine = Engine(place=str(tmp_path))
     pool = make_pool(0)
     kept: dict[str, int] = {}
     for seed in range(4):
         has_written = context.Event()
         process = context.Process(
-            target=write_for_ever, args=(tmp_path, seed, has_written), daemon=True
+            target=write_for_ever, args=(engine, seed, has_written), daemon=True
         )
         process.start()
         assert process.pid is not None
@@ -103,7 +105,7 @@ async def test_a_kill_loses_no_grouping_and_no_number(tmp_path: Path) -> None:
         await asyncio.sleep(0.3 * seed)
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        async with grouping(tmp_path, guards=None) as catalogue:
+        async with grouping(engine, guards=None) as catalogue:
             found = await partition(catalogue)
             stored = await catalogue.products_after("", 1000)
             standing = {
