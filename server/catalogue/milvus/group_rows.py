@@ -82,7 +82,7 @@ class GroupedProduct:
             is_pinned=is_pinned,
             mark=mark,
             basis=basis,
-            lists={Pattern(int(k)): {n: score for n, score in each} for k, each in lists.items()},
+            lists={Pattern(int(k)): dict(each) for k, each in lists.items()},
         )
 
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,13 +27,13 @@ from twinshelf.server.catalogue.groups.group_store import (
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
 from twinshelf.server.catalogue.groups.neighbour_search import find_neighbours
 from twinshelf.server.catalogue.milvus.collections import Collections
-from twinshelf.server.catalogue.milvus.connection import LOGICAL_BITS, MilvusConnection, Row
+from twinshelf.server.catalogue.milvus.connection import MilvusConnection, Row
 from twinshelf.server.catalogue.milvus.group_lease import GroupLease
+from twinshelf.server.catalogue.milvus.group_pending import PendingProducts
 from twinshelf.server.catalogue.milvus.group_reader import MilvusGroupReader
 from twinshelf.server.catalogue.milvus.group_rows import (
     GROUP_FIELDS,
     NO_GROUP,
-    NOTE,
     REDO_KEY,
     GroupedProduct,
     GroupState,
@@ -43,33 +42,15 @@ from twinshelf.server.catalogue.milvus.group_rows import (
     grouped_key,
     note_key,
     note_row,
-    read_body,
 )
 from twinshelf.server.catalogue.milvus.group_search import NearestVectors
+from twinshelf.server.catalogue.milvus.grouped_rows import GroupedRows
 from twinshelf.server.catalogue.milvus.product_rows import (
-    DELETION,
-    FIELDS,
-    PRODUCT,
-    MadeVectors,
-    ProductRow,
     product_key,
 )
-from twinshelf.server.catalogue.milvus.rising_rows import rows_after
 from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.errors import CatalogueUnavailableError
-
-_KEYS_AT_ONCE: Final = 1024
-# Products whose rows are remembered; all of them are forgotten at once.
-_REMEMBERED_COUNT: Final = 100_000
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What is known of the products of the batch that is being grouped, by number."""
-
-    made: dict[int, MadeVectors] = field(default_factory=dict)
-    product_ids: dict[int, str] = field(default_factory=dict)
 
 
 class MilvusGroupStore:
@@ -95,13 +76,11 @@ class MilvusGroupStore:
         self._collections = collections
         self._collection = collections.groups
         self._stored = stored
-        self._settle_s = settle_s
         self._lease = GroupLease(connection, self._collection, settle_s)
         self._lock = threading.Lock()
         self._state = GroupState()
-        # Rows as they stand while this server holds the groups.
-        self._grouped: dict[int, GroupedProduct | None] = {}
-        self._batch = _Batch()
+        self._rows = GroupedRows(self.reader)
+        self._pending = PendingProducts(connection, collections, stored, self._rows, settle_s)
 
     def close(self) -> None:
         """Lets other servers hold the groups."""
@@ -138,36 +117,7 @@ class MilvusGroupStore:
     def pending(self, digest: str, count: int) -> PendingBatch | None:
         """Returns what is to be grouped next of what an encoder embedded; None for nothing."""
         made_number = self._stored.state.made_number(digest)
-        self._batch = _Batch()
-        pending: dict[int, Pending] = {}
-        cursor = self._state.cursor
-        changed = self._changed(count)
-        known = self._by_key(row.key for row in changed)
-        for row in changed:
-            made = row.vectors.get(made_number)
-            if not row.is_deletion and made is None:
-                break  # it waits, as do all after it, until the encoder has embedded it
-            cursor = row.change
-            for former in known.get(row.key, ()):
-                if row.is_deletion or former.number != row.number:
-                    pending[former.number] = _gone(former.number)
-            if made is not None:
-                pending |= self._look_at(row, made, is_noted=False)
-        if not pending and cursor > self._state.cursor:
-            return PendingBatch(products=(), marks=(cursor,))
-        noted = self._noted(count - len(pending)) if len(pending) < count else []
-        rows = self._stored.rows([each.product_key for each in noted])
-        for note in noted:
-            row = rows.get(note.product_key)
-            made = None if row is None else row.vectors.get(made_number)
-            if row is None or row.is_deletion or row.number != note.number:
-                pending.setdefault(note.number, _gone(note.number))
-            elif made is not None:
-                pending = self._look_at(row, made, is_noted=True) | pending
-        if not pending and not noted:
-            return None
-        marks = (cursor, *(note.number for note in noted))
-        return PendingBatch(products=tuple(pending.values()), marks=marks)
+        return self._pending.read(self._state, made_number, count)
 
     def neighbours(
         self, pending: Sequence[Pending], contract: EncoderContract, count: int
@@ -178,7 +128,7 @@ class MilvusGroupStore:
         found: dict[int, Lists] = {}
         for pattern in {each.pattern for each in pending if each.pattern is not None}:
             made = {
-                each.product: self._batch.made[each.product]
+                each.product: self._pending.made[each.product]
                 for each in pending
                 if each.pattern is pattern
             }
@@ -189,21 +139,23 @@ class MilvusGroupStore:
             rows = np.stack([each.vector for each in vectors.values()])
             lists = find_neighbours(nearest, numbers, rows, pattern, contract, count)
             found |= dict(zip(numbers.tolist(), lists, strict=True))
-        self._batch.product_ids |= nearest.product_ids
-        self._fetch(other for lists in found.values() for each in lists.values() for other in each)
+        self._pending.product_ids |= nearest.product_ids
+        self._rows.fetch(
+            other for lists in found.values() for each in lists.values() for other in each
+        )
         return found
 
     def lists(self, product: int) -> Lists:
         """Returns the neighbour lists of a product."""
-        grouped = self._row(product)
+        grouped = self._rows.get(product)
         if grouped is None:
             return {}
-        self._fetch(other for each in grouped.lists.values() for other in each)
+        self._rows.fetch(other for each in grouped.lists.values() for other in each)
         return {pattern: dict(each) for pattern, each in grouped.lists.items()}
 
     def member(self, product: int) -> Member | None:
         """Returns where a product stands; None if it is alone."""
-        grouped = self._row(product)
+        grouped = self._rows.get(product)
         return None if grouped is None else grouped.member
 
     def members(self, group: int) -> Sequence[Member]:
@@ -212,9 +164,9 @@ class MilvusGroupStore:
 
     def product_id(self, product: int) -> str | None:
         """Returns the identifier of a product; None if it is no longer there."""
-        product_id = self._batch.product_ids.get(product)
+        product_id = self._pending.product_ids.get(product)
         if product_id is None:
-            grouped = self._row(product)
+            grouped = self._rows.get(product)
             return None if grouped is None else grouped.product_id
         return product_id
 
@@ -247,84 +199,23 @@ class MilvusGroupStore:
         written += [note_row(each) for each in noted if each is not None]
         written += [each.to_row() for each in rows.values() if each.key not in ended]
         self._commit(written, sorted(ended - {row["key"] for row in written}), state)
-        self._grouped |= rows
-        gone = [number for number in self._grouped if grouped_key(number) in ended] if ended else []
-        self._grouped |= dict.fromkeys(gone)
+        gone = {e.product for e in _grouped(change) if e.pattern is None}
+        self._rows.learn({n: each for n, each in rows.items() if n not in gone}, gone)
         return [event.event.number for event in events]
-
-    # What is to be grouped.
-
-    def _changed(self, count: int) -> list[ProductRow]:
-        (now,) = self._connection.timestamps()
-        settled = now - (int(self._settle_s * 1000) << LOGICAL_BITS)
-        rows = rows_after(
-            self._connection,
-            self._collections.products,
-            "change",
-            (self._state.cursor, settled),
-            count,
-            f"kind == {PRODUCT} or kind == {DELETION}",
-            FIELDS,
-            level="Strong",
-        )
-        return [ProductRow.from_row(row) for row in rows]
-
-    def _look_at(self, row: ProductRow, made: MadeVectors, *, is_noted: bool) -> dict[int, Pending]:
-        """Returns the product, unless its neighbours are known already."""
-        known = self._row(row.number)
-        is_changed = known is None or known.mark != made.mark
-        if not (is_changed or is_noted) and known and known.basis == self._state.basis:
-            return {}
-        self._batch.made[row.number] = made
-        self._batch.product_ids[row.number] = row.record.product_id
-        pending = Pending(product=row.number, is_changed=is_changed, pattern=made.pattern)
-        return {row.number: pending}
-
-    def _noted(self, count: int) -> list[_Note]:
-        rows = self._connection.query(
-            self._collection, f"kind == {NOTE}", GROUP_FIELDS, limit=count
-        )
-        return [_Note(number=read_body(row), product_key=row["product_key"]) for row in rows]
-
-    # Rows.
-
-    def _row(self, product: int) -> GroupedProduct | None:
-        if product not in self._grouped:
-            self._fetch([product])
-        return self._grouped[product]
-
-    def _fetch(self, products: Iterable[int]) -> None:
-        """Reads the rows of products that are not known yet."""
-        numbers = sorted(set(products) - self._grouped.keys())
-        for start in range(0, len(numbers), _KEYS_AT_ONCE):
-            block = numbers[start : start + _KEYS_AT_ONCE]
-            keys = ", ".join(f'"{grouped_key(each)}"' for each in block)
-            self._grouped |= dict.fromkeys(block)
-            self._grouped |= {each.number: each for each in self.reader.grouped(f"key in [{keys}]")}
-
-    def _by_key(self, keys: Iterable[str]) -> dict[str, list[GroupedProduct]]:
-        """Returns what is known of the products of some keys, those before a deletion as well."""
-        block = ", ".join(f'"{key}"' for key in keys)
-        found: dict[str, list[GroupedProduct]] = {}
-        for each in self.reader.grouped(f"product_key in [{block}]") if block else []:
-            found.setdefault(product_key(each.product_id), []).append(each)
-        return found
 
     def _known(self, product: int, rows: dict[int, GroupedProduct]) -> GroupedProduct | None:
         """Returns a row as it will be; that of a product that was never grouped is new."""
-        grouped = rows.get(product) or self._row(product)
-        if grouped is None and (product_id := self._batch.product_ids.get(product)) is not None:
+        grouped = rows.get(product) or self._rows.get(product)
+        if grouped is None and (product_id := self._pending.product_ids.get(product)) is not None:
             return GroupedProduct(number=product, product_id=product_id)
         return grouped
-
-    # Writing.
 
     def _cursor_after(self, change: GroupChange) -> int:
         return self._state.cursor if change.grouped is None else change.grouped.marks[0]
 
     def _pin(self, by_hand: ByHand, rows: dict[int, GroupedProduct]) -> None:
         pinned = by_hand.pins | by_hand.stay_pinned
-        known = self._by_key(product_key(each) for each in pinned | by_hand.unpins)
+        known = self._rows.by_key(product_key(each) for each in pinned | by_hand.unpins)
         for grouped in self.reader.present([each for group in known.values() for each in group]):
             standing = rows.get(grouped.number, grouped)
             is_pinned = grouped.product_id in pinned and grouped.product_id not in by_hand.unpins
@@ -345,7 +236,7 @@ class MilvusGroupStore:
             if each.pattern is None:
                 ended.add(grouped_key(each.product))
             elif grouped is not None and each.product in change.lists:
-                mark = self._batch.made[each.product].mark
+                mark = self._pending.made[each.product].mark
                 rows[each.product] = replace(grouped, mark=mark, basis=self._state.basis)
         return ended
 
@@ -361,12 +252,10 @@ class MilvusGroupStore:
         self._connection.upsert(self._collection, [redo.state.to_row()])
         self._connection.wait_until_seen(self._collection)
         self._state = redo.state
-        if len(self._grouped) > _REMEMBERED_COUNT:
-            self._grouped = {}
 
     def _recover(self) -> None:
         """Reads the state, and finishes a change that was cut off."""
-        self._grouped = {}
+        self._rows.forget()
         self._connection.query(self._collection, 'key == ""', ["key"], level="Strong", limit=1)
         self._state = self.reader.state()
         rows = self._connection.query(self._collection, f'key == "{REDO_KEY}"', GROUP_FIELDS)
@@ -375,16 +264,8 @@ class MilvusGroupStore:
             self._make(redo)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Note:
-    """A product that is to be grouped anew."""
-
-    number: int
-    product_key: str
-
-
-def _gone(product: int) -> Pending:
-    return Pending(product=product, is_changed=True, pattern=None)
+def _grouped(change: GroupChange) -> Sequence[Pending]:
+    return () if change.grouped is None else change.grouped.products
 
 
 def _event(

@@ -1,0 +1,84 @@
+"""Groups that several servers keep on one Milvus: one forms them, and none is left half made."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from tests.server.catalogue.groups.planted import (
+    GUARDS,
+    Engine,
+    family,
+    grouping,
+    groups_of,
+    numbers,
+    partition,
+    write,
+)
+from twinshelf.server.catalogue.groups.group_record import EventKind
+from twinshelf.server.catalogue.milvus.group_store import MilvusGroupStore
+from twinshelf.server.errors import CatalogueUnavailableError
+
+pytestmark = pytest.mark.milvus
+# `Bounded` reads may be so old.
+SEEN_WITHIN_S = 20.0
+
+
+@pytest.fixture
+def engine(milvus_server: str) -> Engine:
+    """A catalogue on the server."""
+    return Engine(place=f"milvus://{milvus_server}/groups_{uuid4().hex}")
+
+
+async def test_two_servers_form_the_groups_of_all_and_either_may_change_them(
+    engine: Engine,
+) -> None:
+    generator = np.random.default_rng(0)
+    first_family, second_family = family(generator, 3), family(generator, 3, first=3)
+    async with (
+        grouping(engine, guards=GUARDS) as first,
+        grouping(engine, guards=GUARDS) as second,
+    ):
+        await asyncio.gather(write(first, first_family), write(second, second_family))
+        async with asyncio.timeout(SEEN_WITHIN_S):
+            while len(await groups_of(first)) < 2 or await first.groups.pending_count():
+                await asyncio.sleep(0.2)
+            while len(found := await groups_of(second)) < 2:
+                await asyncio.sleep(0.2)
+        low, high = sorted(found)
+        for catalogue, source, target in ((first, high, low), (second, high, low)):
+            event = await catalogue.groups.merge(source, target)
+            assert event.kind is EventKind.MERGED
+            await catalogue.groups.undo(event.number)
+        events = await second.groups.events_after(None, 0, 100)
+        assert [each.number for each in events] == list(range(1, len(events) + 1))
+        assert sum(each.is_by_hand for each in events) == 4
+
+
+async def test_a_change_that_was_cut_off_is_finished_by_whoever_comes_next(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise CatalogueUnavailableError("Milvus is away")
+
+    async with grouping(engine, guards=None) as catalogue:
+        await write(catalogue, family(np.random.default_rng(0), 3))
+        await numbers(catalogue)
+        number = next(iter(await groups_of(catalogue)))
+        with monkeypatch.context() as patch:
+            patch.setattr(MilvusGroupStore, "_make", fail)
+            with pytest.raises(CatalogueUnavailableError):
+                await catalogue.groups.split(number, ["p00002"])
+        assert (await catalogue.groups.group(number)).product_ids == (
+            "p00000",
+            "p00001",
+            "p00002",
+        )
+    async with grouping(engine, guards=None) as catalogue:
+        assert await asyncio.to_thread(catalogue._grouping.group_some)
+        assert await partition(catalogue) == {frozenset({"p00000", "p00001"})}
+        (event,) = await catalogue.groups.events_after(number, number, 9)
+        assert (event.kind, event.is_by_hand) == (EventKind.SPLIT, True)
