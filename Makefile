@@ -164,7 +164,7 @@ test-web: setup ## Drive the web page in Chromium, which must be installed; writ
 
 test-milvus: setup ## Try the catalogue on a real Milvus, which is installed from its wheel
 	@uv pip install --quiet --require-hashes -r tests/milvus/requirements.lock
-	@OMP_NUM_THREADS=1 python -m pytest -n 1 -m milvus tests/server/catalogue tests/milvus $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 0 -m milvus tests/server/catalogue tests/milvus $(ARGS)
 
 test-bulk: setup ## Try `twinshelf embed` on Ray, which is installed
 	@uv pip install --quiet --require-hashes -r tests/server/bulk/requirements.lock
