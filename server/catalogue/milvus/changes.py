@@ -6,8 +6,6 @@ several servers end in any order; so a change is told only when it is older than
 
 from __future__ import annotations
 
-from typing import Final
-
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import LOGICAL_BITS, MilvusConnection
 from twinshelf.server.catalogue.milvus.product_rows import DELETION, FIELDS, PRODUCT, ProductRow
@@ -15,9 +13,6 @@ from twinshelf.server.catalogue.milvus.rising_rows import greatest, rows_after
 from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.catalogue.product_record import ProductChange
 from twinshelf.server.errors import ChangesForgottenError
-
-# Deletions are known for so long.
-REMEMBERED_S: Final = 30 * 86_400.0
 
 
 class ChangeWindow:
@@ -48,7 +43,7 @@ class ChangeWindow:
         """Returns up to `count` settled changes after one, by rising sequence.
 
         Raises:
-            ChangesForgottenError: If there may have been others.
+            ChangesForgottenError: If the catalogue has not come so far.
         """
         (now,) = self._connection.timestamps()
         self._check_known(sequence, now)
@@ -85,15 +80,9 @@ class ChangeWindow:
         )
 
     def _check_known(self, sequence: int, now: int) -> None:
-        forgotten = self._stored.state.forgotten
         if sequence > now:
-            problem = f"the last change of this catalogue is {self.last()}; it was replaced"
-        elif 0 < sequence < forgotten:
-            problem = f"deletions up to change {forgotten} are no longer known"
-        else:
-            return
-        raise ChangesForgottenError(
-            f"changes after {sequence} cannot be told: {problem}. Begin again from 0 with an "
-            "empty copy",
-            facts={"from_sequence": "0", "last_sequence": str(self.last())},
-        )
+            raise ChangesForgottenError(
+                f"changes after {sequence} cannot be told: the last change of this catalogue is "
+                f"{self.last()}; it was replaced. Begin again from 0 with an empty copy",
+                facts={"from_sequence": "0", "last_sequence": str(self.last())},
+            )

@@ -16,19 +16,17 @@ STATE_KEY = "!"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueState:
-    """The encoders of a catalogue, and the changes that it forgot.
+    """The encoders of a catalogue.
 
     Attributes:
         encoders: Which one serves, and which are kept.
         drops: How often the vectors of an encoder were dropped, by digest.
         known: Digests of the encoders that may have embedded something.
-        forgotten: Deletions up to this change are no longer known.
     """
 
     encoders: EncoderState = field(default_factory=EncoderState)
     drops: Mapping[str, int] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
-    forgotten: int = 0
 
     def made_number(self, digest: str) -> int:
         """Returns what stands for the vectors of an encoder: another one after a drop.
@@ -68,7 +66,6 @@ class CatalogueState:
                 "kept": sorted(self.encoders.kept),
                 "drops": dict(self.drops),
                 "known": sorted(self.known),
-                "forgotten": self.forgotten,
             }
         )
 
@@ -80,5 +77,4 @@ class CatalogueState:
             encoders=EncoderState(current=values["current"], kept=frozenset(values["kept"])),
             drops=values["drops"],
             known=frozenset(values["known"]),
-            forgotten=values["forgotten"],
         )

@@ -1,4 +1,4 @@
-"""What a server of a catalogue on Milvus does beside its callers: it looks what others did."""
+"""What a server of a catalogue on Milvus does beside its callers: it looks, and tidies up."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
+from twinshelf.server.catalogue.milvus.orphans import Orphans
 from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueUnavailableError
@@ -36,11 +37,13 @@ class MilvusSettings:
     Attributes:
         look_interval_s: Time between two looks at the encoders of the catalogue.
         recall_interval_s: Time between two queries that are compared with a sample.
+        orphan_interval_s: Time between two pages of vectors that are looked at for `Orphans`.
         settle_s: Age at which a change is told to those who watch; see `ChangeWindow`.
     """
 
     look_interval_s: float = 1.0
     recall_interval_s: float = 10.0
+    orphan_interval_s: float = 10.0
     settle_s: float = 5.0
 
 
@@ -68,6 +71,7 @@ class MilvusUpkeep:
         self._connection = connection
         self._collections = collections
         self._stored = stored
+        self._orphans = Orphans(connection, collections, stored)
         self._count = count
         self._settings = settings
         self._query: tuple[str, npt.NDArray[np.float32], Pattern] | None = None
@@ -135,6 +139,7 @@ class MilvusUpkeep:
     def _run(self) -> None:
         next_count_s = 0.0
         next_recall_s = time.monotonic() + self._settings.recall_interval_s
+        next_orphan_s = time.monotonic() + self._settings.orphan_interval_s
         while not self._closing.wait(self._settings.look_interval_s):
             try:
                 self._stored.read_state()
@@ -147,6 +152,9 @@ class MilvusUpkeep:
                 if now_s >= next_recall_s:
                     next_recall_s = now_s + self._settings.recall_interval_s
                     self.sample_recall()
+                if now_s >= next_orphan_s:
+                    next_orphan_s = now_s + self._settings.orphan_interval_s
+                    self._orphans.remove_some()
             except CatalogueUnavailableError as error:
                 if self._problem is None:
                     logger.error("the catalogue is away: %s", error.message)

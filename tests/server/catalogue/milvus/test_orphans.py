@@ -1,0 +1,48 @@
+"""Vectors that no product names are removed once they are old; all others stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
+from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
+from twinshelf.server.catalogue.milvus.orphans import Orphans
+
+pytestmark = pytest.mark.milvus
+
+
+async def test_only_old_vectors_that_no_product_names_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
+    assert address is not None
+    catalogue = MilvusCatalogue(address, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    generator = np.random.default_rng(0)
+    for product_id in "ab":
+        await catalogue.upsert(new_product(product_id, random_embedding(generator)))
+    connection, collections = catalogue._connection, catalogue._collections
+    collection = collections.vectors(catalogue._stored.state.made_number(CONTRACT.digest))
+    rows = connection.query(collection, 'key > ""', ["*"])
+    # What two batches left that were cut off: one long ago, one just now.
+    left = [
+        {**rows[0], "key": f"{rows[0]['key']}{n}", "version": rows[0]["version"] - n}
+        for n in (1, 2)
+    ]
+    left[0]["version"] = 1
+    connection.upsert(collection, left)
+    orphans = Orphans(connection, collections, catalogue._stored)
+    assert orphans.remove_some() == 1
+    kept = {row["key"] for row in connection.query(collection, 'key > ""', ["key"])}
+    assert kept == {row["key"] for row in rows} | {left[1]["key"]}
+    # Old ones that products name are none.
+    monkeypatch.setattr("twinshelf.server.catalogue.milvus.orphans._LEAST_AGE_S", -3600.0)
+    monkeypatch.setattr("twinshelf.server.catalogue.milvus.orphans._PAGE", 1)
+    assert sum(orphans.remove_some() for _ in range(6)) == 1
+    kept = {row["key"] for row in connection.query(collection, 'key > ""', ["key"])}
+    assert kept == {row["key"] for row in rows}
+    await catalogue.close()
