@@ -23,10 +23,12 @@ class Table:
         end = int(high[1]) if high else max(self.numbers, default=0)
         return [each for each in self.numbers if int(low[1]) < each <= end]
 
-    def count(self, _: str, condition: str) -> int:
+    def count(self, _: str, condition: str, *, level: object = None) -> int:
         return len(self._chosen(condition))
 
-    def query(self, _: str, condition: str, fields: list[str]) -> list[dict[str, int]]:
+    def query(
+        self, _: str, condition: str, fields: list[str], *, level: object = None
+    ) -> list[dict[str, int]]:
         return [{"number": each} for each in self._chosen(condition)]
 
 
