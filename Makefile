@@ -60,7 +60,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf tune bench soak fuzz protos lint unit test test-web test-milvus test-bulk test-alerts docs audit clean lock
 
 help: ## Print this help
-	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo; echo 'Variables:'; sed -n 's/^#? /  /p' $(MAKEFILE_LIST)
 
 .venv/installed: requirements.lock pyproject.toml .ci/setup server/triton_backends/requirements.lock server/triton_backends/tritonserver.lock
