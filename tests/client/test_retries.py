@@ -76,7 +76,7 @@ def test_a_busy_row_and_a_busy_stream_are_repeated(client: Client, service: Fake
     assert service.calls["UpsertProducts"] == 2
 
 
-async def test_the_asyncio_client_repeats_busy_calls_rows_and_streams(
+async def test_the_asyncio_client_repeats_busy_calls_and_rows(
     address: str, service: FakeService
 ) -> None:
     service.failures = [busy(0.01)]
@@ -85,7 +85,14 @@ async def test_the_asyncio_client_repeats_busy_calls_rows_and_streams(
         await client.stats()
         answers = [each async for each in client.upsert(products(3))]
         assert not any(each.error for each in answers) and service.calls["p001"] == 2
-        service.stream_failures = [busy(60)]
+    assert service.calls["GetCatalogStats"] == 2
+
+
+# A test of its own: another stream that is still open would take the failure that is meant here.
+async def test_the_asyncio_client_hands_on_a_stream_that_is_busy_for_long(
+    address: str, service: FakeService
+) -> None:
+    service.stream_failures = [busy(60)]
+    async with AsyncClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
         with pytest.raises(ServiceBusyError):
             _ = [each async for each in client.match_many([Offer(title="tea")])]
-    assert service.calls["GetCatalogStats"] == 2
