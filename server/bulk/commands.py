@@ -1,4 +1,4 @@
-"""The commands `twinshelf embed` and `twinshelf load`, which the client finds by an entry point.
+"""The commands `twinshelf embed`, `load` and `unload`, which the client finds by an entry point.
 
 They read files as `twinshelf index` does, but run the encoder, or open the catalogue, themselves.
 Nothing heavy is imported before a command runs.
@@ -130,6 +130,57 @@ def load(
 
         report = asyncio.run(run())
     _tell(report, as_json=json)
+
+
+def unload(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where the products go, for `load`.")
+    ],
+    catalogue: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="The catalogue: a folder, which nobody may serve meanwhile (a backup will do), or "
+            "milvus://host:port/name.",
+        ),
+    ] = ".cache/catalogue",
+    model_repository: Annotated[
+        Path,
+        typer.Option(metavar="FOLDER", help="Where the encoder of the catalogue is published."),
+    ] = Path("model_repository"),
+) -> None:
+    """Write the products of a catalogue and their embeddings into a folder.
+
+    With `twinshelf load` a catalogue moves so from one engine to another, without
+    embedding anything again. Its groups are not moved: they are formed anew.
+    """
+    import asyncio
+
+    from twinshelf.client.output import make_console
+    from twinshelf.client.row_progress import RowProgress
+    from twinshelf.server.bulk.embedded_folder import WholeOutput
+    from twinshelf.server.bulk.unloading import find_document, unload_products
+
+    console = make_console(sys.stderr)
+
+    async def run() -> WholeOutput:
+        """Opens the catalogue, writes its products and closes it."""
+        opened = _open_catalogue(catalogue)
+        try:
+            document = find_document(opened, model_repository)
+            with RowProgress(console, catalogue, opened.product_count) as progress:
+                return await unload_products(opened, document, folder, progress.advance)
+        finally:
+            await opened.close()
+
+    if "://" not in catalogue and not Path(catalogue).is_dir():
+        raise ValueError(f"--catalogue {catalogue} is no folder")
+    with _told_in_a_sentence():
+        whole = asyncio.run(run())
+    make_console(sys.stdout).print(f"{whole.embedded_count:,} products written to {folder}")
+    if failed_count := whole.row_count - whole.embedded_count:
+        complain(f"{failed_count:,} products are not embedded; the column `error` says why")
+        raise typer.Exit(FAILED)
 
 
 def _tell(report: IndexReport, *, as_json: bool) -> None:

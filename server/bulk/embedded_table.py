@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twinshelf.server.catalogue.product_record import NO_IMAGES, ProductRecord, ProductVector
+from twinshelf.server.catalogue.product_record import (
+    NO_IMAGES,
+    NewProduct,
+    ProductRecord,
+    ProductVector,
+)
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
 
@@ -30,6 +35,7 @@ class EmbeddedRow:
         record: Its fields; those of a row that could not be read are empty.
         embedding: What the encoder made of it; None when the row failed.
         further_images: (P, I) what it made of the photos after the first.
+        thumbnail: The first photo as a small JPEG; empty for none.
         error: Why the row failed; empty when it did not.
         photo_error: Why one of its photos was left out; empty when none was.
     """
@@ -38,6 +44,7 @@ class EmbeddedRow:
     record: ProductRecord = NO_RECORD
     embedding: OfferEmbedding | None = None
     further_images: Halves = field(default_factory=lambda: NO_IMAGES)
+    thumbnail: bytes = b""
     error: str = ""
     photo_error: str = ""
 
@@ -61,6 +68,7 @@ def table_schema(contract: EncoderContract) -> pa.Schema:
             ("text_embedding", pa.list_(pa.float16(), contract.text_dimension)),
             ("further_image_embeddings", pa.list_(image)),
             ("encoder_digest", pa.string()),
+            ("thumbnail", pa.binary()),
             ("error", pa.string()),
             ("photo_error", pa.string()),
         ]
@@ -89,6 +97,7 @@ def make_table(rows: Sequence[EmbeddedRow], contract: EncoderContract) -> pa.Tab
         _halves([None if each is None else each.text for each in made], contract.text_dimension),
         _further(rows, contract.image_dimension),
         pa.array([None if each is None else contract.digest for each in made], pa.string()),
+        pa.array([row.thumbnail or None for row in rows], pa.binary()),
         pa.array([row.error or None for row in rows], pa.string()),
         pa.array([row.photo_error or None for row in rows], pa.string()),
     ]
@@ -97,7 +106,7 @@ def make_table(rows: Sequence[EmbeddedRow], contract: EncoderContract) -> pa.Tab
 
 def read_products(
     table: pa.RecordBatch, contract: EncoderContract
-) -> Iterator[tuple[int, ProductRecord, ProductVector]]:
+) -> Iterator[tuple[int, NewProduct]]:
     """Yields the products of a table as a catalogue takes them, each with the number of its row.
 
     Rows that failed are passed over.
@@ -112,24 +121,23 @@ def read_products(
     images = _rows_of(table.column("image_embedding"), contract.image_dimension)
     texts = _rows_of(table.column("text_embedding"), contract.text_dimension)
     further = table.column("further_image_embeddings").to_pylist()
-    names = ["row_number", *TEXT_FIELDS, "price", "attributes", "error"]
+    names = ["row_number", *TEXT_FIELDS, "price", "attributes", "thumbnail", "error"]
     plain = table.select(names).to_pylist()
     for place, values in enumerate(plain):
         if values.pop("error") is not None:
             continue
-        row_number = values.pop("row_number")
+        row_number, thumbnail = values.pop("row_number"), values.pop("thumbnail")
         embedding = OfferEmbedding(image=images[place], text=texts[place])
+        vector = ProductVector(
+            digest=contract.digest,
+            pattern=embedding.pattern,
+            vector=stored_vector(embedding, contract),
+            further_images=np.asarray(further[place], np.float16) if further[place] else NO_IMAGES,
+        )
+        record = ProductRecord(**values | {"attributes": dict(values["attributes"])})
         yield (
             row_number,
-            ProductRecord(**values | {"attributes": dict(values["attributes"])}),
-            ProductVector(
-                digest=contract.digest,
-                pattern=embedding.pattern,
-                vector=stored_vector(embedding, contract),
-                further_images=np.asarray(further[place], np.float16)
-                if further[place]
-                else NO_IMAGES,
-            ),
+            NewProduct(record=record, vectors=(vector,), thumbnail=thumbnail or b""),
         )
 
 

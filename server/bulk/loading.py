@@ -75,9 +75,9 @@ def _batches(
         with pq.ParquetFile(path) as file:
             for table in file.iter_batches(batch_size=_AT_ONCE):
                 yield [
-                    NewProduct(record=record, vectors=(vector,))
-                    for row_number, record, vector in read_products(table, contract)
-                    if _is_first(output, row_number, record.product_id, report, seen)
+                    product
+                    for row_number, product in read_products(table, contract)
+                    if _is_first(output, row_number, product.record.product_id, report, seen)
                 ]
 
 

@@ -71,7 +71,7 @@ def test_the_folder_of_no_run_is_refused(
     assert "twinshelf embed" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["embed", "load"])
+@pytest.mark.parametrize("command", ["embed", "load", "unload"])
 def test_help_imports_nothing_heavy(command: str) -> None:
     check = (
         "import sys; from twinshelf.client.cli import main; "

@@ -1,0 +1,123 @@
+"""Writes the products of a catalogue into embedded files; the way back of loading."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from twinshelf.server.bulk.embedded_folder import (
+    EmbeddedOutput,
+    WholeOutput,
+    locked,
+    read_whole,
+    write_contract,
+)
+from twinshelf.server.bulk.embedded_table import EmbeddedRow, make_table
+from twinshelf.server.bulk.product_batch import PART_ROWS
+from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.product_record import StoredProduct
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import stored_embedding
+from twinshelf.server.encoders.local_encoder import contract_document
+from twinshelf.server.errors import CatalogueDamagedError, EncoderMismatchError
+from twinshelf.server.triton.repository import published_versions
+
+OUTPUT_NAME = "catalogue"
+# Read together, with their vectors and thumbnails.
+_AT_ONCE = 1024
+
+
+def find_document(catalogue: Catalogue, repository: Path) -> str:
+    """Returns the contract, as JSON, of the encoder that embedded a catalogue.
+
+    Args:
+        catalogue: Whose.
+        repository: Folder of the model repository where its version is published.
+
+    Raises:
+        EncoderMismatchError: If no encoder has embedded anything, or its version is not there.
+        RepositoryError: If the repository cannot be read.
+    """
+    current = catalogue.encoders.current
+    if current is None:
+        raise EncoderMismatchError("the catalogue is empty: no encoder has embedded anything")
+    for version in reversed(published_versions(repository)):
+        document = contract_document(repository, version)
+        if EncoderContract.from_json(document).digest == current:
+            return document
+    raise EncoderMismatchError(
+        f"the encoder of the catalogue is {current}, but no version in {repository} is that one"
+    )
+
+
+async def unload_products(
+    catalogue: Catalogue, document: str, folder: Path, advance: Callable[[], None]
+) -> WholeOutput:
+    """Writes every product by rising product_id, with what its encoder made of it.
+
+    A product that this encoder has not embedded, or whose vectors are damaged, becomes a row with
+    its error. Nothing may write the catalogue meanwhile.
+
+    Args:
+        catalogue: Whose products.
+        document: Contract of the encoder, as JSON.
+        folder: Where the output goes; what an earlier run left of it is replaced.
+        advance: Called for every product.
+
+    Raises:
+        CatalogueDamagedError: If the fields of a product are damaged.
+        EmbeddedFolderError: If another run writes the folder.
+        TwinshelfError: If the catalogue fails.
+    """
+    contract = EncoderContract.from_json(document)
+    change_sequence = (await catalogue.stats(contract.digest)).change_sequence
+    output = EmbeddedOutput(folder=folder / OUTPUT_NAME, run=f"{contract.digest}:{change_sequence}")
+    with locked(folder):
+        write_contract(folder, document)
+        part: list[EmbeddedRow] = []
+        part_count = 0
+        async for rows in _row_batches(catalogue, contract):
+            part += rows
+            if len(part) >= PART_ROWS:
+                output.write_part(part_count, [make_table(part, contract)])
+                part, part_count = [], part_count + 1
+            for _ in rows:
+                advance()
+        if part:
+            output.write_part(part_count, [make_table(part, contract)])
+            part_count += 1
+        output.finish(part_count, contract)
+    whole = read_whole(output.folder)
+    assert whole is not None
+    return whole
+
+
+async def _row_batches(
+    catalogue: Catalogue, contract: EncoderContract
+) -> AsyncIterator[list[EmbeddedRow]]:
+    last, row_count = "", 0
+    while products := await catalogue.products_after(last, _AT_ONCE):
+        numbered = enumerate(products, start=row_count + 1)
+        yield await asyncio.gather(*(_read_row(catalogue, *each, contract) for each in numbered))
+        last, row_count = products[-1].record.product_id, row_count + len(products)
+
+
+async def _read_row(
+    catalogue: Catalogue, number: int, product: StoredProduct, contract: EncoderContract
+) -> EmbeddedRow:
+    product_id = product.record.product_id
+    row = EmbeddedRow(row_number=number, record=product.record)
+    try:
+        changeable = await catalogue.changeable(product_id)
+        made = None if changeable is None else changeable.vectors.get(contract.digest)
+        row.thumbnail = await catalogue.thumbnail(product_id) or b""
+    except CatalogueDamagedError as error:
+        row.error = error.message
+        return row
+    if made is None:
+        row.error = f"not embedded by {contract.digest}"
+        return row
+    row.embedding = stored_embedding(made.vector, made.pattern, contract)
+    row.further_images = made.further_images
+    return row
