@@ -39,6 +39,7 @@ from twinshelf.client.records import (
     MatchResult,
     Offer,
     Product,
+    ProductEmbedding,
     ProductPage,
     ProductUpdate,
     SnapshotReport,
@@ -193,6 +194,15 @@ class AsyncClient:
         """Does what `Client.thumbnail` does, awaited."""
         request = catalog_service_pb2.GetThumbnailRequest(product_id=product_id)
         return bytes((await self._call(self._catalog.GetThumbnail, request, timeout_s)).jpeg)
+
+    async def embeddings(
+        self, product_ids: Sequence[str], *, timeout_s: float | None = None
+    ) -> list[ProductEmbedding]:
+        """Does what `Client.embeddings` does, awaited."""
+        request = catalog_service_pb2.GetEmbeddingsRequest(product_ids=product_ids)
+        return conversions.product_embeddings(
+            await self._call(self._catalog.GetEmbeddings, request, timeout_s)
+        )
 
     async def illustrate(
         self, result: MatchResult, *, timeout_s: float | None = None

@@ -31,6 +31,7 @@ from twinshelf.client.records import (
     Offer,
     Pattern,
     Product,
+    ProductEmbedding,
     ProductPage,
     ProductUpdate,
     SnapshotReport,
@@ -261,6 +262,16 @@ def catalog_stats(message: catalog_service_pb2.GetCatalogStatsResponse) -> Catal
         embedding_dimension=message.embedding_dimension,
         change_sequence=message.change_sequence,
     )
+
+
+def product_embeddings(
+    message: catalog_service_pb2.GetEmbeddingsResponse,
+) -> list[ProductEmbedding]:
+    """Reads the embeddings of some products."""
+    return [
+        ProductEmbedding(product_id=each.product_id, image=tuple(each.image), text=tuple(each.text))
+        for each in message.embeddings
+    ]
 
 
 def snapshot_report(message: catalog_service_pb2.SnapshotResponse) -> SnapshotReport:

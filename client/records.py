@@ -348,6 +348,21 @@ class CatalogStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductEmbedding:
+    """What the serving encoder made of a product.
+
+    Attributes:
+        product_id: Identifier of the product.
+        image: Embedding of its first photo, of length 1; empty without a photo.
+        text: Embedding of its text, of length 1; empty without a text.
+    """
+
+    product_id: str
+    image: tuple[float, ...]
+    text: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotReport:
     """What a snapshot of the search index holds.
 

@@ -38,6 +38,7 @@ from twinshelf.client.records import (
     MatchResult,
     Offer,
     Product,
+    ProductEmbedding,
     ProductPage,
     ProductUpdate,
     SnapshotReport,
@@ -281,6 +282,23 @@ class Client:
         """
         request = catalog_service_pb2.GetThumbnailRequest(product_id=product_id)
         return bytes(self._call(self._catalog.GetThumbnail, request, timeout_s).jpeg)
+
+    def embeddings(
+        self, product_ids: Sequence[str], *, timeout_s: float | None = None
+    ) -> list[ProductEmbedding]:
+        """Returns what the serving encoder made of some products; those without are left out.
+
+        Args:
+            product_ids: Their identifiers, 1 to 256.
+            timeout_s: Time for the call, seconds.
+
+        Raises:
+            TwinshelfError: If the call fails.
+        """
+        request = catalog_service_pb2.GetEmbeddingsRequest(product_ids=product_ids)
+        return conversions.product_embeddings(
+            self._call(self._catalog.GetEmbeddings, request, timeout_s)
+        )
 
     def illustrate(self, result: MatchResult, *, timeout_s: float | None = None) -> MatchResult:
         """Returns a result with the thumbnails of its products, which a notebook then shows.

@@ -18,7 +18,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from twinshelf.client.errors import TwinshelfError
-from twinshelf.client.web import catalogue, compare, failures, groups, health, review, search
+from twinshelf.client.web import (
+    catalogue,
+    compare,
+    failures,
+    groups,
+    health,
+    product_map,
+    review,
+    search,
+)
 from twinshelf.client.web.background import Background
 from twinshelf.client.web.compared_offers import ComparedFiles
 from twinshelf.client.web.config import PageConfig
@@ -45,6 +54,7 @@ ROUTES = [
     Route("/compare/files/{file}/table.csv", compare.send_table),
     Route("/catalogue", catalogue.show_catalogue),
     Route("/catalogue/product", catalogue.show_product),
+    Route("/catalogue/map", product_map.show_map),
     Route("/catalogue/uploads", catalogue.take_table, methods=["POST"]),
     Route("/catalogue/uploads/{upload}", catalogue.show_table),
     Route("/catalogue/uploads/{upload}/columns", catalogue.take_columns, methods=["POST"]),

@@ -26,6 +26,7 @@ METHOD_SCOPES: Final[dict[str, Scope]] = {
     "/twinshelf.v1.CatalogService/ListProducts": Scope.READ,
     "/twinshelf.v1.CatalogService/GetCatalogStats": Scope.READ,
     "/twinshelf.v1.CatalogService/GetThumbnail": Scope.READ,
+    "/twinshelf.v1.CatalogService/GetEmbeddings": Scope.READ,
     "/twinshelf.v1.CatalogService/WatchChanges": Scope.READ,
     "/twinshelf.v1.CatalogService/Snapshot": Scope.ADMIN,
     "/twinshelf.v1.CatalogService/UpsertProducts": Scope.WRITE,

@@ -32,6 +32,7 @@ from twinshelf.server.services.product_embedder import ProductEmbedder
 from twinshelf.server.services.product_photos import check_first_image, check_further_images
 from twinshelf.server.services.product_updates import ProductUpdater
 from twinshelf.server.services.requests import (
+    EMBEDDINGS_LIMIT,
     Limits,
     check_product,
     check_product_id,
@@ -135,6 +136,26 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
                 facts={"product_id": request.product_id},
             )
         return pb.GetThumbnailResponse(jpeg=jpeg)
+
+    async def GetEmbeddings(  # noqa: N802 - the name is the proto's
+        self, request: pb.GetEmbeddingsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetEmbeddingsResponse:
+        """Returns the embeddings of some products."""
+        check_product_ids(request.product_ids, EMBEDDINGS_LIMIT)
+        contract = self._encoders.contract
+        found = await self._catalogue.embedded_products(request.product_ids, contract)
+        return pb.GetEmbeddingsResponse(
+            encoder=encoder_info(contract),
+            embeddings=[
+                pb.ProductEmbedding(
+                    product_id=product_id,
+                    image=() if embedding.image is None else embedding.image,
+                    text=() if embedding.text is None else embedding.text,
+                )
+                for product_id, each in found.items()
+                if (embedding := each.embedding) is not None
+            ],
+        )
 
     async def ListProducts(  # noqa: N802 - the name is the proto's
         self, request: pb.ListProductsRequest, context: grpc.aio.ServicerContext

@@ -24,7 +24,9 @@ DEFAULT_MATCH_COUNT = 10
 DEFAULT_TARGET_PRECISION = 0.95
 PRODUCT_ID_LIMIT_BYTES = 256
 DEFAULT_PAGE_SIZE, PAGE_SIZE_LIMIT = 100, 1000
-DELETE_LIMIT = 10_000
+IDS_LIMIT = 10_000
+# Answers of 256 long embeddings stay below the 4 MiB that clients of others take.
+EMBEDDINGS_LIMIT = 256
 _TOKEN_PREFIX = b"after:"
 
 
@@ -141,15 +143,19 @@ def check_product_id(product_id: str, path: str) -> None:
         )
 
 
-def check_product_ids(product_ids: Sequence[str]) -> None:
-    """Checks the identifiers of products that are to be removed.
+def check_product_ids(product_ids: Sequence[str], limit: int = IDS_LIMIT) -> None:
+    """Checks the identifiers of several products.
+
+    Args:
+        product_ids: The identifiers.
+        limit: Most of them.
 
     Raises:
         InvalidRequestError: If there are none or too many, or one is empty or too long.
     """
-    if not 1 <= len(product_ids) <= DELETE_LIMIT:
+    if not 1 <= len(product_ids) <= limit:
         raise InvalidRequestError(
-            f"product_ids must be 1 to {DELETE_LIMIT} identifiers, got {len(product_ids)}",
+            f"product_ids must be 1 to {limit} identifiers, got {len(product_ids)}",
             field="product_ids",
         )
     for position, product_id in enumerate(product_ids):

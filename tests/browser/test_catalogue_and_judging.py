@@ -32,6 +32,18 @@ def test_a_bad_table_is_a_sentence(site: Site, open_page: OpenPage) -> None:
     assert "Traceback" not in page.content()
 
 
+def test_the_map_shows_every_product_of_a_small_catalogue(
+    filled: Site, open_page: OpenPage
+) -> None:
+    page = open_page("/catalogue")
+    page.get_by_role("link", name="Map of the catalogue").click()
+    page.get_by_role("heading", name="Least like their category").wait_for()
+    page.locator(".map circle").first.hover()
+    with page.expect_navigation():
+        page.locator(".map a").first.click()
+    assert "/catalogue/product?id=" in page.url
+
+
 def test_pairs_are_judged_by_key_and_taken_back(filled: Site, open_page: OpenPage) -> None:
     page = open_page("/review")
     page.set_input_files("[name=file]", table("id,title\n1,tea red\n2,mug blue\n3,pan green\n"))

@@ -19,6 +19,7 @@ PAGES = {
     "compare": "/compare?title=tea+red&right_use=text",
     "catalogue": "/catalogue",
     "product": "/catalogue/product?id=tea-red",
+    "map": "/catalogue/map",
     "groups": "/groups",
     "group": "/groups/group?product=twin-0",
     "history": "/groups/history",

@@ -26,7 +26,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def test_every_page_says_so_in_a_sentence(site: Site, open_page: OpenPage) -> None:
     page = open_page("/")
-    for path in ("/?title=tea", "/compare?title=tea", "/catalogue", "/groups"):
+    for path in ("/?title=tea", "/compare?title=tea", "/catalogue", "/catalogue/map", "/groups"):
         page.goto(path)
         page.get_by_role("alert").first.wait_for()
         assert "make serve" in page.get_by_role("alert").first.inner_text()

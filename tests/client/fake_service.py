@@ -232,6 +232,19 @@ class FakeService(
             raise AssertionError
         return catalog_service_pb2.GetThumbnailResponse(jpeg=b"small " + product.image)
 
+    def GetEmbeddings(  # noqa: N802
+        self, request: catalog_service_pb2.GetEmbeddingsRequest, context: grpc.ServicerContext
+    ) -> catalog_service_pb2.GetEmbeddingsResponse:
+        self._enter("GetEmbeddings", context)
+        return catalog_service_pb2.GetEmbeddingsResponse(
+            embeddings=[
+                catalog_service_pb2.ProductEmbedding(product_id=each, text=(0.6, 0.8))
+                for each in request.product_ids
+                if each in self.products
+            ],
+            encoder=ENCODER,
+        )
+
     def ListProducts(  # noqa: N802
         self, request: catalog_service_pb2.ListProductsRequest, context: grpc.ServicerContext
     ) -> catalog_service_pb2.ListProductsResponse:

@@ -40,6 +40,7 @@ async def test_both_clients_give_the_same_results(client: AsyncClient) -> None:
         photo = Product(product_id="photo", image=b"photo")
         assert [answer.error async for answer in client.upsert([photo])] == [None]
         assert await client.thumbnail("photo") == other.thumbnail("photo")
+        assert await client.embeddings(["photo"]) == other.embeddings(["photo"])
         assert await client.snapshot() == other.snapshot()
         assert [each async for each in client.list_all(page_size=2)] == list(other.list_all())
         assert (await client.delete(["p001", "no"])).missing_product_ids == ("no",)

@@ -127,6 +127,13 @@ def test_a_thumbnail_is_the_bytes_of_a_picture(client: Client) -> None:
         client.thumbnail("p000")
 
 
+def test_embeddings_are_those_of_the_products_that_are_there(client: Client) -> None:
+    list(client.upsert(products(2)))
+    (found,) = client.embeddings(["p001", "absent"])
+    assert (found.product_id, found.image) == ("p001", ())
+    assert found.text == pytest.approx((0.6, 0.8))
+
+
 def test_every_page_is_listed(client: Client, service: FakeService) -> None:
     list(client.upsert(products(7)))
     assert [each.product_id for each in client.list_all(page_size=3)] == [

@@ -49,7 +49,7 @@ async def test_no_generated_request_is_a_fault_of_the_service(address: str) -> N
     # No generated text names a group or another encoder, nothing makes whole tensors, and no
     # thumbnail is kept.
     refused = {"GetGroup", "MergeGroups", "SplitGroup", "UndoGroupEvent", "GetThumbnail"}
-    refused |= {"Reindex", "DropEncoder", "ModelInfer", "ModelMetadata"}
+    refused |= {"Reindex", "DropEncoder", "ModelInfer", "ModelMetadata", "ModelConfig"}
     assert answered | refused == {method.name for method in methods()}
 
 

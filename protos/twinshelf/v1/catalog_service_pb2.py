@@ -27,15 +27,15 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from twinshelf.v1 import product_pb2 as twinshelf_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"twinshelf/v1/catalog_service.proto\x12\x0ctwinshelf.v1\x1a google/protobuf/field_mask.proto\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"p\n\x15UpsertProductsRequest\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa5\x01\n\x16UpsertProductsResponse\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\rrequest_index\x18\x02 \x01(\x03\x12\x31\n\x08upserted\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.UpsertedProductH\x00\x12#\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\x7f\n\x0fUpsertedProduct\x12.\n\x07pattern\x18\x01 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12\x10\n\x08replaced\x18\x02 \x01(\x08\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"T\n\x12GetProductResponse\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\")\n\x13GetThumbnailRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"$\n\x14GetThumbnailResponse\x12\x0c\n\x04jpeg\x18\x01 \x01(\x0c\"<\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x14ListProductsResponse\x12\'\n\x08products\x18\x01 \x03(\x0b\x32\x15.twinshelf.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15\x44\x65leteProductsRequest\x12\x13\n\x0bproduct_ids\x18\x01 \x03(\t\"L\n\x16\x44\x65leteProductsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05\x12\x1b\n\x13missing_product_ids\x18\x02 \x03(\t\"\x18\n\x16GetCatalogStatsRequest\"\xaa\x02\n\x17GetCatalogStatsResponse\x12\x15\n\rproduct_count\x18\x01 \x01(\x03\x12\x13\n\x0bimage_count\x18\x02 \x01(\x03\x12\x12\n\ntext_count\x18\x03 \x01(\x03\x12\x1b\n\x13stale_product_count\x18\x04 \x01(\x03\x12\x1c\n\x14indexed_vector_count\x18\x05 \x01(\x03\x12*\n\x07\x65ncoder\x18\x06 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x1b\n\x13\x65mbedding_dimension\x18\x07 \x01(\x05\x12\x17\n\x0f\x63hange_sequence\x18\x08 \x01(\x03\x12\x1d\n\x15\x64\x61maged_product_count\x18\t \x01(\x03\x12\x13\n\x0bphoto_count\x18\n \x01(\x03\"\x11\n\x0fSnapshotRequest\"A\n\x10SnapshotResponse\x12\x14\n\x0cvector_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x63hange_sequence\x18\x02 \x01(\x03\"G\n\x13WatchChangesRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x03\x12\x19\n\x11includes_products\x18\x02 \x01(\x08\"D\n\x14WatchChangesResponse\x12,\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1b.twinshelf.v1.ProductChange\"\x8c\x01\n\rProductChange\x12\x17\n\x0f\x63hange_sequence\x18\x01 \x01(\x03\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.twinshelf.v1.ChangeKind\x12&\n\x07product\x18\x04 \x01(\x0b\x32\x15.twinshelf.v1.Product*\\\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_KIND_UPSERTED\x10\x01\x12\x17\n\x13\x43HANGE_KIND_DELETED\x10\x02\x32\xd1\x05\n\x0e\x43\x61talogService\x12_\n\x0eUpsertProducts\x12#.twinshelf.v1.UpsertProductsRequest\x1a$.twinshelf.v1.UpsertProductsResponse(\x01\x30\x01\x12O\n\nGetProduct\x12\x1f.twinshelf.v1.GetProductRequest\x1a .twinshelf.v1.GetProductResponse\x12U\n\x0cGetThumbnail\x12!.twinshelf.v1.GetThumbnailRequest\x1a\".twinshelf.v1.GetThumbnailResponse\x12U\n\x0cListProducts\x12!.twinshelf.v1.ListProductsRequest\x1a\".twinshelf.v1.ListProductsResponse\x12[\n\x0e\x44\x65leteProducts\x12#.twinshelf.v1.DeleteProductsRequest\x1a$.twinshelf.v1.DeleteProductsResponse\x12^\n\x0fGetCatalogStats\x12$.twinshelf.v1.GetCatalogStatsRequest\x1a%.twinshelf.v1.GetCatalogStatsResponse\x12I\n\x08Snapshot\x12\x1d.twinshelf.v1.SnapshotRequest\x1a\x1e.twinshelf.v1.SnapshotResponse\x12W\n\x0cWatchChanges\x12!.twinshelf.v1.WatchChangesRequest\x1a\".twinshelf.v1.WatchChangesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"twinshelf/v1/catalog_service.proto\x12\x0ctwinshelf.v1\x1a google/protobuf/field_mask.proto\x1a\x17google/rpc/status.proto\x1a\x1atwinshelf/v1/product.proto\"p\n\x15UpsertProductsRequest\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa5\x01\n\x16UpsertProductsResponse\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\rrequest_index\x18\x02 \x01(\x03\x12\x31\n\x08upserted\x18\x03 \x01(\x0b\x32\x1d.twinshelf.v1.UpsertedProductH\x00\x12#\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\x7f\n\x0fUpsertedProduct\x12.\n\x07pattern\x18\x01 \x01(\x0e\x32\x1d.twinshelf.v1.ModalityPattern\x12\x10\n\x08replaced\x18\x02 \x01(\x08\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"T\n\x12GetProductResponse\x12&\n\x07product\x18\x01 \x01(\x0b\x32\x15.twinshelf.v1.Product\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\")\n\x13GetThumbnailRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"$\n\x14GetThumbnailResponse\x12\x0c\n\x04jpeg\x18\x01 \x01(\x0c\"+\n\x14GetEmbeddingsRequest\x12\x13\n\x0bproduct_ids\x18\x01 \x03(\t\"w\n\x15GetEmbeddingsResponse\x12\x32\n\nembeddings\x18\x01 \x03(\x0b\x32\x1e.twinshelf.v1.ProductEmbedding\x12*\n\x07\x65ncoder\x18\x02 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\"C\n\x10ProductEmbedding\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x03(\x02\x12\x0c\n\x04text\x18\x03 \x03(\x02\"<\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x14ListProductsResponse\x12\'\n\x08products\x18\x01 \x03(\x0b\x32\x15.twinshelf.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15\x44\x65leteProductsRequest\x12\x13\n\x0bproduct_ids\x18\x01 \x03(\t\"L\n\x16\x44\x65leteProductsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05\x12\x1b\n\x13missing_product_ids\x18\x02 \x03(\t\"\x18\n\x16GetCatalogStatsRequest\"\xaa\x02\n\x17GetCatalogStatsResponse\x12\x15\n\rproduct_count\x18\x01 \x01(\x03\x12\x13\n\x0bimage_count\x18\x02 \x01(\x03\x12\x12\n\ntext_count\x18\x03 \x01(\x03\x12\x1b\n\x13stale_product_count\x18\x04 \x01(\x03\x12\x1c\n\x14indexed_vector_count\x18\x05 \x01(\x03\x12*\n\x07\x65ncoder\x18\x06 \x01(\x0b\x32\x19.twinshelf.v1.EncoderInfo\x12\x1b\n\x13\x65mbedding_dimension\x18\x07 \x01(\x05\x12\x17\n\x0f\x63hange_sequence\x18\x08 \x01(\x03\x12\x1d\n\x15\x64\x61maged_product_count\x18\t \x01(\x03\x12\x13\n\x0bphoto_count\x18\n \x01(\x03\"\x11\n\x0fSnapshotRequest\"A\n\x10SnapshotResponse\x12\x14\n\x0cvector_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x63hange_sequence\x18\x02 \x01(\x03\"G\n\x13WatchChangesRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x03\x12\x19\n\x11includes_products\x18\x02 \x01(\x08\"D\n\x14WatchChangesResponse\x12,\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1b.twinshelf.v1.ProductChange\"\x8c\x01\n\rProductChange\x12\x17\n\x0f\x63hange_sequence\x18\x01 \x01(\x03\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.twinshelf.v1.ChangeKind\x12&\n\x07product\x18\x04 \x01(\x0b\x32\x15.twinshelf.v1.Product*\\\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_KIND_UPSERTED\x10\x01\x12\x17\n\x13\x43HANGE_KIND_DELETED\x10\x02\x32\xab\x06\n\x0e\x43\x61talogService\x12_\n\x0eUpsertProducts\x12#.twinshelf.v1.UpsertProductsRequest\x1a$.twinshelf.v1.UpsertProductsResponse(\x01\x30\x01\x12O\n\nGetProduct\x12\x1f.twinshelf.v1.GetProductRequest\x1a .twinshelf.v1.GetProductResponse\x12U\n\x0cGetThumbnail\x12!.twinshelf.v1.GetThumbnailRequest\x1a\".twinshelf.v1.GetThumbnailResponse\x12X\n\rGetEmbeddings\x12\".twinshelf.v1.GetEmbeddingsRequest\x1a#.twinshelf.v1.GetEmbeddingsResponse\x12U\n\x0cListProducts\x12!.twinshelf.v1.ListProductsRequest\x1a\".twinshelf.v1.ListProductsResponse\x12[\n\x0e\x44\x65leteProducts\x12#.twinshelf.v1.DeleteProductsRequest\x1a$.twinshelf.v1.DeleteProductsResponse\x12^\n\x0fGetCatalogStats\x12$.twinshelf.v1.GetCatalogStatsRequest\x1a%.twinshelf.v1.GetCatalogStatsResponse\x12I\n\x08Snapshot\x12\x1d.twinshelf.v1.SnapshotRequest\x1a\x1e.twinshelf.v1.SnapshotResponse\x12W\n\x0cWatchChanges\x12!.twinshelf.v1.WatchChangesRequest\x1a\".twinshelf.v1.WatchChangesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinshelf.v1.catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHANGEKIND']._serialized_start=1733
-  _globals['_CHANGEKIND']._serialized_end=1825
+  _globals['_CHANGEKIND']._serialized_start=1968
+  _globals['_CHANGEKIND']._serialized_end=2060
   _globals['_UPSERTPRODUCTSREQUEST']._serialized_start=139
   _globals['_UPSERTPRODUCTSREQUEST']._serialized_end=251
   _globals['_UPSERTPRODUCTSRESPONSE']._serialized_start=254
@@ -50,28 +50,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTHUMBNAILREQUEST']._serialized_end=718
   _globals['_GETTHUMBNAILRESPONSE']._serialized_start=720
   _globals['_GETTHUMBNAILRESPONSE']._serialized_end=756
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=758
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=818
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=820
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=908
-  _globals['_DELETEPRODUCTSREQUEST']._serialized_start=910
-  _globals['_DELETEPRODUCTSREQUEST']._serialized_end=954
-  _globals['_DELETEPRODUCTSRESPONSE']._serialized_start=956
-  _globals['_DELETEPRODUCTSRESPONSE']._serialized_end=1032
-  _globals['_GETCATALOGSTATSREQUEST']._serialized_start=1034
-  _globals['_GETCATALOGSTATSREQUEST']._serialized_end=1058
-  _globals['_GETCATALOGSTATSRESPONSE']._serialized_start=1061
-  _globals['_GETCATALOGSTATSRESPONSE']._serialized_end=1359
-  _globals['_SNAPSHOTREQUEST']._serialized_start=1361
-  _globals['_SNAPSHOTREQUEST']._serialized_end=1378
-  _globals['_SNAPSHOTRESPONSE']._serialized_start=1380
-  _globals['_SNAPSHOTRESPONSE']._serialized_end=1445
-  _globals['_WATCHCHANGESREQUEST']._serialized_start=1447
-  _globals['_WATCHCHANGESREQUEST']._serialized_end=1518
-  _globals['_WATCHCHANGESRESPONSE']._serialized_start=1520
-  _globals['_WATCHCHANGESRESPONSE']._serialized_end=1588
-  _globals['_PRODUCTCHANGE']._serialized_start=1591
-  _globals['_PRODUCTCHANGE']._serialized_end=1731
-  _globals['_CATALOGSERVICE']._serialized_start=1828
-  _globals['_CATALOGSERVICE']._serialized_end=2549
+  _globals['_GETEMBEDDINGSREQUEST']._serialized_start=758
+  _globals['_GETEMBEDDINGSREQUEST']._serialized_end=801
+  _globals['_GETEMBEDDINGSRESPONSE']._serialized_start=803
+  _globals['_GETEMBEDDINGSRESPONSE']._serialized_end=922
+  _globals['_PRODUCTEMBEDDING']._serialized_start=924
+  _globals['_PRODUCTEMBEDDING']._serialized_end=991
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=993
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=1053
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=1055
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=1143
+  _globals['_DELETEPRODUCTSREQUEST']._serialized_start=1145
+  _globals['_DELETEPRODUCTSREQUEST']._serialized_end=1189
+  _globals['_DELETEPRODUCTSRESPONSE']._serialized_start=1191
+  _globals['_DELETEPRODUCTSRESPONSE']._serialized_end=1267
+  _globals['_GETCATALOGSTATSREQUEST']._serialized_start=1269
+  _globals['_GETCATALOGSTATSREQUEST']._serialized_end=1293
+  _globals['_GETCATALOGSTATSRESPONSE']._serialized_start=1296
+  _globals['_GETCATALOGSTATSRESPONSE']._serialized_end=1594
+  _globals['_SNAPSHOTREQUEST']._serialized_start=1596
+  _globals['_SNAPSHOTREQUEST']._serialized_end=1613
+  _globals['_SNAPSHOTRESPONSE']._serialized_start=1615
+  _globals['_SNAPSHOTRESPONSE']._serialized_end=1680
+  _globals['_WATCHCHANGESREQUEST']._serialized_start=1682
+  _globals['_WATCHCHANGESREQUEST']._serialized_end=1753
+  _globals['_WATCHCHANGESRESPONSE']._serialized_start=1755
+  _globals['_WATCHCHANGESRESPONSE']._serialized_end=1823
+  _globals['_PRODUCTCHANGE']._serialized_start=1826
+  _globals['_PRODUCTCHANGE']._serialized_end=1966
+  _globals['_CATALOGSERVICE']._serialized_start=2063
+  _globals['_CATALOGSERVICE']._serialized_end=2874
 # @@protoc_insertion_point(module_scope)

@@ -75,6 +75,30 @@ class GetThumbnailResponse(_message.Message):
     jpeg: bytes
     def __init__(self, jpeg: _Optional[bytes] = ...) -> None: ...
 
+class GetEmbeddingsRequest(_message.Message):
+    __slots__ = ("product_ids",)
+    PRODUCT_IDS_FIELD_NUMBER: _ClassVar[int]
+    product_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, product_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetEmbeddingsResponse(_message.Message):
+    __slots__ = ("embeddings", "encoder")
+    EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_FIELD_NUMBER: _ClassVar[int]
+    embeddings: _containers.RepeatedCompositeFieldContainer[ProductEmbedding]
+    encoder: _product_pb2.EncoderInfo
+    def __init__(self, embeddings: _Optional[_Iterable[_Union[ProductEmbedding, _Mapping]]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ...) -> None: ...
+
+class ProductEmbedding(_message.Message):
+    __slots__ = ("product_id", "image", "text")
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    product_id: str
+    image: _containers.RepeatedScalarFieldContainer[float]
+    text: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, product_id: _Optional[str] = ..., image: _Optional[_Iterable[float]] = ..., text: _Optional[_Iterable[float]] = ...) -> None: ...
+
 class ListProductsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]

@@ -50,6 +50,11 @@ class CatalogServiceStub:
                 request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailRequest.SerializeToString,
                 response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailResponse.FromString,
                 _registered_method=True)
+        self.GetEmbeddings = channel.unary_unary(
+                '/twinshelf.v1.CatalogService/GetEmbeddings',
+                request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetEmbeddingsRequest.SerializeToString,
+                response_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetEmbeddingsResponse.FromString,
+                _registered_method=True)
         self.ListProducts = channel.unary_unary(
                 '/twinshelf.v1.CatalogService/ListProducts',
                 request_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
@@ -102,6 +107,15 @@ class CatalogServiceServicer:
         """Returns the thumbnail of a product. Errors: INVALID_ARGUMENT (empty product_id); NOT_FOUND with
         the reason THUMBNAIL_NOT_FOUND: none is kept, as there is no such product, it has no photo, or
         the server kept no thumbnails (--keep-thumbnails) when it was written; DATA_LOSS: it is damaged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEmbeddings(self, request, context):
+        """Returns what the serving encoder made of some products, for work of one's own with vectors.
+        Products that are not there, or that it has not embedded, are left out.
+        Errors: INVALID_ARGUMENT (no ids, or more than 256); UNAVAILABLE: the encoder is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,6 +184,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.GetThumbnail,
                     request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailRequest.FromString,
                     response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailResponse.SerializeToString,
+            ),
+            'GetEmbeddings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEmbeddings,
+                    request_deserializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetEmbeddingsRequest.FromString,
+                    response_serializer=twinshelf_dot_v1_dot_catalog__service__pb2.GetEmbeddingsResponse.SerializeToString,
             ),
             'ListProducts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProducts,
@@ -279,6 +298,33 @@ class CatalogService:
             '/twinshelf.v1.CatalogService/GetThumbnail',
             twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailRequest.SerializeToString,
             twinshelf_dot_v1_dot_catalog__service__pb2.GetThumbnailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEmbeddings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/twinshelf.v1.CatalogService/GetEmbeddings',
+            twinshelf_dot_v1_dot_catalog__service__pb2.GetEmbeddingsRequest.SerializeToString,
+            twinshelf_dot_v1_dot_catalog__service__pb2.GetEmbeddingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -137,6 +137,12 @@ class StubService(
         self._begin("GetThumbnail")
         return _CATALOG.GetThumbnailResponse()
 
+    async def GetEmbeddings(  # noqa: N802
+        self, request: catalog_service_pb2.GetEmbeddingsRequest, context: Any
+    ) -> catalog_service_pb2.GetEmbeddingsResponse:
+        self._begin("GetEmbeddings")
+        return _CATALOG.GetEmbeddingsResponse()
+
     async def WatchChanges(  # noqa: N802
         self, request: catalog_service_pb2.WatchChangesRequest, context: Any
     ) -> AsyncIterator[catalog_service_pb2.WatchChangesResponse]:
@@ -346,6 +352,9 @@ CALLS: dict[str, Call] = {
     ),
     f"{_SERVICE}.CatalogService/GetThumbnail": _unary(
         _CATALOGUE, "GetThumbnail", _CATALOG.GetThumbnailRequest()
+    ),
+    f"{_SERVICE}.CatalogService/GetEmbeddings": _unary(
+        _CATALOGUE, "GetEmbeddings", _CATALOG.GetEmbeddingsRequest()
     ),
     f"{_SERVICE}.CatalogService/WatchChanges": _answers(
         _CATALOGUE, "WatchChanges", _CATALOG.WatchChangesRequest()

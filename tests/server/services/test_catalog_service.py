@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import grpc
+import numpy as np
 import pytest
 
 from tests.server.calls import catalog, error_info, match, serving, upsert, violated_field
@@ -60,6 +61,31 @@ async def test_what_is_stored_comes_back_without_the_photo(channel: grpc.aio.Cha
     expected.CopyFrom(FULL)
     expected.ClearField("image")
     assert got.product == expected
+
+
+async def test_embeddings_are_unit_rows_of_those_that_are_there(
+    channel: grpc.aio.Channel, encoder: FakeEncoder
+) -> None:
+    await upsert(channel, [FULL, Product(product_id="text", title="mug")])
+    request = pb.GetEmbeddingsRequest(product_ids=["absent", FULL.product_id, "text"])
+    answer = await catalog(channel).GetEmbeddings(request)
+    assert answer.encoder.digest == digest_of("first")
+    both, text = sorted(answer.embeddings, key=lambda each: not each.image)
+    assert (both.product_id, text.product_id) == (FULL.product_id, "text")
+    assert len(both.image) == encoder.contract.image_dimension and not text.image
+    for half in (both.image, both.text, text.text):
+        assert np.linalg.norm(half) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("count", [0, 257])
+async def test_embeddings_of_none_or_too_many_are_refused(
+    channel: grpc.aio.Channel, count: int
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await catalog(channel).GetEmbeddings(
+            pb.GetEmbeddingsRequest(product_ids=map(str, range(count)))
+        )
+    assert violated_field(caught.value) == "product_ids"
 
 
 async def test_a_product_is_replaced_as_a_whole(channel: grpc.aio.Channel) -> None:

@@ -1,0 +1,235 @@
+"""The map of the catalogue: a sample of its products, laid out so that alike ones lie together."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.records import Product, ProductEmbedding
+from twinshelf.client.web.pages import page
+from twinshelf.client.web.state import client_of
+
+SAMPLE_COUNT: Final = 1000
+SIZE: Final = 600
+# A large catalogue is sampled in runs of products that were written one after the other.
+_RUN_COUNT, _RUN_LENGTH = 50, 20
+# The changes of a run come at once; a run at the end of the changes would wait for new ones.
+_SAMPLE_LIMIT_S: Final = 2.0
+_EMBEDDINGS_AT_ONCE: Final = 250
+_COLOUR_COUNT: Final = 8
+_OUTLIER_COUNT: Final = 12
+_LEAST_MEMBERS: Final = 5
+_LEVEL_MARKS = re.compile("[/>]")
+_NO_CATEGORY: Final = "without category"
+_OTHER: Final = "other"
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dot:
+    """A product on the map.
+
+    Attributes:
+        product: The product.
+        x: From the left edge, 0 to `SIZE`.
+        y: From the upper edge, 0 to `SIZE`.
+        category: Name of its category in the legend.
+        likeness: Cosine to the mean of its category, -1 to 1; None in a category of few.
+        is_outlier: Whether it is among those least like their category.
+    """
+
+    product: Product
+    x: float
+    y: float
+    category: str
+    likeness: float | None
+    is_outlier: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductMap:
+    """A sample of the catalogue, laid out.
+
+    Attributes:
+        dots: Its products.
+        legend: The categories and their products in the sample, the largest first.
+        outliers: The products least like their category, the least one first.
+        shown_share: Share of the spread of the embeddings that the two axes show, 0 to 1.
+    """
+
+    dots: tuple[Dot, ...]
+    legend: tuple[tuple[str, int], ...]
+    outliers: tuple[Dot, ...]
+    shown_share: float
+
+
+async def show_map(request: Request) -> HTMLResponse:
+    """Answers GET /catalogue/map: a sample of the products by their likeness."""
+    client = client_of(request)
+    seed = request.query_params.get("sample", "")
+    stats = await client.stats()
+    products = await sample_products(client, stats.product_count, stats.change_sequence, seed)
+    embeddings = await _embeddings_of(client, products)
+    embedded = [each for each in products if each.product_id in embeddings]
+    drawn = None
+    if len(embedded) > 2:
+        rows = [embeddings[each.product_id] for each in embedded]
+        drawn = await asyncio.to_thread(draw_map, embedded, rows)
+    values = {
+        "map": drawn,
+        "size": SIZE,
+        "product_count": stats.product_count,
+        "is_sample": stats.product_count > SAMPLE_COUNT,
+        "next_sample": random.Random(seed).randrange(1_000_000),
+        "colours": {name: place for place, (name, _) in enumerate(drawn.legend)} if drawn else {},
+    }
+    return page(request, "map", values)
+
+
+async def sample_products(
+    client: AsyncClient, product_count: int, change_sequence: int, seed: str
+) -> list[Product]:
+    """Returns about `SAMPLE_COUNT` products, all of them where there are no more.
+
+    Args:
+        client: Reads the catalogue.
+        product_count: Products that it holds.
+        change_sequence: Number of its last change.
+        seed: Chooses the sample.
+    """
+    if product_count <= SAMPLE_COUNT:
+        return list((await client.list_page(page_size=SAMPLE_COUNT)).products)
+    randomness = random.Random(seed)
+    found: dict[str, Product] = {}
+
+    async def read_run(start: int) -> None:
+        """Reads products in the order in which they were written."""
+        count = 0
+        async for change in client.watch(start, includes_products=True):
+            if change.product is not None:
+                found[change.product_id] = change.product
+            count += 1
+            if count == _RUN_LENGTH:
+                return
+
+    runs = [
+        asyncio.create_task(read_run(randomness.randrange(change_sequence)))
+        for _ in range(_RUN_COUNT)
+    ]
+    done, late = await asyncio.wait(runs, timeout=_SAMPLE_LIMIT_S)
+    for run in late:
+        run.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    for run in done:
+        run.result()
+    return list(found.values())
+
+
+async def _embeddings_of(
+    client: AsyncClient, products: Sequence[Product]
+) -> dict[str, ProductEmbedding]:
+    ids = [each.product_id for each in products]
+    blocks = [
+        ids[start : start + _EMBEDDINGS_AT_ONCE]
+        for start in range(0, len(ids), _EMBEDDINGS_AT_ONCE)
+    ]
+    answers = await asyncio.gather(*map(client.embeddings, blocks))
+    return {each.product_id: each for answer in answers for each in answer}
+
+
+def draw_map(products: Sequence[Product], embeddings: Sequence[ProductEmbedding]) -> ProductMap:
+    """Lays products out by the two directions in which their embeddings differ most.
+
+    Source: principal component analysis, Pearson, On lines and planes of closest fit, 1901.
+
+    Args:
+        products: Products (N), three or more.
+        embeddings: Those of the products (N).
+    """
+    rows = _full_rows(embeddings)
+    categories = name_categories(products)
+    centred = rows - rows.mean(axis=0)
+    variances, axes = np.linalg.eigh(centred.T @ centred)
+    places = centred @ axes[:, :-3:-1]
+    places -= places.min(axis=0)
+    places *= (SIZE - 20) / max(places.max(), 1e-9)
+    likeness = _category_likeness(rows, categories)
+    outliers = sorted(likeness, key=lambda row: likeness[row])[:_OUTLIER_COUNT]
+    dots = tuple(
+        Dot(
+            product=product,
+            x=float(places[row, 0]) + 10,
+            y=float(places[row, 1]) + 10,
+            category=categories[row],
+            likeness=likeness.get(row),
+            is_outlier=row in outliers,
+        )
+        for row, product in enumerate(products)
+    )
+    return ProductMap(
+        dots=dots,
+        legend=tuple(Counter(categories).most_common()),
+        outliers=tuple(dots[row] for row in outliers),
+        shown_share=float(variances[-2:].sum() / max(variances.sum(), 1e-9)),
+    )
+
+
+def name_categories(products: Sequence[Product]) -> list[str]:
+    """Returns the category of each product as the legend names it.
+
+    That is the highest level of the path at which there are two categories or more; all but the
+    largest are "other".
+    """
+    paths = [
+        [part.strip() for part in _LEVEL_MARKS.split(each.category) if part.strip()]
+        for each in products
+    ]
+    names = [" / ".join(path) for path in paths]
+    for depth in range(1, max(map(len, paths)) + 1):
+        names = [" / ".join(path[:depth]) for path in paths]
+        if len(set(filter(None, names))) > 1:
+            break
+    counts = Counter(name for name in names if name)
+    largest = {name for name, _ in counts.most_common(_COLOUR_COUNT)}
+    return [(name if name in largest else _OTHER) if name else _NO_CATEGORY for name in names]
+
+
+def _full_rows(embeddings: Sequence[ProductEmbedding]) -> Floats:
+    """Returns rows (N, D) of both halves; one that is missing is the mean of the others'."""
+    halves = []
+    for name in ("image", "text"):
+        there = [row for row, each in enumerate(embeddings) if getattr(each, name)]
+        if not there:
+            continue
+        known = np.array([getattr(embeddings[row], name) for row in there], np.float32)
+        half = np.tile(known.mean(axis=0), (len(embeddings), 1))
+        half[there] = known
+        halves.append(half)
+    return np.concatenate(halves, axis=1)
+
+
+def _category_likeness(rows: Floats, categories: Sequence[str]) -> dict[int, float]:
+    """Returns the cosine of rows to the mean of their category, by row; few make no mean."""
+    likeness: dict[int, float] = {}
+    names = np.array(categories)
+    for name in sorted(set(categories) - {_NO_CATEGORY, _OTHER}):
+        (members,) = np.nonzero(names == name)
+        if len(members) < _LEAST_MEMBERS:
+            continue
+        mean = rows[members].mean(axis=0)
+        lengths = np.linalg.norm(rows[members], axis=1) * np.linalg.norm(mean)
+        cosines = rows[members] @ mean / np.maximum(lengths, 1e-9)
+        likeness |= dict(zip(members.tolist(), cosines.tolist(), strict=True))
+    return likeness
