@@ -12,8 +12,10 @@ import mkdocs_gen_files
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = (
     *("training/README.md", "export/README.md", "server/README.md", "client/README.md"),
-    *("CHANGELOG.md", ".github/matches.png", ".github/page.png"),
+    "CHANGELOG.md",
 )
+# The site leaves out what lies in a hidden folder.
+PICTURES, PICTURES_OF_SITE = ".github/", "pictures/"
 CLIENT = (
     *("sync_client.Client", "async_client.AsyncClient", "records", "filters", "pair_records"),
     *("category_records", "changes", "groups.records", "encoders.records", "retries", "errors"),
@@ -52,11 +54,19 @@ def python_page() -> str:
     return f"# Python client\n\n`from twinshelf.client import Client`\n\n{entries}\n"
 
 
-write("index.md", (ROOT / "README.md").read_text("utf-8"))
+write("index.md", (ROOT / "README.md").read_text("utf-8").replace(PICTURES, PICTURES_OF_SITE))
 for name in COPIED:
-    with mkdocs_gen_files.open(name, "wb") as file:
-        file.write((ROOT / name).read_bytes())
-write("reference/twinshelf.md", run("typer", "twinshelf.client.cli", "utils", "docs"))
+    write(name, (ROOT / name).read_text("utf-8"))
+for path in (ROOT / PICTURES).glob("*.png"):
+    with mkdocs_gen_files.open(PICTURES_OF_SITE + path.name, "wb") as file:
+        file.write(path.read_bytes())
+write(
+    "reference/twinshelf.md",
+    run(
+        *("typer", "twinshelf.client.cli", "utils", "docs"),
+        *("--name", "twinshelf", "--title", "Command line"),
+    ),
+)
 write(
     "reference/server.md",
     f"# Server options\n\n```\n{run('twinshelf.server', '--help')}```\n",
