@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache
 from importlib.metadata import entry_points
 from itertools import islice
 from pathlib import Path
@@ -113,20 +112,12 @@ app.command()(categorise)
 app.command()(doctor)
 
 
-@cache
-def _add_installed_commands() -> None:
-    """Adds the commands of parts that the client knows nothing of, such as the server's."""
-    for found in entry_points(group=INSTALLED_COMMANDS):
-        app.command(found.name, epilog=EPILOG)(found.load())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status.
 
     Args:
         arguments: The command line without the program's name; None takes that of the process.
     """
-    _add_installed_commands()
     try:
         app(arguments, prog_name="twinshelf")
     except SystemExit as ended:
@@ -331,6 +322,11 @@ def snapshot(connection: Connection) -> None:
     else:
         vectors = count_of(report.vector_count, "vector")
         sys.stdout.write(f"{vectors} stored, up to change {report.change_sequence:,}\n")
+
+
+# Those of parts that the client knows nothing of, such as the server's.
+for _found in entry_points(group=INSTALLED_COMMANDS):
+    app.command(_found.name, epilog=EPILOG)(_found.load())
 
 
 if __name__ == "__main__":
