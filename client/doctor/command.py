@@ -52,6 +52,22 @@ def doctor(
             help="HTTP of Triton (default: port 8000 of the same host).",
         ),
     ] = None,
+    other_triton: Annotated[
+        Endpoint | None,
+        typer.Option(
+            parser=read_endpoint,
+            metavar="HOST:PORT",
+            help="gRPC of the Triton with a further encoder (--other-triton of the service).",
+        ),
+    ] = None,
+    other_triton_http: Annotated[
+        Endpoint | None,
+        typer.Option(
+            parser=read_endpoint,
+            metavar="HOST:PORT",
+            help="HTTP of that Triton (default: port 8000 of the same host).",
+        ),
+    ] = None,
     catalogue: Annotated[
         Path | None,
         typer.Option(
@@ -59,7 +75,7 @@ def doctor(
         ),
     ] = None,
 ) -> None:
-    """Check the service, its Triton and its metrics; say what to do.
+    """Check the service, its Tritons and its metrics; say what to do.
 
     One line for each check, and what to do where one fails. It only reads. Exit status 1 when
     something is broken.
@@ -77,6 +93,8 @@ def doctor(
         metrics=metrics,
         triton=triton,
         triton_http=triton_http,
+        other_triton=other_triton,
+        other_triton_http=other_triton_http,
         catalogue=catalogue,
     )
     with connection.open() as client:

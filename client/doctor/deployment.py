@@ -6,8 +6,8 @@ It only reads, works while parts are down, and comes to its end in bounded time.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -47,6 +47,8 @@ class DoctorPlan:
         metrics: host:port of its metrics; None looks at the usual place, if something is there.
         triton: host:port of Triton's gRPC; None looks at the usual place, if something is there.
         triton_http: host:port of Triton's HTTP; None takes port 8000 of the same host.
+        other_triton: host:port of the gRPC of the Triton with a further encoder; None without one.
+        other_triton_http: host:port of its HTTP; None takes port 8000 of the same host.
         catalogue: Folder of the catalogue, when it is on this machine; None leaves it out.
     """
 
@@ -54,6 +56,8 @@ class DoctorPlan:
     metrics: Endpoint | None = None
     triton: Endpoint | None = None
     triton_http: Endpoint | None = None
+    other_triton: Endpoint | None = None
+    other_triton_http: Endpoint | None = None
     catalogue: Path | None = None
 
 
@@ -88,14 +92,12 @@ def find(client: Client, plan: DoctorPlan) -> Iterator[Finding]:
             "Give the --metrics-address of the service by --metrics.",
         )
     if triton := plan.triton or _usual(DEFAULT_TRITON, plan, step_s):
-        http = plan.triton_http or Endpoint(host=triton.host, port=_TRITON_HTTP_PORT)
-        target = TritonTarget(grpc=triton, http=http, timeout_s=step_s)
-        yield from attempt(
-            "triton",
-            lambda: check_triton(target, _service_digest(client, step_s)),
-            2 * timeout_s,
-            "Restart Triton; read its log when that does not help.",
-        )
+        target = _target(triton, plan.triton_http, step_s)
+        yield from _attempt_triton(target, lambda: _service_digest(client, step_s), timeout_s)
+    if plan.other_triton:
+        target = _target(plan.other_triton, plan.other_triton_http, step_s)
+        for found in _attempt_triton(target, lambda: _other_digest(client, step_s), timeout_s):
+            yield replace(found, name=f"2nd {found.name}")
     folder = plan.catalogue
     if folder is not None:
         remedy = "See whether the disk of the catalogue can be read at all."
@@ -141,6 +143,32 @@ def _usual(address: str, plan: DoctorPlan, timeout_s: float) -> Endpoint | None:
         except ValueError:
             return None
     return endpoint if is_here and answers(endpoint, timeout_s) else None
+
+
+def _target(grpc: Endpoint, http: Endpoint | None, timeout_s: float) -> TritonTarget:
+    http = http or Endpoint(host=grpc.host, port=_TRITON_HTTP_PORT)
+    return TritonTarget(grpc=grpc, http=http, timeout_s=timeout_s)
+
+
+def _attempt_triton(
+    target: TritonTarget, find_digest: Callable[[], str], timeout_s: float
+) -> Iterator[Finding]:
+    yield from attempt(
+        "triton",
+        lambda: check_triton(target, find_digest()),
+        2 * timeout_s,
+        "Restart Triton; read its log when that does not help.",
+    )
+
+
+def _other_digest(client: Client, timeout_s: float) -> str:
+    """The encoder that the service reaches beside the serving one; empty when there is none."""
+    try:
+        states = client.encoders.list(timeout_s=timeout_s)
+    except TwinshelfError:
+        return ""
+    others = (each for each in states if each.is_reached and not each.is_serving)
+    return next((each.encoder.digest for each in others), "")
 
 
 def _service_digest(client: Client, timeout_s: float) -> str:

@@ -77,6 +77,21 @@ def test_a_sound_deployment_is_all_well_but_for_what_is_stale(service: FakeServi
     assert service.calls["MatchProduct"] == 2 and service.calls["UpsertProducts"] == 1
 
 
+def test_the_triton_of_a_further_encoder_is_checked_as_well(service: FakeService) -> None:
+    with serve(service) as address, serve() as grpc_address:
+        with serve_web(FakeWeb(triton_answers("sha256:" + 64 * "b"))) as http_address:
+            findings = examine(
+                address,
+                other_triton=Endpoint.parse(grpc_address),
+                other_triton_http=Endpoint.parse(http_address),
+            )
+    assert findings["2nd models"].state is State.GOOD and "models" not in findings
+    assert "sha256:bbbbbbbbbbbb" in findings["2nd contract"].message
+    with serve(service) as address:
+        findings = examine(address, other_triton=Endpoint.parse("127.0.0.1:1"))
+    assert findings["2nd triton"].state is State.BAD
+
+
 def test_an_empty_catalogue_is_said_to_be_empty(service: FakeService) -> None:
     with serve(service) as address:
         findings = examine(address)
@@ -233,10 +248,12 @@ def test_options_become_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("twinshelf.client.doctor.deployment.run_doctor", run)
     options = ["--triton", "t:1", "--triton-http", "t:2", "--metrics", "m:3"]
+    options += ["--other-triton", "o:4", "--other-triton-http", "o:5"]
     assert main(["--address", "127.0.0.1:1", "doctor", *options]) == 1
     assert main(["--json", "doctor", "--address", "127.0.0.1:1", *options]) == 0
     for plan in plans:
         assert (str(plan.triton), str(plan.triton_http), str(plan.metrics)) == ("t:1", "t:2", "m:3")
+        assert (str(plan.other_triton), str(plan.other_triton_http)) == ("o:4", "o:5")
         assert plan.service == ServiceTarget(address="127.0.0.1:1", timeout_s=5)
     assert main(["doctor", "--triton", "nowhere"]) == 2 and len(plans) == 2
 
