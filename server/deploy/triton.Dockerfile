@@ -16,6 +16,8 @@ USER twinshelf
 ENV PYTHONDONTWRITEBYTECODE=1
 
 ENV TWINSHELF_VERSION=1
+# HTTP; gRPC and metrics take the two after it.
+ENV TWINSHELF_FIRST_PORT=8000
 # Loopback alone: whoever is to reach it shares its network, as the matching service does in
 # compose.yaml. What could load models, read memory or write files needs a key that is drawn anew at
 # each start and told to nobody. --model-config-name chooses the encoder version; a pair scorer of the
@@ -28,6 +30,8 @@ CMD ["sh", "-c", "key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \\n') \
     --load-model=product_encoder --load-model=image_encoder --load-model=text_encoder $scorer \
     --model-config-name=v${TWINSHELF_VERSION} --exit-timeout-secs=10 \
     --grpc-restricted-protocol=$restricted --http-restricted-api=$restricted \
+    --http-port=$TWINSHELF_FIRST_PORT --grpc-port=$((TWINSHELF_FIRST_PORT + 1)) \
+    --metrics-port=$((TWINSHELF_FIRST_PORT + 2)) \
     --grpc-address=127.0.0.1 --http-address=127.0.0.1 --metrics-address=127.0.0.1"]
 HEALTHCHECK --interval=5s --timeout=3s --start-period=120s --retries=3 \
-    CMD ["curl", "--fail", "--silent", "http://127.0.0.1:8000/v2/health/ready"]
+    CMD curl --fail --silent http://127.0.0.1:$TWINSHELF_FIRST_PORT/v2/health/ready

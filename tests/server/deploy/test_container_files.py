@@ -93,6 +93,28 @@ def test_the_service_is_configured_by_variables_that_it_knows() -> None:
     assert config.catalogue == Path("/catalogue")
 
 
+def test_a_second_triton_has_ports_of_its_own_and_the_service_knows_them() -> None:
+    beside = services("compose.beside.yaml")
+    first = services("compose.yaml")["triton"]
+    environment = {"TWINSHELF_TRITON": "127.0.0.1:8001"} | beside["server"]["environment"]
+    first_port = int(beside["other_triton"]["environment"]["TWINSHELF_FIRST_PORT"])
+    assert read_config([], environment).other_triton == f"127.0.0.1:{first_port + 1}"
+    same = set(first) - {"environment"}
+    assert all(beside["other_triton"][name] == first[name] for name in same)
+
+
+def test_a_second_triton_in_the_pod_is_as_the_first() -> None:
+    def containers(path: str) -> dict[str, dict[str, Any]]:
+        found = yaml.safe_load(read(f"kubernetes/{path}/stateful_set.yaml"))
+        return {each["name"]: each for each in found["spec"]["template"]["spec"]["containers"]}
+
+    first, beside = containers("one_machine"), containers("second_encoder")
+    variables = {each["name"]: each["value"] for each in beside["server"]["env"]}
+    assert read_config([], variables).other_triton == "127.0.0.1:8011"
+    for name in ("image", "resources", "securityContext", "volumeMounts"):
+        assert beside["other-triton"][name] == first["triton"][name], name
+
+
 def test_the_compose_files_name_files_and_services_that_exist() -> None:
     for name, service in services("compose.yaml").items():
         context = (DEPLOY / service["build"]["context"]).resolve()

@@ -98,7 +98,7 @@ def test_a_kustomization_names_files_that_there_are() -> None:
         if path.name == "kustomization.yaml":
             values = yaml.safe_load(path.read_text("utf-8"))
             patches = [each["path"] for each in values.get("patches", []) if "path" in each]
-            for name in [*values["resources"], *patches]:
+            for name in [*values.get("resources", []), *patches]:
                 assert (path.parent / name).exists(), f"{path}: {name}"
 
 
