@@ -197,7 +197,8 @@ def _main_directions(centred: Floats) -> Floats:
     for _ in range(_ITERATION_COUNT):
         basis, _ = np.linalg.qr(centred.T @ (centred @ basis))
     _, _, turn = np.linalg.svd(centred @ basis, full_matrices=False)
-    return centred @ basis @ turn[:2].T
+    places: Floats = centred @ basis @ turn[:2].T
+    return places
 
 
 def name_categories(products: Sequence[Product]) -> list[str]:
