@@ -11,6 +11,7 @@ from twinshelf.training.categories.category_labels import Predictions
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
 
+Bools = npt.NDArray[np.bool_]
 # No margin is above 1, so this one answers nothing.
 NEVER = 1.0 + 1e-6
 
@@ -30,9 +31,7 @@ class Abstention:
     accuracy: float
 
 
-def fit_margin(
-    predictions: Predictions, is_right: npt.NDArray[np.bool_], *, target_accuracy: float
-) -> float:
+def fit_margin(predictions: Predictions, is_right: Bools, *, target_accuracy: float) -> float:
     """Finds the smallest margin from which on the answers reach an accuracy.
 
     Args:
@@ -47,18 +46,16 @@ def fit_margin(
     Raises:
         ValueError: If there are no predictions or the target is out of range.
     """
-    if not 0 < target_accuracy <= 1:
-        raise ValueError(f"target_accuracy must be above 0 and at most 1, got {target_accuracy}")
     if not len(is_right):
         raise ValueError("a margin needs predictions to be fitted on, got none")
-    if is_right.mean() >= target_accuracy:
-        return 0.0
     if not is_right.any():
         return NEVER
+    if is_right.mean() >= target_accuracy > 0:
+        return 0.0
     return fit_threshold(predictions.margins, is_right, target_precision=target_accuracy)
 
 
-def fit_probability(predictions: Predictions, is_right: npt.NDArray[np.bool_]) -> Curve:
+def fit_probability(predictions: Predictions, is_right: Bools) -> Curve:
     """Fits the probability that a label is right to the margin by which it is ahead.
 
     Args:
@@ -71,9 +68,7 @@ def fit_probability(predictions: Predictions, is_right: npt.NDArray[np.bool_]) -
     return fit_curve(predictions.margins, is_right)
 
 
-def evaluate_margin(
-    predictions: Predictions, is_right: npt.NDArray[np.bool_], margin: float
-) -> Abstention:
+def evaluate_margin(predictions: Predictions, is_right: Bools, margin: float) -> Abstention:
     """Returns how many queries a margin answers, and how well."""
     answered = (predictions.margins >= margin) & (predictions.numbers >= 0)
     return Abstention(

@@ -14,39 +14,7 @@ LabelField = Literal["category", "group"]
 Pattern = Literal["image", "text", "both"]
 
 FOLDER = "categories"
-MOST_NEIGHBOURS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MlpConfig:
-    """Shape and training of the network.
-
-    Attributes:
-        hidden_width: Units of the hidden layer, 1 or more.
-        dropout: Share of inputs and hidden units set to zero in training, 0 to below 1.
-        epoch_count: Most passes over the gallery, 1 or more.
-        patience: Epochs without a better weighted F1 on the tuning queries before it stops, 1 or
-            more.
-        batch_size: Rows of a step, 1 or more; fewer where an epoch had too few steps else.
-        learning_rate: Highest learning rate; it falls to zero along a cosine.
-        weight_decay: Of AdamW.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    hidden_width: int = 256
-    dropout: float = 0.3
-    epoch_count: int = 60
-    patience: int = 15
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-
-    def __post_init__(self) -> None:
-        counts = ("hidden_width", "epoch_count", "patience", "batch_size")
-        check_ranges(self, **dict.fromkeys(counts, "1 or more"), dropout="0 to below 1")
-        check_ranges(self, learning_rate="above 0", weight_decay="0 or more")
+SEED = 42  # of the halves that tune and report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +24,7 @@ class CategoryConfig:
     Attributes:
         label: What is predicted.
         patterns: Modality patterns to predict by.
-        most_neighbours: Largest K that is tried, 1 or more.
         target_accuracy: Share of right answers that the margin is to reach, above 0, at most 1.
-        mlp: The network.
-        seed: Seed of the halves, the intervals and the network.
         device: Where scores are computed.
 
     Raises:
@@ -70,14 +35,11 @@ class CategoryConfig:
     patterns: tuple[Pattern, ...] = option(
         ("image", "text", "both"), name="modality", read=lambda given: tuple(dict.fromkeys(given))
     )
-    most_neighbours: int = MOST_NEIGHBOURS
     target_accuracy: float = 0.95
-    mlp: MlpConfig = no_option(MlpConfig())
-    seed: int = 42
     device: str = no_option("cpu")
 
     def __post_init__(self) -> None:
-        check_ranges(self, most_neighbours="1 or more", target_accuracy="above 0 and at most 1")
+        check_ranges(self, target_accuracy="above 0 and at most 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

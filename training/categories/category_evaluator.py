@@ -7,25 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from twinshelf.training.catalogues.splits import split_halves
 from twinshelf.training.categories.abstention import evaluate_margin, fit_margin, fit_probability
-from twinshelf.training.categories.category_config import (
-    MOST_NEIGHBOURS,
-    CategoryConfig,
-    LabelField,
-)
-from twinshelf.training.categories.category_labels import (
-    Labels,
-    Predictions,
-    labels_of,
-    right_rows,
-    score_predictions,
-)
+from twinshelf.training.categories.category_config import CategoryConfig, LabelField
+from twinshelf.training.categories.category_labels import UNSEEN, Labels, Predictions, labels_of
 from twinshelf.training.categories.category_results import Choice, LabelQuality, MethodResult
-from twinshelf.training.categories.knn import tune_neighbour_count, vote
-from twinshelf.training.categories.mlp import LabelHead, LabelledRows, predict, train_head
-from twinshelf.training.evaluation.category_vote import Ints
+from twinshelf.training.categories.knn import MOST_NEIGHBOURS, score_neighbour_counts, vote
+from twinshelf.training.categories.mlp import Floats, predict, train_head
+from twinshelf.training.evaluation.category_vote import Ints, weighted_f1
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.intervals import estimate_means
 from twinshelf.training.evaluation.reliability import measure_reliability
@@ -36,12 +27,26 @@ from twinshelf.training.retrieval.metrics import rows_of_same_product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TunedMethods:
+    """What was chosen for one modality pattern, to be used again.
+
+    Attributes:
+        choices: Method, "knn" or "mlp", to what was chosen for it.
+        head: The network.
+    """
+
+    choices: Mapping[str, Choice]
+    head: nn.Sequential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelledGallery:
     """Products of known label, which both methods predict from by one modality pattern.
 
     Attributes:
         products: Those that have a modality of the pattern (G).
         numbers: Their label numbers, int64 (G,).
+        pattern: The pattern; only queries that have its modalities are predicted.
         weights: Weights of the modalities.
         labels: The labels.
         config: How it is done.
@@ -49,6 +54,7 @@ class LabelledGallery:
 
     products: EmbeddedProducts
     numbers: Ints
+    pattern: str
     weights: ModalityWeights
     labels: Labels
     config: CategoryConfig
@@ -57,97 +63,123 @@ class LabelledGallery:
     def of(
         cls,
         products: EmbeddedProducts,
-        weights: ModalityWeights,
+        pattern: str,
+        *,
         labels: Labels,
         config: CategoryConfig,
+        fusion_weight: float,
     ) -> LabelledGallery:
-        """Leaves out the products that have no modality with a weight."""
+        """Leaves out the products that have no modality with a weight.
+
+        Args:
+            products: Products of known label.
+            pattern: "image", "text" or "both".
+            labels: The labels.
+            config: How it is done.
+            fusion_weight: w, the share of the image in "both", 0 to 1.
+        """
+        weights = pattern_weights(fusion_weight)[pattern]
         wanted = np.array([weights.image > 0, weights.text > 0])
         usable = products.rows((products.embeddings.presence & wanted).any(axis=1))
-        numbers = labels.numbers(labels_of(usable, config.label))
-        return cls(products=usable, numbers=numbers, weights=weights, labels=labels, config=config)
+        return cls(
+            products=usable,
+            numbers=labels.numbers(labels_of(usable, config.label)),
+            pattern=pattern,
+            weights=weights,
+            labels=labels,
+            config=config,
+        )
 
-    def neighbours(self, queries: EmbeddedProducts, k: int) -> Candidates:
-        """Returns the k nearest products of each query, never the query itself."""
+    def tune(self, queries: EmbeddedProducts) -> TunedMethods:
+        """Tunes both methods; the queries choose K, the network's epoch and the margins.
+
+        Raises:
+            ValueError: If no query has the pattern.
+        """
+        queries = self._with_pattern("tuning", queries)
+        actual, near = self._truth(queries), self._neighbours(queries)
+        f1_by_k = score_neighbour_counts(near, self.numbers, actual)
+        best = max(f1_by_k, key=lambda k: (round(f1_by_k[k], 9), -k))
+        head = train_head(
+            self._inputs(self.products),
+            self.numbers,
+            self._inputs(queries),
+            actual,
+            label_count=len(self.labels.names),
+        )
+        voted, computed = vote(near, self.numbers, best), predict(head, self._inputs(queries))
+        return TunedMethods(
+            choices={
+                "knn": self._choose(actual, voted, neighbour_count=best, f1_by_k=f1_by_k),
+                "mlp": self._choose(actual, computed, neighbour_count=None, f1_by_k={}),
+            },
+            head=head,
+        )
+
+    def predict(self, method: str, queries: EmbeddedProducts, tuned: TunedMethods) -> Predictions:
+        """Predicts by one method, "knn" or "mlp".
+
+        Raises:
+            ValueError: If the network takes inputs of another size.
+        """
+        if method == "mlp":
+            return predict(tuned.head, self._inputs(queries))
+        neighbour_count = tuned.choices[method].neighbour_count or 1
+        return vote(self._neighbours(queries), self.numbers, neighbour_count)
+
+    def evaluate(self, queries: EmbeddedProducts, tuned: TunedMethods) -> dict[str, MethodResult]:
+        """Evaluates each method on queries that tuned nothing.
+
+        Raises:
+            ValueError: If no query has the pattern.
+        """
+        queries = self._with_pattern("reported", queries)
+        actual = self._truth(queries)
+        results = {}
+        for method, choice in tuned.choices.items():
+            made = self.predict(method, queries, tuned)
+            results[method] = MethodResult(choice=choice, reported=_quality(actual, made, choice))
+        return results
+
+    def _neighbours(self, queries: EmbeddedProducts) -> Candidates:
+        """Returns the nearest products of each query, as many as margins need; never itself."""
         return find_candidates(
             queries.embeddings,
             self.products.embeddings,
             weights=self.weights,
-            k=k,
+            k=MOST_NEIGHBOURS,
             excluded=rows_of_same_product(queries.product_ids, self.products.product_ids),
             device=self.config.device,
         )
 
-    def voted(self, queries: EmbeddedProducts, k: int) -> Predictions:
-        """Lets k neighbours vote; more are looked up, as margins need `MOST_NEIGHBOURS`."""
-        return vote(self.neighbours(queries, max(k, MOST_NEIGHBOURS)), self.numbers, k)
+    def _inputs(self, products: EmbeddedProducts) -> Floats:
+        return products.embeddings.fused(self.weights)
 
-    def computed(self, head: LabelHead, queries: EmbeddedProducts) -> Predictions:
-        """Asks the network; ValueError when its inputs are of another size."""
-        inputs = queries.embeddings.fused(self.weights)
-        if inputs.shape[1] != head.hidden.in_features:
-            raise ValueError(
-                f"the network takes {head.hidden.in_features} numbers, not {inputs.shape[1]}: "
-                "it was trained for another encoder"
-            )
-        return predict(head, inputs)
+    def _truth(self, queries: EmbeddedProducts) -> Ints:
+        return self.labels.numbers(labels_of(queries, self.config.label), missing=UNSEEN)
 
-    def learn(self, tuning: EmbeddedProducts) -> LabelHead:
-        """Trains the network; the tuning queries choose its epoch."""
-        gallery, queries = (
-            LabelledRows(inputs=products.embeddings.fused(self.weights), numbers=numbers)
-            for products, numbers in (
-                (self.products, self.numbers),
-                (tuning, self.labels.numbers(labels_of(tuning, self.config.label))),
-            )
+    def _with_pattern(self, name: str, queries: EmbeddedProducts) -> EmbeddedProducts:
+        found = queries.rows(queries.with_pattern(self.pattern))
+        if not len(found):
+            raise ValueError(f"no {name} query of known label has what {self.pattern!r} needs")
+        return found
+
+    def _choose(
+        self,
+        actual: Ints,
+        made: Predictions,
+        *,
+        neighbour_count: int | None,
+        f1_by_k: Mapping[int, float],
+    ) -> Choice:
+        is_right = made.numbers == actual
+        return Choice(
+            neighbour_count=neighbour_count,
+            margin=fit_margin(made, is_right, target_accuracy=self.config.target_accuracy),
+            curve=fit_probability(made, is_right),
+            tuned_f1=weighted_f1(actual, made.numbers),
+            f1_by_k=f1_by_k,
         )
-        return train_head(
-            gallery,
-            queries,
-            label_count=len(self.labels.names),
-            config=self.config.mlp,
-            seed=self.config.seed,
-        )
-
-    def quality(
-        self, queries: EmbeddedProducts, predictions: Predictions, choice: Choice
-    ) -> LabelQuality:
-        """Compares predictions with the labels of the queries."""
-        actual = labels_of(queries, self.config.label)
-        is_right = right_rows(actual, predictions, self.labels)
-        each, seed = [str(row) for row in range(len(actual))], self.config.seed
-        accuracy = estimate_means({"accuracy": is_right.astype(np.float64)}, each, seed=seed)
-        probabilities = choice.curve.probability(predictions.margins)
-        return LabelQuality(
-            query_count=len(actual),
-            unseen_count=int((self.labels.numbers(actual) < 0).sum()),
-            weighted_f1=score_predictions(actual, predictions, self.labels),
-            accuracy=accuracy["accuracy"],
-            abstention=evaluate_margin(predictions, is_right, choice.margin),
-            calibration_error=measure_reliability(probabilities, is_right, each, seed=seed).error,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EvaluatedPattern:
-    """What one modality pattern came to.
-
-    Attributes:
-        results: Method to result.
-        head: The network, to be saved.
-        gallery: What was predicted from.
-    """
-
-    results: Mapping[str, MethodResult]
-    head: LabelHead
-    gallery: LabelledGallery
-
-    def predict(self, queries: EmbeddedProducts) -> Predictions:
-        """Predicts by the method of the higher weighted F1 on the reported queries."""
-        voted, computed = self.results["knn"], self.results["mlp"]
-        if computed.reported.weighted_f1 > voted.reported.weighted_f1:
-            return self.gallery.computed(self.head, queries)
-        return self.gallery.voted(queries, voted.neighbour_count or 1)
 
 
 def split_queries(queries: EmbeddedProducts, label: LabelField, seed: int) -> npt.NDArray[np.bool_]:
@@ -165,99 +197,15 @@ def split_queries(queries: EmbeddedProducts, label: LabelField, seed: int) -> np
     return split_halves(clusters, seed)
 
 
-def evaluate_pattern(
-    pattern: str,
-    tuning: EmbeddedProducts | None,
-    reported: EmbeddedProducts,
-    gallery: EmbeddedProducts,
-    *,
-    labels: Labels,
-    config: CategoryConfig,
-    fusion_weight: float,
-    chosen: Mapping[str, Choice] | None = None,
-    head: LabelHead | None = None,
-) -> EvaluatedPattern:
-    """Tunes both methods on some queries and evaluates them on others.
-
-    Args:
-        pattern: Modality pattern; only queries that have its modalities are used.
-        tuning: Queries of known label that tune; None takes what was chosen before.
-        reported: Queries of known label that are evaluated.
-        gallery: Products of known label.
-        labels: The labels.
-        config: How it is done.
-        fusion_weight: w, the share of the image in "both", 0 to 1.
-        chosen: Method to what was chosen before; needed without `tuning`.
-        head: The network trained before; needed without `tuning`.
-
-    Raises:
-        ValueError: If no query has the pattern, or nothing tunes and nothing was chosen.
-    """
-    reported = _with_pattern("reported", reported, pattern)
-    rows = LabelledGallery.of(gallery, pattern_weights(fusion_weight)[pattern], labels, config)
-    tuned = None
-    if tuning is not None:
-        tuned = _tune(rows, _with_pattern("tuning", tuning, pattern))
-        chosen, head = tuned.choices, tuned.head
-    if chosen is None or head is None or "knn" not in chosen or "mlp" not in chosen:
-        raise ValueError(f"nothing was chosen for {pattern} before: tune it first")
-    predicted = {
-        "knn": rows.voted(reported, chosen["knn"].neighbour_count or 1),
-        "mlp": rows.computed(head, reported),
-    }
-    results = {
-        name: MethodResult(
-            neighbour_count=chosen[name].neighbour_count,
-            margin=chosen[name].margin,
-            curve=chosen[name].curve,
-            tuned_f1=tuned.f1[name] if tuned else float("nan"),
-            f1_by_k=tuned.f1_by_k if tuned and name == "knn" else {},
-            reported=rows.quality(reported, predictions, chosen[name]),
-        )
-        for name, predictions in predicted.items()
-    }
-    return EvaluatedPattern(results=results, head=head, gallery=rows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Tuned:
-    """What tuning chose: both methods' choices with their weighted F1, and the network."""
-
-    choices: Mapping[str, Choice]
-    f1: Mapping[str, float]
-    f1_by_k: Mapping[int, float]
-    head: LabelHead
-
-
-def _tune(rows: LabelledGallery, tuning: EmbeddedProducts) -> _Tuned:
-    labels, config = rows.labels, rows.config
-    actual = labels_of(tuning, config.label)
-    near = rows.neighbours(tuning, max(config.most_neighbours, MOST_NEIGHBOURS))
-    found = tune_neighbour_count(near, rows.numbers, actual, labels, most=config.most_neighbours)
-    head = rows.learn(tuning)
-    made = {
-        "knn": vote(near, rows.numbers, found.neighbour_count),
-        "mlp": rows.computed(head, tuning),
-    }
-    is_right = {name: right_rows(actual, made[name], labels) for name in made}
-    choices = {
-        name: Choice(
-            neighbour_count=found.neighbour_count if name == "knn" else None,
-            margin=fit_margin(predictions, is_right[name], target_accuracy=config.target_accuracy),
-            curve=fit_probability(predictions, is_right[name]),
-        )
-        for name, predictions in made.items()
-    }
-    return _Tuned(
-        choices=choices,
-        f1={name: score_predictions(actual, made[name], labels) for name in made},
-        f1_by_k=found.f1_by_k,
-        head=head,
+def _quality(actual: Ints, made: Predictions, choice: Choice) -> LabelQuality:
+    is_right = made.numbers == actual
+    each = [str(row) for row in range(len(actual))]
+    probabilities = choice.curve.probability(made.margins)
+    return LabelQuality(
+        query_count=len(actual),
+        unseen_count=int((actual == UNSEEN).sum()),
+        weighted_f1=weighted_f1(actual, made.numbers),
+        accuracy=estimate_means({"": is_right.astype(np.float64)}, each)[""],
+        abstention=evaluate_margin(made, is_right, choice.margin),
+        calibration_error=measure_reliability(probabilities, is_right, each).error,
     )
-
-
-def _with_pattern(name: str, queries: EmbeddedProducts, pattern: str) -> EmbeddedProducts:
-    found = queries.rows(queries.with_pattern(pattern))
-    if not len(found):
-        raise ValueError(f"no {name} query of known label has what {pattern!r} needs")
-    return found

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinshelf.training.categories.category_config import LabelField
-from twinshelf.training.evaluation.category_vote import UNKNOWN, Ints, weighted_f1
+from twinshelf.training.evaluation.category_vote import UNKNOWN, Ints
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 
 Floats = npt.NDArray[np.float64]
+UNSEEN = UNKNOWN - 1  # no prediction, not even an unknown label, is this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +43,10 @@ class Labels:
         """Collects the different labels; "" is none."""
         return cls(names=tuple(sorted(set(labels) - {""})))
 
-    def numbers(self, labels: Sequence[str]) -> Ints:
-        """Returns the number of each label, int64 (N,); `UNKNOWN` for one that is not here."""
-        places: Mapping[str, int] = {name: number for number, name in enumerate(self.names)}
-        return np.array([places.get(label, UNKNOWN) for label in labels], dtype=np.int64)
+    def numbers(self, labels: Sequence[str], *, missing: int = UNKNOWN) -> Ints:
+        """Returns the number of each label, int64 (N,); `missing` for one that is not here."""
+        numbers = pd.Index(self.names).get_indexer(pd.Index(labels, dtype=object))
+        return np.where(numbers < 0, missing, numbers).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,24 +66,3 @@ class Predictions:
 def labels_of(products: EmbeddedProducts, field: LabelField) -> tuple[str, ...]:
     """Returns what is to be predicted of each product; "" where it is not known."""
     return products.categories if field == "category" else products.groups
-
-
-def score_predictions(actual: Sequence[str], predictions: Predictions, labels: Labels) -> float:
-    """Returns the weighted F1, 0 to 1; NaN without queries.
-
-    Args:
-        actual: Right label of each query; one that is not among the labels counts as missed.
-        predictions: What was predicted.
-        labels: The labels.
-    """
-    numbers = labels.numbers(actual)
-    missed = UNKNOWN - 1  # no prediction, not even an unknown label, is this one
-    return weighted_f1(np.where(numbers == UNKNOWN, missed, numbers), predictions.numbers)
-
-
-def right_rows(
-    actual: Sequence[str], predictions: Predictions, labels: Labels
-) -> npt.NDArray[np.bool_]:
-    """Returns whether each prediction is right, bool (Q,)."""
-    numbers = labels.numbers(actual)
-    return (numbers == predictions.numbers) & (numbers != UNKNOWN)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from twinshelf.training.categories.abstention import Abstention
 from twinshelf.training.evaluation.intervals import Estimate
 from twinshelf.training.retrieval.calibration import Curve
-from twinshelf.training.runs.figures import figure_text
+from twinshelf.training.runs.figures import figure_table, figure_text
 
-RESULTS = "categories.json"
 METHOD_TITLES: Mapping[str, str] = {"knn": "neighbours", "mlp": "network"}
 
 
@@ -44,27 +38,6 @@ class LabelQuality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MethodResult:
-    """What one method came to for one modality pattern.
-
-    Attributes:
-        neighbour_count: Neighbours that vote; None for the network.
-        margin: Smallest margin that is answered.
-        curve: Margin to the probability that the label is right.
-        tuned_f1: Weighted F1 on the queries that tuned it, 0 to 1; NaN when it was tuned before.
-        f1_by_k: K to the weighted F1 on the tuning queries; empty for the network.
-        reported: Quality on queries that tuned nothing.
-    """
-
-    neighbour_count: int | None
-    margin: float
-    curve: Curve
-    tuned_f1: float
-    reported: LabelQuality
-    f1_by_k: Mapping[int, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What was chosen for a method and a pattern, to be used again.
 
@@ -72,11 +45,28 @@ class Choice:
         neighbour_count: Neighbours that vote; None for the network.
         margin: Smallest margin that is answered.
         curve: Margin to the probability that the label is right.
+        tuned_f1: Weighted F1 on the queries that tuned it, 0 to 1.
+        f1_by_k: K to the weighted F1 on these queries; empty for the network.
     """
 
     neighbour_count: int | None
     margin: float
     curve: Curve
+    tuned_f1: float
+    f1_by_k: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodResult:
+    """What one method came to for one modality pattern.
+
+    Attributes:
+        choice: What was chosen for it.
+        reported: Quality on queries that tuned nothing.
+    """
+
+    choice: Choice
+    reported: LabelQuality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,85 +90,29 @@ class CategoriesResult:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierChoice:
-    """What an earlier evaluation chose.
-
-    Attributes:
-        labels: Its labels, in the order of the network's outputs.
-        choices: Modality pattern to method to choice.
-    """
-
-    labels: tuple[str, ...]
-    choices: Mapping[str, Mapping[str, Choice]]
-
-    @classmethod
-    def read(cls, folder: Path, label: str) -> Self:
-        """Reads the choices out of categories.json.
-
-        Args:
-            folder: Folder of the earlier results.
-            label: What is to be predicted.
-
-        Raises:
-            FileNotFoundError: If there are no such results.
-            ValueError: If they are no results of ours, or of another label.
-        """
-        path = folder / RESULTS
-        if not path.is_file():
-            raise FileNotFoundError(f"no {RESULTS} in {folder}: run training.categories first")
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            if values["label"] != label:
-                raise ValueError(f"{path} predicts the {values['label']}, not the {label}")
-            choices = {
-                pattern: {
-                    method: Choice(
-                        neighbour_count=result["neighbour_count"],
-                        margin=result["margin"],
-                        curve=Curve(**{k: tuple(v) for k, v in result["curve"].items()}),
-                    )
-                    for method, result in methods.items()
-                }
-                for pattern, methods in values["patterns"].items()
-            }
-            return cls(labels=tuple(values["labels"]), choices=choices)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is not of training.categories: {error!r}") from error
-
-
 def result_table(result: CategoriesResult) -> RenderableType:
     """Returns a table, one row per pattern and method, with the notes under it."""
-    table = Table(
-        title=f"Predicting {result.label}: {len(result.labels)} labels, "
-        f"{result.gallery_count} gallery products",
-        caption="tuned on other queries than those reported; "
-        f"the margin aims at {result.target_accuracy:.0%} right answers",
-        box=None,
-        pad_edge=False,
-    )
-    table.add_column("from")
-    table.add_column("by")
-    for name in ("K", "queries", "weighted F1", "accuracy", "ECE", "answered",
-                 "right"):  # fmt: skip
-        table.add_column(name, justify="right")
+    rows: dict[str, list[RenderableType]] = {}
     for pattern, methods in result.patterns.items():
-        best = max(methods, key=lambda name: _sortable(methods[name].reported.weighted_f1))
+        best = max(values.reported.weighted_f1 for values in methods.values())
         for method, values in methods.items():
-            reported = values.reported
-            table.add_row(
-                pattern,
-                METHOD_TITLES[method],
-                str(values.neighbour_count or ""),
+            reported, f1 = values.reported, values.reported.weighted_f1
+            rows[f"{pattern}, {METHOD_TITLES[method]}"] = [
+                str(values.choice.neighbour_count or ""),
                 str(reported.query_count),
-                Text(figure_text(reported.weighted_f1), style="bold" if method == best else ""),
+                Text(figure_text(f1), style="bold" if f1 == best else ""),
                 str(reported.accuracy),
                 figure_text(reported.calibration_error.value),
                 figure_text(reported.abstention.coverage),
                 figure_text(reported.abstention.accuracy),
-            )
+            ]
+    table = figure_table(
+        f"Predicting {result.label}: {len(result.labels)} labels, "
+        f"{result.gallery_count} gallery products",
+        ("from", "K", "queries", "weighted F1", "accuracy", "ECE", "answered", "right"),
+        rows,
+        caption="tuned on other queries than those reported; "
+        f"the margin aims at {result.target_accuracy:.0%} right answers",
+    )
+    table.box, table.pad_edge = None, False
     return Group(table, *(Text(f"Note: {note}") for note in result.notes))
-
-
-def _sortable(value: float) -> float:
-    return -1.0 if math.isnan(value) else value

@@ -5,8 +5,11 @@ For KazanExpress the answer is saved beside it: the categories of products of un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,20 +19,135 @@ from twinshelf.training.catalogues.kazanexpress import (
     read_products,
     write_result,
 )
-from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import separate
-from twinshelf.training.categories.category_config import CategoryConfig, CategoryFiles
+from twinshelf.training.categories.category_config import SEED, CategoryConfig, CategoryFiles
 from twinshelf.training.categories.category_evaluator import (
-    EvaluatedPattern,
-    evaluate_pattern,
+    LabelledGallery,
+    TunedMethods,
     split_queries,
 )
 from twinshelf.training.categories.category_labels import Labels, labels_of
-from twinshelf.training.categories.category_results import RESULTS, CategoriesResult, EarlierChoice
+from twinshelf.training.categories.category_results import CategoriesResult, Choice, MethodResult
 from twinshelf.training.categories.mlp import load_head, save_head
 from twinshelf.training.evaluation.category_vote import UNKNOWN
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts, Embedder
+from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.runs.tracking import Outcome, save_outcome
+
+RESULTS = "categories.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierChoice:
+    """What an earlier evaluation chose.
+
+    Attributes:
+        labels: Its labels, in the order of the network's outputs.
+        tuned: Modality pattern to what was chosen for it.
+    """
+
+    labels: Labels
+    tuned: Mapping[str, TunedMethods]
+
+    @classmethod
+    def read(cls, folder: Path, label: str) -> Self:
+        """Reads categories.json and the networks beside it.
+
+        Args:
+            folder: Folder of the earlier results.
+            label: What is to be predicted.
+
+        Raises:
+            FileNotFoundError: If there are no such results, or a network is missing.
+            ValueError: If they are no results of ours, or of another label.
+        """
+        path = folder / RESULTS
+        if not path.is_file():
+            raise FileNotFoundError(f"no {RESULTS} in {folder}: run training.categories first")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values["label"] != label:
+                raise ValueError(f"{path} predicts the {values['label']}, not the {label}")
+            labels = Labels(names=tuple(values["labels"]))
+            tuned = {
+                pattern: TunedMethods(
+                    choices={name: _choice(methods[name]["choice"]) for name in ("knn", "mlp")},
+                    head=load_head(_head_path(folder, pattern), len(labels.names)),
+                )
+                for pattern, methods in values["patterns"].items()
+            }
+            return cls(labels=labels, tuned=tuned)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is not of training.categories: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EvaluatedPattern:
+    """What one modality pattern came to.
+
+    Attributes:
+        results: Method to result.
+        gallery: What was predicted from.
+        tuned: What was chosen, the network among it.
+    """
+
+    results: Mapping[str, MethodResult]
+    gallery: LabelledGallery
+    tuned: TunedMethods
+
+    @property
+    def best_method(self) -> str:
+        """The method of the higher weighted F1 on the reported queries."""
+        return max(self.results, key=lambda name: self.results[name].reported.weighted_f1)
+
+
+def predict_categories(files: CategoryFiles, config: CategoryConfig) -> CategoriesResult:
+    """Tunes and evaluates both methods, and saves categories.json with the networks.
+
+    Patterns that no query has are left out. The results go to the loggers of the run's training as
+    well.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a table cannot be read, or there are too few labels or queries.
+        OSError: If MLflow does not take the results, which are then saved.
+    """
+    embedder = Embedder.of_run(files.run, config.device)
+    earlier = EarlierChoice.read(files.chosen, config.label) if files.chosen else None
+    gallery = _embed("gallery", files.gallery, files, config, embedder)
+    labels = earlier.labels if earlier else Labels.of(labels_of(gallery, config.label))
+    tuning, reported = _read_queries(files, config, embedder)
+    evaluated: dict[str, EvaluatedPattern] = {}
+    for pattern in config.patterns:
+        if not reported.with_pattern(pattern).any():
+            embedder.notes.append(f"no query has what {pattern!r} needs")
+            continue
+        rows = LabelledGallery.of(
+            gallery, pattern, labels=labels, config=config, fusion_weight=embedder.fusion_weight
+        )
+        tuned = earlier.tuned.get(pattern) if earlier else rows.tune(tuning)
+        if tuned is None:
+            raise ValueError(f"nothing was chosen for {pattern} before: tune it first")
+        results = rows.evaluate(reported, tuned)
+        evaluated[pattern] = EvaluatedPattern(results=results, gallery=rows, tuned=tuned)
+    if not evaluated:
+        raise ValueError(f"no query has what any of {config.patterns} needs")
+    folder = files.results_folder(config.label)
+    if files.kazanexpress is not None:
+        answer_kazanexpress(files.kazanexpress, folder, evaluated, embedder)
+    for pattern, found in evaluated.items():
+        save_head(_head_path(folder, pattern), found.tuned.head)
+    result = CategoriesResult(
+        label=config.label,
+        labels=labels.names,
+        gallery_count=len(gallery),
+        target_accuracy=config.target_accuracy,
+        patterns={pattern: found.results for pattern, found in evaluated.items()},
+        notes=tuple(embedder.notes),
+    )
+    outcome = Outcome(name=files.name(config.label), results=folder / RESULTS)
+    save_outcome(embedder.tracked_run, outcome, result, step="categories")
+    return result
 
 
 def answer_kazanexpress(
@@ -64,8 +182,10 @@ def answer_kazanexpress(
     numbers = np.full(len(products), UNKNOWN, dtype=np.int64)
     for pattern in ("both", "text", "image"):
         rows = np.flatnonzero(embedded.with_pattern(pattern) & (numbers == UNKNOWN))
-        if pattern in evaluated and len(rows):
-            numbers[rows] = evaluated[pattern].predict(embedded.rows(rows)).numbers
+        if (found := evaluated.get(pattern)) and len(rows):
+            chosen = embedded.rows(rows)
+            made = found.gallery.predict(found.best_method, chosen, found.tuned)
+            numbers[rows] = made.numbers
     numbers[numbers == UNKNOWN] = np.bincount(gallery.numbers[gallery.numbers >= 0]).argmax()
     ids = _category_ids(folder, gallery.labels.names, gallery.config.label)
     product_ids = [int(product.product_id) for product in products]
@@ -82,109 +202,48 @@ def _category_ids(folder: Path, names: tuple[str, ...], label: str) -> list[int]
     return [known[name] for name in names]
 
 
-def predict_categories(files: CategoryFiles, config: CategoryConfig) -> CategoriesResult:
-    """Tunes and evaluates both methods, and saves categories.json with the networks.
-
-    Patterns that no query has are left out. The results go to the loggers of the run's training as
-    well.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a table cannot be read, or there are too few labels or queries.
-        OSError: If MLflow does not take the results, which are then saved.
-    """
-    embedder = Embedder.of_run(files.run, config.device)
-    earlier = EarlierChoice.read(files.chosen, config.label) if files.chosen else None
-    gallery = _embed("gallery", files.gallery, files, config, embedder)
-    labels = (
-        Labels(names=earlier.labels)
-        if earlier is not None
-        else Labels.of(labels_of(gallery, config.label))
-    )
-    tuning, reported = _read_queries(files, config, embedder)
-    evaluated: dict[str, EvaluatedPattern] = {}
-    for pattern in config.patterns:
-        if not reported.with_pattern(pattern).any():
-            embedder.notes.append(f"no query has what {pattern!r} needs")
-            continue
-        evaluated[pattern] = evaluate_pattern(
-            pattern,
-            tuning,
-            reported,
-            gallery,
-            labels=labels,
-            config=config,
-            fusion_weight=embedder.fusion_weight,
-            chosen=earlier.choices.get(pattern) if earlier else None,
-            head=load_head(_head_path(files.chosen, pattern), labels) if files.chosen else None,
-        )
-    if not evaluated:
-        raise ValueError(f"no query has what any of {config.patterns} needs")
-    folder = files.results_folder(config.label)
-    if files.kazanexpress is not None:
-        answer_kazanexpress(files.kazanexpress, folder, evaluated, embedder)
-    result = CategoriesResult(
-        label=config.label,
-        labels=labels.names,
-        gallery_count=len(gallery),
-        target_accuracy=config.target_accuracy,
-        patterns={pattern: found.results for pattern, found in evaluated.items()},
-        notes=tuple(embedder.notes),
-    )
-    _save(result, evaluated, files, embedder)
-    return result
-
-
-def _save(
-    result: CategoriesResult,
-    evaluated: Mapping[str, EvaluatedPattern],
-    files: CategoryFiles,
-    embedder: Embedder,
-) -> None:
-    folder = files.results_folder(result.label)
-    for pattern, found in evaluated.items():
-        save_head(_head_path(folder, pattern), found.head)
-    outcome = Outcome(name=files.name(result.label), results=folder / RESULTS)
-    save_outcome(embedder.tracked_run, outcome, result, step="categories")
-
-
 def _read_queries(
     files: CategoryFiles, config: CategoryConfig, embedder: Embedder
-) -> tuple[EmbeddedProducts | None, EmbeddedProducts]:
-    """Returns the queries that tune, None where nothing is tuned, and those that are reported."""
+) -> tuple[EmbeddedProducts, EmbeddedProducts]:
+    """Returns the queries that tune, where something is tuned, and those that are reported."""
     given = (files.queries,) if files.queries else ()
     queries = _embed("queries", given, files, config, embedder)
     if files.chosen is not None:
         embedder.notes.append(f"K, margins and networks are those of {files.chosen}")
-        return None, queries
+        return queries, queries
     if files.validation is not None:
         return _embed("queries", (files.validation,), files, config, embedder), queries
-    tuning_half = split_queries(queries, config.label, config.seed)
+    tuning_half = split_queries(queries, config.label, SEED)
     if not tuning_half.any():
         raise ValueError(f"{len(queries)} queries of known {config.label} are too few to split")
     embedder.notes.append(
         f"tuned on {int(tuning_half.sum())} of {len(queries)} queries, drawn with seed "
-        f"{config.seed}; the others are reported"
+        f"{SEED}; the others are reported"
     )
     return queries.rows(tuning_half), queries.rows(~tuning_half)
 
 
 def _embed(
     name: str,
-    paths: tuple[Path, ...],
+    paths: Sequence[Path],
     files: CategoryFiles,
     config: CategoryConfig,
     embedder: Embedder,
 ) -> EmbeddedProducts:
     """Embeds the products of known label in some tables, or in the run's own."""
     products = embedder.read(name, paths, files.columns)
-    known: list[Product] = [product for product in products if getattr(product, config.label)]
+    known = [product for product in products if getattr(product, config.label)]
     place = ", ".join(map(str, paths)) or f"the run's {name}"
     if not known:
         raise ValueError(f"no row of {place} has a {config.label}")
     if unknown := len(products) - len(known):
         embedder.notes.append(f"{unknown} rows of {place} have no {config.label}: left out")
     return embedder.embed(name, known, are_passages=name == "gallery")
+
+
+def _choice(values: Mapping[str, Any]) -> Choice:
+    f1_by_k = {int(k): f1 for k, f1 in values["f1_by_k"].items()}
+    return Choice(**{**values, "curve": Curve.from_values(values["curve"]), "f1_by_k": f1_by_k})
 
 
 def _head_path(folder: Path, pattern: str) -> Path:

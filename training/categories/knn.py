@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-from twinshelf.training.categories.category_config import MOST_NEIGHBOURS
-from twinshelf.training.categories.category_labels import Labels, Predictions, score_predictions
-from twinshelf.training.evaluation.category_vote import Ints, Votes
+from twinshelf.training.categories.category_labels import Predictions
+from twinshelf.training.evaluation.category_vote import Ints, Votes, weighted_f1
 from twinshelf.training.retrieval.exact_search import Candidates
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeighbourChoice:
-    """How many neighbours vote, and how that was found.
-
-    Attributes:
-        neighbour_count: K, 1 or more.
-        f1_by_k: K to the weighted F1 on the tuning queries, 0 to 1.
-    """
-
-    neighbour_count: int
-    f1_by_k: dict[int, float]
+MOST_NEIGHBOURS = 20
 
 
 def vote(candidates: Candidates, numbers: Ints, neighbour_count: int) -> Predictions:
@@ -54,31 +39,19 @@ def vote(candidates: Candidates, numbers: Ints, neighbour_count: int) -> Predict
     return Predictions(numbers=answers, margins=np.clip(margins, 0.0, 1.0))
 
 
-def tune_neighbour_count(
-    candidates: Candidates,
-    numbers: Ints,
-    actual: Sequence[str],
-    labels: Labels,
-    *,
-    most: int = MOST_NEIGHBOURS,
-) -> NeighbourChoice:
-    """Finds the K from 1 to `most` with the highest weighted F1; of equals the smallest.
+def score_neighbour_counts(candidates: Candidates, numbers: Ints, actual: Ints) -> dict[int, float]:
+    """Returns the weighted F1, 0 to 1, of each K from 1 to `MOST_NEIGHBOURS`.
 
     Args:
         candidates: Nearest gallery products of each tuning query (Q, K).
         numbers: Label number of each gallery product (G,).
-        actual: Right label of each tuning query.
-        labels: The labels.
-        most: Largest K to try, 1 or more.
+        actual: Right label number of each tuning query, int64 (Q,).
 
     Raises:
         ValueError: If there are no queries to tune on.
     """
     if not len(actual):
         raise ValueError("K needs queries of known label to be tuned on, got none")
-    f1_by_k = {
-        k: score_predictions(actual, vote(candidates, numbers, k), labels)
-        for k in range(1, most + 1)
-    }
-    best = max(f1_by_k, key=lambda k: (round(f1_by_k[k], 9), -k))
-    return NeighbourChoice(neighbour_count=best, f1_by_k=f1_by_k)
+    votes = Votes.of(candidates, numbers)
+    ks = range(1, MOST_NEIGHBOURS + 1)
+    return {k: weighted_f1(actual, votes.winners(k)) for k in ks}

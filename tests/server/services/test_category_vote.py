@@ -7,9 +7,8 @@ import pytest
 
 from twinshelf.server.services import category_vote
 from twinshelf.server.services.category_vote import count_votes, cut_path
-from twinshelf.training.categories.category_config import MOST_NEIGHBOURS
 from twinshelf.training.categories.category_labels import Labels
-from twinshelf.training.categories.knn import vote
+from twinshelf.training.categories.knn import MOST_NEIGHBOURS, vote
 from twinshelf.training.evaluation import category_vote as of_training
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.training.evaluation.drawn_products import DIM, draw_products, near, without
-from twinshelf.training.categories.category_config import CategoryConfig, MlpConfig
-from twinshelf.training.categories.category_evaluator import (
-    evaluate_pattern,
-    split_queries,
-)
+from twinshelf.training.categories.category_config import CategoryConfig
+from twinshelf.training.categories.category_evaluator import LabelledGallery, split_queries
 from twinshelf.training.categories.category_labels import Labels
-from twinshelf.training.categories.category_results import Choice
+from twinshelf.training.categories.knn import MOST_NEIGHBOURS
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
-SETTINGS = CategoryConfig(most_neighbours=5, mlp=MlpConfig(hidden_width=16, epoch_count=20))
 LABELS = Labels(names=("c0", "c1", "c2"))
-HOW: dict[str, Any] = {"labels": LABELS, "config": SETTINGS, "fusion_weight": 0.4}
 
 
 def draw(name: str, count: int, seed: int) -> EmbeddedProducts:
@@ -57,70 +51,61 @@ def test_offers_of_one_group_stay_on_one_side_unless_the_group_is_predicted() ->
     assert set(categories[tuning]) == set(categories[~tuning]) == set(LABELS.names)
 
 
+def labelled(gallery: EmbeddedProducts, pattern: str) -> LabelledGallery:
+    return LabelledGallery.of(
+        gallery, pattern, labels=LABELS, config=CategoryConfig(), fusion_weight=0.4
+    )
+
+
 @pytest.mark.parametrize("pattern", ["image", "text", "both"])
 def test_both_methods_predict_near_offers(pattern: str) -> None:
     tuning, reported, gallery = halves()
-    found = evaluate_pattern(
-        pattern, tuning, reported, gallery, labels=LABELS, config=SETTINGS, fusion_weight=0.4
-    )
-    for result in found.results.values():
+    rows = labelled(gallery, pattern)
+    tuned = rows.tune(tuning)
+    found = rows.evaluate(reported, tuned)
+    for result in found.values():
         assert result.reported.query_count == len(reported)
         assert result.reported.weighted_f1 > 0.8
-        assert 0 <= result.margin <= 1
+        assert 0 <= result.choice.margin <= 1
         assert result.reported.calibration_error.value < 0.1
-    assert set(found.results["knn"].f1_by_k) == set(range(1, 6))
-    assert found.results["mlp"].neighbour_count is None
-
-
-def test_an_earlier_choice_gives_the_same_figures_without_tuning() -> None:
-    tuning, reported, gallery = halves()
-    first = evaluate_pattern(
-        "both", tuning, reported, gallery, labels=LABELS, config=SETTINGS, fusion_weight=0.4
-    )
-    chosen = {
-        name: Choice(
-            neighbour_count=result.neighbour_count, margin=result.margin, curve=result.curve
-        )
-        for name, result in first.results.items()
-    }
-    again = evaluate_pattern(
-        "both", None, reported, gallery,
-        chosen=chosen, head=first.head, **HOW,
-    )  # fmt: skip
-    for name, result in first.results.items():
-        assert again.results[name].reported == result.reported
+    assert set(found["knn"].choice.f1_by_k) == set(range(1, MOST_NEIGHBOURS + 1))
+    assert found["mlp"].choice.neighbour_count is None
     with pytest.raises(ValueError, match="another encoder"):
-        evaluate_pattern(
-            "image", None, reported, gallery,
-            chosen=chosen, head=first.head, **HOW,
-        )  # fmt: skip
-    with pytest.raises(ValueError, match="tune it first"):
-        evaluate_pattern(
-            "both", None, reported, gallery, labels=LABELS, config=SETTINGS, fusion_weight=0.4
-        )
+        labelled(gallery, "text" if pattern == "both" else "both").evaluate(reported, tuned)
+
+
+def test_the_best_k_votes_and_the_smallest_of_equals() -> None:
+    tuning, _, gallery = halves()
+    choice = labelled(gallery, "both").tune(tuning).choices["knn"]
+    best = max(choice.f1_by_k.values())
+    assert choice.tuned_f1 == best
+    assert choice.neighbour_count == min(k for k, f1 in choice.f1_by_k.items() if f1 == best)
+
+
+def test_a_label_that_the_gallery_lacks_counts_as_wrong() -> None:
+    tuning, reported, gallery = halves()
+    reported = replace(reported, categories=("new", *reported.categories[1:]))
+    rows = labelled(gallery, "text")
+    found = rows.evaluate(reported, rows.tune(tuning))["knn"].reported
+    assert found.unseen_count == 1
+    assert found.accuracy.value <= 1 - 1 / len(reported)
 
 
 def test_queries_without_the_pattern_are_left_out() -> None:
     tuning, reported, gallery = halves()
     reported = without(reported, "image", slice(0, 10))
-    gallery = without(gallery, "image", slice(0, 3))
-    found = evaluate_pattern(
-        "image", tuning, reported, gallery, labels=LABELS, config=SETTINGS, fusion_weight=0.4
-    )
-    assert found.results["knn"].reported.query_count == len(reported) - 10
+    rows = labelled(without(gallery, "image", slice(0, 3)), "image")
+    found = rows.evaluate(reported, rows.tune(tuning))
+    assert found["knn"].reported.query_count == len(reported) - 10
+    assert len(rows.products) == len(gallery) - 3
 
 
 def test_a_pattern_that_no_query_has_is_refused() -> None:
-    tuning, reported, gallery = halves()
-    with pytest.raises(ValueError, match="no reported query"):
-        evaluate_pattern(
-            "image", tuning, without(reported, "image", slice(None)), gallery,
-            **HOW,
-        )  # fmt: skip
+    tuning, _, gallery = halves()
+    with pytest.raises(ValueError, match="no tuning query"):
+        labelled(gallery, "image").tune(without(tuning, "image", slice(None)))
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ValueError, match="most_neighbours"):
-        CategoryConfig(most_neighbours=0)
     with pytest.raises(ValueError, match="target_accuracy"):
         CategoryConfig(target_accuracy=0)

@@ -1,16 +1,11 @@
-"""Numbers of labels, and weighted F1 of predictions against scikit-learn."""
+"""Numbers of labels, those that are not there among them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
 
-from twinshelf.training.categories.category_labels import (
-    Labels,
-    Predictions,
-    score_predictions,
-)
+from twinshelf.training.categories.category_labels import UNSEEN, Labels
 from twinshelf.training.evaluation.category_vote import UNKNOWN
 
 
@@ -26,12 +21,8 @@ def test_one_class_only_is_refused(given: list[str]) -> None:
         Labels.of(given)
 
 
-def test_the_score_equals_scikit_learn_with_unseen_labels_as_missed() -> None:
-    generator = np.random.default_rng(0)
-    labels = Labels(names=("a", "b", "c"))
-    actual = generator.choice(list("abcz"), 200).tolist()
-    numbers = generator.integers(-1, 3, 200)
-    made = Predictions(numbers=numbers, margins=np.zeros(200))
-    predicted = [labels.names[n] if n >= 0 else "" for n in numbers]
-    expected = f1_score(actual, predicted, average="weighted", zero_division=0)
-    assert score_predictions(actual, made, labels) == pytest.approx(expected)
+def test_a_label_that_is_not_there_can_be_told_from_no_prediction() -> None:
+    labels = Labels(names=("a", "b"))
+    assert labels.numbers(["z", "b"], missing=UNSEEN).tolist() == [UNSEEN, 1]
+    assert labels.numbers([]).dtype == np.int64
+    assert UNSEEN != UNKNOWN

@@ -15,15 +15,13 @@ from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table, write_table
 from twinshelf.training.categories.__main__ import main
-from twinshelf.training.categories.category_config import CategoryConfig, CategoryFiles, MlpConfig
+from twinshelf.training.categories.category_config import CategoryConfig, CategoryFiles
 from twinshelf.training.categories.category_run import predict_categories
 from twinshelf.training.runs.environment import read_environments
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = CategoryConfig(
-    label="group", most_neighbours=5, mlp=MlpConfig(hidden_width=8, epoch_count=4)
-)
+SETTINGS = CategoryConfig(label="group")
 
 
 def products(path: Path) -> list[Product]:
@@ -66,9 +64,16 @@ def test_an_earlier_choice_is_tried_on_all_queries_without_tuning(
     again = predict_categories(
         CategoryFiles(run=run, chosen=tmp_path / "a", output=tmp_path / "b"), settings
     )
-    chosen, used = first.patterns["image"]["knn"], again.patterns["image"]["knn"]
-    assert (used.neighbour_count, used.margin) == (chosen.neighbour_count, chosen.margin)
-    assert used.reported.query_count == 20
+    chosen, used = first.patterns["image"], again.patterns["image"]
+    assert {name: each.choice for name, each in used.items()} == {
+        name: each.choice for name, each in chosen.items()
+    }
+    assert used["knn"].reported.query_count == 20
+    with pytest.raises(ValueError, match="tune it first"):
+        predict_categories(
+            CategoryFiles(run=run, chosen=tmp_path / "a", output=tmp_path / "b"),
+            replace(settings, patterns=("text",)),
+        )
     with pytest.raises(ValueError, match="predicts the group, not the category"):
         predict_categories(
             CategoryFiles(run=run, chosen=tmp_path / "a", output=tmp_path / "b"),
@@ -116,7 +121,7 @@ def test_a_gallery_of_one_label_or_none_is_refused(
 def test_the_command_prints_a_table(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--run", str(run), "--modality", "text", "--most-neighbours", "3"]
+    arguments = ["--run", str(run), "--modality", "text"]
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
     assert "neighbours" in text and "network" in text and "…" not in text
@@ -168,20 +173,10 @@ def _row(product_id: int, title: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("label", ["group", "category"])
 def test_every_product_without_a_category_gets_one(run: Path, folder: Path, label: str) -> None:
-    arguments = [
-        "--run",
-        str(run),
-        "--label",
-        label,
-        "--modality",
-        "text",
-        "--most-neighbours",
-        "2",
-    ]
+    arguments = ["--run", str(run), "--label", label, "--modality", "text"]
     tables = ["--gallery", str(folder / f"{label}.parquet"),
               "--queries", str(folder / f"{label}_offers.parquet"),
               "--validation", str(folder / f"{label}_offers.parquet")]  # fmt: skip
-    tables += ["--most-neighbours", "2"]
     output = ["--kazanexpress", str(folder), "--output", str(folder / "out")]
     assert main([*arguments, *tables, *output, "--device", "cpu"]) == 0
     table = pq.read_table(folder / "out" / "result.parquet")

@@ -7,13 +7,11 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
-from twinshelf.training.categories.category_labels import Labels, score_predictions
-from twinshelf.training.categories.knn import tune_neighbour_count, vote
+from twinshelf.training.categories.knn import MOST_NEIGHBOURS, score_neighbour_counts, vote
 from twinshelf.training.evaluation.category_vote import UNKNOWN
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
-
-LABELS = Labels(names=("a", "b", "c"))
 
 
 def candidates(items: list[list[int]], scores: list[list[float]]) -> Candidates:
@@ -86,28 +84,22 @@ def test_no_neighbour_gives_no_label() -> None:
     assert made.margins.tolist() == [0.0]
 
 
-def test_the_tuned_k_is_the_best_of_all_and_the_smallest_of_equals() -> None:
+def test_each_k_is_scored_as_scikit_learn_scores_its_vote() -> None:
     generator = np.random.default_rng(1)
     items = np.array([generator.permutation(40)[:20] for _ in range(60)])
     scores = np.sort(generator.uniform(0, 1, (60, 20)), axis=1)[:, ::-1].astype(np.float32)
     found = Candidates(items=items, scores=scores)
-    numbers = generator.integers(0, 3, 40)
-    actual = [LABELS.names[n] for n in generator.integers(0, 3, 60)]
-    choice = tune_neighbour_count(found, numbers, actual, LABELS)
-    by_hand = {k: score_predictions(actual, vote(found, numbers, k), LABELS) for k in range(1, 21)}
-    assert choice.f1_by_k == pytest.approx(by_hand)
-    assert choice.neighbour_count == max(by_hand, key=lambda k: (round(by_hand[k], 9), -k))
-
-
-def test_k_grows_where_single_neighbours_err() -> None:
-    found = candidates([[0, 1, 2]] * 4, [[0.9, 0.89, 0.88]] * 4)
-    choice = tune_neighbour_count(found, np.array([1, 0, 0]), ["a"] * 4, LABELS, most=3)
-    assert choice.neighbour_count == 3
+    numbers, actual = generator.integers(0, 3, 40), generator.integers(0, 3, 60)
+    expected = {
+        k: f1_score(actual, vote(found, numbers, k).numbers, average="weighted", zero_division=0)
+        for k in range(1, MOST_NEIGHBOURS + 1)
+    }
+    assert score_neighbour_counts(found, numbers, actual) == pytest.approx(expected)
 
 
 def test_nothing_to_tune_on_is_refused() -> None:
     empty = Candidates(items=np.zeros((0, 1), dtype=np.int64), scores=np.zeros((0, 1), np.float32))
     with pytest.raises(ValueError, match="got none"):
-        tune_neighbour_count(empty, np.array([0]), [], LABELS)
+        score_neighbour_counts(empty, np.array([0]), np.array([], dtype=int))
     with pytest.raises(ValueError, match="1 or more"):
         vote(empty, np.array([0]), 0)
