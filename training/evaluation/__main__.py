@@ -50,7 +50,9 @@ def evaluate(options: EvaluationOptions) -> None:
 
     files, config = options.files, replace(options.config, device=choose_device(options.device))
     result = evaluate_run(files, config, tunes=options.tune, draws=not options.no_plots)
-    judged = options.judgements and evaluate_searches(files, options.judgements, config)
+    judged = options.judgements and evaluate_searches(
+        files, options.judgements, device=config.device
+    )
     console = Console()
     console.print(result_tables(result))
     if judged:

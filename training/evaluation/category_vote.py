@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.metrics import f1_score
 
 from twinshelf.training.retrieval.exact_search import Candidates
@@ -15,6 +16,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 UNKNOWN = -1
+NEIGHBOUR_COUNT = 10
 # Wu et al. 2018, arXiv 1805.01978, section 3.4.
 TEMPERATURE = 0.07
 
@@ -102,30 +104,22 @@ def weighted_f1(actual: Sequence[str] | Ints, predicted: Sequence[str] | Ints) -
 
 
 def evaluate_categories(
-    actual: Sequence[str],
-    candidates: Candidates,
-    gallery_categories: Sequence[str],
-    neighbour_count: int,
+    actual: Sequence[str], candidates: Candidates, gallery_categories: Sequence[str]
 ) -> CategoryQuality:
-    """Predicts the category of each query that has one, and compares.
+    """Predicts the category of each query that has one by `NEIGHBOUR_COUNT` votes, and compares.
 
     Args:
         actual: Category of each query; "" leaves it out.
         candidates: Candidates of each query.
         gallery_categories: Category of each gallery product; "" has no vote.
-        neighbour_count: Candidates that vote, 1 or more.
     """
-    names = sorted({*actual, *gallery_categories} - {""})
-    places = {name: number for number, name in enumerate(names)}
-    ours, theirs = (
-        np.array([places.get(name, UNKNOWN) for name in labels], dtype=np.int64)
-        for labels in (actual, gallery_categories)
-    )
+    names = pd.Index(sorted({*actual, *gallery_categories} - {""}))
+    ours, theirs = (names.get_indexer(pd.Index(each)) for each in (actual, gallery_categories))
     known = ours >= 0
-    predicted = Votes.of(candidates, theirs).winners(neighbour_count)[known]
+    predicted = Votes.of(candidates, theirs).winners(NEIGHBOUR_COUNT)[known]
     truth = ours[known]
     return CategoryQuality(
-        neighbour_count=neighbour_count,
+        neighbour_count=NEIGHBOUR_COUNT,
         query_count=len(truth),
         unseen_count=int((~np.isin(truth, theirs)).sum()),
         accuracy=float((truth == predicted).mean()) if len(truth) else float("nan"),

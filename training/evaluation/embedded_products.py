@@ -16,9 +16,8 @@ from twinshelf.client.files.rows import BadRow
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
-from twinshelf.training.data.data_module import Batch, Collator, ProductRows
+from twinshelf.training.data.data_module import Collator, ProductRows
 from twinshelf.training.data.pixel_cache import decode_once
-from twinshelf.training.model.encoder import FusedEncoder
 from twinshelf.training.retrieval.embeddings import PATTERNS, ProductEmbeddings
 from twinshelf.training.runs.tracking import TrackedRun
 
@@ -33,25 +32,12 @@ class ProductTables:
 
     Attributes:
         products: The products, in the order of the files.
-        bad_rows: Rows that could not be read, and second rows of an identifier in one file.
-        repeated_count: Rows of a later file whose identifier an earlier file has; left out.
-        findings: What of the files could not be used though its rows could, one sentence each.
+        notes: What of the files could not be used, and which rows were left out because they could
+            not be read or their identifier had come before; one sentence each.
     """
 
     products: tuple[Product, ...]
-    bad_rows: tuple[BadRow, ...] = ()
-    repeated_count: int = 0
-    findings: tuple[str, ...] = ()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of results should know, one sentence each."""
-        notes = list(self.findings)
-        if self.bad_rows:
-            notes.append(f"{len(self.bad_rows)} rows were left out, first: {self.bad_rows[0]}")
-        if self.repeated_count:
-            notes.append(f"{self.repeated_count} rows stand in an earlier file too and count once")
-        return tuple(notes)
+    notes: tuple[str, ...]
 
 
 def read_products(
@@ -69,32 +55,30 @@ def read_products(
     """
     products: dict[str, Product] = {}
     bad_rows: list[BadRow] = []
-    findings: list[str] = []
+    notes: list[str] = []
     repeated_count = 0
     for path in paths:
-        ours: set[str] = set()
-        for row_number, row in enumerate(read_table(path, columns, findings), start=1):
+        earlier = set(products)
+        for row_number, row in enumerate(read_table(path, columns, notes), start=1):
             if isinstance(row, BadRow):
                 bad_rows.append(row)
-            elif row.product_id in ours:
+            elif row.product_id in earlier:
+                repeated_count += 1
+            elif row.product_id in products:
                 reason = f"product_id {row.product_id!r} stands in an earlier row already"
                 bad_rows.append(BadRow(source=str(path), row_number=row_number, reason=reason))
-            elif row.product_id in products:
-                repeated_count += 1
             else:
                 products[row.product_id] = row
-                ours.add(row.product_id)
     for bad_row in bad_rows[:MOST_BAD_ROWS_LOGGED]:
         logger.warning("left out %s", bad_row)
     if not products:
         names = ", ".join(str(path) for path in paths)
         raise ValueError(f"{names} holds no usable row" + (f": {bad_rows[0]}" if bad_rows else ""))
-    return ProductTables(
-        products=tuple(products.values()),
-        bad_rows=tuple(bad_rows),
-        repeated_count=repeated_count,
-        findings=tuple(findings),
-    )
+    if bad_rows:
+        notes.append(f"{len(bad_rows)} rows were left out, first: {bad_rows[0]}")
+    if repeated_count:
+        notes.append(f"{repeated_count} rows stand in an earlier file too and count once")
+    return ProductTables(products=tuple(products.values()), notes=tuple(notes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,9 +113,9 @@ class EmbeddedProducts:
 
     def rows(self, selection: Rows) -> EmbeddedProducts:
         """Returns the selected products, chosen by number or by a mask."""
-        numbers = np.arange(len(self))[selection].tolist()
+        numbers = np.arange(len(self))[selection]
         return EmbeddedProducts(
-            embeddings=self.embeddings.rows(np.array(numbers, dtype=np.int64)),
+            embeddings=self.embeddings.rows(numbers),
             product_ids=tuple(self.product_ids[number] for number in numbers),
             groups=tuple(self.groups[number] for number in numbers),
             categories=tuple(self.categories[number] for number in numbers),
@@ -225,6 +209,7 @@ class Embedder:
         return embedded
 
 
+@torch.inference_mode()
 def embed_products(
     encoder: TrainedEncoder,
     products: Sequence[Product],
@@ -261,30 +246,22 @@ def embed_products(
     model = encoder.model.to(device).eval()
     image = np.zeros((len(products), model.image_tower.embedding_dim), dtype=np.float32)
     text = np.zeros((len(products), model.text_tower.embedding_dim), dtype=np.float32)
-    stop = 0
-    for batch in batches:
-        start, stop = stop, stop + len(batch.labels)
-        image[start:stop], text[start:stop] = _embed(model, batch, device)
+    start = 0
+    for batch in batches:  # what is missing stays zero
+        has_image, has_text = (
+            start + np.flatnonzero(each) for each in (batch.has_image, batch.has_text)
+        )
+        if len(has_image):
+            pixels = batch.pixels[batch.has_image].to(device)
+            image[has_image] = model.image_tower(pixels).float().cpu().numpy()
+        if len(has_text):
+            ids = batch.input_ids[batch.has_text].to(device)
+            mask = batch.attention_mask[batch.has_text].to(device)
+            text[has_text] = model.text_tower(ids, mask).float().cpu().numpy()
+        start += len(batch.labels)
     return EmbeddedProducts(
         embeddings=ProductEmbeddings(image=image, text=text),
         product_ids=tuple(product.product_id for product in products),
         groups=tuple(product.group for product in products),
         categories=tuple(product.category for product in products),
     )
-
-
-@torch.inference_mode()
-def _embed(
-    model: FusedEncoder, batch: Batch, device: str
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Embeds what is there, and leaves zeros elsewhere."""
-    image = torch.zeros(len(batch.labels), model.image_tower.embedding_dim)
-    text = torch.zeros(len(batch.labels), model.text_tower.embedding_dim)
-    if batch.has_image.any():
-        pixels = batch.pixels[batch.has_image].to(device)
-        image[batch.has_image] = model.image_tower(pixels).float().cpu()
-    if batch.has_text.any():
-        ids = batch.input_ids[batch.has_text].to(device)
-        mask = batch.attention_mask[batch.has_text].to(device)
-        text[batch.has_text] = model.text_tower(ids, mask).float().cpu()
-    return image.numpy(), text.numpy()

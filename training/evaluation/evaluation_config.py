@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.training.command_line import check_ranges, no_option, option, text_option
 
 RESULTS = "evaluation.json"
 OTHER_DATA = "evaluations"
+SEED = 42  # of halves, folds and samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +20,9 @@ class EvaluationConfig:
 
     Attributes:
         top_k: The K of P@K, R@K, F1@K, NDCG@K and Acc@K, rising; Acc@10 is always reported.
-        candidate_count: Candidates per query that thresholds for pairs and rows may accept.
-        neighbour_count: Candidates that vote for a category.
         target_precision: Precision that the match threshold is to reach, above 0 and at most 1.
-        calibration_method: How the curve is fitted.
         match_prior: Share of the offers with a match in the catalogue that probabilities stand for
             unless a request says otherwise, above 0 to 1.
-        resample_count: Bootstrap resamples.
-        seed: Seed of the halves and the resamples.
         device: Where scores are computed: "cpu" or "cuda".
 
     Raises:
@@ -35,25 +30,15 @@ class EvaluationConfig:
     """
 
     top_k: tuple[int, ...] = option((1, 5, 10), read=lambda given: tuple(sorted(set(given))))
-    candidate_count: int = 50
-    neighbour_count: int = 10
     target_precision: float = 0.95
-    calibration_method: Literal["auto", "isotonic", "platt"] = "auto"
     match_prior: float = 0.5
-    resample_count: int = no_option(1000)
-    seed: int = 42
     device: str = no_option("cpu")
 
     def __post_init__(self) -> None:
         if not self.top_k or list(self.top_k) != sorted(set(self.top_k)) or self.top_k[0] < 1:
             raise ValueError(f"top_k must be rising numbers of 1 or more, got {self.top_k}")
-        most = self.candidate_count
-        if not 1 <= self.neighbour_count <= most:
-            raise ValueError(
-                f"neighbour_count must be 1 to candidate_count, {most}, got {self.neighbour_count}"
-            )
-        shares = ("target_precision", "match_prior")
-        check_ranges(self, **dict.fromkeys(shares, "above 0 and at most 1"))
+        share = "above 0 and at most 1"
+        check_ranges(self, target_precision=share, match_prior=share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

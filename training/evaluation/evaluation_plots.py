@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult
@@ -31,12 +30,18 @@ def save_plots(
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return [
-        _save(_draw_precision_recall(pairs), folder / "precision_recall.png"),
-        _save(_draw_scores(result, pairs), folder / "scores.png"),
-        _save(_draw_reliability(result), folder / "reliability.png"),
-        _save(_draw_recall_by_k(result), folder / "recall_by_k.png"),
-    ]
+    figures = {
+        "precision_recall.png": _draw_precision_recall(pairs),
+        "scores.png": _draw_scores(result, pairs),
+        "reliability.png": _draw_reliability(result),
+        "recall_by_k.png": _draw_recall_by_k(result),
+    }
+    for name, figure in figures.items():  # no pyplot: it keeps figures and picks a window system
+        for axes in figure.axes:
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend()
+        figure.savefig(folder / name)
+    return [folder / name for name in figures]
 
 
 def _draw_precision_recall(pairs: Mapping[str, ScoredPairs]) -> Figure:
@@ -45,7 +50,6 @@ def _draw_precision_recall(pairs: Mapping[str, ScoredPairs]) -> Figure:
         curve = precision_recall(scored)
         axes.plot(curve.recall, curve.precision, color=COLOURS[pattern], label=pattern)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
-    _add_legend(axes)
     return figure
 
 
@@ -67,7 +71,6 @@ def _draw_scores(result: EvaluationResult, pairs: Mapping[str, ScoredPairs]) -> 
         if tuning is not None:
             axes.axvline(tuning.match_threshold, color="black", linestyle="--", label="threshold")
         axes.set(title=pattern, xlabel="score", ylabel="density")
-        axes.legend()
     return figure
 
 
@@ -87,7 +90,6 @@ def _draw_reliability(result: EvaluationResult) -> Figure:
                 label=f"{pattern}, {world} world (error {quality.first.error.value:.3f})",
             )
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    _add_legend(axes)
     return figure
 
 
@@ -99,7 +101,6 @@ def _draw_recall_by_k(result: EvaluationResult) -> Figure:
         axes.set_xscale("log")
         axes.set_xticks(ks, labels=[str(k) for k in ks])
     axes.set_ylim(0, 1.02)
-    _add_legend(axes)
     return figure
 
 
@@ -109,15 +110,3 @@ def _figure(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     axes.set(title=title, xlabel=x_label, ylabel=y_label)
     axes.grid(alpha=0.3)
     return figure, axes
-
-
-def _add_legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend()
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    # No pyplot: it keeps figures and picks a window system.
-    FigureCanvasAgg(figure)
-    figure.savefig(path)
-    return path

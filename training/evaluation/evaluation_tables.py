@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -21,20 +22,19 @@ MOST_CATEGORIES = 12
 def result_tables(result: EvaluationResult) -> RenderableType:
     """Returns all tables, with the notes under them."""
     patterns = list(result.patterns.values())
-    parts: list[RenderableType] = [
+    parts = [
         retrieval_table(result, patterns),
         quality_table(result, patterns),
         probability_table(patterns),
     ]
     if any(pattern.by_category for pattern in patterns):
         parts.append(category_table(patterns))
-    parts += [Text(f"Note: {note}") for note in result.notes]
-    parts += [
-        Text(f"Note: no calibration for {pattern.pattern}: {pattern.untuned_reason}")
-        for pattern in patterns
-        if pattern.untuned_reason
-    ]
-    return Group(*parts)
+    notes = [
+        *result.notes,
+        *(f"no calibration for {p.pattern}: {p.untuned_reason}" for p in patterns
+          if p.untuned_reason),
+    ]  # fmt: skip
+    return Group(*parts, *(Text(f"Note: {note}") for note in notes))
 
 
 def retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
@@ -102,25 +102,17 @@ def probability_table(patterns: Sequence[PatternResult]) -> Table:
 
 def category_table(patterns: Sequence[PatternResult]) -> Table:
     """Returns Acc@10 and MAP of the largest categories, one pair of columns per pattern."""
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for pattern in patterns:
-        for category, breakdown in pattern.by_category.items():
-            counts[category] = max(counts.get(category, 0), breakdown.query_count)
+        counts |= Counter({name: part.query_count for name, part in pattern.by_category.items()})
     largest = sorted(counts, key=lambda category: (-counts[category], category))
     left_out = len(largest) - MOST_CATEGORIES
     pairs = [(pattern, metric) for pattern in patterns for metric in BREAKDOWN_METRICS]
-    rows = {
-        category: [
-            str(counts[category]),
-            *(
-                figure_text(pattern.by_category[category].means[metric])
-                if category in pattern.by_category
-                else ABSENT
-                for pattern, metric in pairs
-            ),
-        ]
-        for category in largest[:MOST_CATEGORIES]
-    }
+    rows = {}
+    for category in largest[:MOST_CATEGORIES]:
+        found = [(pattern.by_category.get(category), metric) for pattern, metric in pairs]
+        figures = [part.means[metric] if part else math.nan for part, metric in found]
+        rows[category] = [str(counts[category]), *map(figure_text, figures)]
     return figure_table(
         "By category",
         ("category", "queries", *(f"{pattern.pattern} {metric}" for pattern, metric in pairs)),
@@ -145,16 +137,14 @@ def _world(quality: WorldQuality) -> Mapping[str, str]:
 
 
 def _quality(pattern: PatternResult, target_precision: float) -> Mapping[str, str]:
-    held_out, tuning, categories = pattern.held_out, pattern.tuning, pattern.categories
-    missing = float("nan")
+    found, tuning, categories = pattern.held_out, pattern.tuning, pattern.categories
+    precision = f"precision there (target {target_precision:g})"
     return {
         "PR-AUC of pairs": figure_text(pattern.pair_average_precision),
-        "F1 of pairs": figure_text(held_out.pairs.f1 if held_out else missing),
-        "F1 per row": str(held_out.row_f1) if held_out else ABSENT,
-        "threshold": figure_text(tuning.match_threshold if tuning else missing),
-        f"precision there (target {target_precision:g})": figure_text(
-            held_out.matches.precision if held_out else missing
-        ),
-        "recall there": figure_text(held_out.matches.recall if held_out else missing),
-        "weighted F1 of categories": figure_text(categories.weighted_f1 if categories else missing),
+        "F1 of pairs": figure_text(found.pairs.f1) if found else ABSENT,
+        "F1 per row": str(found.row_f1) if found else ABSENT,
+        "threshold": figure_text(tuning.match_threshold) if tuning else ABSENT,
+        precision: figure_text(found.matches.precision) if found else ABSENT,
+        "recall there": figure_text(found.matches.recall) if found else ABSENT,
+        "weighted F1 of categories": figure_text(categories.weighted_f1) if categories else ABSENT,
     }

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinshelf.training.catalogues.splits import split_halves
 from twinshelf.training.evaluation.category_vote import evaluate_categories
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
+from twinshelf.training.evaluation.evaluation_config import SEED, EvaluationConfig
 from twinshelf.training.evaluation.evaluation_results import (
     CategoryBreakdown,
     EvaluationResult,
     HeldOutQuality,
     PatternResult,
 )
-from twinshelf.training.evaluation.intervals import CONFIDENCE, Estimate, estimate_means
+from twinshelf.training.evaluation.intervals import CONFIDENCE, estimate_means
 from twinshelf.training.evaluation.match_worlds import (
     TriedModels,
-    WorldQuality,
     cross_fitted_models,
     evaluate_worlds,
 )
@@ -39,6 +39,7 @@ from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.match_probability import MatchModel
 from twinshelf.training.retrieval.match_probability_fit import fit_match_model
 
+Floats = npt.NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 ACCURACY_K = 10
@@ -95,10 +96,10 @@ def evaluate(
         if not chosen.any():
             continue
         logger.info("searching %d products by %s", len(gallery), pattern)
-        search = search_gallery(queries.rows(chosen), gallery, weights, config)
-        pairs[pattern] = search.matches.pairs(config.candidate_count)
+        search = search_gallery(queries.rows(chosen), gallery, weights, device=config.device)
+        pairs[pattern] = search.matches.pairs()
         tuning = None if tunings is None else tunings.get(pattern)
-        results[pattern] = evaluate_search(pattern, search, weights, gallery, config, tuning)
+        results[pattern] = evaluate_search(pattern, search, config, tuning)
     result = EvaluationResult(
         query_count=len(queries),
         gallery_count=len(gallery),
@@ -112,65 +113,51 @@ def evaluate(
 
 
 def evaluate_search(
-    pattern: str,
-    search: Search,
-    weights: ModalityWeights,
-    gallery: EmbeddedProducts,
-    config: EvaluationConfig,
-    tuning: Tuning | None,
+    pattern: str, search: Search, config: EvaluationConfig, tuning: Tuning | None
 ) -> PatternResult:
     """Computes all that is reported of one search.
 
     Args:
         pattern: Modality pattern.
         search: The search.
-        weights: Those of the modalities in it; they sum to one.
-        gallery: Products that were searched.
         config: How it is done.
         tuning: That of an earlier evaluation; None tunes on these queries.
     """
-    values = metric_values(search.found.ranks, config.top_k)
+    ranks, queries, gallery = search.found.ranks, search.queries, search.gallery
+    values = metric_values(ranks, config.top_k)
     reason, held_out = "", None
     if tuning is None:
         try:
-            tuning, held_out = tune_and_try(search, gallery, weights, config)
+            tuning, held_out = tune_and_try(search, config)
         except ValueError as error:
             reason = str(error)
             logger.warning("no calibration for %s: %s", pattern, reason)
     else:
-        everything = np.ones(len(search.queries), dtype=np.bool_)
-        worlds = try_models(search, [(everything, tuning.match_models)], config)
-        held_out = evaluate_tuning(search, tuning, everything, config, worlds)
-    ranks, known = search.found.ranks, any(search.queries.categories) and any(gallery.categories)
+        everything = np.ones(len(queries), dtype=np.bool_)
+        held_out = try_tuning(search, tuning, everything, [(everything, tuning.match_models)])
+    categories = None
+    if any(queries.categories) and any(gallery.categories):
+        categories = evaluate_categories(
+            queries.categories, search.found.candidates, gallery.categories
+        )
     return PatternResult(
         pattern=pattern,
-        query_count=len(search.queries),
+        query_count=len(queries),
         no_relevant_count=ranks.no_relevant_count,
         itself_count=int(search.matches.has_itself.sum()),
-        metrics=_estimates(values, search.clusters, config),
+        metrics=estimate_means(values, search.clusters),
         recall_by_k={k: metrics.mean(metrics.recall_at(ranks, k)) for k in CURVE_KS},
         accuracy_by_k={k: metrics.mean(metrics.accuracy_at(ranks, k)) for k in CURVE_KS},
-        pair_average_precision=average_precision_of_pairs(
-            search.matches.pairs(config.candidate_count)
-        ),
-        categories=evaluate_categories(
-            search.queries.categories,
-            search.found.candidates,
-            gallery.categories,
-            config.neighbour_count,
-        )
-        if known
-        else None,
-        by_category=break_down(values, search.queries.categories),
+        pair_average_precision=average_precision_of_pairs(search.matches.pairs()),
+        categories=categories,
+        by_category=break_down(values, queries.categories),
         tuning=tuning,
         held_out=held_out,
         untuned_reason=reason,
     )
 
 
-def metric_values(
-    ranks: metrics.RelevantRanks, top_k: Sequence[int]
-) -> dict[str, npt.NDArray[np.float64]]:
+def metric_values(ranks: metrics.RelevantRanks, top_k: Sequence[int]) -> dict[str, Floats]:
     """Returns every retrieval metric per query, in the order of the tables.
 
     It is NaN for a query without a relevant item.
@@ -187,25 +174,20 @@ def metric_values(
     return values
 
 
-def tune_and_try(
-    search: Search, gallery: EmbeddedProducts, weights: ModalityWeights, config: EvaluationConfig
-) -> tuple[Tuning, HeldOutQuality]:
+def tune_and_try(search: Search, config: EvaluationConfig) -> tuple[Tuning, HeldOutQuality]:
     """Tunes on one half and tries on the other; match probabilities are cross-fitted.
 
     Raises:
         ValueError: If there are too few queries to fit to.
     """
-    fitting_half = split_halves(search.clusters, config.seed)
-    matches = search.matches.rows(fitting_half)
-    tuning = fit_tuning(matches, fit_models(search, gallery, weights, config), config)
-    models = cross_fitted_models(search.lists, search.clusters, weights.image, config.seed)
-    worlds = try_models(search, models, config)
-    return tuning, evaluate_tuning(search, tuning, ~fitting_half, config, worlds)
+    fitting_half = split_halves(search.clusters, SEED)
+    models = fit_models(search, device=config.device)
+    tuning = fit_tuning(search.matches.rows(fitting_half), models, config.target_precision)
+    tried = cross_fitted_models(search.lists, search.clusters, search.weights.image, SEED)
+    return tuning, try_tuning(search, tuning, ~fitting_half, tried)
 
 
-def fit_models(
-    search: Search, gallery: EmbeddedProducts, weights: ModalityWeights, config: EvaluationConfig
-) -> list[MatchModel]:
+def fit_models(search: Search, *, device: str) -> list[MatchModel]:
     """Fits the match model of a search.
 
     Where both modalities count, further ones are fitted halfway to each alone, with some of the
@@ -214,83 +196,56 @@ def fit_models(
     Raises:
         ValueError: If there are too few queries to fit to.
     """
-    models = [fit_match_model(search.lists, weights.image)]
-    if not 0 < weights.image < 1:
+    weight = search.weights.image
+    models = [fit_match_model(search.lists, weight)]
+    if not 0 < weight < 1:
         return models
-    count = len(search.queries)
-    drawn = np.random.default_rng(config.seed).permutation(count)[:MOST_SIDE_QUERIES]
-    for image in (weights.image / 2, (weights.image + 1) / 2):
+    drawn = np.random.default_rng(SEED).permutation(len(search.queries))[:MOST_SIDE_QUERIES]
+    for image in (weight / 2, (weight + 1) / 2):
         beside = ModalityWeights(image=image, text=1 - image)
-        found = search_gallery(search.queries.rows(drawn), gallery, beside, config)
+        found = search_gallery(search.queries.rows(drawn), search.gallery, beside, device=device)
         models.append(fit_match_model(found.lists, image))
     return models
 
 
-def try_models(
-    search: Search, models: Sequence[TriedModels], config: EvaluationConfig
-) -> dict[str, WorldQuality]:
-    """Tries match models on the queries that have a relevant product; empty without any."""
-    has_match = search.matches.relevant_counts > 0
-    if not has_match.any():
-        return {}
-    rows = np.flatnonzero(has_match).tolist()
-    return evaluate_worlds(
-        search.lists.rows(has_match),
-        [(chosen[has_match], fitted) for chosen, fitted in models],
-        [search.clusters[row] for row in rows],
-        [search.queries.categories[row] for row in rows],
-        config,
-    )
-
-
-def evaluate_tuning(
+def try_tuning(
     search: Search,
     tuning: Tuning,
     held_out: npt.NDArray[np.bool_],
-    config: EvaluationConfig,
-    worlds: Mapping[str, WorldQuality],
+    models: Sequence[TriedModels],
 ) -> HeldOutQuality:
-    """Tries thresholds on the chosen queries."""
+    """Tries thresholds on the chosen queries, and models on those with a relevant product."""
     matches = search.matches.rows(held_out)
-    clusters = [search.clusters[row] for row in np.flatnonzero(held_out).tolist()]
+    clusters = np.array(search.clusters)
     values = {"row F1": row_f1(matches, tuning.row_threshold)}
+    worlds = {}
+    if (has_match := search.matches.relevant_counts > 0).any():
+        worlds = evaluate_worlds(
+            search.lists.rows(has_match),
+            [(chosen[has_match], fitted) for chosen, fitted in models],
+            clusters[has_match].tolist(),
+            np.array(search.queries.categories)[has_match].tolist(),
+        )
     return HeldOutQuality(
-        query_count=len(clusters),
+        query_count=int(held_out.sum()),
         tuned_elsewhere=bool(held_out.all()),
         worlds=worlds,
         matches=quality_at(matches.pairs(NEAR_COUNT), tuning.match_threshold),
-        pairs=quality_at(matches.pairs(config.candidate_count), tuning.pair_threshold),
-        row_f1=_estimates(values, clusters, config)["row F1"],
+        pairs=quality_at(matches.pairs(), tuning.pair_threshold),
+        row_f1=estimate_means(values, clusters[held_out].tolist())["row F1"],
     )
 
 
 def break_down(
-    values: Mapping[str, npt.NDArray[np.float64]], categories: Sequence[str]
+    values: Mapping[str, Floats], categories: Sequence[str]
 ) -> dict[str, CategoryBreakdown]:
     """Returns the means of each category by itself, sorted by name; "" is left out."""
-    rows: dict[str, list[int]] = {}
-    for row, category in enumerate(categories):
-        if category:
-            rows.setdefault(category, []).append(row)
-    missing = np.isnan(values["MAP"])
     return {
-        category: CategoryBreakdown(
-            query_count=len(members),
-            no_relevant_count=int(missing[members].sum()),
-            means={name: metrics.mean(row[members]) for name, row in values.items()},
+        str(category): CategoryBreakdown(
+            query_count=len(part),
+            no_relevant_count=int(part["MAP"].isna().sum()),
+            means=part.mean().to_dict(),
         )
-        for category, members in sorted(rows.items())
+        for category, part in pd.DataFrame(values).groupby(np.array(categories, dtype=object))
+        if category
     }
-
-
-def _estimates(
-    values: Mapping[str, npt.NDArray[np.float64]],
-    clusters: Sequence[str],
-    config: EvaluationConfig,
-) -> dict[str, Estimate]:
-    return estimate_means(
-        values,
-        clusters,
-        resample_count=config.resample_count,
-        seed=config.seed,
-    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.stats import bootstrap
 
 from twinshelf.training.runs.figures import ABSENT
@@ -66,12 +67,8 @@ def estimate_means(
             raise ValueError(f"{name} must be ({len(clusters)},), got {rows.shape}")
     if not values:
         return {}
-    matrix = np.stack(list(values.values()), axis=1)  # (Q, M)
-    valid = ~np.isnan(matrix)
-    names, places = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
-    sums, counts = np.zeros((2, len(names), matrix.shape[1]))
-    np.add.at(sums, places, np.where(valid, matrix, 0.0))
-    np.add.at(counts, places, valid)
+    by_cluster = pd.DataFrame(values).groupby(np.asarray(clusters, dtype=str))
+    sums, counts = (each.to_numpy(np.float64) for each in (by_cluster.sum(), by_cluster.count()))
     means = _resampled_means(sums, counts, resample_count, seed)
     tail = 50 * (1 - CONFIDENCE)
     estimates = {}

@@ -7,23 +7,24 @@ no others, are ordered by score, and the order is measured by NDCG with a gain f
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinshelf.client.files.rows import BadRow
 from twinshelf.training.catalogues.esci import find_esci_files, read_esci
 from twinshelf.training.catalogues.lookup import blocks
-from twinshelf.training.catalogues.product import Product, QueryProduct
+from twinshelf.training.catalogues.product import QueryProduct
 from twinshelf.training.evaluation.embedded_products import (
     MOST_BAD_ROWS_LOGGED,
     Embedder,
     embed_products,
 )
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig, EvaluationFiles
+from twinshelf.training.evaluation.evaluation_config import EvaluationFiles
 from twinshelf.training.evaluation.intervals import Estimate, estimate_means
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
@@ -82,8 +83,8 @@ def graded_ndcg(pairs: JudgedPairs, k: int | None = None) -> Floats:
     """
     if k is not None and k < 1:
         raise ValueError(f"k must be 1 or more, got {k}")
-    gain = _discounted_sums(pairs, np.lexsort((pairs.gains, -pairs.scores, pairs.queries)), k)
-    return _share_of_ideal(gain, pairs, k)
+    by_score = np.lexsort((pairs.gains, -pairs.scores, pairs.queries))
+    return _share_of_ideal(pairs, pairs.gains[by_score], k)
 
 
 def random_ndcg(pairs: JudgedPairs) -> Floats:
@@ -92,11 +93,8 @@ def random_ndcg(pairs: JudgedPairs) -> Floats:
     Judged lists hold many right products, so that even this is high: a figure says something only
     by its distance from it.
     """
-    counts = np.bincount(pairs.queries, minlength=pairs.query_count)
-    sums = np.bincount(pairs.queries, weights=pairs.gains, minlength=pairs.query_count)
-    longest = int(counts.max(initial=0))
-    discounts = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, longest + 2)))])
-    return _share_of_ideal(sums / np.maximum(counts, 1) * discounts[counts], pairs, None)
+    mean_gains = pd.Series(pairs.gains).groupby(pairs.queries).transform("mean").to_numpy()
+    return _share_of_ideal(pairs, mean_gains[np.argsort(pairs.queries)], None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +116,7 @@ class JudgedResult:
     metrics: Mapping[str, Estimate]
 
 
-def evaluate_searches(
-    files: EvaluationFiles, place: Path, config: EvaluationConfig
-) -> JudgedResult:
+def evaluate_searches(files: EvaluationFiles, place: Path, *, device: str = "cpu") -> JudgedResult:
     """Ranks the judged products of the held-out queries by text, and saves judgements.json.
 
     The results go to the loggers of the run's training as well, beside those of the evaluation.
@@ -128,7 +124,7 @@ def evaluate_searches(
     Args:
         files: The run, its held-out queries, and the folder of the results.
         place: Folder or file of the judgements (see `training.catalogues.esci`).
-        config: Confidence, resamples, seed and device.
+        device: "cpu" or "cuda".
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -136,12 +132,19 @@ def evaluate_searches(
         OSError: If MLflow does not take the results, which are then saved.
     """
     found = find_esci_files(place)
-    embedder = Embedder.of_run(files.run, config.device)
+    embedder = Embedder.of_run(files.run, device)
     paths = (files.queries,) if files.queries else ()
     wanted = {row.product_id for row in embedder.read("queries", paths, files.columns)}
     bad_rows: list[BadRow] = []
-    pairs = _chosen(read_esci(found.examples, found.products), wanted, bad_rows)
-    judged = score_pairs(embedder, pairs)
+
+    def chosen() -> Iterator[QueryProduct]:
+        for row in read_esci(found.examples, found.products):
+            if isinstance(row, BadRow):
+                bad_rows.append(row)
+            elif row.query_id in wanted:
+                yield row
+
+    judged = score_pairs(embedder, chosen())
     for row in bad_rows[:MOST_BAD_ROWS_LOGGED]:
         logger.warning("left out %s", row)
     if not judged.gains.any():
@@ -149,7 +152,7 @@ def evaluate_searches(
             f"{found.examples} judges {judged.query_count} of the {len(wanted)} held-out queries, "
             "and no product of them better than irrelevant"
         )
-    result = _measure(judged, len(bad_rows), config)
+    result = _measure(judged, len(bad_rows))
     name = JUDGED if files.results_folder == files.run else f"{files.name}/{JUDGED}"
     outcome = Outcome(name=name, results=files.results_folder / RESULTS)
     save_outcome(embedder.tracked_run, outcome, result, step=JUDGED)
@@ -187,22 +190,18 @@ def score_pairs(
     )
 
 
-def _share_of_ideal(gain: Floats, pairs: JudgedPairs, k: int | None) -> Floats:
-    ideal = _discounted_sums(pairs, np.lexsort((-pairs.gains, pairs.queries)), k)
-    return np.where(ideal > 0, gain / np.where(ideal > 0, ideal, 1.0), np.nan)
+def _share_of_ideal(pairs: JudgedPairs, gains: Floats, k: int | None) -> Floats:
+    """Compares gains, ordered by query and then by rank, with those of the best order."""
+    ideal = _discounted_sums(pairs, pairs.gains[np.lexsort((-pairs.gains, pairs.queries))], k)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where a query has no gain
+        return _discounted_sums(pairs, gains, k) / ideal
 
 
-def _discounted_sums(pairs: JudgedPairs, order: Ints, k: int | None) -> Floats:
-    """Sums discounted gains per query; the order keeps the pairs of a query together."""
-    queries = pairs.queries[order]
-    counts = np.bincount(pairs.queries, minlength=pairs.query_count)
-    firsts = np.cumsum(counts) - counts
-    ranks = np.arange(len(queries)) - firsts[queries] + 1
-    worth = pairs.gains[order] / np.log2(1.0 + ranks)
-    if k is not None:
-        worth = np.where(ranks <= k, worth, 0.0)
-    sums = np.bincount(queries, weights=worth, minlength=pairs.query_count)
-    return sums.astype(np.float64)
+def _discounted_sums(pairs: JudgedPairs, gains: Floats, k: int | None) -> Floats:
+    queries = np.sort(pairs.queries)
+    ranks = np.arange(len(queries)) - np.searchsorted(queries, queries) + 1
+    worth = np.where(ranks <= (k or len(queries)), gains / np.log2(1.0 + ranks), 0.0)
+    return np.bincount(queries, weights=worth, minlength=pairs.query_count).astype(np.float64)
 
 
 def _score_block(embedder: Embedder, block: Sequence[QueryProduct]) -> Floats:
@@ -212,30 +211,20 @@ def _score_block(embedder: Embedder, block: Sequence[QueryProduct]) -> Floats:
         ([pair.product for pair in block], True),
     ):
         # By title as well: spellings of one query share an identifier.
-        places: dict[tuple[str, str], int] = {}
-        unique: list[Product] = []
-        for row in rows:
-            if places.setdefault((row.product_id, row.title), len(unique)) == len(unique):
-                unique.append(row)
+        keys = [(row.product_id, row.title) for row in rows]
+        unique = dict(zip(keys, rows, strict=True))
         embedded = embed_products(
-            embedder.encoder, unique, are_passages=are_passages, device=embedder.device
+            embedder.encoder,
+            list(unique.values()),
+            are_passages=are_passages,
+            device=embedder.device,
         )
-        text = embedded.embeddings.text
-        sides.append(text[[places[row.product_id, row.title] for row in rows]])
+        places = {key: place for place, key in enumerate(unique)}
+        sides.append(embedded.embeddings.text[[places[key] for key in keys]])
     return np.einsum("pd,pd->p", *sides).astype(np.float64)
 
 
-def _chosen(
-    rows: Iterator[QueryProduct | BadRow], wanted: Set[str], bad_rows: list[BadRow]
-) -> Iterator[QueryProduct]:
-    for row in rows:
-        if isinstance(row, BadRow):
-            bad_rows.append(row)
-        elif row.query_id in wanted:
-            yield row
-
-
-def _measure(judged: JudgedPairs, bad_row_count: int, config: EvaluationConfig) -> JudgedResult:
+def _measure(judged: JudgedPairs, bad_row_count: int) -> JudgedResult:
     values = {
         "NDCG": graded_ndcg(judged),
         "NDCG@10": graded_ndcg(judged, 10),
@@ -246,10 +235,5 @@ def _measure(judged: JudgedPairs, bad_row_count: int, config: EvaluationConfig) 
         no_gain_count=int(np.isnan(values["NDCG"]).sum()),
         pair_count=len(judged.queries),
         bad_row_count=bad_row_count,
-        metrics=estimate_means(
-            values,
-            [str(query) for query in range(judged.query_count)],
-            resample_count=config.resample_count,
-            seed=config.seed,
-        ),
+        metrics=estimate_means(values, [str(query) for query in range(judged.query_count)]),
     )

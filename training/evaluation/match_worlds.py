@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from twinshelf.training.catalogues.splits import fold_numbers
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.reliability import Reliability, measure_reliability
 from twinshelf.training.retrieval.match_probability import (
     Floats,
@@ -29,8 +29,6 @@ OPEN_PRIOR = 0.5
 PRECISIONS = (0.9, 0.95, 0.99)
 # A category with fewer offers says nothing about calibration.
 LEAST_CATEGORY_OFFERS = 100
-
-
 # Offers, bool (Q,), and the models that are tried on them.
 TriedModels = tuple[npt.NDArray[np.bool_], Sequence[MatchModel]]
 
@@ -110,7 +108,6 @@ def evaluate_worlds(
     models: Sequence[TriedModels],
     clusters: Sequence[str],
     categories: Sequence[str],
-    config: EvaluationConfig,
 ) -> dict[str, WorldQuality]:
     """Tries models on the offers that they belong to.
 
@@ -119,25 +116,19 @@ def evaluate_worlds(
         models: Models with the offers that they are tried on; each offer once.
         clusters: What an offer belongs to (Q).
         categories: Category of each offer; "" where unknown (Q).
-        config: Confidence, resamples and seed of the intervals.
 
     Returns:
         The quality in the "closed" and in the "open" world.
     """
-    without = lists.without_matches()
     closed = _claim([lists], models, 1.0)
-    opened = _claim([lists, without], models, OPEN_PRIOR)
+    opened = _claim([lists, lists.without_matches()], models, OPEN_PRIOR)
     return {
-        "closed": _measure(closed, clusters, categories, config),
-        "open": _measure(opened, [*clusters, *clusters], [*categories, *categories], config),
+        "closed": _measure(closed, clusters, categories),
+        "open": _measure(opened, [*clusters, *clusters], [*categories, *categories]),
     }
 
 
-def _claim(
-    parts: Sequence[OfferLists],
-    models: Sequence[TriedModels],
-    prior: float,
-) -> _World:
+def _claim(parts: Sequence[OfferLists], models: Sequence[TriedModels], prior: float) -> _World:
     shape = (len(parts), *parts[0].scores.shape)  # (W, Q, K)
     matches, no_match = np.zeros(shape), np.zeros(shape[:2])
     taken = {target: np.zeros(shape, dtype=np.bool_) for target in PRECISIONS}
@@ -158,31 +149,18 @@ def _claim(
     )
 
 
-def _measure(
-    world: _World, clusters: Sequence[str], categories: Sequence[str], config: EvaluationConfig
-) -> WorldQuality:
-    def reliability(
-        given: Floats, is_true: npt.NDArray[np.bool_], of: Sequence[str]
-    ) -> Reliability:
-        """Measures some of the claims."""
-        return measure_reliability(
-            given,
-            is_true,
-            of,
-            resample_count=config.resample_count,
-            seed=config.seed,
-        )
-
+def _measure(world: _World, clusters: Sequence[str], categories: Sequence[str]) -> WorldQuality:
     first, is_right = world.probabilities[:, 0], world.is_match[:, 0]
-    names, labels = np.array(clusters, dtype=object), np.array(categories, dtype=object)
-    sizes = {name: int((labels == name).sum()) for name in sorted(set(categories) - {""})}
-    owners = np.repeat(names, world.is_there.sum(axis=1)).tolist()
+    names = np.array(clusters, dtype=object)
+    rows_of = pd.Series(categories).groupby(list(categories)).indices
     holds = world.is_match.any(axis=1)
     return WorldQuality(
         offer_count=len(first),
-        first=reliability(first, is_right, clusters),
-        every=reliability(
-            world.probabilities[world.is_there], world.is_match[world.is_there], owners
+        first=measure_reliability(first, is_right, clusters),
+        every=measure_reliability(
+            world.probabilities[world.is_there],
+            world.is_match[world.is_there],
+            np.repeat(names, world.is_there.sum(axis=1)).tolist(),
         ),
         mean_probability=float(first.mean()),
         accuracy=float(is_right.mean()),
@@ -194,11 +172,9 @@ def _measure(
         if holds.any() and np.ptp(world.no_match) > 0 and not holds.all()
         else float("nan"),
         by_category={
-            name: reliability(
-                first[labels == name], is_right[labels == name], names[labels == name].tolist()
-            )
-            for name, size in sizes.items()
-            if size >= LEAST_CATEGORY_OFFERS
+            str(name): measure_reliability(first[rows], is_right[rows], names[rows].tolist())
+            for name, rows in rows_of.items()
+            if name and len(rows) >= LEAST_CATEGORY_OFFERS
         },
     )
 

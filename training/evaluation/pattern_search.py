@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.scored_pairs import ScoredPairs
 from twinshelf.training.retrieval.embeddings import ModalityWeights
 from twinshelf.training.retrieval.exact_search import Retrieval, retrieve
@@ -17,6 +17,7 @@ from twinshelf.training.retrieval.match_probability import LIST_LENGTH, OfferLis
 from twinshelf.training.retrieval.metrics import pairs_by_group, rows_of_same_product
 
 Floats = npt.NDArray[np.float64]
+CANDIDATE_COUNT = 50  # of a query, which thresholds for pairs and rows may accept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,8 +61,8 @@ class MatchLists:
             has_itself=self.has_itself[selection],
         )
 
-    def pairs(self, count: int) -> ScoredPairs:
-        """Returns the pairs of queries with their first candidates; matches beyond are missed."""
+    def pairs(self, count: int | None = None) -> ScoredPairs:
+        """Returns the pairs of queries with their first candidates, or all; others are missed."""
         scores, labels = self.scores[:, :count], self.is_match[:, :count]
         valid = np.isfinite(scores)
         return ScoredPairs(
@@ -118,6 +119,8 @@ class Search:
 
     Attributes:
         queries: The queries that have the pattern.
+        gallery: Products that were searched.
+        weights: Those of the modalities; they sum to one.
         found: What the search found.
         matches: The candidates with their labels, by query.
         clusters: What a query belongs to: its group, or itself without one.
@@ -125,6 +128,8 @@ class Search:
     """
 
     queries: EmbeddedProducts
+    gallery: EmbeddedProducts
+    weights: ModalityWeights
     found: Retrieval
     matches: MatchLists
     clusters: tuple[str, ...]
@@ -135,7 +140,8 @@ def search_gallery(
     queries: EmbeddedProducts,
     gallery: EmbeddedProducts,
     weights: ModalityWeights,
-    config: EvaluationConfig,
+    *,
+    device: str = "cpu",
 ) -> Search:
     """Searches the gallery for every query, leaving each out of its own search."""
     itself = rows_of_same_product(queries.product_ids, gallery.product_ids)
@@ -145,20 +151,22 @@ def search_gallery(
         gallery.embeddings,
         weights=weights,
         relevant=relevant,
-        k=config.candidate_count,
+        k=CANDIDATE_COUNT,
         excluded=itself,
-        device=config.device,
+        device=device,
     )
-    codes = {group: code for code, group in enumerate(dict.fromkeys(gallery.groups)) if group}
-    theirs = np.array([codes.get(group, -1) for group in gallery.groups], dtype=np.int64)
-    ours = np.array([codes.get(group, -2) for group in queries.groups], dtype=np.int64)
     items = found.candidates.items
     scores = found.candidates.scores.astype(np.float64)
-    is_match = (items >= 0) & (theirs[items] == ours[:, None])
+    codes, _ = pd.factorize(np.array([*queries.groups, *gallery.groups], dtype=object))
+    ours, theirs = codes[: len(queries)], codes[len(queries) :]
+    has_group = np.array([bool(group) for group in queries.groups])
+    is_match = (items >= 0) & (theirs[items] == ours[:, None]) & has_group[:, None]
     shares = gallery.embeddings.presence * np.array([weights.image, weights.text])  # (G, 2)
     image_weights = shares[:, 0] / np.maximum(shares.sum(axis=1), 1e-12)
     return Search(
         queries=queries,
+        gallery=gallery,
+        weights=weights,
         found=found,
         matches=MatchLists(
             scores=scores,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.pattern_search import MatchLists, best_row_threshold
 from twinshelf.training.evaluation.scored_pairs import best_f1_threshold
 from twinshelf.training.retrieval.calibration import Calibration, Curve
@@ -36,7 +35,7 @@ class Tuning:
 
 
 def fit_tuning(
-    matches: MatchLists, match_models: Sequence[MatchModel], config: EvaluationConfig
+    matches: MatchLists, match_models: Sequence[MatchModel], target_precision: float
 ) -> Tuning:
     """Fits the curve and all thresholds to one half of the queries; the models are of all.
 
@@ -45,11 +44,11 @@ def fit_tuning(
     Raises:
         ValueError: If the candidates are all matches or all non-matches.
     """
-    near, pairs = matches.pairs(NEAR_COUNT), matches.pairs(config.candidate_count)
+    near, pairs = matches.pairs(NEAR_COUNT), matches.pairs()
     return Tuning(
-        curve=fit_curve(near.scores, near.is_match, method=config.calibration_method),
+        curve=fit_curve(near.scores, near.is_match),
         match_threshold=fit_threshold(
-            near.scores, near.is_match, target_precision=config.target_precision
+            near.scores, near.is_match, target_precision=target_precision
         ),
         pair_threshold=best_f1_threshold(pairs),
         row_threshold=best_row_threshold(matches),

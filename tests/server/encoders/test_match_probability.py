@@ -17,7 +17,6 @@ from twinshelf.server.encoders.embedding import OfferEmbedding, score_products
 from twinshelf.server.encoders.match_probability import MatchProbability
 from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.errors import EncoderContractError
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.pattern_search import search_gallery
 from twinshelf.training.retrieval import match_probability as training
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
@@ -28,9 +27,8 @@ WEIGHTS = pattern_weights(0.3)
 
 
 def fit_models(queries: Any, gallery: Any) -> training.MatchProbability:
-    config = EvaluationConfig()
     models = [
-        fit_match_model(search_gallery(queries, gallery, weights, config).lists, weights.image)
+        fit_match_model(search_gallery(queries, gallery, weights).lists, weights.image)
         for weights in WEIGHTS.values()
     ]
     models.sort(key=lambda model: model.image_weight)
@@ -61,7 +59,7 @@ def test_probabilities_of_service_and_evaluator_are_equal(image_share: float, pr
     values = json.loads(json.dumps(fitted.to_values()))
     contract = make_contract(image_dim=DIM, text_dim=DIM, match_probability=values)
     weights = ModalityWeights(image=image_share, text=1 - image_share)
-    lists = search_gallery(queries, gallery, weights, EvaluationConfig()).lists
+    lists = search_gallery(queries, gallery, weights).lists
     expected = training.match_probabilities(lists, fitted.models, prior)
     thresholds = training.match_thresholds(fitted.models, lists.image_weights, prior, 0.9)
     for row in range(0, len(queries), 40):
@@ -91,7 +89,7 @@ def test_equal_scores_give_equal_probabilities_and_decisions() -> None:
     queries, gallery = draw_products(product_count=80)
     fitted = fit_models(queries, gallery)
     served = MatchProbability.from_values(fitted.to_values())
-    lists = search_gallery(queries, gallery, WEIGHTS["both"], EvaluationConfig()).lists
+    lists = search_gallery(queries, gallery, WEIGHTS["both"]).lists
     lists = replace(lists, image_weights=np.tile([0.0, 0.3, 0.6, 1.0, 0.1], (len(lists), 10)))
     for prior, target in ((0.5, 0.95), (0.03, 0.7), (1.0, 0.995)):
         expected = training.match_probabilities(lists, fitted.models, prior)

@@ -40,7 +40,7 @@ def test_padding_and_unknown_categories_have_no_vote() -> None:
 
 def test_unseen_categories_count_as_wrong_and_unknown_ones_are_left_out() -> None:
     found = candidates([[0], [0], [0]], [[0.9], [0.9], [0.9]])
-    quality = evaluate_categories(["a", "z", ""], found, ["a"], 1)
+    quality = evaluate_categories(["a", "z", ""], found, ["a"])
     assert (quality.query_count, quality.unseen_count, quality.accuracy) == (2, 1, 0.5)
 
 

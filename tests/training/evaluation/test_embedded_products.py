@@ -105,18 +105,16 @@ def test_several_files_are_joined_and_repeated_products_count_once(tmp_path: Pat
     second = write(tmp_path / "b.csv", "2,milk,", "3,soap,")
     tables = read_products([first, second])
     assert [product.product_id for product in tables.products] == ["1", "2", "3"]
-    assert tables.repeated_count == 1
-    assert not tables.bad_rows
+    assert tables.notes == ("1 rows stand in an earlier file too and count once",)
 
 
 def test_a_duplicate_in_one_file_is_a_bad_row_named_by_file_and_row(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "1,tea,", "1,milk,", "2,soap,minus")
     tables = read_products([path])
     assert [product.title for product in tables.products] == ["tea", "soap"]
-    reasons = [str(row) for row in tables.bad_rows]
-    assert "a.csv, row 2" in reasons[0] and "'1'" in reasons[0]
     assert "1 price could not be read, such as 'minus'" in tables.notes[0]
-    assert "1 rows were left out" in tables.notes[1]
+    assert "1 rows were left out, first" in tables.notes[1]
+    assert "a.csv, row 2" in tables.notes[1] and "'1'" in tables.notes[1]
 
 
 def test_an_empty_or_missing_file_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.evaluation_plots import save_plots
 from twinshelf.training.evaluation.evaluator import evaluate
 
-SETTINGS = EvaluationConfig(candidate_count=20, resample_count=10)
+SETTINGS = EvaluationConfig()
 
 
 @pytest.mark.slow

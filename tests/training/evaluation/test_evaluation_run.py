@@ -16,7 +16,7 @@ from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = EvaluationConfig(candidate_count=10, neighbour_count=3, resample_count=20)
+SETTINGS = EvaluationConfig()
 
 
 def test_a_run_gets_results_calibration_and_plots(run: Path) -> None:

@@ -13,7 +13,7 @@ from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.evaluation_tables import result_tables
 from twinshelf.training.evaluation.evaluator import evaluate
 
-SETTINGS = EvaluationConfig(candidate_count=20, resample_count=20)
+SETTINGS = EvaluationConfig()
 
 
 def printed(queries: EmbeddedProducts, gallery: EmbeddedProducts) -> str:

@@ -19,7 +19,7 @@ from twinshelf.training.evaluation.evaluator import Evaluation, evaluate
 from twinshelf.training.files import write_json
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
-SETTINGS = EvaluationConfig(candidate_count=20, resample_count=100)
+SETTINGS = EvaluationConfig()
 
 
 def evaluate_drawn(**options: Any) -> Evaluation:

@@ -17,7 +17,7 @@ from twinshelf.training.catalogues.esci import read_esci
 from twinshelf.training.catalogues.product import Product, QueryProduct
 from twinshelf.training.catalogues.table import write_table
 from twinshelf.training.evaluation.embedded_products import Embedder, embed_products
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig, EvaluationFiles
+from twinshelf.training.evaluation.evaluation_config import EvaluationFiles
 from twinshelf.training.evaluation.judged_search import (
     JudgedPairs,
     evaluate_searches,
@@ -30,7 +30,6 @@ from twinshelf.training.runs.environment import read_environments
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = EvaluationConfig(resample_count=20)
 QUERIES = ("red tea", "Green soap", "blue milk")
 
 
@@ -69,7 +68,7 @@ def held_out(path: Path) -> list[QueryProduct]:
 def test_held_out_queries_are_judged_and_the_result_is_saved(
     files: EvaluationFiles, judgements: Path
 ) -> None:
-    result = evaluate_searches(files, judgements.parent, SETTINGS)
+    result = evaluate_searches(files, judgements.parent)
     assert (result.query_count, result.pair_count, result.no_gain_count) == (3, 12, 0)
     scored = score_pairs(Embedder.of_run(files.run, "cpu"), held_out(judgements))
     assert result.metrics["NDCG"].value == pytest.approx(np.mean(graded_ndcg(scored)))
@@ -81,9 +80,9 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(judgements: Path, tmp_pat
     run = make_run(tmp_path, "tensorboard", "mlflow")
     write_queries(tmp_path / "data" / "queries.parquet")
     write_queries(tmp_path / "half.parquet", 1)
-    own = evaluate_searches(EvaluationFiles(run=run), judgements, SETTINGS)
+    own = evaluate_searches(EvaluationFiles(run=run), judgements)
     other = EvaluationFiles(run=run, queries=tmp_path / "half.parquet")
-    half = evaluate_searches(other, judgements, SETTINGS)
+    half = evaluate_searches(other, judgements)
     by_chance = own.metrics["NDCG of a random order"].value
     expected = {
         "judged/query_count": 3,
@@ -105,7 +104,7 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(judgements: Path, tmp_pat
 
 
 def test_a_run_without_loggers_gets_none(files: EvaluationFiles, judgements: Path) -> None:
-    evaluate_searches(files, judgements, SETTINGS)
+    evaluate_searches(files, judgements)
     assert list(read_environments(files.results_folder)) == ["judged"]
     assert not (files.run / "logs").exists() and not (files.run / "mlflow").exists()
 
@@ -142,7 +141,7 @@ def test_bad_judgements_are_counted_and_named(
 ) -> None:
     with judgements.open("a") as file:
         file.write("red tea,box,maybe\n")
-    assert evaluate_searches(files, judgements, SETTINGS).bad_row_count == 1
+    assert evaluate_searches(files, judgements).bad_row_count == 1
     assert "esci.csv, row 17: column 'esci_label' must be exact" in caplog.text
 
 
@@ -151,9 +150,9 @@ def test_judgements_of_other_queries_are_refused(
 ) -> None:
     judgements.write_text("query,product,esci_label\njar,box,E\nred tea,cup,I\n")
     with pytest.raises(ValueError, match="judges 1 of the 3 .* better than irrelevant"):
-        evaluate_searches(files, judgements, SETTINGS)
+        evaluate_searches(files, judgements)
     with pytest.raises(FileNotFoundError, match="nor one joined"):
-        evaluate_searches(files, tmp_path / "out", SETTINGS)
+        evaluate_searches(files, tmp_path / "out")
 
 
 GAINS = np.array([1.0, 0.1, 0.01, 0.0])

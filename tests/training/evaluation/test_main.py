@@ -56,7 +56,6 @@ def test_a_missing_run_ends_with_a_sentence(
         (["--top-k", "one"], "--top-k must be int, got one"),
         (["--top-k", "0"], "--top-k must be rising numbers of 1 or more, got (0,)"),
         (["--columns=nothing"], "--columns must look like title=name,images=photo, got 'nothing'"),
-        (["--neighbour-count", "99"], "--neighbour-count must be 1 to candidate_count, 50, got 99"),
     ],
 )
 def test_wrong_values_are_refused_in_a_sentence(

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from tests.training.retrieval.drawn_lists import draw_lists
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.match_worlds import cross_fitted_models, evaluate_worlds
 
-CONFIG = EvaluationConfig(resample_count=100)
 LISTS = draw_lists()
 CLUSTERS = [f"g{number // 3}" for number in range(len(LISTS))]
 CATEGORIES = ["large"] * 550 + ["small"] * 30 + [""] * 20
@@ -28,7 +26,7 @@ def test_each_offer_is_tried_once_by_a_model_that_has_not_seen_its_cluster() -> 
 
 def test_both_worlds_are_calibrated() -> None:
     tried = cross_fitted_models(LISTS, CLUSTERS, 0.4, seed=1)
-    worlds = evaluate_worlds(LISTS, tried, CLUSTERS, CATEGORIES, CONFIG)
+    worlds = evaluate_worlds(LISTS, tried, CLUSTERS, CATEGORIES)
     closed, opened = worlds["closed"], worlds["open"]
     assert (closed.offer_count, opened.offer_count) == (600, 1200)
     assert closed.accuracy == pytest.approx(LISTS.is_match[:, 0].mean())
@@ -40,7 +38,7 @@ def test_both_worlds_are_calibrated() -> None:
 
 def test_coverage_comes_near_the_oracle() -> None:
     tried = cross_fitted_models(LISTS, CLUSTERS, 0.4, seed=1)
-    found = evaluate_worlds(LISTS, tried, CLUSTERS, CATEGORIES, CONFIG)["open"].coverage["0.9"]
+    found = evaluate_worlds(LISTS, tried, CLUSTERS, CATEGORIES)["open"].coverage["0.9"]
     assert 0.1 < found.share < 0.5
     assert found.share > 0.8 * found.oracle_share
     assert found.precision > 0.85
