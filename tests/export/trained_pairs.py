@@ -17,7 +17,7 @@ from twinshelf.training.pairs.features import Cosines, feature_matrix
 from twinshelf.training.pairs.probes import PairProbe, write_probes
 from twinshelf.training.pairs.read_record import pair_tokens
 from twinshelf.training.pairs.records import record_to_json
-from twinshelf.training.pairs.scorer import BoostingConfig, PairScorer
+from twinshelf.training.pairs.scorer import PairScorer, untrained_model
 from twinshelf.training.pairs.statistics import TokenStatistics
 
 THRESHOLD = 0.4
@@ -71,7 +71,7 @@ def make_pair_run(
             labels,
             names,
             statistics,
-            BoostingConfig(member_count=2, tree_count=20, learning_rate=0.2, seed=seed),
+            untrained_model(member_count=2, tree_count=20, learning_rate=0.2, seed=seed),
         )
     scorer = replace(scorer, threshold=THRESHOLD)
     scorer.save(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +26,10 @@ from twinshelf.training.pairs.records import PairRecord
 
 Texts = tuple[str, str]
 FOLDER, SETTINGS = "cross_encoder", "fine_tuning.json"
+BATCH_SIZE = 32
+LEARNING_RATE = 5e-5  # rises to it over a tenth of the steps, then falls to 0
+MATCH_WEIGHT = 3.0  # of a match in the loss against one of a non-match
+SEED = 42
 
 
 def pair_text(record: PairRecord) -> str:
@@ -45,24 +49,33 @@ class CrossEncoder:
 
     def __init__(self, source: str | Path, config: CrossEncoderConfig | None = None) -> None:
         self.config = config or CrossEncoderConfig()
-        torch.manual_seed(self.config.seed)  # the head starts at random values
+        torch.manual_seed(SEED)  # the head starts at random values
         self._tokenizer = AutoTokenizer.from_pretrained(source)
         self._model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1)
 
-    def fit(self, pairs: Sequence[tuple[PairRecord, PairRecord]], labels: Sequence[bool]) -> None:
+    def fit(
+        self,
+        pairs: Sequence[tuple[PairRecord, PairRecord]],
+        labels: Sequence[bool],
+        *,
+        learning_rate: float = LEARNING_RATE,
+    ) -> None:
         """Fine-tunes on labelled pairs; a pair is read either way round, by chance."""
         texts = [(pair_text(left), pair_text(right)) for left, right in pairs]
-        config, order = self.config, random.Random(self.config.seed)
-        step_count = config.epoch_count * -(-len(texts) // config.batch_size)
-        optimizer = torch.optim.AdamW(
-            self._model.parameters(), lr=config.learning_rate, weight_decay=0.01
-        )
-        schedule = get_linear_schedule_with_warmup(optimizer, step_count // 10, step_count)
+        order, count = random.Random(SEED), len(texts)
+        epochs = [order.sample(range(count), count) for _ in range(self.config.epoch_count)]
+        batches = [
+            rows[start : start + BATCH_SIZE]
+            for rows in epochs
+            for start in range(0, count, BATCH_SIZE)
+        ]
+        optimizer = torch.optim.AdamW(self._model.parameters(), lr=learning_rate, weight_decay=0.01)
+        schedule = get_linear_schedule_with_warmup(optimizer, len(batches) // 10, len(batches))
         self._model.train()
-        for batch in track(list(self._batches(len(texts), order)), "cross-encoder"):
+        for batch in track(batches, "cross-encoder"):
             rows = [texts[i] if order.random() < 0.5 else texts[i][::-1] for i in batch]
             target = torch.tensor([float(labels[i]) for i in batch])  # (B,)
-            weight = torch.where(target > 0, config.match_weight, 1.0)
+            weight = torch.where(target > 0, MATCH_WEIGHT, 1.0)
             loss = F.binary_cross_entropy_with_logits(self._log_odds(rows), target, weight=weight)
             optimizer.zero_grad()
             loss.backward()
@@ -83,12 +96,6 @@ class CrossEncoder:
             both = [self._log_odds(r) for r in (rows, [row[::-1] for row in rows])]
             scores[order[start : start + 64]] = torch.sigmoid(torch.stack(both)).mean(0).numpy()
         return scores
-
-    def _batches(self, row_count: int, order: random.Random) -> Iterator[list[int]]:
-        for _ in range(self.config.epoch_count):
-            rows = order.sample(range(row_count), row_count)
-            for start in range(0, row_count, self.config.batch_size):
-                yield rows[start : start + self.config.batch_size]
 
     def _log_odds(self, rows: Sequence[Texts]) -> Tensor:
         """Returns (B,) log-odds of a match."""

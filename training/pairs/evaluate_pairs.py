@@ -42,11 +42,11 @@ def evaluate(options: PairEvaluationOptions) -> None:
     """Scores the pairs, saves and tracks the figures, and explains the worst mistakes."""
     import numpy as np
 
-    from twinshelf.training.files import write_json
     from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs
     from twinshelf.training.pairs.labelled_pairs import read_pairs
-    from twinshelf.training.pairs.pair_run import record_evaluation
+    from twinshelf.training.pairs.pair_run import scorer_run
     from twinshelf.training.pairs.pair_training import print_metrics
+    from twinshelf.training.runs.tracking import Outcome, save_outcome
 
     scorer = BlendedScorer.load(options.run)
     pairs = read_pairs(options.pairs, with_vectors=scorer.needs_vectors)
@@ -55,8 +55,6 @@ def evaluate(options: PairEvaluationOptions) -> None:
     metrics = measure_pairs(labels, scores, scorer.threshold)
     print_metrics(str(options.pairs), {"kept": metrics})
     name = options.pairs.resolve().name if options.pairs.is_dir() else options.pairs.stem
-    report = options.run / f"evaluation-{name}.json"
-    write_json(report, metrics)
     worst = np.argsort(-np.abs(scores - labels))[: options.explain]
     mistakes = pairs.take(worst)
     cosines = scorer.cosines(mistakes.sides, mistakes.cosines) if mistakes.pairs else []
@@ -65,7 +63,9 @@ def evaluate(options: PairEvaluationOptions) -> None:
         sys.stdout.write(f"  left:  {pair.left.title}\n  right: {pair.right.title}\n")
         for part in scorer.boosting.explain(pair.left, pair.right, cosine)[:5]:
             sys.stdout.write(f"  {part.log_odds:+.2f}  {part.feature} = {part.value:.3g}\n")
-    record_evaluation(options.run, report)
+    step = f"evaluation-{name}"
+    outcome = Outcome(name=step, results=options.run / f"{step}.json")
+    save_outcome(scorer_run(options.run), outcome, metrics, step=step)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

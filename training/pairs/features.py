@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Sequence, Set
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import Self
 
 import numpy as np
@@ -113,14 +114,9 @@ def _closest_codes(a: Set[str], b: Set[str]) -> float:
     best = 0.0
     for left in a:
         for right in b:
-            longer = max(len(left), len(right))
-            same = next(
-                (i for i, (x, y) in enumerate(zip(left, right, strict=False)) if x != y),
-                min(len(left), len(right)),
-            )
-            if left in right or right in left:
-                same = min(len(left), len(right))
-            best = max(best, same / longer)
+            shorter, longer = sorted((left, right), key=len)
+            same = len(shorter if shorter in longer else commonprefix([left, right]))
+            best = max(best, same / len(longer))
     return best
 
 
@@ -163,10 +159,8 @@ def _alignment_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
     right = align_words(b.form_rarity, a.title.lookup)
     left_in_text = align_words(a.form_rarity, b.text.lookup)
     right_in_text = align_words(b.form_rarity, a.text.lookup)
-    run, shorter = (
-        longest_run(a.title.compact, b.title.compact),
-        min(len(a.title.compact), len(b.title.compact)),
-    )
+    run = longest_run(a.title.compact, b.title.compact)
+    shorter = min(len(a.title.compact), len(b.title.compact))
     return {
         "left_title_found": left.found_share,
         "right_title_found": right.found_share,

@@ -31,7 +31,7 @@ from twinshelf.training.catalogues.ecup import (
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
 from twinshelf.training.catalogues.product import Pair, Product
 from twinshelf.training.pairs.cosines import compare_vectors
-from twinshelf.training.pairs.features import Cosines
+from twinshelf.training.pairs.features import NO_COSINES, Cosines
 from twinshelf.training.pairs.pair_config import HeldOutConfig
 
 # Chains of pairs longer than the share cannot be held out; when less than this part of the share
@@ -140,15 +140,13 @@ def read_pairs(path: Path, *, with_vectors: bool = False) -> LabelledPairs:
     pairs: list[Pair[Product]] = []
     cosines: list[Cosines] = []
     bad_count = 0
-    for row in _read_rows(path, with_vectors):
+    for row, cosine in _read_rows(path, with_vectors):
         if isinstance(row, BadRow):
             logger.warning("skipped %s", row)
             bad_count += 1
-        elif isinstance(row, Pair):
-            pairs.append(row)
         else:
-            pairs.append(row[0])
-            cosines.append(row[1])
+            pairs.append(row)
+            cosines.append(cosine)
     if bad_count:
         logger.warning("%s: skipped %d rows, kept %d pairs", path, bad_count, len(pairs))
     if len({pair.is_match for pair in pairs}) < 2:
@@ -225,37 +223,28 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in PARQUET_SUFFIXES
 
 
-def _read_rows(
-    path: Path, with_vectors: bool
-) -> Iterator[Pair[Product] | tuple[Pair[Product], Cosines] | BadRow]:
+def _read_rows(path: Path, with_vectors: bool) -> Iterator[tuple[Pair[Product] | BadRow, Cosines]]:
+    """Yields rows with the cosines of their vectors, which are unknown where none are read."""
     table = _table_of(path)
     if path.is_dir() and not table.is_file():
         raise FileNotFoundError(
             f"{path} holds no {table.name}; expected a file of pairs, or a folder of E-CUP's tables"
         )
-    if _is_parquet(table):
-        yield from _read_ecup(table, with_vectors)
-    elif with_vectors:
-        raise ValueError(
-            f"{path} holds no precomputed vectors, which this scorer was trained with; expected "
-            "pairs of E-CUP"
-        )
-    else:
-        yield from read_entity_pairs(path)
-
-
-def _read_ecup(
-    table: Path, with_vectors: bool
-) -> Iterator[Pair[Product] | tuple[Pair[Product], Cosines] | BadRow]:
+    if not _is_parquet(table):
+        if with_vectors:
+            raise ValueError(
+                f"{path} holds no precomputed vectors, which this scorer was trained with; "
+                "expected pairs of E-CUP"
+            )
+        yield from ((row, NO_COSINES) for row in read_entity_pairs(path))
+        return
     pairs = read_ecup_pairs(table.parent, table.name)
     if not with_vectors:
-        yield from pairs
+        yield from ((row, NO_COSINES) for row in pairs)
         return
     # Both readers answer every row of the pairs, in the order of the file.
-    for pair, vectors in zip(pairs, read_ecup_vectors(table.parent, table.name), strict=True):
-        if isinstance(pair, BadRow):
-            yield pair
-        elif isinstance(vectors, BadRow):
-            yield vectors
+    for row, vectors in zip(pairs, read_ecup_vectors(table.parent, table.name), strict=True):
+        if isinstance(row, BadRow) or isinstance(vectors, BadRow):
+            yield (row if isinstance(row, BadRow) else vectors), NO_COSINES
         else:
-            yield pair, compare_vectors(vectors.left, vectors.right)
+            yield row, compare_vectors(vectors.left, vectors.right)

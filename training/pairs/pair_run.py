@@ -1,4 +1,4 @@
-"""What the folder of a scorer says of its making: options and environment, tracked when asked."""
+"""The folder of a scorer as a run that is tracked when its training was asked to be."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
 
+def scorer_run(folder: Path) -> TrackedRun:
+    """Returns the run of a scorer; one without a config.yaml is tracked nowhere."""
+    config = folder / CONFIG
+    settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    return TrackedRun(
+        folder=folder,
+        loggers=settings.get("loggers", ()),
+        mlflow_uri=settings.get("mlflow_uri"),
+    )
+
+
 def record_training(folder: Path, options: Mapping[str, object], results: Path) -> None:
     """Writes config.yaml and environment.json, and tracks them with the figures of the training.
 
@@ -27,31 +38,7 @@ def record_training(folder: Path, options: Mapping[str, object], results: Path) 
     """
     plain = json.loads(json.dumps(options, default=str))  # YAML has no tuples and no paths
     write_atomically(folder / CONFIG, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
-    _track(folder, "training", results, is_new=True)
-
-
-def record_evaluation(folder: Path, results: Path) -> None:
-    """Tracks the figures of an evaluation where the training of the scorer was tracked.
-
-    Args:
-        folder: Folder of the scorer; without a config.yaml it is tracked nowhere.
-        results: JSON file of the figures; its stem names them.
-
-    Raises:
-        OSError: If MLflow does not take the figures.
-    """
-    _track(folder, results.stem, results, is_new=False)
-
-
-def _track(folder: Path, name: str, results: Path, *, is_new: bool) -> None:
-    record_environment(folder, name)
-    config = folder / CONFIG
-    settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
-    run = TrackedRun(
-        folder=folder,
-        loggers=settings.get("loggers", ()),
-        mlflow_uri=settings.get("mlflow_uri"),
-    )
-    if is_new:
-        begin_tracking(run, is_resumed=False)
-    track_outcome(run, Outcome(name=name, results=results))
+    record_environment(folder, "training")
+    run = scorer_run(folder)
+    begin_tracking(run, is_resumed=False)
+    track_outcome(run, Outcome(name="training", results=results))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 from twinshelf.training.files import atomic_write
 from twinshelf.training.pairs.features import Cosines
@@ -36,12 +35,8 @@ def write_probes(folder: Path, probes: Iterable[PairProbe]) -> None:
     """Writes probes to a scorer's folder, one JSON object a line."""
     with atomic_write(folder / PROBES) as partial, partial.open("w", encoding="utf-8") as file:
         for probe in probes:
-            values = {
-                "left": probe.left,
-                "right": probe.right,
-                "cosines": [None if math.isnan(x) else x for x in astuple(probe.cosines)],
-                "probability": probe.probability,
-            }
+            cosines = [None if math.isnan(x) else x for x in astuple(probe.cosines)]
+            values = asdict(probe) | {"cosines": cosines}
             file.write(json.dumps(values, ensure_ascii=False) + "\n")
 
 
@@ -54,19 +49,11 @@ def read_probes(folder: Path) -> list[PairProbe]:
     """
     path = folder / PROBES
     probes = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                probes.append(_read_probe(json.loads(line)))
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{path}, line {number}, is no probe: {error!r}") from error
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            values = json.loads(line)
+            cosines = [math.nan if x is None else float(x) for x in values["cosines"]]
+            probes.append(PairProbe(**{**values, "cosines": Cosines.of(cosines)}))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}, line {number}, is no probe: {error!r}") from error
     return probes
-
-
-def _read_probe(values: dict[str, Any]) -> PairProbe:
-    return PairProbe(
-        left=values["left"],
-        right=values["right"],
-        cosines=Cosines.of([math.nan if x is None else float(x) for x in values["cosines"]]),
-        probability=float(values["probability"]),
-    )

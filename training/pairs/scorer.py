@@ -14,42 +14,12 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
 
-from twinshelf.training.command_line import check_ranges
 from twinshelf.training.files import write_json
 from twinshelf.training.pairs.features import NO_COSINES, Cosines, feature_matrix
 from twinshelf.training.pairs.records import PairRecord
 from twinshelf.training.pairs.statistics import TokenStatistics
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BoostingConfig:
-    """How the gradient boosting is grown.
-
-    Attributes:
-        member_count: Boosted models whose probabilities are averaged, each with its own seed.
-        tree_count: Trees of one model.
-        learning_rate: Shrinkage of each tree, above 0 and at most 1.
-        leaf_count: Leaves of a tree at most, 2 or more.
-        feature_share: Share of the features that a split looks at, above 0 and at most 1.
-        seed: Seed of the first model.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    member_count: int = 5
-    tree_count: int = 500
-    learning_rate: float = 0.03
-    leaf_count: int = 12
-    feature_share: float = 0.25
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        check_ranges(self, member_count="1 or more", tree_count="1 or more", leaf_count="2 or more")
-        shares = ("learning_rate", "feature_share")
-        check_ranges(self, **dict.fromkeys(shares, "above 0 and at most 1"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,22 +56,38 @@ def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple
     return float((thresholds[best] + below) / 2), float(f1[best])
 
 
-def _untrained_model(config: BoostingConfig) -> VotingClassifier:
+def untrained_model(
+    *,
+    member_count: int = 5,
+    tree_count: int = 500,
+    learning_rate: float = 0.03,
+    feature_share: float = 0.25,
+    seed: int = 42,
+) -> VotingClassifier:
+    """Returns the gradient boosting that a scorer is fitted with.
+
+    Args:
+        member_count: Boosted models whose probabilities are averaged, each with its own seed.
+        tree_count: Trees of one model.
+        learning_rate: Shrinkage of each tree, above 0 and at most 1.
+        feature_share: Share of the features that a split looks at, above 0 and at most 1.
+        seed: Seed of the first model.
+    """
     members = [
         (
             f"boosting{i}",
             HistGradientBoostingClassifier(
-                max_iter=config.tree_count,
-                learning_rate=config.learning_rate,
-                max_leaf_nodes=config.leaf_count,
-                max_features=config.feature_share,
+                max_iter=tree_count,
+                learning_rate=learning_rate,
+                max_leaf_nodes=12,
+                max_features=feature_share,
                 l2_regularization=5.0,
                 min_samples_leaf=15,
                 early_stopping=False,
-                random_state=config.seed + i,
+                random_state=seed + i,
             ),
         )
-        for i in range(config.member_count)
+        for i in range(member_count)
     ]
     # The flat form of `transform`, which nobody calls, cannot be converted to ONNX.
     return VotingClassifier(members, voting="soft", flatten_transform=False)
@@ -130,7 +116,7 @@ class PairScorer:
         labels: npt.NDArray[np.bool_],
         feature_names: Sequence[str],
         statistics: TokenStatistics,
-        config: BoostingConfig | None = None,
+        model: VotingClassifier | None = None,
     ) -> Self:
         """Fits the model; the threshold stays at one half until validation sets it.
 
@@ -139,17 +125,16 @@ class PairScorer:
             labels: (pairs,) whether each is a match.
             feature_names: Names of the columns.
             statistics: What the features were computed with.
-            config: How to grow the trees.
+            model: What is fitted; default: `untrained_model()`.
 
         Raises:
             ValueError: If the labels are of one class.
         """
-        config = config or BoostingConfig()
         if len(np.unique(labels)) < 2:
             raise ValueError("training needs matches and non-matches, got pairs of one class")
         # A column that is never known cannot be binned.
         known = np.flatnonzero(~np.isnan(features).all(axis=0)).tolist()
-        model = _untrained_model(config).fit(features[:, known], labels)
+        model = (model or untrained_model()).fit(features[:, known], labels)
         names = tuple(feature_names[column] for column in known)
         return cls(model=model, statistics=statistics, feature_names=names)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.pairs.made_pairs import make_pairs, write_pairs
-from twinshelf.training.pairs.scorer import BoostingConfig
+from twinshelf.training.pairs.scorer import untrained_model
 
 
 @pytest.fixture(scope="package")
@@ -23,7 +23,7 @@ def pair_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick_boosting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lets `PairScorer.fit` grow few trees."""
-    defaults = BoostingConfig.__init__.__kwdefaults__
+    defaults = untrained_model.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "member_count", 2)
     monkeypatch.setitem(defaults, "tree_count", 20)

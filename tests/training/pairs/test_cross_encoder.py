@@ -26,9 +26,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def fitted(source: str) -> CrossEncoder:
     # Few pairs, learnt by heart: what is tested is that it learns at all.
-    config = CrossEncoderConfig(epoch_count=40, batch_size=8, token_count=32, learning_rate=3e-3)
-    scorer = CrossEncoder(source, config)
-    scorer.fit(SIDES, LABELS)
+    scorer = CrossEncoder(source, CrossEncoderConfig(epoch_count=120, token_count=32))
+    scorer.fit(SIDES, LABELS, learning_rate=3e-3)
     return scorer
 
 
@@ -54,7 +53,7 @@ def test_a_saved_scorer_answers_the_same(fitted: CrossEncoder, tmp_path: Path) -
 
 
 def test_the_same_seed_trains_the_same(source: str) -> None:
-    config = CrossEncoderConfig(epoch_count=1, batch_size=8, token_count=32)
+    config = CrossEncoderConfig(epoch_count=1, token_count=32)
     scores = []
     for _ in range(2):
         scorer = CrossEncoder(source, config)
@@ -70,9 +69,7 @@ def test_all_fields_of_a_record_are_read() -> None:
     assert pair_text(record) == "tv sony red 9.5"
 
 
-@pytest.mark.parametrize(
-    "values", [{"epoch_count": 0}, {"token_count": 7}, {"learning_rate": 0}, {"match_weight": -1}]
-)
+@pytest.mark.parametrize("values", [{"epoch_count": 0}, {"token_count": 7}])
 def test_settings_out_of_range_are_refused(values: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be"):
         CrossEncoderConfig(**values)
