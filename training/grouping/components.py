@@ -8,7 +8,6 @@ lower one; from the root down, the first parts that fit are taken.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -24,19 +23,6 @@ from twinshelf.training.grouping.grouping_config import GroupingConfig
 MOST_TIES = 10
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A part of a component.
-
-    Attributes:
-        members: Rows of its products, rising.
-        weakest: Probability of its weakest edge; NaN for one product.
-    """
-
-    members: tuple[int, ...]
-    weakest: float
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -58,30 +44,7 @@ class _Node:
                 waiting.extend(node.children)
             else:
                 rows.append(node.row)
-        return sorted(rows)
-
-
-def split_component(
-    edges: Edges, strengths: npt.NDArray[np.int64], fits: Callable[[int, int], bool]
-) -> list[Part]:
-    """Raises the threshold within a component until every part fits.
-
-    Args:
-        edges: Edges of one connected component.
-        strengths: Order of the edges; those of equal strength are cut together.
-        fits: Whether a part of so many products and so many edges may stay.
-
-    Returns:
-        The parts, in the order of their first rows; a single product always stays.
-    """
-    waiting, accepted = [_grow(edges, strengths)], []
-    while waiting:
-        node = waiting.pop()
-        if not node.children or fits(node.size, node.edge_count):
-            accepted.append(Part(members=tuple(node.members()), weakest=node.weakest))
-        else:
-            waiting.extend(node.children)
-    return sorted(accepted, key=lambda part: part.members[0])
+        return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,11 +67,6 @@ class Groups:
     def sizes(self) -> Ints:
         """Members of each product's group, itself included, int64 (N,)."""
         return np.bincount(self.numbers)[self.numbers] if len(self.numbers) else self.numbers
-
-    @property
-    def group_count(self) -> int:
-        """Groups, those of one product included."""
-        return int(self.numbers.max()) + 1 if len(self.numbers) else 0
 
 
 def form_groups(edges: Edges, product_count: int, config: GroupingConfig) -> Groups:
@@ -219,17 +177,15 @@ def _split(
     following = int(numbers.max()) + 1
     for start, stop in bounds.T.tolist():
         chosen = order[start:stop]
-        parts = split_component(
-            edges.rows(chosen),
-            strengths[chosen],
-            lambda size, edge_count: bool(
-                fits(np.array([size]), np.array([edge_count]), config)[0]
-            ),
-        )
-        for part in parts:
-            rows = np.array(part.members, dtype=np.int64)
-            numbers[rows] = following
-            weakest[rows] = part.weakest
+        waiting = [_grow(edges.rows(chosen), strengths[chosen])]
+        while waiting:
+            node = waiting.pop()
+            size, edge_count = np.array([node.size]), np.array([node.edge_count])
+            if node.children and not fits(size, edge_count, config)[0]:
+                waiting.extend(node.children)
+                continue
+            rows = node.members()
+            numbers[rows], weakest[rows] = following, node.weakest
             following += 1
 
 

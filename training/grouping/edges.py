@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -49,12 +49,8 @@ class Edges:
 
     def rows(self, selection: npt.NDArray[np.bool_] | Ints) -> Edges:
         """Returns the selected edges."""
-        return Edges(
-            left=self.left[selection],
-            right=self.right[selection],
-            scores=self.scores[selection],
-            probabilities=self.probabilities[selection],
-        )
+        parts = {part.name: getattr(self, part.name)[selection] for part in fields(self)}
+        return Edges(**parts)
 
     @classmethod
     def none(cls) -> Self:
@@ -73,16 +69,13 @@ class Edges:
         return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-def neighbour_edges(
-    neighbours: Candidates, rows: Ints, curve: Curve, *, needs_mutual_edges: bool = True
-) -> Edges:
-    """Turns neighbour lists into edges with probabilities.
+def neighbour_edges(neighbours: Candidates, rows: Ints, curve: Curve) -> Edges:
+    """Turns pairs of products that are both in the other's list into edges with probabilities.
 
     Args:
         neighbours: Neighbours of each product, numbered within the list (N, K).
         rows: Row of each of these products in the whole catalogue, rising, int64 (N,).
         curve: Score to probability.
-        needs_mutual_edges: Whether both must be in each other's list.
 
     Raises:
         ValueError: If lists and rows do not fit.
@@ -96,7 +89,7 @@ def neighbour_edges(
     keys = small * len(rows) + large
     _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
     # A pair comes once from either list; both give one score but for rounding.
-    kept = firsts[counts == 2] if needs_mutual_edges else firsts
+    kept = firsts[counts == 2]
     return Edges(
         left=rows[small[kept]],
         right=rows[large[kept]],
@@ -105,21 +98,16 @@ def neighbour_edges(
     )
 
 
-def above(edges: Edges, threshold: float) -> Edges:
-    """Returns the edges with a score of the threshold or more."""
-    return edges.rows(edges.scores >= threshold)
-
-
-def unite(kinds: Sequence[Edges], product_count: int) -> Edges:
+def unite(kinds: Sequence[Edges]) -> Edges:
     """Joins the edges of several kinds of evidence; a pair takes its highest probability."""
-    if not sum(map(len, kinds)):
+    if not kinds:
         return Edges.none()
     joined = Edges(
-        left=np.concatenate([edges.left for edges in kinds]),
-        right=np.concatenate([edges.right for edges in kinds]),
-        scores=np.concatenate([edges.scores for edges in kinds]),
-        probabilities=np.concatenate([edges.probabilities for edges in kinds]),
-    )
-    keys = joined.left * product_count + joined.right
-    order = np.lexsort((-joined.scores, -joined.probabilities, keys))
-    return joined.rows(order[np.unique(keys[order], return_index=True)[1]])
+        **{part.name: np.concatenate([getattr(edges, part.name) for edges in kinds])
+           for part in fields(Edges)}
+    )  # fmt: skip
+    order = np.lexsort((-joined.scores, -joined.probabilities, joined.right, joined.left))
+    left, right = joined.left[order], joined.right[order]
+    is_first = np.ones(len(order), dtype=np.bool_)
+    is_first[1:] = (np.diff(left) != 0) | (np.diff(right) != 0)
+    return joined.rows(order[is_first])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
-from twinshelf.training.grouping.components import Groups, form_groups
-from twinshelf.training.grouping.edges import Edges, above, neighbour_edges, unite
+from twinshelf.training.grouping.edges import Edges, neighbour_edges, unite
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
@@ -21,34 +18,7 @@ from twinshelf.training.retrieval.indexed_search import search_index
 
 logger = logging.getLogger(__name__)
 
-# No score is above 1: this threshold leaves a pattern out.
-LEFT_OUT = math.inf
 EXPANSION = 128
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Evidence:
-    """Possible edges of a catalogue.
-
-    Attributes:
-        product_count: Products in the catalogue.
-        edges: Modality pattern to all its neighbour pairs, whatever their score.
-    """
-
-    product_count: int
-    edges: Mapping[str, Edges]
-
-    def united(self, thresholds: Mapping[str, float]) -> Edges:
-        """Returns the pairs that at least one pattern accepts.
-
-        Args:
-            thresholds: Modality pattern to the lowest score it accepts; a pattern that is absent
-                accepts nothing.
-        """
-        accepted = [
-            above(edges, thresholds.get(pattern, LEFT_OUT)) for pattern, edges in self.edges.items()
-        ]
-        return unite(accepted, self.product_count)
 
 
 def gather_evidence(
@@ -57,7 +27,7 @@ def gather_evidence(
     calibration: Calibration,
     fusion_weight: float,
     config: GroupingConfig,
-) -> Evidence:
+) -> dict[str, Edges]:
     """Searches the catalogue in itself, by each pattern among the products that have it.
 
     Args:
@@ -65,6 +35,9 @@ def gather_evidence(
         calibration: Patterns without a curve are left out.
         fusion_weight: w, the share of the image in "both", 0 to 1.
         config: How neighbours are searched.
+
+    Returns:
+        Modality pattern to all its neighbour pairs, whatever their score.
 
     Raises:
         ValueError: If the catalogue is empty.
@@ -77,13 +50,8 @@ def gather_evidence(
         if pattern not in calibration.curves or len(rows) < 2:
             continue
         neighbours = nearest_products(products.embeddings.rows(rows), weights, config)
-        edges[pattern] = neighbour_edges(
-            neighbours,
-            rows,
-            calibration.curves[pattern],
-            needs_mutual_edges=not config.takes_one_sided,
-        )
-    return Evidence(product_count=len(products), edges=edges)
+        edges[pattern] = neighbour_edges(neighbours, rows, calibration.curves[pattern])
+    return edges
 
 
 def nearest_products(
@@ -92,7 +60,7 @@ def nearest_products(
     """Returns the nearest other products of each product, best first.
 
     Args:
-        products: Products that all have the modalities with a weight (N).
+        products: Two or more products that all have the modalities with a weight (N).
         weights: Weights of the modalities.
         config: Count of neighbours, and up to which size the search is exact.
 
@@ -100,9 +68,6 @@ def nearest_products(
         Rows and scores, (N, K); K is the neighbour count, but at most N - 1.
     """
     count = min(config.neighbour_count, len(products) - 1)
-    if count < 1:
-        none = np.zeros((len(products), 0))
-        return Candidates(items=none.astype(np.int64), scores=none.astype(np.float32))
     itself = np.arange(len(products), dtype=np.int64)
     if len(products) > config.most_exact_rows:
         logger.info("indexing %d products", len(products))
@@ -120,6 +85,14 @@ def nearest_products(
     )
 
 
-def group_by(evidence: Evidence, thresholds: Mapping[str, float], config: GroupingConfig) -> Groups:
-    """Forms the groups that thresholds give."""
-    return form_groups(evidence.united(thresholds), evidence.product_count, config)
+def accepted_edges(edges: Mapping[str, Edges], thresholds: Mapping[str, float]) -> Edges:
+    """Returns the pairs that at least one pattern accepts.
+
+    Args:
+        edges: Modality pattern to its pairs.
+        thresholds: Modality pattern to the lowest score it accepts; a pattern that is absent
+            accepts nothing.
+    """
+    return unite(
+        [found.rows(found.scores >= thresholds.get(name, np.inf)) for name, found in edges.items()]
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +56,10 @@ def name_groups(
     names = _kept_names(members, previous or {})
     taken = set(names.values()) | set((previous or {}).values())
     for number in sorted(set(members) - set(names), key=lambda number: min(members[number])):
-        name = _free_name(sorted(members[number]), taken)
-        names[number] = name
-        taken.add(name)
+        candidates = sorted(members[number])
+        numbered = (f"{candidates[0]}-{suffix}" for suffix in count(2))
+        names[number] = next(name for name in chain(candidates, numbered) if name not in taken)
+        taken.add(names[number])
     return [names[number] for number in numbers.tolist()]
 
 
@@ -127,13 +129,3 @@ def _kept_names(
             names[number] = name
             given.add(name)
     return names
-
-
-def _free_name(candidates: Sequence[str], taken: set[str]) -> str:
-    for candidate in candidates:
-        if candidate not in taken:
-            return candidate
-    suffix = 2
-    while f"{candidates[0]}-{suffix}" in taken:
-        suffix += 1
-    return f"{candidates[0]}-{suffix}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import check_ranges, no_option, option, text_option
+from twinshelf.training.command_line import check_ranges, no_option, text_option
 
 GROUPING = "grouping"
 MOST_EXACT_ROWS = 50_000
@@ -18,10 +18,9 @@ class GroupingConfig:
     """How a catalogue is grouped.
 
     Attributes:
-        neighbour_count: Nearest products of each product that may become its edges, 1 or more; a
-            group can be larger, by way of common neighbours.
-        takes_one_sided: Whether an edge is accepted when only one of both products has the other
-            among its nearest.
+        neighbour_count: Nearest products of each product that may become its edges, where both
+            have each other among them, 1 or more; a group can be larger, by way of common
+            neighbours.
         most_members: Largest group, 2 or more; a larger one is split where it hangs together
             least.
         least_density: Share of the possible edges within a group that must be there, 0 to 1, where
@@ -36,7 +35,6 @@ class GroupingConfig:
     """
 
     neighbour_count: int = 50
-    takes_one_sided: bool = option(False, name="one_sided")
     most_members: int = 50
     least_density: float = 0.4
     most_exact_rows: int = MOST_EXACT_ROWS

@@ -11,8 +11,8 @@ import numpy as np
 
 from twinshelf.training.checkpoint import CALIBRATION
 from twinshelf.training.evaluation.embedded_products import Embedder
-from twinshelf.training.grouping.components import Groups
-from twinshelf.training.grouping.evidence import gather_evidence, group_by
+from twinshelf.training.grouping.components import Groups, form_groups
+from twinshelf.training.grouping.evidence import accepted_edges, gather_evidence
 from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
 from twinshelf.training.grouping.group_table import name_groups, read_group_ids, write_groups
 from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
@@ -78,9 +78,9 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
         fusion_weight=embedder.fusion_weight,
         config=config,
     )
-    if not evidence.edges:
+    if not evidence:
         embedder.notes.append("no two products have what a calibrated pattern needs: all are alone")
-    groups = group_by(evidence, thresholds, config)
+    groups = form_groups(accepted_edges(evidence, thresholds), len(products), config)
     result = GroupingResult(
         product_count=len(products),
         group_count=len(np.unique(groups.numbers[groups.sizes > 1])),
@@ -89,7 +89,7 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
         thresholds=thresholds,
         edge_counts={
             pattern: int((edges.scores >= thresholds[pattern]).sum())
-            for pattern, edges in evidence.edges.items()
+            for pattern, edges in evidence.items()
         },
         estimated_precision=_estimated_precision(groups),
         quality=evaluate_groups(groups.numbers, products.groups),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinshelf.training.grouping.edges import Edges, above, neighbour_edges, unite
+from twinshelf.training.grouping.edges import Edges, neighbour_edges, unite
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
 
@@ -27,15 +27,10 @@ def edges(*rows: tuple[int, int, float, float]) -> Edges:
     )
 
 
-def test_the_mutual_guard_drops_edges_that_one_side_does_not_see() -> None:
+def test_edges_that_only_one_side_sees_are_dropped() -> None:
     found = neighbour_edges(LISTS, np.arange(4), CURVE)
     assert list(zip(found.left, found.right, strict=True)) == [(0, 1)]
     assert found.probabilities == pytest.approx([0.9])
-
-
-def test_without_the_guard_each_pair_comes_once() -> None:
-    found = neighbour_edges(LISTS, np.arange(4), CURVE, needs_mutual_edges=False)
-    assert list(zip(found.left, found.right, strict=True)) == [(0, 1), (0, 2)]
 
 
 def test_edges_are_numbered_by_the_rows_of_the_catalogue() -> None:
@@ -48,14 +43,10 @@ def test_edges_are_numbered_by_the_rows_of_the_catalogue() -> None:
 def test_the_union_takes_the_highest_probability_of_a_pair() -> None:
     image = edges((0, 1, 0.9, 0.5), (2, 3, 0.8, 0.8))
     text = edges((0, 1, 0.6, 0.7), (1, 2, 0.4, 0.6))
-    found = unite([image, Edges.none(), text], 4)
+    found = unite([image, Edges.none(), text])
     listed = sorted(zip(found.left, found.right, found.probabilities, strict=True))
     assert listed == [(0, 1, 0.7), (1, 2, 0.6), (2, 3, 0.8)]
-    assert len(unite([Edges.none()], 4)) == 0
-
-
-def test_a_threshold_keeps_its_own_score() -> None:
-    assert above(edges((0, 1, 0.5, 0.5), (1, 2, 0.4, 0.4)), 0.5).left.tolist() == [0]
+    assert len(unite([Edges.none()])) == len(unite([])) == 0
 
 
 def test_strength_is_probability_then_score_and_equal_for_equals() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
 from tests.training.evaluation.drawn_products import without
 from tests.training.grouping.planted import CALIBRATION, CURVE, plant
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
+from twinshelf.training.grouping.components import Groups, form_groups
+from twinshelf.training.grouping.edges import Edges
 from twinshelf.training.grouping.evidence import (
-    LEFT_OUT,
-    Evidence,
+    accepted_edges,
     gather_evidence,
-    group_by,
     nearest_products,
 )
 from twinshelf.training.grouping.group_scores import evaluate_groups
@@ -24,8 +26,17 @@ SETTINGS = GroupingConfig(neighbour_count=10)
 SIZES = [5, 4, 4, 3, 2, 2, 1, 1, 1]
 
 
-def gather(products: EmbeddedProducts, calibration: Calibration = CALIBRATION) -> Evidence:
+def gather(products: EmbeddedProducts, calibration: Calibration = CALIBRATION) -> dict[str, Edges]:
     return gather_evidence(products, calibration=calibration, fusion_weight=0.5, config=SETTINGS)
+
+
+def group(
+    products: EmbeddedProducts,
+    thresholds: Mapping[str, float] = CALIBRATION.thresholds,
+    config: GroupingConfig = SETTINGS,
+) -> Groups:
+    edges = gather_evidence(products, calibration=CALIBRATION, fusion_weight=0.5, config=config)
+    return form_groups(accepted_edges(edges, thresholds), len(products), config)
 
 
 @pytest.mark.parametrize("most_exact_rows", [0, 1000])
@@ -34,18 +45,16 @@ def test_planted_groups_are_recovered_with_single_products(
 ) -> None:
     products = plant(SIZES)
     config = GroupingConfig(neighbour_count=10, most_exact_rows=most_exact_rows)
-    evidence = gather_evidence(products, calibration=CALIBRATION, fusion_weight=0.5, config=config)
-    groups = group_by(evidence, CALIBRATION.thresholds, config)
+    groups = group(products, config=config)
     quality = evaluate_groups(groups.numbers, products.groups)
     assert quality is not None
     assert quality.row_f1 == 1.0
-    assert groups.group_count == len(SIZES)
+    assert groups.numbers.max() + 1 == len(SIZES)
 
 
 def test_one_kind_of_evidence_finds_what_the_others_miss() -> None:
     products = without(plant(SIZES), "image", slice(0, 12))
-    alone = group_by(gather(products), {"image": 0.8}, SETTINGS)
-    together = group_by(gather(products), CALIBRATION.thresholds, SETTINGS)
+    alone, together = group(products, {"image": 0.8}), group(products)
     qualities = [evaluate_groups(groups.numbers, products.groups) for groups in (alone, together)]
     assert qualities[0] is not None and qualities[1] is not None
     assert qualities[0].row_f1 < 1.0
@@ -54,21 +63,21 @@ def test_one_kind_of_evidence_finds_what_the_others_miss() -> None:
 
 def test_both_needs_both_modalities_on_both_sides() -> None:
     products = without(plant(SIZES), "text", slice(0, 12))
-    edges = gather(products).edges["both"]
+    edges = gather(products)["both"]
     assert min(edges.left.min(), edges.right.min()) >= 12
 
 
 def test_a_pattern_without_a_curve_or_products_gives_no_edges() -> None:
     text_only = Calibration(curves={"text": CURVE}, thresholds={"text": 0.8})
-    assert set(gather(plant(SIZES), text_only).edges) == {"text"}
-    assert not gather(without(plant(SIZES), "text", slice(None)), text_only).edges
+    assert set(gather(plant(SIZES), text_only)) == {"text"}
+    assert not gather(without(plant(SIZES), "text", slice(None)), text_only)
 
 
 def test_a_pattern_without_a_threshold_accepts_nothing() -> None:
     evidence = gather(plant(SIZES))
-    assert len(evidence.united({})) == 0
-    assert len(evidence.united({"text": LEFT_OUT})) == 0
-    assert len(evidence.united({"text": 0.8})) > 0
+    assert len(accepted_edges(evidence, {})) == 0
+    assert len(accepted_edges(evidence, {"text": 1.1})) == 0
+    assert len(accepted_edges(evidence, {"text": 0.8})) > 0
 
 
 def test_groups_do_not_depend_on_the_order_of_products() -> None:
@@ -77,7 +86,7 @@ def test_groups_do_not_depend_on_the_order_of_products() -> None:
     turned = products.rows(order)
     found = []
     for catalogue in (products, turned):
-        numbers = group_by(gather(catalogue), CALIBRATION.thresholds, SETTINGS).numbers
+        numbers = group(catalogue).numbers
         members: dict[int, set[str]] = {}
         for number, product_id in zip(numbers.tolist(), catalogue.product_ids, strict=True):
             members.setdefault(number, set()).add(product_id)
@@ -138,4 +147,7 @@ def test_a_catalogue_smaller_than_the_lists_is_searched_whole(most_exact_rows: i
     assert [sorted(row) for row in found.items.tolist()] == [
         [1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]
     ]  # fmt: skip
-    assert nearest_products(draw(1), WEIGHTS, settings).items.shape == (1, 0)
+
+
+def test_a_single_product_has_no_edges() -> None:
+    assert gather(plant([1])) == {}

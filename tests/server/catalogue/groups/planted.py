@@ -23,7 +23,8 @@ from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
-from twinshelf.training.grouping.evidence import gather_evidence, group_by
+from twinshelf.training.grouping.components import form_groups
+from twinshelf.training.grouping.evidence import accepted_edges, gather_evidence
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration, Curve
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
@@ -112,7 +113,8 @@ def batch_groups(
     evidence = gather_evidence(
         products, calibration=CALIBRATION, fusion_weight=contract.fusion_weight, config=config
     )
-    numbers: list[int] = group_by(evidence, CALIBRATION.thresholds, config).numbers.tolist()
+    edges = accepted_edges(evidence, CALIBRATION.thresholds)
+    numbers: list[int] = form_groups(edges, len(products), config).numbers.tolist()
     return numbers
 
 
