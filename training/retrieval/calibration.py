@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ from twinshelf.training.retrieval.embeddings import PATTERNS
 from twinshelf.training.retrieval.match_probability import MatchProbability
 
 Floats = npt.NDArray[np.float64]
-Method = Literal["auto", "isotonic", "platt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

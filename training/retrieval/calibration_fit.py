@@ -8,7 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve
 
-from twinshelf.training.retrieval.calibration import Curve, Floats, Method
+from twinshelf.training.retrieval.calibration import Curve, Floats
 
 Bools = npt.NDArray[np.bool_]
 
@@ -19,14 +19,12 @@ MOST_KNOTS = 64
 ISOTONIC_CLASS_COUNT = 200
 
 
-def fit_curve(scores: npt.ArrayLike, is_match: npt.ArrayLike, *, method: Method = "auto") -> Curve:
-    """Fits a calibration curve to scored pairs.
+def fit_curve(scores: npt.ArrayLike, is_match: npt.ArrayLike) -> Curve:
+    """Fits a calibration curve to scored pairs: any rising curve, or a sigmoid to few pairs.
 
     Args:
         scores: Scores of pairs, higher is better, -1 to 1 (P,).
         is_match: Whether a pair is of the same product (P,).
-        method: "platt" fits a sigmoid, "isotonic" any rising curve, "auto" takes isotonic where
-            both classes are large enough for it.
 
     Raises:
         ValueError: If a score is not finite, or the pairs are all matches or all non-matches.
@@ -35,14 +33,11 @@ def fit_curve(scores: npt.ArrayLike, is_match: npt.ArrayLike, *, method: Method 
     Transforming classifier scores into accurate multiclass probability estimates (2002).
     """
     values, labels = _check_pairs(scores, is_match)
-    if method == "auto":
-        smaller = min(int(labels.sum()), int((~labels).sum()))
-        method = "isotonic" if smaller >= ISOTONIC_CLASS_COUNT else "platt"
-    if method == "isotonic":
-        return _isotonic(values, labels)
-    if method == "platt":
-        return _platt(values, labels)
-    raise ValueError(f"method must be auto, isotonic or platt, got {method!r}")
+    match_count, other_count = int(labels.sum()), int((~labels).sum())
+    # Platt's targets: away from 0 and 1 by what the class counts allow to claim.
+    targets = np.where(labels, (match_count + 1) / (match_count + 2), 1 / (other_count + 2))
+    fit = _isotonic if min(match_count, other_count) >= ISOTONIC_CLASS_COUNT else _platt
+    return fit(values, targets)
 
 
 def fit_threshold(
@@ -88,22 +83,15 @@ def _check_pairs(scores: npt.ArrayLike, is_match: npt.ArrayLike) -> tuple[Floats
     return values, labels
 
 
-def _targets(labels: Bools) -> Floats:
-    """Platt's targets: away from 0 and 1 by what the class counts allow to claim."""
-    match_count, other_count = int(labels.sum()), int((~labels).sum())
-    return np.where(labels, (match_count + 1) / (match_count + 2), 1 / (other_count + 2))
-
-
-def _isotonic(scores: Floats, labels: Bools) -> Curve:
-    fitted = IsotonicRegression(out_of_bounds="clip").fit_transform(scores, _targets(labels))
+def _isotonic(scores: Floats, targets: Floats) -> Curve:
+    fitted = IsotonicRegression(out_of_bounds="clip").fit_transform(scores, targets)
     # One knot per level, at its mean score: linear between levels instead of steps.
     levels, place = np.unique(np.round(fitted, DIGITS), return_inverse=True)
     centres = np.bincount(place, weights=scores) / np.bincount(place)
     return _curve(centres, levels)
 
 
-def _platt(scores: Floats, labels: Bools) -> Curve:
-    targets = _targets(labels)
+def _platt(scores: Floats, targets: Floats) -> Curve:
     slope, offset = _sigmoid(scores, targets)
     if slope <= 0:  # the scores tell nothing: the base rate is the honest answer
         return _curve(np.array([0.0]), np.array([targets.mean()]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,23 +86,22 @@ def retrieve(
         raise ValueError(f"k must be 1 or more, got {k}")
     if relevant.query_count != len(queries):
         raise ValueError(f"relevant pairs are of {relevant.query_count}, not {len(queries)}")
-    found_items, found_scores, found_ranks = [], [], []
+    items = np.full((len(queries), k), NO_CANDIDATE, dtype=np.int64)
+    best = np.full((len(queries), k), -math.inf, dtype=np.float32)
+    ranks = np.zeros(len(relevant.queries), dtype=np.int64)
+    width = min(k, len(gallery))
     for start, scores in score_blocks(
         queries, gallery, weights=weights, device=device, block_bytes=block_bytes
     ):
         stop = start + len(scores)
         if excluded is not None:
             _exclude(scores, excluded[start:stop])
-        items, best = _best(scores, min(k, len(gallery)))
-        found_items.append(items.cpu().numpy())
-        found_scores.append(best.cpu().numpy())
-        found_ranks.append(rank_items(scores.cpu().numpy(), *relevant.of_queries(start, stop)))
-    ranks = np.concatenate(found_ranks) if found_ranks else np.zeros(0, dtype=np.int64)
+        of_block = slice(*np.searchsorted(relevant.queries, [start, stop]))
+        ranks[of_block] = rank_items(scores.cpu().numpy(), *relevant.of_queries(start, stop))
+        near, highest = (each.cpu().numpy() for each in _best(scores, width))
+        items[start:stop, :width], best[start:stop, :width] = near, highest
     return Retrieval(
-        candidates=Candidates(
-            items=_padded(found_items, len(queries), k, NO_CANDIDATE, np.int64),
-            scores=_padded(found_scores, len(queries), k, -math.inf, np.float32),
-        ),
+        candidates=Candidates(items=items, scores=best),
         ranks=RelevantRanks.of_pairs(len(queries), relevant.queries, ranks),
     )
 
@@ -200,13 +198,3 @@ def _best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     by_score = best.argsort(dim=1, descending=True, stable=True)
     best, items = best.gather(1, by_score), items.gather(1, by_score)
     return items.masked_fill(torch.isneginf(best), NO_CANDIDATE), best
-
-
-def _padded(
-    blocks: list[npt.NDArray[Any]], query_count: int, k: int, filler: float, dtype: npt.DTypeLike
-) -> npt.NDArray[Any]:
-    whole = np.full((query_count, k), filler, dtype=dtype)
-    if blocks:
-        found = np.concatenate(blocks)
-        whole[:, : found.shape[1]] = found
-    return whole

@@ -21,6 +21,8 @@ from twinshelf.training.retrieval.metrics import (
 logger = logging.getLogger(__name__)
 
 EVEN_WEIGHT = 0.5
+STEP = 0.02  # of the grid
+MOST_QUERIES, SEED = 2000, 42  # more are sampled down
 # So many queries show that a modality earns nothing.
 TELLING_QUERY_COUNT = 100
 # Below the even steps: a modality may count for little, or only where the other leaves a tie.
@@ -62,9 +64,6 @@ def fit_fusion_weight(
     query_groups: Sequence[str],
     gallery_groups: Sequence[str],
     *,
-    step: float = 0.02,
-    max_query_count: int = 2000,
-    seed: int = 42,
     device: str = "cpu",
 ) -> FusionWeightFit:
     """Finds the weight with the highest recall@1; among equals the highest MAP, then nearest 0.5.
@@ -81,21 +80,20 @@ def fit_fusion_weight(
         gallery: Embeddings of the gallery (G).
         query_groups: Group of each query.
         gallery_groups: Group of each gallery product.
-        step: Distance of two weights of the grid, above 0 and at most 0.5.
-        max_query_count: Queries to fit on; more are sampled down.
-        seed: Seed of the sample.
         device: Where the scores are computed: "cpu" or "cuda".
 
     Raises:
         ValueError: If the embeddings or labels do not fit each other.
     """
-    if not 0 < step <= 0.5:
-        raise ValueError(f"step must be above 0 and at most 0.5, got {step}")
-    _check_count("query", queries, query_groups)
-    _check_count("gallery", gallery, gallery_groups)
-    chosen = _choose_queries(queries, query_groups, gallery_groups, max_query_count, seed)
+    for name, rows, groups in (
+        ("query", queries, query_groups),
+        ("gallery", gallery, gallery_groups),
+    ):
+        if len(rows) != len(groups):
+            raise ValueError(f"{len(rows)} {name} embeddings but {len(groups)} {name} groups")
+    chosen = _choose_queries(queries, query_groups, gallery_groups)
     relevant = pairs_by_group([query_groups[row] for row in chosen.tolist()], gallery_groups)
-    weights = [0.0, *_grid(step), 1.0]
+    weights = [0.0, *_grid(), 1.0]
     scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
     weight = _best_weight(scores, may_lean=len(chosen) >= TELLING_QUERY_COUNT)
     both, text, image = (scores[w].recall_at_1 for w in (weight, 0.0, 1.0))
@@ -113,26 +111,19 @@ def _choose_queries(
     queries: ProductEmbeddings,
     query_groups: Sequence[str],
     gallery_groups: Sequence[str],
-    max_count: int,
-    seed: int,
 ) -> npt.NDArray[np.int64]:
     """Returns the rows of queries that have both modalities and a right answer, or a sample."""
     labelled = set(gallery_groups) - {""}
     can_be_right = np.array([group in labelled for group in query_groups], dtype=np.bool_)
     rows = np.flatnonzero(queries.presence.all(axis=1) & can_be_right)
-    if len(rows) <= max_count:
+    if len(rows) <= MOST_QUERIES:
         return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, max_count, replace=False))
+    return np.sort(np.random.default_rng(SEED).choice(rows, MOST_QUERIES, replace=False))
 
 
-def _check_count(name: str, rows: ProductEmbeddings, groups: Sequence[str]) -> None:
-    if len(rows) != len(groups):
-        raise ValueError(f"{len(rows)} {name} embeddings but {len(groups)} {name} groups")
-
-
-def _grid(step: float) -> list[float]:
+def _grid() -> list[float]:
     """Returns the weights to try: even steps from 0.5, and both ends."""
-    steps = np.arange(0, int((EVEN_WEIGHT - SMALL_WEIGHTS[-1]) / step + 1e-9) + 1) * step
+    steps = np.arange(0, int((EVEN_WEIGHT - SMALL_WEIGHTS[-1]) / STEP + 1e-9) + 1) * STEP
     weights = {w for small in SMALL_WEIGHTS for w in (small, 1 - small)}
     weights |= {round(EVEN_WEIGHT + sign * float(s), 6) for s in steps for sign in (-1, 1)}
     return sorted(weights)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -86,8 +86,8 @@ class MatchModel:
             KeyError: If one is missing.
         """
         rows = tuple(tuple(map(float, row)) for row in values["thresholds"])
-        names = ("image_weight", "steepness", "even_score", "sharpness", "rivalry")
-        return cls(**{name: float(values[name]) for name in names}, thresholds=rows)
+        numbers = {each.name: values[each.name] for each in fields(cls)} | {"thresholds": rows}
+        return cls(**numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +159,7 @@ class OfferLists:
 
     def rows(self, selection: npt.NDArray[np.bool_]) -> OfferLists:
         """Returns the selected offers."""
-        return OfferLists(
-            scores=self.scores[selection],
-            image_weights=self.image_weights[selection],
-            is_match=self.is_match[selection],
-        )
+        return OfferLists(**{p.name: getattr(self, p.name)[selection] for p in fields(self)})
 
     def without_matches(self) -> OfferLists:
         """Returns the lists that a catalogue without the right products would give."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.retrieval.test_embeddings import unit_rows
+from twinshelf.training.retrieval import fusion_weight
 from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight
@@ -60,9 +61,9 @@ def slow_scores(
 
 def test_every_weight_is_scored_as_a_search_with_it_scores() -> None:
     case = data(0.4, 0.4)
-    fit = fit_fusion_weight(*case, step=0.1)
+    fit = fit_fusion_weight(*case)
     weights = [*fit.scores][1:-1]
-    assert weights[:6] == [0.0001, 0.001, 0.005, 0.01, 0.1, 0.2]
+    assert weights[:6] == [0.0001, 0.001, 0.005, 0.01, 0.02, 0.04]
     assert weights == pytest.approx([1 - weight for weight in reversed(weights)])
     assert [*fit.scores] == [0.0, *weights, 1.0]
     for weight, score in fit.scores.items():
@@ -132,13 +133,12 @@ def test_without_anything_to_fit_on_the_weight_is_even() -> None:
     assert none.weight == 0.5
 
 
-def test_many_queries_are_sampled() -> None:
-    assert fit_fusion_weight(*data(0.3, 0.3), max_query_count=7).query_count == 7
+def test_many_queries_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusion_weight, "MOST_QUERIES", 7)
+    assert fit_fusion_weight(*data(0.3, 0.3)).query_count == 7
 
 
 def test_counts_that_differ_are_refused() -> None:
     queries, gallery, query_groups, gallery_groups = data(0.3, 0.3)
     with pytest.raises(ValueError, match="90 query embeddings but 89 query groups"):
         fit_fusion_weight(queries, gallery, query_groups[1:], gallery_groups)
-    with pytest.raises(ValueError, match="step must be above 0"):
-        fit_fusion_weight(queries, gallery, query_groups, gallery_groups, step=0)
