@@ -135,8 +135,8 @@ def predict_categories(files: CategoryFiles, config: CategoryConfig) -> Categori
     folder = files.results_folder(config.label)
     if files.kazanexpress is not None:
         answer_kazanexpress(files.kazanexpress, folder, evaluated, embedder)
-    for pattern, found in evaluated.items():
-        save_head(_head_path(folder, pattern), found.tuned.head)
+    for name, found in evaluated.items():
+        save_head(_head_path(folder, name), found.tuned.head)
     result = CategoriesResult(
         label=config.label,
         labels=labels.names,

@@ -129,17 +129,11 @@ def load_head(path: Path, label_count: int) -> nn.Sequential:
 
 
 def _make_head(input_width: int, hidden_width: int, label_count: int) -> nn.Sequential:
-    head = nn.Sequential(
-        nn.Dropout(DROPOUT),
-        nn.Linear(input_width, hidden_width),
-        nn.GELU(),
-        nn.Dropout(DROPOUT),
-        nn.Linear(hidden_width, label_count),
-    )
-    for layer in (head[1], head[4]):
+    hidden, output = nn.Linear(input_width, hidden_width), nn.Linear(hidden_width, label_count)
+    for layer in (hidden, output):
         nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)
-    return head
+    return nn.Sequential(nn.Dropout(DROPOUT), hidden, nn.GELU(), nn.Dropout(DROPOUT), output)
 
 
 def _logits(head: nn.Sequential, rows: torch.Tensor) -> torch.Tensor:

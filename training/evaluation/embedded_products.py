@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -265,3 +265,19 @@ def embed_products(
         groups=tuple(product.group for product in products),
         categories=tuple(product.category for product in products),
     )
+
+
+def embed_contents(
+    encoder: TrainedEncoder, products: Sequence[Product], *, are_passages: bool, device: str = "cpu"
+) -> ProductEmbeddings:
+    """Embeds products as `embed_products` does, but those of the same content once."""
+    keys = [
+        tuple(str(getattr(product, part.name)) for part in fields(product)[1:])
+        for product in products
+    ]
+    unique = dict(zip(keys, products, strict=True))
+    places = {key: place for place, key in enumerate(unique)}
+    embedded = embed_products(
+        encoder, list(unique.values()), are_passages=are_passages, device=device
+    )
+    return embedded.embeddings.rows(np.array([places[key] for key in keys], dtype=np.int64))

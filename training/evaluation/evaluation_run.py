@@ -15,8 +15,10 @@ from twinshelf.training.evaluation.evaluation_config import (
 from twinshelf.training.evaluation.evaluation_plots import save_plots
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult, read_tunings
 from twinshelf.training.evaluation.evaluator import evaluate
-from twinshelf.training.evaluation.tuning import Tuning, as_calibration
+from twinshelf.training.evaluation.tuning import Tuning
 from twinshelf.training.files import write_atomically
+from twinshelf.training.retrieval.calibration import Calibration
+from twinshelf.training.retrieval.match_probability import MatchProbability
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
 PLOTS = "plots"
@@ -91,5 +93,12 @@ def _save_calibration(result: EvaluationResult, run: Path, match_prior: float) -
         path.unlink(missing_ok=True)
         logger.warning("no modality pattern could be calibrated: %s is not written", CALIBRATION)
         return []
-    write_atomically(path, as_calibration(tuned, match_prior).to_json())
+    models = [model for tuning in tuned.values() for model in tuning.match_models]
+    models.sort(key=lambda model: model.image_weight)
+    calibration = Calibration(
+        curves={pattern: tuning.curve for pattern, tuning in tuned.items()},
+        thresholds={pattern: tuning.match_threshold for pattern, tuning in tuned.items()},
+        matches=MatchProbability(models=tuple(models), match_prior=match_prior),
+    )
+    write_atomically(path, calibration.to_json())
     return [path]

@@ -244,7 +244,7 @@ def break_down(
         str(category): CategoryBreakdown(
             query_count=len(part),
             no_relevant_count=int(part["MAP"].isna().sum()),
-            means=part.mean().to_dict(),
+            means={str(name): float(mean) for name, mean in part.mean().items()},
         )
         for category, part in pd.DataFrame(values).groupby(np.array(categories, dtype=object))
         if category

@@ -22,7 +22,7 @@ from twinshelf.training.catalogues.product import QueryProduct
 from twinshelf.training.evaluation.embedded_products import (
     MOST_BAD_ROWS_LOGGED,
     Embedder,
-    embed_products,
+    embed_contents,
 )
 from twinshelf.training.evaluation.evaluation_config import EvaluationFiles
 from twinshelf.training.evaluation.intervals import Estimate, estimate_means
@@ -205,23 +205,14 @@ def _discounted_sums(pairs: JudgedPairs, gains: Floats, k: int | None) -> Floats
 
 
 def _score_block(embedder: Embedder, block: Sequence[QueryProduct]) -> Floats:
-    sides = []
-    for rows, are_passages in (
-        ([pair.offer for pair in block], False),
-        ([pair.product for pair in block], True),
-    ):
-        # By title as well: spellings of one query share an identifier.
-        keys = [(row.product_id, row.title) for row in rows]
-        unique = dict(zip(keys, rows, strict=True))
-        embedded = embed_products(
-            embedder.encoder,
-            list(unique.values()),
-            are_passages=are_passages,
-            device=embedder.device,
+    sides = [
+        embed_contents(embedder.encoder, rows, are_passages=are_passages, device=embedder.device)
+        for rows, are_passages in (
+            ([pair.offer for pair in block], False),
+            ([pair.product for pair in block], True),
         )
-        places = {key: place for place, key in enumerate(unique)}
-        sides.append(embedded.embeddings.text[[places[key] for key in keys]])
-    return np.einsum("pd,pd->p", *sides).astype(np.float64)
+    ]
+    return np.einsum("pd,pd->p", sides[0].text, sides[1].text).astype(np.float64)
 
 
 def _measure(judged: JudgedPairs, bad_row_count: int) -> JudgedResult:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twinshelf.training.evaluation.pattern_search import MatchLists, best_row_threshold
 from twinshelf.training.evaluation.scored_pairs import best_f1_threshold
-from twinshelf.training.retrieval.calibration import Calibration, Curve
+from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
-from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
+from twinshelf.training.retrieval.match_probability import MatchModel
 
 NEAR_COUNT = 10  # candidates per query that a user sees
 
@@ -53,22 +53,4 @@ def fit_tuning(
         pair_threshold=best_f1_threshold(pairs),
         row_threshold=best_row_threshold(matches),
         match_models=tuple(match_models),
-    )
-
-
-def as_calibration(tuned: Mapping[str, Tuning], match_prior: float) -> Calibration:
-    """Returns what of the tuning is kept with the run.
-
-    Args:
-        tuned: Modality pattern to what was tuned for it; one at least.
-        match_prior: Share of the offers with a match where a request does not say.
-    """
-    models = sorted(
-        (model for tuning in tuned.values() for model in tuning.match_models),
-        key=lambda model: model.image_weight,
-    )
-    return Calibration(
-        curves={pattern: tuning.curve for pattern, tuning in tuned.items()},
-        thresholds={pattern: tuning.match_threshold for pattern, tuning in tuned.items()},
-        matches=MatchProbability(models=tuple(models), match_prior=match_prior),
     )

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from twinshelf.training.catalogues.product import Product
@@ -69,13 +70,13 @@ def measure_pairs(labels: npt.ArrayLike, probabilities: Floats, threshold: float
     y = np.asarray(labels, bool)
     if y.all() or not y.any():
         raise ValueError("pair metrics need matches and non-matches, got pairs of one class")
-    precision, recall, f1, _ = precision_recall_fscore_support(
+    found = precision_recall_fscore_support(
         y, probabilities >= threshold, average="binary", zero_division=0.0
     )
     return PairMetrics(
-        precision=float(precision),
-        recall=float(recall),
-        f1=float(f1),
+        precision=float(found[0]),
+        recall=float(found[1]),
+        f1=float(found[2]),
         pr_auc=float(average_precision_score(y, probabilities)),
         threshold=threshold,
         pair_count=len(y),
@@ -85,8 +86,8 @@ def measure_pairs(labels: npt.ArrayLike, probabilities: Floats, threshold: float
 
 def blend_probabilities(boosted: Floats, neural: Floats, neural_share: float) -> Floats:
     """Returns the probability whose log-odds are the weighted mean of both log-odds."""
-    odds = [np.log(p / (1 - p)) for p in (np.clip(q, 1e-6, 1 - 1e-6) for q in (boosted, neural))]
-    return 1 / (1 + np.exp(-((1 - neural_share) * odds[0] + neural_share * odds[1])))
+    odds = logit(np.clip([boosted, neural], 1e-6, 1 - 1e-6))
+    return np.asarray(expit((1 - neural_share) * odds[0] + neural_share * odds[1]))
 
 
 def choose_neural_share(labels: npt.NDArray[np.bool_], boosted: Floats, neural: Floats) -> float:

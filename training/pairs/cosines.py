@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
 from twinshelf.training.catalogues.product import PrecomputedProduct, Product, Vectors
 from twinshelf.training.checkpoint import TrainedEncoder
-from twinshelf.training.evaluation.embedded_products import embed_products
+from twinshelf.training.evaluation.embedded_products import embed_contents
 from twinshelf.training.pairs.features import Cosines
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
@@ -29,22 +28,11 @@ def pair_cosines(
         One `Cosines` a pair. Fused is the encoder's own weighting of the modalities that both
         records have; NaN where they share none.
     """
-    row_of: dict[Hashable, int] = {}
-    products: list[Product] = []
-    rows = []
-    for pair in pairs:
-        for product in pair:
-            row = row_of.setdefault(_content(product), len(products))
-            if row == len(products):
-                products.append(replace(product, product_id=f"record-{row}"))
-            rows.append(row)
-    embedded = embed_products(encoder, products, are_passages=True)
-    sides = np.array(rows, np.int64).reshape(-1, 2)  # (pairs, 2)
-    return compare_sides(
-        embedded.embeddings.rows(sides[:, 0]),
-        embedded.embeddings.rows(sides[:, 1]),
-        encoder.model.fusion.image_share(),
-    )
+    records = [record for pair in pairs for record in pair]
+    found = embed_contents(encoder, records, are_passages=True)
+    left, right = np.arange(len(records)).reshape(-1, 2).T
+    image_share = encoder.model.fusion.image_share()
+    return compare_sides(found.rows(left), found.rows(right), image_share)
 
 
 def compare_sides(
@@ -98,8 +86,3 @@ def _best_cosine(left: Vectors, right: Vectors) -> float:
     if not (len(sides[0]) and len(sides[1])):
         return float("nan")
     return float(np.clip((sides[0] @ sides[1].T).max(), -1, 1))
-
-
-def _content(product: Product) -> Hashable:
-    fields = (product.title, product.description, product.category, product.brand, product.seller)
-    return (*fields, product.price, tuple(product.attributes.items()), product.images)

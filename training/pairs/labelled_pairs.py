@@ -244,7 +244,9 @@ def _read_rows(path: Path, with_vectors: bool) -> Iterator[tuple[Pair[Product] |
         return
     # Both readers answer every row of the pairs, in the order of the file.
     for row, vectors in zip(pairs, read_ecup_vectors(table.parent, table.name), strict=True):
-        if isinstance(row, BadRow) or isinstance(vectors, BadRow):
-            yield (row if isinstance(row, BadRow) else vectors), NO_COSINES
+        if isinstance(row, BadRow):
+            yield row, NO_COSINES
+        elif isinstance(vectors, BadRow):
+            yield vectors, NO_COSINES
         else:
             yield row, compare_vectors(vectors.left, vectors.right)

@@ -11,6 +11,7 @@ from typing import Self
 import joblib
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logit
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
 
@@ -170,8 +171,8 @@ class PairScorer:
         row = self.select(*feature_matrix([(left, right)], self.statistics, [cosines]))  # (1, F)
         without = np.repeat(row, len(self.feature_names), axis=0)  # (F, F)
         np.fill_diagonal(without, np.nan)
-        probabilities = np.clip(self.score_features(np.vstack([row, without])), 1e-7, 1 - 1e-7)
-        log_odds = np.log(probabilities / (1 - probabilities))  # (1 + F,)
+        probabilities = self.score_features(np.vstack([row, without]))
+        log_odds = logit(np.clip(probabilities, 1e-7, 1 - 1e-7))  # (1 + F,)
         contributions = [
             Contribution(feature=name, value=float(value), log_odds=float(log_odds[0] - rest))
             for name, value, rest in zip(self.feature_names, row[0], log_odds[1:], strict=True)
