@@ -101,6 +101,11 @@ class Item:
     design: Design
     price: float
 
+    @property
+    def group(self) -> str:
+        """Name of the group that all of its rows are of."""
+        return f"g{self.number:05d}"
+
 
 def assemble_assortment(product_count: int, seed: int) -> list[Item]:
     """Makes distinct products in families of near-duplicates.

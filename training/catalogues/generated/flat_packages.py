@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -143,6 +144,16 @@ def draw_jug(item: Item) -> Image.Image:
         ridge = mixed(item.design.cap, BLACK, 0.15 + 0.03 * i)
         draw.line((x, 2, x, bottom - 3), fill=ridge, width=2)
     return jug
+
+
+FOLDED: dict[str, Callable[[Item], Image.Image]] = {
+    "box": draw_box,
+    "notebook": draw_box,
+    "carton": draw_carton,
+    "pouch": draw_pouch,
+    "bag": draw_bag,
+    "jug": draw_jug,
+}
 
 
 def _screw_cap(canvas: Image.Image, centre: Point, radius: float, colour: Colour) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,46 +11,51 @@ from PIL import Image
 from twinshelf.training.catalogues.generated.vocabulary import Colour
 
 Array = npt.NDArray[np.floating]
+# Colours of a top and of its edge.
+Lid = tuple[Colour, Colour]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lid:
-    """What is seen of the top of a round package.
+class RoundForm:
+    """A round package: a turned body, and where its parts are.
 
     Attributes:
-        colour: Its colour.
-        rim: Colour of its edge.
-    """
-
-    colour: Colour
-    rim: Colour
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """A turned body.
-
-    Attributes:
+        width: Width of the small size in pixels.
+        height: Height of the small size in pixels.
+        growth: Factors of width and height of the large size.
         outline: Points (height, radius) from the top down: height 0 to 1 of the body's height,
             radius as a share of its width, 0 to 0.5.
+        label: Where the label begins and ends, as shares of the height.
+        cap: Where the cap ends, as a share of the height; 0 when there is none.
+        body: What the body is made of: "brand" and "accent" plastic, "glass" with its content,
+            or "metal".
+        top: What is seen from above: "metal", "foil", "cap", "hollow" or nothing.
         tilt: How far the camera looks down: minor over major half axis of the top's ellipse.
         gloss: How strongly it mirrors the light, 0 to 1.
-        lid: Its top; None when the body is closed or too narrow to show one.
     """
 
-    outline: Sequence[tuple[float, float]]
-    tilt: float = 0.12
-    gloss: float = 0.5
-    lid: Lid | None = None
+    width: int
+    height: int
+    growth: tuple[float, float]
+    outline: tuple[tuple[float, float], ...]
+    label: tuple[float, float]
+    cap: float = 0.0
+    body: str = "brand"
+    top: str = ""
+    tilt: float
+    gloss: float
 
 
-def wrap_print(flat: Image.Image, body: Body, width: int, height: int) -> Image.Image:
+def wrap_print(
+    flat: Image.Image, body: RoundForm, lid: Lid | None, width: int, height: int
+) -> Image.Image:
     """Wraps a flat print around a turned body and lights it from the upper left.
 
     Args:
         flat: RGB print of the half of the body that faces the camera: its width is half the
             circumference, its height that of the body.
         body: The body.
+        lid: Its top; None when the body is closed or too narrow to show one.
         width: Width of the picture in pixels: that of the widest place of the body.
         height: Height of the body in pixels.
 
@@ -73,13 +77,13 @@ def wrap_print(flat: Image.Image, body: Body, width: int, height: int) -> Image.
     pixels += _glint(turn, body.gloss)
     cover = np.clip(radius - np.abs(across) + 0.5, 0, 1)
     cover *= np.clip(level + 0.5, 0, 1) * np.clip(height - level + 0.5, 0, 1)
-    if body.lid is not None:
-        _lay_lid(pixels, cover, body.lid, across, rows, float(curve[0]), body.tilt)
+    if lid is not None:
+        _lay_lid(pixels, cover, lid, across, rows, float(curve[0]), body.tilt)
     rgba = np.dstack([np.clip(pixels, 0, 255), cover * 255]).astype(np.uint8)
     return Image.fromarray(rgba)
 
 
-def _radii(body: Body, height: int) -> Array:
+def _radii(body: RoundForm, height: int) -> Array:
     """Returns the radius at each row of the body, its corners rounded, as shares of the width."""
     heights, radii = zip(*body.outline, strict=True)
     curve = np.interp(np.arange(height) / (height - 1), heights, radii)
@@ -125,6 +129,6 @@ def _lay_lid(
     distance = np.sqrt((across / radius) ** 2 + (rows / (radius * tilt)) ** 2)
     slope = (0.9 + 0.12 * across / radius)[..., None]
     inside = distance <= 1
-    face = np.where((distance > 0.9)[..., None], np.array(lid.rim), np.array(lid.colour) * slope)
+    face = np.where((distance > 0.9)[..., None], np.array(lid[1]), np.array(lid[0]) * slope)
     pixels[inside] = face[inside]
     np.maximum(cover, np.clip((1 - distance) * radius * tilt + 0.5, 0, 1), out=cover)

@@ -19,6 +19,7 @@ Point = tuple[float, float]
 Draw = ImageDraw.ImageDraw
 # Of a sign's own colour and that of its ground.
 Ink = Callable[[Colour, Colour], Colour]
+Paint = Callable[[Draw, list[Point], Colour, float], None]
 Stroke = Callable[[Draw, float, float, float, Colour, Colour], None]
 
 
@@ -76,28 +77,28 @@ def _tint(other: Colour, share: float) -> Ink:
     return lambda fill, back: mixed(fill, other, share)
 
 
-def _shape(points: Sequence[Point], ink: Ink = _fill) -> Stroke:
+def _stroke(points: Sequence[Point], ink: Ink, paint: Paint, at: Point = (0, 0)) -> Stroke:
     def stroke(draw: Draw, x: float, y: float, r: float, fill: Colour, back: Colour) -> None:
-        draw.polygon([(x + r * a, y + r * b) for a, b in points], fill=ink(fill, back))
+        x, y = x + r * at[0], y + r * at[1]
+        paint(draw, [(x + r * a, y + r * b) for a, b in points], ink(fill, back), r)
 
     return stroke
+
+
+def _shape(points: Sequence[Point], ink: Ink = _fill) -> Stroke:
+    return _stroke(points, ink, lambda draw, corners, colour, r: draw.polygon(corners, colour))
 
 
 def _line(points: Sequence[Point], width: float, ink: Ink = _fill, at: Point = (0, 0)) -> Stroke:
-    def stroke(draw: Draw, x: float, y: float, r: float, fill: Colour, back: Colour) -> None:
-        corners = [(x + r * at[0] + r * a, y + r * at[1] + r * b) for a, b in points]
-        draw.line(corners, fill=ink(fill, back), width=int(r * width) + 1)
+    def paint(draw: Draw, ends: list[Point], colour: Colour, radius: float) -> None:
+        draw.line(ends, colour, int(radius * width) + 1)
 
-    return stroke
+    return _stroke(points, ink, paint, at)
 
 
 def _oval(at: Point, left: float, top: float, right: float, bottom: float, ink: Ink) -> Stroke:
-    def stroke(draw: Draw, x: float, y: float, r: float, fill: Colour, back: Colour) -> None:
-        x, y = x + r * at[0], y + r * at[1]
-        box = (x + r * left, y + r * top, x + r * right, y + r * bottom)
-        draw.ellipse(box, fill=ink(fill, back))
-
-    return stroke
+    box = ((left, top), (right, bottom))
+    return _stroke(box, ink, lambda draw, ends, colour, r: draw.ellipse(ends, colour), at)
 
 
 def _disc(a: float, b: float, radius: float, ink: Ink = _fill) -> Stroke:
@@ -105,18 +106,15 @@ def _disc(a: float, b: float, radius: float, ink: Ink = _fill) -> Stroke:
 
 
 def _box(left: float, top: float, right: float, bottom: float) -> Stroke:
-    def stroke(draw: Draw, x: float, y: float, r: float, fill: Colour, back: Colour) -> None:
-        draw.rectangle((x + r * left, y + r * top, x + r * right, y + r * bottom), fill=fill)
-
-    return stroke
+    box = ((left, top), (right, bottom))
+    return _stroke(box, _fill, lambda draw, ends, colour, r: draw.rectangle(ends, colour))
 
 
 def _slice(start: float, end: float) -> Stroke:
-    def stroke(draw: Draw, x: float, y: float, r: float, fill: Colour, back: Colour) -> None:
-        box = (x - r * 0.76, y - r * 0.76, x + r * 0.76, y + r * 0.76)
-        draw.pieslice(box, start, end, fill=fill)
-
-    return stroke
+    box = ((-0.76, -0.76), (0.76, 0.76))
+    return _stroke(
+        box, _fill, lambda draw, ends, colour, r: draw.pieslice(ends, start, end, colour)
+    )
 
 
 def _blade(a: float, b: float, size: float, turn: float, ink: Ink) -> Stroke:

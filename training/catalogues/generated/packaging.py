@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from twinshelf.training.catalogues.generated.assortment import Item
-from twinshelf.training.catalogues.generated.flat_packages import (
-    draw_bag,
-    draw_box,
-    draw_carton,
-    draw_jug,
-    draw_pouch,
-)
-from twinshelf.training.catalogues.generated.lathe import Body, Lid, wrap_print
+from twinshelf.training.catalogues.generated.flat_packages import FOLDED
+from twinshelf.training.catalogues.generated.lathe import Lid, RoundForm, wrap_print
 from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, Draw, mixed
 from twinshelf.training.catalogues.generated.printed_labels import draw_label
 from twinshelf.training.catalogues.generated.vocabulary import Colour
@@ -24,36 +15,6 @@ from twinshelf.training.catalogues.generated.vocabulary import Colour
 METAL: Colour = (188, 192, 198)
 PRINT_SCALE = 1.5
 READABLE = 0.56
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundForm:
-    """A round package.
-
-    Attributes:
-        width: Width of the small size in pixels.
-        height: Height of the small size in pixels.
-        growth: Factors of width and height of the large size.
-        outline: As in `Body`.
-        label: Where the label begins and ends, as shares of the height.
-        cap: Where the cap ends, as a share of the height; 0 when there is none.
-        body: What the body is made of: "brand" and "accent" plastic, "glass" with its content,
-            or "metal".
-        top: What is seen from above: "metal", "foil", "cap", "hollow" or nothing.
-        tilt: As in `Body`.
-        gloss: As in `Body`.
-    """
-
-    width: int
-    height: int
-    growth: tuple[float, float]
-    outline: tuple[tuple[float, float], ...]
-    label: tuple[float, float]
-    cap: float = 0.0
-    body: str = "brand"
-    top: str = ""
-    tilt: float = 0.12
-    gloss: float = 0.5
 
 
 ROUND_FORMS = {
@@ -126,23 +87,12 @@ def draw_package(item: Item) -> Image.Image:
     return picture.crop(box) if box else picture
 
 
-FOLDED: dict[str, Callable[[Item], Image.Image]] = {
-    "box": draw_box,
-    "notebook": draw_box,
-    "carton": draw_carton,
-    "pouch": draw_pouch,
-    "bag": draw_bag,
-    "jug": draw_jug,
-}
-
-
 def _draw_round(item: Item, form: RoundForm) -> Image.Image:
     width, height = form.width, form.height
     if item.size_rank:
         width, height = int(width * form.growth[0]), int(height * form.growth[1])
     flat = _flat_print(item, form, width, height)
-    body = Body(outline=form.outline, tilt=form.tilt, gloss=form.gloss, lid=_lid(item, form))
-    picture = wrap_print(flat, body, width, height)
+    picture = wrap_print(flat, form, _lid(item, form), width, height)
     if item.design.form in ("pump", "spray", "mug", "pail"):
         return _with_fittings(item, picture)
     return picture
@@ -151,7 +101,9 @@ def _draw_round(item: Item, form: RoundForm) -> Image.Image:
 def _flat_print(item: Item, form: RoundForm, width: int, height: int) -> Image.Image:
     """Draws cap, body and label as one flat sheet, half the circumference wide."""
     sheet = int(width * np.pi / 2 * PRINT_SCALE / 1.2), int(height * PRINT_SCALE)
-    flat = Image.new("RGB", sheet, _body_colour(item, form))
+    glass = mixed(item.variant.colour, (215, 230, 235), 0.35)
+    bodies = {"brand": item.brand.colour, "accent": item.design.accent, "glass": glass}
+    flat = Image.new("RGB", sheet, bodies.get(form.body, METAL))
     draw = ImageDraw.Draw(flat)
     if form.cap:
         _draw_cap(draw, item.design.cap, sheet[0], int(sheet[1] * form.cap))
@@ -160,18 +112,9 @@ def _flat_print(item: Item, form: RoundForm, width: int, height: int) -> Image.I
     start, end = (int(sheet[1] * share) for share in form.label)
     flat.paste(draw_label(item, sheet[0], end - start, READABLE), (0, start))
     if item.design.form == "tube":
-        draw.rectangle(
-            (0, 0, sheet[0], sheet[1] * 0.055), fill=mixed(item.design.accent, BLACK, 0.12)
-        )
+        crimp = mixed(item.design.accent, BLACK, 0.12)
+        draw.rectangle((0, 0, sheet[0], sheet[1] * 0.055), fill=crimp)
     return flat
-
-
-def _body_colour(item: Item, form: RoundForm) -> Colour:
-    if form.body == "metal":
-        return METAL
-    if form.body == "glass":
-        return mixed(item.variant.colour, (215, 230, 235), 0.35)
-    return item.brand.colour if form.body == "brand" else item.design.accent
 
 
 def _draw_cap(draw: Draw, colour: Colour, width: int, bottom: int, top: int = 0) -> None:
@@ -182,19 +125,15 @@ def _draw_cap(draw: Draw, colour: Colour, width: int, bottom: int, top: int = 0)
 
 
 def _lid(item: Item, form: RoundForm) -> Lid | None:
-    if form.top == "metal":
-        return Lid(colour=(205, 208, 213), rim=(150, 154, 160))
-    if form.top == "foil":
-        foil = mixed(item.variant.colour, (235, 238, 240), 0.55)
-        return Lid(colour=foil, rim=mixed(foil, WHITE, 0.5))
-    if form.top == "cap":
-        return Lid(colour=mixed(item.design.cap, WHITE, 0.18), rim=item.design.cap)
-    if form.top == "hollow":
-        return Lid(
-            colour=mixed(item.variant.colour, (70, 65, 60), 0.55),
-            rim=mixed(item.variant.colour, WHITE, 0.4),
-        )
-    return None
+    cap, content = item.design.cap, item.variant.colour
+    foil = mixed(content, (235, 238, 240), 0.55)
+    lids = {
+        "metal": ((205, 208, 213), (150, 154, 160)),
+        "foil": (foil, mixed(foil, WHITE, 0.5)),
+        "cap": (mixed(cap, WHITE, 0.18), cap),
+        "hollow": (mixed(content, (70, 65, 60), 0.55), mixed(content, WHITE, 0.4)),
+    }
+    return lids.get(form.top)
 
 
 def _with_fittings(item: Item, picture: Image.Image) -> Image.Image:

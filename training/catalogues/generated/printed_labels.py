@@ -85,15 +85,6 @@ def _ground(item: Item) -> Colour:
     return item.brand.colour if layout in ("split", "diagonal", "ribbon") else item.variant.colour
 
 
-def _printed(item: Item, what: str) -> str:
-    language = item.brand.language
-    if what == "size":
-        return item.size.printed(language)
-    if what == "kind":
-        return item.kind.russian if language == "ru" else item.kind.english
-    return item.variant.russian if language == "ru" else item.variant.english
-
-
 def _rows(box: Box, top: float, bottom: float) -> Box:
     height = box[3] - box[1]
     return box[0], box[1] + height * top, box[2], box[1] + height * bottom
@@ -130,21 +121,23 @@ def _draw_picture(draw: Draw, item: Item, x: float, y: float, radius: float) -> 
 def _draw_size(draw: Draw, item: Item, box: Box, ground: Colour) -> None:
     """Prints the amount; a large package boasts of it in a star."""
     if item.size_rank == 0:
-        write_in(draw, _printed(item, "size"), box, ink_on(ground))
+        write_in(draw, item.size.printed(item.brand.language), box, ink_on(ground))
         return
     x, y = box[2] - (box[2] - box[0]) * 0.12, (box[1] + box[3]) / 2
     radius = min((box[2] - box[0]) * 0.25, (box[3] - box[1]) * 1.3)
     y = min(y, box[3] - radius * 0.55)
     draw.polygon(star(x, y, radius, 14, 0.82), fill=(255, 235, 60), outline=(170, 20, 30))
     inner = (x - radius * 0.68, y - radius * 0.4, x + radius * 0.68, y + radius * 0.4)
-    write_in(draw, _printed(item, "size"), inner, (170, 20, 30))
+    write_in(draw, item.size.printed(item.brand.language), inner, (170, 20, 30))
 
 
 def _draw_names(draw: Draw, item: Item, box: Box, ground: Colour) -> None:
-    ink = ink_on(ground)
+    ink, language = ink_on(ground), item.brand.language
     write_in(draw, item.line.upper(), _rows(box, 0.0, 0.46), ink, "DejaVuSerif-Bold")
-    write_in(draw, _printed(item, "kind"), _rows(box, 0.46, 0.72), ink, "DejaVuSans")
-    write_in(draw, _printed(item, "variant"), _rows(box, 0.72, 1.0), ink, "DejaVuSans-BoldOblique")
+    write_in(draw, item.kind.said(language), _rows(box, 0.46, 0.72), ink, "DejaVuSans")
+    write_in(
+        draw, item.variant.said(language), _rows(box, 0.72, 1.0), ink, "DejaVuSans-BoldOblique"
+    )
 
 
 def _layout_band(draw: Draw, item: Item, box: Box, width: int) -> None:

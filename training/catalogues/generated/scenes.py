@@ -62,11 +62,6 @@ def shoot_offer(package: Image.Image, seller: str, mark: str, rng: random.Random
     return photo
 
 
-def jpeg_quality(rng: random.Random) -> int:
-    """Returns how well a seller's photo is compressed, 38 to 92."""
-    return rng.randint(38, 92)
-
-
 def _scaled(package: Image.Image, scale: float) -> Image.Image:
     size = max(1, int(package.width * scale)), max(1, int(package.height * scale))
     return package.resize(size, Image.Resampling.BICUBIC)

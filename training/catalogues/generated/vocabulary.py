@@ -13,18 +13,31 @@ Department = Literal["food", "care", "home"]
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """A flavour, scent or colour that sets the members of a family apart.
+class Word:
+    """What has a name in both languages.
 
     Attributes:
         english: Its name in English.
         russian: Its name in Russian.
-        colour: Colour that packages of this variant carry, RGB 0 to 255.
-        picture: Name of the pictogram printed on the package.
     """
 
     english: str
     russian: str
+
+    def said(self, language: str) -> str:
+        """Returns the name in "en" or "ru"."""
+        return self.russian if language == "ru" else self.english
+
+
+@dataclass(frozen=True, slots=True)
+class Variant(Word):
+    """A flavour, scent or colour that sets the members of a family apart.
+
+    Attributes:
+        colour: Colour that packages of this variant carry, RGB 0 to 255.
+        picture: Name of the pictogram printed on the package.
+    """
+
     colour: Colour
     picture: str
 
@@ -35,7 +48,7 @@ class Size:
 
     Attributes:
         amount: Number, in `unit`.
-        unit: Key of `UNITS`.
+        unit: Its unit in English, a key of `WORDS`.
     """
 
     amount: float
@@ -46,27 +59,23 @@ class Size:
         number = f"{self.amount:g}"
         if language == "ru":
             number = number.replace(".", ",")
-        return f"{number} {UNITS[self.unit][language]}"
+        return f"{number} {WORDS[self.unit].said(language)}"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of goods.
+class Kind(Word):
+    """A kind of goods; its name is also the last part of the category.
 
     Attributes:
-        english: Type word in English, also the last part of the category.
-        russian: Type word in Russian.
         short: Abbreviations that sellers use: English, Russian.
         department: Department that it stands in.
-        property_name: What its variants are: a key of `PROPERTIES`.
+        property_name: What its variants are: a key of `WORDS`.
         forms: Packages it comes in.
         variants: Keys of `VARIANTS`.
         sizes: Amounts it is sold in, rising.
         price: Usual price of the smallest amount.
     """
 
-    english: str
-    russian: str
     short: tuple[str, str]
     department: Department
     property_name: str
@@ -76,27 +85,19 @@ class Kind:
     price: float
 
 
-UNITS = {
-    "ml": {"en": "ml", "ru": "мл"},
-    "l": {"en": "l", "ru": "л"},
-    "g": {"en": "g", "ru": "г"},
-    "kg": {"en": "kg", "ru": "кг"},
-    "bags": {"en": "bags", "ru": "пак"},
-    "sheets": {"en": "sheets", "ru": "листов"},
+WORDS = {
+    english: Word(english, russian)
+    for english, russian in (
+        ("ml", "мл"), ("l", "л"), ("g", "г"), ("kg", "кг"), ("bags", "пак"), ("sheets", "листов"),
+        ("flavour", "вкус"), ("scent", "аромат"), ("colour", "цвет"), ("type", "тип"),
+        ("size", "объём"),
+    )
+}  # fmt: skip
+DEPARTMENTS: dict[Department, Word] = {
+    "food": Word("Food and drinks", "Продукты и напитки"),
+    "care": Word("Beauty and care", "Красота и уход"),
+    "home": Word("Home and hobby", "Дом и хобби"),
 }
-PROPERTIES = {
-    "flavour": {"en": "flavour", "ru": "вкус"},
-    "scent": {"en": "scent", "ru": "аромат"},
-    "colour": {"en": "colour", "ru": "цвет"},
-    "type": {"en": "type", "ru": "тип"},
-}
-DEPARTMENTS = {
-    "food": {"en": "Food and drinks", "ru": "Продукты и напитки"},
-    "care": {"en": "Beauty and care", "ru": "Красота и уход"},
-    "home": {"en": "Home and hobby", "ru": "Дом и хобби"},
-}
-
-
 VARIANTS = {
     variant.english: variant
     for variant in (

@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import html
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from twinshelf.training.catalogues.generated.assortment import Item
-from twinshelf.training.catalogues.generated.vocabulary import DEPARTMENTS, PROPERTIES, UNITS
+from twinshelf.training.catalogues.generated.vocabulary import DEPARTMENTS, WORDS
+from twinshelf.training.catalogues.product import Product
 
 FILLERS = {
     "en": ("NEW", "best price", "original", "in stock", "fast delivery", "100% genuine"),
     "ru": ("НОВИНКА", "акция", "оригинал", "в наличии", "скидка", "быстрая доставка"),
 }
-SIZE_NAMES = {"en": "size", "ru": "объём"}
 # Orders in which sellers put the parts of a title.
 ORDERS = ("BLKVS", "KBLVS", "KVBLS", "BKLSV", "BLVKS", "SBLKV")
 VOWELS = "aeiouаеиоуыэюя"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
-    """The texts of one offer.
+def word_canonically(item: Item) -> Product:
+    """Words a product as its maker does: complete, in English, with a Russian line below.
 
-    Attributes:
-        title: Title.
-        description: Description; may hold HTML; may be empty.
-        category: Category path; may be empty.
-        brand: Brand; empty when the seller left it out.
-        attributes: Name to value, in the seller's language.
+    Returns:
+        The maker's row, without its photo.
     """
-
-    title: str
-    description: str
-    category: str
-    brand: str
-    attributes: Mapping[str, str]
-
-
-def word_canonically(item: Item) -> Wording:
-    """Words a product as its maker does: complete, in English, with a Russian line below."""
     kind, variant, size = item.kind, item.variant, item.size.printed("en")
-    return Wording(
+    return Product(
+        product_id=item.group,
         title=f"{item.brand.name} {item.line} {kind.english} {variant.english}, {size}",
         description=(
             f"{item.brand.name} {item.line}: {kind.english}, {variant.english}, {size}. "
@@ -50,54 +34,57 @@ def word_canonically(item: Item) -> Wording:
         ),
         category=_category(item, "en"),
         brand=item.brand.name,
-        attributes={
-            PROPERTIES[kind.property_name]["en"]: variant.english,
-            SIZE_NAMES["en"]: size,
-        },
+        seller=item.brand.name,
+        price=item.price,
+        attributes={kind.property_name: variant.english, "size": size},
+        group=item.group,
     )
 
 
-def word_offer(item: Item, language: str, rng: random.Random) -> Wording:
+def word_offer(item: Item, language: str, rng: random.Random) -> Product:
     """Words a product as a seller does: reordered, shortened, misspelt, with fillers.
 
     Args:
         item: The product.
         language: "en" or "ru".
         rng: Source of the seller's habits.
+
+    Returns:
+        The seller's row, without photo and seller.
     """
-    russian = language == "ru"
-    name = item.brand.russian if russian and rng.random() < 0.3 else item.brand.name
+    name = item.brand.russian if language == "ru" and rng.random() < 0.3 else item.brand.name
     attributes = {}
     if rng.random() < 0.4:
-        value = item.variant.russian if russian else item.variant.english
-        attributes[PROPERTIES[item.kind.property_name][language]] = value
+        attributes[WORDS[item.kind.property_name].said(language)] = item.variant.said(language)
     if rng.random() < 0.4:
-        attributes[SIZE_NAMES[language]] = _reworded_size(item, language, rng)
-    return Wording(
+        attributes[WORDS["size"].said(language)] = _reworded_size(item, language, rng)
+    return Product(
+        product_id=item.group,
         title=_seller_title(item, name, language, rng),
         description=_seller_description(item, name, language, rng),
         category=_category(item, language) if rng.random() < 0.7 else "",
         brand=name if rng.random() < 0.5 else "",
+        price=round(item.price * rng.uniform(0.85, 1.2), 2),
         attributes=attributes,
+        group=item.group,
     )
 
 
 def _category(item: Item, language: str) -> str:
-    kind = item.kind.russian if language == "ru" else item.kind.english
-    return f"{DEPARTMENTS[item.kind.department][language]} > {kind.capitalize()}"
+    kind = item.kind.said(language).capitalize()
+    return f"{DEPARTMENTS[item.kind.department].said(language)} > {kind}"
 
 
 def _seller_title(item: Item, brand: str, language: str, rng: random.Random) -> str:
-    russian = language == "ru"
     parts = {
         "B": brand,
         "L": item.line if rng.random() > 0.08 else "",
-        "K": item.kind.russian if russian else item.kind.english,
-        "V": item.variant.russian if russian else item.variant.english,
+        "K": item.kind.said(language),
+        "V": item.variant.said(language),
         "S": _reworded_size(item, language, rng) if rng.random() > 0.06 else "",
     }
     if rng.random() < 0.3:
-        parts["K"] = item.kind.short[russian]
+        parts["K"] = item.kind.short[language == "ru"]
     spoilt = rng.choice("BLKV")
     if rng.random() < 0.35 and len(parts[spoilt]) > 4:
         parts[spoilt] = rng.choice((_swap, _drop, _double, _without_vowels))(parts[spoilt], rng)
@@ -105,10 +92,6 @@ def _seller_title(item: Item, brand: str, language: str, rng: random.Random) -> 
     if rng.random() < 0.25:
         words.insert(rng.choice((0, len(words))), rng.choice(FILLERS[language]))
     title = rng.choice((" ", " ", " ", ", ", " - ")).join(words)
-    return _recased(title, rng)
-
-
-def _recased(title: str, rng: random.Random) -> str:
     chance = rng.random()
     if chance < 0.15:
         return title.upper()
@@ -120,7 +103,7 @@ def _reworded_size(item: Item, language: str, rng: random.Random) -> str:
     size = item.size
     small = {"l": "ml", "kg": "g"}.get(size.unit)
     if small and rng.random() < 0.3:
-        return f"{size.amount * 1000:g} {UNITS[small][language]}"
+        return f"{size.amount * 1000:g} {WORDS[small].said(language)}"
     printed = size.printed(language)
     if rng.random() < 0.4:
         return printed.replace(" ", "")
@@ -130,22 +113,22 @@ def _reworded_size(item: Item, language: str, rng: random.Random) -> str:
 def _seller_description(item: Item, brand: str, language: str, rng: random.Random) -> str:
     if rng.random() < 0.35:
         return ""
-    if language == "ru":
-        kind, variant = item.kind.russian, item.variant.russian
-        sentences = (
-            f"{kind.capitalize()} {brand} — {variant}.",
-            f"Серия {item.line}, упаковка {item.size.printed('ru')}.",
+    kind, variant = item.kind.said(language).capitalize(), item.variant.said(language)
+    line, size = item.line, item.size.printed(language)
+    sentences = {
+        "ru": (
+            f"{kind} {brand} — {variant}.",
+            f"Серия {line}, упаковка {size}.",
             "Отправим в день заказа.",
             "Беречь от детей и солнечных лучей.",
-        )
-    else:
-        kind, variant = item.kind.english, item.variant.english
-        sentences = (
-            f"{kind.capitalize()} by {brand}, {variant}.",
-            f"{item.line} series, pack of {item.size.printed('en')}.",
+        ),
+        "en": (
+            f"{kind} by {brand}, {variant}.",
+            f"{line} series, pack of {size}.",
             "Ships the same day.",
             "Keep away from children & sunlight.",
-        )
+        ),
+    }[language]
     chosen = [sentence for sentence in sentences if rng.random() < 0.6]
     if rng.random() < 0.3:
         return "<p>" + "</p><p>".join(html.escape(sentence) for sentence in chosen) + "</p>"

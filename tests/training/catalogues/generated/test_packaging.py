@@ -16,7 +16,8 @@ from twinshelf.training.catalogues.generated.assortment import (
     Item,
     assemble_assortment,
 )
-from twinshelf.training.catalogues.generated.packaging import FOLDED, ROUND_FORMS, draw_package
+from twinshelf.training.catalogues.generated.flat_packages import FOLDED
+from twinshelf.training.catalogues.generated.packaging import ROUND_FORMS, draw_package
 from twinshelf.training.catalogues.generated.scenes import (
     BACKGROUNDS,
     SELLER_MARKS,
