@@ -25,7 +25,7 @@ from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.table import open_table, read_cells
 from twinshelf.training.catalogues.lookup import Key, blocks, find_rows
 from twinshelf.training.catalogues.product import Pair, PrecomputedProduct, Product, Vectors
-from twinshelf.training.catalogues.reading import require_two_classes
+from twinshelf.training.catalogues.reading import require_classes
 
 PAIRS = "train.parquet"
 ATTRIBUTES, TEXTS, PICTURES = "attributes.parquet", "text_and_bert.parquet", "resnet.parquet"
@@ -113,7 +113,7 @@ def _require(path: Path, columns: Sequence[str]) -> None:
 
 def _open_pairs(path: Path) -> Iterator[CellRow | BadRow]:
     _require(path, (_LEFT, _RIGHT, _TARGET))
-    require_two_classes(path, _TARGET)
+    require_classes(path, _TARGET)
     return read_cells(path, (_LEFT, _RIGHT, _TARGET))
 
 

@@ -22,7 +22,7 @@ from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.table import open_table, read_cells
 from twinshelf.training.catalogues.lookup import FoundRows, Key, blocks, find_rows
 from twinshelf.training.catalogues.product import Product, QueryProduct, Relevance
-from twinshelf.training.catalogues.reading import MatchingData, require_two_classes
+from twinshelf.training.catalogues.reading import MatchingData, require_classes
 from twinshelf.training.catalogues.searches import split_searches
 from twinshelf.training.preprocessing.texts import clean_text
 
@@ -129,7 +129,7 @@ def read_esci(
     else:
         required += [_ID, locale]
     table.require(required)
-    require_two_classes(examples, _LABEL)
+    require_classes(examples, _LABEL)
     further = (_ID, locale, _SPLIT, *_DETAILS)
     optional = [name for name in further if name in present and name not in required]
     rows = (

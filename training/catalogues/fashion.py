@@ -20,7 +20,6 @@ from twinshelf.training.catalogues.reading import (
     read_rows,
 )
 from twinshelf.training.catalogues.splits import split_by_group
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.texts import clean_text
 
 TABLE = "styles.csv"
@@ -28,7 +27,7 @@ _ATTRIBUTES = ("gender", "season", "usage")
 _COLUMNS = ("id", "title", "articleType", "baseColour", "image", *_ATTRIBUTES)
 
 
-def read_fashion(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
+def read_fashion(folder: Path, seed: int) -> MatchingData:
     """Reads the shop's products and splits them by look-alike group.
 
     No second offer of a product is known here. Products of equal title, article type and colour
@@ -40,7 +39,7 @@ def read_fashion(folder: Path, settings: PreprocessingSettings, seed: int) -> Ma
         FileNotFoundError: If there is no `styles.csv`.
         ValueError: If it lacks a column.
     """
-    return split_by_group(checked(read_styles(folder), settings, source=TABLE), seed)
+    return split_by_group(checked(read_styles(folder), TABLE), seed)
 
 
 def read_styles(folder: Path) -> Iterator[Row]:

@@ -22,8 +22,8 @@ from twinshelf.training.catalogues.reading import (
     read_rows,
     separate,
 )
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
+TABLE, TRAIN, QUERIES = "classes.csv", "train.txt", "val.txt"
 _NAME = "Class Name (str)"
 _ID = "Class ID (int)"
 _COARSE_NAME = "Coarse Class Name (str)"
@@ -32,7 +32,7 @@ _DESCRIPTION = "Product Description Path (str)"
 _COLUMNS = (_NAME, _ID, _COARSE_NAME, _IMAGE, _DESCRIPTION)
 
 
-def read_grocery(folder: Path, settings: PreprocessingSettings) -> MatchingData:
+def read_grocery(folder: Path, seed: int) -> MatchingData:
     """Reads the data set's folder `dataset`, with its own split.
 
     The catalogue is the gallery; the validation photos are the queries. Training takes the training
@@ -43,21 +43,17 @@ def read_grocery(folder: Path, settings: PreprocessingSettings) -> MatchingData:
         FileNotFoundError: If one of the three lists is missing.
         ValueError: If `classes.csv` lacks a column.
     """
-    path = folder / "classes.csv"
     by_id: dict[str, Product] = {}
 
     def make(row: CellRow) -> Product:
         """Keeps each product by the number that the photos name."""
         return by_id.setdefault(text_of(row.cells[_ID]), _make_product(row, folder))
 
-    catalogue = list(read_rows(path, _COLUMNS, make))
-    gallery, bad_products = separate(checked(catalogue, settings, source=path.name))
-    train, bad_train = separate(
-        checked(_read_photos(folder, "train.txt", by_id), settings, source="train.txt")
-    )
-    queries, bad_queries = separate(
-        checked(_read_photos(folder, "val.txt", by_id), settings, source="val.txt")
-    )
+    del seed
+    catalogue = list(read_rows(folder / TABLE, _COLUMNS, make))
+    gallery, bad_products = separate(checked(catalogue, TABLE))
+    train, bad_train = separate(checked(_read_photos(folder, TRAIN, by_id), TRAIN))
+    queries, bad_queries = separate(checked(_read_photos(folder, QUERIES, by_id), QUERIES))
     return MatchingData(
         train=(*train, *gallery),
         queries=queries,

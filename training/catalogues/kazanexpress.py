@@ -13,13 +13,11 @@ it is; they are not read.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pandas as pd
 
 from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.client.files.rows import BadRow, CellRow
@@ -31,12 +29,11 @@ from twinshelf.training.catalogues.reading import (
     checked,
     filled_texts,
     read_rows,
-    require_two_classes,
+    require_classes,
     separate,
 )
 from twinshelf.training.catalogues.splits import HELD_OUT_SHARE, split_within_groups
 from twinshelf.training.files import atomic_write
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 Part = Literal["train", "test"]
 RESULT = "result.parquet"
@@ -44,12 +41,11 @@ _COLUMNS = ("product_id", "shop_title", "text_fields")
 _ID, _NAME = "category_id", "category_name"
 # Where two of them name one property, the later one is kept.
 _CHARACTERISTICS = ("custom_characteristics", "defined_characteristics", "filters")
-_SCHEMA = pa.schema([("product_id", pa.int64()), ("predicted_category_id", pa.int64())])
 
 logger = logging.getLogger(__name__)
 
 
-def read_kazanexpress(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
+def read_kazanexpress(folder: Path, seed: int) -> MatchingData:
     """Reads the labelled products; a fifth of each category is held out.
 
     Two offers of one product are not labelled here: the category is the group, and the gallery is
@@ -62,8 +58,8 @@ def read_kazanexpress(folder: Path, settings: PreprocessingSettings, seed: int) 
     """
     path = folder / "train.parquet"
     rows = read_products(folder)
-    require_two_classes(path, _ID)
-    products, bad_rows = separate(checked(rows, settings, source=path.name))
+    require_classes(path, _ID)
+    products, bad_rows = separate(checked(rows, path.name))
     train, queries = split_within_groups(products, HELD_OUT_SHARE, seed)
     return MatchingData(train=train, queries=queries, gallery=train, bad_rows=bad_rows)
 
@@ -125,36 +121,32 @@ def write_result(path: Path, product_ids: Sequence[int], category_ids: Sequence[
     Raises:
         ValueError: If a product is predicted twice.
     """
-    if len(set(product_ids)) < len(product_ids):
-        twice = Counter(product_ids).most_common(1)[0][0]
-        raise ValueError(f"product_id {twice} is predicted twice")
-    columns = [pa.array(product_ids, pa.int64()), pa.array(category_ids, pa.int64())]
+    answer = pd.DataFrame({"product_id": product_ids, "predicted_category_id": category_ids})
+    twice = answer.product_id[answer.product_id.duplicated()]
+    if len(twice):
+        raise ValueError(f"product_id {twice.iloc[0]} is predicted twice")
     with atomic_write(path) as partial:
-        pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), partial)
+        answer.astype("int64").to_parquet(partial, index=False)
 
 
 def _make_product(row: CellRow, images: Path | None) -> Product:
     cells = filled_texts(row, *(name for name in (_ID,) if name in row.cells))
     try:
         fields = object_of(row.cells["text_fields"])
+        statements = (fields.get("description"), *texts_of(fields.get("attributes")))
         attributes = _read_characteristics(fields)
     except ValueError as error:
         raise ValueError(f"column 'text_fields': {error}") from None
     return Product(
         product_id=cells["product_id"],
         title=text_of(fields.get("title")),
-        description=_join_description(fields),
+        description="\n".join(filter(None, map(text_of, statements))),
         category=cells.get(_NAME, ""),
         seller=cells["shop_title"],
         attributes=attributes,
         images=(images / f"{cells['product_id']}.jpg",) if images is not None else (),
         group=cells.get(_ID, ""),
     )
-
-
-def _join_description(fields: Mapping[str, object]) -> str:
-    statements = texts_of(fields.get("attributes"))
-    return "\n".join(filter(None, (text_of(fields.get("description")), *statements)))
 
 
 def _read_characteristics(fields: Mapping[str, object]) -> dict[str, str]:

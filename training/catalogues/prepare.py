@@ -10,6 +10,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from twinshelf.client.files.columns import read_column_mapping
@@ -29,7 +30,6 @@ from twinshelf.training.catalogues.sports import read_sports
 from twinshelf.training.catalogues.table import make_product, write_table
 from twinshelf.training.command_line import check_ranges, run_command
 from twinshelf.training.files import atomic_write, write_atomically, write_json
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 BAD_ROWS = "bad_rows.csv"
 SUMMARY = "data.json"
@@ -39,22 +39,18 @@ FETCHED = "fetched"
 TABLES = ("train", "queries", "gallery")
 SHOWN_BAD_ROW_COUNT = 10
 PLACES = ("data_dir", "out")  # what of a source is a place of this machine
-Reader = Callable[[Path, PreprocessingSettings, int], MatchingData]
-
-
-def _esci_reader(locale: str) -> Reader:
-    return lambda folder, settings, seed: read_esci_tables(folder, seed, locale)
+Reader = Callable[[Path, int], MatchingData]
 
 
 # Data sets with a folder and a layout of their own, by the name that --data takes.
 PUBLISHED: Mapping[str, Reader] = {
-    "grocery": lambda folder, settings, seed: read_grocery(folder, settings),
+    "grocery": read_grocery,
     "fashion": read_fashion,
     "shopee": read_shopee,
     "sports": read_sports,
     "kazanexpress": read_kazanexpress,
-    "esci": _esci_reader(""),
-    **{f"esci-{locale}": _esci_reader(locale) for locale in LOCALES},
+    "esci": read_esci_tables,
+    **{f"esci-{locale}": partial(read_esci_tables, locale=locale) for locale in LOCALES},
 }
 
 
@@ -138,7 +134,6 @@ def read_data(source: Source) -> MatchingData:
         FileNotFoundError: If a file of the data set is missing.
         ValueError: If a file lacks a column, or the options do not fit the data set.
     """
-    settings = PreprocessingSettings()
     if source.columns and source.data in ("generated", *PUBLISHED):
         raise ValueError(f"--columns is for tables of one's own, not for {source.data}")
     if source.data == "generated":
@@ -148,9 +143,9 @@ def read_data(source: Source) -> MatchingData:
             offers_per_product=source.offers_per_product,
             seed=source.seed,
         )
-        return split_by_group(checked(rows, settings, source="generated"), source.seed)
+        return split_by_group(checked(rows, "generated"), source.seed)
     if source.data in PUBLISHED:
-        return PUBLISHED[source.data](_require_folder(source), settings, source.seed)
+        return PUBLISHED[source.data](_require_folder(source), source.seed)
     if source.data_dir is not None:
         raise ValueError("--data-dir is for data sets known by name, not for a table")
     table = Path(source.data)
@@ -159,7 +154,7 @@ def read_data(source: Source) -> MatchingData:
             f"--data must be generated, {', '.join(PUBLISHED)}, or a table or a folder of photos, "
             f"got {source.data!r}"
         )
-    return _read_own_table(table, source, settings)
+    return _read_own_table(table, source)
 
 
 def prepare(source: Source) -> Summary:
@@ -173,8 +168,10 @@ def prepare(source: Source) -> Summary:
     if not data.gallery or not data.train:
         first = f"; the first: {data.bad_rows[0]}" if data.bad_rows else ""
         raise ValueError(f"no usable row in {source.data}, {len(data.bad_rows)} bad ones{first}")
+    digest = hashlib.sha256()
     for name in TABLES:
         write_table(out / f"{name}.parquet", getattr(data, name))
+        digest.update((out / f"{name}.parquet").read_bytes())
     _write_bad_rows(out / BAD_ROWS, data.bad_rows)
     summary = Summary(
         source={name: value for name, value in asdict(source).items() if name not in PLACES},
@@ -184,7 +181,7 @@ def prepare(source: Source) -> Summary:
         bad_row_count=len(data.bad_rows),
         first_bad_rows=[str(row) for row in data.bad_rows[:SHOWN_BAD_ROW_COUNT]],
         findings=list(data.findings),
-        sha256=_digest_tables(out),
+        sha256=digest.hexdigest(),
     )
     write_json(out / SUMMARY, summary)
     return summary
@@ -196,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(Source, program, lambda source: _report(prepare(source), source), arguments)
 
 
-def _read_own_table(table: Path, source: Source, settings: PreprocessingSettings) -> MatchingData:
+def _read_own_table(table: Path, source: Source) -> MatchingData:
     out = source.folder
     options = ReadOptions(
         columns=read_column_mapping(source.columns),
@@ -217,7 +214,7 @@ def _read_own_table(table: Path, source: Source, settings: PreprocessingSettings
     }
     write_atomically(out / PHOTO_LIST, "\n".join(sorted(photos)))
     offers = (row if isinstance(row, BadRow) else make_product(row, out / "photos") for row in rows)
-    found = checked(offers, settings, source=table.name, findings=files.findings)
+    found = checked(offers, table.name, findings=files.findings)
     data = split_by_group(found, source.seed)
     return replace(data, findings=tuple(files.findings.sentences()))
 
@@ -228,13 +225,6 @@ def _require_folder(source: Source) -> Path:
     if not source.data_dir.is_dir():
         raise ValueError(f"--data-dir {source.data_dir} is not a folder")
     return source.data_dir
-
-
-def _digest_tables(out: Path) -> str:
-    digest = hashlib.sha256()
-    for name in TABLES:
-        digest.update((out / f"{name}.parquet").read_bytes())
-    return digest.hexdigest()
 
 
 def _write_bad_rows(path: Path, bad_rows: Sequence[BadRow]) -> None:

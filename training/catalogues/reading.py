@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 Row = Product | BadRow
 # Small, so that a JPEG is decoded at an eighth of its size; all of its bytes are read all the same.
-_CHECKED_SIZE_PX = 8
+_CHECK = PreprocessingSettings(image_size_px=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +72,7 @@ def filled_texts(row: CellRow, *filled: str) -> dict[str, str]:
     return texts
 
 
-def checked(
-    rows: Iterable[Row],
-    settings: PreprocessingSettings,
-    *,
-    source: str = "products",
-    findings: Findings | None = None,
-) -> Iterator[Row]:
+def checked(rows: Iterable[Row], source: str, *, findings: Findings | None = None) -> Iterator[Row]:
     """Checks that each product can be embedded: its photos decode, or it has a text.
 
     Photos that are missing or broken are left out and counted. A product with neither photo nor
@@ -86,25 +80,23 @@ def checked(
 
     Args:
         rows: What a reader gives.
-        settings: Settings of the later preprocessing: its pixel limit and text fields.
         source: Name of the file or folder, for the reports.
         findings: Counts the photos that are left out; None logs their count.
 
     Yields:
         As many rows as came, in their order.
     """
-    small = replace(settings, image_size_px=_CHECKED_SIZE_PX)
     seen: set[str] = set()
     counted = Findings() if findings is None else findings
     for row_number, row in enumerate(rows, start=1):
         if isinstance(row, BadRow):
             yield row
             continue
-        faults = {path: _find_photo_fault(path, small) for path in row.images}
+        faults = {path: _find_photo_fault(path) for path in row.images}
         for fault in filter(None, faults.values()):
             counted.add("photo", fault)
         images = tuple(path for path in row.images if not faults[path])
-        reason = "" if images else _find_text_fault(row, small)
+        reason = "" if images else _find_text_fault(row)
         if reason:
             reason = "; ".join(filter(None, faults.values())) or reason
         elif row.product_id in seen:
@@ -131,52 +123,36 @@ def separate(rows: Iterable[Row]) -> tuple[tuple[Product, ...], tuple[BadRow, ..
     return tuple(products), tuple(bad_rows)
 
 
-def require_two_classes(path: Path, column: str) -> None:
-    """Checks that a label column holds more than one class; stops at the second.
+def require_classes(path: Path, column: str, *, shared: bool = False) -> None:
+    """Checks that a label column holds two classes or more; stops as soon as it does.
 
     Args:
         path: CSV or Parquet file.
         column: Its column of labels; empty cells do not count.
+        shared: Whether some class must have two rows as well, or there is nothing to match.
 
     Raises:
-        ValueError: If all rows are of one class, or none has a label; names file, row and column.
-    """
-    first: tuple[int, str] | None = None
-    for row_number, label in _labels(path, column):
-        if first is None:
-            first = (row_number, label)
-        elif label != first[1]:
-            return
-    if first is None:
-        raise ValueError(f"{path}, column {column!r}: no row has a label")
-    raise ValueError(
-        f"{path}, column {column!r}: every label is {first[1]!r}, from row {first[0]} on; "
-        "expected two classes or more"
-    )
-
-
-def require_shared_groups(path: Path, column: str) -> None:
-    """Checks that some group has two items, or there is nothing to match; stops at the first.
-
-    Args:
-        path: CSV or Parquet file.
-        column: Its column of groups; empty cells do not count.
-
-    Raises:
-        ValueError: If each group has one item only; names file, row and column.
+        ValueError: If all rows are of one class, none has a label, or each class has one row and
+            `shared` is asked for; names file, row and column.
     """
     first_rows: dict[str, int] = {}
+    is_shared = not shared
     for row_number, label in _labels(path, column):
-        if label in first_rows:
+        is_shared |= label in first_rows
+        first_rows.setdefault(label, row_number)
+        if is_shared and len(first_rows) > 1:
             return
-        first_rows[label] = row_number
     if not first_rows:
-        raise ValueError(f"{path}, column {column!r}: no row has a group")
+        raise ValueError(f"{path}, column {column!r}: no row has a label")
     label, row_number = next(iter(first_rows.items()))
-    raise ValueError(
-        f"{path}, column {column!r}: each of the {len(first_rows)} groups has one item, the first "
-        f"is {label!r} of row {row_number}; expected some with two or more"
-    )
+    if len(first_rows) == 1:
+        found = f"every label is {label!r}, from row {row_number} on; expected two classes or more"
+    else:
+        found = (
+            f"each of the {len(first_rows)} groups has one item, the first is {label!r} of row "
+            f"{row_number}; expected some with two or more"
+        )
+    raise ValueError(f"{path}, column {column!r}: {found}")
 
 
 def _labels(path: Path, column: str) -> Iterator[tuple[int, str]]:
@@ -192,22 +168,19 @@ def _make(row: CellRow, make: Callable[[CellRow], Product]) -> Row:
         return row.refuse(str(error))
 
 
-def _find_text_fault(product: Product, settings: PreprocessingSettings) -> str:
-    fields = {name: getattr(product, name) for name in settings.text_fields}
-    if join_fields(fields, settings):
+def _find_text_fault(product: Product) -> str:
+    if join_fields({name: getattr(product, name) for name in _CHECK.text_fields}, _CHECK):
         return ""
-    return "nothing to embed: has no photo, and no text in " + ", ".join(settings.text_fields)
+    return "nothing to embed: has no photo, and no text in " + ", ".join(_CHECK.text_fields)
 
 
-def _find_photo_fault(path: Path, settings: PreprocessingSettings) -> str | None:
+def _find_photo_fault(path: Path) -> str | None:
     try:
-        data = path.read_bytes()
+        decode_image(path.read_bytes(), _CHECK)
     except (FileNotFoundError, NotADirectoryError):
         return f"photo {path} is missing"
-    except (OSError, ValueError):
-        return f"photo {path} cannot be read; expected a readable file"
-    try:
-        decode_image(data, settings)
     except PreprocessingError as error:
         return f"photo {path}: {error}"
+    except (OSError, ValueError):
+        return f"photo {path} cannot be read; expected a readable file"
     return None

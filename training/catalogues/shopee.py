@@ -22,11 +22,9 @@ from twinshelf.training.catalogues.reading import (
     checked,
     filled_texts,
     read_rows,
-    require_shared_groups,
-    require_two_classes,
+    require_classes,
 )
 from twinshelf.training.catalogues.splits import split_by_group
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 TABLE = "train.csv"
 _GROUP = "label_group"
@@ -34,18 +32,16 @@ _COLUMNS = ("posting_id", "image", "title", _GROUP)
 _ESCAPED_BYTES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
-def read_shopee(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
+def read_shopee(folder: Path, seed: int) -> MatchingData:
     """Reads the labelled postings and splits them by product.
 
     Raises:
         FileNotFoundError: If there is no `train.csv`.
         ValueError: If it lacks a column, or its groups are one, or all of one posting.
     """
-    path = folder / TABLE
     postings = read_postings(folder)
-    require_two_classes(path, _GROUP)
-    require_shared_groups(path, _GROUP)
-    return split_by_group(checked(postings, settings, source=path.name), seed)
+    require_classes(folder / TABLE, _GROUP, shared=True)
+    return split_by_group(checked(postings, TABLE), seed)
 
 
 def read_postings(folder: Path) -> Iterator[Row]:

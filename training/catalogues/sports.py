@@ -22,11 +22,10 @@ from twinshelf.training.catalogues.reading import (
     checked,
     filled_texts,
     read_rows,
-    require_two_classes,
+    require_classes,
     separate,
 )
 from twinshelf.training.catalogues.splits import split_within_groups
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 QUERIES = "company_data.csv"
 HELD_OUT_SHARE = 0.5
@@ -37,7 +36,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def read_sports(folder: Path, settings: PreprocessingSettings, seed: int) -> MatchingData:
+def read_sports(folder: Path, seed: int) -> MatchingData:
     """Reads the cards; half of the query file's cards of each class are held out.
 
     A match here is a card of the same class: `target` becomes the group. Without a database the
@@ -52,12 +51,12 @@ def read_sports(folder: Path, settings: PreprocessingSettings, seed: int) -> Mat
     """
     path, database = folder / QUERIES, find_database(folder)
     rows = read_cards(path)
-    require_two_classes(path, _TARGET)
-    cards, bad_rows = separate(checked(rows, settings, source=path.name))
+    require_classes(path, _TARGET)
+    cards, bad_rows = separate(checked(rows, QUERIES))
     train, queries = split_within_groups(cards, HELD_OUT_SHARE, seed)
     if database is None:
         return MatchingData(train=train, queries=queries, gallery=queries, bad_rows=bad_rows)
-    gallery, bad_gallery = separate(checked(read_cards(database), settings, source=database.name))
+    gallery, bad_gallery = separate(checked(read_cards(database), database.name))
     return MatchingData(
         train=(*train, *gallery),
         queries=queries,
@@ -86,16 +85,19 @@ def read_cards(path: Path) -> Iterator[Row]:
 
 def _make_product(row: CellRow, path: Path) -> Product:
     cells = filled_texts(row, "title", _TARGET)
-    photo = path.parent / cells["img_ref"] if cells["img_ref"] else None
+    reference = cells["img_ref"]
+    photo = path.parent / reference
+    # The photo's path without its ending is the only identifier that a card has.
+    name = str(PurePosixPath(reference).with_suffix("")) if reference else ""
     return Product(
-        product_id=_name_card(cells["img_ref"]) or f"{path.stem}-{row.row_number}",
+        product_id=name or f"{path.stem}-{row.row_number}",
         title=cells["title"],
         description=cells["caracteristics"],
         category=CATEGORY_SEPARATOR.join(filter(None, (cells["cat_1"], cells["cat_2"]))),
         brand=cells["cat_3"],
         seller=cells["dealer"],
         price=_price(cells["price"]),
-        images=(photo,) if photo is not None and photo.is_file() else (),
+        images=(photo,) if photo.is_file() else (),
         group=cells[_TARGET],
     )
 
@@ -106,8 +108,3 @@ def _price(text: str) -> float | None:
         return price_of(text)
     except ValueError:
         return None
-
-
-def _name_card(reference: str) -> str:
-    """Returns the photo's path without its ending: the only identifier that a card has."""
-    return str(PurePosixPath(reference).with_suffix("")) if reference else ""

@@ -7,7 +7,6 @@ import pytest
 from tests.training.catalogues.photos import write_photo
 from tests.training.catalogues.rows import good_rows
 from twinshelf.training.catalogues.fashion import read_fashion, read_styles
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 HEADER = (
     "id,title,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,image\n"
@@ -39,7 +38,7 @@ def test_rows_become_products(folder: Path) -> None:
 def test_equal_titles_of_one_type_and_colour_are_a_group_that_stands_on_one_side(
     folder: Path,
 ) -> None:
-    data = read_fashion(folder, PreprocessingSettings(), seed=42)
+    data = read_fashion(folder, seed=42)
     assert len(data.gallery) == 10
     assert len(data.queries) == 2 * 2
     assert not {p.group for p in data.train} & {p.group for p in data.queries}
@@ -57,7 +56,7 @@ def test_bad_rows_are_reported(folder: Path) -> None:
         file.write("77,,Men,A,B,Shirts,Red,Fall,2011,x,images/0.jpg\n")
         file.write("78,Shirt,Men,A,B,Shirts,Red,Fall,2011,x,images/none.jpg\n")
         file.write("79,Shirt, with a comma,Men,A,B,Shirts,Red,Fall,2011,x,images/1.jpg\n")
-    bad_rows = read_fashion(folder, PreprocessingSettings(), seed=42).bad_rows
+    bad_rows = read_fashion(folder, seed=42).bad_rows
     assert [row.row_number for row in bad_rows] == [31, 33]
     assert "'title' is empty" in bad_rows[0].reason and "12 cells" in bad_rows[1].reason
 

@@ -15,7 +15,6 @@ from twinshelf.training.catalogues.kazanexpress import (
     read_products,
     write_result,
 )
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 TEXT_FIELDS = {
     "title": "Чехол",
@@ -68,7 +67,7 @@ def test_rows_become_products(folder: Path) -> None:
 
 
 def test_a_fifth_of_each_category_is_held_out(folder: Path) -> None:
-    data = read_kazanexpress(folder, PreprocessingSettings(), seed=42)
+    data = read_kazanexpress(folder, seed=42)
     assert [p.group for p in data.queries] in (["11937", "11938"], ["11938", "11937"])
     assert data.gallery == data.train and len(data.train) == 8 and not data.bad_rows
 
@@ -91,7 +90,7 @@ def test_bad_rows_are_reported_by_number(folder: Path) -> None:
     write(folder, records)
     write_photo(folder / "images/train/1010.jpg")
     write_photo(folder / "images/train/1014.jpg")
-    bad_rows = read_kazanexpress(folder, PreprocessingSettings(), seed=42).bad_rows
+    bad_rows = read_kazanexpress(folder, seed=42).bad_rows
     assert [(row.source, row.row_number) for row in bad_rows] == [
         ("train.parquet", number) for number in (11, 12, 13)
     ]
@@ -103,7 +102,7 @@ def test_bad_rows_are_reported_by_number(folder: Path) -> None:
 def test_one_category_and_wrong_columns_are_refused(tmp_path: Path) -> None:
     write(tmp_path, rows(1) * 3)
     with pytest.raises(ValueError, match=r"train\.parquet, column 'category_id': every label is"):
-        read_kazanexpress(tmp_path, PreprocessingSettings(), seed=42)
+        read_kazanexpress(tmp_path, seed=42)
     pd.DataFrame({"product_id": [1], "shop_title": ["x"]}).to_parquet(tmp_path / "test.parquet")
     with pytest.raises(ValueError, match=r"test\.parquet has no column 'text_fields'"):
         read_products(tmp_path, "test")

@@ -7,7 +7,6 @@ import pytest
 from tests.training.catalogues.photos import write_photo
 from tests.training.catalogues.rows import good_rows
 from twinshelf.training.catalogues.shopee import read_postings, read_shopee
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 HEADER = "posting_id,image,image_phash,title,label_group\n"
 
@@ -42,7 +41,7 @@ def test_spelled_out_bytes_become_characters(folder: Path) -> None:
 
 
 def test_the_split_keeps_products_on_one_side(folder: Path) -> None:
-    data = read_shopee(folder, PreprocessingSettings(), seed=42)
+    data = read_shopee(folder, seed=42)
     assert len(data.gallery) == 10 and len(data.queries) == 2 and len(data.train) == 16
     assert not {p.group for p in data.train} & {p.group for p in data.queries}
     assert not data.bad_rows
@@ -51,7 +50,7 @@ def test_the_split_keeps_products_on_one_side(folder: Path) -> None:
 def test_bad_rows_are_reported_by_number(folder: Path) -> None:
     append(folder, ",a.jpg,0,Tea,1", "t1,,0,Tea,1", "t2,none.jpg,0,Tea,1", "t3,a.jpg,0,Tea,")
     append(folder, f"train_0,{0:032x}.jpg,0,Tea,1")
-    bad_rows = read_shopee(folder, PreprocessingSettings(), seed=42).bad_rows
+    bad_rows = read_shopee(folder, seed=42).bad_rows
     assert [(row.source, row.row_number) for row in bad_rows] == [
         ("train.csv", number) for number in (21, 22, 24, 25)
     ]
@@ -74,7 +73,7 @@ def test_groups_that_teach_nothing_are_refused(groups: str, message: str, tmp_pa
     rows = "".join(f"p{n},a.jpg,0,Tea,{group}\n" for n, group in enumerate(groups))
     (tmp_path / "train.csv").write_text(HEADER + rows)
     with pytest.raises(ValueError, match=message):
-        read_shopee(tmp_path, PreprocessingSettings(), seed=42)
+        read_shopee(tmp_path, seed=42)
 
 
 def test_a_missing_table_or_column_is_named_at_once(tmp_path: Path) -> None:

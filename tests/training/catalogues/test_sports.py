@@ -8,7 +8,6 @@ import pytest
 from tests.training.catalogues.photos import write_photo
 from tests.training.catalogues.rows import good_rows
 from twinshelf.training.catalogues.sports import read_cards, read_sports
-from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 HEADER = "title,price,cat_1,cat_2,cat_3,caracteristics,img_ref,target,dealer\n"
 
@@ -46,11 +45,11 @@ def test_a_photo_that_is_not_there_is_left_out(folder: Path) -> None:
     there = write_photo(folder / "images/steppery/1_sportdoma_1.jpeg")
     images = [product.images for product in good_rows(read_cards(folder / "company_data.csv"))]
     assert images[0] == () and images[1] == (there,)
-    assert not read_sports(folder, PreprocessingSettings(), seed=42).bad_rows
+    assert not read_sports(folder, seed=42).bad_rows
 
 
 def test_half_of_each_class_is_held_out_and_searched_among_itself(folder: Path) -> None:
-    data = read_sports(folder, PreprocessingSettings(), seed=42)
+    data = read_sports(folder, seed=42)
     assert Counter(p.group for p in data.queries) == {"steppery": 3, "velotrenazhery": 2}
     assert data.gallery == data.queries
     assert not {p.product_id for p in data.train} & {p.product_id for p in data.queries}
@@ -59,12 +58,12 @@ def test_half_of_each_class_is_held_out_and_searched_among_itself(folder: Path) 
 def test_the_file_beside_the_queries_is_the_database(folder: Path) -> None:
     database = HEADER + card(1, dealer="other") + card(2, "velotrenazhery", dealer="other")
     (folder / "database.csv").write_text(database, encoding="utf-8")
-    data = read_sports(folder, PreprocessingSettings(), seed=42)
+    data = read_sports(folder, seed=42)
     assert {p.seller for p in data.gallery} == {"other"} and len(data.gallery) == 2
     assert len(data.train) == 5 + 2 and {p.seller for p in data.queries} == {"sportdoma"}
     (folder / "third.csv").write_text(HEADER)
     with pytest.raises(ValueError, match=r"one database file beside .*database\.csv, third\.csv"):
-        read_sports(folder, PreprocessingSettings(), seed=42)
+        read_sports(folder, seed=42)
 
 
 def test_bad_rows_are_reported_by_number(folder: Path) -> None:
@@ -72,7 +71,7 @@ def test_bad_rows_are_reported_by_number(folder: Path) -> None:
     append(folder, "Мяч,1,a,b,c,d,images/y.jpeg,,s\n")
     append(folder, "Мяч,даром,a,b,c,d,images/z.jpeg,steppery,s\n")
     append(folder, card(0))
-    bad_rows = read_sports(folder, PreprocessingSettings(), seed=42).bad_rows
+    bad_rows = read_sports(folder, seed=42).bad_rows
     assert [row.row_number for row in bad_rows] == [11, 12, 14]
     assert "'title'" in bad_rows[0].reason and "'target'" in bad_rows[1].reason
     assert "stands in an earlier row" in bad_rows[2].reason
@@ -89,7 +88,7 @@ def test_targets_of_one_class_and_wrong_columns_are_refused(tmp_path: Path) -> N
     path = tmp_path / "company_data.csv"
     path.write_text(HEADER + card(1) + card(2), encoding="utf-8")
     with pytest.raises(ValueError, match=r"company_data\.csv, column 'target': every label is"):
-        read_sports(tmp_path, PreprocessingSettings(), seed=42)
+        read_sports(tmp_path, seed=42)
     path.write_text("title,price\n")
     with pytest.raises(ValueError, match=r"company_data\.csv has no column 'cat_1'"):
         read_cards(path)
