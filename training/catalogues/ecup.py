@@ -14,7 +14,7 @@ in one pass over each table.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,32 +23,28 @@ import numpy as np
 from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.table import open_table, read_cells
-from twinshelf.training.catalogues.lookup import Key, blocks, find_rows
+from twinshelf.training.catalogues.lookup import FoundRows, Key, blocks, find_rows
 from twinshelf.training.catalogues.product import Pair, PrecomputedProduct, Product, Vectors
 from twinshelf.training.catalogues.reading import require_classes
 
 PAIRS = "train.parquet"
 ATTRIBUTES, TEXTS, PICTURES = "attributes.parquet", "text_and_bert.parquet", "resnet.parquet"
 CATEGORY_SEPARATOR = " > "
+BLOCK_PAIR_COUNT = 50_000  # pairs whose products are in memory at once
 _ID = "variantid"
-_LEFT, _RIGHT, _TARGET = "variantid1", "variantid2", "target"
+_PAIR = _LEFT, _RIGHT, _TARGET = "variantid1", "variantid2", "target"
 _CATEGORIES, _ATTRIBUTES = "categories", "characteristic_attributes_mapping"
 _NAME, _DESCRIPTION, _NAME_VECTOR = "name", "description", "name_bert_64"
 _MAIN, _FURTHER = "main_pic_embeddings_resnet_v1", "pic_embeddings_resnet_v1"
 T = TypeVar("T")
-# Takes the identifiers of a block; what it returns makes one product of them, or raises ValueError.
-Finder = Callable[[set[Key]], Callable[[str], T]]
 
 
-def read_ecup_pairs(
-    folder: Path, pairs_name: str = PAIRS, *, block_pair_count: int = 50_000
-) -> Iterator[Pair[Product] | BadRow]:
+def read_ecup_pairs(folder: Path, pairs_name: str = PAIRS) -> Iterator[Pair[Product] | BadRow]:
     """Reads pairs of raw fields, lazily.
 
     Args:
         folder: Folder of the tables.
         pairs_name: Name of the table of pairs among them.
-        block_pair_count: Pairs whose products are in memory at once.
 
     Returns:
         The pairs in the file's order, or why one cannot be used.
@@ -57,31 +53,18 @@ def read_ecup_pairs(
         FileNotFoundError: If a table is missing.
         ValueError: If one lacks a column, or all targets are of one class.
     """
-    attributes, texts = folder / ATTRIBUTES, folder / TEXTS
-    _require(attributes, (_ID, _CATEGORIES, _ATTRIBUTES))
-    _require(texts, (_ID, _NAME, _DESCRIPTION))
-    pairs = _open_pairs(folder / pairs_name)
-
-    def find(ids: set[Key]) -> Callable[[str], Product]:
-        """Reads both tables once for all products of a block."""
-        found_texts = find_rows(texts, [_ID], ids, [_NAME, _DESCRIPTION])
-        found_attributes = find_rows(attributes, [_ID], ids, [_CATEGORIES, _ATTRIBUTES])
-        return lambda text: _make_product(
-            text, found_texts.take((text,)), found_attributes.take((text,))
-        )
-
-    return _join(pairs, find, block_pair_count)
+    tables = {TEXTS: (_NAME, _DESCRIPTION), ATTRIBUTES: (_CATEGORIES, _ATTRIBUTES)}
+    return _read(folder, pairs_name, tables, _make_product)
 
 
 def read_ecup_vectors(
-    folder: Path, pairs_name: str = PAIRS, *, block_pair_count: int = 50_000
+    folder: Path, pairs_name: str = PAIRS
 ) -> Iterator[Pair[PrecomputedProduct] | BadRow]:
     """Reads pairs of precomputed vectors, lazily; a NaN among them makes the pair a bad row.
 
     Args:
         folder: Folder of the tables; `attributes` is not needed.
         pairs_name: Name of the table of pairs among them.
-        block_pair_count: Pairs whose vectors are in memory at once.
 
     Returns:
         The pairs in the file's order, or why one cannot be used.
@@ -90,50 +73,47 @@ def read_ecup_vectors(
         FileNotFoundError: If a table is missing.
         ValueError: If one lacks a column, or all targets are of one class.
     """
-    texts, pictures = folder / TEXTS, folder / PICTURES
-    _require(texts, (_ID, _NAME_VECTOR))
-    _require(pictures, (_ID, _MAIN, _FURTHER))
-    pairs = _open_pairs(folder / pairs_name)
-    sizes: dict[str, int] = {}
-
-    def find(ids: set[Key]) -> Callable[[str], PrecomputedProduct]:
-        """As for raw fields; `sizes` outlives the block, so all blocks must agree on them."""
-        found_texts = find_rows(texts, [_ID], ids, [_NAME_VECTOR])
-        found_pictures = find_rows(pictures, [_ID], ids, [_MAIN, _FURTHER])
-        return lambda text: _make_precomputed(
-            text, found_texts.take((text,)), found_pictures.take((text,)), sizes
-        )
-
-    return _join(pairs, find, block_pair_count)
+    sizes: dict[str, int] = {}  # of vectors; all blocks must agree on them
+    tables = {TEXTS: (_NAME_VECTOR,), PICTURES: (_MAIN, _FURTHER)}
+    return _read(folder, pairs_name, tables, functools.partial(_make_precomputed, sizes))
 
 
-def _require(path: Path, columns: Sequence[str]) -> None:
-    open_table(path).require(columns)
-
-
-def _open_pairs(path: Path) -> Iterator[CellRow | BadRow]:
-    _require(path, (_LEFT, _RIGHT, _TARGET))
-    require_classes(path, _TARGET)
-    return read_cells(path, (_LEFT, _RIGHT, _TARGET))
+def _read(
+    folder: Path, pairs_name: str, tables: Mapping[str, Sequence[str]], make: Callable[..., T]
+) -> Iterator[Pair[T] | BadRow]:
+    """Reads pairs; `make` takes an identifier and its row in each of the tables."""
+    pairs = folder / pairs_name
+    for name, columns in tables.items():
+        open_table(folder / name).require((_ID, *columns))
+    open_table(pairs).require(_PAIR)
+    require_classes(pairs, _TARGET)
+    return _join(pairs, tables, make)
 
 
 def _join(
-    rows: Iterator[CellRow | BadRow], find: Finder[T], block_pair_count: int
+    pairs: Path, tables: Mapping[str, Sequence[str]], make: Callable[..., T]
 ) -> Iterator[Pair[T] | BadRow]:
-    for block in blocks(rows, block_pair_count):
+    for block in blocks(read_cells(pairs, _PAIR), BLOCK_PAIR_COUNT):
         ids: set[Key] = {
             (text_of(row.cells[name]),)
             for row in block
             if isinstance(row, CellRow)
             for name in (_LEFT, _RIGHT)
         }
-        product_of = functools.cache(find(ids))
+        found = [
+            find_rows(pairs.parent / name, [_ID], ids, cells) for name, cells in tables.items()
+        ]
+        product_of = functools.cache(functools.partial(_take, make, found))
         for row in block:
             yield row if isinstance(row, BadRow) else _join_row(row, product_of)
 
 
+def _take(make: Callable[..., T], found: Sequence[FoundRows], product_id: str) -> T:
+    return make(product_id, *(rows.take((product_id,)) for rows in found))
+
+
 def _join_row(row: CellRow, product_of: Callable[[str], T]) -> Pair[T] | BadRow:
-    left, right, target = (text_of(row.cells[name]) for name in (_LEFT, _RIGHT, _TARGET))
+    left, right, target = (text_of(row.cells[name]) for name in _PAIR)
     for name, text in ((_LEFT, left), (_RIGHT, right)):
         if not text:
             return row.refuse(f"column {name!r} is empty")
@@ -170,7 +150,7 @@ def _read_object(row: CellRow, column: str) -> dict[str, object]:
 
 
 def _make_precomputed(
-    product_id: str, texts: CellRow, pictures: CellRow, sizes: dict[str, int]
+    sizes: dict[str, int], product_id: str, texts: CellRow, pictures: CellRow
 ) -> PrecomputedProduct:
     names = _read_vectors(texts, _NAME_VECTOR, sizes, _NAME_VECTOR)
     main = _read_vectors(pictures, _MAIN, sizes, _MAIN)

@@ -13,7 +13,7 @@ Files of a folder, as published: `shopping_queries_dataset_examples.parquet` wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +30,13 @@ EXAMPLES = "shopping_queries_dataset_examples.parquet"
 PRODUCTS = "shopping_queries_dataset_products.parquet"
 JOINED = ("esci.parquet", "esci.csv")
 LOCALES = ("us", "es", "jp")
+BLOCK_ROW_COUNT = 100_000  # examples whose products are in memory at once
 _TEST = "test"
 _QUERY, _LABEL, _SPLIT = "query", "esci_label", "split"
 _ID, _TITLE, _PLAIN_TITLE = "product_id", "product_title", "product"
 _LOCALE, _OLD_LOCALE = "product_locale", "query_locale"
 _DETAILS = ("product_description", "product_bullet_point", "product_brand", "product_color")
-_LABELS = {label.value: label for label in Relevance} | {
-    label.value[0]: label for label in Relevance
-}
-ProductOf = Callable[[CellRow], Product]
+_LABELS = {name: label for label in Relevance for name in (label.value, label.value[0])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +93,7 @@ def find_esci_files(place: Path) -> EsciFiles:
 
 
 def read_esci(
-    examples: Path,
-    products: Path | None = None,
-    only_locale: str = "",
-    *,
-    block_row_count: int = 100_000,
+    examples: Path, products: Path | None = None, only_locale: str = ""
 ) -> Iterator[QueryProduct | BadRow]:
     """Reads judged pairs of query and product, lazily.
 
@@ -110,7 +104,6 @@ def read_esci(
         examples: File of the judgements.
         products: File of the products; None when the examples hold their titles.
         only_locale: "us", "es" or "jp"; empty reads all.
-        block_row_count: Examples whose products are in memory at once.
 
     Returns:
         The chosen pairs in the file's order, or why one cannot be used.
@@ -138,45 +131,34 @@ def read_esci(
         if isinstance(row, BadRow) or not only_locale or text_of(row.cells[locale]) == only_locale
     )
     if products is None:
-        return _judge_joined(rows, locale)
+        return _judge_all(rows, locale)
     known = open_table(products)
     known.require((_ID, _LOCALE, _TITLE))
     details = [_TITLE, *(name for name in _DETAILS if name in known.columns)]
-    return _judge_apart(rows, locale, products, details, block_row_count)
+    return _judge_all(rows, locale, products, details)
 
 
-def _judge_joined(rows: Iterator[CellRow | BadRow], locale: str) -> Iterator[QueryProduct | BadRow]:
-    def product_of(row: CellRow) -> Product:
-        """Makes the product from the very row that judges it."""
-        return _make_product(row, _key(row, locale))
-
-    return (row if isinstance(row, BadRow) else _judge(row, locale, product_of) for row in rows)
-
-
-def _judge_apart(
+def _judge_all(
     rows: Iterator[CellRow | BadRow],
     locale: str,
-    products: Path,
-    details: Sequence[str],
-    block_row_count: int,
+    products: Path | None = None,
+    details: Sequence[str] = (),
 ) -> Iterator[QueryProduct | BadRow]:
-    for block in blocks(rows, block_row_count):
-        keys = {_key(row, locale) for row in block if isinstance(row, CellRow)}
-        found = find_rows(products, [_ID, _LOCALE], keys, details)
-
-        def product_of(row: CellRow, found: FoundRows = found) -> Product:
-            """Makes the product from the block's lookup; ValueError unless it stands there once."""
-            return _make_product(found.take(_key(row, locale)), _key(row, locale))
-
+    for block in blocks(rows, BLOCK_ROW_COUNT):
+        found = None
+        if products is not None:
+            keys = {_key(row, locale) for row in block if isinstance(row, CellRow)}
+            found = find_rows(products, [_ID, _LOCALE], keys, details)
         for row in block:
-            yield row if isinstance(row, BadRow) else _judge(row, locale, product_of)
+            yield row if isinstance(row, BadRow) else _judge(row, _key(row, locale), found)
 
 
 def _key(row: CellRow, locale: str) -> Key:
     return text_of(row.cells.get(_ID)), text_of(row.cells.get(locale))
 
 
-def _judge(row: CellRow, locale: str, product_of: ProductOf) -> QueryProduct | BadRow:
+def _judge(row: CellRow, key: Key, found: FoundRows | None) -> QueryProduct | BadRow:
+    """Reads a judgement; its product stands among the found rows, without these in the same row."""
     label = _LABELS.get(text_of(row.cells[_LABEL]).lower())
     if label is None:
         expected = ", ".join(Relevance)
@@ -190,9 +172,9 @@ def _judge(row: CellRow, locale: str, product_of: ProductOf) -> QueryProduct | B
     try:
         return QueryProduct(
             query=query,
-            product=product_of(row),
+            product=_make_product(found.take(key) if found else row, key),
             label=label,
-            locale=text_of(row.cells.get(locale)),
+            locale=key[1],
             is_held_out=text_of(row.cells.get(_SPLIT)) == _TEST,
         )
     except ValueError as error:

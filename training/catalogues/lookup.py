@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from twinshelf.client.files.table import open_table
 Key = tuple[str, ...]
 T = TypeVar("T")
 _BATCH_ROW_COUNT = 8192
+_LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +80,7 @@ def find_rows(
 
 
 def blocks(rows: Iterable[T], row_count: int) -> Iterator[list[T]]:
-    """Cuts rows into lists of `row_count`, the last one shorter.
-
-    Raises:
-        ValueError: If `row_count` is less than one.
-    """
-    if row_count < 1:
-        raise ValueError(f"a block must have one row or more, got {row_count}")
+    """Cuts rows into lists of `row_count`, 1 or more; the last one is shorter."""
     rest = iter(rows)
     while block := list(itertools.islice(rest, row_count)):
         yield block
@@ -125,28 +120,19 @@ def _read_parquet(
         raise ValueError(f"{path} is not a readable Parquet file: {error}") from error
 
 
-def _to_cells(column: pa.Array) -> list[object]:
+def _to_cells(column: pa.Array) -> list[Any]:
     """Converts a column; vectors stay arrays, because a Python float takes eight times as much."""
     kind = column.type
-    if not _is_list(kind):
+    while isinstance(kind, _LISTS):
+        kind = kind.value_type
+    if kind is column.type or not pa.types.is_floating(kind):
         return list(column.to_pylist())
-    if pa.types.is_floating(kind.value_type):
-        return [_to_vector(cell) for cell in column]
-    if _is_list(kind.value_type) and pa.types.is_floating(kind.value_type.value_type):
-        return [
-            None if cell.values is None else [_to_vector(inner) for inner in cell.values]
-            for cell in column
-        ]
-    return list(column.to_pylist())
+    return [_to_vectors(cell.values) for cell in column]
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-
-
-def _to_vector(cell: pa.Scalar) -> np.ndarray | None:
-    if cell.values is None:
+def _to_vectors(values: pa.Array | None) -> Any:
+    if values is None:
         return None
-    return np.array(cell.values.to_numpy(zero_copy_only=False), dtype=np.float32)
+    if isinstance(values.type, _LISTS):
+        return [_to_vectors(cell.values) for cell in values]
+    return np.array(values.to_numpy(zero_copy_only=False), dtype=np.float32)

@@ -13,6 +13,7 @@ import logging
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from twinshelf.client.files.rows import BadRow
 from twinshelf.training.catalogues.product import Product, QueryProduct, Relevance
@@ -46,7 +47,9 @@ class Searches:
         self.queries.setdefault(query_id, pair.offer)
         self.products.setdefault(product_id, pair.product)
         judged = self.labels.setdefault(query_id, {})
-        judged[product_id] = max(judged.get(product_id, pair.label), pair.label, key=_gain)
+        judged[product_id] = max(
+            judged.get(product_id, pair.label), pair.label, key=attrgetter("gain")
+        )
         if pair.is_held_out:
             self.held_out.add(query_id)
 
@@ -187,7 +190,3 @@ def _training_rows(
 
 def _exact(judged: Mapping[str, Relevance]) -> list[str]:
     return [product_id for product_id, label in judged.items() if label is Relevance.EXACT]
-
-
-def _gain(label: Relevance) -> float:
-    return label.gain

@@ -40,8 +40,8 @@ def split_by_group(rows: Iterable[Row], seed: int) -> MatchingData:
     single = sorted(group for group, members in groups.items() if len(members) == 1)
     held_out = {*draw_held_out(several, generator), *draw_held_out(single, generator)}
     return MatchingData(
-        train=_gather(members for group, members in groups.items() if group not in held_out),
-        queries=_gather(groups[group][1:] for group in groups if group in held_out),
+        train=tuple(p for group in groups if group not in held_out for p in groups[group]),
+        queries=tuple(p for group in groups if group in held_out for p in groups[group][1:]),
         gallery=tuple(members[0] for members in groups.values()),
         bad_rows=bad_rows,
     )
@@ -118,7 +118,8 @@ def split_validation(
             offers[product.group].append(product)
     generator = np.random.default_rng(seed)
     if {query.group for query in queries} & {product.group for product in train}:
-        spare = sorted(p.product_id for rows in offers.values() for p in _without_first(rows))
+        ids = [sorted(offer.product_id for offer in members) for members in offers.values()]
+        spare = sorted(offer for members in ids for offer in members[1:])
         taken = set(_draw(spare, share, generator))
         validation = tuple(p for p in train if p.product_id in taken)
         return tuple(p for p in train if p.product_id not in taken), validation
@@ -144,14 +145,6 @@ def fold_numbers(clusters: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
     """Deals whole clusters into folds; returns the fold of each offer, 0 to 4 (Q,)."""
     places = _shuffled_places(clusters, seed)
     return np.array([places[cluster] % FOLD_COUNT for cluster in clusters], dtype=np.int64)
-
-
-def _gather(groups: Iterable[list[Product]]) -> tuple[Product, ...]:
-    return tuple(product for members in groups for product in members)
-
-
-def _without_first(rows: list[Product]) -> list[Product]:
-    return sorted(rows, key=lambda product: product.product_id)[1:]
 
 
 def _draw(names: list[str], share: float, generator: np.random.Generator) -> list[str]:

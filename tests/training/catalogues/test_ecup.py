@@ -20,6 +20,7 @@ from tests.training.catalogues.ecup_tables import (
     write_texts,
 )
 from tests.training.catalogues.rows import bad_rows, good_rows
+from twinshelf.training.catalogues import ecup
 from twinshelf.training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
 
 
@@ -54,8 +55,12 @@ def test_pairs_of_vectors_keep_all_pictures(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_ecup_pairs, read_ecup_vectors])
-def test_blocks_do_not_change_what_is_read(read: Callable[..., Any], folder: Path) -> None:
-    whole, cut = list(read(folder)), list(read(folder, block_pair_count=1))
+def test_blocks_do_not_change_what_is_read(
+    read: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = list(read(folder))
+    monkeypatch.setattr(ecup, "BLOCK_PAIR_COUNT", 1)
+    cut = list(read(folder))
     assert [repr(pair) for pair in whole] == [repr(pair) for pair in cut]
 
 
