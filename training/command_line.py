@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from docstring_parser import DocstringStyle, parse
 from jsonargparse import ArgumentError, ArgumentParser
@@ -56,20 +56,22 @@ def no_option(default: Any) -> Any:
 
 
 def check_ranges(options: object, prefix: str = "", **ranges: str) -> None:
-    """Checks numbers of a dataclass; None passes.
+    """Checks numbers of a dataclass whose type is `Annotated[int, "1 or more"]`; None passes.
 
     Args:
-        options: The dataclass.
-        prefix: What stands before the name of a field in an error.
-        **ranges: Field to range in words: "1 or more", "above 0", "0 to 0.5", "0 to below 1",
+        options: The dataclass. A range is "1 or more", "above 0", "0 to 0.5", "0 to below 1" or
             "above 0 and at most 1".
+        prefix: What stands before the name of a field in an error.
+        **ranges: Ranges of fields whose types do not say them.
 
     Raises:
         ValueError: If a number is out of range.
     """
+    hints = get_type_hints(type(options), include_extras=True).items()
+    ranges |= {name: hint.__metadata__[0] for name, hint in hints if get_origin(hint) is Annotated}
     for name, words in ranges.items():
         value = getattr(options, name)
-        if value is not None and not _is_within(value, words):
+        if isinstance(value, int | float) and not _is_within(value, words):
             raise ValueError(f"{prefix}{name} must be {words}, got {value}")
 
 

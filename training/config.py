@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
@@ -48,7 +49,7 @@ class TrainConfig:
 
     output: str = "runs/demo"
     resume: bool = False
-    seed: int = 42
+    seed: Annotated[int, "0 or more"] = 42
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     preprocessing: PreprocessingSettings = field(default_factory=PreprocessingSettings)
@@ -62,7 +63,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.output:
             raise ValueError("output must name a folder")
-        check_ranges(self, seed="0 or more")
+        check_ranges(self)
 
 
 def build_parser() -> ArgumentParser:

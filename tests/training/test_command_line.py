@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 
@@ -138,8 +137,9 @@ def test_the_options_of_a_part_stand_for_it() -> None:
 def test_a_range_is_checked_as_its_words_say(
     words: str, inside: tuple[float, ...], outside: tuple[float, ...]
 ) -> None:
-    for value in inside:
-        check_ranges(SimpleNamespace(share=value, unset=None), share=words, unset=words)
+    kind = make_dataclass("Made", [("share", Annotated[float | None, words], None)])
+    for value in (*inside, None):
+        check_ranges(kind(share=value))
     for value in outside:
         with pytest.raises(ValueError, match=rf"^data\.share must be {words}, got "):
-            check_ranges(SimpleNamespace(share=value), "data.", share=words)
+            check_ranges(kind(share=value), "data.")

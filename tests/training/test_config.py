@@ -73,7 +73,10 @@ def test_resume_is_a_switch() -> None:
         (["--augmentation.text.typo=2"], "augmentation.text.typo must be 0 to 1, got 2"),
         (["--preprocessing.resize=zoom"], "resize"),
         (["--loop.validation_interval=21"], "must be 1 to loop.epoch_count, 20, got 21"),
-        (["--loss.terms=[{name: SupConLoss, weight: 0}]"], "SupConLoss must be above 0, got 0"),
+        (
+            ["--loss.terms=[{name: SupConLoss, weight: 0}]"],
+            "SupConLoss.weight must be above 0, got 0",
+        ),
         (["--loss.terms=[{name: SupConLoss, margin: 1}]"], "margin"),
         (["--config=no_such_preset"], "no_such_preset"),
         (["--loop.loggers=[wandb]"], "loggers"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.client.files.photo_fetch import PhotoFetcher
@@ -88,13 +89,13 @@ class Source:
     image_root: str = ""
     fetch_images: bool = False
     out: Path | None = None
-    product_count: int = 300
-    offers_per_product: int = 8
+    product_count: Annotated[int, "1 or more"] = 300
+    offers_per_product: Annotated[int, "1 or more"] = 8
     seed: int = 42
 
     def __post_init__(self) -> None:
         read_column_mapping(self.columns)
-        check_ranges(self, product_count="1 or more", offers_per_product="1 or more")
+        check_ranges(self)
 
     @property
     def folder(self) -> Path:

@@ -6,8 +6,11 @@ Imports nothing heavy.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from twinshelf.training.command_line import check_ranges
+
+Chance = Annotated[float, "0 to 1"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +31,12 @@ class DataConfig:
 
     folder: str = ".cache/data/generated"
     pixel_cache: str = ".cache/pixels"
-    validation_share: float = 0.1
-    worker_count: int = 0
-    embedding_batch_size: int = 64
+    validation_share: Annotated[float, "0 to 0.5"] = 0.1
+    worker_count: Annotated[int, "0 or more"] = 0
+    embedding_batch_size: Annotated[int, "1 or more"] = 64
 
     def __post_init__(self) -> None:
-        check_ranges(
-            self,
-            "data.",
-            validation_share="0 to 0.5",
-            worker_count="0 or more",
-            embedding_batch_size="1 or more",
-        )
+        check_ranges(self, "data.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,21 +59,14 @@ class SamplerConfig:
         ValueError: If a value is out of range.
     """
 
-    groups_per_batch: int = 16
-    rows_per_group: int = 4
+    groups_per_batch: Annotated[int, "2 or more"] = 16
+    rows_per_group: Annotated[int, "2 or more"] = 4
     with_catalogue_row: bool = True
-    similar_share: float = 0.5
-    size_power: float = 0.0
+    similar_share: Chance = 0.5
+    size_power: Chance = 0.0
 
     def __post_init__(self) -> None:
-        check_ranges(
-            self,
-            "sampler.",
-            groups_per_batch="2 or more",
-            rows_per_group="2 or more",
-            similar_share="0 to 1",
-            size_power="0 to 1",
-        )
+        check_ranges(self, "sampler.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,26 +89,17 @@ class ImageAugmentationConfig:
         ValueError: If a value is out of range.
     """
 
-    smallest_crop: float = 0.6
-    flip: float = 0.5
-    rotation_degrees: float = 10.0
-    brightness: float = 0.2
-    saturation: float = 0.2
-    hue: float = 0.0
-    erase: float = 0.0
-    size_px: int | None = None
+    smallest_crop: Annotated[float, "above 0 and at most 1"] = 0.6
+    flip: Chance = 0.5
+    rotation_degrees: Annotated[float, "0 to 180"] = 10.0
+    brightness: Chance = 0.2
+    saturation: Chance = 0.2
+    hue: Annotated[float, "0 to 0.5"] = 0.0
+    erase: Chance = 0.0
+    size_px: Annotated[int | None, "8 or more"] = None
 
     def __post_init__(self) -> None:
-        chances = dict.fromkeys(("flip", "brightness", "saturation", "erase"), "0 to 1")
-        check_ranges(
-            self,
-            "augmentation.image.",
-            smallest_crop="above 0 and at most 1",
-            rotation_degrees="0 to 180",
-            hue="0 to 0.5",
-            size_px="8 or more",
-            **chances,
-        )
+        check_ranges(self, "augmentation.image.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,14 +117,14 @@ class TextAugmentationConfig:
         ValueError: If a value is out of range.
     """
 
-    drop_field: float = 0.2
-    title_only: float = 0.3
-    drop_word: float = 0.1
-    swap_words: float = 0.2
-    typo: float = 0.05
+    drop_field: Chance = 0.2
+    title_only: Chance = 0.3
+    drop_word: Chance = 0.1
+    swap_words: Chance = 0.2
+    typo: Chance = 0.05
 
     def __post_init__(self) -> None:
-        check_ranges(self, "augmentation.text.", **dict.fromkeys(vars(self), "0 to 1"))
+        check_ranges(self, "augmentation.text.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ Imports nothing heavy.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from twinshelf.training.command_line import check_ranges
 
@@ -31,18 +31,16 @@ class OptimizerConfig:
         ValueError: If a value is out of range.
     """
 
-    head_lr: float = 1e-3
-    image_lr: float = 1e-3
-    text_lr: float = 1e-3
+    head_lr: Annotated[float, "above 0"] = 1e-3
+    image_lr: Annotated[float, "0 or more"] = 1e-3
+    text_lr: Annotated[float, "0 or more"] = 1e-3
     image_batch_norm_mode: Literal["moving", "fixed"] = "moving"
-    weight_decay: float = 0.01
-    warmup_share: float = 0.1
-    gradient_clip: float = 5.0
+    weight_decay: Annotated[float, "0 or more"] = 0.01
+    warmup_share: Annotated[float, "0 to below 1"] = 0.1
+    gradient_clip: Annotated[float, "0 or more"] = 5.0
 
     def __post_init__(self) -> None:
-        rates = ("image_lr", "text_lr", "weight_decay", "gradient_clip")
-        ranges = {"head_lr": "above 0", "warmup_share": "0 to below 1"}
-        check_ranges(self, "optimizer.", **ranges, **dict.fromkeys(rates, "0 or more"))
+        check_ranges(self, "optimizer.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +65,12 @@ class LoopConfig:
         ValueError: If a value is out of range.
     """
 
-    epoch_count: int = 20
-    patience: int = 0
+    epoch_count: Annotated[int, "1 or more"] = 20
+    patience: Annotated[int, "0 or more"] = 0
     validation_interval: int = 1
     accelerator: str = "auto"
-    device_count: int | Literal["auto"] = "auto"
-    node_count: int = 1
+    device_count: Annotated[int | Literal["auto"], "1 or more"] = "auto"
+    node_count: Annotated[int, "1 or more"] = 1
     strategy: str = "auto"
     precision: Literal["auto"] | Precision = "auto"
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ("tensorboard",)
@@ -80,16 +78,12 @@ class LoopConfig:
     show_progress: bool = True
 
     def __post_init__(self) -> None:
-        check_ranges(
-            self, "loop.", epoch_count="1 or more", node_count="1 or more", patience="0 or more"
-        )
+        check_ranges(self, "loop.")
         if not 1 <= self.validation_interval <= self.epoch_count:
             raise ValueError(
                 f"loop.validation_interval must be 1 to loop.epoch_count, {self.epoch_count}, "
                 f"got {self.validation_interval}"
             )
-        if self.device_count != "auto":
-            check_ranges(self, "loop.", device_count="1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +104,8 @@ class FinishingConfig:
         ValueError: If a value is out of range.
     """
 
-    image_start_share: float = 0.0
-    image_head_shrinkage: float | None = None
+    image_start_share: Annotated[float, "0 to below 1"] = 0.0
+    image_head_shrinkage: Annotated[float | None, "above 0 and at most 1"] = None
 
     def __post_init__(self) -> None:
-        ranges = {"image_start_share": "0 to below 1"}
-        check_ranges(self, "finishing.", image_head_shrinkage="above 0 and at most 1", **ranges)
+        check_ranges(self, "finishing.")

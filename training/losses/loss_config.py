@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from twinshelf.training.command_line import check_ranges
 
@@ -43,14 +43,11 @@ class LossTermConfig:
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
-    weight: float = 1.0
+    weight: Annotated[float, "above 0"] = 1.0
     miner: MinerConfig | None = None
 
     def __post_init__(self) -> None:
-        if self.weight <= 0:
-            raise ValueError(
-                f"loss.terms: the weight of {self.name} must be above 0, got {self.weight}"
-            )
+        check_ranges(self, f"loss.terms: {self.name}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +63,12 @@ class StreamWeights:
         ValueError: If a weight is negative or all are zero.
     """
 
-    image: float = 1.0
-    text: float = 1.0
-    fused: float = 1.0
+    image: Annotated[float, "0 or more"] = 1.0
+    text: Annotated[float, "0 or more"] = 1.0
+    fused: Annotated[float, "0 or more"] = 1.0
 
     def __post_init__(self) -> None:
-        check_ranges(self, "loss.streams.", **dict.fromkeys(STREAMS, "0 or more"))
+        check_ranges(self, "loss.streams.")
         if self.image == self.text == self.fused == 0:
             raise ValueError("loss.streams must have a weight above 0")
 
@@ -89,12 +86,11 @@ class CrossModalConfig:
         ValueError: If a value is out of range.
     """
 
-    weight: float = 0.0
-    temperature: float = 0.07
+    weight: Annotated[float, "0 or more"] = 0.0
+    temperature: Annotated[float, "0.01 or more"] = 0.07
 
     def __post_init__(self) -> None:
-        ranges = {"weight": "0 or more", "temperature": f"{1 / LARGEST_SCALE} or more"}
-        check_ranges(self, "loss.cross_modal.", **ranges)
+        check_ranges(self, "loss.cross_modal.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +114,9 @@ class LossConfig:
     )
     streams: StreamWeights = field(default_factory=StreamWeights)
     cross_modal: CrossModalConfig = field(default_factory=CrossModalConfig)
-    modality_dropout: float = 0.2
+    modality_dropout: Annotated[float, "0 to 0.5"] = 0.2
 
     def __post_init__(self) -> None:
-        check_ranges(self, "loss.", modality_dropout="0 to 0.5")
+        check_ranges(self, "loss.")
         if not self.terms and self.cross_modal.weight == 0:
             raise ValueError("loss needs a term, or a cross_modal.weight above 0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from twinshelf.training.command_line import check_ranges
 
@@ -29,14 +29,14 @@ class ImageBackboneConfig:
     pretrained: bool = False
     weights: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    drop_rate: float = 0.0
+    drop_rate: Annotated[float, "0 to below 1"] = 0.0
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("model.image.name must name a timm model")
-        check_ranges(self, "model.image.", drop_rate="0 to below 1")
+        check_ranges(self, "model.image.")
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"model.image.std must be above 0, got {self.std}")
         if self.pretrained and self.weights:
@@ -63,16 +63,14 @@ class ScratchTextConfig:
         ValueError: If a value is out of range.
     """
 
-    vocabulary_size: int = 8000
-    width: int = 128
-    layer_count: int = 2
-    head_count: int = 4
-    dropout: float = 0.1
+    vocabulary_size: Annotated[int, "1 or more"] = 8000
+    width: Annotated[int, "1 or more"] = 128
+    layer_count: Annotated[int, "1 or more"] = 2
+    head_count: Annotated[int, "1 or more"] = 4
+    dropout: Annotated[float, "0 to below 1"] = 0.1
 
     def __post_init__(self) -> None:
-        counts = ("vocabulary_size", "width", "layer_count", "head_count")
-        ranges = dict.fromkeys(counts, "1 or more")
-        check_ranges(self, "model.text.scratch.", dropout="0 to below 1", **ranges)
+        check_ranges(self, "model.text.scratch.")
         if self.width % self.head_count:
             raise ValueError(
                 f"model.text.scratch.width must be a multiple of head_count, "
@@ -105,10 +103,10 @@ class HeadConfig:
         ValueError: If a value is out of range.
     """
 
-    dropout: float = 0.0
+    dropout: Annotated[float, "0 to below 1"] = 0.0
 
     def __post_init__(self) -> None:
-        check_ranges(self, "model.head.", dropout="0 to below 1")
+        check_ranges(self, "model.head.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +126,7 @@ class ModelConfig:
     image: ImageBackboneConfig = field(default_factory=ImageBackboneConfig)
     text: TextBackboneConfig = field(default_factory=TextBackboneConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
-    embedding_dim: int = 256
+    embedding_dim: Annotated[int, "8 to 4096"] = 256
 
     def __post_init__(self) -> None:
-        check_ranges(self, "model.", embedding_dim="8 to 4096")
+        check_ranges(self, "model.")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 
@@ -28,10 +29,10 @@ class ComparisonOptions:
     """
 
     runs: tuple[Path, ...] = positional()
-    width: int | None = None
+    width: Annotated[int | None, "1 or more"] = None
 
     def __post_init__(self) -> None:
-        check_ranges(self, width="1 or more")
+        check_ranges(self)
 
 
 def compare(options: ComparisonOptions) -> None:

@@ -20,7 +20,7 @@ def test_cross_modal_may_be_the_only_loss() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: LossTermConfig(name="X", weight=0), "weight of X must be above 0, got 0"),
+        (lambda: LossTermConfig(name="X", weight=0), "X.weight must be above 0, got 0"),
         (lambda: StreamWeights(image=-1), "loss.streams.image must be 0 or more, got -1"),
         (lambda: StreamWeights(image=0, text=0, fused=0), "a weight above 0"),
         (lambda: CrossModalConfig(weight=-1), "cross_modal.weight must be 0 or more, got -1"),
