@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -61,19 +63,19 @@ def read_run(folder: Path) -> RunRecord:
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{config} cannot be read: {error}") from error
-    training = _numbers(flatten(_read_json(folder / METRICS)), prefix="validation ")
+    training = {
+        f"validation {name}": _as_number(value)
+        for name, value in flatten(_read_json(folder / METRICS)).items()
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    }
     evaluation = _read_json(folder / EVALUATION)
     environments = read_environments(folder)
     latest = max(environments.values(), key=lambda e: str(e.get("recorded_at", "")), default={})
     return RunRecord(
         name=folder.resolve().name,
-        settings={
-            key: json.dumps(value, ensure_ascii=False)
-            for key, value in flatten(settings).items()
-            if key not in UNCOMPARED_SETTINGS
-        },
+        settings=_texts(settings, UNCOMPARED_SETTINGS),
         figures={**training, **_evaluated(evaluation), **_predicted_categories(folder)},
-        environment=_described(latest),
+        environment=_texts(latest, {"recorded_at"}),
     )
 
 
@@ -117,21 +119,16 @@ def _table(title: str, runs: Sequence[RunRecord], rows: Mapping[str, Sequence[Te
 
 
 def _differing(columns: Sequence[Mapping[str, str]]) -> dict[str, list[Text]]:
-    rows = {}
-    for name in dict.fromkeys(key for column in columns for key in column):
-        values = [column.get(name, ABSENT) for column in columns]
-        if len(set(values)) > 1:
-            rows[name] = [Text(value) for value in values]
-    return rows
+    rows = pd.DataFrame(columns).fillna(ABSENT).to_dict("list")
+    return {str(name): list(map(Text, row)) for name, row in rows.items() if len(set(row)) > 1}
 
 
 def _marked(columns: Sequence[Mapping[str, float]]) -> dict[str, list[Text]]:
     """Returns figures as cells; the best of each row is bold."""
     rows = {}
-    for name in dict.fromkeys(key for column in columns for key in column):
-        values = [column.get(name, math.nan) for column in columns]
-        best = best_columns(name, values)
-        rows[name] = [
+    for name, values in pd.DataFrame(columns).to_dict("list").items():
+        best = best_columns(str(name), values)
+        rows[str(name)] = [
             Text(_number(value), style="bold" if column in best else "")
             for column, value in enumerate(values)
         ]
@@ -176,18 +173,11 @@ def _predicted_categories(folder: Path) -> dict[str, float]:
     return figures
 
 
-def _described(environment: Mapping[str, Any]) -> dict[str, str]:
-    flat = {key: value for key, value in flatten(environment).items() if key != "recorded_at"}
+def _texts(values: Mapping[str, Any], without: AbstractSet[str]) -> dict[str, str]:
     return {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()
-    }
-
-
-def _numbers(values: Mapping[str, Any], *, prefix: str) -> dict[str, float]:
-    return {
-        f"{prefix}{key}": _as_number(value)
-        for key, value in values.items()
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in flatten(values).items()
+        if name not in without
     }
 
 
