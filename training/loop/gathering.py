@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 import torch
 import torch.distributed as dist
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossRows:
-    """Embedded rows of a step.
-
-    Attributes:
-        image: Unit or zero rows, float32 (B, D).
-        text: The same for the text.
-        has_image: Rows with an image, bool (B,).
-        has_text: Rows with a text, bool (B,).
-        kept_image: Rows whose image counts in the fusion, bool (B,).
-        kept_text: Rows whose text does, bool (B,).
-        labels: Group number of each row, int64 (B,).
-    """
-
-    image: torch.Tensor
-    text: torch.Tensor
-    has_image: torch.Tensor
-    has_text: torch.Tensor
-    kept_image: torch.Tensor
-    kept_text: torch.Tensor
-    labels: torch.Tensor
-
-
-def gather_rows(rows: LossRows) -> LossRows:
+def gather_rows(*rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Returns the rows of all processes, in the order of their ranks; each gives as many.
 
     So every process has the same loss, that of one process with the whole batch. Only a process's
@@ -39,11 +14,11 @@ def gather_rows(rows: LossRows) -> LossRows:
     training takes, is then the gradient of that one process.
 
     Args:
-        rows: Those of this process (B); returned as they are where it is alone.
+        *rows: Values of this process, (B, ...) each; returned as they are where it is alone.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return rows
-    return LossRows(**{each.name: _gather(getattr(rows, each.name)) for each in fields(rows)})
+    return tuple(map(_gather, rows))
 
 
 def _gather(own: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from twinshelf.training.data.data_module import Batch
-from twinshelf.training.loop.gathering import LossRows, gather_rows
+from twinshelf.training.loop.gathering import gather_rows
 from twinshelf.training.loop.loop_config import OptimizerConfig
 from twinshelf.training.loop.trainer import MONITORED
 from twinshelf.training.loop.validation import EmbeddedRows, evaluate_patterns, join_rows
@@ -111,35 +111,28 @@ class EncoderModule(L.LightningModule):
         # Each step and process draws its own, whether the run was resumed or not.
         draw = (self.seed, self.global_step, batch_number, self.global_rank)
         generator = torch.Generator().manual_seed(hash(draw))
-        kept_image, kept_text = drop_modalities(
-            batch.has_image.cpu(),
-            batch.has_text.cpu(),
-            self.loss_config.modality_dropout,
-            generator,
-        )
+        present = batch.has_image.cpu(), batch.has_text.cpu()
+        chance = self.loss_config.modality_dropout
+        kept_image, kept_text = drop_modalities(*present, chance, generator)
         # What is compared is the whole batch, not the part that this process embedded.
-        rows = gather_rows(
-            LossRows(
-                image=image,
-                text=text,
-                has_image=batch.has_image,
-                has_text=batch.has_text,
-                kept_image=kept_image.to(image.device),
-                kept_text=kept_text.to(image.device),
-                labels=batch.labels,
-            )
+        image, text, has_image, has_text, kept_image, kept_text, labels = gather_rows(
+            image,
+            text,
+            batch.has_image,
+            batch.has_text,
+            kept_image.to(image.device),
+            kept_text.to(image.device),
+            batch.labels,
         )
-        fused = self.model.fusion(
-            rows.image * rows.kept_image[:, None], rows.text * rows.kept_text[:, None]
-        )
+        fused = self.model.fusion(image * kept_image[:, None], text * kept_text[:, None])
         streams = {
-            "image": Stream(embeddings=rows.image, present=rows.has_image),
-            "text": Stream(embeddings=rows.text, present=rows.has_text),
-            "fused": Stream(embeddings=fused, present=rows.kept_image | rows.kept_text),
+            "image": Stream(embeddings=image, present=has_image),
+            "text": Stream(embeddings=text, present=has_text),
+            "fused": Stream(embeddings=fused, present=kept_image | kept_text),
         }
         # Cosines near one differ by less than half precision can tell.
         with torch.autocast(image.device.type, enabled=False):
-            values = self.losses(streams, rows.labels)
+            values = self.losses(streams, labels)
         for name, value in values.items():
             self.log(
                 f"train/loss_{name}",
@@ -147,7 +140,7 @@ class EncoderModule(L.LightningModule):
                 prog_bar=name == "total",
                 on_step=True,
                 on_epoch=True,
-                batch_size=len(rows.labels),
+                batch_size=len(labels),
             )
         return values["total"]
 

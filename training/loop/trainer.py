@@ -44,7 +44,7 @@ def build_trainer(
         with_validation: Whether there are validation offers; without, the last epoch is the best.
     """
     loggers = build_loggers(config, folder)
-    trainer = L.Trainer(
+    return L.Trainer(
         default_root_dir=folder,
         max_epochs=config.epoch_count,
         accelerator=config.accelerator,
@@ -64,7 +64,6 @@ def build_trainer(
         enable_model_summary=False,
         log_every_n_steps=5,
     )
-    return trainer
 
 
 def resolve_precision(config: LoopConfig) -> Precision:
@@ -128,9 +127,8 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library took all of it; one that has no `mallopt` (musl, macOS) does not.
     """
-    library = ctypes.CDLL(None)  # what the process has loaded
     try:
-        set_option = library.mallopt
+        set_option = ctypes.CDLL(None).mallopt  # of what the process has loaded
     except AttributeError:
         return False
     options = ((MMAP_MAX, 0), (TRIM_THRESHOLD, LARGEST_TRIM_THRESHOLD), (TOP_PAD, PAD_BYTES))

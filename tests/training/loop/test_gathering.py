@@ -11,7 +11,7 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from twinshelf.training.loop.gathering import LossRows, gather_rows
+from twinshelf.training.loop.gathering import gather_rows
 from twinshelf.training.losses.loss_config import LossConfig, LossTermConfig
 from twinshelf.training.losses.stream_losses import Stream, StreamLosses
 
@@ -36,24 +36,20 @@ class Learner(nn.Module):
         """Returns the loss of rows (B, 5); neighbours are of one group."""
         labels = values[:, 0].long()
         everywhere = torch.ones_like(has_image)
-        rows = gather_rows(
-            LossRows(
-                image=nn.functional.normalize(self.image(values)) * has_image[:, None],
-                text=nn.functional.normalize(self.text(values)),
-                has_image=has_image,
-                has_text=everywhere,
-                kept_image=has_image,
-                kept_text=everywhere,
-                labels=labels,
-            )
+        image, text, has_image, has_text, labels = gather_rows(
+            nn.functional.normalize(self.image(values)) * has_image[:, None],
+            nn.functional.normalize(self.text(values)),
+            has_image,
+            everywhere,
+            labels,
         )
-        fused = nn.functional.normalize(torch.cat([rows.image, rows.text], dim=1))
+        fused = nn.functional.normalize(torch.cat([image, text], dim=1))
         streams = {
-            "image": Stream(embeddings=rows.image, present=rows.has_image),
-            "text": Stream(embeddings=rows.text, present=rows.has_text),
-            "fused": Stream(embeddings=fused, present=rows.kept_image | rows.kept_text),
+            "image": Stream(embeddings=image, present=has_image),
+            "text": Stream(embeddings=text, present=has_text),
+            "fused": Stream(embeddings=fused, present=has_image | has_text),
         }
-        loss: torch.Tensor = self.losses(streams, rows.labels)["total"]
+        loss: torch.Tensor = self.losses(streams, labels)["total"]
         return loss
 
 
