@@ -154,9 +154,7 @@ def time_loading(options: argparse.Namespace) -> list[float]:
     rows = ProductRows(
         products,
         labels=range(options.batch),
-        pixels=Pixels(
-            array=pixels, rows={path: row for row, path in enumerate(paths)}, failures={}
-        ),
+        pixels=Pixels(array=pixels, rows={path: row for row, path in enumerate(paths)}),
         settings=settings,
         passage_ids=frozenset(),
         augmentation=replace(
