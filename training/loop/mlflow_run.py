@@ -41,44 +41,39 @@ def open_mlflow(folder: Path, uri: str | None) -> MlflowClient:
     return MlflowClient(address)
 
 
-def mlflow_run_id(folder: Path, uri: str | None) -> str:
-    """Returns the identifier of the folder's MLflow run; a folder without one gets one.
+@contextmanager
+def mlflow_run(folder: Path, uri: str | None) -> Iterator[tuple[MlflowClient, str]]:
+    """Gives a client and the identifier of the folder's run; a folder without one gets one.
 
     Args:
         folder: Folder of the run, whose mlflow_run_id.txt keeps it.
         uri: As for `mlflow_address`.
 
     Raises:
-        OSError: If MLflow cannot be reached or refuses.
-    """
-    path = folder / RUN_ID
-    if path.is_file():
-        return path.read_text(encoding="utf-8").strip()
-    with refusals_named(folder, uri):
-        client = open_mlflow(folder, uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        number = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
-        run = client.create_run(number, run_name=folder.resolve().name)
-    write_atomically(path, f"{run.info.run_id}\n")
-    return str(run.info.run_id)
-
-
-def forget_mlflow_run(folder: Path) -> None:
-    """Lets the next `mlflow_run_id` begin a new MLflow run; the earlier one stays with MLflow."""
-    (folder / RUN_ID).unlink(missing_ok=True)
-
-
-@contextmanager
-def refusals_named(folder: Path, uri: str | None) -> Iterator[None]:
-    """Turns MLflow's own errors into an OSError that names the address.
-
-    Raises:
-        OSError: If MLflow cannot be reached or refuses.
+        OSError: If MLflow cannot be reached or refuses, in the body too; names the address.
     """
     address = mlflow_address(folder, uri)
     from mlflow.exceptions import MlflowException
 
     try:
-        yield
+        client = open_mlflow(folder, uri)
+        path = folder / RUN_ID
+        if not path.is_file():
+            known = client.get_experiment_by_name(EXPERIMENT)
+            experiment = known.experiment_id if known else client.create_experiment(EXPERIMENT)
+            run = client.create_run(experiment, run_name=folder.resolve().name)
+            write_atomically(path, f"{run.info.run_id}\n")
+        yield client, path.read_text(encoding="utf-8").strip()
     except MlflowException as error:
         raise OSError(f"MLflow at {address} does not take the figures: {error}") from error
+
+
+def mlflow_run_id(folder: Path, uri: str | None) -> str:
+    """Returns the identifier that `mlflow_run` gives; raises as it does."""
+    with mlflow_run(folder, uri) as (_, run_id):
+        return run_id
+
+
+def forget_mlflow_run(folder: Path) -> None:
+    """Lets the next `mlflow_run_id` begin a new MLflow run; the earlier one stays with MLflow."""
+    (folder / RUN_ID).unlink(missing_ok=True)

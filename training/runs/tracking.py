@@ -21,12 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.files import write_json
 from twinshelf.training.loop.loop_config import LoopConfig
-from twinshelf.training.loop.mlflow_run import (
-    forget_mlflow_run,
-    mlflow_run_id,
-    open_mlflow,
-    refusals_named,
-)
+from twinshelf.training.loop.mlflow_run import forget_mlflow_run, mlflow_run
 from twinshelf.training.loop.trainer import LOGS
 from twinshelf.training.runs.environment import ENVIRONMENT, read_environments, record_environment
 from twinshelf.training.runs.figures import flatten
@@ -181,11 +176,8 @@ def _replaced_events(folder: Path, name: str) -> Iterator[SummaryWriter]:
 
 
 def _settings_to_mlflow(run: TrackedRun) -> None:
-    folder, uri = run.folder, run.mlflow_uri
-    settings = _read_settings(folder)
-    run_id = mlflow_run_id(folder, uri)
-    with refusals_named(folder, uri):
-        client = open_mlflow(folder, uri)
+    folder, settings = run.folder, _read_settings(run.folder)
+    with mlflow_run(folder, run.mlflow_uri) as (client, run_id):
         from mlflow.entities import Param, RunTag
 
         earlier = client.get_run(run_id).data
@@ -217,10 +209,8 @@ def _read_settings(folder: Path) -> dict[str, str]:
 
 
 def _outcome_to_mlflow(run: TrackedRun, outcome: Outcome, figures: Mapping[str, float]) -> None:
-    folder, uri = run.folder, run.mlflow_uri
-    run_id, place = mlflow_run_id(folder, uri), _allowed(outcome.name)
-    with refusals_named(folder, uri):
-        client = open_mlflow(folder, uri)
+    place = _allowed(outcome.name)
+    with mlflow_run(run.folder, run.mlflow_uri) as (client, run_id):
         from mlflow.entities import Metric
 
         now_ms = time.time_ns() // 1_000_000

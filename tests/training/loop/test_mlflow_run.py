@@ -10,9 +10,9 @@ from mlflow.exceptions import MlflowException
 from twinshelf.training.loop.mlflow_run import (
     forget_mlflow_run,
     mlflow_address,
+    mlflow_run,
     mlflow_run_id,
     open_mlflow,
-    refusals_named,
 )
 
 
@@ -46,6 +46,6 @@ def test_a_refusal_names_the_address(tmp_path: Path) -> None:
     address = mlflow_address(tmp_path, None)
     with (
         pytest.raises(OSError, match=f"MLflow at {address} does not take the figures: no room"),
-        refusals_named(tmp_path, None),
+        mlflow_run(tmp_path, None),
     ):
         raise MlflowException("no room")
