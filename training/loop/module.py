@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from timm.optim import param_groups_weight_decay
 from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
@@ -48,19 +49,15 @@ def build_optimizer(
             only their direction counts.
         config: Learning rates and decay.
     """
-    parts: list[tuple[Iterable[nn.Parameter], float, float]] = []
+    parts: list[tuple[nn.Module, float, float]] = []
     for tower, lr in _towers(encoder, config):
-        parts.append((tower.backbone.parameters(), lr, config.weight_decay))
-        parts.append((tower.head.parameters(), config.head_lr, config.weight_decay))
-    parts.append((losses.parameters(), config.head_lr, 0.0))
+        parts.append((tower.backbone, lr, config.weight_decay))
+        parts.append((tower.head, config.head_lr, config.weight_decay))
+    parts.append((losses, config.head_lr, 0.0))
     groups: list[dict[str, Any]] = []
-    for weights, lr, decay in parts:
-        trained = [weight for weight in weights if weight.requires_grad]
-        matrices = [weight for weight in trained if weight.ndim > 1]
-        vectors = [weight for weight in trained if weight.ndim <= 1]
-        for chosen, chosen_decay in ((matrices, decay), (vectors, 0.0)):
-            if chosen:
-                groups.append({"params": chosen, "lr": lr, "weight_decay": chosen_decay})
+    for module, lr, decay in parts:
+        # Biases and norms without decay, matrices with it; none that is frozen.
+        groups += [{**group, "lr": lr} for group in param_groups_weight_decay(module, decay)[::-1]]
     return torch.optim.AdamW(groups)
 
 
