@@ -80,7 +80,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--config",
-        action=ActionConfigFile,
+        action=_NamedConfigFile,
         help=f"a YAML file, a preset ({', '.join(preset_names())}), or a recipe to lay over one "
         f"({', '.join(recipe_names())}); may be given several times",
     )
@@ -92,12 +92,12 @@ def build_parser() -> ArgumentParser:
 
 def preset_names() -> list[str]:
     """Returns the names of the presets, sorted."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    return sorted(_named_files(PRESETS))
 
 
 def recipe_names() -> list[str]:
     """Returns the names of the recipes, sorted: what is minimised, to lay over a preset."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    return sorted(_named_files(RECIPES))
 
 
 def read_config(arguments: Sequence[str]) -> TrainConfig:
@@ -109,7 +109,7 @@ def read_config(arguments: Sequence[str]) -> TrainConfig:
     """
     parser = build_parser()
     try:
-        return _instantiated(parser, parser.parse_args(_with_preset_paths(arguments)))
+        return _instantiated(parser, parser.parse_args(arguments))
     except (ArgumentError, ValueError) as error:
         refuse(error)
 
@@ -139,16 +139,15 @@ def _instantiated(parser: ArgumentParser, namespace: Namespace) -> TrainConfig:
     return TrainConfig(**values)
 
 
-def _with_preset_paths(arguments: Sequence[str]) -> list[str]:
-    """Puts the file of a preset or a recipe where `--config` names one."""
-    presets = {name: str(RECIPES / f"{name}.yaml") for name in recipe_names()}
-    presets |= {name: str(PRESETS / f"{name}.yaml") for name in preset_names()}
-    resolved: list[str] = []
-    for argument in arguments:
-        flag, equals, value = argument.partition("=")
-        if flag == "--config" and equals:
-            argument = f"{flag}={presets.get(value, value)}"
-        elif resolved and resolved[-1] == "--config":
-            argument = presets.get(argument, argument)
-        resolved.append(argument)
-    return resolved
+def _named_files(folder: Path) -> dict[str, str]:
+    return {path.stem: str(path) for path in folder.glob("*.yaml")}
+
+
+class _NamedConfigFile(ActionConfigFile):
+    """Takes a file, or the name of a preset or a recipe."""
+
+    @staticmethod
+    def apply_config(parser: ArgumentParser, cfg: Namespace, dest: str, value: str) -> None:
+        """Lays a file over what was given before it."""
+        files = _named_files(RECIPES) | _named_files(PRESETS)
+        ActionConfigFile.apply_config(parser, cfg, dest, files.get(value, value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -51,23 +52,12 @@ def choose_buckets(
         candidates: Buckets to choose from, rising.
         most: Most buckets, one or more.
     """
+    *others, last = candidates
     tokens = np.array(lengths, dtype=int)
-    counts = [int((tokens <= bucket).sum()) for bucket in candidates]
-    # Least padded tokens of the texts up to each candidate, by buckets that end with it.
-    best: list[tuple[int, tuple[int, ...]]] = [
-        (count * bucket, (bucket,)) for count, bucket in zip(counts, candidates, strict=True)
-    ]
-    for _ in range(most - 1):
-        best = [
-            min(
-                [
-                    best[end],
-                    *(
-                        (cost + (counts[end] - counts[start]) * candidates[end], (*chosen, bucket))
-                        for start, (cost, chosen) in enumerate(best[:end])
-                    ),
-                ]
-            )
-            for end, bucket in enumerate(candidates)
-        ]
-    return best[-1][1]
+
+    def padded(buckets: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+        """Returns the tokens that texts take in buckets; of equal ones the smaller come first."""
+        return int(np.take(buckets, np.searchsorted(buckets, tokens)).sum()), buckets
+
+    chosen = (some for count in range(most) for some in combinations(others, count))
+    return min(((*some, last) for some in chosen), key=padded)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from twinshelf.training.config import TrainConfig
 from twinshelf.training.data.data_module import Batch, ProductDataModule, Row
 from twinshelf.training.data.token_buckets import fit_buckets
 from twinshelf.training.data.training_data import TrainingData, load_training_data, text_fields
-from twinshelf.training.files import write_json
+from twinshelf.training.files import write_atomically, write_json
 from twinshelf.training.loop.finishing import finish_image_tower
 from twinshelf.training.loop.module import EncoderModule
 from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
@@ -88,7 +87,9 @@ def train(config: TrainConfig) -> TrainingSummary:
     L.seed_everything(config.seed, workers=True)
     data = load_training_data(config.data, config.seed)
     tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, data.train)
-    config = _with_fitting_buckets(config, tokenizer, data.train)
+    write_atomically(folder / TOKENIZER, tokenizer.to_str(pretty=True))
+    fitted = fit_buckets(config.preprocessing, folder / TOKENIZER, data.train)
+    config = replace(config, preprocessing=fitted)
     saved = replace(config, resume=False)
     save_inputs(folder, config=saved, tokenizer=tokenizer, architecture=architecture)
     record_environment(folder, "training")
@@ -131,15 +132,6 @@ def _save_summary(summary: TrainingSummary, run: TrackedRun) -> None:
     results = run.folder / METRICS
     write_json(results, summary)
     track_outcome(run, Outcome(name="training", results=results))
-
-
-def _with_fitting_buckets(
-    config: TrainConfig, tokenizer: Tokenizer, products: tuple[Product, ...]
-) -> TrainConfig:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, TOKENIZER)
-        tokenizer.save(str(path))
-        return replace(config, preprocessing=fit_buckets(config.preprocessing, path, products))
 
 
 def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataModule:
