@@ -84,9 +84,10 @@ def save_encoder(
     config: TrainConfig,
     tokenizer: Tokenizer,
     architecture: PretrainedConfig,
-    calibration: Calibration | None = None,
 ) -> None:
     """Saves an encoder so that `load_encoder` gives the same embeddings without any other file.
+
+    An older calibration, which no longer holds, is removed.
 
     Args:
         folder: Folder of the run; made when missing.
@@ -94,16 +95,12 @@ def save_encoder(
         config: What it was trained with; its preprocessing is saved by itself as well.
         tokenizer: The text tower's.
         architecture: The text backbone's.
-        calibration: Scores to probabilities; None removes an older one, which no longer holds.
     """
     save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic_write(folder / WEIGHTS) as partial:
         save_file(weights, partial)
-    if calibration is None:
-        (folder / CALIBRATION).unlink(missing_ok=True)
-    else:
-        write_atomically(folder / CALIBRATION, calibration.to_json())
+    (folder / CALIBRATION).unlink(missing_ok=True)
 
 
 def load_encoder(folder: Path) -> TrainedEncoder:

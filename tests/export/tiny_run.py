@@ -96,8 +96,9 @@ def make_run(folder: Path, *, seed: int = 7, calibration: Calibration | None = C
         config=config,
         tokenizer=tokenizer,
         architecture=architecture,
-        calibration=calibration,
     )
+    if calibration is not None:
+        (folder / "run" / "calibration.json").write_text(calibration.to_json())
     return folder / "run"
 
 

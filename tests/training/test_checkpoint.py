@@ -54,8 +54,8 @@ def saved(tmp_path: Path) -> tuple[Path, FusedEncoder, TrainConfig]:
         config=config,
         tokenizer=tokenizer,
         architecture=architecture,
-        calibration=CALIBRATION,
     )
+    (tmp_path / "run" / "calibration.json").write_text(CALIBRATION.to_json())
     return tmp_path / "run", model, config
 
 
@@ -86,7 +86,7 @@ def test_weights_that_do_not_fit_are_refused(saved: tuple[Path, FusedEncoder, Tr
         load_encoder(folder)
 
 
-def test_saving_without_a_calibration_removes_the_old_one(
+def test_saving_removes_an_old_calibration(
     saved: tuple[Path, FusedEncoder, TrainConfig],
 ) -> None:
     folder, model, config = saved

@@ -41,8 +41,11 @@ class Searches:
     held_out: set[str] = field(default_factory=set)
     bad_rows: list[BadRow] = field(default_factory=list)
 
-    def add(self, pair: QueryProduct) -> None:
+    def add(self, pair: QueryProduct | BadRow) -> None:
         """Takes in one judgement."""
+        if isinstance(pair, BadRow):
+            self.bad_rows.append(pair)
+            return
         query_id, product_id = pair.query_id, pair.product.product_id
         self.queries.setdefault(query_id, pair.offer)
         self.products.setdefault(product_id, pair.product)
@@ -86,7 +89,9 @@ def split_searches(pairs: Iterable[QueryProduct | BadRow], seed: int) -> Matchin
     Raises:
         ValueError: If no query to train on has an exact product of its own.
     """
-    searches = _collect(pairs)
+    searches = Searches()
+    for pair in pairs:
+        searches.add(pair)
     groups, owners = _form_groups(searches)
     held_out = _choose_held_out(searches, groups, seed)
     trained = [group for group in groups if group.name not in held_out and group.answers]
@@ -107,16 +112,6 @@ def split_searches(pairs: Iterable[QueryProduct | BadRow], seed: int) -> Matchin
         gallery=tuple(gallery.values()),
         bad_rows=tuple(searches.bad_rows),
     )
-
-
-def _collect(pairs: Iterable[QueryProduct | BadRow]) -> Searches:
-    searches = Searches()
-    for pair in pairs:
-        if isinstance(pair, BadRow):
-            searches.bad_rows.append(pair)
-        else:
-            searches.add(pair)
-    return searches
 
 
 def _form_groups(searches: Searches) -> tuple[list[SearchGroup], dict[str, str]]:

@@ -58,7 +58,8 @@ def read_table(
     """
     table = open_table(path)
     wanted = {name for names in (columns or {}).values() for name in names}
-    if _is_ours(table) and not (wanted and wanted <= set(COLUMNS)):
+    is_ours = isinstance(table.content, ParquetTable) and table.columns == COLUMNS
+    if is_ours and not (wanted and wanted <= set(COLUMNS)):
         return _read_ours(table)
     return _noted(ProductFiles([path], ReadOptions(columns=columns or {})), notes)
 
@@ -71,18 +72,8 @@ def make_product(row: ProductRow, photo_folder: Path | None = None) -> Product:
         photo_folder: Where photos that stand in the table itself are stored; None leaves them out.
     """
     paths = (_photo_path(photo, photo_folder) for photo in row.photos)
-    return Product(
-        product_id=row.product_id,
-        title=row.title,
-        description=row.description,
-        category=row.category,
-        brand=row.brand,
-        seller=row.seller,
-        price=row.price,
-        attributes=row.attributes,
-        images=tuple(path for path in paths if path is not None),
-        group=row.group,
-    )
+    shared = {name: getattr(row, name) for name in COLUMNS if name != "images"}
+    return Product(**shared, images=tuple(path for path in paths if path is not None))
 
 
 def write_table(path: Path, products: Iterable[Product]) -> None:
@@ -98,10 +89,6 @@ def write_table(path: Path, products: Iterable[Product]) -> None:
     rows = [_format_row(product, folder) for product in products]
     with atomic_write(path) as partial:
         pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), partial)
-
-
-def _is_ours(table: Table) -> bool:
-    return isinstance(table.content, ParquetTable) and table.columns == COLUMNS
 
 
 def _read_ours(table: Table) -> Iterator[Row]:
