@@ -51,7 +51,6 @@ class LoopConfig:
         epoch_count: Most passes over the training rows, 1 or more.
         patience: Validations without a better mean average precision before training stops, 0 or
             more; 0 never stops early.
-        validation_interval: Epochs from one validation to the next, 1 to epoch_count.
         accelerator: Kind of device, such as "cpu" or "gpu"; "auto" takes the best there is.
         device_count: Devices to use of each machine; "auto" takes all.
         node_count: Machines, 1 or more; on several, `torchrun` starts the processes.
@@ -67,7 +66,6 @@ class LoopConfig:
 
     epoch_count: Annotated[int, "1 or more"] = 20
     patience: Annotated[int, "0 or more"] = 0
-    validation_interval: int = 1
     accelerator: str = "auto"
     device_count: Annotated[int | Literal["auto"], "1 or more"] = "auto"
     node_count: Annotated[int, "1 or more"] = 1
@@ -79,11 +77,6 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self, "loop.")
-        if not 1 <= self.validation_interval <= self.epoch_count:
-            raise ValueError(
-                f"loop.validation_interval must be 1 to loop.epoch_count, {self.epoch_count}, "
-                f"got {self.validation_interval}"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

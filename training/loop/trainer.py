@@ -53,8 +53,6 @@ def build_trainer(
         strategy=config.strategy,
         precision=resolve_precision(config),
         gradient_clip_val=gradient_clip or None,
-        # Without validation every epoch is saved in turn.
-        check_val_every_n_epoch=config.validation_interval if with_validation else 1,
         num_sanity_val_steps=0,
         # Our sampler shares the batches out by itself.
         use_distributed_sampler=False,

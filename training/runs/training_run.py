@@ -24,11 +24,7 @@ from twinshelf.training.files import write_atomically, write_json
 from twinshelf.training.loop.finishing import finish_image_tower
 from twinshelf.training.loop.module import EncoderModule
 from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
-from twinshelf.training.loop.validation import (
-    EmbeddedRows,
-    evaluate_patterns,
-    join_rows,
-)
+from twinshelf.training.loop.validation import EmbeddedRows, evaluate_patterns, join_rows
 from twinshelf.training.losses.metric_losses import check_terms
 from twinshelf.training.model.encoder import build_encoder
 from twinshelf.training.model.text_backbone import (

@@ -15,7 +15,6 @@ from twinshelf.training.loop.loop_config import FinishingConfig, LoopConfig, Opt
         (OptimizerConfig, {"warmup_share": 1.0}, "warmup_share must be 0 to below 1"),
         (OptimizerConfig, {"gradient_clip": -1}, "gradient_clip must be 0 or more, got -1"),
         (LoopConfig, {"epoch_count": 0}, "loop.epoch_count must be 1 or more, got 0"),
-        (LoopConfig, {"validation_interval": 21}, "must be 1 to loop.epoch_count, 20, got 21"),
         (LoopConfig, {"device_count": 0}, "loop.device_count must be 1 or more, got 0"),
         (FinishingConfig, {"image_start_share": 1.0}, r"must be 0 to below 1, got 1\.0"),
         (FinishingConfig, {"image_head_shrinkage": 0.0}, "must be above 0 and at most 1"),

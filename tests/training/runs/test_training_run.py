@@ -160,10 +160,7 @@ def test_early_stopping_ends_a_run_that_no_longer_improves_and_leaves_what_is_fr
 
 def test_a_run_without_validation_saves_its_last_epoch(folder: Path) -> None:
     output = folder / "unvalidated"
-    options = (
-        "--config=cross_modal", "--data.validation_share=0", "--loop.epoch_count=2",
-        "--loop.validation_interval=2",
-    )  # fmt: skip
+    options = ("--config=cross_modal", "--data.validation_share=0", "--loop.epoch_count=2")
     assert train(small_config(folder, f"--output={output}", *options)).epoch_count == 2
     last, kept = (torch.load(output / name)["state_dict"] for name in ("last.ckpt", "best.ckpt"))
     assert all(torch.equal(last[name], kept[name]) for name in last)
