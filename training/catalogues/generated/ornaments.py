@@ -57,12 +57,10 @@ def _curves(draw: Draw, box: Box, step: float, shade: Colour, sharp: bool) -> No
     for row in range(int((box[3] - box[1]) / step) + 1):
         y = box[1] + (row + 0.5) * step
         stops = range(0, 73, 4 if sharp else 1)
+        rises = [i % 8 / 2 - 1 if sharp else math.sin(i * math.pi / 4) for i in stops]
         points = [
-            (
-                box[0] + step * i / 8,
-                y + step * 0.28 * (i % 8 / 2 - 1 if sharp else math.sin(i * math.pi / 4)),
-            )
-            for i in stops
+            (box[0] + step * i / 8, y + step * 0.28 * rise)
+            for i, rise in zip(stops, rises, strict=True)
         ]
         draw.line(points, fill=shade, width=max(2, int(step * 0.2)))
 
@@ -81,20 +79,15 @@ def _checks(draw: Draw, box: Box, step: float, shade: Colour) -> None:
 
 def _rings(draw: Draw, box: Box, step: float, shade: Colour) -> None:
     for x, y, _ in _grid(box, step * 1.6):
-        draw.ellipse(
-            (x - step * 0.6, y - step * 0.6, x + step * 0.6, y + step * 0.6),
-            outline=shade,
-            width=max(2, int(step * 0.22)),
-        )
+        ends = (x - step * 0.6, y - step * 0.6, x + step * 0.6, y + step * 0.6)
+        draw.ellipse(ends, outline=shade, width=max(2, int(step * 0.22)))
 
 
 def _hills(draw: Draw, box: Box, step: float, shade: Colour) -> None:
     for x, y, row in _grid(box, step * 2.4):
         if row % 2 == 0:
-            draw.polygon(
-                [(x - step, y + step * 0.8), (x, y - step * 0.8), (x + step, y + step * 0.8)],
-                fill=shade,
-            )
+            foot = y + step * 0.8
+            draw.polygon([(x - step, foot), (x, y - step * 0.8), (x + step, foot)], fill=shade)
 
 
 def _sprigs(draw: Draw, box: Box, step: float, shade: Colour) -> None:

@@ -58,9 +58,8 @@ def draw_label(item: Item, width: int, height: int, readable: float) -> Image.Im
     label = Image.new("RGB", (width, height), _ground(item))
     draw = ImageDraw.Draw(label)
     half = width * readable / 2
-    LAYOUT_DRAWERS[item.design.layout](
-        draw, item, (width / 2 - half, 0, width / 2 + half, height), width
-    )
+    box = (width / 2 - half, 0, width / 2 + half, height)
+    LAYOUT_DRAWERS[item.design.layout](draw, item, box, width)
     return label
 
 
@@ -92,11 +91,8 @@ def _rows(box: Box, top: float, bottom: float) -> Box:
 
 def _draw_logo(draw: Draw, item: Item, box: Box, ground: Colour) -> None:
     """Draws the brand's mark above its name."""
-    ink = (
-        item.brand.colour
-        if abs(luminance(ground) - luminance(item.brand.colour)) > 60
-        else ink_on(ground)
-    )
+    is_clear = abs(luminance(ground) - luminance(item.brand.colour)) > 60
+    ink = item.brand.colour if is_clear else ink_on(ground)
     left, top, right, bottom = box
     radius = (bottom - top) * 0.24
     centre = (left + right) / 2, top + radius * 1.15
@@ -108,14 +104,11 @@ def _draw_picture(draw: Draw, item: Item, x: float, y: float, radius: float) -> 
     """Draws the variant's pictogram on a round white field, smaller on a low label."""
     radius = min(radius, draw.im.size[1] * 0.13)
     colour = item.variant.colour
-    draw.ellipse(
-        (x - radius, y - radius, x + radius, y + radius),
-        fill=mixed(colour, WHITE, 0.85),
-        outline=mixed(colour, BLACK, 0.35),
-        width=max(2, int(radius / 10)),
-    )
+    pale, dark = mixed(colour, WHITE, 0.85), mixed(colour, BLACK, 0.35)
+    field, edge = (x - radius, y - radius, x + radius, y + radius), max(2, int(radius / 10))
+    draw.ellipse(field, fill=pale, outline=dark, width=edge)
     fill = mixed(colour, BLACK, 0.3) if luminance(colour) > 210 else colour
-    draw_sign(draw, item.variant.picture, (x, y), radius * 0.68, fill, mixed(colour, WHITE, 0.85))
+    draw_sign(draw, item.variant.picture, (x, y), radius * 0.68, fill, pale)
 
 
 def _draw_size(draw: Draw, item: Item, box: Box, ground: Colour) -> None:
@@ -185,10 +178,8 @@ def _layout_diagonal(draw: Draw, item: Item, box: Box, width: int) -> None:
     draw_ornament(draw, item.design, (0, 0, width, height), item.brand.colour)
     for rise, fill in ((0.03, item.design.accent), (0.0, colour)):
         top = height * (0.5 - rise)
-        draw.polygon(
-            [(0, top + height * 0.14), (width, top - height * 0.14), (width, height), (0, height)],
-            fill=fill,
-        )
+        slope = [(0, top + height * 0.14), (width, top - height * 0.14)]
+        draw.polygon([*slope, (width, height), (0, height)], fill=fill)
     _draw_logo(draw, item, _rows(box, 0.05, 0.33), item.brand.colour)
     _draw_picture(draw, item, box[2] - width * 0.1, height * 0.47, (box[2] - box[0]) * 0.2)
     _draw_names(draw, item, _rows(box, 0.62, 0.86), colour)
@@ -215,12 +206,10 @@ def _layout_ribbon(draw: Draw, item: Item, box: Box, width: int) -> None:
     reach = (box[2] - box[0]) * 0.06
     draw.rectangle((box[0] - reach, 0, box[2] + reach, height), fill=item.design.accent)
     draw.rectangle((box[0], 0, box[2], height), fill=colour)
-    plate = _rows(box, 0.08, 0.36)
-    draw.rectangle(
-        (plate[0] - reach * 2, plate[1], plate[2] + reach * 2, plate[3]),
-        fill=mixed(item.brand.colour, WHITE, 0.9),
-    )
-    _draw_logo(draw, item, _rows(box, 0.09, 0.35), mixed(item.brand.colour, WHITE, 0.9))
+    left, top, right, bottom = _rows(box, 0.08, 0.36)
+    pale = mixed(item.brand.colour, WHITE, 0.9)
+    draw.rectangle((left - reach * 2, top, right + reach * 2, bottom), fill=pale)
+    _draw_logo(draw, item, _rows(box, 0.09, 0.35), pale)
     _draw_names(draw, item, _rows(box, 0.4, 0.6), colour)
     _draw_picture(draw, item, width / 2, height * 0.74, (box[2] - box[0]) * 0.24)
     _draw_size(draw, item, _rows(box, 0.88, 0.98), colour)

@@ -84,10 +84,8 @@ def _posed(package: Image.Image, frame: Size, rng: random.Random) -> Image.Image
     size = int(max(x for x, _ in corners) - left + 2), int(max(y for _, y in corners) - top + 2)
     moved = [(float(x - left), float(y - top)) for x, y in corners]
     coefficients = perspective(moved, cutout.size)
-    posed = cutout.convert("RGBa").transform(
-        size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR
-    )
-    return posed.convert("RGBA")
+    method, filtering = Image.Transform.PERSPECTIVE, Image.Resampling.BILINEAR
+    return cutout.convert("RGBa").transform(size, method, coefficients, filtering).convert("RGBA")
 
 
 def _cast_shadow(
@@ -98,14 +96,10 @@ def _cast_shadow(
     shade = Image.new("L", small, 0)
     left, foot = spot[0] / 4, (spot[1] + cutout.height) / 4
     wide = cutout.width / 4
-    ImageDraw.Draw(shade).ellipse(
-        (left - wide * 0.02, foot - wide * 0.12, left + wide * 1.12, foot + wide * 0.07),
-        fill=int(255 * depth),
-    )
-    shade = shade.filter(ImageFilter.GaussianBlur(2.5)).resize(
-        photo.size, Image.Resampling.BILINEAR
-    )
-    photo.paste((25, 22, 30), (0, 0), shade)
+    ends = (left - wide * 0.02, foot - wide * 0.12, left + wide * 1.12, foot + wide * 0.07)
+    ImageDraw.Draw(shade).ellipse(ends, fill=int(255 * depth))
+    soft = shade.filter(ImageFilter.GaussianBlur(2.5))
+    photo.paste((25, 22, 30), (0, 0), soft.resize(photo.size, Image.Resampling.BILINEAR))
 
 
 def _developed(photo: Image.Image, rng: random.Random) -> Image.Image:
@@ -152,10 +146,8 @@ def _planks(photo: Image.Image, top: int, rng: random.Random) -> None:
         for _ in range(6):
             grain = y + rng.randrange(high)
             start = rng.randrange(photo.width)
-            draw.line(
-                (start, grain, start + rng.randint(30, 200), grain + rng.randint(-2, 2)),
-                fill=mixed(plank, BLACK, 0.12),
-            )
+            ends = (start, grain, start + rng.randint(30, 200), grain + rng.randint(-2, 2))
+            draw.line(ends, fill=mixed(plank, BLACK, 0.12))
         draw.line((0, y, photo.width, y), fill=mixed(wood, BLACK, 0.45), width=2)
 
 
@@ -182,9 +174,8 @@ def _shelf(frame: Size, rng: random.Random) -> Image.Image:
             wide, high = rng.randint(9, 18), rng.randint(int(small[1] * 0.18), int(small[1] * 0.36))
             colour = tuple(rng.randint(60, 225) for _ in range(3))
             draw.rectangle((x, foot - high, x + wide, foot), fill=colour)
-            draw.rectangle(
-                (x + 2, foot - high * 0.7, x + wide - 2, foot - high * 0.35), fill=(235, 230, 220)
-            )
+            tag = (x + 2, foot - high * 0.7, x + wide - 2, foot - high * 0.35)
+            draw.rectangle(tag, fill=(235, 230, 220))
             x += wide + rng.randint(1, 3)
         draw.rectangle((0, foot, small[0], foot + 4), fill=(165, 165, 168))
         draw.rectangle((8, foot, 20, foot + 3), fill=(250, 245, 120))
@@ -214,9 +205,8 @@ def _watermark(photo: Image.Image, seller: str, rng: random.Random) -> None:
     font = load_font("DejaVuSans-Bold", photo.width // 9)
     place = photo.width / 2, photo.height * rng.uniform(0.3, 0.7)
     ImageDraw.Draw(layer).text(place, seller, fill=95, font=font, anchor="mm")
-    photo.paste(
-        WHITE if rng.random() < 0.5 else (90, 90, 95), (0, 0), layer.rotate(rng.uniform(15, 35))
-    )
+    colour = WHITE if rng.random() < 0.5 else (90, 90, 95)
+    photo.paste(colour, (0, 0), layer.rotate(rng.uniform(15, 35)))
 
 
 def _badge(photo: Image.Image, seller: str, rng: random.Random) -> None:
@@ -226,17 +216,14 @@ def _badge(photo: Image.Image, seller: str, rng: random.Random) -> None:
     draw = ImageDraw.Draw(photo)
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(220, 20, 45))
     text = rng.choice(("-20%", "SALE", "ХИТ", "NEW", "-35%"))
-    write_in(
-        draw, text, (x - radius * 0.8, y - radius / 2, x + radius * 0.8, y + radius / 2), WHITE
-    )
+    box = (x - radius * 0.8, y - radius / 2, x + radius * 0.8, y + radius / 2)
+    write_in(draw, text, box, WHITE)
 
 
 def _border(photo: Image.Image, seller: str, rng: random.Random) -> None:
-    colour = (245, 120, 20) if len(seller) % 2 else (30, 110, 200)
-    edge = rng.randint(6, 11)
-    ImageDraw.Draw(photo).rectangle(
-        (0, 0, photo.width - 1, photo.height - 1), outline=colour, width=edge
-    )
+    colour, edge = (245, 120, 20) if len(seller) % 2 else (30, 110, 200), rng.randint(6, 11)
+    box = (0, 0, photo.width - 1, photo.height - 1)
+    ImageDraw.Draw(photo).rectangle(box, outline=colour, width=edge)
 
 
 def _strip(photo: Image.Image, seller: str, rng: random.Random) -> None:
