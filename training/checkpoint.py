@@ -13,7 +13,7 @@ from transformers import PretrainedConfig
 from twinshelf.training.config import TrainConfig, config_from_yaml, config_to_yaml
 from twinshelf.training.files import atomic_write, write_atomically
 from twinshelf.training.model.encoder import FusedEncoder, build_encoder
-from twinshelf.training.model.text_backbone import architecture_from_json, architecture_to_json
+from twinshelf.training.model.text_backbone import architecture_from_json
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 from twinshelf.training.retrieval.calibration import Calibration
@@ -60,7 +60,7 @@ def save_inputs(
     """
     write_atomically(folder / CONFIG, config_to_yaml(config))
     write_atomically(folder / PREPROCESSING, config.preprocessing.to_json() + "\n")
-    write_atomically(folder / ARCHITECTURE, architecture_to_json(architecture))
+    write_atomically(folder / ARCHITECTURE, architecture.to_json_string(use_diff=False))
     write_atomically(folder / TOKENIZER, tokenizer.to_str(pretty=True))
 
 

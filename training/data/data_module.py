@@ -104,10 +104,9 @@ class ProductRows(Dataset[Row]):
         rows = [self.pixels.rows[path] for path in product.images if path in self.pixels.rows]
         if not rows:
             return None
-        if self.vary_image is None:
-            return torch.from_numpy(np.array(self.pixels.array[rows[0]]))
-        row = self.generator.choice(rows)
-        return self.vary_image(torch.from_numpy(np.array(self.pixels.array[row])))
+        row = self.generator.choice(rows) if self.vary_image else rows[0]
+        pixels = torch.from_numpy(np.array(self.pixels.array[row]))
+        return self.vary_image(pixels) if self.vary_image else pixels
 
     def _text(self, product: Product) -> str:
         fields = text_fields(product)

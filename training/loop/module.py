@@ -12,12 +12,16 @@ from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from twinshelf.training.data.data_module import Batch
-from twinshelf.training.loop.gathering import gather_rows
 from twinshelf.training.loop.loop_config import OptimizerConfig
 from twinshelf.training.loop.trainer import MONITORED
 from twinshelf.training.loop.validation import EmbeddedRows, evaluate_patterns, join_rows
 from twinshelf.training.losses.loss_config import LossConfig
-from twinshelf.training.losses.stream_losses import Stream, StreamLosses, drop_modalities
+from twinshelf.training.losses.stream_losses import (
+    Stream,
+    StreamLosses,
+    drop_modalities,
+    gather_rows,
+)
 from twinshelf.training.model.encoder import FusedEncoder
 
 

@@ -95,13 +95,8 @@ def load_pretrained_tokenizer(name: str) -> Tokenizer:
     return backend
 
 
-def architecture_to_json(architecture: PretrainedConfig) -> str:
-    """Returns the architecture as JSON, enough to rebuild the backbone without its source."""
-    return architecture.to_json_string(use_diff=False)
-
-
 def architecture_from_json(text: str) -> PretrainedConfig:
-    """Reads what `architecture_to_json` wrote.
+    """Reads an architecture that was written whole, enough to rebuild the backbone.
 
     Raises:
         ValueError: If the model type is unknown to transformers.

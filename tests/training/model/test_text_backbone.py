@@ -10,7 +10,6 @@ from transformers import BertConfig, BertModel
 from twinshelf.training.model.model_config import ScratchTextConfig
 from twinshelf.training.model.text_backbone import (
     architecture_from_json,
-    architecture_to_json,
     build_text_backbone,
     load_architecture,
     load_pretrained_text_backbone,
@@ -58,7 +57,7 @@ def test_every_weight_takes_part() -> None:
 
 def test_a_backbone_is_rebuilt_from_its_description(folder: Path) -> None:
     backbone = load_pretrained_text_backbone(str(folder)).eval()
-    description = architecture_to_json(load_architecture(str(folder)))
+    description = load_architecture(str(folder)).to_json_string(use_diff=False)
     rebuilt = build_text_backbone(architecture_from_json(description)).eval()
     rebuilt.load_state_dict(backbone.state_dict())
     ids = torch.randint(5, 300, (2, 6), generator=torch.Generator().manual_seed(0))

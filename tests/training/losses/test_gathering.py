@@ -11,9 +11,8 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from twinshelf.training.loop.gathering import gather_rows
 from twinshelf.training.losses.loss_config import LossConfig, LossTermConfig
-from twinshelf.training.losses.stream_losses import Stream, StreamLosses
+from twinshelf.training.losses.stream_losses import Stream, StreamLosses, gather_rows
 
 pytestmark = pytest.mark.slow
 ROW_COUNT, WIDTH, GROUP_COUNT = 12, 8, 4
