@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ from rich.text import Text
 
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.runs.environment import read_environments
-from twinshelf.training.runs.figures import ABSENT, figure_text, flatten
+from twinshelf.training.runs.figures import ABSENT, figure_text, flat_texts, flatten
 
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
-# Settings that say where a run lies, not what it does.
-UNCOMPARED_SETTINGS = frozenset({"output", "resume"})
+# What says where and when a run was made, not what it does.
+UNCOMPARED = ["output", "resume", "recorded_at"]
 QUALITIES = ("pair_average_precision", "categories.weighted_f1",
              "held_out.worlds.open.first.error.value", "held_out.matches.precision",
              "held_out.matches.recall", "held_out.pairs.f1", "held_out.row_f1.value")  # fmt: skip
@@ -73,9 +72,9 @@ def read_run(folder: Path) -> RunRecord:
     latest = max(environments.values(), key=lambda e: str(e.get("recorded_at", "")), default={})
     return RunRecord(
         name=folder.resolve().name,
-        settings=_texts(settings, UNCOMPARED_SETTINGS),
+        settings=flat_texts(settings),
         figures={**training, **_evaluated(evaluation), **_predicted_categories(folder)},
-        environment=_texts(latest, {"recorded_at"}),
+        environment=flat_texts(latest),
     )
 
 
@@ -119,7 +118,8 @@ def _table(title: str, runs: Sequence[RunRecord], rows: Mapping[str, Sequence[Te
 
 
 def _differing(columns: Sequence[Mapping[str, str]]) -> dict[str, list[Text]]:
-    rows = pd.DataFrame(columns).fillna(ABSENT).to_dict("list")
+    compared = pd.DataFrame(columns).drop(columns=UNCOMPARED, errors="ignore")
+    rows = compared.fillna(ABSENT).to_dict("list")
     return {str(name): list(map(Text, row)) for name, row in rows.items() if len(set(row)) > 1}
 
 
@@ -171,14 +171,6 @@ def _predicted_categories(folder: Path) -> dict[str, float]:
                 name = f"{pattern} {path.parent.name} {method} weighted_f1"
                 figures[name] = _as_number(values["reported"]["weighted_f1"])
     return figures
-
-
-def _texts(values: Mapping[str, Any], without: AbstractSet[str]) -> dict[str, str]:
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in flatten(values).items()
-        if name not in without
-    }
 
 
 def _as_number(value: float | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -56,3 +57,11 @@ def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any
         name = f"{prefix}{separator}{key}" if prefix else str(key)
         flat.update(flatten(item, separator, name))
     return flat
+
+
+def flat_texts(value: Any) -> dict[str, str]:
+    """Returns nested mappings as one of texts: what is no text, or an empty one, as JSON."""
+    return {
+        name: item if item and isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+        for name, item in flatten(value).items()
+    }

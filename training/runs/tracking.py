@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import yaml
@@ -24,7 +24,7 @@ from twinshelf.training.loop.loop_config import LoopConfig
 from twinshelf.training.loop.mlflow_run import forget_mlflow_run, mlflow_run
 from twinshelf.training.loop.trainer import LOGS
 from twinshelf.training.runs.environment import ENVIRONMENT, read_environments, record_environment
-from twinshelf.training.runs.figures import flatten
+from twinshelf.training.runs.figures import flat_texts, flatten
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -201,11 +201,7 @@ def _settings_to_mlflow(run: TrackedRun) -> None:
 def _read_settings(folder: Path) -> dict[str, str]:
     if not (folder / CONFIG).is_file():
         return {}
-    values: Any = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    return {
-        name: value if value and isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in flatten(values).items()
-    }
+    return flat_texts(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
 
 
 def _outcome_to_mlflow(run: TrackedRun, outcome: Outcome, figures: Mapping[str, float]) -> None:
