@@ -29,7 +29,7 @@ RUNS ?=
 DATA_ROOT ?= ../shared/data
 #? ARGS      further options of the command, such as ARGS='--help'
 ARGS ?=
-#? DATA_ARGS further options of reading the data, such as --fetch-images
+#? DATA_ARGS further options of reading the data, such as --fetch-images (of drawing it: --product-count=100)
 DATA_ARGS ?=
 #? TRAIN_ARGS  further options of training, in the demo too
 TRAIN_ARGS ?=
@@ -45,6 +45,9 @@ STARTED_AT := $(shell date +%s)
 DEMO_ARGS := $(ARGS)
 # Photos that `make data` named are shown.
 WEB = python -m twinshelf.client.web --judgements .cache/judgements.sqlite --image-root .cache/data
+# The catalogue of the demo is drawn first, and then read as a table of anybody's.
+IS_DRAWN = $(filter generated,$(DATA))
+SOURCE = $(if $(IS_DRAWN),$(TABLES)/products.parquet,$(DATA))
 DATA_OPTIONS = $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(COLUMN_OPTION)
 # Handed over in the environment, these may hold anything: blanks, quotes, equals and dollar signs.
 export GIVEN_COLUMNS := $(value COLUMNS)
@@ -76,8 +79,9 @@ demo: data train evaluate export ## Run the whole path: data, train, evaluate, e
 		python -m twinshelf.client.demo --run $(RUN) --data $(TABLES) --version $$version --started-at $(STARTED_AT) $(DEMO_ARGS)
 
 data: setup ## Read a data set into .cache/data/NAME
-	@$(STEP) --name prepare --inputs $(wildcard $(DATA)) $(DATA_DIR) --reading-list $(TABLES)/photos.txt --outputs $(addprefix $(TABLES)/,train.parquet queries.parquet gallery.parquet) -- \
-		twinshelf.training.catalogues.prepare --data $(DATA) $(DATA_OPTIONS) --out $(TABLES) $(DATA_ARGS)
+	@$(if $(IS_DRAWN),$(STEP) --name draw --outputs $(SOURCE) -- tests.generated_catalogue --out $(TABLES) $(DATA_ARGS))
+	@$(STEP) --name prepare --inputs $(if $(IS_DRAWN),$(SOURCE),$(wildcard $(DATA))) $(DATA_DIR) --reading-list $(TABLES)/photos.txt --outputs $(addprefix $(TABLES)/,train.parquet queries.parquet gallery.parquet) -- \
+		twinshelf.training.catalogues.prepare --data $(SOURCE) $(DATA_OPTIONS) --out $(TABLES) $(if $(IS_DRAWN),,$(DATA_ARGS))
 
 train: data ## Train the encoder into runs/NAME
 	@$(STEP) --name train --inputs $(TABLES) $(IMAGE_WEIGHTS) $(wildcard $(CONFIG)) --outputs $(RUN_FILES) -- \

@@ -19,7 +19,8 @@ Answers = dict[str, list[tuple[int, str, str, list[str]]]]
 COMMANDS = {
     "training.train": ([], ["--seed=-1"], "seed must be 0 or more, got -1"),
     "training.catalogues.prepare": (
-        [], ["--product-count=0"], "--product-count must be 1 or more, got 0"
+        ["--data=x"], ["--columns=x"],
+        "--columns must look like title=name,images=photo, got 'x'",
     ),
     "training.evaluation": (
         ["--run=x"], ["--target-precision=2"],

@@ -17,8 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-
 from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.table import read_cells
@@ -121,6 +119,8 @@ def write_result(path: Path, product_ids: Sequence[int], category_ids: Sequence[
     Raises:
         ValueError: If a product is predicted twice.
     """
+    import pandas as pd  # too slow for those who only ask for --help
+
     answer = pd.DataFrame({"product_id": product_ids, "predicted_category_id": category_ids})
     twice = answer.product_id[answer.product_id.duplicated()]
     if len(twice):

@@ -1,6 +1,6 @@
 """Reads any data set into the project's own tables: train, queries and gallery.
 
-Run: python -m twinshelf.training.catalogues.prepare --data generated --out .cache/data/generated
+Run: python -m twinshelf.training.catalogues.prepare --data products.csv --out .cache/data/products
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.client.files.photo_fetch import PhotoFetcher
@@ -21,7 +20,6 @@ from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow, TableForm
 from twinshelf.training.catalogues.esci import LOCALES, read_esci_tables
 from twinshelf.training.catalogues.fashion import read_fashion
-from twinshelf.training.catalogues.generated.generator import generate_catalogue
 from twinshelf.training.catalogues.grocery import read_grocery
 from twinshelf.training.catalogues.kazanexpress import read_kazanexpress
 from twinshelf.training.catalogues.reading import MatchingData, checked
@@ -29,7 +27,7 @@ from twinshelf.training.catalogues.shopee import read_shopee
 from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.catalogues.sports import read_sports
 from twinshelf.training.catalogues.table import make_product, write_table
-from twinshelf.training.command_line import check_ranges, run_command
+from twinshelf.training.command_line import run_command
 from twinshelf.training.files import atomic_write, write_atomically, write_json
 
 BAD_ROWS = "bad_rows.csv"
@@ -62,9 +60,9 @@ class Source:
     Tables of one's own: see `twinshelf index --help`.
 
     Attributes:
-        data: "generated", a published data set (grocery, fashion, shopee, sports, kazanexpress,
-            esci, esci-us, esci-es, esci-jp), or a table or a folder of photos of one's own.
-        data_dir: Folder of the data set; for the generated one, where its pictures go.
+        data: A published data set (grocery, fashion, shopee, sports, kazanexpress, esci, esci-us,
+            esci-es, esci-jp), or a table or a folder of photos of one's own.
+        data_dir: Folder of the data set.
         columns: Columns of a table of one's own, such as title=name,images=photo.
         delimiter: Character between the cells of a text table; default: found.
         encoding: Encoding of a text table; default: found.
@@ -72,15 +70,13 @@ class Source:
         image_root: Folder in which photos may lie, besides that of the table.
         fetch_images: Fetch photos that are URLs, from public addresses; they stay in the target.
         out: Target folder; default: .cache/data/NAME.
-        product_count: Products of the generated catalogue.
-        offers_per_product: Rows of each generated product, its maker's included.
-        seed: Seed of the generated catalogue and of the split.
+        seed: Seed of the split.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If the columns are no such mapping.
     """
 
-    data: str = "generated"
+    data: str
     data_dir: Path | None = None
     columns: str = ""
     delimiter: str = ""
@@ -89,13 +85,10 @@ class Source:
     image_root: str = ""
     fetch_images: bool = False
     out: Path | None = None
-    product_count: Annotated[int, "1 or more"] = 300
-    offers_per_product: Annotated[int, "1 or more"] = 8
     seed: int = 42
 
     def __post_init__(self) -> None:
         read_column_mapping(self.columns)
-        check_ranges(self)
 
     @property
     def folder(self) -> Path:
@@ -135,16 +128,8 @@ def read_data(source: Source) -> MatchingData:
         FileNotFoundError: If a file of the data set is missing.
         ValueError: If a file lacks a column, or the options do not fit the data set.
     """
-    if source.columns and source.data in ("generated", *PUBLISHED):
+    if source.columns and source.data in PUBLISHED:
         raise ValueError(f"--columns is for tables of one's own, not for {source.data}")
-    if source.data == "generated":
-        rows = generate_catalogue(
-            source.data_dir or source.folder,
-            product_count=source.product_count,
-            offers_per_product=source.offers_per_product,
-            seed=source.seed,
-        )
-        return split_by_group(checked(rows, "generated"), source.seed)
     if source.data in PUBLISHED:
         return PUBLISHED[source.data](_require_folder(source), source.seed)
     if source.data_dir is not None:
@@ -152,7 +137,7 @@ def read_data(source: Source) -> MatchingData:
     table = Path(source.data)
     if table.suffix == "" and not table.exists():
         raise ValueError(
-            f"--data must be generated, {', '.join(PUBLISHED)}, or a table or a folder of photos, "
+            f"--data must be {', '.join(PUBLISHED)}, or a table or a folder of photos, "
             f"got {source.data!r}"
         )
     return _read_own_table(table, source)

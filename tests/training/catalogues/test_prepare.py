@@ -162,24 +162,14 @@ def test_data_without_groups_is_prepared_with_a_warning(
     assert "nothing can be matched" in capsys.readouterr().out
 
 
-def test_the_generated_catalogue_is_prepared_and_kept(tmp_path: Path) -> None:
-    arguments = ["--product-count", "5", "--offers-per-product", "3", "--out", str(tmp_path)]
-    assert main(arguments) == 0
-    assert counts(tmp_path) == {"train": 12, "queries": 2, "gallery": 5}
-    photo = next((tmp_path / "images").iterdir())
-    made = photo.stat().st_mtime_ns
-    assert main(arguments) == 0
-    assert photo.stat().st_mtime_ns == made
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--data", "nowhere.csv"], "no file nowhere.csv"),
-        (["--data", "nonsense"], "--data must be generated, grocery, fashion, shopee"),
+        (["--data", "nonsense"], "--data must be grocery, fashion, shopee"),
         (["--data", "grocery"], "needs --data-dir"),
         (["--data", "fashion", "--data-dir", "nowhere"], "--data-dir nowhere is not a folder"),
-        (["--data", "generated", "--columns", "title=x"], "--columns is for tables"),
+        (["--data", "grocery", "--columns", "title=x"], "--columns is for tables"),
         (["--data", "a.csv", "--data-dir", "x"], "--data-dir is for data sets known by name"),
     ],
 )

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from twinshelf.training.catalogues.generated.vocabulary import (
+from tests.generated_catalogue.vocabulary import (
     BRANDS,
     KINDS,
     LINES,

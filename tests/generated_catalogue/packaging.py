@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from twinshelf.training.catalogues.generated.assortment import Item
-from twinshelf.training.catalogues.generated.flat_packages import FOLDED
-from twinshelf.training.catalogues.generated.lathe import Lid, RoundForm, wrap_print
-from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, Draw, mixed
-from twinshelf.training.catalogues.generated.printed_labels import draw_label
-from twinshelf.training.catalogues.generated.vocabulary import Colour
+from tests.generated_catalogue.assortment import Item
+from tests.generated_catalogue.flat_packages import FOLDED
+from tests.generated_catalogue.lathe import Lid, RoundForm, wrap_print
+from tests.generated_catalogue.marks import BLACK, WHITE, Draw, mixed
+from tests.generated_catalogue.printed_labels import draw_label
+from tests.generated_catalogue.vocabulary import Colour
 
 METAL: Colour = (188, 192, 198)
 PRINT_SCALE = 1.5

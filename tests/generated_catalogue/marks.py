@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import ImageDraw
 
-from twinshelf.training.catalogues.generated.vocabulary import Colour
+from tests.generated_catalogue.vocabulary import Colour
 
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from twinshelf.training.catalogues.generated.assortment import Item
-from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, Point, mixed
-from twinshelf.training.catalogues.generated.printed_labels import draw_back, draw_label
-from twinshelf.training.catalogues.generated.vocabulary import Colour
+from tests.generated_catalogue.assortment import Item
+from tests.generated_catalogue.marks import BLACK, WHITE, Point, mixed
+from tests.generated_catalogue.printed_labels import draw_back, draw_label
+from tests.generated_catalogue.vocabulary import Colour
 
 READABLE = 0.84
 PRINT_SCALE = 1.4

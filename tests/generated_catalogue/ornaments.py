@@ -6,8 +6,8 @@ import functools
 import math
 from collections.abc import Callable
 
-from twinshelf.training.catalogues.generated.assortment import Design
-from twinshelf.training.catalogues.generated.marks import (
+from tests.generated_catalogue.assortment import Design
+from tests.generated_catalogue.marks import (
     BLACK,
     WHITE,
     Draw,
@@ -16,7 +16,7 @@ from twinshelf.training.catalogues.generated.marks import (
     mixed,
     regular,
 )
-from twinshelf.training.catalogues.generated.vocabulary import Colour
+from tests.generated_catalogue.vocabulary import Colour
 
 Box = tuple[float, float, float, float]
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
+from tests.generated_catalogue.assortment import Item, assemble_assortment
 
 
 def _identity(item: Item) -> tuple[str, str, str, str, str]:

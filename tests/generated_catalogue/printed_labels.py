@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from twinshelf.training.catalogues.generated.assortment import Item
-from twinshelf.training.catalogues.generated.marks import (
+from tests.generated_catalogue.assortment import Item
+from tests.generated_catalogue.marks import (
     BLACK,
     WHITE,
     Draw,
@@ -19,8 +19,8 @@ from twinshelf.training.catalogues.generated.marks import (
     mixed,
     star,
 )
-from twinshelf.training.catalogues.generated.ornaments import Box, draw_ornament
-from twinshelf.training.catalogues.generated.vocabulary import Colour
+from tests.generated_catalogue.ornaments import Box, draw_ornament
+from tests.generated_catalogue.vocabulary import Colour
 
 
 @functools.cache

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
-from twinshelf.training.catalogues.generated.packaging import draw_package
-from twinshelf.training.catalogues.generated.scenes import shoot_offer, shoot_studio
-from twinshelf.training.catalogues.generated.vocabulary import SELLERS
-from twinshelf.training.catalogues.generated.wording import word_canonically, word_offer
+from tests.generated_catalogue.assortment import Item, assemble_assortment
+from tests.generated_catalogue.packaging import draw_package
+from tests.generated_catalogue.scenes import shoot_offer, shoot_studio
+from tests.generated_catalogue.vocabulary import SELLERS
+from tests.generated_catalogue.wording import word_canonically, word_offer
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.files import atomic_write
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from twinshelf.training.catalogues.generated.vocabulary import Colour
+from tests.generated_catalogue.vocabulary import Colour
 
 Array = npt.NDArray[np.floating]
 # Colours of a top and of its edge.

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from twinshelf.training.catalogues.generated.assortment import Item, assemble_assortment
-from twinshelf.training.catalogues.generated.vocabulary import Size
-from twinshelf.training.catalogues.generated.wording import word_canonically, word_offer
+from tests.generated_catalogue.assortment import Item, assemble_assortment
+from tests.generated_catalogue.vocabulary import Size
+from tests.generated_catalogue.wording import word_canonically, word_offer
 
 
 @pytest.fixture(scope="module")

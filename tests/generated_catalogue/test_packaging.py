@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twinshelf.training.catalogues.generated.assortment import (
+from tests.generated_catalogue.assortment import (
     LAYOUTS,
     ORNAMENTS,
     Item,
     assemble_assortment,
 )
-from twinshelf.training.catalogues.generated.flat_packages import FOLDED
-from twinshelf.training.catalogues.generated.packaging import ROUND_FORMS, draw_package
-from twinshelf.training.catalogues.generated.scenes import (
+from tests.generated_catalogue.flat_packages import FOLDED
+from tests.generated_catalogue.packaging import ROUND_FORMS, draw_package
+from tests.generated_catalogue.scenes import (
     BACKGROUNDS,
     SELLER_MARKS,
     shoot_offer,
     shoot_studio,
 )
-from twinshelf.training.catalogues.generated.vocabulary import KINDS, VARIANTS
+from tests.generated_catalogue.vocabulary import KINDS, VARIANTS
 
 
 @pytest.fixture(scope="module")

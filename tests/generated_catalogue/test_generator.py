@@ -7,17 +7,22 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from twinshelf.training.catalogues.generated.generator import generate_catalogue
+from tests.generated_catalogue.__main__ import TABLE, main
+from tests.generated_catalogue.generator import generate_catalogue
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import make_product
 
 PRODUCT_COUNT = 12
 OFFERS = 4
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[2]
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -84,7 +89,7 @@ def test_another_process_with_another_hash_seed_makes_equal_bytes(
 ) -> None:
     script = (
         "import sys; from pathlib import Path;"
-        "from twinshelf.training.catalogues.generated.generator import generate_catalogue;"
+        "from tests.generated_catalogue.generator import generate_catalogue;"
         f"rows = list(generate_catalogue(Path(sys.argv[1]), product_count={PRODUCT_COUNT},"
         f" offers_per_product={OFFERS}, seed=3));"
         "sys.stdout.buffer.write('\\n'.join(row.title for row in rows).encode())"
@@ -113,6 +118,20 @@ def test_a_second_run_keeps_whole_pictures_and_redraws_damaged_ones(tmp_path: Pa
     _generate(tmp_path)
     assert whole.stat().st_mtime == 1
     assert _digests(tmp_path) == before
+
+
+def test_the_command_writes_a_table_that_is_read_as_anybodys(
+    rows: list[Product], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = [f"--product-count={PRODUCT_COUNT}", f"--offers-per-product={OFFERS}", "--seed=3"]
+    assert main(["--out", str(tmp_path), *counts]) == 0
+    files = ProductFiles([tmp_path / TABLE], ReadOptions())
+    read = [make_product(row) for row in files.rows() if isinstance(row, ProductRow)]
+    named = [replace(row, images=(tmp_path / "images" / row.images[0].name,)) for row in rows]
+    assert read == named and not files.findings.sentences()
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path), "--product-count=0"])
+    assert "--product-count must be 1 or more, got 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("product_count", "offers"), [(0, 3), (3, 0), (-1, 1)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import random
 
-from twinshelf.training.catalogues.generated.assortment import Item
-from twinshelf.training.catalogues.generated.vocabulary import DEPARTMENTS, WORDS
+from tests.generated_catalogue.assortment import Item
+from tests.generated_catalogue.vocabulary import DEPARTMENTS, WORDS
 from twinshelf.training.catalogues.product import Product
 
 FILLERS = {

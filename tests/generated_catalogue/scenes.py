@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from twinshelf.training.catalogues.generated.flat_packages import perspective
-from twinshelf.training.catalogues.generated.marks import BLACK, WHITE, mixed
-from twinshelf.training.catalogues.generated.printed_labels import load_font, write_in
-from twinshelf.training.catalogues.generated.vocabulary import Colour
+from tests.generated_catalogue.flat_packages import perspective
+from tests.generated_catalogue.marks import BLACK, WHITE, mixed
+from tests.generated_catalogue.printed_labels import load_font, write_in
+from tests.generated_catalogue.vocabulary import Colour
 
 Size = tuple[int, int]
 FRAMES: tuple[Size, ...] = (
