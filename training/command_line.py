@@ -55,24 +55,23 @@ def no_option(default: Any) -> Any:
     return field(default=default, metadata={"is_option": False})
 
 
-def check_ranges(options: object, prefix: str = "", **ranges: str) -> None:
+def check_ranges(options: object, prefix: str = "") -> None:
     """Checks numbers of a dataclass whose type is `Annotated[int, "1 or more"]`; None passes.
 
     Args:
         options: The dataclass. A range is "1 or more", "above 0", "0 to 0.5", "0 to below 1" or
             "above 0 and at most 1".
         prefix: What stands before the name of a field in an error.
-        **ranges: Ranges of fields whose types do not say them.
 
     Raises:
         ValueError: If a number is out of range.
     """
-    hints = get_type_hints(type(options), include_extras=True).items()
-    ranges |= {name: hint.__metadata__[0] for name, hint in hints if get_origin(hint) is Annotated}
-    for name, words in ranges.items():
+    for name, hint in get_type_hints(type(options), include_extras=True).items():
         value = getattr(options, name)
-        if isinstance(value, int | float) and not _is_within(value, words):
-            raise ValueError(f"{prefix}{name} must be {words}, got {value}")
+        if get_origin(hint) is Annotated and isinstance(value, int | float):
+            words = hint.__metadata__[0]
+            if not _is_within(value, words):
+                raise ValueError(f"{prefix}{name} must be {words}, got {value}")
 
 
 def read_command_line(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.training.command_line import check_ranges, no_option, option, text_option
@@ -35,11 +35,11 @@ class CategoryConfig:
     patterns: tuple[Pattern, ...] = option(
         ("image", "text", "both"), name="modality", read=lambda given: tuple(dict.fromkeys(given))
     )
-    target_accuracy: float = 0.95
+    target_accuracy: Annotated[float, "above 0 and at most 1"] = 0.95
     device: str = no_option("cpu")
 
     def __post_init__(self) -> None:
-        check_ranges(self, target_accuracy="above 0 and at most 1")
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

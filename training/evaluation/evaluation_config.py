@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.training.command_line import check_ranges, no_option, option, text_option
@@ -30,15 +31,14 @@ class EvaluationConfig:
     """
 
     top_k: tuple[int, ...] = option((1, 5, 10), read=lambda given: tuple(sorted(set(given))))
-    target_precision: float = 0.95
-    match_prior: float = 0.5
+    target_precision: Annotated[float, "above 0 and at most 1"] = 0.95
+    match_prior: Annotated[float, "above 0 and at most 1"] = 0.5
     device: str = no_option("cpu")
 
     def __post_init__(self) -> None:
         if not self.top_k or list(self.top_k) != sorted(set(self.top_k)) or self.top_k[0] < 1:
             raise ValueError(f"top_k must be rising numbers of 1 or more, got {self.top_k}")
-        share = "above 0 and at most 1"
-        check_ranges(self, target_precision=share, match_prior=share)
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from twinshelf.training.runs.figures import ABSENT
 
 Floats = npt.NDArray[np.float64]
 
+RESAMPLE_COUNT, SEED = 1000, 42
 CONFIDENCE = 0.95  # share of resamples inside of an interval
 MOST_DRAWS = 4_000_000  # numbers held at once
 
@@ -40,13 +41,7 @@ class Estimate:
         return f"{self.value:.3f} [dim]{self.low:.3f}–{self.high:.3f}[/dim]"
 
 
-def estimate_means(
-    values: Mapping[str, Floats],
-    clusters: Sequence[str],
-    *,
-    resample_count: int = 1000,
-    seed: int = 42,
-) -> dict[str, Estimate]:
+def estimate_means(values: Mapping[str, Floats], clusters: Sequence[str]) -> dict[str, Estimate]:
     """Returns the mean of each metric with its percentile bootstrap interval of 95 %.
 
     Whole clusters are drawn, because the offers of one product succeed and fail together.
@@ -54,8 +49,6 @@ def estimate_means(
     Args:
         values: Metric to value per query (Q,); NaN leaves a query out of that mean.
         clusters: What a query belongs to (Q).
-        resample_count: Resamples, 1 or more.
-        seed: Seed of the draws.
 
     Raises:
         ValueError: If the counts differ.
@@ -69,7 +62,7 @@ def estimate_means(
         return {}
     by_cluster = pd.DataFrame(values).groupby(np.asarray(clusters, dtype=str))
     sums, counts = (each.to_numpy(np.float64) for each in (by_cluster.sum(), by_cluster.count()))
-    means = _resampled_means(sums, counts, resample_count, seed)
+    means = _resampled_means(sums, counts)
     tail = 50 * (1 - CONFIDENCE)
     estimates = {}
     for column, name in enumerate(values):
@@ -83,7 +76,7 @@ def estimate_means(
     return estimates
 
 
-def _resampled_means(sums: Floats, counts: Floats, resample_count: int, seed: int) -> Floats:
+def _resampled_means(sums: Floats, counts: Floats) -> Floats:
     """Returns the means of each resample, (M, R); NaN where it drew no value."""
     cluster_count = len(sums)
     both = np.concatenate([sums, counts], axis=1)  # (C, 2M)
@@ -100,11 +93,11 @@ def _resampled_means(sums: Floats, counts: Floats, resample_count: int, seed: in
         totals = bootstrap(
             (np.arange(cluster_count),),
             totals_of,
-            n_resamples=resample_count,
+            n_resamples=RESAMPLE_COUNT,
             batch=max(1, MOST_DRAWS // cluster_count),
             vectorized=True,
             method="percentile",
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(SEED),
         ).bootstrap_distribution
     summed, counted = np.split(totals, 2)
     return np.where(counted > 0, summed / np.maximum(counted, 1), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.training.command_line import check_ranges, no_option, text_option
@@ -34,22 +35,15 @@ class GroupingConfig:
         ValueError: If a value is out of range.
     """
 
-    neighbour_count: int = 50
-    most_members: int = 50
-    least_density: float = 0.4
-    most_exact_rows: int = MOST_EXACT_ROWS
-    thread_count: int = 1
+    neighbour_count: Annotated[int, "1 or more"] = 50
+    most_members: Annotated[int, "2 or more"] = 50
+    least_density: Annotated[float, "0 to 1"] = 0.4
+    most_exact_rows: Annotated[int, "0 or more"] = MOST_EXACT_ROWS
+    thread_count: Annotated[int, "1 or more"] = 1
     device: str = no_option("cpu")
 
     def __post_init__(self) -> None:
-        check_ranges(
-            self,
-            neighbour_count="1 or more",
-            most_members="2 or more",
-            least_density="0 to 1",
-            most_exact_rows="0 or more",
-            thread_count="1 or more",
-        )
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

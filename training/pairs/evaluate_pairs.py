@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from twinshelf.training.command_line import check_ranges, run_command
 
@@ -32,10 +33,10 @@ class PairEvaluationOptions:
 
     run: Path
     pairs: Path
-    explain: int = 0
+    explain: Annotated[int, "0 or more"] = 0
 
     def __post_init__(self) -> None:
-        check_ranges(self, explain="0 or more")
+        check_ranges(self)
 
 
 def evaluate(options: PairEvaluationOptions) -> None:

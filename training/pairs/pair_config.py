@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from twinshelf.training.command_line import check_ranges
 
@@ -41,8 +42,8 @@ class CrossEncoderConfig:
         ValueError: If a value is out of range.
     """
 
-    epoch_count: int = 4
-    token_count: int = 64
+    epoch_count: Annotated[int, "1 or more"] = 4
+    token_count: Annotated[int, "8 or more"] = 64
 
     def __post_init__(self) -> None:
-        check_ranges(self, epoch_count="1 or more", token_count="8 or more")
+        check_ranges(self)

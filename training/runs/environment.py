@@ -9,10 +9,8 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import torch
@@ -28,33 +26,6 @@ PACKAGES = (
 GIT_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """What a step of a run ran on and with.
-
-    Attributes:
-        recorded_at: Time in UTC, ISO 8601, to the second.
-        git_revision: Commit of the sources; empty outside of a git checkout.
-        has_uncommitted_changes: Whether tracked files differed from that commit.
-        python_version: Version of Python.
-        platform: Operating system and architecture.
-        cpu_count: Processors that the step might use.
-        gpus: Names of the GPUs.
-        cuda_version: CUDA that torch was built for; empty for none.
-        packages: Package to version; a package that is not installed is absent.
-    """
-
-    recorded_at: str
-    git_revision: str
-    has_uncommitted_changes: bool
-    python_version: str
-    platform: str
-    cpu_count: int
-    gpus: tuple[str, ...]
-    cuda_version: str
-    packages: Mapping[str, str]
-
-
 def record_environment(folder: Path, step: str = "training") -> Path:
     """Writes what this process runs on to environment.json, beside what earlier steps wrote.
 
@@ -66,10 +37,8 @@ def record_environment(folder: Path, step: str = "training") -> Path:
     Returns:
         The file.
     """
-    folder = Path(folder)
     path = folder / ENVIRONMENT
-    steps = {**read_environments(folder), step: asdict(describe_environment())}
-    write_json(path, steps)
+    write_json(path, {**read_environments(folder), step: describe_environment()})
     return path
 
 
@@ -82,36 +51,32 @@ def read_environments(folder: Path) -> dict[str, dict[str, object]]:
     return steps if isinstance(steps, dict) else {}
 
 
-def describe_environment() -> Environment:
-    """Looks at this process, this machine and the sources."""
+def describe_environment() -> dict[str, object]:
+    """Looks at this process, this machine and the sources.
+
+    Returns:
+        recorded_at: time in UTC, ISO 8601, to the second; git_revision: commit of the sources,
+        empty outside of a git checkout; has_uncommitted_changes: whether tracked files differed
+        from it; python_version; platform; cpu_count: processors that the step may use; gpus: their
+        names; cuda_version: CUDA that torch was built for, empty for none; packages: name to
+        version, without those that are not installed.
+    """
     revision = _git("rev-parse", "HEAD")
     gpu_count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return Environment(
-        recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        git_revision=revision,
-        has_uncommitted_changes=bool(
+    installed = {each.name.lower().replace("_", "-"): each.version for each in distributions()}
+    return {
+        "recorded_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_revision": revision,
+        "has_uncommitted_changes": bool(
             revision and _git("status", "--porcelain", "--untracked-files=no")
         ),
-        python_version=platform.python_version(),
-        platform=f"{platform.system()} {platform.machine()}",
-        cpu_count=_cpu_count(),
-        gpus=tuple(torch.cuda.get_device_name(number) for number in range(gpu_count)),
-        cuda_version=torch.version.cuda or "",
-        packages={name: found for name in PACKAGES if (found := _version(name))},
-    )
-
-
-def _cpu_count() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+        "python_version": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu_count": len(os.sched_getaffinity(0)),
+        "gpus": [torch.cuda.get_device_name(number) for number in range(gpu_count)],
+        "cuda_version": torch.version.cuda or "",
+        "packages": {name: installed[name] for name in PACKAGES if name in installed},
+    }
 
 
 def _git(*arguments: str) -> str:
