@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from usearch.index import BatchMatches, Index
 
-from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.graph import IndexSettings, Rows
 from twinshelf.server.catalogue.snapshot_file import map_vectors
 
 _BUILD_BLOCK = 1024
 _SELF_SEARCH_COUNT = 8
+_SHALLOW_EXPANSION = 16
 _NICENESS = 10
 
 
@@ -88,17 +89,28 @@ def _add_lost(
 ) -> None:
     """Adds again, one by one, what no search returns: adding in parallel loses some nodes."""
     for first in range(start, len(vectors), _BUILD_BLOCK):
-        block = vectors[first : first + _BUILD_BLOCK]
-        count = min(_SELF_SEARCH_COUNT, len(vectors))
-        found = graph.search(block, count, threads=settings.build_thread_count)
-        if not isinstance(found, BatchMatches):  # a block of one row
-            continue
-        keys = np.arange(first, first + len(block), dtype=np.uint64)
-        is_lost = ~(found.keys == keys[:, np.newaxis]).any(axis=1)
-        # Of many equal vectors only some are returned; these are not lost.
-        is_lost &= found.distances[:, -1] > found.distances[:, 0]
-        if is_lost.any():
-            graph.add(keys[is_lost], block[is_lost], threads=1)
+        rows = np.arange(first, min(first + _BUILD_BLOCK, len(vectors)))
+        # Nearly all are found by a shallow search, which takes a third of the time.
+        for expansion in (_SHALLOW_EXPANSION, settings.expansion_search):
+            if len(rows):
+                graph.expansion_search = expansion
+                rows = rows[_is_lost(graph, vectors[rows], rows, settings.build_thread_count)]
+        if len(rows):
+            graph.add(rows.astype(np.uint64), vectors[rows], threads=1)
+
+
+def _is_lost(
+    graph: Index, block: npt.NDArray[np.float16], rows: Rows, thread_count: int
+) -> npt.NDArray[np.bool_]:
+    """Tells which of N vectors a search for themselves does not return."""
+    # Of one query alone usearch answers in another form.
+    queries = block if len(block) > 1 else np.repeat(block, 2, axis=0)
+    found = graph.search(queries, min(_SELF_SEARCH_COUNT, len(graph)), threads=thread_count)
+    assert isinstance(found, BatchMatches)
+    keys, distances = found.keys[: len(rows)], found.distances[: len(rows)]
+    is_lost = ~(keys == rows[:, np.newaxis]).any(axis=1)
+    # Of many equal vectors only some are returned; these are not lost.
+    return np.asarray(is_lost & (distances[:, -1] > distances[:, 0]))
 
 
 def _plan_from_json(text: str) -> GraphPlan:
