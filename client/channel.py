@@ -10,7 +10,10 @@ DEFAULT_TIMEOUT_S = 10.0
 _FIRST_RECONNECT_MS = 100
 _LAST_RECONNECT_MS = 2000
 
-CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    # A name may stand for several servers, as may ipv4:HOST:PORT,HOST:PORT: they take turns, and
+    # one that is away is left out.
+    ("grpc.lb_policy_name", "round_robin"),
     ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
     ("grpc.min_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
     ("grpc.max_reconnect_backoff_ms", _LAST_RECONNECT_MS),

@@ -111,7 +111,8 @@ class Connection:
             metavar="HOST:PORT",
             default_factory=_default_address,
             show_default=False,
-            help=f"Where the matching service is [{ADDRESS_VARIABLE}; default: {DEFAULT_ADDRESS}].",
+            help="Where the matching service is, or ipv4:HOST:PORT,HOST:PORT of several servers "
+            f"[{ADDRESS_VARIABLE}; default: {DEFAULT_ADDRESS}].",
         ),
     ]
     timeout_s: Annotated[

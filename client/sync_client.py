@@ -100,7 +100,8 @@ class Client:
         """Makes the channel; the service is reached at the first call.
 
         Args:
-            address: host:port of the service.
+            address: host:port of the service, or `ipv4:host:port,host:port` of several that share a
+                catalogue.
             timeout_s: Default time for a call, seconds, above zero.
             retry_policy: How to repeat when the service is UNAVAILABLE or busy; None takes the
                 default.

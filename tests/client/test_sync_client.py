@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from tests.client.conftest import QUICK_RETRIES
-from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService
+from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, start_server
 from twinshelf.client.category_records import CategoryOptions
 from twinshelf.client.errors import (
     DeadlineError,
@@ -51,6 +51,20 @@ def test_a_stored_product_comes_back_without_its_photo(client: Client) -> None:
     assert (shown.title, shown.price, shown.image) == ("Green tea", 0.0, b"")
     assert shown.attributes == {"weight": "100 g"}
     assert shown.update_time is not None and shown.update_time.year == 2023
+
+
+def test_of_two_servers_one_that_stops_is_left_out() -> None:
+    services = [FakeService(), FakeService()]
+    (first, one), (second, other) = map(start_server, services)
+    with Client(f"ipv4:{one},{other}", timeout_s=5, retry_policy=QUICK_RETRIES, seed=0) as client:
+        while not all(service.calls for service in services):
+            client.stats()
+        first.stop(0).wait()
+        before_count = services[1].calls.total()
+        for _ in range(20):
+            client.stats()
+    second.stop(0).wait()
+    assert services[1].calls.total() == before_count + 20
 
 
 def test_a_match_carries_scores_and_leaves_out_what_was_not_compared(
