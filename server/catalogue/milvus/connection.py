@@ -59,6 +59,7 @@ class MilvusConnection:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self.name = address.name
         self.is_lite = address.is_lite
+        self._replica_count = address.replica_count
         self._pymilvus = pymilvus
         self._request_timestamp = milvus_pb2.AllocTimestampRequest
         self._last_write_s: dict[str, float] = {}
@@ -86,16 +87,16 @@ class MilvusConnection:
         with _as_ours():
             return bool(self._client.has_collection(collection, timeout=_SLOW_TIMEOUT_S))
 
-    def create(
-        self, collection: str, fields: Sequence[Row], indexes: Sequence[Row], *, replicas: int = 1
-    ) -> None:
+    def create(self, collection: str, fields: Sequence[Row], indexes: Sequence[Row]) -> None:
         """Creates a collection and loads it; what is there stays.
 
         Args:
             collection: Its name.
             fields: What `add_field` of a schema takes, of each field.
             indexes: What `add_index` takes, of each index.
-            replicas: Copies in the memory of query nodes.
+
+        Raises:
+            CatalogueFileError: If it is loaded in another number of copies.
         """
         if not self.has_collection(collection):
             schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -109,8 +110,26 @@ class MilvusConnection:
         with _as_ours():
             if not self._client.list_indexes(collection):
                 self._client.create_index(collection, params, timeout=_SLOW_TIMEOUT_S)
+        self._check_replicas(collection)
+        with _as_ours():
             self._client.load_collection(
-                collection, timeout=_SLOW_TIMEOUT_S, replica_number=replicas
+                collection, timeout=_SLOW_TIMEOUT_S, replica_number=self._replica_count
+            )
+
+    def _check_replicas(self, collection: str) -> None:
+        """Milvus does not change the number of what is loaded, and would only call it invalid."""
+        if self.is_lite:
+            return
+        loaded = self._pymilvus.client.types.LoadState.Loaded
+        with _as_ours():
+            if self._client.get_load_state(collection)["state"] != loaded:
+                return
+            count = len(self._client.describe_replica(collection, timeout=_SLOW_TIMEOUT_S))
+        if count != self._replica_count:
+            raise CatalogueFileError(
+                f"collection {collection!r} is loaded with {count} replicas, and "
+                f"{self._replica_count} are asked for: give ?replicas={count}, or release it "
+                "in Milvus first"
             )
 
     def drop(self, collection: str) -> None:

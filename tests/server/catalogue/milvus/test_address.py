@@ -21,12 +21,29 @@ def test_a_server_and_a_file_are_read_also_from_a_path() -> None:
         )
 
 
+def test_replicas_are_read_and_one_is_the_default() -> None:
+    for text, count in (("", 1), ("?replicas=1", 1), ("?replicas=12", 12)):
+        address = MilvusAddress.parse(f"milvus://db:19530/shop{text}")
+        assert address == MilvusAddress(
+            uri="http://db:19530", name="shop", is_lite=False, replica_count=count
+        )
+
+
 def test_a_folder_is_no_address() -> None:
     assert MilvusAddress.parse(".cache/catalogue") is None
     assert MilvusAddress.parse("/data/milvus") is None
 
 
-@pytest.mark.parametrize("text", ["milvus://db/shop", "milvus://db:1/", "milvus://db:1/9-lives"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "milvus://db/shop",
+        "milvus://db:1/",
+        "milvus://db:1/9-lives",
+        "milvus://db:1/shop?replicas=0",
+        "milvus://db:1/shop?shards=2",
+    ],
+)
 def test_half_an_address_is_refused(text: str) -> None:
     with pytest.raises(CatalogueFileError, match="milvus://host:port/name"):
         MilvusAddress.parse(text)
