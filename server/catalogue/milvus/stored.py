@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.server.catalogue.milvus.collections import Collections
-from twinshelf.server.catalogue.milvus.connection import Level, MilvusConnection
+from twinshelf.server.catalogue.milvus.connection import Level, MilvusConnection, Row
 from twinshelf.server.catalogue.milvus.product_rows import (
     FIELDS,
     PRODUCT,
@@ -33,7 +33,7 @@ from twinshelf.server.catalogue.product_record import (
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import stored_embedding
 from twinshelf.server.encoders.modalities import Pattern
-from twinshelf.server.errors import CatalogueDamagedError
+from twinshelf.server.errors import CatalogueDamagedError, CatalogueUnavailableError
 
 _KEYS_AT_ONCE: Final = 1024
 _TRIES: Final = 3
@@ -60,20 +60,33 @@ class StoredRows:
         return self.state
 
     def rows(self, keys: Sequence[str], level: Level | None = None) -> dict[str, ProductRow]:
-        """Returns the rows of some keys, those of deletions as well; reads the state, too."""
+        """Returns the rows of some keys, those of deletions as well; reads the state, too.
+
+        Raises:
+            CatalogueUnavailableError: If Milvus shows a part of what it holds, or is away.
+        """
         found: dict[str, ProductRow] = {}
-        keys = [STATE_KEY, *keys]
-        for start in range(0, len(keys), _KEYS_AT_ONCE):
-            block = ", ".join(f'"{key}"' for key in keys[start : start + _KEYS_AT_ONCE])
+        for start in range(0, max(len(keys), 1), _KEYS_AT_ONCE):
+            block = ", ".join(f'"{key}"' for key in (STATE_KEY, *keys[start:][:_KEYS_AT_ONCE]))
             rows = self._connection.query(
                 self._collections.products, f"key in [{block}]", FIELDS, level=level
             )
-            for row in rows:
-                if row["key"] == STATE_KEY:
-                    self.state = CatalogueState.from_json("".join(row["body"]))
-                else:
-                    found[row["key"]] = ProductRow.from_row(row)
+            by_key = {row["key"]: row for row in rows}
+            self._read_state(by_key.pop(STATE_KEY, None))
+            found |= {key: ProductRow.from_row(row) for key, row in by_key.items()}
         return found
+
+    def _read_state(self, row: Row | None) -> None:
+        """Takes the row that is never removed; without it, others are missing as well.
+
+        A query node that has just come back may answer before it has read what lies on the disk
+        (milvus#36549). Products that seem not to be there would be written as new ones, and their
+        vectors removed as orphans.
+        """
+        if row is not None:
+            self.state = CatalogueState.from_json("".join(row["body"]))
+        elif self.state != CatalogueState():
+            raise CatalogueUnavailableError("Milvus has not read all of the catalogue yet; repeat")
 
     def products(self, product_ids: Sequence[str]) -> dict[str, ProductRow]:
         """Returns the rows of those products that there are, by identifier."""

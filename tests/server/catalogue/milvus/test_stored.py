@@ -1,0 +1,57 @@
+"""Reading rows of a catalogue on Milvus: what is shown in part is not taken for the whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from twinshelf.server.catalogue.milvus.product_rows import ProductRow, product_key
+from twinshelf.server.catalogue.milvus.state import STATE_KEY
+from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.catalogue.product_record import ProductRecord
+from twinshelf.server.errors import CatalogueUnavailableError
+
+STATE = {"current": "sha256:a", "kept": [], "drops": {}, "known": ["sha256:a"]}
+
+
+class Table:
+    """A connection to rows in memory, of which a query node may show a part."""
+
+    products = "products"
+
+    def __init__(self, count: int) -> None:
+        self.rows = {STATE_KEY: {"key": STATE_KEY, "body": [json.dumps(STATE)]}}
+        for number in range(count):
+            record = ProductRecord(product_id=f"p{number}")
+            row = ProductRow(number=number, change=number, record=record).to_row()
+            self.rows[row["key"]] = row
+
+    def query(
+        self, _: str, condition: str, fields: object, *, level: object
+    ) -> list[dict[str, Any]]:
+        keys = json.loads(condition.removeprefix("key in "))
+        return [self.rows[key] for key in keys if key in self.rows]
+
+
+def test_rows_beyond_one_query_are_all_read() -> None:
+    table: Any = Table(2500)
+    keys = [product_key(f"p{number}") for number in range(2500)]
+    assert list(StoredRows(table, table).rows(keys)) == keys
+
+
+def test_a_part_of_the_rows_is_no_answer() -> None:
+    table: Any = Table(2)
+    stored = StoredRows(table, table)
+    assert stored.read_state().encoders.current == "sha256:a"
+    del table.rows[STATE_KEY]
+    with pytest.raises(CatalogueUnavailableError, match="not read all"):
+        stored.rows([product_key("p0")])
+    assert stored.state.encoders.current == "sha256:a"
+
+
+def test_a_new_catalogue_has_no_state_yet() -> None:
+    table: Any = Table(0)
+    table.rows.clear()
+    assert StoredRows(table, table).read_state().encoders.current is None
