@@ -60,10 +60,10 @@ FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--ima
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf tune bench soak fuzz protos lint unit test test-web test-milvus test-bulk test-alerts docs audit clean lock
+.PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf tune bench soak fuzz protos lint unit test test-web test-milvus cluster-test test-bulk test-alerts docs audit clean lock
 
 help: ## Print this help
-	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Targets:'; awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo; echo 'Variables:'; sed -n 's/^#? /  /p' $(MAKEFILE_LIST)
 
 .venv/installed: requirements.lock pyproject.toml .ci/setup server/triton_backends/requirements.lock server/triton_backends/tritonserver.lock
@@ -170,6 +170,10 @@ test-milvus: setup ## Try the catalogue on a real Milvus, which is installed fro
 	@uv pip install --quiet --require-hashes -r tests/milvus/requirements.lock
 	@OMP_NUM_THREADS=1 python -m pytest -n 0 -m milvus tests/server/catalogue tests/milvus $(ARGS)
 
+cluster-test: setup ## Kill parts of a Milvus cluster, two matching servers and Triton under load (etcd must be installed)
+	@uv pip install --quiet --require-hashes -r tests/cluster/requirements.lock
+	@python -m tests.cluster $(ARGS)
+
 test-bulk: setup ## Try `twinshelf embed` on Ray, which is installed
 	@uv pip install --quiet --require-hashes -r tests/server/bulk/requirements.lock
 	@OMP_NUM_THREADS=1 python -m pytest -n 1 -m bulk tests/server/bulk $(ARGS)
@@ -185,7 +189,7 @@ audit: setup ## Look the locked packages up among known holes (asks the package 
 	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 # Each list of its own agrees with the versions of the whole.
-LOCKED_APART = tests/browser tests/benchmarks tests/milvus tests/server/bulk docs
+LOCKED_APART = tests/browser tests/benchmarks tests/milvus tests/cluster tests/server/bulk docs
 COMPILE = uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet
 
 lock: setup ## Pin the dependencies anew

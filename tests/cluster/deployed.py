@@ -74,7 +74,7 @@ class Deployed:
         ]
         self.faults: dict[str, Callable[[], None]] = {
             engine.victim: self._kill_in_milvus,
-            "matching server": self._kill_server,
+            "server": self._kill_server,
             "Triton": self._kill_triton,
         }
 

@@ -16,13 +16,13 @@ from tests.soak import report
 _LAST_S: Final = 10.0
 _SHOWN_COUNT: Final = 5
 _COLUMNS: Final = (
-    "",
+    "killed",
     "matches",
     "gap ms",
-    "longest ms",
+    "longest",
     "writes",
     "gap ms",
-    "longest ms",
+    "longest",
     "repeated",
 )
 
@@ -78,13 +78,13 @@ def as_table(calls: Sequence[Call], phases: Sequence[Phase]) -> str:
     """Returns the figures of all phases."""
     rows = []
     for phase in phases:
-        row: list[object] = [phase.name + f' {phase.begun_s:.1f}']
+        row: list[object] = [phase.name]
         for kind in ("match", "write"):
             sight = look(calls, phase, kind)
             row += [sight.answer_count, f"{sight.gap_ms:.0f}", f"{sight.longest_ms:.0f}"]
         row.append(" ".join(f"{code} {count}" for code, count in phase.failures.items()))
         rows.append(row)
-    return report.table("killed under load", _COLUMNS, rows)
+    return report.table("what callers saw", _COLUMNS, rows)
 
 
 def broken_promises(

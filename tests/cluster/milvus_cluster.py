@@ -7,6 +7,7 @@ that all share. The broker keeps the log in memory; so neither of these two is k
 from __future__ import annotations
 
 import os
+import socket
 import urllib.request
 from pathlib import Path
 from typing import Final
@@ -129,6 +130,7 @@ class MilvusCluster:
             [program, "broker", f"--listener-url={url}", f"--advertised-listener-url={url}",
              "--storage-engine=memory://tansu/"],
         )  # fmt: skip
+        self._processes.wait_until("broker", lambda: _listens(self._broker_port))
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self._broker_port}"})
         topics = [NewTopic(name, num_partitions=1, replication_factor=1) for name in _TOPICS]
         for made in admin.create_topics(topics, request_timeout=_TOPIC_TIMEOUT_S).values():
@@ -153,6 +155,9 @@ class MilvusCluster:
             "KAFKA_BROKERLIST": f"127.0.0.1:{self._broker_port}",
             "COMMON_STORAGETYPE": "local",
             "ROOTCOORD_DMLCHANNELNUM": str(_CHANNEL_COUNT),
+            # A part that died is given up at once, and not after half a minute of repeats.
+            "GRPC_CLIENT_MAXMAXATTEMPTS": "2",
+            "QUERYCOORD_UPDATENEXTTARGETINTERVAL": "1",
             "QUERYNODE_SEGCORE_INTERIMINDEX_ENABLEINDEX": "false",
         }
         self._processes.start(role, command, shared | places)
@@ -170,6 +175,11 @@ class MilvusCluster:
 
 def _alias(role: str) -> str:
     return f"{role}-{os.getpid()}"
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _says(url: str, word: bytes) -> bool:

@@ -125,7 +125,7 @@ class Traffic:
             if found == self._known.answers[title]:
                 self._answered("match", begun_s)
             else:
-                self.wrong.append(f"{time.monotonic():.1f} {title!r}: {found}, not {self._known.answers[title]}")
+                self.wrong.append(f"{title!r}: {found}, not {self._known.answers[title]}")
 
     def _write(self, number: int) -> None:
         """Writes new products; every third time older ones anew, every fourth removes some."""
