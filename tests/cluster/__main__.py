@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--repository", type=Path, help="model repository [a tiny encoder, made for this]"
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="time that each fault is given")
+    parser.add_argument("--seconds", type=float, default=90.0, help="time that each fault is given")
     parser.add_argument("--seed", type=int, default=0, help="of products and titles")
     parser.add_argument("--folder", type=Path, help="for data and logs [a temporary one]")
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)

@@ -236,7 +236,8 @@ class MilvusCatalogue:
         )
 
     async def snapshot(self) -> SnapshotReport:
-        """Has Milvus seal what it holds in memory, so that it is searched by graphs."""
+        """Has Milvus seal what it holds, to be searched by graphs and read again without the log."""
+        await self._read(self._connection.flush, self._collections.products)
         digest = self.encoders.current
         if digest is not None:
             made_number = self._stored.state.made_number(digest)
