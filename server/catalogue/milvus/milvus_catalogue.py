@@ -236,7 +236,7 @@ class MilvusCatalogue:
         )
 
     async def snapshot(self) -> SnapshotReport:
-        """Has Milvus seal what it holds, to be searched by graphs and read again without the log."""
+        """Has Milvus seal what it holds: searched by graphs, and read again without the log."""
         await self._read(self._connection.flush, self._collections.products)
         digest = self.encoders.current
         if digest is not None:
