@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +34,15 @@ from tests.cluster.single_milvus import SingleMilvus
 from tests.cluster.traffic import Traffic
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.soak import report
+from twinshelf.client.records import MatchOptions, Offer
 from twinshelf.client.sync_client import Client
 
 _QUERY_COUNT: Final = 50
 _WRITTEN_TITLE_COUNT: Final = 500
 # What one server wrote the other one sees within 5 s.
 _FRESH_AFTER_S: Final = 6.0
+# A title was given to several products.
+_SOUGHT_COUNT, _SOUGHT_DEPTH = 200, 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +95,7 @@ def _run(deployed: Deployed, product_count: int, seconds: float, seed: int) -> i
         phases = list(_phases(deployed, traffic.failures, seconds))
     report.say(findings.as_table(traffic.calls, phases))
     time.sleep(_FRESH_AFTER_S)
-    losses = [loss for each in deployed.addresses for loss in ledger.losses(_stored(each))]
+    losses = [loss for each in deployed.addresses for loss in _losses(each, ledger)]
     report.say(
         f"{ledger.acknowledged_count:,} writes were acknowledged beside them. Of "
         f"{ledger.product_count:,} products {len(losses)} are not as they must be, read at both "
@@ -105,10 +109,16 @@ def _run(deployed: Deployed, product_count: int, seconds: float, seed: int) -> i
     return 1 if broken else 0
 
 
-def _stored(address: str) -> dict[str, str]:
-    """Returns the titles of all products that a server lists."""
+def _losses(address: str, ledger: Ledger) -> list[str]:
+    """Lists all products of a server, and looks for some that were written by their titles."""
     with Client(address) as client:
-        return {product.product_id: product.title for product in client.list_all()}
+        stored = {product.product_id: product.title for product in client.list_all()}
+        losses = ledger.losses(stored)
+        for product_id, title in islice(ledger.written.items(), _SOUGHT_COUNT):
+            found = client.match(Offer(title=title), MatchOptions(match_count=_SOUGHT_DEPTH))
+            if product_id not in {match.product.product_id for match in found.matches}:
+                losses.append(f"{product_id}: its own title {title!r} does not find it")
+    return losses
 
 
 def _phases(deployed: Deployed, failures: Counter[str], seconds: float) -> Iterator[Phase]:

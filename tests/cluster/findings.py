@@ -13,7 +13,7 @@ from tests.cluster.traffic import Call, Kind
 from tests.soak import report
 
 # Before the end of a phase callers must have been answered again.
-_LAST_S: Final = 10.0
+_LAST_S: Final = 20.0
 _SHOWN_COUNT: Final = 5
 _COLUMNS: Final = (
     "killed",

@@ -16,6 +16,7 @@ class Ledger:
     def __init__(self, titles: Mapping[str, str]) -> None:
         """Takes what stands there before."""
         self._lock = threading.Lock()
+        self._given = frozenset(titles)
         self._allowed: dict[str, set[str | None]] = {
             product_id: {title} for product_id, title in titles.items()
         }
@@ -30,6 +31,17 @@ class Ledger:
     def product_count(self) -> int:
         """Products that stood there, or were ever tried."""
         return len(self._allowed)
+
+    @property
+    def written(self) -> dict[str, str]:
+        """Titles of the products that were written under load and must be there."""
+        with self._lock:
+            known = ((each, titles) for each, titles in self._allowed.items() if len(titles) == 1)
+            return {
+                product_id: title
+                for product_id, (title,) in known
+                if title is not None and product_id not in self._given
+            }
 
     def attempt(self, product_id: str, title: str | None) -> None:
         """Notes a write or a deletion that is about to be made."""

