@@ -134,7 +134,9 @@ class MilvusCluster:
              "--storage-engine=memory://tansu/"],
         )  # fmt: skip
         self._processes.wait_until("broker", lambda: _listens(self._broker_port))
-        client = AdminClient({"bootstrap.servers": f"127.0.0.1:{self._broker_port}"})
+        client = AdminClient(
+            {"bootstrap.servers": f"127.0.0.1:{self._broker_port}", "log_level": 3}
+        )
         topics = [NewTopic(name, num_partitions=1, replication_factor=1) for name in _TOPICS]
         for made in client.create_topics(topics, request_timeout=_TOPIC_TIMEOUT_S).values():
             made.result(_TOPIC_TIMEOUT_S)
