@@ -8,6 +8,7 @@ an index that looks at a part of its lists.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,7 @@ from twinshelf.server.encoders.embedding import Floats, Halves
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.encoders.triton_encoder import TritonEncoder
-from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.errors import CatalogueUnavailableError, TwinshelfError
 
 DEPTH: Final = 10
 _NEAREST, _STEP = 0.999, 0.001
@@ -144,9 +145,21 @@ async def fill(catalogue: Catalogue, known: KnownCatalogue, contract: EncoderCon
         for (each, title), vector in zip(known.titles.items(), known.vectors, strict=True)
     ]
     for first in range(0, len(products), _WRITES_AT_ONCE):
-        block = products[first : first + _WRITES_AT_ONCE]
-        await asyncio.gather(*map(catalogue.upsert, block))
+        await _write(catalogue, products[first : first + _WRITES_AT_ONCE])
     await catalogue.snapshot()
+
+
+async def _write(catalogue: Catalogue, products: Sequence[NewProduct]) -> None:
+    """Writes products, and repeats what was refused because Milvus was busy."""
+    while products:
+        results = await asyncio.gather(*map(catalogue.upsert, products), return_exceptions=True)
+        refused = []
+        for product, result in zip(products, results, strict=True):
+            if isinstance(result, CatalogueUnavailableError):
+                refused.append(product)
+            elif isinstance(result, BaseException):
+                raise result
+        products = refused
 
 
 def _unit(rows: Floats) -> Floats:
