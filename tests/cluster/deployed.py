@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -139,6 +140,8 @@ class Deployed:
         tritonserver.kill()
 
     def _close(self) -> None:
-        for each in (*self._servers, self._first):
-            each.stop()
-        self._engine.close()
+        """Ends all, also when something interrupts it once more."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._engine.close)
+            for each in (self._first, *self._servers):
+                stack.callback(each.stop)
