@@ -91,9 +91,9 @@ def _add_lost(
     for first in range(start, len(vectors), _BUILD_BLOCK):
         rows = np.arange(first, min(first + _BUILD_BLOCK, len(vectors)))
         # Nearly all are found by a shallow search, which takes a third of the time.
-        for expansion in (_SHALLOW_EXPANSION, settings.expansion_search):
+        for expansion in (_SHALLOW_EXPANSION, settings.search_expansion(len(graph))):
             if len(rows):
-                graph.expansion_search = expansion
+                graph.expansion_search = expansion  # type: ignore[misc]
                 rows = rows[_is_lost(graph, vectors[rows], rows, settings.build_thread_count)]
         if len(rows):
             graph.add(rows.astype(np.uint64), vectors[rows], threads=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from timm.optim import param_groups_weight_decay
+from timm.optim import param_groups_weight_decay  # type: ignore[attr-defined]
 from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 

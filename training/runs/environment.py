@@ -12,6 +12,7 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,7 +52,7 @@ def read_environments(folder: Path) -> dict[str, dict[str, object]]:
     return steps if isinstance(steps, dict) else {}
 
 
-def describe_environment() -> dict[str, object]:
+def describe_environment() -> dict[str, Any]:
     """Looks at this process, this machine and the sources.
 
     Returns:

@@ -62,9 +62,9 @@ def run_row(row: Row, places: Places, conduct: Conduct) -> RowResult:
         command=f"python -m tests.benchmarks.quality --data-root $DATA_ROOT --rows {row.name}",
         steps=tuple(places.shorten(command.text) for command in row.steps),
         measurements=row.read(),
-        measured_at=environment.recorded_at,
-        git_revision=environment.git_revision,
-        hardware=", ".join((f"{environment.cpu_count} CPU cores", *environment.gpus)),
+        measured_at=environment["recorded_at"],
+        git_revision=environment["git_revision"],
+        hardware=", ".join((f"{environment['cpu_count']} CPU cores", *environment["gpus"])),
         training_s=_read_duration(row.run),
     )
     write_atomically(row.run / RESULT, result.to_json())

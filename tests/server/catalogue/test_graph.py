@@ -102,3 +102,8 @@ def test_a_build_that_fails_in_its_process_says_why(tmp_path: Path) -> None:
     base.path.unlink()
     with pytest.raises(RuntimeError, match="that builds graph ended with 1: "):
         mapped(rows, tmp_path / "graph", base, 1000, settings)
+
+
+def test_a_search_of_more_vectors_weighs_more_candidates() -> None:
+    counts = (0, 1_000, 100_000, 1_000_000, 10_000_000)
+    assert [SETTINGS.search_expansion(count) for count in counts] == [96, 96, 96, 192, 384]
