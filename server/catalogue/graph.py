@@ -59,7 +59,7 @@ class IndexSettings:
         512 numbers in clusters, `tests.benchmarks.scale`).
         """
         tenfolds = math.log10(max(count, _BASE_COUNT) / _BASE_COUNT)
-        return round(self.expansion_search * _GROWTH**tenfolds)
+        return round(self.expansion_search * math.pow(_GROWTH, tenfolds))
 
     def new_graph(self, dimension: int) -> Index:
         """Makes an empty graph for vectors of a length."""
