@@ -24,6 +24,8 @@ SAMPLE_COUNT: Final = 1000
 SIZE: Final = 600
 # A large catalogue is sampled in runs of products that were written one after the other.
 _RUN_COUNT, _RUN_LENGTH = 50, 20
+# A service gives all of its callers some dozens of streams.
+_STREAM_COUNT: Final = 4
 # The changes of a run come at once; a run at the end of the changes would wait for new ones.
 _SAMPLE_LIMIT_S: Final = 2.0
 _EMBEDDINGS_AT_ONCE: Final = 250
@@ -115,27 +117,34 @@ async def sample_products(
     randomness = random.Random(seed)
     found: dict[str, Product] = {}
 
-    async def read_run(start: int) -> None:
-        """Reads products in the order in which they were written."""
-        count = 0
-        async for change in client.watch(start, includes_products=True):
-            if change.product is not None:
-                found[change.product_id] = change.product
-            count += 1
-            if count == _RUN_LENGTH:
-                return
+    async def read_runs(starts: Sequence[int]) -> None:
+        """Reads some runs, one after the other."""
+        for start in starts:
+            await _read_run(client, start, found)
 
-    runs = [
-        asyncio.create_task(read_run(randomness.randrange(change_sequence)))
-        for _ in range(_RUN_COUNT)
+    starts = [randomness.randrange(change_sequence) for _ in range(_RUN_COUNT)]
+    readers = [
+        asyncio.create_task(read_runs(starts[place::_STREAM_COUNT]))
+        for place in range(_STREAM_COUNT)
     ]
-    done, late = await asyncio.wait(runs, timeout=_SAMPLE_LIMIT_S)
-    for run in late:
-        run.cancel()
+    done, late = await asyncio.wait(readers, timeout=_SAMPLE_LIMIT_S)
+    for reader in late:
+        reader.cancel()
     await asyncio.gather(*late, return_exceptions=True)
-    for run in done:
-        run.result()
+    for reader in done:
+        reader.result()
     return list(found.values())
+
+
+async def _read_run(client: AsyncClient, start: int, found: dict[str, Product]) -> None:
+    """Adds products in the order in which they were written."""
+    count = 0
+    async for change in client.watch(start, includes_products=True):
+        if change.product is not None:
+            found[change.product_id] = change.product
+        count += 1
+        if count == _RUN_LENGTH:
+            return
 
 
 async def _embeddings_of(
