@@ -16,6 +16,7 @@ _AWAY = {
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     )
 }
+_SICK_MODEL = re.compile("Stub process '[^']*' is not healthy")
 _UNKNOWN_MODEL = "Request for unknown model"
 # What Triton puts around the sentence of a model.
 _DECORATIONS = re.compile(
@@ -27,7 +28,8 @@ _DECORATIONS = re.compile(
 
 def is_away(error: InferenceServerException) -> bool:
     """Tells whether Triton, or the model, could not be reached: a repeat may help."""
-    return error.status() in _AWAY
+    # Of a frozen or dead Python model it says INTERNAL, which else is the fault of a request.
+    return error.status() in _AWAY or bool(_SICK_MODEL.match(sentence_of(error)))
 
 
 def is_missing(error: InferenceServerException) -> bool:

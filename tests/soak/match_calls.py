@@ -142,11 +142,23 @@ async def _stream(channel: grpc.aio.Channel, calls: Sequence[MatchCall], tally: 
             else:
                 _judge(call, "OK", _best_of(message.response), tally)
     except grpc.aio.AioRpcError as error:
-        tally.lose(f"stream: {error.code().name} {error.details()}; {len(owed)} unanswered")
+        if len(owed) == len(calls) and _is_not_let_in(error):
+            for _ in calls:
+                tally.shed()
+        else:
+            tally.lose(f"stream: {error.code().name} {error.details()}; {len(owed)} unanswered")
     else:
         if owed:
             tally.lose(f"stream: {len(owed)} of {len(calls)} unanswered at its end")
     tally.took(time.monotonic() - start_s)
+
+
+def _is_not_let_in(error: grpc.aio.AioRpcError) -> bool:
+    """Tells whether the service has as many streams as it takes.
+
+    When that is answered while a request is being written, grpc.aio says this instead.
+    """
+    return error.code().name == SHED or error.details() == "Internal error from Core"
 
 
 def _judge(call: MatchCall, code: str, best: Best | None, tally: Tally, details: str = "") -> None:

@@ -217,6 +217,17 @@ async def test_failures_inside_triton_are_not_told_to_callers(
     assert "a secret of the inside" in caplog.text
 
 
+async def test_a_python_model_that_is_frozen_or_dead_is_worth_a_repeat(
+    triton: FakeTriton, encoder: TritonEncoder
+) -> None:
+    contract = await encoder.refresh()
+    sentence = "Stub process 'image_preprocess_0_1' is not healthy."
+    triton.failure = (grpc.StatusCode.INTERNAL, f"in ensemble 'image_encoder', {sentence}")
+    (error,) = await encoder.encode(ROWS[:1], contract)
+    assert isinstance(error, EncoderUnavailableError)
+    assert error.message.endswith(f"could not answer: {sentence}")
+
+
 async def test_a_version_that_the_configuration_insists_on_is_checked(triton: FakeTriton) -> None:
     encoder = await open_encoder(triton, version=7)
     with pytest.raises(EncoderMismatchError, match="version 7, but Triton .* serves version 1"):
