@@ -278,6 +278,10 @@ async def test_a_snapshot_is_written_on_demand(
     channel: grpc.aio.Channel, config: ServerConfig
 ) -> None:
     await upsert(channel, [FULL])
+    # The first write may come before the index is open.
+    stats = pb.GetCatalogStatsRequest()
+    while not (await catalog(channel).GetCatalogStats(stats)).indexed_vector_count:
+        await asyncio.sleep(0.01)
     answer = await catalog(channel).Snapshot(pb.SnapshotRequest())
     assert (answer.vector_count, answer.change_sequence) == (1, 1)
     assert list(config.catalogue.glob("index-*/manifest.json"))
