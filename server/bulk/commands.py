@@ -7,8 +7,8 @@ Nothing heavy is imported before a command runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,13 +120,10 @@ def load(
         row_count = sum(whole.embedded_count for whole in outputs.values())
 
         async def run() -> IndexReport:
-            """Opens the catalogue, loads and closes it, which writes a snapshot."""
-            opened = _open_catalogue(catalogue)
-            try:
+            """Loads into the catalogue."""
+            async with _opened(catalogue) as opened:
                 with RowProgress(make_console(sys.stderr), folder.name, row_count) as progress:
                     return await load_outputs(outputs, contract, opened, progress.advance)
-            finally:
-                await opened.close()
 
         report = asyncio.run(run())
     _tell(report, as_json=json)
@@ -164,17 +161,12 @@ def unload(
     console = make_console(sys.stderr)
 
     async def run() -> WholeOutput:
-        """Opens the catalogue, writes its products and closes it."""
-        opened = _open_catalogue(catalogue)
-        try:
+        """Writes the products of the catalogue."""
+        async with _opened(catalogue, is_made=False) as opened:
             document = find_document(opened, model_repository)
             with RowProgress(console, catalogue, opened.product_count) as progress:
                 return await unload_products(opened, document, folder, progress.advance)
-        finally:
-            await opened.close()
 
-    if "://" not in catalogue and not Path(catalogue).is_dir():
-        raise ValueError(f"--catalogue {catalogue} is no folder")
     with _told_in_a_sentence():
         whole = asyncio.run(run())
     make_console(sys.stdout).print(f"{whole.embedded_count:,} products written to {folder}")
@@ -195,15 +187,28 @@ def _tell(report: IndexReport, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _open_catalogue(place: str) -> Catalogue:
+@asynccontextmanager
+async def _opened(place: str, *, is_made: bool = True) -> AsyncIterator[Catalogue]:
+    """Opens a catalogue, made if new unless it must be there, and closes it in the end.
+
+    Closing writes a snapshot.
+    """
     from twinshelf.server.catalogue.milvus.address import MilvusAddress
     from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
     from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 
     address = MilvusAddress.parse(place)
-    if address is not None:
-        return MilvusCatalogue(address, reader_count=1)
-    return SqliteCatalogue(Path(place), reader_count=1)
+    if address is None and not is_made and not Path(place).is_dir():
+        raise ValueError(f"--catalogue {place} is no folder")
+    opened: Catalogue
+    if address is None:
+        opened = SqliteCatalogue(Path(place), reader_count=1)
+    else:
+        opened = MilvusCatalogue(address, reader_count=1)
+    try:
+        yield opened
+    finally:
+        await opened.close()
 
 
 @contextmanager

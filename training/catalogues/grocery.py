@@ -49,7 +49,7 @@ def read_grocery(folder: Path, seed: int) -> MatchingData:
         """Keeps each product by the number that the photos name."""
         return by_id.setdefault(text_of(row.cells[_ID]), _make_product(row, folder))
 
-    del seed
+    del seed  # the data set has a split of its own
     catalogue = list(read_rows(folder / TABLE, _COLUMNS, make))
     gallery, bad_products = separate(checked(catalogue, TABLE))
     train, bad_train = separate(checked(_read_photos(folder, TRAIN, by_id), TRAIN))

@@ -46,11 +46,13 @@ def fit_margin(predictions: Predictions, is_right: Bools, *, target_accuracy: fl
     Raises:
         ValueError: If there are no predictions or the target is out of range.
     """
+    if not 0 < target_accuracy <= 1:
+        raise ValueError(f"target_accuracy must be above 0 and at most 1, got {target_accuracy}")
     if not len(is_right):
         raise ValueError("a margin needs predictions to be fitted on, got none")
     if not is_right.any():
         return NEVER
-    if is_right.mean() >= target_accuracy > 0:
+    if is_right.mean() >= target_accuracy:
         return 0.0
     return fit_threshold(predictions.margins, is_right, target_precision=target_accuracy)
 

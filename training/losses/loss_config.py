@@ -87,7 +87,7 @@ class CrossModalConfig:
     """
 
     weight: Annotated[float, "0 or more"] = 0.0
-    temperature: Annotated[float, "0.01 or more"] = 0.07
+    temperature: Annotated[float, f"{1 / LARGEST_SCALE} or more"] = 0.07
 
     def __post_init__(self) -> None:
         check_ranges(self, "loss.cross_modal.")

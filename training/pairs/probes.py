@@ -53,7 +53,8 @@ def read_probes(folder: Path) -> list[PairProbe]:
         try:
             values = json.loads(line)
             cosines = [math.nan if x is None else float(x) for x in values["cosines"]]
-            probes.append(PairProbe(**{**values, "cosines": Cosines.of(cosines)}))
+            read = {"cosines": Cosines.of(cosines), "probability": float(values["probability"])}
+            probes.append(PairProbe(**values | read))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}, line {number}, is no probe: {error!r}") from error
     return probes
