@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,48 +25,41 @@ def read_endpoint(text: str) -> Endpoint:
         raise typer.BadParameter(str(error)) from None
 
 
+def endpoint_option(help_text: str) -> Any:
+    """Makes the option of a host:port.
+
+    Args:
+        help_text: What stands there.
+    """
+    return typer.Option(parser=read_endpoint, metavar="HOST:PORT", help=help_text)
+
+
+METRICS_OPTION = endpoint_option(
+    "Metrics of the service (default: 127.0.0.1:50052, if something answers there)."
+)
+
+
 @spread
 def doctor(
     connection: Connection,
-    metrics: Annotated[
-        Endpoint | None,
-        typer.Option(
-            parser=read_endpoint,
-            metavar="HOST:PORT",
-            help="Metrics of the service (default: 127.0.0.1:50052, if something answers there).",
-        ),
-    ] = None,
+    metrics: Annotated[Endpoint | None, METRICS_OPTION] = None,
     triton: Annotated[
         Endpoint | None,
-        typer.Option(
-            parser=read_endpoint,
-            metavar="HOST:PORT",
-            help="gRPC of Triton (default: 127.0.0.1:8001, if something answers there).",
-        ),
+        endpoint_option("gRPC of Triton (default: 127.0.0.1:8001, if something answers there)."),
     ] = None,
     triton_http: Annotated[
         Endpoint | None,
-        typer.Option(
-            parser=read_endpoint,
-            metavar="HOST:PORT",
-            help="HTTP of Triton (default: port 8000 of the same host).",
-        ),
+        endpoint_option("HTTP of Triton (default: port 8000 of the same host)."),
     ] = None,
     other_triton: Annotated[
         Endpoint | None,
-        typer.Option(
-            parser=read_endpoint,
-            metavar="HOST:PORT",
-            help="gRPC of the Triton with a further encoder (--other-triton of the service).",
+        endpoint_option(
+            "gRPC of the Triton with a further encoder (--other-triton of the service)."
         ),
     ] = None,
     other_triton_http: Annotated[
         Endpoint | None,
-        typer.Option(
-            parser=read_endpoint,
-            metavar="HOST:PORT",
-            help="HTTP of that Triton (default: port 8000 of the same host).",
-        ),
+        endpoint_option("HTTP of that Triton (default: port 8000 of the same host)."),
     ] = None,
     catalogue: Annotated[
         Path | None,

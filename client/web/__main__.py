@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from twinshelf.client.doctor.command import read_endpoint
+from twinshelf.client.doctor.command import METRICS_OPTION, endpoint_option
 from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.option_groups import spread
 from twinshelf.client.options import UNUSABLE_INPUT, Connection, complain
@@ -25,10 +25,7 @@ DEFAULT_LISTEN = "127.0.0.1:8080"
 @spread
 def serve(
     connection: Connection,
-    listen: Annotated[
-        Endpoint,
-        typer.Option(parser=read_endpoint, metavar="HOST:PORT", help="Where browsers find it."),
-    ] = DEFAULT_LISTEN,  # type: ignore[assignment] # typer parses the default, too
+    listen: Annotated[Endpoint, endpoint_option("Where browsers find it.")] = DEFAULT_LISTEN,  # type: ignore[assignment] # typer parses the default, too
     host: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,14 +51,7 @@ def serve(
             metavar="HOST:PORT", help="Another service to compare with; may be given repeatedly."
         ),
     ] = None,
-    metrics: Annotated[
-        Endpoint | None,
-        typer.Option(
-            parser=read_endpoint,
-            metavar="HOST:PORT",
-            help="Metrics of the service (default: 127.0.0.1:50052, if something answers there).",
-        ),
-    ] = None,
+    metrics: Annotated[Endpoint | None, METRICS_OPTION] = None,
     views: Annotated[
         str,
         typer.Option(metavar="ATTRIBUTE", help="Attribute of products that counts their views."),
