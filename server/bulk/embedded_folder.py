@@ -123,8 +123,12 @@ class EmbeddedOutput:
                 table, partial, compression="zstd", use_dictionary=["category", "encoder_digest"]
             )
 
-    def finish(self, part_count: int, contract: EncoderContract) -> None:
-        """Notes that all parts are there, and removes those of a longer input before it."""
+    def finish(self, part_count: int, contract: EncoderContract) -> WholeOutput:
+        """Notes that all parts are there, and removes those of a longer input before it.
+
+        Returns:
+            What the parts hold.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         for number, path in enumerate_parts(self.folder):
             if number >= part_count:
@@ -138,6 +142,7 @@ class EmbeddedOutput:
         )
         with _moved_when_written(self.folder / _WHOLE) as partial:
             partial.write_text(json.dumps(asdict(whole), indent=2) + "\n", "utf-8")
+        return whole
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from twinshelf.server.bulk.embedded_folder import (
     EmbeddedOutput,
     WholeOutput,
     locked,
-    read_whole,
     write_contract,
 )
 from twinshelf.server.bulk.embedded_table import EmbeddedRow, make_table
@@ -87,10 +86,7 @@ async def unload_products(
         if part:
             output.write_part(part_count, [make_table(part, contract)])
             part_count += 1
-        output.finish(part_count, contract)
-    whole = read_whole(output.folder)
-    assert whole is not None
-    return whole
+        return output.finish(part_count, contract)
 
 
 async def _row_batches(
