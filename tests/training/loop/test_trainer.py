@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pytest
@@ -11,7 +12,13 @@ from torch.optim.sgd import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
 from twinshelf.training.loop.loop_config import LoopConfig
-from twinshelf.training.loop.trainer import BEST, LAST, MONITORED, build_trainer
+from twinshelf.training.loop.trainer import (
+    BEST,
+    LAST,
+    MONITORED,
+    build_trainer,
+    resolve_precision,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +55,22 @@ def test_the_last_epoch_is_saved_though_an_earlier_one_is_better(tmp_path: Path)
         assert torch.load(tmp_path / BEST)["epoch"] == 0
         assert torch.load(tmp_path / LAST)["global_step"] == 2 * epoch_count
     assert {path.name for path in tmp_path.iterdir()} == {BEST, LAST}
+
+
+@pytest.mark.parametrize(
+    ("has_tiles", "given", "expected"),
+    [
+        (True, "auto", "bf16-mixed"),
+        (False, "auto", "32-true"),
+        (True, "32-true", "32-true"),
+        (False, "bf16-mixed", "bf16-mixed"),
+    ],
+)
+def test_a_cpu_mixes_in_16_bits_where_that_is_faster(
+    has_tiles: bool, given: Any, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_tiles})
+    assert resolve_precision(LoopConfig(accelerator="cpu", precision=given)) == expected
 
 
 # In a process of its own, as it holds for good.
