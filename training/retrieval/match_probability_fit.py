@@ -23,6 +23,8 @@ from twinshelf.training.retrieval.match_probability import (
 
 # Logarithms of sharpness and steepness that nothing tells against, and how little they weigh.
 USUAL_SHARPNESS, USUAL_STEEPNESS, RIDGE = 3.0, 1.0, 1e-3
+# How often the first match counts beside every candidate: it is the one that callers act on.
+FIRST_MATCH_WEIGHT = 3.0
 # What is rather wrong than right is no match, whatever the precision asked for.
 LEAST_THRESHOLD = 0.5
 # How far; what was seen alone takes matches for good that were right by chance.
@@ -95,9 +97,9 @@ def _fit_shares(lists: OfferLists) -> tuple[float, float]:
     def loss(values: Floats) -> float:
         """Negative log likelihood of (log sharpness, rivalry)."""
         shares = right_shares(np.exp(values[0]) * leads, values[1])
-        likelihood = _log_likelihood(shares, lists.is_match)
-        fit = np.where(is_there, likelihood, 0).sum(axis=1).mean()
-        return float(-fit + RIDGE * (values[0] - USUAL_SHARPNESS) ** 2)
+        likelihood = np.where(is_there, _log_likelihood(shares, lists.is_match), 0)
+        fit = likelihood.sum(axis=1) + FIRST_MATCH_WEIGHT * likelihood[:, 0]
+        return float(-fit.mean() + RIDGE * (values[0] - USUAL_SHARPNESS) ** 2)
 
     found = minimize(loss, [USUAL_SHARPNESS, 0.9], bounds=[(-1, 7), (1e-3, 1)], method="L-BFGS-B")
     return float(np.exp(found.x[0])), float(found.x[1])
