@@ -149,10 +149,11 @@ class AsyncClient:
         right: Offer | str,
         *,
         reason_count: int = 0,
+        encoder: int | str = "",
         timeout_s: float | None = None,
     ) -> PairScore:
         """Does what `Client.score_pair` does, awaited."""
-        request = pair_conversions.pair_request(left, right, reason_count)
+        request = pair_conversions.pair_request(left, right, reason_count, encoder)
         return pair_conversions.pair_score(
             await self._call(self._matching.ScorePair, request, timeout_s)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC
+from typing import TypeVar
 
 from google.protobuf import field_mask_pb2
 
@@ -38,7 +39,21 @@ from twinshelf.client.records import (
     StoredProduct,
     UpsertAnswer,
 )
-from twinshelf.v1 import catalog_service_pb2, filter_pb2, matching_service_pb2, product_pb2
+from twinshelf.v1 import (
+    catalog_service_pb2,
+    encoder_service_pb2,
+    filter_pb2,
+    matching_service_pb2,
+    product_pb2,
+)
+
+EncoderRequest = TypeVar(
+    "EncoderRequest",
+    encoder_service_pb2.ReindexRequest,
+    encoder_service_pb2.SwitchEncoderRequest,
+    encoder_service_pb2.DropEncoderRequest,
+    matching_service_pb2.ScorePairRequest,
+)
 
 _PATTERNS: dict[int, Pattern] = {
     product_pb2.MODALITY_PATTERN_IMAGE: "image",
@@ -279,6 +294,13 @@ def snapshot_report(message: catalog_service_pb2.SnapshotResponse) -> SnapshotRe
     return SnapshotReport(
         vector_count=message.vector_count, change_sequence=message.change_sequence
     )
+
+
+def encoder_request(kind: type[EncoderRequest], encoder: int | str) -> EncoderRequest:
+    """Makes a request that names an encoder by its version or its digest."""
+    if isinstance(encoder, int):
+        return kind(encoder_version=encoder)
+    return kind(encoder_digest=encoder)
 
 
 def encoder_from_message(message: product_pb2.EncoderInfo) -> EncoderInfo:

@@ -9,7 +9,12 @@ from typing import Annotated
 import typer
 
 from twinshelf.client.filters import EXAMPLES, AllOf, read_condition, read_value_limit
-from twinshelf.client.options import GREATEST_COUNT, read_probability
+from twinshelf.client.options import (
+    GREATEST_COUNT,
+    EncoderOption,
+    read_encoder,
+    read_probability,
+)
 from twinshelf.client.records import MatchOptions, ModalityWeights
 
 
@@ -115,13 +120,7 @@ class MatchCommandOptions:
         ),
     ] = 0
 
-    encoder: Annotated[
-        str,
-        typer.Option(
-            metavar="VERSION|DIGEST",
-            help="Encoder that is to answer, one kept beside, say (default: the one that serves).",
-        ),
-    ] = ""
+    encoder: EncoderOption = ""
 
     def match_options(self) -> MatchOptions:
         """Returns them as the client takes them.
@@ -129,14 +128,15 @@ class MatchCommandOptions:
         Raises:
             ValueError: If a filter or a limit cannot be read.
         """
+        encoder = read_encoder(self.encoder)
         return MatchOptions(
             match_count=self.match_count,
             weights=self.weights,
             min_probability=self.min_probability,
             match_prior=self.match_prior,
             target_precision=self.target_precision,
-            encoder_digest="" if self.encoder.isdecimal() else self.encoder,
-            encoder_version=int(self.encoder) if self.encoder.isdecimal() else 0,
+            encoder_digest=encoder if isinstance(encoder, str) else "",
+            encoder_version=encoder if isinstance(encoder, int) else 0,
             pair_count=self.pair_count,
             filter=AllOf(filters=tuple(map(read_condition, self.filters)))
             if self.filters

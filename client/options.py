@@ -33,6 +33,20 @@ FILES_HELP: Final = (
     "folder of photos, or - for standard input"
 )
 
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        metavar="VERSION|DIGEST",
+        help="Encoder that is to answer, one kept beside, say (default: the one that serves).",
+    ),
+]
+
+
+def read_encoder(text: str) -> int | str:
+    """Reads the version of an encoder, or its digest."""
+    return int(text) if text.isdecimal() else text
+
 
 def read_number(text: str) -> float:
     """Reads a number.

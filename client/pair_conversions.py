@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from twinshelf.client.conversions import encoder_from_message, offer_to_message, scorer_from_message
+from twinshelf.client.conversions import (
+    encoder_from_message,
+    encoder_request,
+    offer_to_message,
+    scorer_from_message,
+)
 from twinshelf.client.pair_records import PairReason, PairScore
 from twinshelf.client.records import Offer
 from twinshelf.v1 import matching_service_pb2
 
 
 def pair_request(
-    left: Offer | str, right: Offer | str, reason_count: int
+    left: Offer | str, right: Offer | str, reason_count: int, encoder: int | str
 ) -> matching_service_pb2.ScorePairRequest:
     """Makes the request that scores a pair; a text is the id of a stored product."""
-    return matching_service_pb2.ScorePairRequest(
-        left=_side(left), right=_side(right), reason_count=reason_count
-    )
+    request = encoder_request(matching_service_pb2.ScorePairRequest, encoder)
+    request.left.CopyFrom(_side(left))
+    request.right.CopyFrom(_side(right))
+    request.reason_count = reason_count
+    return request
 
 
 def pair_score(message: matching_service_pb2.ScorePairResponse) -> PairScore:

@@ -11,7 +11,7 @@ import typer
 from twinshelf.client import output
 from twinshelf.client.offer_options import OfferOptions
 from twinshelf.client.option_groups import spread
-from twinshelf.client.options import GREATEST_COUNT, Connection
+from twinshelf.client.options import GREATEST_COUNT, Connection, EncoderOption, read_encoder
 from twinshelf.client.records import Offer
 
 
@@ -30,6 +30,7 @@ def score(
         int,
         typer.Option("--reasons", metavar="N", min=0, max=GREATEST_COUNT, help="Reasons at most."),
     ] = 5,
+    encoder: EncoderOption = "",
     connection: Connection,
 ) -> None:
     """Say whether an offer and a product, or two products, are the same item, and why."""
@@ -41,7 +42,9 @@ def score(
             f"two of these; got {len(sides)}"
         )
     with connection.open() as client:
-        found = client.score_pair(sides[0], sides[1], reason_count=reason_count)
+        found = client.score_pair(
+            sides[0], sides[1], reason_count=reason_count, encoder=read_encoder(encoder)
+        )
     if connection.json:
         output.write_json(sys.stdout, asdict(found))
         return

@@ -195,6 +195,7 @@ class Client:
         right: Offer | str,
         *,
         reason_count: int = 0,
+        encoder: int | str = "",
         timeout_s: float | None = None,
     ) -> PairScore:
         """Says whether two records are the same item, by the pair scorer.
@@ -203,6 +204,8 @@ class Client:
             left: An offer, or the id of a stored product; of an offer and a product, the offer.
             right: Likewise.
             reason_count: Most reasons to return, zero or more.
+            encoder: Version or digest of the encoder that is to answer; "" takes the one that
+                serves.
             timeout_s: Time for the call, seconds.
 
         Raises:
@@ -210,7 +213,7 @@ class Client:
             ProductNotFoundError: If the catalogue holds none of an id.
             TwinshelfError: If the call fails otherwise.
         """
-        request = pair_conversions.pair_request(left, right, reason_count)
+        request = pair_conversions.pair_request(left, right, reason_count, encoder)
         return pair_conversions.pair_score(self._call(self._matching.ScorePair, request, timeout_s))
 
     def predict_category(

@@ -232,7 +232,9 @@ def _matching_servicer(parts: Parts, workers: Workers) -> MatchingServicer:
         matcher=workers.matcher,
         comparison=workers.comparison,
         pair_scorer=workers.pair_scorer,
-        category_predictor=CategoryPredictor(matcher=workers.matcher, limits=workers.limits),
+        category_predictor=CategoryPredictor(
+            encoders=parts.encoders, matcher=workers.matcher, limits=workers.limits
+        ),
         bounds=workers.bounds,
         observer=parts.observer,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from twinshelf.client.async_stream import AsyncStream
 from twinshelf.client.call_terms import CallTerms
+from twinshelf.client.conversions import encoder_request
 from twinshelf.client.encoders import conversions
 from twinshelf.client.encoders.records import (
     EncoderComparison,
@@ -45,7 +46,7 @@ class AsyncEncoders:
 
     async def reindex(self, encoder: int | str, *, timeout_s: float | None = None) -> EncoderState:
         """Does what `Encoders.reindex` does, awaited."""
-        request = conversions.encoder_request(pb.ReindexRequest, encoder)
+        request = encoder_request(pb.ReindexRequest, encoder)
         answer = await self._call(self._stub.Reindex, request, timeout_s)
         return conversions.encoder_state(answer.encoder)
 
@@ -64,13 +65,13 @@ class AsyncEncoders:
 
     async def switch(self, encoder: int | str, *, timeout_s: float | None = None) -> EncoderSwitch:
         """Does what `Encoders.switch` does, awaited."""
-        request = conversions.encoder_request(pb.SwitchEncoderRequest, encoder)
+        request = encoder_request(pb.SwitchEncoderRequest, encoder)
         answer = await self._call(self._stub.SwitchEncoder, request, timeout_s)
         return conversions.encoder_switch(answer)
 
     async def drop(self, encoder: int | str, *, timeout_s: float | None = None) -> int:
         """Does what `Encoders.drop` does, awaited."""
-        request = conversions.encoder_request(pb.DropEncoderRequest, encoder)
+        request = encoder_request(pb.DropEncoderRequest, encoder)
         answer = await self._call(self._stub.DropEncoder, request, timeout_s)
         return int(answer.dropped_product_count)
 

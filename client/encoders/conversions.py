@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from twinshelf.client.conversions import encoder_from_message, pattern_from_message
 from twinshelf.client.encoders.records import (
     EncoderComparison,
@@ -17,15 +15,6 @@ from twinshelf.client.records import Product
 from twinshelf.client.streams import StreamMethod
 from twinshelf.v1 import encoder_service_pb2 as pb
 from twinshelf.v1 import product_pb2
-
-Request = TypeVar("Request", pb.ReindexRequest, pb.SwitchEncoderRequest, pb.DropEncoderRequest)
-
-
-def encoder_request(kind: type[Request], encoder: int | str) -> Request:
-    """Makes a request that names an encoder by its version or its digest."""
-    if isinstance(encoder, int):
-        return kind(encoder_version=encoder)
-    return kind(encoder_digest=encoder)
 
 
 def encoder_state(message: pb.EncoderState) -> EncoderState:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from twinshelf.client.call_terms import CallTerms
+from twinshelf.client.conversions import encoder_request
 from twinshelf.client.encoders import conversions
 from twinshelf.client.encoders.records import (
     EncoderComparison,
@@ -60,7 +61,7 @@ class Encoders:
         Raises:
             PreconditionError: If it serves and lacks nothing, or a third one is kept.
         """
-        request = conversions.encoder_request(pb.ReindexRequest, encoder)
+        request = encoder_request(pb.ReindexRequest, encoder)
         answer = self._call(self._stub.Reindex, request, timeout_s)
         return conversions.encoder_state(answer.encoder)
 
@@ -94,7 +95,7 @@ class Encoders:
         Raises:
             PreconditionError: If it lacks products.
         """
-        request = conversions.encoder_request(pb.SwitchEncoderRequest, encoder)
+        request = encoder_request(pb.SwitchEncoderRequest, encoder)
         return conversions.encoder_switch(self._call(self._stub.SwitchEncoder, request, timeout_s))
 
     def drop(self, encoder: int | str, *, timeout_s: float | None = None) -> int:
@@ -107,7 +108,7 @@ class Encoders:
         Raises:
             PreconditionError: If it serves.
         """
-        request = conversions.encoder_request(pb.DropEncoderRequest, encoder)
+        request = encoder_request(pb.DropEncoderRequest, encoder)
         answer = self._call(self._stub.DropEncoder, request, timeout_s)
         return int(answer.dropped_product_count)
 

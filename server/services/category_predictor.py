@@ -22,6 +22,7 @@ from twinshelf.server.services.requests import (
     check_offer,
     read_weights,
 )
+from twinshelf.server.services.serving_encoders import ServingEncoders
 from twinshelf.v1 import matching_service_pb2 as pb
 
 DEFAULT_NEIGHBOUR_COUNT = 10
@@ -38,8 +39,9 @@ class _Neighbour:
 class CategoryPredictor:
     """Lets products vote. One for the whole server."""
 
-    def __init__(self, *, matcher: Matcher, limits: Limits) -> None:
+    def __init__(self, *, encoders: ServingEncoders, matcher: Matcher, limits: Limits) -> None:
         """Takes the parts that it works with."""
+        self._encoders = encoders
         self._matcher = matcher
         self._limits = limits
 
@@ -60,7 +62,7 @@ class CategoryPredictor:
         found = await self._matcher.find(
             request.offer,
             MatchOptions(match_count=wanted, weights=read_weights(request, "")),
-            self._matcher.choose_encoder(request, ""),
+            self._encoders.choose(request, ""),
             path="",
             is_patient=False,
             deadline_s=deadline_s,

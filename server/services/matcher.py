@@ -19,11 +19,9 @@ from twinshelf.server.services.freshness import check_fresh
 from twinshelf.server.services.pair_scorer import PairScorer
 from twinshelf.server.services.pair_sides import SideTerms
 from twinshelf.server.services.requests import (
-    HasEncoder,
     Limits,
     MatchOptions,
     check_offer,
-    choose_encoder,
     read_options,
 )
 from twinshelf.server.services.routed_embedder import RoutedEmbedder
@@ -99,7 +97,7 @@ class Matcher:
         """
         options = read_options(request, self._limits, path)
         check_offer(request.offer, self._limits, f"{path}offer")
-        contract = self.choose_encoder(request, path)
+        contract = self._encoders.choose(request, path)
         scorer = self._pair_scorer.contract_beside(contract) if options.pair_count else None
         found = await self.find(
             request.offer,
@@ -124,15 +122,6 @@ class Matcher:
             )
             found = replace(found, page=_by_pair_score(found.page, pair_scores))
         return MatchResult(found=found, pair_scores=pair_scores, scorer=scorer)
-
-    def choose_encoder(self, request: HasEncoder, path: str) -> EncoderContract:
-        """Returns the contract of the encoder that a request asks for, or of the one that serves.
-
-        Raises:
-            EncoderMismatchError: If that is not served, or not kept.
-            TwinshelfError: If it is away.
-        """
-        return choose_encoder(request, [self._encoders.contract, *self._encoders.beside()], path)
 
     async def find(
         self,

@@ -101,7 +101,7 @@ class PairScorer:
                 f"reason_count must be zero or more, got {request.reason_count}",
                 field="reason_count",
             )
-        encoder = self._encoders.contract
+        encoder = self._encoders.choose(request, "")
         models = self._encoders.pairs_of(encoder)
         scorer = models.contract
         reads_cosines = scorer.pattern is not Pattern.NONE

@@ -13,6 +13,7 @@ from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import Encoder, EncoderInput
 from twinshelf.server.encoders.pair_models import PairModels
 from twinshelf.server.errors import EncoderChangedError, TwinshelfError
+from twinshelf.server.services.requests import HasEncoder, choose_encoder
 
 
 class ServingEncoders:
@@ -69,6 +70,20 @@ class ServingEncoders:
             return []
         serving = self.contract.digest
         return [each for each in self.known() if each.digest in kept and each.digest != serving]
+
+    def choose(self, request: HasEncoder, path: str) -> EncoderContract:
+        """Returns the contract of the encoder that a request asks for, or of the one that serves.
+
+        Args:
+            request: What the caller relies on.
+            path: What stands before the names of the request's fields.
+
+        Raises:
+            InvalidRequestError: If the version is negative.
+            EncoderMismatchError: If that encoder neither serves nor is kept.
+            TwinshelfError: If the one that serves is away.
+        """
+        return choose_encoder(request, [self.contract, *self.beside()], path)
 
     def is_serving(self, contract: EncoderContract) -> bool:
         """Whether an encoder is the one that serves, as far as is known."""

@@ -101,14 +101,18 @@ class MatchProductsResponse(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., response: _Optional[_Union[MatchProductResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class ScorePairRequest(_message.Message):
-    __slots__ = ("left", "right", "reason_count")
+    __slots__ = ("left", "right", "reason_count", "encoder_digest", "encoder_version")
     LEFT_FIELD_NUMBER: _ClassVar[int]
     RIGHT_FIELD_NUMBER: _ClassVar[int]
     REASON_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_VERSION_FIELD_NUMBER: _ClassVar[int]
     left: PairSide
     right: PairSide
     reason_count: int
-    def __init__(self, left: _Optional[_Union[PairSide, _Mapping]] = ..., right: _Optional[_Union[PairSide, _Mapping]] = ..., reason_count: _Optional[int] = ...) -> None: ...
+    encoder_digest: str
+    encoder_version: int
+    def __init__(self, left: _Optional[_Union[PairSide, _Mapping]] = ..., right: _Optional[_Union[PairSide, _Mapping]] = ..., reason_count: _Optional[int] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ...) -> None: ...
 
 class PairSide(_message.Message):
     __slots__ = ("offer", "product_id")

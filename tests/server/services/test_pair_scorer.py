@@ -8,7 +8,15 @@ import math
 import grpc
 import pytest
 
-from tests.server.calls import error_info, match, matching, upsert, violated_field
+from tests.server.calls import (
+    encoders,
+    error_info,
+    match,
+    matching,
+    serving,
+    upsert,
+    violated_field,
+)
 from tests.server.fake_encoder import (
     BROKEN_IMAGE,
     UNKNOWN_TEXT,
@@ -18,7 +26,9 @@ from tests.server.fake_encoder import (
     make_contract,
 )
 from tests.server.fake_pair_models import FEATURES, make_pair_contract
+from twinshelf.server.config import ServerConfig
 from twinshelf.server.errors import EncoderFailedError, EncoderUnavailableError
+from twinshelf.v1.encoder_service_pb2 import ListEncodersRequest, ReindexRequest
 from twinshelf.v1.matching_service_pb2 import PairSide, ScorePairRequest, ScorePairResponse
 from twinshelf.v1.product_pb2 import Offer, Product
 
@@ -180,6 +190,10 @@ async def test_without_a_scorer_the_answer_says_how_to_publish_one(
             ScorePairRequest(left=side("mug"), right=side("lamp"), reason_count=-1),
             "reason_count",
         ),
+        (
+            ScorePairRequest(left=side("mug"), right=side("lamp"), encoder_version=-1),
+            "encoder_version",
+        ),
     ],
 )
 async def test_unusable_pairs_are_refused_by_the_field(
@@ -189,6 +203,34 @@ async def test_unusable_pairs_are_refused_by_the_field(
         await matching(stocked).ScorePair(request_)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert violated_field(caught.value) == field
+
+
+async def test_a_pair_is_scored_by_the_encoder_that_is_asked_for(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    beside = FakeEncoder(make_contract("second", 2))
+    beside.pairs.current = make_pair_contract()
+    async with serving(config, encoder, beside) as channel:
+        await upsert(channel, [LAMP])
+        offer = Offer(title=LAMP.title, attributes=LAMP.attributes)
+        request = ScorePairRequest(left=side(offer), right=side("lamp"))
+        first = await matching(channel).ScorePair(request)
+        assert first.encoder.version == 1
+        request.encoder_version = 2
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await matching(channel).ScorePair(request)
+        assert error_info(caught.value).reason == "ENCODER_MISMATCH"
+        state = (await encoders(channel).Reindex(ReindexRequest(encoder_version=2))).encoder
+        while state.missing_product_count:
+            await asyncio.sleep(0.02)
+            states = (await encoders(channel).ListEncoders(ListEncodersRequest())).encoders
+            (state,) = (each for each in states if each.encoder.version == 2)
+        found = await matching(channel).ScorePair(request)
+        assert (found.encoder.version, found.text_cosine) == (2, pytest.approx(1, abs=FP16))
+        request.encoder_version = 3
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await matching(channel).ScorePair(request)
+        assert error_info(caught.value).reason == "ENCODER_MISMATCH"
 
 
 async def test_an_unknown_product_is_not_found(stocked: grpc.aio.Channel) -> None:
