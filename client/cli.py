@@ -36,11 +36,11 @@ from twinshelf.client.options import (
     Connection,
     FileOptions,
     complain,
+    read_sequence,
 )
 from twinshelf.client.score_command import score
 
 DELETED_AT_A_TIME: Final = 10_000
-GREATEST_SEQUENCE: Final = 2**63 - 1
 INSTALLED_COMMANDS: Final = "twinshelf.commands"
 EPILOG: Final = (
     "Exit status: 0 done; 1 the service failed or refused something; 2 the input cannot be used; "
@@ -292,8 +292,7 @@ def watch(
         typer.Option(
             "--from",
             metavar="SEQUENCE",
-            min=0,
-            max=GREATEST_SEQUENCE,
+            parser=read_sequence,
             help="Go on after this change; 0 prints every product first (default: from now on).",
         ),
     ] = None,

@@ -28,6 +28,7 @@ API_KEY_VARIABLE: Final = "TWINSHELF_API_KEY"
 FAILED, UNUSABLE_INPUT, INTERRUPTED = 1, 2, 130
 # The most that a message can hold; what the service allows is the service's to say.
 GREATEST_COUNT: Final = 2**31 - 1
+GREATEST_SEQUENCE: Final = 2**63 - 1
 FILES_HELP: Final = (
     "CSV or other delimited text, JSON or JSON lines (each also .gz or .zst), Parquet, Excel, a "
     "folder of photos, or - for standard input"
@@ -58,6 +59,17 @@ def read_number(text: str) -> float:
         return float(text)
     except ValueError:
         raise typer.BadParameter(f"must be a number, got {text!r}") from None
+
+
+def read_sequence(text: str) -> int:
+    """Reads the number of a change, 0 for before the first.
+
+    Raises:
+        typer.BadParameter: If the text is none.
+    """
+    if not text.isdecimal() or int(text[:20]) > GREATEST_SEQUENCE:
+        raise typer.BadParameter(f"must be a whole number of zero or more, got {text!r}")
+    return int(text)
 
 
 def read_positive(text: str) -> float:
