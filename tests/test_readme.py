@@ -28,11 +28,8 @@ SERVING = {
     "make web": r"the page is at",
 }
 # Everything but the size of the data is what a newcomer gets.
-SMALL_DEMO = {
-    "DATA_ARGS": "--product-count=24 --offers-per-product=4",
-    "TRAIN_ARGS": "--loop.epoch_count=1",
-    "ARGS": "--queries 6",
-}
+SMALL = {"DATA_ARGS": "--product-count=24 --offers-per-product=4"}
+SMALL_DEMO = {"TRAIN_ARGS": "--loop.epoch_count=1", "ARGS": "--queries 6"}
 # This very test is part of `make test`.
 ELSEWHERE = {"make test"}
 START_TIMEOUT_S = 180
@@ -114,7 +111,7 @@ def test_the_commands_run_in_the_order_of_the_readme(
         if command in SERVING:
             services[command] = start(command, checkout)
         elif command not in ELSEWHERE:
-            run(command, checkout, SMALL_DEMO if command == "make demo" else {})
+            run(command, checkout, SMALL | (SMALL_DEMO if command == "make demo" else {}))
     assert (checkout / "runs/generated/matches.html").is_file()
     (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     found = subprocess.run(
