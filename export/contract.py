@@ -76,7 +76,7 @@ def _match_probability(encoder: TrainedEncoder) -> MatchProbability:
     fitted = encoder.calibration and encoder.calibration.matches
     models = {model.image_weight: model for model in fitted.models} if fitted else {}
     weights = pattern_weights(encoder.model.fusion.image_share())
-    missing = {name: each.image for name, each in weights.items() if each.image not in models}
+    missing = {name: each for name, each in weights.items() if each not in models}
     if missing:
         logger.warning("probabilities of %s are not calibrated", " and ".join(missing))
     models |= {weight: _unfitted_model(weight) for weight in missing.values()}

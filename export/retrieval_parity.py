@@ -18,7 +18,7 @@ from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.data.training_data import text_fields
 from twinshelf.training.preprocessing.texts import join_fields
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.metrics import (
@@ -123,10 +123,10 @@ def compare_retrieval(
         [query.group for query in sample.queries], [product.group for product in sample.gallery]
     )
     found: list[MetricPair] = []
-    for pattern, weights in pattern_weights(share).items():
-        in_torch = _scores(queries.in_torch, gallery.in_torch, weights)
+    for pattern, weight in pattern_weights(share).items():
+        in_torch = _scores(queries.in_torch, gallery.in_torch, weight)
         if np.isfinite(in_torch).any():
-            as_published = _scores(queries.as_published, gallery.as_published, weights)
+            as_published = _scores(queries.as_published, gallery.as_published, weight)
             found += compare_metrics(pattern, in_torch, as_published, relevant, comparison.bounds)
     return tuple(found)
 
@@ -193,10 +193,8 @@ def _check_shift(
         )
 
 
-def _scores(
-    queries: ProductEmbeddings, gallery: ProductEmbeddings, weights: ModalityWeights
-) -> Floats:
-    blocks = score_blocks(queries, gallery, weights=weights)
+def _scores(queries: ProductEmbeddings, gallery: ProductEmbeddings, image_weight: float) -> Floats:
+    blocks = score_blocks(queries, gallery, image_weight=image_weight)
     return np.concatenate([scores.numpy() for _, scores in blocks])  # (Q, G)
 
 

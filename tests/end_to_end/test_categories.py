@@ -89,7 +89,7 @@ def test_categories_and_margins_are_those_of_the_batch_command(
         candidates = find_candidates(
             asked.embeddings.rows(np.array([row])),
             stored,
-            weights=weights[pattern],
+            image_weight=weights[pattern],
             k=max(neighbour_count, 20),
         )
         expected = vote(candidates, labels.numbers(categories), neighbour_count)

@@ -20,7 +20,6 @@ from twinshelf.training.evaluation.category_vote import Ints, weighted_f1
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.intervals import estimate_means
 from twinshelf.training.evaluation.reliability import measure_reliability
-from twinshelf.training.retrieval.embeddings import ModalityWeights
 from twinshelf.training.retrieval.exact_search import Candidates, find_candidates
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.metrics import rows_of_same_product
@@ -47,7 +46,7 @@ class LabelledGallery:
         products: Those that have a modality of the pattern (G).
         numbers: Their label numbers, int64 (G,).
         pattern: The pattern; only queries that have its modalities are predicted.
-        weights: Weights of the modalities.
+        image_weight: Share of the image in the score, 0 to 1.
         labels: The labels.
         config: How it is done.
     """
@@ -55,7 +54,7 @@ class LabelledGallery:
     products: EmbeddedProducts
     numbers: Ints
     pattern: str
-    weights: ModalityWeights
+    image_weight: float
     labels: Labels
     config: CategoryConfig
 
@@ -78,14 +77,14 @@ class LabelledGallery:
             config: How it is done.
             fusion_weight: w, the share of the image in "both", 0 to 1.
         """
-        weights = pattern_weights(fusion_weight)[pattern]
-        wanted = np.array([weights.image > 0, weights.text > 0])
+        image_weight = pattern_weights(fusion_weight)[pattern]
+        wanted = np.array([image_weight > 0, image_weight < 1])
         usable = products.rows((products.embeddings.presence & wanted).any(axis=1))
         return cls(
             products=usable,
             numbers=labels.numbers(labels_of(usable, config.label)),
             pattern=pattern,
-            weights=weights,
+            image_weight=image_weight,
             labels=labels,
             config=config,
         )
@@ -146,14 +145,14 @@ class LabelledGallery:
         return find_candidates(
             queries.embeddings,
             self.products.embeddings,
-            weights=self.weights,
+            image_weight=self.image_weight,
             k=MOST_NEIGHBOURS,
             excluded=rows_of_same_product(queries.product_ids, self.products.product_ids),
             device=self.config.device,
         )
 
     def _inputs(self, products: EmbeddedProducts) -> Floats:
-        return products.embeddings.fused(self.weights)
+        return products.embeddings.fused(self.image_weight)
 
     def _truth(self, queries: EmbeddedProducts) -> Ints:
         return self.labels.numbers(labels_of(queries, self.config.label), missing=UNSEEN)

@@ -34,7 +34,6 @@ from twinshelf.training.evaluation.scored_pairs import (
 )
 from twinshelf.training.evaluation.tuning import NEAR_COUNT, Tuning, fit_tuning
 from twinshelf.training.retrieval import metrics
-from twinshelf.training.retrieval.embeddings import ModalityWeights
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.match_probability import MatchModel
 from twinshelf.training.retrieval.match_probability_fit import fit_match_model
@@ -91,12 +90,12 @@ def evaluate(
             f"an evaluation needs queries and a gallery, got {len(queries)} and {len(gallery)}"
         )
     results, pairs = {}, {}
-    for pattern, weights in pattern_weights(fusion_weight).items():
+    for pattern, weight in pattern_weights(fusion_weight).items():
         chosen = queries.with_pattern(pattern)
         if not chosen.any():
             continue
         logger.info("searching %d products by %s", len(gallery), pattern)
-        search = search_gallery(queries.rows(chosen), gallery, weights, device=config.device)
+        search = search_gallery(queries.rows(chosen), gallery, weight, device=config.device)
         pairs[pattern] = search.matches.pairs()
         tuning = None if tunings is None else tunings.get(pattern)
         results[pattern] = evaluate_search(pattern, search, config, tuning)
@@ -183,7 +182,7 @@ def tune_and_try(search: Search, config: EvaluationConfig) -> tuple[Tuning, Held
     fitting_half = split_halves(search.clusters, SEED)
     models = fit_models(search, device=config.device)
     tuning = fit_tuning(search.matches.rows(fitting_half), models, config.target_precision)
-    tried = cross_fitted_models(search.lists, search.clusters, search.weights.image, SEED)
+    tried = cross_fitted_models(search.lists, search.clusters, search.image_weight, SEED)
     return tuning, try_tuning(search, tuning, ~fitting_half, tried)
 
 
@@ -196,15 +195,14 @@ def fit_models(search: Search, *, device: str) -> list[MatchModel]:
     Raises:
         ValueError: If there are too few queries to fit to.
     """
-    weight = search.weights.image
+    weight = search.image_weight
     models = [fit_match_model(search.lists, weight)]
     if not 0 < weight < 1:
         return models
     drawn = np.random.default_rng(SEED).permutation(len(search.queries))[:MOST_SIDE_QUERIES]
-    for image in (weight / 2, (weight + 1) / 2):
-        beside = ModalityWeights(image=image, text=1 - image)
+    for beside in (weight / 2, (weight + 1) / 2):
         found = search_gallery(search.queries.rows(drawn), search.gallery, beside, device=device)
-        models.append(fit_match_model(found.lists, image))
+        models.append(fit_match_model(found.lists, beside))
     return models
 
 

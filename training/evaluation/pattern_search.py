@@ -11,7 +11,6 @@ import pandas as pd
 
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.scored_pairs import ScoredPairs
-from twinshelf.training.retrieval.embeddings import ModalityWeights
 from twinshelf.training.retrieval.exact_search import Retrieval, retrieve
 from twinshelf.training.retrieval.match_probability import LIST_LENGTH, OfferLists
 from twinshelf.training.retrieval.metrics import pairs_by_group, rows_of_same_product
@@ -120,7 +119,7 @@ class Search:
     Attributes:
         queries: The queries that have the pattern.
         gallery: Products that were searched.
-        weights: Those of the modalities; they sum to one.
+        image_weight: Share of the photo in the score, 0 to 1.
         found: What the search found.
         matches: The candidates with their labels, by query.
         clusters: What a query belongs to: its group, or itself without one.
@@ -129,7 +128,7 @@ class Search:
 
     queries: EmbeddedProducts
     gallery: EmbeddedProducts
-    weights: ModalityWeights
+    image_weight: float
     found: Retrieval
     matches: MatchLists
     clusters: tuple[str, ...]
@@ -139,7 +138,7 @@ class Search:
 def search_gallery(
     queries: EmbeddedProducts,
     gallery: EmbeddedProducts,
-    weights: ModalityWeights,
+    image_weight: float,
     *,
     device: str = "cpu",
 ) -> Search:
@@ -149,7 +148,7 @@ def search_gallery(
     found = retrieve(
         queries.embeddings,
         gallery.embeddings,
-        weights=weights,
+        image_weight=image_weight,
         relevant=relevant,
         k=CANDIDATE_COUNT,
         excluded=itself,
@@ -161,12 +160,12 @@ def search_gallery(
     ours, theirs = codes[: len(queries)], codes[len(queries) :]
     has_group = np.array([bool(group) for group in queries.groups])
     is_match = (items >= 0) & (theirs[items] == ours[:, None]) & has_group[:, None]
-    shares = gallery.embeddings.presence * np.array([weights.image, weights.text])  # (G, 2)
+    shares = gallery.embeddings.presence * np.array([image_weight, 1 - image_weight])  # (G, 2)
     image_weights = shares[:, 0] / np.maximum(shares.sum(axis=1), 1e-12)
     return Search(
         queries=queries,
         gallery=gallery,
-        weights=weights,
+        image_weight=image_weight,
         found=found,
         matches=MatchLists(
             scores=scores,

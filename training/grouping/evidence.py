@@ -11,7 +11,7 @@ from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.grouping.edges import Edges, neighbour_edges, unite
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import Candidates, find_candidates
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.indexed_search import search_index
@@ -45,23 +45,23 @@ def gather_evidence(
     if not len(products):
         raise ValueError("there are no products to group")
     edges = {}
-    for pattern, weights in pattern_weights(fusion_weight).items():
+    for pattern, weight in pattern_weights(fusion_weight).items():
         rows = np.flatnonzero(products.with_pattern(pattern))
         if pattern not in calibration.curves or len(rows) < 2:
             continue
-        neighbours = nearest_products(products.embeddings.rows(rows), weights, config)
+        neighbours = nearest_products(products.embeddings.rows(rows), weight, config)
         edges[pattern] = neighbour_edges(neighbours, rows, calibration.curves[pattern])
     return edges
 
 
 def nearest_products(
-    products: ProductEmbeddings, weights: ModalityWeights, config: GroupingConfig
+    products: ProductEmbeddings, image_weight: float, config: GroupingConfig
 ) -> Candidates:
     """Returns the nearest other products of each product, best first.
 
     Args:
         products: Two or more products that all have the modalities with a weight (N).
-        weights: Weights of the modalities.
+        image_weight: Share of the image in the score, 0 to 1.
         config: Count of neighbours, and up to which size the search is exact.
 
     Returns:
@@ -74,14 +74,19 @@ def nearest_products(
         return search_index(
             products,
             products,
-            weights=weights,
+            image_weight=image_weight,
             k=count,
             excluded=itself,
             expansion=max(EXPANSION, 2 * count),
             thread_count=config.thread_count,
         )
     return find_candidates(
-        products, products, weights=weights, k=count, excluded=itself, device=config.device
+        products,
+        products,
+        image_weight=image_weight,
+        k=count,
+        excluded=itself,
+        device=config.device,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.metrics import RankingScores, pairs_by_group
@@ -49,28 +49,32 @@ def evaluate_patterns(
         the gallery.
     """
     scores = {
-        pattern: evaluate_ranking(queries, gallery, weights)
-        for pattern, weights in pattern_weights(image_share).items()
+        pattern: evaluate_ranking(queries, gallery, weight)
+        for pattern, weight in pattern_weights(image_share).items()
     }
     return {pattern: found for pattern, found in scores.items() if found is not None}
 
 
 def evaluate_ranking(
-    queries: EmbeddedRows, gallery: EmbeddedRows, weights: ModalityWeights
+    queries: EmbeddedRows, gallery: EmbeddedRows, image_weight: float
 ) -> RankingScores | None:
     """Ranks the gallery for each query that has every modality with a weight.
 
     Returns:
         None when no such query has a right answer in the gallery.
     """
-    needed = np.array([weights.image, weights.text]) > 0  # (2,)
+    needed = np.array([image_weight, 1 - image_weight]) > 0  # (2,)
     rows = np.flatnonzero(queries.embeddings.presence[:, needed].all(axis=1))
     groups = queries.groups
     relevant = pairs_by_group([groups[row] for row in rows.tolist()], gallery.groups)
     if not len(relevant.queries):
         return None
     found = retrieve(
-        queries.embeddings.rows(rows), gallery.embeddings, weights=weights, relevant=relevant, k=1
+        queries.embeddings.rows(rows),
+        gallery.embeddings,
+        image_weight=image_weight,
+        relevant=relevant,
+        k=1,
     )
     return RankingScores.of(found.ranks)
 

@@ -60,37 +60,15 @@ class ProductEmbeddings:
         ]
         return np.ascontiguousarray(np.concatenate(halves, axis=1, dtype=np.float32))
 
-    def fused(self, weights: ModalityWeights) -> Floats:
+    def fused(self, image_weight: float) -> Floats:
         """Returns rows whose inner product is the score, where both have all that is weighted.
 
-        They are [√a·image ; √b·text] with a + b = 1, float32 (N, D).
+        They are [√w·image ; √(1 - w)·text], float32 (N, D).
+
+        Args:
+            image_weight: w, the share of the image in the score, 0 to 1.
         """
-        total = weights.image + weights.text
-        return self.joined(
-            image=math.sqrt(weights.image / total), text=math.sqrt(weights.text / total)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModalityWeights:
-    """Weights of a query's modalities.
-
-    Attributes:
-        image: Weight of the photo, 0 to 1.
-        text: Weight of the text, 0 to 1.
-
-    Raises:
-        ValueError: If a weight is out of range or both are zero.
-    """
-
-    image: float
-    text: float
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.image <= 1 and 0 <= self.text <= 1 and self.image + self.text > 0):
-            raise ValueError(
-                f"weights must be 0 to 1 and not both 0, got {self.image} and {self.text}"
-            )
+        return self.joined(image=math.sqrt(image_weight), text=math.sqrt(1 - image_weight))
 
 
 def check_same_length(queries: ProductEmbeddings, gallery: ProductEmbeddings) -> None:

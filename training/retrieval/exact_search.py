@@ -1,7 +1,7 @@
 """Exact search of a gallery in bounded memory, by the score that the matching service gives.
 
-score = (a·cos_image + b·cos_text) / (a + b), over the modalities that both sides have; a and b are
-the weights of the query. Pairs without a shared modality have no score and are no candidates.
+score = w·cos_image + (1 - w)·cos_text, with w the weight of the image; where both sides share only
+one modality, its cosine alone. Pairs that share none have no score and are no candidates.
 """
 
 from __future__ import annotations
@@ -14,11 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from twinshelf.training.retrieval.embeddings import (
-    ModalityWeights,
-    ProductEmbeddings,
-    check_same_length,
-)
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings, check_same_length
 from twinshelf.training.retrieval.metrics import RelevantPairs, RelevantRanks
 
 Floats = npt.NDArray[np.float32]
@@ -58,7 +54,7 @@ def retrieve(
     queries: ProductEmbeddings,
     gallery: ProductEmbeddings,
     *,
-    weights: ModalityWeights,
+    image_weight: float,
     relevant: RelevantPairs,
     k: int,
     excluded: Ints | None = None,
@@ -72,7 +68,7 @@ def retrieve(
     Args:
         queries: Embeddings of the queries (Q).
         gallery: Embeddings of the gallery (G).
-        weights: Weights of the modalities.
+        image_weight: w, the share of the image in the score, 0 to 1.
         relevant: Relevant pairs.
         k: Candidates to keep per query.
         excluded: Gallery row that is the query itself and no candidate, int64 (Q,); -1 for none.
@@ -91,7 +87,7 @@ def retrieve(
     ranks = np.zeros(len(relevant.queries), dtype=np.int64)
     width = min(k, len(gallery))
     for start, scores in score_blocks(
-        queries, gallery, weights=weights, device=device, block_bytes=block_bytes
+        queries, gallery, image_weight=image_weight, device=device, block_bytes=block_bytes
     ):
         stop = start + len(scores)
         if excluded is not None:
@@ -110,7 +106,7 @@ def find_candidates(
     queries: ProductEmbeddings,
     gallery: ProductEmbeddings,
     *,
-    weights: ModalityWeights,
+    image_weight: float,
     k: int,
     excluded: Ints | None = None,
     device: str = "cpu",
@@ -120,7 +116,7 @@ def find_candidates(
     return retrieve(
         queries,
         gallery,
-        weights=weights,
+        image_weight=image_weight,
         relevant=RelevantPairs(query_count=len(queries), queries=none, items=none),
         k=k,
         excluded=excluded,
@@ -132,21 +128,24 @@ def score_blocks(
     queries: ProductEmbeddings,
     gallery: ProductEmbeddings,
     *,
-    weights: ModalityWeights,
+    image_weight: float,
     device: str = "cpu",
     block_bytes: int = SCORE_BLOCK_BYTES,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yields the first query of each block and its scores, float32 (B, G); -inf for no score.
 
     Raises:
-        ValueError: If the embeddings differ in length, or the gallery is empty.
+        ValueError: If the embeddings differ in length, the gallery is empty, or the weight is out
+            of range.
     """
+    if not 0 <= image_weight <= 1:
+        raise ValueError(f"image_weight must be 0 to 1, got {image_weight}")
     if not len(gallery):
         raise ValueError("the gallery is empty: there is nothing to search")
     check_same_length(queries, gallery)
-    shares = np.array([weights.image, weights.text], dtype=np.float32)
-    query_side = torch.from_numpy(queries.joined(image=weights.image, text=weights.text))
-    gallery_side = torch.from_numpy(gallery.joined(image=weights.image > 0, text=weights.text > 0))
+    shares = np.array([image_weight, 1 - image_weight], dtype=np.float32)
+    query_side = torch.from_numpy(queries.joined(image=image_weight, text=1 - image_weight))
+    gallery_side = torch.from_numpy(gallery.joined(image=image_weight > 0, text=image_weight < 1))
     query_shares = torch.from_numpy(queries.presence * shares)  # (Q, 2)
     presence = torch.from_numpy(gallery.presence.astype(np.float32))  # (G, 2)
     if bool((presence == presence[0]).all()):

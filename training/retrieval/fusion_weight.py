@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import rank_items, score_blocks
 from twinshelf.training.retrieval.metrics import (
     RankingScores,
@@ -45,17 +45,13 @@ class FusionWeightFit:
     scores: Mapping[float, RankingScores]
 
 
-def pattern_weights(fusion_weight: float) -> dict[str, ModalityWeights]:
-    """Returns the weights of a query by its pattern: "image", "text" and "both".
+def pattern_weights(fusion_weight: float) -> dict[str, float]:
+    """Returns the weight of the image by the pattern of a query: "image", "text" and "both".
 
     Args:
         fusion_weight: w, the share of the image in "both", 0 to 1.
     """
-    return {
-        "image": ModalityWeights(image=1, text=0),
-        "text": ModalityWeights(image=0, text=1),
-        "both": ModalityWeights(image=fusion_weight, text=1 - fusion_weight),
-    }
+    return {"image": 1.0, "text": 0.0, "both": fusion_weight}
 
 
 def fit_fusion_weight(
@@ -139,10 +135,8 @@ def _score_weights(
 ) -> dict[float, RankingScores]:
     """Scores weights that rise from 0, the text alone, to 1, the image alone."""
     ranks = np.zeros((len(weights), len(relevant.items)), dtype=np.int64)
-    of_pattern = pattern_weights(EVEN_WEIGHT)
     alone = [
-        score_blocks(queries, gallery, weights=of_pattern[pattern], device=device)
-        for pattern in ("image", "text")
+        score_blocks(queries, gallery, image_weight=weight, device=device) for weight in (1, 0)
     ]
     for (start, image_block), (_, text_block) in zip(*alone, strict=True):
         image, text = image_block.cpu().numpy(), text_block.cpu().numpy()

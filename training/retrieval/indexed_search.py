@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from usearch.index import BatchMatches, Index, Matches
 
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
 
 Floats = npt.NDArray[np.float32]
@@ -21,7 +21,7 @@ def search_index(
     queries: ProductEmbeddings,
     gallery: ProductEmbeddings,
     *,
-    weights: ModalityWeights,
+    image_weight: float,
     k: int,
     excluded: Ints,
     expansion: int,
@@ -32,13 +32,13 @@ def search_index(
     Args:
         queries: Embeddings of the queries (Q).
         gallery: Embeddings of the gallery (G).
-        weights: Weights of the modalities.
+        image_weight: w, the share of the image in the score, 0 to 1.
         k: Candidates per query, 1 or more.
         excluded: Gallery row that is the query itself, int64 (Q,); -1 for none.
         expansion: Nodes that a search looks at, at least; it is never below k.
         thread_count: Threads of usearch.
     """
-    vectors = _unit_rows(gallery, weights)
+    vectors = _unit_rows(gallery, image_weight)
     usable = np.flatnonzero(vectors.any(axis=1))
     index = Index(
         ndim=vectors.shape[1],
@@ -49,7 +49,7 @@ def search_index(
         expansion_search=max(expansion, k),
     )
     index.add(usable.astype(np.uint64), vectors[usable], threads=thread_count)
-    asked = _unit_rows(queries, weights)
+    asked = _unit_rows(queries, image_weight)
     items = np.full((len(queries), k), NO_CANDIDATE, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
     for rows in np.array_split(
@@ -58,7 +58,7 @@ def search_index(
         # One more, for the query itself may be among them.
         found = _read(index.search(asked[rows], min(k + 1, len(usable)), threads=thread_count))
         found[found == excluded[rows, None]] = NO_CANDIDATE
-        exact = _score(queries.rows(rows), gallery, found, weights)
+        exact = _score(queries.rows(rows), gallery, found, image_weight)
         order = np.lexsort((found, -exact), axis=1)[:, :k]
         best = np.take_along_axis(exact, order, axis=1)
         near = np.take_along_axis(found, order, axis=1)
@@ -67,9 +67,9 @@ def search_index(
     return Candidates(items=items, scores=scores)
 
 
-def _unit_rows(embeddings: ProductEmbeddings, weights: ModalityWeights) -> Floats:
+def _unit_rows(embeddings: ProductEmbeddings, image_weight: float) -> Floats:
     """Returns fused rows of unit length, also where a modality is missing; zeros stay."""
-    fused = embeddings.fused(weights)
+    fused = embeddings.fused(image_weight)
     lengths = np.linalg.norm(fused, axis=1, keepdims=True)
     return (fused / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
@@ -84,14 +84,15 @@ def _read(found: Matches | BatchMatches) -> Ints:
 
 
 def _score(
-    queries: ProductEmbeddings, gallery: ProductEmbeddings, items: Ints, weights: ModalityWeights
+    queries: ProductEmbeddings, gallery: ProductEmbeddings, items: Ints, image_weight: float
 ) -> Floats:
     """Returns the scores of candidates (B, K), over the modalities that both sides have."""
     total, shared = np.zeros((2, *items.shape), dtype=np.float32)
     both = queries.presence[:, None] & gallery.presence[items]  # (B, K, 2)
-    for modality, name in enumerate(("image", "text")):
-        if weight := getattr(weights, name):
-            ours, theirs = getattr(queries, name), getattr(gallery, name)
+    image = (image_weight, queries.image, gallery.image)
+    text = (1 - image_weight, queries.text, gallery.text)
+    for modality, (weight, ours, theirs) in enumerate((image, text)):
+        if weight:
             total += weight * np.einsum("bd,bkd->bk", ours, theirs[items])
             shared += weight * both[:, :, modality]
     is_scored = (shared > 0) & (items != NO_CANDIDATE)

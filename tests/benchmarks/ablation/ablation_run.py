@@ -24,7 +24,7 @@ from twinshelf.training.data.training_data import load_training_data
 from twinshelf.training.evaluation.embedded_products import Embedder
 from twinshelf.training.model.encoder import choose_device
 from twinshelf.training.retrieval import metrics
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight
 from twinshelf.training.retrieval.indexed_search import search_index
@@ -121,7 +121,7 @@ def evaluate_variant(
     if not len(rows) or not gallery.presence.any():
         return None
     fusion_weight = _fit_weight(variant, tables, device) if needed.all() else None
-    weights = variant.weights(fusion_weight if fusion_weight is not None else float(needed[0]))
+    weight = variant.image_weight(fusion_weight if fusion_weight is not None else float(needed[0]))
     chosen = rows.tolist()
     itself = rows_of_same_product(
         [tables.queries.product_ids[row] for row in chosen], tables.gallery.product_ids
@@ -130,9 +130,15 @@ def evaluate_variant(
     relevant = pairs_by_group(groups, tables.gallery.groups, excluded=itself)
     asked = queries.rows(rows)
     exact = retrieve(
-        asked, gallery, weights=weights, relevant=relevant, k=1, excluded=itself, device=device
+        asked,
+        gallery,
+        image_weight=weight,
+        relevant=relevant,
+        k=1,
+        excluded=itself,
+        device=device,
     ).ranks
-    indexed = indexed_ranks(asked, gallery, weights=weights, relevant=relevant, excluded=itself)
+    indexed = indexed_ranks(asked, gallery, image_weight=weight, relevant=relevant, excluded=itself)
     return {
         "exact": _cell(exact, fusion_weight),
         "usearch": _cell(indexed, fusion_weight),
@@ -143,7 +149,7 @@ def indexed_ranks(
     queries: ProductEmbeddings,
     gallery: ProductEmbeddings,
     *,
-    weights: ModalityWeights,
+    image_weight: float,
     relevant: RelevantPairs,
     excluded: npt.NDArray[np.int64],
 ) -> RelevantRanks:
@@ -156,7 +162,7 @@ def indexed_ranks(
     Args:
         queries: Embeddings of the queries (Q).
         gallery: Embeddings of the gallery (G).
-        weights: Weights of the modalities.
+        image_weight: Share of the image in the score, 0 to 1.
         relevant: Relevant pairs.
         excluded: Gallery row that is the query itself, int64 (Q,); -1 for none.
     """
@@ -164,7 +170,7 @@ def indexed_ranks(
     items = search_index(
         queries,
         gallery,
-        weights=weights,
+        image_weight=image_weight,
         k=max(LEAST_CANDIDATES, 4 * most),
         excluded=excluded,
         expansion=EXPANSION_SEARCH,

@@ -12,7 +12,7 @@ from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.evaluation.embedded_products import embed_products
 from twinshelf.training.preprocessing.settings import TEXT_FIELDS
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 
 Floats = npt.NDArray[np.float32]
@@ -36,8 +36,8 @@ class Variant:
     has_image: bool
     text_fields: Fields
 
-    def weights(self, fusion_weight: float) -> ModalityWeights:
-        """Returns the weights of the modalities.
+    def image_weight(self, fusion_weight: float) -> float:
+        """Returns the share of the image in the score, 0 to 1.
 
         Args:
             fusion_weight: Share of the image where both count, 0 to 1.

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.ablation.ablation_run import indexed_ranks
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.metrics import accuracy_at, average_precision, pairs_by_group
-
-WEIGHTS = (
-    ModalityWeights(image=1, text=0),
-    ModalityWeights(image=0, text=1),
-    ModalityWeights(image=0.3, text=0.7),
-)
 
 
 def draw(generator: np.random.Generator, count: int, *, gaps: bool) -> ProductEmbeddings:
@@ -28,10 +22,10 @@ def draw(generator: np.random.Generator, count: int, *, gaps: bool) -> ProductEm
     return ProductEmbeddings(image=halves[0], text=halves[1])
 
 
-@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("image_weight", [1, 0, 0.3])
 @pytest.mark.parametrize("gaps", [False, True])
 def test_an_index_with_candidates_for_all_ranks_as_exact_search_does(
-    weights: ModalityWeights, gaps: bool
+    image_weight: float, gaps: bool
 ) -> None:
     generator = np.random.default_rng(5)
     queries, gallery = draw(generator, 30, gaps=False), draw(generator, 60, gaps=gaps)
@@ -40,9 +34,11 @@ def test_an_index_with_candidates_for_all_ranks_as_exact_search_does(
     itself = np.where(np.arange(30) % 2 == 0, np.arange(30), -1)
     relevant = pairs_by_group(asked, groups, excluded=itself)
     exact = retrieve(
-        queries, gallery, weights=weights, relevant=relevant, k=1, excluded=itself
+        queries, gallery, image_weight=image_weight, relevant=relevant, k=1, excluded=itself
     ).ranks
-    found = indexed_ranks(queries, gallery, weights=weights, relevant=relevant, excluded=itself)
+    found = indexed_ranks(
+        queries, gallery, image_weight=image_weight, relevant=relevant, excluded=itself
+    )
     assert (found.relevant_counts == exact.relevant_counts).all()
     for k in (1, 5):
         assert (accuracy_at(found, k) == accuracy_at(exact, k)).all()
@@ -60,7 +56,7 @@ def test_a_relevant_product_that_is_no_candidate_adds_nothing() -> None:
     found = indexed_ranks(
         gallery.rows(np.array([0])),
         gallery,
-        weights=ModalityWeights(image=1, text=0),
+        image_weight=1,
         relevant=relevant,
         excluded=np.array([-1]),
     )
@@ -74,7 +70,7 @@ def test_a_query_never_finds_itself() -> None:
     found = indexed_ranks(
         gallery.rows(np.array([0])),
         gallery,
-        weights=ModalityWeights(image=0.5, text=0.5),
+        image_weight=0.5,
         relevant=relevant,
         excluded=np.array([0]),
     )

@@ -19,7 +19,7 @@ from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.errors import EncoderContractError
 from twinshelf.training.evaluation.pattern_search import search_gallery
 from twinshelf.training.retrieval import match_probability as training
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.match_probability_fit import fit_match_model
 
@@ -28,8 +28,8 @@ WEIGHTS = pattern_weights(0.3)
 
 def fit_models(queries: Any, gallery: Any) -> training.MatchProbability:
     models = [
-        fit_match_model(search_gallery(queries, gallery, weights).lists, weights.image)
-        for weights in WEIGHTS.values()
+        fit_match_model(search_gallery(queries, gallery, weight).lists, weight)
+        for weight in WEIGHTS.values()
     ]
     models.sort(key=lambda model: model.image_weight)
     return training.MatchProbability(models=tuple(models), match_prior=0.5)
@@ -58,8 +58,7 @@ def test_probabilities_of_service_and_evaluator_are_equal(image_share: float, pr
     gallery = without(without(gallery, "image", slice(0, 9)), "text", slice(9, 15))
     values = json.loads(json.dumps(fitted.to_values()))
     contract = make_contract(image_dim=DIM, text_dim=DIM, match_probability=values)
-    weights = ModalityWeights(image=image_share, text=1 - image_share)
-    lists = search_gallery(queries, gallery, weights).lists
+    lists = search_gallery(queries, gallery, image_share).lists
     expected = training.match_probabilities(lists, fitted.models, prior)
     thresholds = training.match_thresholds(fitted.models, lists.image_weights, prior, 0.9)
     for row in range(0, len(queries), 40):

@@ -14,9 +14,8 @@ from twinshelf.training.evaluation.pattern_search import (
     row_f1,
     search_gallery,
 )
-from twinshelf.training.retrieval.embeddings import ModalityWeights
 
-EVEN = ModalityWeights(image=0.5, text=0.5)
+EVEN = 0.5
 
 
 def test_a_candidate_is_a_match_exactly_when_the_groups_are_one() -> None:

@@ -20,7 +20,7 @@ from twinshelf.training.grouping.evidence import (
 from twinshelf.training.grouping.group_scores import evaluate_groups
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 SETTINGS = GroupingConfig(neighbour_count=10)
 SIZES = [5, 4, 4, 3, 2, 2, 1, 1, 1]
@@ -100,7 +100,7 @@ def test_an_empty_catalogue_is_refused() -> None:
         gather(products.rows(np.zeros(len(products), dtype=bool)))
 
 
-WEIGHTS = ModalityWeights(image=0.3, text=0.7)
+WEIGHT = 0.3
 
 
 def draw(count: int, seed: int = 0) -> ProductEmbeddings:
@@ -114,7 +114,7 @@ def draw(count: int, seed: int = 0) -> ProductEmbeddings:
 
 def test_the_exact_search_equals_a_loop_and_leaves_itself_out() -> None:
     products = draw(40)
-    found = nearest_products(products, WEIGHTS, GroupingConfig(neighbour_count=5))
+    found = nearest_products(products, WEIGHT, GroupingConfig(neighbour_count=5))
     scores = 0.3 * products.image @ products.image.T + 0.7 * products.text @ products.text.T
     np.fill_diagonal(scores, -np.inf)
     expected = np.argsort(-scores, axis=1)[:, :5]
@@ -125,10 +125,8 @@ def test_the_exact_search_equals_a_loop_and_leaves_itself_out() -> None:
 
 def test_the_index_finds_what_the_exact_search_finds_with_its_scores() -> None:
     products = draw(300)
-    exact = nearest_products(products, WEIGHTS, GroupingConfig(neighbour_count=8))
-    near = nearest_products(
-        products, WEIGHTS, GroupingConfig(neighbour_count=8, most_exact_rows=10)
-    )
+    exact = nearest_products(products, WEIGHT, GroupingConfig(neighbour_count=8))
+    near = nearest_products(products, WEIGHT, GroupingConfig(neighbour_count=8, most_exact_rows=10))
     common = [
         len(set(ours) & set(theirs)) / 8
         for ours, theirs in zip(exact.items.tolist(), near.items.tolist(), strict=True)
@@ -143,7 +141,7 @@ def test_the_index_finds_what_the_exact_search_finds_with_its_scores() -> None:
 @pytest.mark.parametrize("most_exact_rows", [0, 100])
 def test_a_catalogue_smaller_than_the_lists_is_searched_whole(most_exact_rows: int) -> None:
     settings = GroupingConfig(neighbour_count=50, most_exact_rows=most_exact_rows)
-    found = nearest_products(draw(4), WEIGHTS, settings)
+    found = nearest_products(draw(4), WEIGHT, settings)
     assert [sorted(row) for row in found.items.tolist()] == [
         [1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]
     ]  # fmt: skip

@@ -9,7 +9,6 @@ from twinshelf.training.loop.validation import (
     evaluate_ranking,
     join_rows,
 )
-from twinshelf.training.retrieval.embeddings import ModalityWeights
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 
 
@@ -43,9 +42,9 @@ def slow_scores(
 @pytest.mark.parametrize("pattern", ["image", "text", "both"])
 def test_scores_equal_the_loop(pattern: str) -> None:
     queries, gallery = rows(17, 1, 6), rows(11, 2, 5)
-    weights = pattern_weights(0.3)[pattern]
-    found = evaluate_ranking(queries, gallery, weights)
-    first, precision = slow_scores(queries, gallery, weights.image, weights.text)
+    weight = pattern_weights(0.3)[pattern]
+    found = evaluate_ranking(queries, gallery, weight)
+    first, precision = slow_scores(queries, gallery, weight, 1 - weight)
     assert found is not None
     assert found.recall_at_1 == pytest.approx(first)
     assert found.mean_average_precision == pytest.approx(precision, abs=1e-6)
@@ -58,7 +57,7 @@ def test_only_queries_that_show_the_modality_count() -> None:
         EmbeddedRows(image=queries.image[5:], text=queries.text[5:], labels=queries.labels[5:]),
         gallery, 1.0, 0.0,
     )  # fmt: skip
-    found = evaluate_ranking(queries, gallery, ModalityWeights(image=1.0, text=0.0))
+    found = evaluate_ranking(queries, gallery, 1.0)
     assert found is not None
     assert found.recall_at_1 == first
     assert found.mean_average_precision == pytest.approx(precision)

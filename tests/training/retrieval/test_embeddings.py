@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from twinshelf.training.retrieval.embeddings import (
-    ModalityWeights,
     ProductEmbeddings,
     check_same_length,
 )
@@ -48,23 +47,16 @@ def test_different_counts_and_lengths_are_refused() -> None:
         check_same_length(longer, shorter)
 
 
-@pytest.mark.parametrize(("image", "text"), [(0, 0), (-0.1, 1), (0.5, 1.5)])
-def test_weights_out_of_range_are_refused(image: float, text: float) -> None:
-    with pytest.raises(ValueError, match="weights must be 0 to 1"):
-        ModalityWeights(image=image, text=text)
-
-
 def test_the_inner_product_of_fused_rows_is_the_weighted_mean_of_the_cosines() -> None:
     queries, gallery = (
         ProductEmbeddings(image=unit_rows(5, seed=seed), text=unit_rows(5, dim=3, seed=seed))
         for seed in (1, 2)
     )
-    weights = ModalityWeights(image=0.1, text=0.4)
-    found = queries.fused(weights) @ gallery.fused(weights).T
+    found = queries.fused(0.2) @ gallery.fused(0.2).T
     cosines = 0.2 * queries.image @ gallery.image.T + 0.8 * queries.text @ gallery.text.T
     np.testing.assert_allclose(found, cosines, atol=1e-6)
 
 
 def test_a_half_without_a_weight_is_left_out() -> None:
     rows = ProductEmbeddings(image=unit_rows(2), text=unit_rows(2, dim=3))
-    np.testing.assert_array_equal(rows.fused(ModalityWeights(image=0, text=0.5)), rows.text)
+    np.testing.assert_array_equal(rows.fused(0), rows.text)

@@ -9,17 +9,13 @@ import numpy as np
 import pytest
 
 from tests.training.retrieval.test_embeddings import unit_rows
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Retrieval, rank_items, retrieve
 from twinshelf.training.retrieval.metrics import pairs_by_group
 
 QUERY_COUNT, GALLERY_COUNT = 23, 41
 ONE_ROW_BYTES = 4 * GALLERY_COUNT
-WEIGHTS = [
-    ModalityWeights(image=1, text=0),
-    ModalityWeights(image=0, text=1),
-    ModalityWeights(image=0.3, text=0.7),
-]
+WEIGHTS = [1, 0, 0.3]
 
 
 def with_gaps(count: int, seed: int) -> ProductEmbeddings:
@@ -39,22 +35,22 @@ def slow_score(
     gallery: ProductEmbeddings,
     query: int,
     item: int,
-    weights: ModalityWeights,
+    image_weight: float,
 ) -> float:
     total, shared = 0.0, 0.0
-    for name in ("image", "text"):
+    for name, weight in (("image", image_weight), ("text", 1 - image_weight)):
         ours, theirs = getattr(queries, name)[query], getattr(gallery, name)[item]
         if ours.any() and theirs.any():
-            total += getattr(weights, name) * float(ours @ theirs)
-            shared += getattr(weights, name)
+            total += weight * float(ours @ theirs)
+            shared += weight
     return total / shared if shared else -math.inf
 
 
-def search(weights: ModalityWeights, k: int, block_bytes: int, **options: Any) -> Retrieval:
+def search(image_weight: float, k: int, block_bytes: int, **options: Any) -> Retrieval:
     return retrieve(
         with_gaps(QUERY_COUNT, 10),
         with_gaps(GALLERY_COUNT, 20),
-        weights=weights,
+        image_weight=image_weight,
         relevant=pairs_by_group(
             groups(QUERY_COUNT, 1), groups(GALLERY_COUNT, 2), options.get("excluded")
         ),
@@ -64,14 +60,14 @@ def search(weights: ModalityWeights, k: int, block_bytes: int, **options: Any) -
     )
 
 
-@pytest.mark.parametrize("weights", WEIGHTS)
-def test_search_equals_a_loop_over_all_pairs(weights: ModalityWeights) -> None:
+@pytest.mark.parametrize("image_weight", WEIGHTS)
+def test_search_equals_a_loop_over_all_pairs(image_weight: float) -> None:
     queries, gallery = with_gaps(QUERY_COUNT, 10), with_gaps(GALLERY_COUNT, 20)
-    found = search(weights, 6, 5 * ONE_ROW_BYTES)
+    found = search(image_weight, 6, 5 * ONE_ROW_BYTES)
     expected_ranks = []
     for query, group in enumerate(groups(QUERY_COUNT, 1)):
         scores = [
-            slow_score(queries, gallery, query, item, weights) for item in range(GALLERY_COUNT)
+            slow_score(queries, gallery, query, item, image_weight) for item in range(GALLERY_COUNT)
         ]
         order = sorted(range(GALLERY_COUNT), key=lambda item: (-scores[item], item))
         items = [item if scores[item] > -math.inf else NO_CANDIDATE for item in order[:6]]
@@ -88,9 +84,9 @@ def test_search_equals_a_loop_over_all_pairs(weights: ModalityWeights) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 4, QUERY_COUNT])
-@pytest.mark.parametrize("weights", WEIGHTS)
-def test_search_in_blocks_equals_the_whole(weights: ModalityWeights, rows: int) -> None:
-    blocks, whole = search(weights, 9, rows * ONE_ROW_BYTES), search(weights, 9, 2**30)
+@pytest.mark.parametrize("image_weight", WEIGHTS)
+def test_search_in_blocks_equals_the_whole(image_weight: float, rows: int) -> None:
+    blocks, whole = search(image_weight, 9, rows * ONE_ROW_BYTES), search(image_weight, 9, 2**30)
     np.testing.assert_array_equal(blocks.candidates.items, whole.candidates.items)
     np.testing.assert_allclose(blocks.candidates.scores, whole.candidates.scores, atol=1e-6)
     np.testing.assert_array_equal(blocks.ranks.ranks, whole.ranks.ranks)
@@ -103,7 +99,7 @@ def test_equal_scores_are_ordered_by_row() -> None:
     found = retrieve(
         queries,
         gallery,
-        weights=WEIGHTS[0],
+        image_weight=1,
         relevant=pairs_by_group(["a"], ["b"] * 30 + ["a"] * 20),
         k=7,
     )
@@ -113,12 +109,12 @@ def test_equal_scores_are_ordered_by_row() -> None:
 
 def test_a_query_is_left_out_of_its_own_search() -> None:
     excluded = np.arange(QUERY_COUNT)
-    found = search(WEIGHTS[2], GALLERY_COUNT, 2**30, excluded=excluded)
+    found = search(0.3, GALLERY_COUNT, 2**30, excluded=excluded)
     assert not (found.candidates.items == excluded[:, None]).any()
 
 
 def test_more_candidates_than_products_are_padded() -> None:
-    found = search(WEIGHTS[0], GALLERY_COUNT + 3, 2**30)
+    found = search(1, GALLERY_COUNT + 3, 2**30)
     assert (found.candidates.items[:, -3:] == NO_CANDIDATE).all()
     assert np.isneginf(found.candidates.scores[:, -3:]).all()
 
@@ -126,7 +122,7 @@ def test_more_candidates_than_products_are_padded() -> None:
 def test_no_queries_give_no_candidates() -> None:
     none = with_gaps(3, 1).rows(np.zeros(3, dtype=bool))
     relevant = pairs_by_group([], ["a"] * 3)
-    found = retrieve(none, with_gaps(3, 1), weights=WEIGHTS[0], relevant=relevant, k=2)
+    found = retrieve(none, with_gaps(3, 1), image_weight=1, relevant=relevant, k=2)
     assert found.candidates.items.shape == (0, 2)
     assert found.ranks.query_count == 0
 
@@ -149,4 +145,10 @@ def test_bad_searches_are_refused(gallery_count: int, k: int, message: str) -> N
     relevant = pairs_by_group(["a"] * 2, ["a"] * gallery_count)
     queries = ProductEmbeddings(image=unit_rows(2), text=unit_rows(2))
     with pytest.raises(ValueError, match=message):
-        retrieve(queries, gallery, weights=WEIGHTS[0], relevant=relevant, k=k)
+        retrieve(queries, gallery, image_weight=1, relevant=relevant, k=k)
+
+
+@pytest.mark.parametrize("image_weight", [-0.1, 1.1, math.nan])
+def test_a_weight_out_of_range_is_refused(image_weight: float) -> None:
+    with pytest.raises(ValueError, match="image_weight must be 0 to 1"):
+        search(image_weight, 1, 2**30)

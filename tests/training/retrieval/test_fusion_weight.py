@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.retrieval.test_embeddings import unit_rows
 from twinshelf.training.retrieval import fusion_weight
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight
 from twinshelf.training.retrieval.metrics import (
@@ -52,7 +52,7 @@ def slow_scores(
     found = retrieve(
         queries,
         gallery,
-        weights=ModalityWeights(image=weight, text=1 - weight),
+        image_weight=weight,
         relevant=pairs_by_group(query_groups, gallery_groups),
         k=1,
     )

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.training.retrieval.test_embeddings import unit_rows
-from twinshelf.training.retrieval.embeddings import ModalityWeights, ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, find_candidates
 from twinshelf.training.retrieval.indexed_search import search_index
 
-WEIGHTS = ModalityWeights(image=0.3, text=0.7)
+WEIGHT = 0.3
 
 
 def draw(count: int, seed: int) -> ProductEmbeddings:
@@ -25,8 +25,10 @@ def test_candidates_equal_those_of_exact_search(query_count: int) -> None:
     queries = gallery.rows(np.arange(query_count) % 90)
     itself = np.arange(query_count) % 90
     itself[::3] = -1
-    found = search_index(queries, gallery, weights=WEIGHTS, k=60, excluded=itself, expansion=128)
-    exact = find_candidates(queries, gallery, weights=WEIGHTS, k=60, excluded=itself)
+    found = search_index(
+        queries, gallery, image_weight=WEIGHT, k=60, excluded=itself, expansion=128
+    )
+    exact = find_candidates(queries, gallery, image_weight=WEIGHT, k=60, excluded=itself)
     # In half precision the index may miss who comes last.
     np.testing.assert_array_equal(found.items[:, :50], exact.items[:, :50])
     np.testing.assert_allclose(found.scores[:, :50], exact.scores[:, :50], atol=1e-6)
@@ -40,7 +42,7 @@ def test_where_candidates_are_too_few_rows_are_padded() -> None:
     found = search_index(
         gallery.rows(np.array([0, 1])),
         blank,
-        weights=ModalityWeights(image=1, text=0),
+        image_weight=1,
         k=5,
         excluded=np.array([0, -1]),
         expansion=64,
