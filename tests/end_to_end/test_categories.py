@@ -18,7 +18,7 @@ from twinshelf.training.categories.category_labels import Labels
 from twinshelf.training.categories.knn import vote
 from twinshelf.training.evaluation.embedded_products import embed_products
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-from twinshelf.training.retrieval.exact_search import find_candidates
+from twinshelf.training.retrieval.exact_search import retrieve
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 
 pytestmark = pytest.mark.triton
@@ -86,12 +86,12 @@ def test_categories_and_margins_are_those_of_the_batch_command(
     weights = pattern_weights(published.encoder.model.fusion.image_share())
     for row, query in enumerate(queries):
         pattern = "both" if query.title and query.images else "text" if query.title else "image"
-        candidates = find_candidates(
+        candidates = retrieve(
             asked.embeddings.rows(np.array([row])),
             stored,
             image_weight=weights[pattern],
             k=max(neighbour_count, 20),
-        )
+        ).candidates
         expected = vote(candidates, labels.numbers(categories), neighbour_count)
         found = client.predict_category(
             records.Offer(title=query.title, image=photo_of(query)),

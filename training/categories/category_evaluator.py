@@ -20,7 +20,7 @@ from twinshelf.training.evaluation.category_vote import Ints, weighted_f1
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.intervals import estimate_means
 from twinshelf.training.evaluation.reliability import measure_reliability
-from twinshelf.training.retrieval.exact_search import Candidates, find_candidates
+from twinshelf.training.retrieval.exact_search import Candidates, retrieve
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.metrics import rows_of_same_product
 
@@ -142,14 +142,14 @@ class LabelledGallery:
 
     def _neighbours(self, queries: EmbeddedProducts) -> Candidates:
         """Returns the nearest products of each query, as many as margins need; never itself."""
-        return find_candidates(
+        return retrieve(
             queries.embeddings,
             self.products.embeddings,
             image_weight=self.image_weight,
             k=MOST_NEIGHBOURS,
             excluded=rows_of_same_product(queries.product_ids, self.products.product_ids),
             device=self.config.device,
-        )
+        ).candidates
 
     def _inputs(self, products: EmbeddedProducts) -> Floats:
         return products.embeddings.fused(self.image_weight)

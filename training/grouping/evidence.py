@@ -12,7 +12,7 @@ from twinshelf.training.grouping.edges import Edges, neighbour_edges, unite
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-from twinshelf.training.retrieval.exact_search import Candidates, find_candidates
+from twinshelf.training.retrieval.exact_search import Candidates, retrieve
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.indexed_search import search_index
 
@@ -80,14 +80,14 @@ def nearest_products(
             expansion=max(EXPANSION, 2 * count),
             thread_count=config.thread_count,
         )
-    return find_candidates(
+    return retrieve(
         products,
         products,
         image_weight=image_weight,
         k=count,
         excluded=itself,
         device=config.device,
-    )
+    ).candidates
 
 
 def accepted_edges(edges: Mapping[str, Edges], thresholds: Mapping[str, float]) -> Edges:

@@ -55,8 +55,8 @@ def retrieve(
     gallery: ProductEmbeddings,
     *,
     image_weight: float,
-    relevant: RelevantPairs,
     k: int,
+    relevant: RelevantPairs | None = None,
     excluded: Ints | None = None,
     device: str = "cpu",
     block_bytes: int = SCORE_BLOCK_BYTES,
@@ -69,8 +69,8 @@ def retrieve(
         queries: Embeddings of the queries (Q).
         gallery: Embeddings of the gallery (G).
         image_weight: w, the share of the image in the score, 0 to 1.
-        relevant: Relevant pairs.
         k: Candidates to keep per query.
+        relevant: Relevant pairs; None ranks nothing.
         excluded: Gallery row that is the query itself and no candidate, int64 (Q,); -1 for none.
         device: Where the scores are computed: "cpu" or "cuda".
         block_bytes: Memory that a block of scores may take; one row is always taken.
@@ -80,6 +80,7 @@ def retrieve(
     """
     if k < 1:
         raise ValueError(f"k must be 1 or more, got {k}")
+    relevant = relevant or RelevantPairs.none(len(queries))
     if relevant.query_count != len(queries):
         raise ValueError(f"relevant pairs are of {relevant.query_count}, not {len(queries)}")
     items = np.full((len(queries), k), NO_CANDIDATE, dtype=np.int64)
@@ -100,28 +101,6 @@ def retrieve(
         candidates=Candidates(items=items, scores=best),
         ranks=RelevantRanks.of_pairs(len(queries), relevant.queries, ranks),
     )
-
-
-def find_candidates(
-    queries: ProductEmbeddings,
-    gallery: ProductEmbeddings,
-    *,
-    image_weight: float,
-    k: int,
-    excluded: Ints | None = None,
-    device: str = "cpu",
-) -> Candidates:
-    """Searches as `retrieve` does, where no product is known to be relevant."""
-    none = np.zeros(0, dtype=np.int64)
-    return retrieve(
-        queries,
-        gallery,
-        image_weight=image_weight,
-        relevant=RelevantPairs(query_count=len(queries), queries=none, items=none),
-        k=k,
-        excluded=excluded,
-        device=device,
-    ).candidates
 
 
 def score_blocks(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.retrieval.test_embeddings import unit_rows
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, find_candidates
+from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, retrieve
 from twinshelf.training.retrieval.indexed_search import search_index
 
 WEIGHT = 0.3
@@ -28,7 +28,7 @@ def test_candidates_equal_those_of_exact_search(query_count: int) -> None:
     found = search_index(
         queries, gallery, image_weight=WEIGHT, k=60, excluded=itself, expansion=128
     )
-    exact = find_candidates(queries, gallery, image_weight=WEIGHT, k=60, excluded=itself)
+    exact = retrieve(queries, gallery, image_weight=WEIGHT, k=60, excluded=itself).candidates
     # In half precision the index may miss who comes last.
     np.testing.assert_array_equal(found.items[:, :50], exact.items[:, :50])
     np.testing.assert_allclose(found.scores[:, :50], exact.scores[:, :50], atol=1e-6)
