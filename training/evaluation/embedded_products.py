@@ -26,27 +26,15 @@ Rows = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductTables:
-    """Products of one or several tables, each identifier once.
-
-    Attributes:
-        products: The products, in the order of the files.
-        notes: What of the files could not be used, and which rows were left out because they could
-            not be read or their identifier had come before; one sentence each.
-    """
-
-    products: tuple[Product, ...]
-    notes: tuple[str, ...]
-
-
 def read_products(
-    paths: Sequence[Path], columns: Mapping[str, Sequence[str]] | None = None
-) -> ProductTables:
-    """Reads tables of products whole.
+    paths: Sequence[Path], notes: list[str], columns: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Product, ...]:
+    """Reads tables of products whole, each identifier once, in the order of the files.
 
     Args:
         paths: CSV or Parquet files.
+        notes: Filled with what of the files could not be used, and which rows were left out because
+            they could not be read or their identifier had come before; one sentence each.
         columns: Our column names to those of the files, where they differ.
 
     Raises:
@@ -55,7 +43,6 @@ def read_products(
     """
     products: dict[str, Product] = {}
     bad_rows: list[BadRow] = []
-    notes: list[str] = []
     repeated_count = 0
     for path in paths:
         earlier = set(products)
@@ -78,7 +65,7 @@ def read_products(
         notes.append(f"{len(bad_rows)} rows were left out, first: {bad_rows[0]}")
     if repeated_count:
         notes.append(f"{repeated_count} rows stand in an earlier file too and count once")
-    return ProductTables(products=tuple(products.values()), notes=tuple(notes))
+    return tuple(products.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -182,9 +169,7 @@ class Embedder:
         own = Path(self.encoder.config.data.folder) / f"{name}.parquet"
         if not paths and not own.is_file():
             raise FileNotFoundError(f"no table of {name} at {own}: run training.prepare first")
-        tables = read_products(paths or (own,), columns if paths else None)
-        self.notes.extend(tables.notes)
-        return tables.products
+        return read_products(paths or (own,), self.notes, columns if paths else None)
 
     def embed(
         self, name: str, products: Sequence[Product], *, are_passages: bool

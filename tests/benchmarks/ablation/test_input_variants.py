@@ -57,7 +57,7 @@ def test_only_both_modalities_have_a_fusion_weight(found: Ablation) -> None:
 
 def test_title_alone_embeds_as_an_encoder_that_reads_only_titles(run: Path) -> None:
     encoder = load_encoder(run)
-    products = read_products([run.parent / "data" / "queries.parquet"]).products
+    products = read_products([run.parent / "data" / "queries.parquet"], [])
     varied = embed_variants(encoder, products, are_passages=False)
     titles = replace(encoder, settings=replace(encoder.settings, text_fields=("title",)))
     whole = embed_products(titles, products, are_passages=False).embeddings

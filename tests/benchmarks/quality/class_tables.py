@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         paths = [options.tables / f"{name}.parquet" for name in TABLES]
-        data = split_by_category(read_products(paths).products, options.seed)
+        data = split_by_category(read_products(paths, []), options.seed)
         options.out.mkdir(parents=True, exist_ok=True)
         for name in TABLES:
             write_table(options.out / f"{name}.parquet", getattr(data, name))

@@ -103,22 +103,24 @@ def write(path: Path, *rows: str) -> Path:
 def test_several_files_are_joined_and_repeated_products_count_once(tmp_path: Path) -> None:
     first = write(tmp_path / "a.csv", "1,tea,", "2,milk,")
     second = write(tmp_path / "b.csv", "2,milk,", "3,soap,")
-    tables = read_products([first, second])
-    assert [product.product_id for product in tables.products] == ["1", "2", "3"]
-    assert tables.notes == ("1 rows stand in an earlier file too and count once",)
+    notes: list[str] = []
+    products = read_products([first, second], notes)
+    assert [product.product_id for product in products] == ["1", "2", "3"]
+    assert notes == ["1 rows stand in an earlier file too and count once"]
 
 
 def test_a_duplicate_in_one_file_is_a_bad_row_named_by_file_and_row(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "1,tea,", "1,milk,", "2,soap,minus")
-    tables = read_products([path])
-    assert [product.title for product in tables.products] == ["tea", "soap"]
-    assert "1 price could not be read, such as 'minus'" in tables.notes[0]
-    assert "1 rows were left out, first" in tables.notes[1]
-    assert "a.csv, row 2" in tables.notes[1] and "'1'" in tables.notes[1]
+    notes: list[str] = []
+    products = read_products([path], notes)
+    assert [product.title for product in products] == ["tea", "soap"]
+    assert "1 price could not be read, such as 'minus'" in notes[0]
+    assert "1 rows were left out, first" in notes[1]
+    assert "a.csv, row 2" in notes[1] and "'1'" in notes[1]
 
 
 def test_an_empty_or_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no usable row"):
-        read_products([write(tmp_path / "empty.csv")])
+        read_products([write(tmp_path / "empty.csv")], [])
     with pytest.raises(FileNotFoundError):
-        read_products([tmp_path / "absent.csv"])
+        read_products([tmp_path / "absent.csv"], [])
