@@ -11,6 +11,7 @@ from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.splits import split_validation
 from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.data.data_config import DataConfig
+from twinshelf.training.preprocessing.settings import TEXT_FIELDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +51,7 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
 
 def text_fields(product: Product) -> dict[str, str | Mapping[str, str]]:
     """Returns the fields of a product that can be embedded, by name."""
-    return {
-        "title": product.title,
-        "brand": product.brand,
-        "category": product.category,
-        "description": product.description,
-        "attributes": product.attributes,
-    }
+    return {name: getattr(product, name) for name in TEXT_FIELDS}
 
 
 def _read(path: Path) -> tuple[Product, ...]:
