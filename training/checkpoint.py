@@ -77,26 +77,11 @@ def load_inputs(folder: Path) -> tuple[Tokenizer, PretrainedConfig]:
     return Tokenizer.from_file(str(folder / TOKENIZER)), architecture
 
 
-def save_encoder(
-    folder: Path,
-    *,
-    model: FusedEncoder,
-    config: TrainConfig,
-    tokenizer: Tokenizer,
-    architecture: PretrainedConfig,
-) -> None:
-    """Saves an encoder so that `load_encoder` gives the same embeddings without any other file.
+def save_weights(folder: Path, model: FusedEncoder) -> None:
+    """Completes what `save_inputs` began: `load_encoder` then gives the same embeddings.
 
     An older calibration, which no longer holds, is removed.
-
-    Args:
-        folder: Folder of the run; made when missing.
-        model: Both towers and their fusion.
-        config: What it was trained with; its preprocessing is saved by itself as well.
-        tokenizer: The text tower's.
-        architecture: The text backbone's.
     """
-    save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic_write(folder / WEIGHTS) as partial:
         save_file(weights, partial)
@@ -104,7 +89,7 @@ def save_encoder(
 
 
 def load_encoder(folder: Path) -> TrainedEncoder:
-    """Loads what `save_encoder` wrote; nothing is downloaded.
+    """Loads what `save_inputs` and `save_weights` wrote; nothing is downloaded.
 
     Raises:
         FileNotFoundError: If a file of the run is missing.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from twinshelf.training.checkpoint import save_encoder
+from twinshelf.training.checkpoint import save_inputs, save_weights
 from twinshelf.training.config import read_config
 from twinshelf.training.model.encoder import build_encoder
 from twinshelf.training.model.text_backbone import load_architecture, load_pretrained_tokenizer
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     tokenizer = load_pretrained_tokenizer(name)
     folder = Path(config.output)
-    save_encoder(folder, model=model, config=config, tokenizer=tokenizer, architecture=architecture)
+    save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
+    save_weights(folder, model)
     sys.stdout.write(f"saved in {folder}\n")
     return 0
 

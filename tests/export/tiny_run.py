@@ -10,7 +10,7 @@ from PIL import Image
 
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
-from twinshelf.training.checkpoint import save_encoder
+from twinshelf.training.checkpoint import save_inputs, save_weights
 from twinshelf.training.config import TrainConfig
 from twinshelf.training.data.data_config import DataConfig
 from twinshelf.training.model.encoder import build_encoder
@@ -90,13 +90,8 @@ def make_run(folder: Path, *, seed: int = 7, calibration: Calibration | None = C
                 module.running_mean = torch.randn(module.num_features) * 0.1
                 module.running_var = torch.rand(module.num_features) + 0.5
     model.fusion.set_weight(0.6)
-    save_encoder(
-        folder / "run",
-        model=model,
-        config=config,
-        tokenizer=tokenizer,
-        architecture=architecture,
-    )
+    save_inputs(folder / "run", config=config, tokenizer=tokenizer, architecture=architecture)
+    save_weights(folder / "run", model)
     if calibration is not None:
         (folder / "run" / "calibration.json").write_text(calibration.to_json())
     return folder / "run"

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from transformers import PretrainedConfig
 
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.checkpoint import TOKENIZER, load_inputs, save_encoder, save_inputs
+from twinshelf.training.checkpoint import TOKENIZER, load_inputs, save_inputs, save_weights
 from twinshelf.training.config import TrainConfig
 from twinshelf.training.data.data_module import Batch, ProductDataModule, Row
 from twinshelf.training.data.token_buckets import fit_buckets
@@ -85,9 +85,8 @@ def train(config: TrainConfig) -> TrainingSummary:
     tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, data.train)
     write_atomically(folder / TOKENIZER, tokenizer.to_str(pretty=True))
     fitted = fit_buckets(config.preprocessing, folder / TOKENIZER, data.train)
-    config = replace(config, preprocessing=fitted)
-    saved = replace(config, resume=False)
-    save_inputs(folder, config=saved, tokenizer=tokenizer, architecture=architecture)
+    config = replace(config, preprocessing=fitted, resume=False)
+    save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
     record_environment(folder, "training")
     tracked = TrackedRun.of(folder, config.loop)
     begin_tracking(tracked, is_resumed=last is not None)
@@ -113,13 +112,7 @@ def train(config: TrainConfig) -> TrainingSummary:
     finish_image_tower(tower, config.finishing, start=start, photos=photos)
     summary = _evaluate(module, loaders, data, trainer, duration_s)
     if trainer.is_global_zero:
-        save_encoder(
-            folder,
-            model=module.model,
-            config=saved,
-            tokenizer=tokenizer,
-            architecture=architecture,
-        )
+        save_weights(folder, module.model)
         _save_summary(summary, tracked)
     return summary
 

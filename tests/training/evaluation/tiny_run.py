@@ -11,7 +11,7 @@ from PIL import Image
 
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
-from twinshelf.training.checkpoint import save_encoder
+from twinshelf.training.checkpoint import save_inputs, save_weights
 from twinshelf.training.config import TrainConfig
 from twinshelf.training.data.data_config import DataConfig
 from twinshelf.training.loop.loop_config import LoopConfig
@@ -62,9 +62,8 @@ def make_run(folder: Path, *loggers: Literal["tensorboard", "mlflow"]) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_encoder(config.model, image_size_px=32, architecture=architecture)
-    save_encoder(
-        folder / "run", model=model, config=config, tokenizer=tokenizer, architecture=architecture
-    )
+    save_inputs(folder / "run", config=config, tokenizer=tokenizer, architecture=architecture)
+    save_weights(folder / "run", model)
     return folder / "run"
 
 
