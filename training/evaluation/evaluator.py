@@ -26,7 +26,12 @@ from twinshelf.training.evaluation.match_worlds import (
     cross_fitted_models,
     evaluate_worlds,
 )
-from twinshelf.training.evaluation.pattern_search import Search, row_f1, search_gallery
+from twinshelf.training.evaluation.pattern_search import (
+    Search,
+    candidate_pairs,
+    row_f1,
+    search_gallery,
+)
 from twinshelf.training.evaluation.scored_pairs import (
     ScoredPairs,
     average_precision_of_pairs,
@@ -96,7 +101,7 @@ def evaluate(
             continue
         logger.info("searching %d products by %s", len(gallery), pattern)
         search = search_gallery(queries.rows(chosen), gallery, weight, device=config.device)
-        pairs[pattern] = search.matches.pairs()
+        pairs[pattern] = candidate_pairs(search.lists)
         tuning = None if tunings is None else tunings.get(pattern)
         results[pattern] = evaluate_search(pattern, search, config, tuning)
     result = EvaluationResult(
@@ -143,11 +148,11 @@ def evaluate_search(
         pattern=pattern,
         query_count=len(queries),
         no_relevant_count=ranks.no_relevant_count,
-        itself_count=int(search.matches.has_itself.sum()),
+        itself_count=int(search.lists.has_itself.sum()),
         metrics=estimate_means(values, search.clusters),
         recall_by_k={k: metrics.mean(metrics.recall_at(ranks, k)) for k in CURVE_KS},
         accuracy_by_k={k: metrics.mean(metrics.accuracy_at(ranks, k)) for k in CURVE_KS},
-        pair_average_precision=average_precision_of_pairs(search.matches.pairs()),
+        pair_average_precision=average_precision_of_pairs(candidate_pairs(search.lists)),
         categories=categories,
         by_category=break_down(values, queries.categories),
         tuning=tuning,
@@ -181,7 +186,7 @@ def tune_and_try(search: Search, config: EvaluationConfig) -> tuple[Tuning, Held
     """
     fitting_half = split_halves(search.clusters, SEED)
     models = fit_models(search, device=config.device)
-    tuning = fit_tuning(search.matches.rows(fitting_half), models, config.target_precision)
+    tuning = fit_tuning(search.lists.rows(fitting_half), models, config.target_precision)
     tried = cross_fitted_models(search.lists, search.clusters, search.image_weight, SEED)
     return tuning, try_tuning(search, tuning, ~fitting_half, tried)
 
@@ -213,11 +218,11 @@ def try_tuning(
     models: Sequence[TriedModels],
 ) -> HeldOutQuality:
     """Tries thresholds on the chosen queries, and models on those with a relevant product."""
-    matches = search.matches.rows(held_out)
+    lists = search.lists.rows(held_out)
     clusters = np.array(search.clusters)
-    values = {"row F1": row_f1(matches, tuning.row_threshold)}
+    values = {"row F1": row_f1(lists, tuning.row_threshold)}
     worlds = {}
-    if (has_match := search.matches.relevant_counts > 0).any():
+    if (has_match := search.lists.relevant_counts > 0).any():
         worlds = evaluate_worlds(
             search.lists.rows(has_match),
             [(chosen[has_match], fitted) for chosen, fitted in models],
@@ -228,8 +233,8 @@ def try_tuning(
         query_count=int(held_out.sum()),
         tuned_elsewhere=bool(held_out.all()),
         worlds=worlds,
-        matches=quality_at(matches.pairs(NEAR_COUNT), tuning.match_threshold),
-        pairs=quality_at(matches.pairs(), tuning.pair_threshold),
+        matches=quality_at(candidate_pairs(lists, NEAR_COUNT), tuning.match_threshold),
+        pairs=quality_at(candidate_pairs(lists), tuning.pair_threshold),
         row_f1=estimate_means(values, clusters[held_out].tolist())["row F1"],
     )
 

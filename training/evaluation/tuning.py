@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twinshelf.training.evaluation.pattern_search import MatchLists, best_row_threshold
+from twinshelf.training.evaluation.pattern_search import best_row_threshold, candidate_pairs
 from twinshelf.training.evaluation.scored_pairs import best_f1_threshold
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
-from twinshelf.training.retrieval.match_probability import MatchModel
+from twinshelf.training.retrieval.match_probability import MatchModel, OfferLists
 
 NEAR_COUNT = 10  # candidates per query that a user sees
 
@@ -35,7 +35,7 @@ class Tuning:
 
 
 def fit_tuning(
-    matches: MatchLists, match_models: Sequence[MatchModel], target_precision: float
+    lists: OfferLists, match_models: Sequence[MatchModel], target_precision: float
 ) -> Tuning:
     """Fits the curve and all thresholds to one half of the queries; the models are of all.
 
@@ -44,13 +44,13 @@ def fit_tuning(
     Raises:
         ValueError: If the candidates are all matches or all non-matches.
     """
-    near, pairs = matches.pairs(NEAR_COUNT), matches.pairs()
+    near, pairs = candidate_pairs(lists, NEAR_COUNT), candidate_pairs(lists)
     return Tuning(
         curve=fit_curve(near.scores, near.is_match),
         match_threshold=fit_threshold(
             near.scores, near.is_match, target_precision=target_precision
         ),
         pair_threshold=best_f1_threshold(pairs),
-        row_threshold=best_row_threshold(matches),
+        row_threshold=best_row_threshold(lists),
         match_models=tuple(match_models),
     )

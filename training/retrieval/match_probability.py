@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -148,11 +148,26 @@ class OfferLists:
         scores: Scores, falling along a row, -inf where there is no candidate (Q, K).
         image_weights: Share of the photo in each score, 0 to 1 (Q, K).
         is_match: Whether a candidate is right, bool (Q, K).
+        relevant_counts: Right products in the whole gallery, itself left out, int64 (Q,).
+        has_itself: Offers that are in the gallery: they match themselves, bool (Q,).
+
+    Raises:
+        ValueError: If the shapes do not fit.
     """
 
     scores: Floats
     image_weights: Floats
     is_match: npt.NDArray[np.bool_]
+    relevant_counts: npt.NDArray[np.int64]
+    has_itself: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        shapes = [self.scores.shape, self.image_weights.shape, self.is_match.shape]
+        if self.scores.ndim != 2 or len(set(shapes)) > 1:
+            raise ValueError(f"scores, weights and labels must be (Q, K) each, got {shapes}")
+        counts = [len(self), len(self.relevant_counts), len(self.has_itself)]
+        if len(set(counts)) > 1:
+            raise ValueError(f"lists, relevant counts and flags must be as many, got {counts}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -165,10 +180,12 @@ class OfferLists:
         """Returns the lists that a catalogue without the right products would give."""
         scores = np.where(self.is_match, -np.inf, self.scores)
         order = np.argsort(-scores, axis=1, kind="stable")
-        return OfferLists(
+        return replace(
+            self,
             scores=np.take_along_axis(scores, order, axis=1),
             image_weights=np.take_along_axis(self.image_weights, order, axis=1),
             is_match=np.zeros_like(self.is_match),
+            relevant_counts=np.zeros_like(self.relevant_counts),
         )
 
 

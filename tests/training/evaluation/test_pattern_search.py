@@ -9,11 +9,11 @@ from tests.training.evaluation.drawn_products import draw_products, without
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.pattern_search import (
-    MatchLists,
     best_row_threshold,
     row_f1,
     search_gallery,
 )
+from twinshelf.training.retrieval.match_probability import OfferLists
 
 EVEN = 0.5
 
@@ -23,9 +23,9 @@ def test_a_candidate_is_a_match_exactly_when_the_groups_are_one() -> None:
     found = search_gallery(queries, gallery, EVEN)
     for query, items in enumerate(found.found.candidates.items):
         expected = [item >= 0 and gallery.groups[item] == queries.groups[query] for item in items]
-        assert found.matches.is_match[query].tolist() == expected
+        assert found.lists.is_match[query].tolist() == expected
     relevant = [gallery.groups.count(group) for group in queries.groups]
-    assert found.matches.relevant_counts.tolist() == relevant
+    assert found.lists.relevant_counts.tolist() == relevant
 
 
 def test_unknown_groups_match_nothing() -> None:
@@ -37,15 +37,15 @@ def test_unknown_groups_match_nothing() -> None:
         categories=queries.categories,
     )
     found = search_gallery(unknown, gallery, EVEN)
-    assert not found.matches.is_match.any()
+    assert not found.lists.is_match.any()
     assert len(set(found.clusters)) == len(queries)
 
 
 def test_leave_one_out_finds_the_other_offers_only() -> None:
     queries, _ = draw_products(offer_count=3)
     found = search_gallery(queries, queries, EVEN)
-    assert found.matches.has_itself.all()
-    assert (found.matches.relevant_counts == 2).all()
+    assert found.lists.has_itself.all()
+    assert (found.lists.relevant_counts == 2).all()
     assert not (found.found.candidates.items == np.arange(len(queries))[:, None]).any()
 
 
@@ -65,7 +65,7 @@ def test_settings_out_of_range_are_refused() -> None:
 QUERY_COUNT, CANDIDATE_COUNT = 30, 8
 
 
-def drawn_matches(seed: int = 0) -> MatchLists:
+def drawn_lists(seed: int = 0) -> OfferLists:
     generator = np.random.default_rng(seed)
     labels = generator.random((QUERY_COUNT, CANDIDATE_COUNT)) < 0.3
     labels[:5] = False
@@ -77,22 +77,23 @@ def drawn_matches(seed: int = 0) -> MatchLists:
     labels[::4, -2:] = False
     beyond = generator.integers(0, 3, QUERY_COUNT)
     beyond[:5] = 0  # the first five have no relevant item
-    return MatchLists(
+    return OfferLists(
         scores=scores,
+        image_weights=np.full(scores.shape, 0.5),
         is_match=labels,
         relevant_counts=labels.sum(axis=1) + beyond,
         has_itself=generator.random(QUERY_COUNT) < 0.5,
     )
 
 
-def slow_row_f1(matches: MatchLists, query: int, threshold: float) -> float:
+def slow_row_f1(lists: OfferLists, query: int, threshold: float) -> float:
     """F1 of two sets; what lies beyond the candidates has names of its own."""
     found: set[object] = {
-        place for place, score in enumerate(matches.scores[query]) if score >= threshold
+        place for place, score in enumerate(lists.scores[query]) if score >= threshold
     }
-    right: set[object] = {place for place, label in enumerate(matches.is_match[query]) if label}
-    right |= {f"beyond {n}" for n in range(matches.relevant_counts[query] - len(right))}
-    if matches.has_itself[query]:
+    right: set[object] = {place for place, label in enumerate(lists.is_match[query]) if label}
+    right |= {f"beyond {n}" for n in range(lists.relevant_counts[query] - len(right))}
+    if lists.has_itself[query]:
         found, right = found | {"itself"}, right | {"itself"}
     if not found and not right:
         return 1.0
@@ -101,30 +102,31 @@ def slow_row_f1(matches: MatchLists, query: int, threshold: float) -> float:
 
 @pytest.mark.parametrize("threshold", [-9.0, 0.0, 0.7, 9.0])
 def test_row_f1_equals_the_f1_of_sets(threshold: float) -> None:
-    matches = drawn_matches()
-    expected = [slow_row_f1(matches, query, threshold) for query in range(QUERY_COUNT)]
-    np.testing.assert_allclose(row_f1(matches, threshold), expected)
+    lists = drawn_lists()
+    expected = [slow_row_f1(lists, query, threshold) for query in range(QUERY_COUNT)]
+    np.testing.assert_allclose(row_f1(lists, threshold), expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_best_threshold_is_the_best_of_all_scores(seed: int) -> None:
-    matches = drawn_matches(seed)
-    scores = matches.scores[np.isfinite(matches.scores)]
-    best = max(row_f1(matches, threshold).mean() for threshold in [*scores, scores.max() + 1])
-    assert row_f1(matches, best_row_threshold(matches)).mean() == pytest.approx(best)
+    lists = drawn_lists(seed)
+    scores = lists.scores[np.isfinite(lists.scores)]
+    best = max(row_f1(lists, threshold).mean() for threshold in [*scores, scores.max() + 1])
+    assert row_f1(lists, best_row_threshold(lists)).mean() == pytest.approx(best)
 
 
 def test_lone_queries_are_right_when_they_get_nothing() -> None:
-    matches = drawn_matches()
-    lone = (matches.relevant_counts == 0) & ~matches.has_itself
+    lists = drawn_lists()
+    lone = (lists.relevant_counts == 0) & ~lists.has_itself
     assert lone.any()
-    assert (row_f1(matches, 99.0)[lone] == 1).all()
-    assert (row_f1(matches, -99.0)[lone] == 0).all()
+    assert (row_f1(lists, 99.0)[lone] == 1).all()
+    assert (row_f1(lists, -99.0)[lone] == 0).all()
 
 
 def test_accepting_nothing_can_be_the_best() -> None:
-    nothing_right = MatchLists(
+    nothing_right = OfferLists(
         scores=np.array([[0.9, 0.5]]),
+        image_weights=np.full((1, 2), 0.5),
         is_match=np.zeros((1, 2), dtype=bool),
         relevant_counts=np.array([0]),
         has_itself=np.array([False]),
@@ -134,13 +136,14 @@ def test_accepting_nothing_can_be_the_best() -> None:
 
 def test_no_candidates_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one candidate"):
-        best_row_threshold(drawn_matches().rows(np.zeros(QUERY_COUNT, dtype=bool)))
+        best_row_threshold(drawn_lists().rows(np.zeros(QUERY_COUNT, dtype=bool)))
 
 
 def test_shapes_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match="must be as many"):
-        MatchLists(
+        OfferLists(
             scores=np.zeros((2, 1)),
+            image_weights=np.zeros((2, 1)),
             is_match=np.zeros((2, 1), dtype=bool),
             relevant_counts=np.zeros(3, dtype=np.int64),
             has_itself=np.zeros(3, dtype=bool),

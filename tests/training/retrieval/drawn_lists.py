@@ -21,8 +21,11 @@ def draw_lists(
     scores = 0.5 + 0.12 * generator.normal(size=is_match.shape) + lead * is_match
     scores = np.clip(scores, -1, 1)
     order = np.argsort(-scores, axis=1, kind="stable")
+    is_match = np.take_along_axis(is_match, order, axis=1)
     return OfferLists(
         scores=np.take_along_axis(scores, order, axis=1),
         image_weights=np.full(scores.shape, 0.4),
-        is_match=np.take_along_axis(is_match, order, axis=1),
+        is_match=is_match,
+        relevant_counts=is_match.sum(axis=1),
+        has_itself=np.zeros(offer_count, dtype=np.bool_),
     )

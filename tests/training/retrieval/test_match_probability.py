@@ -38,6 +38,8 @@ def lists_of(*scores: float, image_weight: float = 0.4) -> OfferLists:
         scores=row,
         image_weights=np.full(row.shape, image_weight),
         is_match=np.zeros(row.shape, dtype=np.bool_),
+        relevant_counts=np.zeros(1, dtype=np.int64),
+        has_itself=np.zeros(1, dtype=np.bool_),
     )
 
 
