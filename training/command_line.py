@@ -50,9 +50,13 @@ def text_option(read: Callable[[str], Any]) -> Any:
     return field(default_factory=lambda: read(""), metadata={"is_text": True, "read": read})
 
 
-def no_option(default: Any) -> Any:
-    """Declares a field that the command line leaves at its default."""
-    return field(default=default, metadata={"is_option": False})
+def choose_device(device: str) -> str:
+    """Returns the device to compute on: "auto" takes a GPU if there is one, another name itself."""
+    if device != "auto":
+        return device
+    from torch import cuda  # here, since it takes seconds
+
+    return "cuda" if cuda.is_available() else "cpu"
 
 
 def check_ranges(options: object, prefix: str = "") -> None:
@@ -184,8 +188,6 @@ def _options(kind: type) -> Iterator[_Option]:
     docs = {each.arg_name: " ".join((each.description or "").split()) for each in described}
     hints = get_type_hints(kind)
     for each in fields(kind):
-        if not each.metadata.get("is_option", True):
-            continue
         if is_dataclass(hints[each.name]):
             yield from _options(hints[each.name])
         else:
@@ -199,8 +201,6 @@ def _values(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(kind)
     for each in fields(kind):
         name = each.metadata.get("name") or each.name
-        if not each.metadata.get("is_option", True):
-            continue
         if is_dataclass(hints[each.name]):
             values[each.name] = hints[each.name](**_values(hints[each.name], given))
         else:

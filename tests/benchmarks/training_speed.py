@@ -38,13 +38,14 @@ from tests.benchmarks.end_to_end.offers import WORD_COUNT, WORDS
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.report import FOLDER, Report, Row
 from twinshelf.training.catalogues.product import Product
+from twinshelf.training.command_line import choose_device
 from twinshelf.training.config import read_config
 from twinshelf.training.data.data_module import Batch, Collator, ProductRows
 from twinshelf.training.data.pixel_cache import Pixels
 from twinshelf.training.loop.loop_config import LoopConfig
 from twinshelf.training.loop.module import EncoderModule
 from twinshelf.training.loop.trainer import build_trainer, keep_freed_memory
-from twinshelf.training.model.encoder import build_encoder, choose_device
+from twinshelf.training.model.encoder import build_encoder
 from twinshelf.training.model.text_backbone import scratch_architecture
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 

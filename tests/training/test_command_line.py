@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+import torch
 
 from twinshelf.training.command_line import (
     build_parser,
     check_ranges,
-    no_option,
+    choose_device,
     option,
     positional,
     read_command_line,
@@ -92,13 +93,11 @@ class Scale:
         steps: Steps, in any order.
         is_fine: Whether it is fine.
         names: Names between commas.
-        maker: Nobody's choice.
     """
 
     steps: tuple[int, ...] = option((1, 2), read=lambda given: tuple(sorted(given)))
     is_fine: bool = option(False, name="fine")
     names: list[str] = text_option(lambda text: text.split(",") if text else [])
-    maker: str = no_option("ours")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +120,7 @@ def test_the_options_of_a_part_stand_for_it() -> None:
         scale=Scale(steps=(1, 3), is_fine=True, names=["a", "b"]), force=True
     )
     text = build_parser(Weighing, "weigh").format_help()
-    assert "--fine" in text and "--maker" not in text and "--scale" not in text
+    assert "--fine" in text and "--scale" not in text
 
 
 @pytest.mark.parametrize(
@@ -143,3 +142,8 @@ def test_a_range_is_checked_as_its_words_say(
     for value in outside:
         with pytest.raises(ValueError, match=rf"^data\.share must be {words}, got "):
             check_ranges(kind(share=value), "data.")
+
+
+def test_a_device_that_is_named_is_taken() -> None:
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.console import Console
 
 from twinshelf.training.categories.category_config import CategoryConfig, CategoryFiles
-from twinshelf.training.command_line import Device, run_command
+from twinshelf.training.command_line import run_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +26,18 @@ class CategoryOptions:
     Attributes:
         files: Where it reads and writes.
         config: How it is done.
-        device: Where embeddings and scores are computed.
     """
 
     files: CategoryFiles
     config: CategoryConfig
-    device: Device = "auto"
 
 
 def categorise(options: CategoryOptions) -> None:
     """Predicts as `predict_categories` does, and prints the table."""
     from twinshelf.training.categories.category_results import result_table
     from twinshelf.training.categories.category_run import predict_categories
-    from twinshelf.training.model.encoder import choose_device
 
-    files, config = options.files, replace(options.config, device=choose_device(options.device))
+    files, config = options.files, options.config
     result = predict_categories(files, config)
     console = Console()
     console.print(result_table(result))

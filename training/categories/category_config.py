@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import check_ranges, no_option, option, text_option
+from twinshelf.training.command_line import Device, check_ranges, option, text_option
 
 LabelField = Literal["category", "group"]
 Pattern = Literal["image", "text", "both"]
@@ -25,7 +25,7 @@ class CategoryConfig:
         label: What is predicted.
         patterns: Modality patterns to predict by.
         target_accuracy: Share of right answers that the margin is to reach, above 0, at most 1.
-        device: Where scores are computed.
+        device: Where embeddings and scores are computed.
 
     Raises:
         ValueError: If a value is out of range.
@@ -36,7 +36,7 @@ class CategoryConfig:
         ("image", "text", "both"), name="modality", read=lambda given: tuple(dict.fromkeys(given))
     )
     target_accuracy: Annotated[float, "above 0 and at most 1"] = 0.95
-    device: str = no_option("cpu")
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         check_ranges(self)

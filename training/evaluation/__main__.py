@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from twinshelf.training.command_line import Device, run_command
+from twinshelf.training.command_line import run_command
 from twinshelf.training.evaluation.evaluation_config import EvaluationConfig, EvaluationFiles
 
 
@@ -29,7 +29,6 @@ class EvaluationOptions:
             the judged products of the held-out queries as well.
         tune: With --queries or --gallery: fit thresholds on half of these queries instead of taking
             those of the run.
-        device: Where embeddings and scores are computed.
         no_plots: Draw nothing.
     """
 
@@ -37,7 +36,6 @@ class EvaluationOptions:
     config: EvaluationConfig
     judgements: Path | None = None
     tune: bool = False
-    device: Device = "auto"
     no_plots: bool = False
 
 
@@ -46,9 +44,8 @@ def evaluate(options: EvaluationOptions) -> None:
     from twinshelf.training.evaluation.evaluation_run import evaluate_run
     from twinshelf.training.evaluation.evaluation_tables import judged_table, result_tables
     from twinshelf.training.evaluation.judged_search import evaluate_searches
-    from twinshelf.training.model.encoder import choose_device
 
-    files, config = options.files, replace(options.config, device=choose_device(options.device))
+    files, config = options.files, options.config
     result = evaluate_run(files, config, tunes=options.tune, draws=not options.no_plots)
     judged = options.judgements and evaluate_searches(
         files, options.judgements, device=config.device

@@ -16,6 +16,7 @@ from twinshelf.client.files.rows import BadRow
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.training.command_line import choose_device
 from twinshelf.training.data.data_module import Collator, ProductRows
 from twinshelf.training.data.pixel_cache import decode_once
 from twinshelf.training.retrieval.embeddings import PATTERNS, ProductEmbeddings
@@ -134,13 +135,13 @@ class Embedder:
 
     @classmethod
     def of_run(cls, run: Path, device: str) -> Embedder:
-        """Loads the encoder of a run.
+        """Loads the encoder of a run; "auto" computes on a GPU if there is one.
 
         Raises:
             FileNotFoundError: If a file of the run is missing.
             ValueError: If one cannot be read.
         """
-        return cls(run=run, encoder=load_encoder(run), device=device)
+        return cls(run=run, encoder=load_encoder(run), device=choose_device(device))
 
     @property
     def tracked_run(self) -> TrackedRun:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import check_ranges, no_option, option, text_option
+from twinshelf.training.command_line import Device, check_ranges, option, text_option
 
 RESULTS = "evaluation.json"
 OTHER_DATA = "evaluations"
@@ -24,7 +24,7 @@ class EvaluationConfig:
         target_precision: Precision that the match threshold is to reach, above 0 and at most 1.
         match_prior: Share of the offers with a match in the catalogue that probabilities stand for
             unless a request says otherwise, above 0 to 1.
-        device: Where scores are computed: "cpu" or "cuda".
+        device: Where embeddings and scores are computed.
 
     Raises:
         ValueError: If a value is out of range.
@@ -33,7 +33,7 @@ class EvaluationConfig:
     top_k: tuple[int, ...] = option((1, 5, 10), read=lambda given: tuple(sorted(set(given))))
     target_precision: Annotated[float, "above 0 and at most 1"] = 0.95
     match_prior: Annotated[float, "above 0 and at most 1"] = 0.5
-    device: str = no_option("cpu")
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         if not self.top_k or list(self.top_k) != sorted(set(self.top_k)) or self.top_k[0] < 1:

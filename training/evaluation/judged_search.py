@@ -124,7 +124,7 @@ def evaluate_searches(files: EvaluationFiles, place: Path, *, device: str = "cpu
     Args:
         files: The run, its held-out queries, and the folder of the results.
         place: Folder or file of the judgements (see `training.catalogues.esci`).
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "auto".
 
     Raises:
         FileNotFoundError: If a file is missing.

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from twinshelf.training.command_line import Device, run_command
+from twinshelf.training.command_line import run_command
 from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
 from twinshelf.training.runs.figures import figure_table, figure_text
 
@@ -33,20 +33,17 @@ class GroupingOptions:
     Attributes:
         files: Where it reads and writes.
         config: How it is done.
-        device: Where embeddings and scores are computed.
     """
 
     files: GroupingFiles
     config: GroupingConfig
-    device: Device = "auto"
 
 
 def group(options: GroupingOptions) -> None:
     """Groups as `group_products` does, and prints the table."""
     from twinshelf.training.grouping.grouping_run import group_products
-    from twinshelf.training.model.encoder import choose_device
 
-    files, config = options.files, replace(options.config, device=choose_device(options.device))
+    files, config = options.files, options.config
     result = group_products(files, config)
     console = Console()
     console.print(grouping_tables(result))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import check_ranges, no_option, text_option
+from twinshelf.training.command_line import Device, check_ranges, text_option
 
 GROUPING = "grouping"
 MOST_EXACT_ROWS = 50_000
@@ -29,7 +29,7 @@ class GroupingConfig:
             0 allows chains.
         most_exact_rows: Products up to which neighbours are searched exactly; above, by usearch.
         thread_count: Threads of usearch, 1 or more.
-        device: Where scores are computed: "cpu" or "cuda".
+        device: Where embeddings and scores are computed.
 
     Raises:
         ValueError: If a value is out of range.
@@ -40,7 +40,7 @@ class GroupingConfig:
     least_density: Annotated[float, "0 to 1"] = 0.4
     most_exact_rows: Annotated[int, "0 or more"] = MOST_EXACT_ROWS
     thread_count: Annotated[int, "1 or more"] = 1
-    device: str = no_option("cpu")
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         check_ranges(self)

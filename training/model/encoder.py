@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -178,10 +176,3 @@ def build_encoder(
         Tower(text, architecture.hidden_size, config.embedding_dim, config.head),
         Fusion(),
     )
-
-
-def choose_device(name: Literal["auto", "cpu", "cuda"]) -> str:
-    """Returns "cuda" or "cpu", where the encoder computes; "auto" takes a GPU if there is one."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name

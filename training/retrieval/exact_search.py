@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from twinshelf.training.command_line import choose_device
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings, check_same_length
 from twinshelf.training.retrieval.metrics import RelevantPairs, RelevantRanks
 
@@ -72,7 +73,7 @@ def retrieve(
         k: Candidates to keep per query.
         relevant: Relevant pairs; None ranks nothing.
         excluded: Gallery row that is the query itself and no candidate, int64 (Q,); -1 for none.
-        device: Where the scores are computed: "cpu" or "cuda".
+        device: Where the scores are computed: "cpu", "cuda" or "auto".
         block_bytes: Memory that a block of scores may take; one row is always taken.
 
     Raises:
@@ -129,6 +130,7 @@ def score_blocks(
     presence = torch.from_numpy(gallery.presence.astype(np.float32))  # (G, 2)
     if bool((presence == presence[0]).all()):
         presence = presence[:1]  # one denominator for the whole row
+    device = choose_device(device)
     gallery_side, presence = gallery_side.to(device), presence.to(device)
     block = max(1, block_bytes // (4 * len(gallery)))
     for start in range(0, len(queries), block):

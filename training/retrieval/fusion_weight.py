@@ -51,7 +51,7 @@ def pattern_weights(fusion_weight: float) -> dict[str, float]:
     Args:
         fusion_weight: w, the share of the image in "both", 0 to 1.
     """
-    return {"image": 1.0, "text": 0.0, "both": fusion_weight}
+    return {"image": 1, "text": 0, "both": fusion_weight}
 
 
 def fit_fusion_weight(
@@ -76,7 +76,7 @@ def fit_fusion_weight(
         gallery: Embeddings of the gallery (G).
         query_groups: Group of each query.
         gallery_groups: Group of each gallery product.
-        device: Where the scores are computed: "cpu" or "cuda".
+        device: Where the scores are computed: "cpu", "cuda" or "auto".
 
     Raises:
         ValueError: If the embeddings or labels do not fit each other.

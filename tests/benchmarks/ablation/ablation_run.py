@@ -22,7 +22,6 @@ from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.data.training_data import load_training_data
 from twinshelf.training.evaluation.embedded_products import Embedder
-from twinshelf.training.model.encoder import choose_device
 from twinshelf.training.retrieval import metrics
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
@@ -71,7 +70,7 @@ def ablate(config: AblationConfig) -> Ablation:
         ValueError: If a table cannot be read or an encoder cannot be loaded.
         OSError: If MLflow does not take the results, which are then saved.
     """
-    embedder = Embedder.of_run(config.run, choose_device(config.device))
+    embedder = Embedder.of_run(config.run, config.device)
     queries, gallery = (
         embedder.read(name, (path,) if path else (), {})
         for name, path in (("queries", config.queries), ("gallery", config.gallery))

@@ -12,7 +12,6 @@ from twinshelf.training.model.encoder import (
     Fusion,
     build_encoder,
     build_head,
-    choose_device,
     set_projection,
 )
 from twinshelf.training.model.model_config import (
@@ -128,11 +127,6 @@ def test_fusion_weight_reads_back_as_it_was_set() -> None:
     fusion.set_weight(0.38)
     assert fusion.image_share() == 0.38
     assert torch.equal(fusion.state_dict()["weight"], torch.tensor(0.38))
-
-
-def test_a_device_that_is_named_is_taken() -> None:
-    assert choose_device("cpu") == "cpu"
-    assert choose_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.parametrize("direction_count", [2, 6], ids=["fewer", "more"])
