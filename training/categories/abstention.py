@@ -10,6 +10,7 @@ import numpy.typing as npt
 from twinshelf.training.categories.category_labels import Predictions
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
+from twinshelf.training.retrieval.scored_pairs import ScoredPairs
 
 Bools = npt.NDArray[np.bool_]
 # No margin is above 1, so this one answers nothing.
@@ -54,7 +55,8 @@ def fit_margin(predictions: Predictions, is_right: Bools, *, target_accuracy: fl
         return NEVER
     if is_right.mean() >= target_accuracy:
         return 0.0
-    return fit_threshold(predictions.margins, is_right, target_precision=target_accuracy)
+    answers = ScoredPairs(scores=predictions.margins, is_match=is_right)
+    return fit_threshold(answers, target_precision=target_accuracy)
 
 
 def fit_probability(predictions: Predictions, is_right: Bools) -> Curve:
@@ -67,7 +69,7 @@ def fit_probability(predictions: Predictions, is_right: Bools) -> Curve:
     if is_right.all() or not is_right.any():  # Laplace's rule: certainty is not shown by examples
         share = (int(is_right.sum()) + 1) / (len(is_right) + 2)
         return Curve(scores=(0.0,), probabilities=(share,))
-    return fit_curve(predictions.margins, is_right)
+    return fit_curve(ScoredPairs(scores=predictions.margins, is_match=is_right))
 
 
 def evaluate_margin(predictions: Predictions, is_right: Bools, margin: float) -> Abstention:

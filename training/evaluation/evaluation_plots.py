@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult
-from twinshelf.training.evaluation.scored_pairs import ScoredPairs, precision_recall
+from twinshelf.training.retrieval.scored_pairs import ScoredPairs, precision_recall
 
 COLOURS = {"image": "tab:blue", "text": "tab:orange", "both": "tab:green"}
 HISTOGRAM_BINS = 50

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from twinshelf.training.evaluation.category_vote import CategoryQuality
 from twinshelf.training.evaluation.intervals import Estimate
 from twinshelf.training.evaluation.match_worlds import WorldQuality
-from twinshelf.training.evaluation.scored_pairs import PairQuality
 from twinshelf.training.evaluation.tuning import Tuning
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.match_probability import MatchModel
+from twinshelf.training.retrieval.scored_pairs import PairQuality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

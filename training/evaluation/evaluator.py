@@ -32,16 +32,16 @@ from twinshelf.training.evaluation.pattern_search import (
     row_f1,
     search_gallery,
 )
-from twinshelf.training.evaluation.scored_pairs import (
-    ScoredPairs,
-    average_precision_of_pairs,
-    quality_at,
-)
 from twinshelf.training.evaluation.tuning import NEAR_COUNT, Tuning, fit_tuning
 from twinshelf.training.retrieval import metrics
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.match_probability import MatchModel
 from twinshelf.training.retrieval.match_probability_fit import fit_match_model
+from twinshelf.training.retrieval.scored_pairs import (
+    ScoredPairs,
+    average_precision_of_pairs,
+    quality_at,
+)
 
 Floats = npt.NDArray[np.float64]
 logger = logging.getLogger(__name__)

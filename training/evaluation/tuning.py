@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twinshelf.training.evaluation.pattern_search import best_row_threshold, candidate_pairs
-from twinshelf.training.evaluation.scored_pairs import best_f1_threshold
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
 from twinshelf.training.retrieval.match_probability import MatchModel, OfferLists
+from twinshelf.training.retrieval.scored_pairs import best_f1_threshold
 
 NEAR_COUNT = 10  # candidates per query that a user sees
 
@@ -46,10 +46,8 @@ def fit_tuning(
     """
     near, pairs = candidate_pairs(lists, NEAR_COUNT), candidate_pairs(lists)
     return Tuning(
-        curve=fit_curve(near.scores, near.is_match),
-        match_threshold=fit_threshold(
-            near.scores, near.is_match, target_precision=target_precision
-        ),
+        curve=fit_curve(near),
+        match_threshold=fit_threshold(near, target_precision=target_precision),
         pair_threshold=best_f1_threshold(pairs),
         row_threshold=best_row_threshold(lists),
         match_models=tuple(match_models),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve
 
 from twinshelf.training.retrieval.calibration import Curve, Floats
-
-Bools = npt.NDArray[np.bool_]
+from twinshelf.training.retrieval.scored_pairs import ScoredPairs
 
 DIGITS = 6
 MOST_KNOTS = 64
@@ -19,30 +17,23 @@ MOST_KNOTS = 64
 ISOTONIC_CLASS_COUNT = 200
 
 
-def fit_curve(scores: npt.ArrayLike, is_match: npt.ArrayLike) -> Curve:
+def fit_curve(pairs: ScoredPairs) -> Curve:
     """Fits a calibration curve to scored pairs: any rising curve, or a sigmoid to few pairs.
 
-    Args:
-        scores: Scores of pairs, higher is better, -1 to 1 (P,).
-        is_match: Whether a pair is of the same product (P,).
-
     Raises:
-        ValueError: If a score is not finite, or the pairs are all matches or all non-matches.
+        ValueError: If the pairs are all matches or all non-matches.
 
     Source: Platt, Probabilistic outputs for support vector machines (1999); Zadrozny, Elkan,
     Transforming classifier scores into accurate multiclass probability estimates (2002).
     """
-    values, labels = _check_pairs(scores, is_match)
-    match_count, other_count = int(labels.sum()), int((~labels).sum())
+    match_count, other_count = _check_classes(pairs)
     # Platt's targets: away from 0 and 1 by what the class counts allow to claim.
-    targets = np.where(labels, (match_count + 1) / (match_count + 2), 1 / (other_count + 2))
+    targets = np.where(pairs.is_match, (match_count + 1) / (match_count + 2), 1 / (other_count + 2))
     fit = _isotonic if min(match_count, other_count) >= ISOTONIC_CLASS_COUNT else _platt
-    return fit(values, targets)
+    return fit(pairs.scores, targets)
 
 
-def fit_threshold(
-    scores: npt.ArrayLike, is_match: npt.ArrayLike, *, target_precision: float = 0.95
-) -> float:
+def fit_threshold(pairs: ScoredPairs, *, target_precision: float) -> float:
     """Finds the lowest score from which on pairs reach a precision.
 
     Returns:
@@ -54,33 +45,26 @@ def fit_threshold(
     """
     if not 0 < target_precision <= 1:
         raise ValueError(f"target_precision must be above 0 and at most 1, got {target_precision}")
-    values, labels = _check_pairs(scores, is_match)
-    precision, _, thresholds = precision_recall_curve(labels, values)
+    _check_classes(pairs)
+    precision, _, thresholds = precision_recall_curve(pairs.is_match, pairs.scores)
     precision = precision[:-1]  # the last one is of accepting nothing
     return float(thresholds[precision >= min(target_precision, precision.max())][0])
 
 
-def _check_pairs(scores: npt.ArrayLike, is_match: npt.ArrayLike) -> tuple[Floats, Bools]:
-    """Checks that scored pairs can be learnt from.
+def _check_classes(pairs: ScoredPairs) -> tuple[int, int]:
+    """Returns how many pairs match and how many do not.
 
     Raises:
-        ValueError: If shapes differ, a score is not finite, or a class is missing.
+        ValueError: If a class is missing.
     """
-    values, labels = np.asarray(scores, np.float64), np.asarray(is_match, np.bool_)
-    if values.ndim != 1 or values.shape != labels.shape:
-        raise ValueError(
-            f"scores and labels must be (P,) each, got {values.shape} and {labels.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"scores must be finite: pair {int(np.argmin(np.isfinite(values)))} is not"
-        )
-    if labels.all() or not labels.any():
+    match_count = int(pairs.is_match.sum())
+    other_count = len(pairs.is_match) - match_count
+    if not (match_count and other_count):
         raise ValueError(
             "calibration needs pairs of the same product and of different products, got "
-            f"{int(labels.sum())} and {int((~labels).sum())}"
+            f"{match_count} and {other_count}"
         )
-    return values, labels
+    return match_count, other_count
 
 
 def _isotonic(scores: Floats, targets: Floats) -> Curve:

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from twinshelf.training.retrieval.calibration import Calibration, Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
+from twinshelf.training.retrieval.scored_pairs import ScoredPairs
 
 
 def sigmoid(scores: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-15 * (scores - 0.6)))
 
 
-def drawn_pairs(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def pairs_of(scores: list[float], labels: list[bool]) -> ScoredPairs:
+    return ScoredPairs(
+        scores=np.array(scores, dtype=np.float64), is_match=np.array(labels, dtype=np.bool_)
+    )
+
+
+def drawn_pairs(count: int, seed: int = 0) -> ScoredPairs:
     generator = np.random.default_rng(seed)
     scores = generator.uniform(-0.2, 1.0, count)
-    return scores, generator.random(count) < sigmoid(scores)
+    return ScoredPairs(scores=scores, is_match=generator.random(count) < sigmoid(scores))
 
 
 def test_a_known_truth_is_recovered_from_many_pairs() -> None:
-    curve = fit_curve(*drawn_pairs(20_000))
+    curve = fit_curve(drawn_pairs(20_000))
     scores = np.linspace(0.0, 0.95, 50)
     # About three standard errors of 20,000 pairs at the level of one knot.
     np.testing.assert_allclose(curve.probability(scores), sigmoid(scores), atol=0.08)
 
 
 def test_few_pairs_give_a_sigmoid() -> None:
-    curve = fit_curve(*drawn_pairs(400))
+    curve = fit_curve(drawn_pairs(400))
     logits = np.log(np.array(curve.probabilities) / (1 - np.array(curve.probabilities)))
     slopes = np.diff(logits) / np.diff(curve.scores)
     # Away from the ends, where six decimals say little of the logarithm.
@@ -39,65 +47,64 @@ def test_few_pairs_give_a_sigmoid() -> None:
 
 @pytest.mark.parametrize("count", [4, 50, 5000])
 def test_curves_rise_and_stay_inside_of_0_and_1(count: int) -> None:
-    scores, labels = drawn_pairs(count)
-    labels[:2] = True, False
-    probabilities = fit_curve(scores, labels).probability(np.linspace(-2, 2, 300))
+    pairs = drawn_pairs(count)
+    pairs.is_match[:2] = True, False
+    probabilities = fit_curve(pairs).probability(np.linspace(-2, 2, 300))
     assert (np.diff(probabilities) >= 0).all()
     assert probabilities.min() >= 0 and probabilities.max() <= 1
 
 
 @pytest.mark.parametrize("repeats", [1, 200])
 def test_separated_classes_never_become_certain(repeats: int) -> None:
-    curve = fit_curve([0.1, 0.2, 0.8, 0.9] * repeats, [False, False, True, True] * repeats)
+    curve = fit_curve(
+        pairs_of([0.1, 0.2, 0.8, 0.9] * repeats, [False, False, True, True] * repeats)
+    )
     low, high = curve.probability([0.1, 0.9])
     assert 0 < low < 0.5 < high < 1
 
 
 @pytest.mark.parametrize("repeats", [1, 200])
 def test_scores_that_tell_nothing_get_the_base_rate(repeats: int) -> None:
-    curve = fit_curve([0.9, 0.8, 0.2, 0.1] * repeats, [False, False, True, True] * repeats)
+    curve = fit_curve(
+        pairs_of([0.9, 0.8, 0.2, 0.1] * repeats, [False, False, True, True] * repeats)
+    )
     np.testing.assert_allclose(curve.probability([0.0, 0.5, 1.0]), 0.5, atol=1e-6)
 
 
 def test_equal_scores_are_one_level() -> None:
-    assert len(fit_curve([0.5] * 600, [True, False, False] * 200).scores) == 1
+    assert len(fit_curve(pairs_of([0.5] * 600, [True, False, False] * 200)).scores) == 1
 
 
 @pytest.mark.parametrize("label", [True, False])
 def test_one_class_is_refused_with_what_is_needed(label: bool) -> None:
     with pytest.raises(ValueError, match="same product and of different products, got"):
-        fit_curve([0.1, 0.2], [label, label])
+        fit_curve(pairs_of([0.1, 0.2], [label, label]))
     with pytest.raises(ValueError, match="needs pairs"):
-        fit_threshold([], [])
-
-
-def test_bad_pairs_are_refused() -> None:
-    with pytest.raises(ValueError, match="pair 1 is not"):
-        fit_curve([0.1, np.nan], [True, False])
-    with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)"):
-        fit_curve([0.1, 0.2], [True, False, True])
+        fit_threshold(pairs_of([], []), target_precision=0.9)
 
 
 @pytest.mark.parametrize("target", [0.5, 0.8, 0.95, 1.0])
 def test_the_threshold_is_the_lowest_that_reaches_the_precision(target: float) -> None:
-    scores, labels = drawn_pairs(500, seed=5)
-    scores = scores.round(2)  # with ties
-    found = fit_threshold(scores, labels, target_precision=target)
+    drawn = drawn_pairs(500, seed=5)
+    scores, labels = drawn.scores.round(2), drawn.is_match  # with ties
+    found = fit_threshold(replace(drawn, scores=scores), target_precision=target)
     reaching = [threshold for threshold in scores if labels[scores >= threshold].mean() >= target]
     assert found == min(reaching)
 
 
 def test_an_unreachable_precision_takes_the_best_there_is() -> None:
-    assert fit_threshold([0.9, 0.8, 0.7], [False, True, False], target_precision=0.99) == 0.8
+    assert (
+        fit_threshold(pairs_of([0.9, 0.8, 0.7], [False, True, False]), target_precision=0.99) == 0.8
+    )
 
 
 def test_a_target_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match="target_precision"):
-        fit_threshold([0.1, 0.2], [True, False], target_precision=0)
+        fit_threshold(pairs_of([0.1, 0.2], [True, False]), target_precision=0)
 
 
 def calibration() -> Calibration:
-    curve = fit_curve(*drawn_pairs(1000))
+    curve = fit_curve(drawn_pairs(1000))
     return Calibration(curves={"image": curve, "both": curve}, thresholds={"image": 0.7, "both": 0})
 
 

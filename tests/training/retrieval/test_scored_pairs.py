@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from twinshelf.training.evaluation.scored_pairs import (
+from twinshelf.training.retrieval.scored_pairs import (
     ScoredPairs,
     average_precision_of_pairs,
     best_f1_threshold,
