@@ -11,10 +11,7 @@ from transformers import PretrainedConfig
 
 from twinshelf.training.model.image_backbone import build_image_backbone, count_image_features
 from twinshelf.training.model.model_config import HeadConfig, ModelConfig
-from twinshelf.training.model.text_backbone import (
-    build_text_backbone,
-    load_pretrained_text_backbone,
-)
+from twinshelf.training.model.text_backbone import build_text_backbone
 
 
 class Tower(nn.Module):
@@ -166,10 +163,8 @@ def build_encoder(
         OSError: If pretrained weights are missing.
     """
     image = build_image_backbone(config.image, with_weights=with_weights)
-    if config.text.name and with_weights:
-        text = load_pretrained_text_backbone(config.text.name)
-    else:
-        text = build_text_backbone(architecture)
+    pretrained = config.text.name if with_weights else None
+    text = build_text_backbone(architecture, pretrained or "")
     image_features = count_image_features(image, image_size_px)
     return FusedEncoder(
         Tower(image, image_features, config.embedding_dim, config.head),

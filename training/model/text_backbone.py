@@ -50,9 +50,24 @@ def scratch_architecture(
     )
 
 
-def build_text_backbone(architecture: PretrainedConfig) -> TextBackbone:
-    """Builds a backbone with fresh weights, to be trained or overwritten."""
-    return TextBackbone(AutoModel.from_config(architecture, **_without_pooler(architecture)))
+def build_text_backbone(architecture: PretrainedConfig, pretrained: str = "") -> TextBackbone:
+    """Builds a backbone.
+
+    Args:
+        architecture: What it is made of.
+        pretrained: Hub name or local folder of its weights; "" gives fresh ones, to be trained or
+            overwritten.
+
+    Raises:
+        OSError: If the weights are missing.
+    """
+    # BERT's pooler reads the first token only; mean pooling would leave its weights without a
+    # gradient, which stops distributed training and swells the checkpoint.
+    has_pooler = architecture.model_type in {"bert", "roberta", "xlm-roberta", "camembert"}
+    options = {"add_pooling_layer": False} if has_pooler else {}
+    if pretrained:
+        return TextBackbone(AutoModel.from_pretrained(pretrained, **options))
+    return TextBackbone(AutoModel.from_config(architecture, **options))
 
 
 def load_architecture(name: str) -> PretrainedConfig:
@@ -66,17 +81,6 @@ def load_architecture(name: str) -> PretrainedConfig:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"no text backbone {name!r}: {reason}") from error
-
-
-def load_pretrained_text_backbone(name: str) -> TextBackbone:
-    """Loads a pretrained backbone from a hub name or a local folder.
-
-    Raises:
-        ValueError: If there is no model there that transformers knows.
-        OSError: If its weights are missing.
-    """
-    architecture = load_architecture(name)
-    return TextBackbone(AutoModel.from_pretrained(name, **_without_pooler(architecture)))
 
 
 def load_pretrained_tokenizer(name: str) -> Tokenizer:
@@ -103,10 +107,3 @@ def architecture_from_json(text: str) -> PretrainedConfig:
     """
     values: dict[str, Any] = json.loads(text)
     return AutoConfig.for_model(**values)
-
-
-def _without_pooler(architecture: PretrainedConfig) -> dict[str, Any]:
-    # BERT's pooler reads the first token only; mean pooling would leave its weights without a
-    # gradient, which stops distributed training and swells the checkpoint.
-    has_pooler = architecture.model_type in {"bert", "roberta", "xlm-roberta", "camembert"}
-    return {"add_pooling_layer": False} if has_pooler else {}

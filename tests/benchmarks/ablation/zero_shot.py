@@ -15,8 +15,8 @@ from twinshelf.training.model.encoder import FusedEncoder, Fusion, Tower
 from twinshelf.training.model.image_backbone import build_image_backbone, count_image_features
 from twinshelf.training.model.model_config import ImageBackboneConfig
 from twinshelf.training.model.text_backbone import (
+    build_text_backbone,
     load_architecture,
-    load_pretrained_text_backbone,
     load_pretrained_tokenizer,
 )
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
@@ -79,7 +79,7 @@ def load_zero_shot(
         tokenizer = _load_tokenizer(name, settings)
         text = _without_head(
             Tower(
-                load_pretrained_text_backbone(name),
+                build_text_backbone(architecture, name),
                 architecture.hidden_size,
                 architecture.hidden_size,
             )

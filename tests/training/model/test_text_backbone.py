@@ -12,7 +12,6 @@ from twinshelf.training.model.text_backbone import (
     architecture_from_json,
     build_text_backbone,
     load_architecture,
-    load_pretrained_text_backbone,
     load_pretrained_tokenizer,
     scratch_architecture,
 )
@@ -56,8 +55,9 @@ def test_every_weight_takes_part() -> None:
 
 
 def test_a_backbone_is_rebuilt_from_its_description(folder: Path) -> None:
-    backbone = load_pretrained_text_backbone(str(folder)).eval()
-    description = load_architecture(str(folder)).to_json_string(use_diff=False)
+    architecture = load_architecture(str(folder))
+    backbone = build_text_backbone(architecture, str(folder)).eval()
+    description = architecture.to_json_string(use_diff=False)
     rebuilt = build_text_backbone(architecture_from_json(description)).eval()
     rebuilt.load_state_dict(backbone.state_dict())
     ids = torch.randint(5, 300, (2, 6), generator=torch.Generator().manual_seed(0))
@@ -67,7 +67,7 @@ def test_a_backbone_is_rebuilt_from_its_description(folder: Path) -> None:
 
 def test_a_pretrained_backbone_keeps_its_weights_and_tokenizer(folder: Path) -> None:
     source = BertModel.from_pretrained(folder)
-    backbone = load_pretrained_text_backbone(str(folder))
+    backbone = build_text_backbone(load_architecture(str(folder)), str(folder))
     key = "embeddings.word_embeddings.weight"
     assert torch.equal(backbone.network.state_dict()[key], source.state_dict()[key])
     tokenizer = load_pretrained_tokenizer(str(folder))
@@ -78,4 +78,4 @@ def test_a_pretrained_backbone_keeps_its_weights_and_tokenizer(folder: Path) -> 
 
 def test_a_folder_without_a_backbone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no text backbone .*model_type"):
-        load_pretrained_text_backbone(str(tmp_path))
+        load_architecture(str(tmp_path))
