@@ -42,41 +42,25 @@ class EmbeddedRows:
 def evaluate_patterns(
     queries: EmbeddedRows, gallery: EmbeddedRows, image_share: float
 ) -> dict[str, RankingScores]:
-    """Evaluates queries by image, by text and by both, with the weights of each.
+    """Ranks the gallery by image, by text and by both, for the queries that have what is weighed.
 
     Returns:
         The scores by pattern; a pattern is absent when no query of its kind has a right answer in
         the gallery.
     """
-    scores = {
-        pattern: evaluate_ranking(queries, gallery, weight)
-        for pattern, weight in pattern_weights(image_share).items()
-    }
-    return {pattern: found for pattern, found in scores.items() if found is not None}
-
-
-def evaluate_ranking(
-    queries: EmbeddedRows, gallery: EmbeddedRows, image_weight: float
-) -> RankingScores | None:
-    """Ranks the gallery for each query that has every modality with a weight.
-
-    Returns:
-        None when no such query has a right answer in the gallery.
-    """
-    needed = np.array([image_weight, 1 - image_weight]) > 0  # (2,)
-    rows = np.flatnonzero(queries.embeddings.presence[:, needed].all(axis=1))
-    groups = queries.groups
-    relevant = pairs_by_group([groups[row] for row in rows.tolist()], gallery.groups)
-    if not len(relevant.queries):
-        return None
-    found = retrieve(
-        queries.embeddings.rows(rows),
-        gallery.embeddings,
-        image_weight=image_weight,
-        relevant=relevant,
-        k=1,
-    )
-    return RankingScores.of(found.ranks)
+    asked, searched = queries.embeddings, gallery.embeddings
+    scores = {}
+    for pattern, weight in pattern_weights(image_share).items():
+        needed = np.array([weight, 1 - weight]) > 0  # (2,)
+        rows = np.flatnonzero(asked.presence[:, needed].all(axis=1))
+        groups = [queries.groups[row] for row in rows.tolist()]
+        relevant = pairs_by_group(groups, gallery.groups)
+        if len(relevant.queries):
+            found = retrieve(
+                asked.rows(rows), searched, image_weight=weight, relevant=relevant, k=1
+            )
+            scores[pattern] = RankingScores.of(found.ranks)
+    return scores
 
 
 def join_rows(batches: Sequence[EmbeddedRows]) -> EmbeddedRows:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from twinshelf.training.loop.validation import (
     EmbeddedRows,
-    evaluate_ranking,
+    evaluate_patterns,
     join_rows,
 )
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
@@ -43,9 +43,8 @@ def slow_scores(
 def test_scores_equal_the_loop(pattern: str) -> None:
     queries, gallery = rows(17, 1, 6), rows(11, 2, 5)
     weight = pattern_weights(0.3)[pattern]
-    found = evaluate_ranking(queries, gallery, weight)
+    found = evaluate_patterns(queries, gallery, 0.3)[pattern]
     first, precision = slow_scores(queries, gallery, weight, 1 - weight)
-    assert found is not None
     assert found.recall_at_1 == pytest.approx(first)
     assert found.mean_average_precision == pytest.approx(precision, abs=1e-6)
 
@@ -57,18 +56,17 @@ def test_only_queries_that_show_the_modality_count() -> None:
         EmbeddedRows(image=queries.image[5:], text=queries.text[5:], labels=queries.labels[5:]),
         gallery, 1.0, 0.0,
     )  # fmt: skip
-    found = evaluate_ranking(queries, gallery, 1.0)
-    assert found is not None
+    found = evaluate_patterns(queries, gallery, 0.5)["image"]
     assert found.recall_at_1 == first
     assert found.mean_average_precision == pytest.approx(precision)
 
 
-def test_nothing_to_evaluate_is_none() -> None:
+def test_patterns_with_nothing_to_evaluate_are_absent() -> None:
     queries, gallery = rows(6, 3, 2), rows(4, 4, 2)
     queries.text[:] = 0
-    assert evaluate_ranking(queries, gallery, pattern_weights(0.5)["both"]) is None
+    assert list(evaluate_patterns(queries, gallery, 0.5)) == ["image"]
     strangers = EmbeddedRows(image=queries.image, text=queries.image, labels=queries.labels + 9)
-    assert evaluate_ranking(strangers, gallery, pattern_weights(0.5)["both"]) is None
+    assert evaluate_patterns(strangers, gallery, 0.5) == {}
 
 
 def test_batches_join_in_order() -> None:
