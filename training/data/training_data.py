@@ -23,13 +23,11 @@ class TrainingData:
         validation: Offers that early stopping and the fusion weight are chosen by; none of them
             is in `train`.
         gallery: Catalogue products that are searched.
-        queries: Held-out offers; training never looks at them.
     """
 
     train: tuple[Product, ...]
     validation: tuple[Product, ...]
     gallery: tuple[Product, ...]
-    queries: tuple[Product, ...]
 
 
 def load_training_data(config: DataConfig, seed: int) -> TrainingData:
@@ -44,9 +42,7 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
     train, validation = split_validation(
         tables["train"], tables["gallery"], tables["queries"], config.validation_share, seed
     )
-    return TrainingData(
-        train=train, validation=validation, gallery=tables["gallery"], queries=tables["queries"]
-    )
+    return TrainingData(train=train, validation=validation, gallery=tables["gallery"])
 
 
 def text_fields(product: Product) -> dict[str, str | Mapping[str, str]]:
