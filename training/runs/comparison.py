@@ -17,7 +17,7 @@ from rich.text import Text
 
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.runs.environment import read_environments
-from twinshelf.training.runs.figures import ABSENT, figure_text, flat_texts, flatten
+from twinshelf.training.runs.figures import ABSENT, figure_table, figure_text, flat_texts, flatten
 
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
@@ -108,13 +108,8 @@ def best_columns(name: str, values: Sequence[float]) -> set[int]:
 
 
 def _table(title: str, runs: Sequence[RunRecord], rows: Mapping[str, Sequence[Text]]) -> Table:
-    table = Table(title=title, caption=None if rows else "none")
-    table.add_column("name", overflow="fold")
-    for run in runs:
-        table.add_column(Text(run.name), justify="right", overflow="fold")
-    for name, cells in rows.items():
-        table.add_row(Text(name), *cells)
-    return table
+    columns = ("name", *(run.name for run in runs))
+    return figure_table(title, columns, rows, caption=None if rows else "none")
 
 
 def _differing(columns: Sequence[Mapping[str, str]]) -> dict[str, list[Text]]:

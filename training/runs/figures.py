@@ -28,6 +28,8 @@ def figure_table(
 ) -> Table:
     """Returns a table: the first column names the rows, the others are aligned to the right.
 
+    What is too long for its column goes on in the next line.
+
     Args:
         title: Stands above the table.
         columns: Names of all columns.
@@ -36,7 +38,7 @@ def figure_table(
     """
     table = Table(title=title, caption=caption)
     for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left")
+        table.add_column(Text(name), justify="right" if number else "left", overflow="fold")
     for name, cells in rows.items():
         table.add_row(Text(name), *cells)
     return table
