@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,8 +89,8 @@ class RelevantRanks:
     """
 
     query_count: int
-    queries: Counts
-    ranks: Counts
+    queries: Ints
+    ranks: Ints
 
     def __post_init__(self) -> None:
         queries, ranks = self.queries, self.ranks
@@ -110,7 +109,7 @@ class RelevantRanks:
             raise ValueError("queries must not fall, and the ranks of one query must rise")
 
     @classmethod
-    def of_pairs(cls, query_count: int, queries: Counts, ranks: Counts) -> Self:
+    def of_pairs(cls, query_count: int, queries: Ints, ranks: Ints) -> Self:
         """Reads the rank of each relevant item, in any order.
 
         Args:
@@ -122,7 +121,7 @@ class RelevantRanks:
         return cls(query_count=query_count, queries=queries[order], ranks=ranks[order])
 
     @property
-    def relevant_counts(self) -> Counts:
+    def relevant_counts(self) -> Ints:
         """Relevant items in the gallery per query, int64 (Q,)."""
         return np.bincount(self.queries, minlength=self.query_count)
 
@@ -159,7 +158,7 @@ def mean(values: Floats) -> float:
     return float(valid.mean()) if len(valid) else float("nan")
 
 
-def hit_counts(found: RelevantRanks, k: int) -> Counts:
+def hit_counts(found: RelevantRanks, k: int) -> Ints:
     """Counts the relevant items among the first k, int64 (Q,)."""
     if k < 1:
         raise ValueError(f"k must be 1 or more, got {k}")
