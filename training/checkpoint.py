@@ -24,6 +24,8 @@ PREPROCESSING = "preprocessing.json"
 TOKENIZER = "tokenizer.json"
 ARCHITECTURE = "text_backbone.json"
 CALIBRATION = "calibration.json"
+# What an encoder cannot be loaded without.
+RUN_FILES = (CONFIG, PREPROCESSING, ARCHITECTURE, TOKENIZER, WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def load_encoder(folder: Path) -> TrainedEncoder:
         ValueError: If a file does not fit the others.
     """
     folder = Path(folder)
-    for name in (CONFIG, PREPROCESSING, ARCHITECTURE, TOKENIZER, WEIGHTS):
+    for name in RUN_FILES:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"no {name} in {folder}: has training finished there?")
     config = config_from_yaml((folder / CONFIG).read_text())

@@ -15,15 +15,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.checkpoint import (
-    ARCHITECTURE,
-    CONFIG,
-    PREPROCESSING,
-    TOKENIZER,
-    WEIGHTS,
-    TrainedEncoder,
-    load_encoder,
-)
+from twinshelf.training.checkpoint import RUN_FILES, TrainedEncoder, load_encoder
 from twinshelf.training.files import atomic_write, write_json
 from twinshelf.training.pairs.cosines import pair_cosines
 from twinshelf.training.pairs.cross_encoder import CrossEncoder
@@ -121,7 +113,7 @@ def keep_encoder(run: Path, folder: Path) -> None:
     target = folder / ENCODER
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    for name in (CONFIG, PREPROCESSING, ARCHITECTURE, TOKENIZER, WEIGHTS):
+    for name in RUN_FILES:
         shutil.copyfile(run / name, target / name)
 
 
