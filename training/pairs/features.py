@@ -241,21 +241,7 @@ def describe_pair(
     no word at all, everything read of texts is unknown. Swapping the records swaps what is named
     after a side, turns the sign of `price_log_left_over_right` and changes nothing else.
     """
-    text = _text_features(a, b)
-    if not (a.word_count and b.word_count):  # two texts without a word are alike and say nothing
-        text = dict.fromkeys(text, NAN)
-    return {
-        "image_cosine": cosines.image,
-        "text_cosine": cosines.text,
-        "fused_cosine": cosines.fused,
-        MAIN_IMAGE_COSINE: cosines.main_image,
-        **text,
-        **_field_features(a, b),
-    }
-
-
-def _text_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
-    return {
+    text = {
         **_word_features(a, b),
         **_rarity_features("title", a.pieces, b.pieces),
         **_rarity_features("text", a.text.words, b.text.words),
@@ -265,6 +251,16 @@ def _text_features(a: RecordReading, b: RecordReading) -> dict[str, float]:
         **_alignment_features(a, b),
         **_number_features(a, b),
         **_variant_features(a, b),
+    }
+    if not (a.word_count and b.word_count):  # two texts without a word are alike and say nothing
+        text = dict.fromkeys(text, NAN)
+    return {
+        "image_cosine": cosines.image,
+        "text_cosine": cosines.text,
+        "fused_cosine": cosines.fused,
+        MAIN_IMAGE_COSINE: cosines.main_image,
+        **text,
+        **_field_features(a, b),
     }
 
 

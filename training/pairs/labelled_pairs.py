@@ -116,12 +116,10 @@ class LabelledPairs:
 
     def joined(self, others: LabelledPairs) -> LabelledPairs:
         """Returns these pairs and then the others; cosines only where both have them."""
-        cosines = (
-            None
-            if self.cosines is None or others.cosines is None
-            else [*self.cosines, *others.cosines]
-        )
-        return LabelledPairs(pairs=[*self.pairs, *others.pairs], cosines=cosines)
+        pairs = [*self.pairs, *others.pairs]
+        if self.cosines is None or others.cosines is None:
+            return LabelledPairs(pairs=pairs)
+        return LabelledPairs(pairs=pairs, cosines=[*self.cosines, *others.cosines])
 
 
 def read_pairs(path: Path, *, with_vectors: bool = False) -> LabelledPairs:
