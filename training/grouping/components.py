@@ -13,6 +13,7 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -97,7 +98,7 @@ def form_groups(edges: Edges, product_count: int, config: GroupingConfig) -> Gro
     numbers = components.copy()
     if wrong.any():
         _split(edges, of_edge, np.flatnonzero(wrong), config, numbers, weakest)
-    numbers = _renumbered(numbers)
+    numbers = pd.factorize(numbers)[0].astype(np.int64)  # by the first row
     return Groups(numbers=numbers, weakest=weakest, precision=_precision(edges, numbers))
 
 
@@ -197,13 +198,3 @@ def _precision(edges: Edges, numbers: Ints) -> Floats:
     counts = np.bincount(of_edge, minlength=group_count)
     sums = np.bincount(of_edge, weights=probabilities, minlength=group_count)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[numbers]
-
-
-def _renumbered(numbers: Ints) -> Ints:
-    """Numbers groups by their first row."""
-    if not len(numbers):
-        return numbers
-    _, firsts, places = np.unique(numbers, return_index=True, return_inverse=True)
-    ranks = np.empty(len(firsts), dtype=np.int64)
-    ranks[np.argsort(firsts)] = np.arange(len(firsts))
-    return ranks[places.reshape(-1)]
