@@ -22,7 +22,7 @@ from twinshelf.training.model.model_config import ModelConfig
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 PRESETS = Path(__file__).parent / "configs"
-RECIPES = PRESETS / "recipes"
+RECIPES = PRESETS / "recipes"  # what is minimised, to lay over a preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,8 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "--config",
         action=_NamedConfigFile,
-        help=f"a YAML file, a preset ({', '.join(preset_names())}), or a recipe to lay over one "
-        f"({', '.join(recipe_names())}); may be given several times",
+        help=f"a YAML file, a preset ({', '.join(named_files(PRESETS))}), or a recipe to lay over "
+        f"one ({', '.join(named_files(RECIPES))}); may be given several times",
     )
     parser.add_class_arguments(TrainConfig, skip={"preprocessing", "resume"})
     parser.add_argument("--resume", action="store_true", help="go on from the last epoch")
@@ -90,14 +90,9 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
-def preset_names() -> list[str]:
-    """Returns the names of the presets, sorted."""
-    return sorted(_named_files(PRESETS))
-
-
-def recipe_names() -> list[str]:
-    """Returns the names of the recipes, sorted: what is minimised, to lay over a preset."""
-    return sorted(_named_files(RECIPES))
+def named_files(folder: Path) -> dict[str, str]:
+    """Returns the presets (`PRESETS`) or the recipes (`RECIPES`) of a folder, by name, sorted."""
+    return {path.stem: str(path) for path in sorted(folder.glob("*.yaml"))}
 
 
 def read_config(arguments: Sequence[str]) -> TrainConfig:
@@ -139,15 +134,11 @@ def _instantiated(parser: ArgumentParser, namespace: Namespace) -> TrainConfig:
     return TrainConfig(**values)
 
 
-def _named_files(folder: Path) -> dict[str, str]:
-    return {path.stem: str(path) for path in folder.glob("*.yaml")}
-
-
 class _NamedConfigFile(ActionConfigFile):
     """Takes a file, or the name of a preset or a recipe."""
 
     @staticmethod
     def apply_config(parser: ArgumentParser, cfg: Namespace, dest: str, value: str) -> None:
         """Lays a file over what was given before it."""
-        files = _named_files(RECIPES) | _named_files(PRESETS)
+        files = named_files(RECIPES) | named_files(PRESETS)
         ActionConfigFile.apply_config(parser, cfg, dest, files.get(value, value))

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from twinshelf.training.config import (
+    PRESETS,
+    RECIPES,
     TrainConfig,
     config_from_yaml,
     config_to_yaml,
-    preset_names,
+    named_files,
     read_config,
-    recipe_names,
 )
 
 
@@ -32,13 +33,13 @@ def test_a_file_is_read_like_a_preset(tmp_path: Path) -> None:
         assert config.preprocessing.token_buckets == (8, 24)
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", named_files(PRESETS))
 def test_every_preset_is_valid_and_survives_saving(name: str) -> None:
     config = read_config(["--config", name])
     assert config_from_yaml(config_to_yaml(config)) == config
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", named_files(RECIPES))
 def test_a_recipe_changes_the_loss_of_a_preset_and_nothing_else(name: str) -> None:
     preset = read_config(["--config=demo"])
     config = read_config(["--config=demo", f"--config={name}"])
@@ -46,8 +47,8 @@ def test_a_recipe_changes_the_loss_of_a_preset_and_nothing_else(name: str) -> No
 
 
 def test_no_recipe_has_the_name_of_a_preset() -> None:
-    assert not set(recipe_names()) & set(preset_names())
-    assert len(recipe_names()) >= 8
+    assert not set(named_files(RECIPES)) & set(named_files(PRESETS))
+    assert len(named_files(RECIPES)) >= 8
 
 
 def test_options_of_the_image_model_are_free_and_typed() -> None:

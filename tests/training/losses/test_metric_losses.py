@@ -7,12 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from twinshelf.training.config import read_config, recipe_names
+from twinshelf.training.config import RECIPES, named_files, read_config
 from twinshelf.training.losses.loss_config import LossTermConfig, MinerConfig
 from twinshelf.training.losses.metric_losses import build_term, check_terms
 
 LABELS = torch.tensor([0, 0, 1, 1, 1, 2, 3, 0, 2])
-TERMS = {name: read_config([f"--config={name}"]).loss.terms for name in recipe_names()}
+TERMS = {name: read_config([f"--config={name}"]).loss.terms for name in named_files(RECIPES)}
 
 
 def random_rows(count: int) -> torch.Tensor:
