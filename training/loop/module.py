@@ -23,6 +23,7 @@ from twinshelf.training.losses.stream_losses import (
     gather_rows,
 )
 from twinshelf.training.model.encoder import FusedEncoder
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
 
 def freeze_backbones(encoder: FusedEncoder, config: OptimizerConfig) -> None:
@@ -165,8 +166,11 @@ class EncoderModule(L.LightningModule):
 
     def embed_rows(self, batch: Batch) -> EmbeddedRows:
         """Returns the embeddings of a batch, on the CPU, with its groups."""
-        image, text = (rows.float().cpu() for rows in self.embed(batch))
-        return EmbeddedRows(image=image, text=text, labels=batch.labels.cpu())
+        image, text = (rows.float().cpu().numpy() for rows in self.embed(batch))
+        return EmbeddedRows(
+            embeddings=ProductEmbeddings(image=image, text=text),
+            groups=tuple(map(str, batch.labels.tolist())),
+        )
 
     def validation_step(self, batch: Batch, batch_number: int, dataloader_idx: int = 0) -> None:
         """Embeds offers (loader 0) and the gallery (loader 1)."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
@@ -14,29 +13,17 @@ from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.metrics import RankingScores, pairs_by_group
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EmbeddedRows:
     """Embedded rows with their groups.
 
     Attributes:
-        image: Unit or zero rows, float32 (N, D), on the CPU.
-        text: The same for the text.
-        labels: Group numbers, int64 (N,).
+        embeddings: Unit or zero rows (N).
+        groups: Group numbers, as text (N).
     """
 
-    image: torch.Tensor
-    text: torch.Tensor
-    labels: torch.Tensor
-
-    @property
-    def embeddings(self) -> ProductEmbeddings:
-        """The rows as search takes them."""
-        return ProductEmbeddings(image=self.image.numpy(), text=self.text.numpy())
-
-    @property
-    def groups(self) -> list[str]:
-        """The group numbers as search takes them."""
-        return [str(label) for label in self.labels.tolist()]
+    embeddings: ProductEmbeddings
+    groups: tuple[str, ...]
 
 
 def evaluate_patterns(
@@ -66,7 +53,9 @@ def evaluate_patterns(
 def join_rows(batches: Sequence[EmbeddedRows]) -> EmbeddedRows:
     """Returns the rows of several batches as one."""
     return EmbeddedRows(
-        image=torch.cat([batch.image for batch in batches]),
-        text=torch.cat([batch.text for batch in batches]),
-        labels=torch.cat([batch.labels for batch in batches]),
+        embeddings=ProductEmbeddings(
+            image=np.concatenate([batch.embeddings.image for batch in batches]),
+            text=np.concatenate([batch.embeddings.text for batch in batches]),
+        ),
+        groups=tuple(group for batch in batches for group in batch.groups),
     )

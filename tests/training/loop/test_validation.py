@@ -1,36 +1,43 @@
 """Validation inside the loop, against a ranking done by hand."""
 
-import pytest
-import torch
-import torch.nn.functional as F
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from tests.training.retrieval.test_embeddings import unit_rows
 from twinshelf.training.loop.validation import (
     EmbeddedRows,
     evaluate_patterns,
     join_rows,
 )
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 
 
 def rows(count: int, seed: int, group_count: int) -> EmbeddedRows:
-    generator = torch.Generator().manual_seed(seed)
-    image, text = (F.normalize(torch.randn(count, 4, generator=generator)) for _ in range(2))
-    labels = torch.randint(0, group_count, (count,), generator=generator)
-    return EmbeddedRows(image=image, text=text, labels=labels)
+    groups = np.random.default_rng(seed).integers(0, group_count, count)
+    return EmbeddedRows(
+        embeddings=ProductEmbeddings(
+            image=unit_rows(count, seed=seed), text=unit_rows(count, seed=seed + 100)
+        ),
+        groups=tuple(map(str, groups)),
+    )
 
 
 def slow_scores(
     queries: EmbeddedRows, gallery: EmbeddedRows, image_weight: float, text_weight: float
 ) -> tuple[float, float]:
     firsts, precisions = [], []
-    for q in range(len(queries.labels)):
+    asked, searched = queries.embeddings, gallery.embeddings
+    for q in range(len(asked)):
         scores = [
-            image_weight * queries.image[q] @ gallery.image[g]
-            + text_weight * queries.text[q] @ gallery.text[g]
-            for g in range(len(gallery.labels))
+            image_weight * asked.image[q] @ searched.image[g]
+            + text_weight * asked.text[q] @ searched.text[g]
+            for g in range(len(searched))
         ]
         order = sorted(range(len(scores)), key=lambda g: -scores[g])
-        right = [gallery.labels[g] == queries.labels[q] for g in order]
+        right = [gallery.groups[g] == queries.groups[q] for g in order]
         if not any(right):
             continue
         firsts.append(float(right[0]))
@@ -51,11 +58,11 @@ def test_scores_equal_the_loop(pattern: str) -> None:
 
 def test_only_queries_that_show_the_modality_count() -> None:
     queries, gallery = rows(6, 3, 2), rows(4, 4, 2)
-    queries.image[:5] = 0
-    first, precision = slow_scores(
-        EmbeddedRows(image=queries.image[5:], text=queries.text[5:], labels=queries.labels[5:]),
-        gallery, 1.0, 0.0,
-    )  # fmt: skip
+    queries.embeddings.image[:5] = 0
+    shown = EmbeddedRows(
+        embeddings=queries.embeddings.rows(np.array([5])), groups=queries.groups[5:]
+    )
+    first, precision = slow_scores(shown, gallery, 1.0, 0.0)
     found = evaluate_patterns(queries, gallery, 0.5)["image"]
     assert found.recall_at_1 == first
     assert found.mean_average_precision == pytest.approx(precision)
@@ -63,14 +70,15 @@ def test_only_queries_that_show_the_modality_count() -> None:
 
 def test_patterns_with_nothing_to_evaluate_are_absent() -> None:
     queries, gallery = rows(6, 3, 2), rows(4, 4, 2)
-    queries.text[:] = 0
+    queries.embeddings.text[:] = 0
     assert list(evaluate_patterns(queries, gallery, 0.5)) == ["image"]
-    strangers = EmbeddedRows(image=queries.image, text=queries.image, labels=queries.labels + 9)
+    strangers = replace(queries, groups=("9",) * 6)
     assert evaluate_patterns(strangers, gallery, 0.5) == {}
 
 
 def test_batches_join_in_order() -> None:
     parts = [rows(2, 1, 3), rows(3, 2, 3)]
     joined = join_rows(parts)
-    assert torch.equal(joined.image[2:], parts[1].image)
-    assert joined.groups == [str(int(label)) for part in parts for label in part.labels]
+    np.testing.assert_array_equal(joined.embeddings.image[2:], parts[1].embeddings.image)
+    np.testing.assert_array_equal(joined.embeddings.text[:2], parts[0].embeddings.text)
+    assert joined.groups == parts[0].groups + parts[1].groups
