@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
+import multiprocessing
 import random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,8 +59,10 @@ def _generate(
 ) -> Iterator[Product]:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     make = functools.partial(_make_rows, folder, offers_per_product, seed)
-    with ThreadPoolExecutor(max_workers=WORKER_COUNT) as pool:
-        for rows in pool.map(make, items):
+    # Processes, since most of the time goes to Python itself.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(WORKER_COUNT, mp_context=context) as pool:
+        for rows in pool.map(make, items, chunksize=4):
             yield from rows
 
 
