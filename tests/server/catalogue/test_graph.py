@@ -106,4 +106,4 @@ def test_a_build_that_fails_in_its_process_says_why(tmp_path: Path) -> None:
 
 def test_a_search_of_more_vectors_weighs_more_candidates() -> None:
     counts = (0, 1_000, 100_000, 1_000_000, 10_000_000)
-    assert [SETTINGS.search_expansion(count) for count in counts] == [96, 96, 96, 192, 384]
+    assert [SETTINGS.search_expansion(count) for count in counts] == [96, 96, 96, 163, 277]
