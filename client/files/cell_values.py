@@ -1,4 +1,4 @@
-"""Values of cells: texts, prices, attributes and lists, whatever the kind of table.
+"""Values of cells: texts, attributes and lists, whatever the kind of table.
 
 Functions that can fail raise ValueError with what was expected; who calls them decides whether
 that costs the row (it costs only what the cell would have held).
@@ -10,24 +10,15 @@ import ast
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 
 # How programs write "nothing" into a cell; compared in small letters.
 _ABSENT = frozenset(("", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil"))
 # What a nested value may call its text, the better first.
 _TEXT_KEYS = ("name", "title", "label", "value", "text", "amount")
-_AMOUNT_KEYS = ("amount", "value", "price", "current")
-# A blank parts thousands alone: "12.50, 15.00" are two numbers.
-_NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
-_POINT_BEFORE_THREE_DIGITS = re.compile(r"[1-9]\d{0,2}\.\d{3}\s*")
-# Currencies of a thousand parts.
-_THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
-_MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
 # Half a character, which JSON can spell and no encoding can hold.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|]|$)")
-_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 
 
 def text_of(cell: object) -> str:
@@ -55,66 +46,6 @@ def present_text_of(cell: object) -> str:
         return ", ".join(filter(None, map(present_text_of, cell)))
     text = text_of(cell)
     return "" if text.casefold() in _ABSENT else text
-
-
-def price_of(cell: object) -> float | None:
-    """Returns a price; None when the cell is empty.
-
-    Currencies, blanks between thousands and decimal commas are understood. Before exactly three
-    digits a comma parts thousands, and a point too beside a currency: "1.299 €". Else a single
-    point is a decimal point. Of a nested price the amount counts.
-
-    Raises:
-        ValueError: If the cell holds anything but one number of zero or more.
-    """
-    if not isinstance(cell, str) and isinstance(cell, Mapping):
-        cell = next((cell[key] for key in _AMOUNT_KEYS if key in cell), str(cell) if cell else None)
-    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
-        if isinstance(cell, float) and math.isnan(cell):
-            return None
-        text = repr(cell)
-    else:
-        text = unicodedata.normalize("NFKC", text_of(cell))
-    if not text:
-        return None
-    numbers = _NUMBER.findall(text)
-    before = text.partition(numbers[0])[0] if numbers else ""
-    after = text[len(before) + len(numbers[0]) :] if numbers else ""
-    is_negative = before.rstrip().endswith(("-", "−", "("))
-    if len(numbers) != 1 or is_negative or _MULTIPLIED.match(after):
-        raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
-    number = _digits(numbers[0]) if _has_thousands(numbers[0], before + after) else numbers[0]
-    price = float(_with_decimal_point(number))
-    if not math.isfinite(price):
-        raise ValueError(f"price must be a finite number, got {text[:40]!r}")
-    return price
-
-
-def _has_thousands(number: str, beside: str) -> bool:
-    """Whether a single point parts thousands, which what stands beside the number tells."""
-    if _POINT_BEFORE_THREE_DIGITS.fullmatch(number) is None or _THREE_DECIMALS.search(beside):
-        return False
-    return any(sign.isalpha() or unicodedata.category(sign) == "Sc" for sign in beside)
-
-
-def _with_decimal_point(number: str) -> str:
-    number = re.sub(r"[\s'’٬]", "", number).replace("٫", ".")
-    if re.fullmatch(r"[0-9.]+,", number):  # the comma of "1.299,-" is the decimal one
-        return _digits(number)
-    number = number.rstrip(".,")
-    if "," in number and "." in number:
-        decimal = max(",.", key=number.rfind)
-        other = "." if decimal == "," else ","
-        number = number.replace(other, "")
-        return number.replace(decimal, ".") if number.count(decimal) == 1 else _digits(number)
-    if _THOUSANDS.fullmatch(number):
-        return number.replace(",", "")
-    number = number.replace(",", ".")
-    return number if number.count(".") <= 1 else _digits(number)
-
-
-def _digits(number: str) -> str:
-    return re.sub("[.,]", "", number)
 
 
 def object_of(cell: object) -> dict[str, object]:

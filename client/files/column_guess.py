@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from twinshelf.client.files.cell_values import present_text_of, price_of, text_of
+from twinshelf.client.files.cell_values import present_text_of, text_of
 from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.delimited_text import form_of
 from twinshelf.client.files.photos import PhotoError, looks_like_photo, photos_of
+from twinshelf.client.files.prices import price_of
 from twinshelf.client.files.rows import CellRow
 from twinshelf.client.files.table import Table
 

@@ -11,7 +11,7 @@ import unicodedata
 
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
 _PREFIXES = ("ps", "g", "et", "prod")
-_CURRENCIES = frozenset(
+CURRENCIES = frozenset(
     "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
     " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar".split()
 )
@@ -35,7 +35,7 @@ def plain_name(column: str) -> str:
     words = re.findall(r"[^\W_]+", name)
     if len(words) > 1 and words[0] in _PREFIXES:
         words = words[1:]
-    if len(words) > 1 and words[-1] in _CURRENCIES:
+    if len(words) > 1 and words[-1] in CURRENCIES:
         words = words[:-1]
     plain = "".join(words)
     is_photo = _PHOTO_WORD.search(plain)

@@ -14,6 +14,7 @@ Kind = Literal[
     "photo_url",
     "identifier",
     "continued",
+    "total",
     "sheet",
     "encoding",
 ]
@@ -29,6 +30,7 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     "identifier": ("row", "without an identifier: {example} and so on is taken for one"),
     "encoding": ("file", "of doubtful encoding: {example}; --encoding names another"),
     "sheet": ("sheet", "of another header not read: {example}"),
+    "total": ("row", "left out as a total or a note, no product: {example}"),
     "continued": ("row", "joined to the row before, of the same product, such as {example}"),
 }
 _LONGEST_EXAMPLE = 160

@@ -16,11 +16,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from twinshelf.client.files.cell_values import attributes_of, present_text_of, price_of, text_of
+from twinshelf.client.files.cell_values import attributes_of, present_text_of, text_of
 from twinshelf.client.files.columns import EMBEDDED, Columns, map_columns
 from twinshelf.client.files.findings import Findings
+from twinshelf.client.files.foot import Foot
 from twinshelf.client.files.photo_fetch import PhotoFetcher
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
+from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
 from twinshelf.client.files.product_row import NO_ATTRIBUTES, Photo, ProductRow
 from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
 from twinshelf.client.files.seen_identifiers import SeenIdentifiers
@@ -29,6 +31,7 @@ from twinshelf.client.files.table import Table, open_table
 EMBEDDED_TEXTS = ("title", "description", "category", "brand")
 # No shop shows more of one product; a list of millions would be looked up on the disk.
 _MOST_PHOTOS = 100
+_PRICES_LOOKED_AT = 1000
 _FETCHED_AT_ONCE = 8
 _FETCHED_AHEAD = 32
 
@@ -69,6 +72,17 @@ class MappedTable:
     columns: Columns
     photo_files: PhotoFiles
     prefix: str
+
+    def find_decimal_sign(self) -> DecimalSign:
+        """Finds the decimal sign of its prices in the first rows.
+
+        Raises:
+            ProductFileError: If the table breaks off.
+        """
+        names = self.columns.get("price", ())
+        rows = islice(self.table.rows(names), _PRICES_LOOKED_AT) if names else ()
+        cells = (row.cells[names[0]] for row in rows if isinstance(row, CellRow))
+        return decimal_sign_of(" ".join(names), cells)
 
 
 class ProductFiles:
@@ -186,8 +200,12 @@ class ProductFiles:
         """Joins rows that only add photos or variants to the product before them."""
         waiting: ProductRow | None = None
         names = list(dict.fromkeys(name for names in mapped.columns.values() for name in names))
-        for cells in mapped.table.rows(names):
-            row = cells if isinstance(cells, BadRow) else self._read(cells, mapped)
+        decimal = mapped.find_decimal_sign()
+        foot = Foot(mapped.columns, decimal, self.findings)
+        for cells in foot.products(mapped.table.rows(names)):
+            row = cells if isinstance(cells, BadRow) else self._read(cells, mapped, decimal)
+            if isinstance(row, ProductRow):
+                foot.price_sum += row.price or 0.0
             if (
                 waiting is not None
                 and isinstance(row, ProductRow)
@@ -206,7 +224,7 @@ class ProductFiles:
         if waiting is not None:
             yield waiting
 
-    def _read(self, row: CellRow, mapped: MappedTable) -> ProductRow | BadRow:
+    def _read(self, row: CellRow, mapped: MappedTable, decimal: DecimalSign) -> ProductRow | BadRow:
         values = {
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
@@ -230,14 +248,14 @@ class ProductFiles:
             **{name: present_text_of(values.get(name)) for name in EMBEDDED_TEXTS},
             seller=present_text_of(values.get("seller")),
             group=present_text_of(values.get("group")),
-            price=self._price(values.get("price")),
+            price=self._price(values.get("price"), decimal),
             attributes=self._attributes(values.get("attributes")),
             photos=tuple(photos),
         )
 
-    def _price(self, cell: object) -> float | None:
+    def _price(self, cell: object, decimal: DecimalSign) -> float | None:
         try:
-            return price_of(cell)
+            return price_of(cell, decimal)
         except ValueError:
             self.findings.add("price", repr(text_of(cell)[:40]))
             return None

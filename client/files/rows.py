@@ -66,6 +66,19 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """The first and only text of a row that has several columns.
+
+    Attributes:
+        text: The text.
+        is_alone: Whether no number stands beside it.
+    """
+
+    text: str
+    is_alone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellRow:
     """One row of a file.
 
@@ -74,11 +87,13 @@ class CellRow:
         row_number: Number of the row, counted from 1, the header not counted.
         cells: Column name to value: strings from text, any type from Parquet, JSON and Excel, None
             when absent.
+        label: What the row says when it holds numbers and blanks besides, as a total does.
     """
 
     source: str
     row_number: int
     cells: Mapping[str, object]
+    label: Label | None = None
 
     def refuse(self, reason: str) -> BadRow:
         """Makes the report that this row cannot be used."""

@@ -8,10 +8,18 @@ from pathlib import Path
 
 from twinshelf.client.files.delimited_text import DelimitedText, open_delimited
 from twinshelf.client.files.excel_sheet import ExcelSheet, open_excel
+from twinshelf.client.files.foot import label_of
 from twinshelf.client.files.json_records import JsonRecords, open_json, value_of
 from twinshelf.client.files.parquet_table import ParquetTable, open_parquet
 from twinshelf.client.files.photo_folder import PhotoFolder
-from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
+from twinshelf.client.files.rows import (
+    FOUND_FORM,
+    BadRow,
+    CellRow,
+    Label,
+    ProductFileError,
+    TableForm,
+)
 from twinshelf.client.files.stored_bytes import kind_of
 
 _NAMES_OF_DELIMITERS = {
@@ -99,29 +107,37 @@ class Table:
         Raises:
             ProductFileError: If the file breaks off.
         """
+        name = self.path.name
         for row_number, values in enumerate(self._values(columns), start=1):
             if isinstance(values, str):
-                yield BadRow(source=self.path.name, row_number=row_number, reason=values)
+                yield BadRow(source=name, row_number=row_number, reason=values)
             else:
-                cells = dict(zip(columns, values, strict=True))
-                yield CellRow(source=self.path.name, row_number=row_number, cells=cells)
+                cells, label = dict(zip(columns, values[0], strict=True)), values[1]
+                yield CellRow(source=name, row_number=row_number, cells=cells, label=label)
 
-    def _values(self, columns: Sequence[str]) -> Iterator[Sequence[object] | str]:
+    def _values(
+        self, columns: Sequence[str]
+    ) -> Iterator[tuple[Sequence[object], Label | None] | str]:
+        """Yields what the columns hold and, of tables for people, what the row is labelled."""
         match self.content:
             case ParquetTable() as table:
                 for values in table.rows(columns):
-                    yield [values[name] for name in columns]
+                    yield [values[name] for name in columns], None
             case JsonRecords() as records:
                 for record in records.rows():
                     yield (
                         record
                         if isinstance(record, str)
-                        else [value_of(record, name) for name in columns]
+                        else ([value_of(record, name) for name in columns], None)
                     )
             case other:
                 places = [self.columns.index(name) for name in columns]
                 for cells in other.rows():
-                    yield cells if isinstance(cells, str) else [cells[place] for place in places]
+                    yield (
+                        cells
+                        if isinstance(cells, str)
+                        else ([cells[place] for place in places], label_of(cells))
+                    )
 
     def count_rows(self) -> int:
         """Counts the rows; reads a file that does not tell once through.

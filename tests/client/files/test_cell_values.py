@@ -8,7 +8,6 @@ from twinshelf.client.files.cell_values import (
     attributes_of,
     object_of,
     present_text_of,
-    price_of,
     text_of,
     texts_of,
 )
@@ -29,47 +28,6 @@ def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
     assert present_text_of(["a", None, "b"]) == "a, b"
     assert present_text_of({"id": 7, "name": "Acme"}) == "Acme"
     assert present_text_of({"en": "Tea", "de": ["Tee"]}) == "Tea, Tee"
-
-
-@pytest.mark.parametrize(
-    ("cell", "price"),
-    [
-        ("", None), (None, None), (float("nan"), None), (3, 3.0), ("0", 0.0), ("12990.50", 12990.5),
-        ("9,99", 9.99), ("1,299.00", 1299.0), ("1.299,00 €", 1299.0), ("1,299", 1299.0),
-        ("$399.00", 399.0), ("1 299,00 ₽", 1299.0), ("1\u202f299,00\u00a0₽", 1299.0),
-        ("CHF 1'299.50", 1299.5), ("1.234.567", 1234567.0), ("1,234,567", 1234567.0),
-        ("USD 5", 5.0), ("5.-", 5.0), ("€1.299,-", 1299.0),
-        (".5", 0.5), ("1e3", 1000.0), ("1.299", 1.299),
-        ("1.299 €", 1299.0), ("€ 1.299", 1299.0), ("1.299 TL", 1299.0), ("12.990 Ft", 12990.0),
-        ("KWD 12.500", 12.5), ("0.125 USD", 0.125), ("￥１，２９９", 1299.0),
-        ({"amount": "2.50", "currency": "EUR"}, 2.5), ({}, None),
-        ("Rp 12.500", 12500.0), ("١٩٩", 199.0), ("1 299,00 kr", 1299.0), ("5 each", 5.0),
-    ],
-)  # fmt: skip
-def test_prices_are_read_whatever_their_form(cell: object, price: float | None) -> None:
-    assert price_of(cell) == price
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        "free",
-        "NULL",
-        "inf",
-        "nan",
-        "-1",
-        "10 - 20",
-        "1_000",
-        "$-5",
-        "(5)",
-        "$1.5k",
-        "9.90, 12.50",
-        "[3, 4]",
-    ],
-)
-def test_what_is_no_price_is_refused(cell: str) -> None:
-    with pytest.raises(ValueError, match="price must be"):
-        price_of(cell)
 
 
 @pytest.mark.parametrize("cell", ['{"a": ["x", "y"]}', "{'a': ['x', 'y']}", {"a": ["x", "y"]}])

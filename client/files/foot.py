@@ -1,0 +1,157 @@
+"""Rows of a table that are no products: its totals, and the notes that exporters write below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from twinshelf.client.files.cell_values import present_text_of, text_of
+from twinshelf.client.files.columns import Columns
+from twinshelf.client.files.findings import Findings
+from twinshelf.client.files.prices import DecimalSign, price_of
+from twinshelf.client.files.rows import BadRow, CellRow, Label
+
+# No foot is longer; rows are held back in case that they are one.
+_MOST_FOOT_ROWS = 20
+# Prices that cannot be read, and rounding, make a total a little more than the sum of the others.
+_OF_SUM = 0.99
+_NAMING = ("title", "description", "images")
+_LONGEST_NUMBER = 40
+_LONGEST_LABEL = 200
+_NUMBER = re.compile(r"[^\w]*\d[\d\s.,'’]*[^\w]*(?:[^\W\d_]{1,4}\.?)?\W*")
+_TOTAL_WORD = (
+    r"(?:(?:grand|sub|net|gross|overall|order|stock|sum|page)[\s-]?)?totals?|sum"
+    r"|(?:gesamt|zwischen|end)?summe|gesamt|insgesamt|(?:sous-)?total\s(?:g[ée]n[ée]ral|ht|ttc)"
+    r"|totale|totaal|(?:sub)?suma|razem|og[óo]łem|celkem|spolu|[öo]sszesen|(?:genel\s)?toplam"
+    r"|jumlah|summa|i\s?alt|totalt|yhteens[äa]|ukupno|итого|всего|итог|разом|усього|общо|σύνολο"
+    r"|סה.?כ|合计|总计|小计|总额|合計|總計|小計|합계|총계|소계"
+)
+_COUNTED = (
+    r"(?:rows?|records?|items?|products?|lines?|results?|entries|positions?|articles?|artikel"
+    r"|zeilen|datens[äa]tze|positionen|produkte|lignes|produits|filas|registros|productos"
+    r"|позици\w+|товар\w*|строк\w*|запис\w+|наименовани\w+|rader|righe|prodotti|行|件|条|個)"
+)
+_TOTAL = re.compile(
+    rf"\W*(?:{_TOTAL_WORD})(?:\s{_COUNTED})?\s*(?:[:=(–-].*|[\d.,\s]*)", re.IGNORECASE
+)
+_TOTAL_WITHIN = re.compile(rf"(?<!\w)(?:{_TOTAL_WORD})(?!\w)", re.IGNORECASE)
+_NOTE = re.compile(
+    rf"\W*\d[\d.,\s]*{_COUNTED}(?:\s(?:in set|affected|exported|selected|returned|found"
+    r"|total|processed|listed|displayed|shown|retrieved).*)?\W*"
+    r"|\W*(?:report |file |list |data )?(?:generated|exported|created|printed) (?:by|on|at)\b.*"
+    r"|\W*end of (?:the )?(?:report|file|data|list|export|table)\b.*"
+    r"|\W*(?:page|seite|стр\w*\.?) \d+ (?:of|/|von|из) \d+\W*",
+    re.IGNORECASE,
+)
+
+
+def label_of(cells: Sequence[object]) -> Label | None:
+    """Returns the text of a row that else holds numbers and blanks; None for any other row.
+
+    Args:
+        cells: All of the row. A row that begins with a number, as an identifier is, has no label.
+    """
+    if len(cells) < 2:
+        return None
+    label, is_alone = "", True
+    for cell in cells:
+        text = cell.strip() if isinstance(cell, str) else text_of(cell)
+        if not text:
+            continue
+        if _is_number(text) != bool(label) or len(text) > _LONGEST_LABEL:
+            return None
+        label, is_alone = label or text, not label
+    return Label(text=label, is_alone=is_alone) if label else None
+
+
+def _is_number(text: str) -> bool:
+    if text[0].isalpha() or len(text) > _LONGEST_NUMBER:
+        return False
+    return bool(_NUMBER.fullmatch(text)) and not _NOTE.fullmatch(text)
+
+
+class Foot:
+    """Tells totals and notes from the products of one table.
+
+    A product may be titled "Total": a titled row is left out only where it lacks the identifier
+    that all before it have, or where no product stands behind it and it has no less a price than
+    all before it together.
+    """
+
+    def __init__(self, columns: Columns, decimal: DecimalSign, findings: Findings) -> None:
+        """Starts at the first row.
+
+        Args:
+            columns: Which columns hold which field.
+            decimal: The decimal sign of their prices.
+            findings: Count what is left out.
+        """
+        self.price_sum = 0.0
+        self._columns = columns
+        self._decimal = decimal
+        self._findings = findings
+        self._identifier = columns.get("product_id", ())
+        self._have_identifiers = bool(self._identifier)
+        self._row_count = 0
+
+    def products(self, rows: Iterable[CellRow | BadRow]) -> Iterator[CellRow | BadRow]:
+        """Yields the rows that may be products; those of a foot wait until one comes behind."""
+        waiting: list[CellRow] = []
+        for row in rows:
+            if isinstance(row, CellRow) and row.label is not None:
+                if self._is_total(row, row.label):
+                    self._leave_out(row)
+                    continue
+                if self._may_be_foot(row, row.label):
+                    waiting.append(row)
+                    if len(waiting) > _MOST_FOOT_ROWS:
+                        yield waiting.pop(0)
+                    continue
+            yield from waiting
+            waiting.clear()
+            self._row_count += 1
+            if isinstance(row, CellRow):
+                self._have_identifiers &= all(row.cells[name] for name in self._identifier)
+            yield row
+        for row in waiting:
+            self._leave_out(row)
+
+    def _is_total(self, row: CellRow, label: Label) -> bool:
+        """Whether a row is a total wherever it stands, such as that of a category."""
+        if "title" in self._columns and self._lacks_name(row):
+            return _TOTAL_WITHIN.search(label.text) is not None
+        return self._lacks_identifier(row) and _TOTAL.fullmatch(label.text) is not None
+
+    def _may_be_foot(self, row: CellRow, label: Label) -> bool:
+        """Whether a row is no product if none comes behind it."""
+        if _TOTAL.fullmatch(label.text):
+            return not self._is_cheap(row)
+        if not label.is_alone:
+            return False
+        if _NOTE.fullmatch(label.text) or (" " in label.text and self._lacks_name(row)):
+            return True
+        return self._lacks_identifier(row) and len(self._columns) > 2
+
+    def _lacks_identifier(self, row: CellRow) -> bool:
+        have = self._have_identifiers and self._row_count > 0
+        return have and self._is_empty(row, "product_id")
+
+    def _lacks_name(self, row: CellRow) -> bool:
+        return all(self._is_empty(row, field) for field in _NAMING)
+
+    def _is_cheap(self, row: CellRow) -> bool:
+        try:
+            prices = [price_of(row.cells[name], self._decimal) for name in self._names("price")]
+        except ValueError:
+            return False
+        return any(price is not None and price < _OF_SUM * self.price_sum for price in prices)
+
+    def _is_empty(self, row: CellRow, field: str) -> bool:
+        return not any(present_text_of(row.cells[name]) for name in self._names(field))
+
+    def _names(self, field: str) -> Sequence[str]:
+        return self._columns.get(field, ())
+
+    def _leave_out(self, row: CellRow) -> None:
+        text = row.label.text if row.label else ""
+        self._findings.add("total", f"row {row.row_number}, {text!r}")

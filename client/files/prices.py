@@ -1,0 +1,119 @@
+"""Prices as shops write them: with currencies, blanks and either decimal sign."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from twinshelf.client.files.cell_values import text_of
+from twinshelf.client.files.column_names import CURRENCIES
+
+DecimalSign = Literal["", ".", ","]
+_AMOUNT_KEYS = ("amount", "value", "price", "current")
+# A blank parts thousands alone: "12.50, 15.00" are two numbers.
+_NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
+# What may be a thousand and more, or one and three decimals.
+_DOUBTFUL = re.compile(r"[1-9]\d{0,2}[.,]\d{3}\s*")
+_PLAIN_DECIMALS = re.compile(r"(?:\d+|\d{1,3}(?:[.,'’\s]\d{3})+)([.,])(?:\d{1,2}|\d{4,})")
+# Currencies of a thousand parts.
+_THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
+_MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
+_HUNDREDTHS = re.compile(r"\s?(?:¢|(?:p|pence|ct|cts|cents?|коп)(?![^\W\d_]))", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
+
+
+def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
+    """Returns a price; None when the cell is empty.
+
+    Currencies, blanks between thousands and decimal commas are understood, and "99p" or "99 ct"
+    of a currency. One sign before exactly three digits is the column's decimal sign or not. Where
+    that is unknown a comma parts thousands, and a point too beside a currency: "1.299 €". Else a
+    single point is a decimal point. Of a nested price the amount counts.
+
+    Args:
+        cell: The cell; its text counts, or its number.
+        decimal: The sign before the decimals in the whole column, where that is known.
+
+    Raises:
+        ValueError: If the cell holds anything but one number of zero or more.
+    """
+    if not isinstance(cell, str) and isinstance(cell, Mapping):
+        cell = next((cell[key] for key in _AMOUNT_KEYS if key in cell), str(cell) if cell else None)
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        if isinstance(cell, float) and math.isnan(cell):
+            return None
+        text, decimal = repr(cell), "."
+    else:
+        text = unicodedata.normalize("NFKC", text_of(cell))
+    if not text:
+        return None
+    numbers = _NUMBER.findall(text)
+    before = text.partition(numbers[0])[0] if numbers else ""
+    after = text[len(before) + len(numbers[0]) :] if numbers else ""
+    is_negative = before.rstrip().endswith(("-", "−", "("))
+    if len(numbers) != 1 or is_negative or _MULTIPLIED.match(after):
+        raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
+    price = float(_with_decimal_point(numbers[0], before + after, decimal))
+    if not before.strip() and _HUNDREDTHS.match(after):
+        price /= 100
+    if not math.isfinite(price):
+        raise ValueError(f"price must be a finite number, got {text[:40]!r}")
+    return price
+
+
+def decimal_sign_of(name: str, cells: Iterable[object]) -> DecimalSign:
+    """Returns the sign before the decimals of a column's prices; "" where that is not plain.
+
+    Prices such as "12,50" tell it, when none is written the other way. Without any, a currency in
+    the column's name makes a comma the sign where three digits follow points alone: "1.299".
+
+    Args:
+        name: Of the column.
+        cells: Some of its cells.
+    """
+    texts = [unicodedata.normalize("NFKC", cell) for cell in cells if isinstance(cell, str)]
+    numbers = [number for text in texts for number in _NUMBER.findall(text)]
+    signs = {found[1] for number in numbers if (found := _PLAIN_DECIMALS.fullmatch(number))}
+    if not signs and _names_currency(name):
+        doubtful = {number.strip()[-4] for number in numbers if _DOUBTFUL.fullmatch(number)}
+        return "," if doubtful == {"."} else ""
+    if len(signs) != 1:
+        return ""
+    return "," if "," in signs else "."
+
+
+def _names_currency(text: str) -> bool:
+    return any(unicodedata.category(sign) == "Sc" for sign in text) or any(
+        word in CURRENCIES for word in re.findall(r"[^\W\d_]+", text.casefold())
+    )
+
+
+def _with_decimal_point(number: str, beside: str, decimal: DecimalSign) -> str:
+    """Writes a number as Python reads it; what stands beside it may tell a single point's sense."""
+    if _DOUBTFUL.fullmatch(number) and not _THREE_DECIMALS.search(beside):
+        if decimal:
+            return number.replace(",", ".") if decimal in number else _digits(number)
+        if any(sign.isalpha() or unicodedata.category(sign) == "Sc" for sign in beside):
+            return _digits(number)
+    number = re.sub(r"[\s'’٬]", "", number).replace("٫", ".")
+    if re.fullmatch(r"[0-9.]+,", number):  # the comma of "1.299,-" is the decimal one
+        return _digits(number)
+    number = number.rstrip(".,")
+    if "," in number and "." in number:
+        decimal_sign = max(",.", key=number.rfind)
+        other = "." if decimal_sign == "," else ","
+        number = number.replace(other, "")
+        if number.count(decimal_sign) > 1:
+            return _digits(number)
+        return number.replace(decimal_sign, ".")
+    if _THOUSANDS.fullmatch(number):
+        return number.replace(",", "")
+    number = number.replace(",", ".")
+    return number if number.count(".") <= 1 else _digits(number)
+
+
+def _digits(number: str) -> str:
+    return re.sub(r"[.,]", "", number)

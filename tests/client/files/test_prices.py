@@ -1,0 +1,87 @@
+"""Prices in whatever form."""
+
+from __future__ import annotations
+
+import pytest
+
+from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
+
+
+@pytest.mark.parametrize(
+    ("cell", "price"),
+    [
+        ("", None), (None, None), (float("nan"), None), (3, 3.0), ("0", 0.0), ("12990.50", 12990.5),
+        ("9,99", 9.99), ("1,299.00", 1299.0), ("1.299,00 €", 1299.0), ("1,299", 1299.0),
+        ("$399.00", 399.0), ("1 299,00 ₽", 1299.0), ("1\u202f299,00\u00a0₽", 1299.0),
+        ("CHF 1'299.50", 1299.5), ("1.234.567", 1234567.0), ("1,234,567", 1234567.0),
+        ("USD 5", 5.0), ("5.-", 5.0), ("€1.299,-", 1299.0),
+        (".5", 0.5), ("1e3", 1000.0), ("1.299", 1.299),
+        ("1.299 €", 1299.0), ("€ 1.299", 1299.0), ("1.299 TL", 1299.0), ("12.990 Ft", 12990.0),
+        ("KWD 12.500", 12.5), ("0.125 USD", 0.125), ("￥１，２９９", 1299.0),
+        ({"amount": "2.50", "currency": "EUR"}, 2.5), ({}, None),
+        ("Rp 12.500", 12500.0), ("١٩٩", 199.0), ("1 299,00 kr", 1299.0), ("5 each", 5.0),
+    ],
+)  # fmt: skip
+def test_prices_are_read_whatever_their_form(cell: object, price: float | None) -> None:
+    assert price_of(cell) == price
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "free",
+        "NULL",
+        "inf",
+        "nan",
+        "-1",
+        "10 - 20",
+        "1_000",
+        "$-5",
+        "(5)",
+        "$1.5k",
+        "9.90, 12.50",
+        "[3, 4]",
+    ],
+)
+def test_what_is_no_price_is_refused(cell: str) -> None:
+    with pytest.raises(ValueError, match="price must be"):
+        price_of(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "price"),
+    [("99p", 0.99), ("99 ¢", 0.99), ("50 ct", 0.5), ("£2 p", 2.0), ("5 pcs", 5.0)],
+)
+def test_hundredths_of_a_currency_are_told_from_it(cell: str, price: float) -> None:
+    assert price_of(cell) == pytest.approx(price)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "sign"),
+    [
+        ("price", ["1.299", "12,50"], ","),
+        ("price", ["1.299", "12.50 €"], "."),
+        ("price", ["1,299.00", "12,50"], ""),
+        ("price", ["1.299", "899"], ""),
+        ("Preis €", ["1.299", "899"], ","),
+        ("price_eur", ["1.299"], ","),
+        ("Price $", ["1,299"], ""),
+        ("Preis €", [1.299, 12.5], ""),
+    ],
+)
+def test_the_column_tells_its_decimal_sign(name: str, cells: list[object], sign: str) -> None:
+    assert decimal_sign_of(name, cells) == sign
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "price"),
+    [
+        ("1.299", ",", 1299.0), ("1,299", ",", 1.299), ("1.299 €", ".", 1.299),
+        ("1,299", ".", 1299.0), ("12.50", ",", 12.5), ("12,50", ".", 12.5), (1.299, ",", 1.299),
+        ("KWD 12.500", ",", 12.5),
+    ],
+)  # fmt: skip
+def test_the_sign_decides_what_is_doubtful_alone(
+    cell: object, decimal: DecimalSign, price: float
+) -> None:
+    assert price_of(cell, decimal) == price
