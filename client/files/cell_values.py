@@ -24,6 +24,8 @@ _PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|
 def text_of(cell: object) -> str:
     """Returns a cell as trimmed text: "" when absent or NaN, "7" for 7.0, bytes decoded."""
     if isinstance(cell, str):
+        if cell.startswith('="') and cell.endswith('"'):  # so that Excel takes digits for a text
+            cell = cell[2:-1]
         return cell.strip() if cell.isascii() else _SURROGATE.sub("\ufffd", cell).strip()
     if cell is None:
         return ""
@@ -125,6 +127,9 @@ def _parse(text: str) -> object:
 
 def _plain_pairs(text: str) -> list[tuple[str, str]] | None:
     """Reads "colour: red; size: M"; None when any part of the text is no such pair."""
+    parts = re.split(r",\s*(?=[^,=]+=)", text)
+    if len(parts) > 1 and ";" not in text and "=" in parts[0]:  # "color=Black,size=M|L"
+        return [(name.strip(), value) for name, _, value in (part.partition("=") for part in parts)]
     pairs = []
     position = 0
     while position < len(text):

@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
-_PREFIXES = ("ps", "g", "et", "prod")
+_PREFIXES = ("ps", "g", "c", "et", "prod")
 CURRENCIES = frozenset(
     "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
     " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar".split()
@@ -19,17 +19,36 @@ _PHOTO_WORD = re.compile(
     "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
     "|画像|图片|이미지"
 )
+_WORDS = {
+    "title": re.compile(
+        "title|titel|titre|titulo|titolo|tytu[lł]|productname|itemname|bezeichnung|produktname"
+        "|designation|denumire|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
+    ),
+    "price": re.compile("price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"),
+}
+# Of something else, or another price than that a shop asks.
+_OTHER_WORDS = re.compile(
+    "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke|shop|store|vendor|seller|short"
+    "|currency|wahrung|валют|date|datum|дата|old|alt|compare|purchase|einkauf|закуп|cost|type|typ"
+    "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
+    "|ident|count|qty|quantity|discount|tax$|kurz|short|name2|label"
+)
+_IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
-WRAPPERS = ("_source", "fields", "node", "data", "offers", "variants")
+WRAPPERS = (
+    "_source", "fields", "node", "data", "product", "item", "properties", "offers", "variants",
+)  # fmt: skip
 
 
 def plain_name(column: str) -> str:
     """Reduces a column's name to its letters and digits, in small letters: "Image Src" to imagesrc.
 
-    Numbers at the end of names of photos fall away, so that image1 and image_2 are both an image.
+    Numbers at the end of names of photos fall away, so that image1 and image_2 are both an image;
+    so does what stands in brackets at the end: "Price (incl. VAT)".
     """
     outer, _, inner = column.partition(".")
-    column = inner if outer in WRAPPERS else column
+    column = inner if inner and outer in WRAPPERS else column
+    column = _IN_BRACKETS.sub("", column) or column
     name = unicodedata.normalize("NFKD", column).casefold()
     name = "".join(c for c in name if not unicodedata.combining(c))
     words = re.findall(r"[^\W_]+", name)
@@ -42,6 +61,18 @@ def plain_name(column: str) -> str:
     return re.sub(r"[0-9]+$", "", plain) if is_photo else plain
 
 
+def names_by_word(column: str, field: str) -> bool:
+    """Whether a column's name holds a field's word, beside others: "Preis inkl. MwSt".
+
+    Args:
+        column: Its name.
+        field: A field; only titles and prices are told like this.
+    """
+    name = plain_name(column)
+    word = _WORDS.get(field)
+    return word is not None and word.search(name) is not None and not _OTHER_WORDS.search(name)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain_name(name) for name in text.split()))
 
@@ -49,22 +80,28 @@ def _names(text: str) -> tuple[str, ...]:
 # Field to its usual names, the better first.
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "product_id": _names(
-        """product_id id sku item_sku seller_sku asin asin1 uniq_id unique_id uid item_id offer_id
+        """product_id id handle_id sku item_sku seller_sku asin asin1 uniq_id unique_id uid
+        item_id offer_id
         posting_id listing_id handle variant_sku variant_id custom_label product_code product_sku
         item_code item_number item_no article_number article_no article_id article part_number
         product_number product_no product_key goods_id goods_no pid pdt_id external_product_id
-        gtin ean ean13 upc barcode mpn model_number code variation_id parent_sku sku_parent_short
-        sku_parent sku_short product_ids retailer_id артикул код идентификатор ид artikelnummer
+        system_id external_id internal_reference default_code gtin ean ean13 upc barcode mpn
+        model_number code variation_id parent_sku sku_parent_short
+        sku_parent sku_short product_ids retailer_id
+        matnr material_number materialnummer id_oferty kod_produktu код_товара артикул код
+        идентификатор ид artikelnummer
         artikelnr artikel_nr art_nr art_no produktnummer produkt_id reference ref reference_produit
         referencia codigo identifiant kode kode_produk numer_katalogowy indeks kod cikkszam
         termekkod urun_kodu stok_kodu cod cod_produs sifra varenummer varenr artnr κωδικος 商品番号
-        商品コード 商品id 编号 商品编号"""
+        商品コード 商品id 编号 商品编号
+        商品编码 货号 商品货号 款号 商品編號 貨號 商品貨號 상품번호 상품코드"""
     ),
     "title": _names(
         """title name product_title product_name item_name item_title product_display_name
         display_name offer_title offer_name listing_title post_title goods_name goods_title
         product full_name short_name name_en title_en product_label heading headline item
         название наименование имя наименование_товара название_товара товар
+        наименование_товаров номенклатура полное_наименование
         titel name_de bezeichnung artikelbezeichnung artikelname produktname produkttitel
         nom titre nom_produit nom_du_produit libelle designation
         nombre titulo nombre_producto nome nome_prodotto titolo nome_produto
@@ -72,7 +109,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         urun_adi denumire denumire_produs naziv naziv_proizvoda benamning produktnamn varenavn
         produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר
         nazwa nazwa_produktu judul nama nama_produk nama_barang naam productnaam
-        商品名 タイトル 名称 商品名称 标题 상품명"""
+        produto producto prodotto produit produkt articulo tytul tytul_oferty maktx
+        material_description materialkurztext
+        商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題
+        상품명 제품명"""
     ),
     "description": _names(
         """description product_description item_description body_html body long_description
@@ -83,7 +123,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         artikelbeschreibung
         description_produit descripcion descrizione descricao opis deskripsi
         popis leiras aciklama descriere beskrivning beskrivelse kuvaus περιγραφη תיאור
-        omschrijving 商品説明 描述 商品描述 상품설명"""
+        omschrijving 商品説明 描述 商品描述 产品描述 商品詳情 상품설명"""
     ),
     "category": _names(
         """category categories category_name category_path product_category product_categories
@@ -92,13 +132,14 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         category_names tax_product_cat category_id article_type product_type item_type
         feed_product_type department type sub_category subcategory
         категория категории раздел kategorie warengruppe produktkategorie categorie categoria
-        kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目 分类 카테고리"""
+        kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目 分类 类别 商品分类
+        分類 類別 카테고리"""
     ),
     "brand": _names(
         """brand brand_name product_brand item_brand brands vendor manufacturer maker producer make
         label_name company бренд марка производитель marke hersteller marque fabricant marca
         fabricante produttore marka producent merek merk znacka
-        vyrobce vyrobca gyarto varumarke maerke μαρκα מותג ブランド メーカー 品牌 브랜드"""
+        vyrobce vyrobca gyarto varumarke maerke μαρκα מותג ブランド メーカー 品牌 브랜드 제조사"""
     ),
     "seller": _names(
         """seller seller_name shop shop_name store store_name merchant merchant_name dealer
@@ -107,15 +148,19 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자"""
     ),
     "price": _names(
-        """price regular_price sale_price variant_price selling_price current_price final_price
+        """price regular_price sale_price sales_price variant_price selling_price current_price
+        final_price
         discounted_price discount_price actual_price standard_price retail_price list_price
         unit_price price_usd price_eur price_rub price_gbp offer_price product_price item_price
-        your_price price_amount amount mrp msrp cost price_new start_price
-        price_tax_incl price_tax_excl gross_price net_price price_gross price_net
+        your_price price_amount amount mrp msrp price_new start_price
+        price_tax_incl price_tax_excl price_tax_included price_tax_excluded netpr gross_price
+        net_price
+        price_gross price_net cost
         цена цена_розн цена_розничная цена_с_ндс цена_продажи
         стоимость preis verkaufspreis vk_preis vk_brutto bruttopreis preis_brutto prix prix_ttc
         prix_vente precio prezzo preco cena harga prijs cena_s_dph cena_brutto brutto_ar eladasi_ar
-        fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 价格 가격"""
+        fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 販売価格
+        价格 售价 单价 銷售價 售價 價格 單價 가격 판매가 판매가격"""
     ),
     "attributes": _names(
         """attributes specifications specification specs properties characteristics caracteristics
@@ -140,7 +185,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ссылка_на_картинку ссылка_на_изображение ссылка_на_фото
         bild bilder bild_url bilder_url bildlink bilddatei foto fotos foto_url url_image url_photo
         lien_image imagen imagenes url_imagen immagine immagini imagem imagens zdjecie zdjecia
-        gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 이미지"""
+        gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 商品图片 图片链接 圖片
+        이미지"""
     ),
     "group": _names(
         """group label_group item_group_id group_id product_group product_group_id cluster_id

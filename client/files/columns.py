@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from twinshelf.client.files.column_names import USUAL_NAMES, plain_name
+from twinshelf.client.files.column_names import USUAL_NAMES, names_by_word, plain_name
 from twinshelf.client.files.rows import ProductFileError
 
 FIELDS = tuple(USUAL_NAMES)
@@ -54,8 +54,8 @@ def map_columns(
     """Decides which columns each field is read from.
 
     What is given comes first: by exact name, by name regardless of case, or by number from 1. Then
-    come our own field names, then the names that shops and marketplaces use. A field for which
-    nothing is found is left out.
+    come our own field names, then the names that shops and marketplaces use, then those that hold
+    such a word. A field for which nothing is found is left out.
 
     Args:
         source: Name of the table, for the messages.
@@ -77,6 +77,11 @@ def map_columns(
         if found := _usual_columns(header, field, taken):
             columns[field] = found
             taken.update(found)
+    for field in FIELDS if len(header) > 1 else ():
+        named = [c for c in header if c not in taken and names_by_word(c, field)]
+        if field not in columns and named:
+            columns[field] = (min(named, key=len),)
+            taken.add(columns[field][0])
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
     if not set(needed) & set(columns):
         wanted = "titles or images" if needed == EMBEDDED else "product_id"

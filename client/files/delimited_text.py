@@ -11,18 +11,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinshelf.client.files.header import count_preamble, unique_names
+from twinshelf.client.files.header import count_comments, count_preamble, is_ruled, unique_names
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
 from twinshelf.client.files.text_encoding import FoundEncoding, find_encoding
 
-DELIMITERS = ",;\t|#^~\x01"
+DELIMITERS = ",;\t|#^~\x01\x1f"
 # Longer than any description; it bounds what one row can take of the memory.
 LONGEST_ROW_CHARACTERS = 16 * 1024 * 1024
 _MOST_LINES_IN_ROW = 10_000
 _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 1 << 20
-_RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*")
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
 # How the first bytes of Latin letters and of quotes look in cp1252.
 _READ_WRONGLY = ("Ã", "Â", "â€")
@@ -80,7 +79,7 @@ class DelimitedText:
     def _says_nothing(self, cells: list[str]) -> bool:
         """Whether a row is empty, ruled, or the header of a file that was joined to another."""
         filled = [cell for cell in cells if cell.strip()]
-        if all(map(_RULED.fullmatch, filled)):
+        if all(map(is_ruled, filled)):
             return True
         # The first cell tells of most rows that they are none.
         if not self.has_header or filled[0].strip('\ufeff "') not in self.header[0]:
@@ -122,9 +121,12 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
             raise ProductFileError(f"{path} cannot be read as {encoding.name}: {error}") from error
     if not any(line.strip() for line in sample):
         raise ProductFileError(f"{path} is empty; expected a header with column names")
-    named = _DELIMITER_LINE.fullmatch(sample[0])
-    delimiter = form.delimiter or (named[1] if named else find_delimiter(sample))
-    start = 1 if named else count_preamble([line.split(delimiter) for line in sample])
+    start = count_comments(sample)
+    named = _DELIMITER_LINE.fullmatch(sample[start])
+    start += named is not None
+    delimiter = form.delimiter or (named[1] if named else find_delimiter(sample[start:]))
+    if not named:
+        start += count_preamble([line.split(delimiter) for line in sample[start:]])
     first = next(iter(_Rows(io.StringIO("".join(sample[start:]), newline=""), delimiter, 0)))
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
@@ -152,6 +154,7 @@ def find_delimiter(lines: list[str]) -> str:
         """How many rows agree with the header, how many columns there are, where the header is."""
         rows = _Rows(io.StringIO("".join(lines), newline=""), delimiter, 0)
         read = [cells for cells in rows if not isinstance(cells, str)]
+        read = [cells for cells in read if not all(map(is_ruled, filter(str.strip, cells)))]
         start = count_preamble(read)
         widths = [len(cells) for cells in read[start:]]
         if not widths or widths[0] < 2:
@@ -228,7 +231,8 @@ class _Rows:
         return line
 
     def _read_line(self) -> str:
-        return self._file.readline(LONGEST_ROW_CHARACTERS)
+        line = self._file.readline(LONGEST_ROW_CHARACTERS)
+        return line.replace("\0", "") or "\n" if "\0" in line else line
 
     def _skip_line(self, line: str) -> str:
         while line and not line.endswith(("\n", "\r")):
@@ -245,7 +249,12 @@ class _Rows:
             return self._unquoted(line, str(error))
         if len(self._taken) > 1 and self._has_swallowed_rows(cells):
             return self._unquoted(line, "its quote closes in another row")
-        return cells
+        return self._unwrapped(cells) if len(cells) == 1 else cells
+
+    def _unwrapped(self, cells: list[str]) -> list[str]:
+        """The cells of a row that another program took for one cell: "1,Tea,5" in quotes."""
+        inner = next(csv.reader(cells, delimiter=self._delimiter), cells)
+        return inner if self._width in (0, len(inner)) else cells
 
     def _reader(self, lines: Iterable[str], escape: str | None = None) -> Iterator[list[str]]:
         return csv.reader(

@@ -128,13 +128,21 @@ def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
 
 
 def _sheet_rows(sheet: Any, path: Path) -> Iterator[Cells]:
-    rows = sheet.iter_rows(values_only=True)
+    rows = sheet.iter_rows()
     while True:
         try:
-            cells = list(next(rows))
+            cells = [_value_of(cell) for cell in next(rows)]
         except StopIteration:
             return
         except Exception as error:  # openpyxl has no family of errors
             raise ProductFileError(f"{path} is not a readable Excel workbook: {error}") from error
         if any(cell is not None for cell in cells):
             yield cells
+
+
+def _value_of(cell: Any) -> object:
+    """The value of a cell; a number that is shown with leading zeros, "00123", as it is shown."""
+    value: object = cell.value
+    if isinstance(value, int) and not (digits := str(cell.number_format)).strip("0"):
+        return str(value).zfill(len(digits))
+    return value

@@ -13,6 +13,7 @@ Kind = Literal[
     "photo",
     "photo_url",
     "identifier",
+    "rounded",
     "continued",
     "total",
     "sheet",
@@ -26,6 +27,10 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     "photo_url": (
         "photo URL",
         "kept, not fetched, such as {example}; --fetch-images embeds such photos",
+    ),
+    "rounded": (
+        "identifier",
+        "that a table program rounded, such as {example}: not read; export its column as text",
     ),
     "identifier": ("row", "without an identifier: {example} and so on is taken for one"),
     "encoding": ("file", "of doubtful encoding: {example}; --encoding names another"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 
 from twinshelf.client.files.column_names import USUAL_NAMES, plain_name
 
+_RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*")
 # Of the rows behind a preamble so many have several cells.
 _WIDE_SHARE = 0.8
 _FIELD_OF = {name: field for field, names in USUAL_NAMES.items() for name in names}
@@ -42,16 +44,38 @@ def count_preamble(rows: Sequence[Sequence[str]]) -> int:
     """
     counts = [_count_named(row) for row in rows[:_TEMPLATE_ROWS]]
     header = next((place for place, count in enumerate(counts) if count > 1), None)
-    if header is not None and not any(counts[:header]):
+    filled_counts = [sum(bool(cell.strip()) for cell in row) for row in rows]
+    if header is not None and all(
+        # A row of labels above the names may hold one by chance, but never as many cells.
+        not counts[place] or filled_counts[place] < filled_counts[header]
+        for place in range(header)
+    ):
         while header + 1 < len(counts) and counts[header + 1] >= counts[header]:
             header += 1
         return header
-    filled_counts = [sum(bool(cell.strip()) for cell in row) for row in rows]
     start = next((place for place, count in enumerate(filled_counts) if count > 1), 0)
     if any(map(_count_named, rows[:start])):
         return 0
-    behind = [count > 1 for count in filled_counts[start:] if count]
+    behind = [
+        count > 1
+        for count, row in zip(filled_counts[start:], rows[start:], strict=True)
+        if count and not all(map(is_ruled, filter(str.strip, row)))
+    ]
     return start if sum(behind) >= _WIDE_SHARE * len(behind) else 0
+
+
+def count_comments(lines: Sequence[str]) -> int:
+    """Counts the first lines that begin with "#" and name no field, as a header might: "#id"."""
+    comments = itertools.takewhile(
+        lambda line: line.startswith("#") and not _count_named(re.split(r"[#,;|\t]", line)), lines
+    )
+    count = sum(1 for _ in comments)
+    return count if count < len(lines) else 0
+
+
+def is_ruled(cell: str) -> bool:
+    """Whether a cell is part of a line that is drawn under a header: "-----" or ":---:"."""
+    return _RULED.fullmatch(cell) is not None
 
 
 def _count_named(row: Sequence[str]) -> int:

@@ -28,10 +28,12 @@ _BLOCK_CHARACTERS = 1 << 20
 _SAMPLE_RECORDS = 1000
 _BETWEEN = re.compile(r"[\s,]*")
 _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
-_PLAIN_MEMBER = _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{[^][{}]*\}|\[[^][{}]*\])\s*,'
+_PLAIN_MEMBER = (
+    _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{(?:[^][{}]|\{[^][{}]*\})*+\}|\[[^][{}]*\])\s*,'
+)
 _LIST_KEY = (
     r'\s*"(?:products?|items|data|results?|rows|records|entries|hits|goods|listings|docs|edges'
-    r'|nodes|@graph|catalog\w*|feed)"\s*:\s*'
+    r'|nodes|features|@graph|catalog\w*|feed)"\s*:\s*'
 )
 # The list of an answer such as {"count": 2, "products": [{. A product may have offers as well, so
 # that these are such a list only where nothing stands before them.

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twinshelf.client.files.column_names import WRAPPERS
 from twinshelf.client.files.rows import ProductFileError
 
 # What one row group may unpack to in the columns that are read: a reader holds it whole.
@@ -29,7 +30,7 @@ class ParquetTable:
 
     Attributes:
         path: The file.
-        header: Names of its columns.
+        header: Names of its columns; within a product's struct behind its own: "product.title".
         row_count: Rows, as its metadata says.
     """
 
@@ -38,20 +39,23 @@ class ParquetTable:
     row_count: int
 
     def rows(self, columns: Sequence[str]) -> Iterator[dict[str, object]]:
-        """Yields the values of some columns, row by row.
+        """Yields the values of some columns, row by row; of a struct's field, the struct's.
 
         Raises:
             ProductFileError: If the file breaks off, or these columns would unpack to gigabytes.
         """
         try:
             with pq.ParquetFile(self.path) as file:
+                names = file.schema_arrow.names
+                outer = (name if name in names else name.partition(".")[0] for name in columns)
+                columns = list(dict.fromkeys(outer))
                 _require_single(self.path, file.schema_arrow, columns)
                 flat = _flat_columns(file.schema_arrow, columns)
                 bytes_per_row = _require_bounded(self.path, file.metadata, columns)
             # Equal texts stay one text: a dictionary of a few long ones may stand for a million.
             with pq.ParquetFile(self.path, read_dictionary=flat) as file:
                 batch_size = max(1, min(_MOST_BATCH_ROWS, int(_BATCH_BYTES / bytes_per_row)))
-                for batch in file.iter_batches(batch_size=batch_size, columns=list(columns)):
+                for batch in file.iter_batches(batch_size=batch_size, columns=columns):
                     lists = [_values(column) for column in batch.columns]
                     for values in zip(*lists, strict=True):
                         yield dict(zip(batch.schema.names, values, strict=True))
@@ -69,11 +73,18 @@ def open_parquet(path: Path) -> ParquetTable:
         with pq.ParquetFile(path) as file:
             return ParquetTable(
                 path=path,
-                header=tuple(file.schema_arrow.names),
+                header=(*file.schema_arrow.names, *_inner_names(file.schema_arrow)),
                 row_count=file.metadata.num_rows,
             )
     except (OSError, pa.ArrowException) as error:
         raise ProductFileError(f"{path} is not a readable Parquet file") from error
+
+
+def _inner_names(schema: pa.Schema) -> list[str]:
+    structs = [
+        field for field in schema if field.name in WRAPPERS and pa.types.is_struct(field.type)
+    ]
+    return [f"{struct.name}.{inner.name}" for struct in structs for inner in struct.type]
 
 
 def _require_single(path: Path, schema: pa.Schema, columns: Sequence[str]) -> None:

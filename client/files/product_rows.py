@@ -8,6 +8,7 @@ first. What else cannot be read is left empty and counted.
 from __future__ import annotations
 
 import copy
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,8 @@ EMBEDDED_TEXTS = ("title", "description", "category", "brand")
 # No shop shows more of one product; a list of millions would be looked up on the disk.
 _MOST_PHOTOS = 100
 _PRICES_LOOKED_AT = 1000
+# How Excel writes a number of many digits, of which it keeps the first.
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d\d")
 _FETCHED_AT_ONCE = 8
 _FETCHED_AHEAD = 32
 
@@ -229,6 +232,9 @@ class ProductFiles:
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
         product_id = present_text_of(values.get("product_id"))
+        if _ROUNDED.fullmatch(product_id):
+            self.findings.add("rounded", repr(product_id))
+            product_id = ""
         if not product_id and self._is_update:
             reason = "a row that changes a product needs its product_id"
             return BadRow(source=row.source, row_number=row.row_number, reason=reason)

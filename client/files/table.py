@@ -122,7 +122,7 @@ class Table:
         match self.content:
             case ParquetTable() as table:
                 for values in table.rows(columns):
-                    yield [values[name] for name in columns], None
+                    yield [value_of(values, name) for name in columns], None
             case JsonRecords() as records:
                 for record in records.rows():
                     yield (

@@ -47,6 +47,19 @@ from twinshelf.client.files.rows import ProductFileError
         ("Kód,Název,Cena Kč", "product_id=Kód,title=Název,price=Cena Kč"),
         ("Artikelnummer,Bezeichnung,Preis CHF", "product_id=Artikelnummer,title=Bezeichnung,"
          "price=Preis CHF"),
+        ("*Action(SiteID=US|Country=US),Custom label (SKU),*Title,*C:Brand,*StartPrice",
+         "product_id=Custom label (SKU),title=*Title,brand=*C:Brand,price=*StartPrice"),
+        ("Product ID,Name *,Categories (x.y.z...),Price tax included,Image URLs (x.y.z...)",
+         "product_id=Product ID,title=Name *,category=Categories (x.y.z...),"
+         "price=Price tax included,images=Image URLs (x.y.z...)"),
+        ("Артикул,Номенклатура,Цена розничная с НДС",
+         "product_id=Артикул,title=Номенклатура,price=Цена розничная с НДС"),
+        ("商品編號,商品名稱,售價", "product_id=商品編號,title=商品名稱,price=售價"),
+        ("货号,商品标题,单价", "product_id=货号,title=商品标题,price=单价"),
+        ("Numer,Tytuł oferty Allegro,Cena PL", "title=Tytuł oferty Allegro,price=Cena PL"),
+        ("sku,title,old_price,price_currency,Preis inkl. MwSt.",
+         "product_id=sku,title=title,price=Preis inkl. MwSt."),
+        ("name,seo_title,list_price_date,compare_price", "title=name"),
         ("PRODUCT_ID,TITLE", "product_id=PRODUCT_ID,title=TITLE"),
     ],
 )  # fmt: skip

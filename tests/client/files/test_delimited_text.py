@@ -174,3 +174,22 @@ def test_half_an_emoji_costs_no_file_of_utf_16(tmp_path: Path) -> None:
     text = "\ufeffid,title\n1,Tea \ud83d\n2,Mug\n".encode("utf-16-le", "surrogatepass")
     rows, bad, _ = read(write(tmp_path, text))
     assert [row.title for row in rows] == ["Tea \ufffd", "Mug"] and not bad
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Export of a shop\n# Created 2024, all rights\n#\nid,title\n1,Tea\n2,Milk\n",
+        "#id\ttitle\n1\tTea\n2\tMilk\n",
+        "id,title\n1,Te\0a\n2,Milk\n\0\0\0",
+        '"id,title"\n"1,Tea"\n2,Milk\n',
+        "id\x1ftitle\n1\x1fTea\n2\x1fMilk\n",
+        "Products,,Text\nid,title,brand\n1,Tea,\n2,Milk,\n",
+        "Table: M\n-----\n|MATNR|MAKTX|NETPR|\n-----\n|1|Tea |1,00|\n|2|Milk|2,50|\n",
+        " id | title | price\n----+-------+------\n 1 | Tea | 5\n 2 | Milk | 6\n(2 rows)\n",
+    ],
+)
+def test_what_programs_write_beside_the_cells_is_no_cell(tmp_path: Path, text: str) -> None:
+    rows, bad, _ = read(write(tmp_path, text))
+    assert [(row.product_id, row.title) for row in rows] == [("1", "Tea"), ("2", "Milk")]
+    assert not bad

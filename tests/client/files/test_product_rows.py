@@ -63,13 +63,14 @@ def test_prices_that_cannot_be_read_are_left_empty_and_counted(tmp_path: Path) -
 def test_attributes_are_read_where_plain_and_else_left_out_and_counted(tmp_path: Path) -> None:
     cells = [
         '"{""a"": 1}"', "\"{'a': 1}\"", "red", '"{""a"": [1,2]}"', '"{""a"": {""b"":1}}"',
-        "{}", "null", "colour: red; size: M",
+        "{}", "null", "colour: red; size: M", '"color=red,size=M|L"',
     ]  # fmt: skip
     lines = [f"{number},Shoe,{cell}" for number, cell in enumerate(cells, start=1)]
     rows, bad, findings = read(write(tmp_path, "\n".join(["product_id,title,attributes", *lines])))
     assert not bad
     assert [dict(row.attributes) for row in rows] == [
-        {"a": "1"}, {"a": "1"}, {}, {"a": "1, 2"}, {}, {}, {}, {"colour": "red", "size": "M"}
+        {"a": "1"}, {"a": "1"}, {}, {"a": "1, 2"}, {}, {}, {}, {"colour": "red", "size": "M"},
+        {"color": "red", "size": "M|L"},
     ]  # fmt: skip
     assert [finding.split(",")[0] for finding in findings] == [
         "1 cell of attributes could not be read",
@@ -142,6 +143,14 @@ def test_the_row_number_is_the_identifier_where_there_is_none(tmp_path: Path) ->
     rows, _, findings = read(write(tmp_path, "product_id,title\na,Shoe\n,Boot\nNULL,Hat\n"))
     assert [row.product_id for row in rows] == ["a", "2", "3"]
     assert findings == ["2 rows without an identifier: '2' and so on is taken for one"]
+
+
+def test_identifiers_that_a_table_program_marked_or_rounded_cost_no_row(tmp_path: Path) -> None:
+    rows, bad, found = read(write(
+        tmp_path, 'ean,title\n="0017",Shoe\n4.00639E+12,Boot\n4.00639E+12,Hat\n'
+    ))  # fmt: skip
+    assert [row.product_id for row in rows] == ["0017", "2", "3"] and not bad
+    assert "2 identifiers that a table program rounded, such as '4.00639E+12'" in found[0]
 
 
 def test_the_second_of_two_with_one_identifier_is_bad(tmp_path: Path) -> None:

@@ -59,6 +59,11 @@ def test_rows_are_the_same_in_every_form(
         {"1": {"title": "Shoe, red"}, "2": {"title": "чай"}},
         {"data": {"products": {"edges": [{"node": record} for record in RECORDS]}}},
         {"meta": {"page": 1}, "tags": ["a"], "response": RECORDS[:0], "data": RECORDS},
+        {
+            "type": "FeatureCollection",
+            "crs": {"properties": {"name": "x"}},
+            "features": [{"id": r["id"], "properties": {"title": r["title"]}} for r in RECORDS],
+        },
         {"took": 5, "hits": {"total": {"value": 2}, "hits": [{"_source": r} for r in RECORDS]}},
     ],
 )
@@ -114,6 +119,12 @@ def test_a_long_list_is_read_in_blocks(tmp_path: Path) -> None:
     assert [row.product_id for row in rows] == [str(n) for n in range(3000)] and not bad
 
 
+def test_a_product_within_a_struct_of_parquet_is_read(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": [1, 2], "product": RECORDS}), tmp_path / "t.parquet")
+    rows, bad, _ = read(tmp_path / "t.parquet")
+    assert [{"id": row.product_id, "title": row.title} for row in rows] == RECORDS and not bad
+
+
 @pytest.mark.slow
 def test_parquet_that_unpacks_to_gigabytes_is_refused_unread(tmp_path: Path) -> None:
     titles = pa.array(["x" * 1_000_000] * 300)
@@ -161,11 +172,12 @@ def test_a_workbook_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.append(["Our price list"])
     sheet = book.create_sheet("Products")
-    for line in ([], ["Spring"], ["id", "title", None], [7.0, "Shoe", None], [], ["8", "Boot"]):
+    for line in ([], ["Spring"], ["id", "title", None], [7, "Shoe", None], [], ["8", "Boot"]):
         sheet.append(line)
+    sheet["A4"].number_format = "000"
     book.save(path)
     rows, _, _ = read(path)
-    assert [(row.product_id, row.title) for row in rows] == [("7", "Shoe"), ("8", "Boot")]
+    assert [(row.product_id, row.title) for row in rows] == [("007", "Shoe"), ("8", "Boot")]
     sheet = book.create_sheet("More")
     for line in ([], ["Autumn"], ["id", "title", None], ["9", "Hat"]):
         sheet.append(line)
