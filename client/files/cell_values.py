@@ -16,6 +16,9 @@ from collections.abc import Iterable, Mapping
 _ABSENT = frozenset(("", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil"))
 # What a nested value may call its text, the better first.
 _TEXT_KEYS = ("name", "title", "label", "value", "text", "amount")
+# Bytes that are no text, and so many, are an identifier.
+_UUID_BYTES = 16
+_MOST_BROKEN = 2
 # Half a character, which JSON can spell and no encoding can hold.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|]|$)")
@@ -35,7 +38,9 @@ def text_of(cell: object) -> str:
         if cell.is_integer():  # identifiers that a table program turned into floats
             return str(int(cell))
     if isinstance(cell, (bytes, bytearray)):
-        return bytes(cell).decode("utf-8", errors="replace").strip()
+        text = bytes(cell).decode("utf-8", errors="replace").strip()
+        is_text = text.isprintable() and text.count("\ufffd") <= _MOST_BROKEN
+        return text if is_text or len(cell) != _UUID_BYTES else cell.hex()
     return str(cell).strip()
 
 
@@ -155,7 +160,8 @@ def _pair_of(item: object) -> tuple[object, object] | None:
     """A pair: Parquet's map has tuples, shops list objects with a name (or key) and a value."""
     if isinstance(item, tuple) and len(item) == 2:
         return item
-    if isinstance(item, Mapping) and "value" in item:
+    if isinstance(item, Mapping):
         name = item.get("name") or item.get("key")
-        return None if name is None else (name, item["value"])
+        key = next((key for key in ("value", "values", "options") if key in item), None)
+        return None if name is None or key is None else (name, item[key])
     return None

@@ -21,10 +21,12 @@ _PHOTO_WORD = re.compile(
 )
 _WORDS = {
     "title": re.compile(
-        "title|titel|titre|titulo|titolo|tytu[lł]|productname|itemname|bezeichnung|produktname"
-        "|designation|denumire|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
+        "title|titel|titre|titulo|titolo|tytul|productname|itemname|bezeichnung|produktname"
+        "|^name(?:de|en|fr|es|it|nl|pl|pt|ru)|designation|denumire|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
     ),
-    "price": re.compile("price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"),
+    "price": re.compile(
+        "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격|^(?:std)?vk|vk$"
+    ),
 }
 # Of something else, or another price than that a shop asks.
 _OTHER_WORDS = re.compile(
@@ -33,6 +35,8 @@ _OTHER_WORDS = re.compile(
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
     "|ident|count|qty|quantity|discount|tax$|kurz|short|name2|label"
 )
+# Letters that no accent parts from their plain form.
+_STROKED = str.maketrans("ıłøđ", "ilod")
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
@@ -49,7 +53,7 @@ def plain_name(column: str) -> str:
     outer, _, inner = column.partition(".")
     column = inner if inner and outer in WRAPPERS else column
     column = _IN_BRACKETS.sub("", column) or column
-    name = unicodedata.normalize("NFKD", column).casefold()
+    name = unicodedata.normalize("NFKD", column).casefold().translate(_STROKED)
     name = "".join(c for c in name if not unicodedata.combining(c))
     words = re.findall(r"[^\W_]+", name)
     if len(words) > 1 and words[0] in _PREFIXES:
@@ -88,7 +92,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         system_id external_id internal_reference default_code gtin ean ean13 upc barcode mpn
         model_number code variation_id parent_sku sku_parent_short
         sku_parent sku_short product_ids retailer_id
-        matnr material_number materialnummer id_oferty kod_produktu код_товара артикул код
+        matnr material_number materialnummer aw_product_id merchant_product_id артикул_продавца
+        артикул_wb
+        id_товара id_oferty kod_produktu код_товара артикул код
         идентификатор ид artikelnummer
         artikelnr artikel_nr art_nr art_no produktnummer produkt_id reference ref reference_produit
         referencia codigo identifiant kode kode_produk numer_katalogowy indeks kod cikkszam
@@ -109,7 +115,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         urun_adi denumire denumire_produs naziv naziv_proizvoda benamning produktnamn varenavn
         produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר
         nazwa nazwa_produktu judul nama nama_produk nama_barang naam productnaam
-        produto producto prodotto produit produkt articulo tytul tytul_oferty maktx
+        product_service_name namn navn 宝贝名称 produto producto prodotto produit produkt articulo
+        tytul tytul_oferty maktx
         material_description materialkurztext
         商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題
         상품명 제품명"""
@@ -123,20 +130,22 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         artikelbeschreibung
         description_produit descripcion descrizione descricao opis deskripsi
         popis leiras aciklama descriere beskrivning beskrivelse kuvaus περιγραφη תיאור
-        omschrijving 商品説明 描述 商品描述 产品描述 商品詳情 상품설명"""
+        omschrijving 商品説明 描述 商品描述 产品描述 宝贝描述 商品詳情 상품설명"""
     ),
     "category": _names(
         """category categories category_name category_path product_category product_categories
         product_category_tree google_product_category amazon_category_and_sub_category
         amazon_category main_category category_1 cat category_tree breadcrumbs breadcrumb
-        category_names tax_product_cat category_id article_type product_type item_type
+        category_names categories_paths tax_product_cat category_id article_type product_type
+        item_type
         feed_product_type department type sub_category subcategory
         категория категории раздел kategorie warengruppe produktkategorie categorie categoria
         kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目 分类 类别 商品分类
-        分類 類別 카테고리"""
+        宝贝类目 分類 類別 카테고리"""
     ),
     "brand": _names(
-        """brand brand_name product_brand item_brand brands vendor manufacturer maker producer make
+        """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
+        maker producer make
         label_name company бренд марка производитель marke hersteller marque fabricant marca
         fabricante produttore marka producent merek merk znacka
         vyrobce vyrobca gyarto varumarke maerke μαρκα מותג ブランド メーカー 品牌 브랜드 제조사"""
@@ -155,12 +164,12 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         your_price price_amount amount mrp msrp price_new start_price
         price_tax_incl price_tax_excl price_tax_included price_tax_excluded netpr gross_price
         net_price
-        price_gross price_net cost
+        price_gross price_net default_price base_price cost
         цена цена_розн цена_розничная цена_с_ндс цена_продажи
         стоимость preis verkaufspreis vk_preis vk_brutto bruttopreis preis_brutto prix prix_ttc
         prix_vente precio prezzo preco cena harga prijs cena_s_dph cena_brutto brutto_ar eladasi_ar
         fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 販売価格
-        价格 售价 单价 銷售價 售價 價格 單價 가격 판매가 판매가격"""
+        价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가 판매가격"""
     ),
     "attributes": _names(
         """attributes specifications specification specs properties characteristics caracteristics
@@ -185,8 +194,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ссылка_на_картинку ссылка_на_изображение ссылка_на_фото
         bild bilder bild_url bilder_url bildlink bilddatei foto fotos foto_url url_image url_photo
         lien_image imagen imagenes url_imagen immagine immagini imagem imagens zdjecie zdjecia
-        gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 商品图片 图片链接 圖片
-        이미지"""
+        gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 商品图片 图片链接
+        新图片 圖片 이미지"""
     ),
     "group": _names(
         """group label_group item_group_id group_id product_group product_group_id cluster_id

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"[^\w]*\d[\d\s.,'’]*[^\w]*(?:[^\W\d_]{1,4}\.?)?\W*")
 _TOTAL_WORD = (
     r"(?:(?:grand|sub|net|gross|overall|order|stock|sum|page)[\s-]?)?totals?|sum"
     r"|(?:gesamt|zwischen|end)?summe|gesamt|insgesamt|(?:sous-)?total\s(?:g[ée]n[ée]ral|ht|ttc)"
-    r"|totale|totaal|(?:sub)?suma|razem|og[óo]łem|celkem|spolu|[öo]sszesen|(?:genel\s)?toplam"
+    r"|average|durchschnitt|moyenne|promedio|среднее|totale|totaal|(?:sub)?suma|razem|og[óo]łem|celkem|spolu|[öo]sszesen|(?:genel\s)?toplam"
     r"|jumlah|summa|i\s?alt|totalt|yhteens[äa]|ukupno|итого|всего|итог|разом|усього|общо|σύνολο"
     r"|סה.?כ|合计|总计|小计|总额|合計|總計|小計|합계|총계|소계"
 )

@@ -162,7 +162,8 @@ def _lines(file: TextIO) -> Iterator[Record | str]:
             if isinstance(value := nested_within(text), dict):  # Python's notation, as in Amazon's
                 yield value
                 continue
-            if line_number == 1 and text in ("{", "[{"):
+            is_joined = isinstance(error, json.JSONDecodeError) and error.msg == "Extra data"
+            if line_number == 1 and (text in ("{", "[{") or is_joined):
                 yield from _list_items(file, line)
                 return
             yield f"line {line_number}: is no JSON object: {error}"

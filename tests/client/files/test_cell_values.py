@@ -15,7 +15,16 @@ from twinshelf.client.files.cell_values import (
 
 @pytest.mark.parametrize(
     ("cell", "text"),
-    [(None, ""), (float("nan"), ""), (7.0, "7"), (7, "7"), (" a ", "a"), (1.5, "1.5"), (b"a", "a")],
+    [
+        (b"\xff" * 16, "ff" * 16),
+        (None, ""),
+        (float("nan"), ""),
+        (7.0, "7"),
+        (7, "7"),
+        (" a ", "a"),
+        (1.5, "1.5"),
+        (b"a", "a"),
+    ],
 )
 def test_cells_become_trimmed_texts(cell: object, text: str) -> None:
     assert text_of(cell) == text
@@ -49,7 +58,7 @@ def test_what_is_no_object_is_refused(cell: str) -> None:
         "{'a': 'x', 'n': 5}",
         {"a": ["x"], "n": 5.0, "void": None},
         [("a", "x"), ("n", 5)],
-        [{"name": "a", "value": "x"}, {"key": "n", "value": "5"}],
+        [{"name": "a", "options": ["x"]}, {"key": "n", "value": "5"}],
         "a: x; n: 5",
         "a=x|n=5",
     ],

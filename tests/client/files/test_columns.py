@@ -60,6 +60,15 @@ from twinshelf.client.files.rows import ProductFileError
         ("sku,title,old_price,price_currency,Preis inkl. MwSt.",
          "product_id=sku,title=title,price=Preis inkl. MwSt."),
         ("name,seo_title,list_price_date,compare_price", "title=name"),
+        ("productNumber,name_DE_de,price_EUR,manufacturerName,categoriesPaths,imageUrls",
+         "product_id=productNumber,title=name_DE_de,category=categoriesPaths,"
+         "brand=manufacturerName,price=price_EUR,images=imageUrls"),
+        ("Stok Kodu,Ürün Adı,Satış Fiyatı",
+         "product_id=Stok Kodu,title=Ürün Adı,price=Satış Fiyatı"),
+        ("SKU,Name,Default price [Main],Cost",
+         "product_id=SKU,title=Name,price=Default price [Main]"),
+        ("Artikelnummer,Artikelname,Std. VK Brutto",
+         "product_id=Artikelnummer,title=Artikelname,price=Std. VK Brutto"),
         ("PRODUCT_ID,TITLE", "product_id=PRODUCT_ID,title=TITLE"),
     ],
 )  # fmt: skip

@@ -27,6 +27,7 @@ ROWS = "sku,name,price,stock\nA1,Red shoe,10.00,3\nA2,Blue shoe,12.50,4\n"
         ",Prices without VAT,,",
         "Всего наименований 2,,22.50,",
         "合计,,22.50,7",
+        ",Average,11.25,\n,Total,22.50,",
         "Total,,22.50,7\n\nPage 1 of 1",
     ],
 )

@@ -36,6 +36,7 @@ def zstd(data: bytes) -> bytes:
         ("t.json", json.dumps({"products": RECORDS}).encode(), "JSON, utf-8"),
         ("t.json", json.dumps({"count": 2, "at": None, "items": RECORDS}).encode(), "JSON, utf-8"),
         ("t.json", LINES.encode(), "JSON lines"),
+        ("t.json", LINES.replace("\n", "").encode(), "JSON lines"),
         ("no-suffix", LINES.encode(), "JSON lines"),
         ("t.jsonl", LINES.encode("utf-16"), "JSON lines, utf-16"),
         ("t.jsonl.gz", gzip.compress(LINES.encode(), mtime=0), "JSON lines"),
