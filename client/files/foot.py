@@ -70,6 +70,10 @@ def _is_number(text: str) -> bool:
     return bool(_NUMBER.fullmatch(text)) and not _NOTE.fullmatch(text)
 
 
+def _is_prose(text: str) -> bool:
+    return len(text.split()) > 2
+
+
 class Foot:
     """Tells totals and notes from the products of one table.
 
@@ -93,6 +97,7 @@ class Foot:
         self._identifier = columns.get("product_id", ())
         self._have_identifiers = bool(self._identifier)
         self._row_count = 0
+        self._has_total = False
 
     def products(self, rows: Iterable[CellRow | BadRow]) -> Iterator[CellRow | BadRow]:
         """Yields the rows that may be products; those of a foot wait until one comes behind."""
@@ -100,6 +105,7 @@ class Foot:
         for row in rows:
             if isinstance(row, CellRow) and row.label is not None:
                 if self._is_total(row, row.label):
+                    self._has_total = True
                     self._leave_out(row)
                     continue
                 if self._may_be_foot(row, row.label):
@@ -125,10 +131,12 @@ class Foot:
     def _may_be_foot(self, row: CellRow, label: Label) -> bool:
         """Whether a row is no product if none comes behind it."""
         if _TOTAL.fullmatch(label.text):
-            return not self._is_cheap(row)
+            return self._row_count > 0 and not self._is_cheap(row)
+        if self._has_total and self._lacks_identifier(row):  # the tax in it, or how many they are
+            return True
         if not label.is_alone:
             return False
-        if _NOTE.fullmatch(label.text) or (" " in label.text and self._lacks_name(row)):
+        if _NOTE.fullmatch(label.text) or (_is_prose(label.text) and self._lacks_name(row)):
             return True
         return self._lacks_identifier(row) and len(self._columns) > 2
 

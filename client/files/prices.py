@@ -22,7 +22,7 @@ _PLAIN_DECIMALS = re.compile(r"(?:\d+|\d{1,3}(?:[.,'’\s]\d{3})+)([.,])(?:\d{1,
 _THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
 _MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
 _HUNDREDTHS = re.compile(r"\s?(?:¢|(?:p|pence|ct|cts|cents?|коп)(?![^\W\d_]))", re.IGNORECASE)
-_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 
 
 def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
@@ -57,7 +57,7 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     if len(numbers) != 1 or is_negative or _MULTIPLIED.match(after):
         raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
     price = float(_with_decimal_point(numbers[0], before + after, decimal))
-    if not before.strip() and _HUNDREDTHS.match(after):
+    if numbers[0].isdigit() and not before.strip() and _HUNDREDTHS.match(after):
         price /= 100
     if not math.isfinite(price):
         raise ValueError(f"price must be a finite number, got {text[:40]!r}")

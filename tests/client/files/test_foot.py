@@ -27,6 +27,7 @@ ROWS = "sku,name,price,stock\nA1,Red shoe,10.00,3\nA2,Blue shoe,12.50,4\n"
         ",Prices without VAT,,",
         "Всего наименований 2,,22.50,",
         "合计,,22.50,7",
+        ",Итого:,22.50,\n,В т.ч. НДС,3.75,",
         ",Average,11.25,\n,Total,22.50,",
         "Total,,22.50,7\n\nPage 1 of 1",
     ],
@@ -59,6 +60,7 @@ def test_without_identifiers_only_the_last_row_of_the_highest_price_is_a_total(
     assert len(read(write(tmp_path, table + "Total,4.50\n"))[0]) == 4
     assert len(read(write(tmp_path, table + "Total,15.00\n"))[0]) == 3
     assert len(read(write(tmp_path, table + "Shoe 2\n"))[0]) == 4
+    assert len(read(write(tmp_path, "title,price\nTotal,4.00\n"))[0]) == 1
     assert len(read(write(tmp_path, "title\nTotal\n12 rows\n"))[0]) == 2
 
 

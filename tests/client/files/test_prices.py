@@ -15,7 +15,7 @@ from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
         ("$399.00", 399.0), ("1 299,00 ₽", 1299.0), ("1\u202f299,00\u00a0₽", 1299.0),
         ("CHF 1'299.50", 1299.5), ("1.234.567", 1234567.0), ("1,234,567", 1234567.0),
         ("USD 5", 5.0), ("5.-", 5.0), ("€1.299,-", 1299.0),
-        (".5", 0.5), ("1e3", 1000.0), ("1.299", 1.299),
+        (".5", 0.5), ("0,125", 0.125), ("1e3", 1000.0), ("1.299", 1.299),
         ("1.299 €", 1299.0), ("€ 1.299", 1299.0), ("1.299 TL", 1299.0), ("12.990 Ft", 12990.0),
         ("KWD 12.500", 12.5), ("0.125 USD", 0.125), ("￥１，２９９", 1299.0),
         ({"amount": "2.50", "currency": "EUR"}, 2.5), ({}, None),
@@ -50,7 +50,14 @@ def test_what_is_no_price_is_refused(cell: str) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "price"),
-    [("99p", 0.99), ("99 ¢", 0.99), ("50 ct", 0.5), ("£2 p", 2.0), ("5 pcs", 5.0)],
+    [
+        ("99p", 0.99),
+        ("99 ¢", 0.99),
+        ("50 ct", 0.5),
+        ("£2 p", 2.0),
+        ("5 pcs", 5.0),
+        ("9.50 p.p.", 9.5),
+    ],
 )
 def test_hundredths_of_a_currency_are_told_from_it(cell: str, price: float) -> None:
     assert price_of(cell) == pytest.approx(price)
