@@ -9,12 +9,22 @@ import os
 import socket
 import ssl
 import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
+from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.photos import LARGEST_PHOTO_BYTES, PhotoError
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.rows import BadRow
 
 _MOST_REDIRECTS = 5
+_FETCHED_AT_ONCE = 8
+_FETCHED_AHEAD = 32
 _CONNECT_TIMEOUT_S = 10.0
 _TOTAL_TIMEOUT_S = 30.0
 _BLOCK_BYTES = 1 << 16
@@ -115,3 +125,46 @@ def _read_within(response: http.client.HTTPResponse, deadline_s: float) -> bytes
     if not blocks:
         raise PhotoError("the answer is empty")
     return b"".join(blocks)
+
+
+def fetch_photos(
+    rows: Iterator[ProductRow | BadRow], fetcher: PhotoFetcher, photo_count: int, findings: Findings
+) -> Iterator[ProductRow | BadRow]:
+    """Yields rows in their order with their photos, fetched for a few rows at once.
+
+    Args:
+        rows: As a table has them.
+        fetcher: Fetches what is a URL.
+        photo_count: Photos of a row that are wanted; no more are fetched.
+        findings: Count what cannot be fetched.
+    """
+    with ThreadPoolExecutor(_FETCHED_AT_ONCE) as pool:
+        ahead = (pool.submit(_with_photos, row, fetcher, photo_count) for row in rows)
+        waiting = deque(islice(ahead, _FETCHED_AHEAD))
+        while waiting:
+            row, reasons = waiting.popleft().result()
+            for reason in reasons:
+                findings.add("photo", reason)
+            yield row
+            waiting.extend(islice(ahead, 1))
+
+
+def _with_photos(
+    row: ProductRow | BadRow, fetcher: PhotoFetcher, photo_count: int
+) -> tuple[ProductRow | BadRow, list[str]]:
+    """Fetches photos until the row has as many that can be read as are wanted."""
+    reasons: list[str] = []
+    if isinstance(row, BadRow):
+        return row, reasons
+    photos = list(row.photos)
+    found_count = 0
+    for place, photo in enumerate(row.photos):
+        if found_count == photo_count:
+            break
+        if photo.is_url and not photo.is_readable:
+            try:
+                photos[place] = replace(photo, path=fetcher.fetch(photo.name))
+            except PhotoError as error:
+                reasons.append(str(error))
+        found_count += photos[place].is_readable
+    return replace(row, photos=tuple(photos)), reasons

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -21,7 +19,7 @@ from twinshelf.client.files.cell_values import attributes_of, present_text_of, t
 from twinshelf.client.files.columns import EMBEDDED, Columns, map_columns
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.foot import Foot
-from twinshelf.client.files.photo_fetch import PhotoFetcher
+from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
 from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
 from twinshelf.client.files.product_row import NO_ATTRIBUTES, Photo, ProductRow
@@ -35,8 +33,6 @@ _MOST_PHOTOS = 100
 _PRICES_LOOKED_AT = 1000
 # How Excel writes a number of many digits, of which it keeps the first.
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d\d")
-_FETCHED_AT_ONCE = 8
-_FETCHED_AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +137,7 @@ class ProductFiles:
                     self.findings.add("encoding", doubt)
                 for sheet in mapped.table.other_sheets:
                     self.findings.add("sheet", sheet)
-                for row in self._fetched(self._joined(mapped)):
+                for row in self._with_photos(self._joined(mapped)):
                     if isinstance(row, ProductRow) and (reason := self._fault(row, seen)):
                         row = BadRow(source=row.source, row_number=row.row_number, reason=reason)
                     yield row
@@ -163,41 +159,10 @@ class ProductFiles:
         earlier = seen.add(row.product_id, place)
         return f"product_id {row.product_id!r} stands in {earlier} too" if earlier else ""
 
-    def _fetched(self, rows: Iterator[ProductRow | BadRow]) -> Iterator[ProductRow | BadRow]:
-        """Fetches the photos of a few rows at once; the rows keep their order."""
+    def _with_photos(self, rows: Iterator[ProductRow | BadRow]) -> Iterator[ProductRow | BadRow]:
         if self._fetcher is None:
-            yield from rows
-            return
-        with ThreadPoolExecutor(_FETCHED_AT_ONCE) as pool:
-            waiting = deque(
-                pool.submit(self._with_photos, row) for row in islice(rows, _FETCHED_AHEAD)
-            )
-            while waiting:
-                yield self._counted(*waiting.popleft().result())
-                waiting.extend(pool.submit(self._with_photos, row) for row in islice(rows, 1))
-
-    def _with_photos(self, row: ProductRow | BadRow) -> tuple[ProductRow | BadRow, list[str]]:
-        """Fetches photos until the row has as many that can be read as are wanted."""
-        reasons: list[str] = []
-        if isinstance(row, BadRow) or self._fetcher is None:
-            return row, reasons
-        photos = list(row.photos)
-        found_count = 0
-        for place, photo in enumerate(row.photos):
-            if found_count == self.photo_count:
-                break
-            if photo.is_url and not photo.is_readable:
-                try:
-                    photos[place] = replace(photo, path=self._fetcher.fetch(photo.name))
-                except PhotoError as error:
-                    reasons.append(str(error))
-            found_count += photos[place].is_readable
-        return replace(row, photos=tuple(photos)), reasons
-
-    def _counted(self, row: ProductRow | BadRow, reasons: list[str]) -> ProductRow | BadRow:
-        for reason in reasons:
-            self.findings.add("photo", reason)
-        return row
+            return rows
+        return fetch_photos(rows, self._fetcher, self.photo_count, self.findings)
 
     def _joined(self, mapped: MappedTable) -> Iterator[ProductRow | BadRow]:
         """Joins rows that only add photos or variants to the product before them."""
