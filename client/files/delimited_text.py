@@ -14,7 +14,7 @@ from pathlib import Path
 from twinshelf.client.files.header import count_comments, count_preamble, is_ruled, unique_names
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
-from twinshelf.client.files.text_encoding import FoundEncoding, find_encoding
+from twinshelf.client.files.text_encoding import FoundEncoding, find_encoding, mended
 
 DELIMITERS = ",;\t|#^~\x01\x1f"
 # Longer than any description; it bounds what one row can take of the memory.
@@ -23,10 +23,6 @@ _MOST_LINES_IN_ROW = 10_000
 _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 1 << 20
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
-# How the first bytes of Latin letters and of quotes look in cp1252.
-_READ_WRONGLY = ("Ã", "Â", "â€")
-# Bytes that a text in UTF-8 cannot hold become these lone surrogates and are mended cell by cell.
-_FIRST_BROKEN, _LAST_BROKEN = "\udc80", "\udcff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,25 +162,6 @@ def find_delimiter(lines: list[str]) -> str:
     found = {delimiter: fitness(delimiter) for delimiter in DELIMITERS}
     in_first_line = {each: fit for each, fit in found.items() if fit[0] >= 0.5 and not fit[2]}
     return max(in_first_line or found, key=found.__getitem__)
-
-
-def mended(cell: str) -> str:
-    """Undoes what other programs did to a cell's letters.
-
-    Bytes that are no UTF-8, in a file that else is, are read as cp1252. What was UTF-8, read as
-    cp1252 and written so, such as "MÃ¼ller", is read as UTF-8.
-    """
-    if cell.isascii():
-        return cell
-    cell = cell.replace("\ufeff", "")  # the mark of a file that was joined to another
-    if any(_FIRST_BROKEN <= letter <= _LAST_BROKEN for letter in cell):
-        return cell.encode("utf-8", "surrogateescape").decode("cp1252", errors="replace")
-    if any(mark in cell for mark in _READ_WRONGLY):
-        try:
-            return cell.encode("cp1252").decode("utf-8")
-        except UnicodeError:
-            return cell
-    return cell
 
 
 def form_of(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The encoding of a text table, found from its bytes."""
+"""The encoding of a text table, found from its bytes, and the letters that it spoils, mended."""
 
 from __future__ import annotations
 
@@ -65,6 +65,10 @@ _SAMPLE_BYTES = 1 << 18
 _RIVAL_SHARE, _RIVAL_SHARE_OF_FEW = 0.85, 0.5
 _FEW_CHARACTERS = 10
 _RIVALS_NAMED = 3
+# How the first bytes of Latin letters and of quotes look in cp1252.
+_READ_WRONGLY = ("Ã", "Â", "â€")
+# Bytes that a text in UTF-8 cannot hold become these lone surrogates and are mended cell by cell.
+_FIRST_BROKEN, _LAST_BROKEN = "\udc80", "\udcff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,25 @@ def find_encoding(path: Path, given: str = "") -> FoundEncoding:
 
 
 @functools.lru_cache(maxsize=64)
+def mended(cell: str) -> str:
+    """Undoes what other programs did to a cell's letters.
+
+    Bytes that are no UTF-8, in a file that else is, are read as cp1252. What was UTF-8, read as
+    cp1252 and written so, such as "MÃ¼ller", is read as UTF-8.
+    """
+    if cell.isascii():
+        return cell
+    cell = cell.replace("\ufeff", "")  # the mark of a file that was joined to another
+    if any(_FIRST_BROKEN <= letter <= _LAST_BROKEN for letter in cell):
+        return cell.encode("utf-8", "surrogateescape").decode("cp1252", errors="replace")
+    if any(mark in cell for mark in _READ_WRONGLY):
+        try:
+            return cell.encode("cp1252").decode("utf-8")
+        except UnicodeError:
+            return cell
+    return cell
+
+
 def _find_encoding(path: Path, byte_count: int, written_ns: int) -> FoundEncoding:
     with open_bytes(path) as file:
         start = file.read(4096)
