@@ -22,10 +22,12 @@ _PHOTO_WORD = re.compile(
 _WORDS = {
     "title": re.compile(
         "title|titel|titre|titulo|titolo|tytul|productname|itemname|bezeichnung|produktname"
-        "|^name(?:de|en|fr|es|it|nl|pl|pt|ru)|designation|denumire|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
+        "|^name(?:de|en|fr|es|it|nl|pl|pt|ru)|designation|denumire"
+        "|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
     ),
     "price": re.compile(
-        "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격|^(?:std)?vk|vk$"
+        "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"
+        "|ціна|fiyat|hinta|^pris(?:$|eks|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$"
     ),
 }
 # Of something else, or another price than that a shop asks.
@@ -93,7 +95,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         system_id external_id internal_reference default_code gtin ean ean13 upc barcode mpn
         model_number code variation_id parent_sku sku_parent_short
         sku_parent sku_short product_ids retailer_id
-        matnr material_number materialnummer aw_product_id merchant_product_id артикул_продавца
+        matnr material_number materialnummer aw_product_id merchant_product_id код_товару
+        ma_san_pham رقم_المنتج رمز_المنتج รหัสสินค้า артикул_продавца
         артикул_wb
         id_товара id_oferty kod_produktu код_товара артикул код
         идентификатор ид artikelnummer
@@ -116,7 +119,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         urun_adi denumire denumire_produs naziv naziv_proizvoda benamning produktnamn varenavn
         produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר
         nazwa nazwa_produktu judul nama nama_produk nama_barang naam productnaam
-        product_service_name namn navn 宝贝名称 produto producto prodotto produit produkt articulo
+        product_service_name namn navn varetekst назва назва_товару ten_san_pham
+        اسم_المنتج ชื่อสินค้า 宝贝名称 produto producto prodotto produit produkt articulo
         tytul tytul_oferty maktx
         material_description materialkurztext
         商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題
@@ -149,7 +153,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         maker producer make
         label_name company бренд марка производитель marke hersteller marque fabricant marca
         fabricante produttore marka producent merek merk znacka
-        vyrobce vyrobca gyarto varumarke maerke μαρκα מותג ブランド メーカー 品牌 브랜드 제조사"""
+        виробник producator valmistaja merke thuong_hieu vyrobce vyrobca gyarto varumarke maerke
+        μαρκα מותג ブランド メーカー 品牌 브랜드 제조사"""
     ),
     "seller": _names(
         """seller seller_name shop shop_name store store_name merchant merchant_name dealer
@@ -170,7 +175,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         стоимость preis verkaufspreis vk_preis vk_brutto bruttopreis preis_brutto prix prix_ttc
         prix_vente precio prezzo preco cena harga prijs cena_s_dph cena_brutto brutto_ar eladasi_ar
         fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 販売価格
-        价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가 판매가격"""
+        ціна gia gia_ban السعر ราคา 价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가
+        판매가격"""
     ),
     "attributes": _names(
         """attributes specifications specification specs properties characteristics caracteristics

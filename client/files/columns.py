@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from twinshelf.client.files.column_names import USUAL_NAMES, names_by_word, plain_name
 from twinshelf.client.files.rows import ProductFileError
@@ -94,7 +95,8 @@ def map_columns(
     return columns
 
 
-def has_embedded(header: Sequence[str]) -> bool:
+@lru_cache(maxsize=64)  # the objects of a JSON table have a few sets of names
+def has_embedded(header: tuple[str, ...]) -> bool:
     """Whether a header names, in the usual way, anything that is embedded."""
     return any(_usual_columns(header, field, set()) for field in EMBEDDED)
 

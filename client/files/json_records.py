@@ -41,6 +41,9 @@ _LIST_WITHIN = re.compile(
     rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
     re.IGNORECASE,
 )
+# What other lists of named things an answer may have.
+_NO_TABLES = frozenset(("categories", "tags", "filters", "facets", "options", "errors", "links"))
+_DEPTH_OF_TABLE = 3
 Record = dict[str, object]
 
 
@@ -133,9 +136,9 @@ def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
 def _rows_within(record: Record) -> Iterator[Record]:
     """The rows of an object of columns, or of one whose keys are identifiers; else the object."""
     values = list(record.values())
-    if all(isinstance(value, list) for value in values) and len({*map(len, values)}) == 1:  # type: ignore[arg-type]
-        columns = cast(list[list[object]], values)
-        yield from (dict(zip(record, cells, strict=True)) for cells in zip(*columns, strict=True))
+    lists = [value for value in values if isinstance(value, list)]
+    if len(lists) == len(values) > 1 and len({*map(len, lists)}) == 1:
+        yield from (dict(zip(record, cells, strict=True)) for cells in zip(*lists, strict=True))
     elif len(values) > 1 and all(isinstance(value, dict) for value in values):
         objects = cast(dict[str, Record], record)
         if has_embedded(tuple(record)):
@@ -144,8 +147,22 @@ def _rows_within(record: Record) -> Iterator[Record]:
                 yield {name: value.get(key) for name, value in objects.items()}
         else:
             yield from ({"product_id": key} | value for key, value in objects.items())
+    elif not has_embedded(tuple(record)) and (lists := list(_tables_within(record))):
+        yield from max(lists, key=len)
     else:
         yield record
+
+
+def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list[Record]]:
+    """Lists of objects that an answer wraps under other names than the usual."""
+    if isinstance(value, list):
+        records = [each for each in value if each is not None]
+        if records and all(isinstance(r, dict) and has_embedded(tuple(r)) for r in records):
+            yield records
+    elif isinstance(value, dict) and depth:
+        for name, inner in value.items():
+            if name not in _NO_TABLES:
+                yield from _tables_within(inner, depth - 1)
 
 
 def _lines(file: TextIO) -> Iterator[Record | str]:

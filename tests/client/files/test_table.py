@@ -65,6 +65,10 @@ def test_rows_are_the_same_in_every_form(
             "crs": {"properties": {"name": "x"}},
             "features": [{"id": r["id"], "properties": {"title": r["title"]}} for r in RECORDS],
         },
+        {"inventory": [None, *RECORDS]},
+        {"@odata.context": "x", "value": RECORDS, "tags": [{"name": "new"}]},
+        {"shop": {"name": "Acme", "offers": RECORDS, "categories": [{"name": "Tea"}] * 9}},
+        {"metadata": {"source": {"name": "x", "tags": ["a"]}}, "products": RECORDS},
         {"took": 5, "hits": {"total": {"value": 2}, "hits": [{"_source": r} for r in RECORDS]}},
     ],
 )
