@@ -27,8 +27,6 @@ _PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|
 def text_of(cell: object) -> str:
     """Returns a cell as trimmed text: "" when absent or NaN, "7" for 7.0, bytes decoded."""
     if isinstance(cell, str):
-        if cell.startswith('="') and cell.endswith('"'):  # so that Excel takes digits for a text
-            cell = cell[2:-1]
         return cell.strip() if cell.isascii() else _SURROGATE.sub("\ufffd", cell).strip()
     if cell is None:
         return ""

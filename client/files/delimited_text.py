@@ -22,6 +22,7 @@ LONGEST_ROW_CHARACTERS = 16 * 1024 * 1024
 _MOST_LINES_IN_ROW = 10_000
 _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 1 << 20
+_FORMULA_TEXT = re.compile(r'^="([^"]*)"$')
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
 
 
@@ -226,6 +227,8 @@ class _Rows:
             return self._unquoted(line, str(error))
         if len(self._taken) > 1 and self._has_swallowed_rows(cells):
             return self._unquoted(line, "its quote closes in another row")
+        if '="' in line:  # "=""0012""", so that Excel takes digits for a text
+            cells = [_FORMULA_TEXT.sub(r"\1", cell) for cell in cells]
         return self._unwrapped(cells) if len(cells) == 1 else cells
 
     def _unwrapped(self, cells: list[str]) -> list[str]:

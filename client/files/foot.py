@@ -94,7 +94,7 @@ class Foot:
         self._columns = columns
         self._decimal = decimal
         self._findings = findings
-        self._identifier = columns.get("product_id", ())
+        self._identifier = next(iter(columns.get("product_id", ())), "")
         self._have_identifiers = bool(self._identifier)
         self._row_count = 0
         self._has_total = False
@@ -117,7 +117,7 @@ class Foot:
             waiting.clear()
             self._row_count += 1
             if isinstance(row, CellRow):
-                self._have_identifiers &= all(row.cells[name] for name in self._identifier)
+                self._have_identifiers &= bool(row.cells.get(self._identifier))
             yield row
         for row in waiting:
             self._leave_out(row)

@@ -15,6 +15,7 @@ DecimalSign = Literal["", ".", ","]
 _AMOUNT_KEYS = ("amount", "value", "price", "current")
 # A blank parts thousands alone: "12.50, 15.00" are two numbers.
 _NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
+_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,2})?")
 # What may be a thousand and more, or one and three decimals.
 _DOUBTFUL = re.compile(r"[1-9]\d{0,2}[.,]\d{3}\s*")
 _PLAIN_DECIMALS = re.compile(r"(?:\d+|\d{1,3}(?:[.,'’\s]\d{3})+)([.,])(?:\d{1,2}|\d{4,})")
@@ -40,7 +41,10 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     Raises:
         ValueError: If the cell holds anything but one number of zero or more.
     """
-    if not isinstance(cell, str) and isinstance(cell, Mapping):
+    if isinstance(cell, str):
+        if _PLAIN.fullmatch(cell):
+            return float(cell)
+    elif isinstance(cell, Mapping):
         cell = next((cell[key] for key in _AMOUNT_KEYS if key in cell), str(cell) if cell else None)
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         if isinstance(cell, float) and math.isnan(cell):
