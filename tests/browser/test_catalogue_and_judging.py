@@ -54,6 +54,7 @@ def test_pairs_are_judged_by_key_and_taken_back(filled: Site, open_page: OpenPag
     first = page.locator("[name=pair]").input_value()
     page.keyboard.press("s")
     page.locator(f"[name=pair]:not([value='{first}'])").wait_for(state="attached")
+    page.wait_for_load_state()  # keys are heard once the script of the page has run
     page.keyboard.press("d")
     different = page.locator(".counts div", has_text="different").locator("dd", has_text="1")
     different.wait_for()
