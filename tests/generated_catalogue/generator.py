@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import io
-import multiprocessing
 import random
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,10 +58,8 @@ def _generate(
 ) -> Iterator[Product]:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     make = functools.partial(_make_rows, folder, offers_per_product, seed)
-    # Processes, since most of the time goes to Python itself.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(WORKER_COUNT, mp_context=context) as pool:
-        for rows in pool.map(make, items, chunksize=4):
+    with ThreadPoolExecutor(max_workers=WORKER_COUNT) as pool:
+        for rows in pool.map(make, items):
             yield from rows
 
 
