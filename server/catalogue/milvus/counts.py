@@ -15,7 +15,7 @@ from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.product_rows import PRODUCT
 from twinshelf.server.catalogue.milvus.state import CatalogueState
-from twinshelf.server.catalogue.milvus.stored import embedded_condition
+from twinshelf.server.catalogue.milvus.stored import embedded_condition, missing_condition
 from twinshelf.server.catalogue.product_record import count_products
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -32,6 +32,7 @@ class Counts:
         self._lock = threading.Lock()
         self._product_count = 0
         self._embedded: Counter[tuple[str, Pattern]] = Counter()
+        self._missing: Counter[str] = Counter()
         self._further: Counter[str] = Counter()
 
     @property
@@ -48,7 +49,7 @@ class Counts:
     def embedded_count(self, digest: str) -> int:
         """Counts the products that an encoder has embedded."""
         with self._lock:
-            return sum(self._embedded[digest, pattern] for pattern in PATTERNS)
+            return self._embedded_count(digest)
 
     def further_count(self, digest: str) -> int:
         """Counts the photos after the first that an encoder has embedded."""
@@ -57,28 +58,43 @@ class Counts:
 
     def missing_count(self, digest: str) -> int:
         """Counts the products that an encoder has not embedded."""
-        return self._product_count - self.embedded_count(digest)
+        with self._lock:
+            return self._missing.get(digest, self._product_count - self._embedded_count(digest))
 
     def learn(self, writes: Sequence[Write]) -> None:
         """Counts what a batch of writes changed. The writer's."""
         with self._lock:
+            before = {digest: self._embedded_count(digest) for digest in self._missing}
+            added_count = count_products(result for _, result in writes)
             count_writes(writes, self._embedded, self._further)
-            self._product_count += count_products(result for _, result in writes)
+            self._product_count += added_count
+            for digest, count in before.items():
+                self._missing[digest] += added_count - (self._embedded_count(digest) - count)
 
     def refresh(self, state: CatalogueState) -> bool:
-        """Has Milvus count; returns whether others have written. The writer's, between batches."""
+        """Has Milvus count; returns whether others have written. The writer's, between batches.
+
+        What is missing is counted by itself, not as a difference: of two counts the second sees
+        other writes, or a query node less, and would name products that nothing is wrong with.
+        """
         count, products = self._connection.count, self._collections.products
         embedded: Counter[tuple[str, Pattern]] = Counter()
+        missing: Counter[str] = Counter()
         further: Counter[str] = Counter()
         product_count = count(products, f"kind == {PRODUCT}")
         for made_number, digest in state.digests.items():
             for pattern in PATTERNS:
                 condition = embedded_condition(made_number, [pattern])
                 embedded[digest, pattern] = count(products, condition)
+            missing[digest] = count(products, missing_condition(made_number))
             if embedded[digest, Pattern.IMAGE] or embedded[digest, Pattern.BOTH]:
                 vectors = self._collections.vectors(made_number)
                 further[digest] = count(vectors, "photo > 0")
         with self._lock:
             before = (self._product_count, self._embedded, self._further)
             self._product_count, self._embedded, self._further = product_count, embedded, further
+            self._missing = missing
         return before != (product_count, embedded, further)
+
+    def _embedded_count(self, digest: str) -> int:
+        return sum(self._embedded[digest, pattern] for pattern in PATTERNS)

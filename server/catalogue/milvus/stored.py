@@ -163,7 +163,7 @@ class StoredRows:
             "number",
             (number, _NEVER),
             count,
-            f"kind == {PRODUCT} and not ({self.embedded_by(digest)})",
+            missing_condition(self.state.made_number(digest)),
             FIELDS,
         )
         unembedded = []
@@ -244,10 +244,6 @@ class StoredRows:
         rows: npt.NDArray[np.float16] = self._collections.from_vectors(values)
         return made_vector(digest, made, rows)
 
-    def embedded_by(self, digest: str) -> str:
-        """Returns the condition for products that an encoder has embedded."""
-        return embedded_condition(self.state.made_number(digest), _EMBEDDED)
-
     def _shown_number(self, row: ProductRow) -> int | None:
         digests = self.state.digests
         current = self.state.encoders.current
@@ -261,3 +257,8 @@ def embedded_condition(made_number: int, patterns: Sequence[Pattern]) -> str:
     """Returns the condition for products of which an encoder embedded one of some patterns."""
     tokens = [embedded_token(made_number, pattern) for pattern in patterns]
     return f"array_contains_any(embedded, {tokens})"
+
+
+def missing_condition(made_number: int) -> str:
+    """Returns the condition for products that an encoder has not embedded."""
+    return f"kind == {PRODUCT} and not ({embedded_condition(made_number, _EMBEDDED)})"
