@@ -36,7 +36,7 @@ _OTHER_WORDS = re.compile(
     "|currency|wahrung|валют|date|datum|дата|old|alt|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct"
-    "|ident|count|qty|quantity|discount|tax$|kurz|short|name2|label"
+    "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label"
 )
 # Letters that no accent parts from their plain form.
 _STROKED = str.maketrans("ıłøđ", "ilod")

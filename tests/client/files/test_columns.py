@@ -60,6 +60,7 @@ from twinshelf.client.files.rows import ProductFileError
         ("sku,title,old_price,price_currency,Preis inkl. MwSt.",
          "product_id=sku,title=title,price=Preis inkl. MwSt."),
         ("name,seo_title,list_price_date,compare_price", "title=name"),
+        ("brand,product_name_lenght", "brand=brand"),
         ("productNumber,name_DE_de,price_EUR,manufacturerName,categoriesPaths,imageUrls",
          "product_id=productNumber,title=name_DE_de,category=categoriesPaths,"
          "brand=manufacturerName,price=price_EUR,images=imageUrls"),
