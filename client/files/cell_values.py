@@ -130,7 +130,7 @@ def _parse(text: str) -> object:
 
 def _plain_pairs(text: str) -> list[tuple[str, str]] | None:
     """Reads "colour: red; size: M"; None when any part of the text is no such pair."""
-    parts = re.split(r",\s*(?=[^,=]+=)", text)
+    parts = re.split(r",(?=[^,=]+=)", text)
     if len(parts) > 1 and ";" not in text and "=" in parts[0]:  # "color=Black,size=M|L"
         return [(name.strip(), value) for name, _, value in (part.partition("=") for part in parts)]
     pairs = []

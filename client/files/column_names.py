@@ -33,7 +33,7 @@ _WORDS = {
 # Of something else, or another price than that a shop asks.
 _OTHER_WORDS = re.compile(
     "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke|shop|store|vendor|seller|short"
-    "|currency|wahrung|валют|date|datum|дата|old|alt|compare|purchase|einkauf|закуп|cost|type|typ"
+    "|currency|wahrung|валют|date|datum|дата|old|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct"
     "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label"

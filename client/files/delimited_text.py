@@ -11,7 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinshelf.client.files.header import count_comments, count_preamble, is_ruled, unique_names
+from twinshelf.client.files.header import (
+    count_comments,
+    count_named,
+    count_preamble,
+    is_ruled,
+    unique_names,
+)
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
 from twinshelf.client.files.text_encoding import FoundEncoding, find_encoding, mended
@@ -229,12 +235,21 @@ class _Rows:
             return self._unquoted(line, "its quote closes in another row")
         if '="' in line:  # "=""0012""", so that Excel takes digits for a text
             cells = [_FORMULA_TEXT.sub(r"\1", cell) for cell in cells]
-        return self._unwrapped(cells) if len(cells) == 1 else cells
+        return self._unwrapped(cells)
 
     def _unwrapped(self, cells: list[str]) -> list[str]:
-        """The cells of a row that another program took for one cell: "1,Tea,5" in quotes."""
-        inner = next(csv.reader(cells, delimiter=self._delimiter), cells)
-        return inner if self._width in (0, len(inner)) else cells
+        """The cells of a row that another program took for one cell: "1,Tea,5" in quotes.
+
+        A header is one only where its parts name fields. It may have been filled up to the width of
+        other rows: "id;title;price";;
+        """
+        wrapped, *others = cells
+        if any(others) or (others and self._width) or any(end in wrapped for end in "\r\n"):
+            return cells
+        inner = next(csv.reader([wrapped], delimiter=self._delimiter), cells)
+        if self._width:
+            return inner if len(inner) == self._width else cells
+        return inner if len(inner) >= len(cells) and count_named(inner) > 1 else cells
 
     def _reader(self, lines: Iterable[str], escape: str | None = None) -> Iterator[list[str]]:
         return csv.reader(

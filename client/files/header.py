@@ -42,7 +42,7 @@ def count_preamble(rows: Sequence[Sequence[str]]) -> int:
     Returns:
         How many to skip; 0 where one of them is a field's usual name.
     """
-    counts = [_count_named(row) for row in rows[:_TEMPLATE_ROWS]]
+    counts = [count_named(row) for row in rows[:_TEMPLATE_ROWS]]
     header = next((place for place, count in enumerate(counts) if count > 1), None)
     filled_counts = [sum(bool(cell.strip()) for cell in row) for row in rows]
     if header is not None and all(
@@ -54,7 +54,7 @@ def count_preamble(rows: Sequence[Sequence[str]]) -> int:
             header += 1
         return header
     start = next((place for place, count in enumerate(filled_counts) if count > 1), 0)
-    if any(map(_count_named, rows[:start])):
+    if any(map(count_named, rows[:start])):
         return 0
     behind = [
         count > 1
@@ -67,7 +67,7 @@ def count_preamble(rows: Sequence[Sequence[str]]) -> int:
 def count_comments(lines: Sequence[str]) -> int:
     """Counts the first lines that begin with "#" and name no field, as a header might: "#id"."""
     comments = itertools.takewhile(
-        lambda line: line.startswith("#") and not _count_named(re.split(r"[#,;|\t]", line)), lines
+        lambda line: line.startswith("#") and not count_named(re.split(r"[#,;|\t]", line)), lines
     )
     count = sum(1 for _ in comments)
     return count if count < len(lines) else 0
@@ -78,6 +78,6 @@ def is_ruled(cell: str) -> bool:
     return _RULED.fullmatch(cell) is not None
 
 
-def _count_named(row: Sequence[str]) -> int:
+def count_named(row: Sequence[str]) -> int:
     """Counts the fields that a row names in the usual way."""
     return len({_FIELD_OF[name] for cell in row if (name := plain_name(cell)) in _FIELD_OF})

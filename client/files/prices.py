@@ -22,7 +22,10 @@ _PLAIN_DECIMALS = re.compile(r"(?:\d+|\d{1,3}(?:[.,'’\s]\d{3})+)([.,])(?:\d{1,
 # Currencies of a thousand parts.
 _THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
 _MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
-_HUNDREDTHS = re.compile(r"\s?(?:¢|(?:p|pence|ct|cts|cents?|коп)(?![^\W\d_]))", re.IGNORECASE)
+# A "p" apart from its number, or with a point, is a rouble typed on another keyboard.
+_HUNDREDTHS = re.compile(
+    r"\s?(?:¢|(?:pence|ct|cts|cents?|коп)(?![^\W\d_]))|p(?![^\W\d_]|\.)", re.IGNORECASE
+)
 _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 
 

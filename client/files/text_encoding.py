@@ -104,7 +104,6 @@ def find_encoding(path: Path, given: str = "") -> FoundEncoding:
     return _find_encoding(path.absolute(), state.st_size, state.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=64)
 def mended(cell: str) -> str:
     """Undoes what other programs did to a cell's letters.
 
@@ -124,6 +123,7 @@ def mended(cell: str) -> str:
     return cell
 
 
+@functools.lru_cache(maxsize=64)
 def _find_encoding(path: Path, byte_count: int, written_ns: int) -> FoundEncoding:
     with open_bytes(path) as file:
         start = file.read(4096)

@@ -183,6 +183,7 @@ def test_half_an_emoji_costs_no_file_of_utf_16(tmp_path: Path) -> None:
         "#id\ttitle\n1\tTea\n2\tMilk\n",
         "id,title\n1,Te\0a\n2,Milk\n\0\0\0",
         '"id,title"\n"1,Tea"\n2,Milk\n',
+        '"id;title";\n1;Tea\n2;Milk\n',
         "id\x1ftitle\n1\x1fTea\n2\x1fMilk\n",
         "Products,,Text\nid,title,brand\n1,Tea,\n2,Milk,\n",
         "Table: M\n-----\n|MATNR|MAKTX|NETPR|\n-----\n|1|Tea |1,00|\n|2|Milk|2,50|\n",
@@ -193,3 +194,9 @@ def test_what_programs_write_beside_the_cells_is_no_cell(tmp_path: Path, text: s
     rows, bad, _ = read(write(tmp_path, text))
     assert [(row.product_id, row.title) for row in rows] == [("1", "Tea"), ("2", "Milk")]
     assert not bad
+
+
+def test_a_table_of_one_quoted_column_is_no_wrapped_one(tmp_path: Path) -> None:
+    text = '"Name, full"\n"Tea\ngreen, 5"\n"Mug, blue"\nPan\n'
+    rows, bad, _ = read(write(tmp_path, text))
+    assert [row.title for row in rows] == ["Tea\ngreen, 5", "Mug, blue", "Pan"] and not bad

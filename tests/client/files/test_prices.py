@@ -52,6 +52,8 @@ def test_what_is_no_price_is_refused(cell: str) -> None:
     ("cell", "price"),
     [
         ("99p", 0.99),
+        ("1299 p.", 1299.0),
+        ("1299p.", 1299.0),
         ("99 ¢", 0.99),
         ("50 ct", 0.5),
         ("£2 p", 2.0),
