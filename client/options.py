@@ -62,13 +62,15 @@ def read_number(text: str) -> float:
 
 
 def read_sequence(text: str) -> int:
-    """Reads the number of a change, 0 for before the first.
+    """Reads the number of a change; 0 stands before the first.
 
     Raises:
         typer.BadParameter: If the text is none.
     """
     if not text.isdecimal() or int(text[:20]) > GREATEST_SEQUENCE:
-        raise typer.BadParameter(f"must be a whole number of zero or more, got {text!r}")
+        raise typer.BadParameter(
+            f"must be a whole number from 0 to {GREATEST_SEQUENCE}, got {text!r}"
+        )
     return int(text)
 
 

@@ -26,11 +26,7 @@ def read_endpoint(text: str) -> Endpoint:
 
 
 def endpoint_option(help_text: str) -> Any:
-    """Makes the option of a host:port.
-
-    Args:
-        help_text: What stands there.
-    """
+    """Makes an option that takes a host and a port, with the help that is given."""
     return typer.Option(parser=read_endpoint, metavar="HOST:PORT", help=help_text)
 
 

@@ -22,7 +22,8 @@ _NUMBER = re.compile(r"[^\w]*\d[\d\s.,'’]*[^\w]*(?:[^\W\d_]{1,4}\.?)?\W*")
 _TOTAL_WORD = (
     r"(?:(?:grand|sub|net|gross|overall|order|stock|sum|page)[\s-]?)?totals?|sum"
     r"|(?:gesamt|zwischen|end)?summe|gesamt|insgesamt|(?:sous-)?total\s(?:g[ée]n[ée]ral|ht|ttc)"
-    r"|average|durchschnitt|moyenne|promedio|среднее|totale|totaal|(?:sub)?suma|razem|og[óo]łem|celkem|spolu|[öo]sszesen|(?:genel\s)?toplam"
+    r"|average|durchschnitt|moyenne|promedio|среднее|totale|totaal|(?:sub)?suma|razem|og[óo]łem"
+    r"|celkem|spolu|[öo]sszesen|(?:genel\s)?toplam"
     r"|jumlah|summa|i\s?alt|totalt|yhteens[äa]|ukupno|итого|всего|итог|разом|усього|общо|σύνολο"
     r"|סה.?כ|合计|总计|小计|总额|合計|總計|小計|합계|총계|소계"
 )
@@ -80,6 +81,9 @@ class Foot:
     A product may be titled "Total": a titled row is left out only where it lacks the identifier
     that all before it have, or where no product stands behind it and it has no less a price than
     all before it together.
+
+    Attributes:
+        price_sum: Prices of the products so far; who reads the rows adds each before the next.
     """
 
     def __init__(self, columns: Columns, decimal: DecimalSign, findings: Findings) -> None:

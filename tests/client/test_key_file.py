@@ -54,7 +54,7 @@ def test_writers_at_once_lose_nothing(path: Path) -> None:
 def test_a_reader_never_sees_half_a_file(path: Path) -> None:
     add(path)
     with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(lambda: [add(path) for _ in range(20)])
+        writing = pool.submit(lambda: [add(path) for _ in range(50)])
         counts = [len(ids_in(path))]
         while not writing.done():
             counts.append(len(ids_in(path)))

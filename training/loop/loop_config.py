@@ -55,8 +55,8 @@ class LoopConfig:
         device_count: Devices to use of each machine; "auto" takes all.
         node_count: Machines, 1 or more; on several, `torchrun` starts the processes.
         strategy: How several devices share the work, such as "ddp".
-        precision: Precision of the arithmetic; "auto" mixes in 16 bits on a GPU,
-            and on a CPU that has AMX.
+        precision: Precision of the arithmetic; "auto" mixes in 16 bits on a GPU, and on a
+            CPU that has AMX.
         loggers: Where figures are written: "tensorboard", "mlflow".
         mlflow_uri: Address of an MLflow server; null writes to a folder of the run.
         show_progress: Whether a progress bar is drawn.

@@ -15,11 +15,13 @@ from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.product_rows import PRODUCT
 from twinshelf.server.catalogue.milvus.state import CatalogueState
-from twinshelf.server.catalogue.milvus.stored import embedded_condition, missing_condition
+from twinshelf.server.catalogue.milvus.stored import (
+    PATTERNS,
+    embedded_condition,
+    missing_condition,
+)
 from twinshelf.server.catalogue.product_record import count_products
 from twinshelf.server.encoders.modalities import Pattern
-
-PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 
 
 class Counts:

@@ -8,8 +8,7 @@ import numpy.typing as npt
 from twinshelf.server.catalogue.index import PatternFound
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MOST_ROWS, MilvusConnection, Row
-from twinshelf.server.catalogue.milvus.counts import PATTERNS
-from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.catalogue.milvus.stored import PATTERNS, StoredRows
 from twinshelf.server.catalogue.vector_index import Found
 from twinshelf.server.encoders.modalities import Pattern
 

@@ -23,11 +23,11 @@ from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.changes import ChangeWindow
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
-from twinshelf.server.catalogue.milvus.counts import PATTERNS, Counts
+from twinshelf.server.catalogue.milvus.counts import Counts
 from twinshelf.server.catalogue.milvus.encoders import MilvusEncoders
 from twinshelf.server.catalogue.milvus.group_store import MilvusGroupStore
 from twinshelf.server.catalogue.milvus.searching import MilvusSearch
-from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.catalogue.milvus.stored import PATTERNS, StoredRows
 from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings, MilvusUpkeep
 from twinshelf.server.catalogue.milvus.writer import MilvusWriter
 from twinshelf.server.catalogue.product_record import (

@@ -38,7 +38,7 @@ from twinshelf.server.errors import CatalogueDamagedError, CatalogueUnavailableE
 _KEYS_AT_ONCE: Final = 1024
 _TRIES: Final = 3
 _NEVER: Final = (1 << 63) - 1
-_EMBEDDED = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
+PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 
 
 class StoredRows:
@@ -261,4 +261,4 @@ def embedded_condition(made_number: int, patterns: Sequence[Pattern]) -> str:
 
 def missing_condition(made_number: int) -> str:
     """Returns the condition for products that an encoder has not embedded."""
-    return f"kind == {PRODUCT} and not ({embedded_condition(made_number, _EMBEDDED)})"
+    return f"kind == {PRODUCT} and not ({embedded_condition(made_number, PATTERNS)})"

@@ -94,7 +94,7 @@ async def test_a_kill_loses_no_grouping_and_no_number(tmp_path: Path) -> None:
     engine = Engine(place=str(tmp_path))
     pool = make_pool(0)
     kept: dict[str, int] = {}
-    for seed in range(2):
+    for seed in range(4):
         has_written = context.Event()
         process = context.Process(
             target=write_for_ever, args=(engine, seed, has_written), daemon=True
@@ -102,7 +102,7 @@ async def test_a_kill_loses_no_grouping_and_no_number(tmp_path: Path) -> None:
         process.start()
         assert process.pid is not None
         assert await asyncio.to_thread(has_written.wait, 60)
-        await asyncio.sleep(0.5 * seed)
+        await asyncio.sleep(0.3 * seed)
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         async with grouping(engine, guards=None) as catalogue:
