@@ -131,6 +131,7 @@ def halve_graph(graph: bytes) -> bytes:
         model, keep_io_types=True, node_block_list=_nodes_from_norm(model.graph)
     )
     _drop_repeated_casts(halved.graph)
+    _skip_casts_there_and_back(halved.graph)
     OnnxModel(halved).topological_sort()  # casts were put behind those who read them
     return _write(halved)
 
@@ -213,6 +214,18 @@ def _drop_repeated_casts(graph: onnx.GraphProto) -> None:
     kept = [node for node in graph.node if by_output.pop(node.output[0], None)]
     del graph.node[:]
     graph.node.extend(kept)
+
+
+def _skip_casts_there_and_back(graph: onnx.GraphProto) -> None:
+    """Gives the nodes left in float32 what others of them made, not its rounding to float16."""
+    sources = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.FLOAT16
+    }
+    for node in graph.node:
+        if node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.FLOAT:
+            node.input[0] = sources.get(node.input[0], node.input[0])
 
 
 def _read(graph: bytes) -> onnx.ModelProto:
