@@ -23,10 +23,12 @@ from request_batch import (
     as_tensor,
     groups_of_equal_shape,
     join,
+    pad,
     read_inputs,
+    samples,
     split,
 )
-from session_settings import providers, run_options, session_options
+from session_settings import batch_sizes, providers, run_options, session_options
 
 
 class TritonPythonModel:
@@ -101,14 +103,19 @@ class TritonPythonModel:
             name for name, tensor in (graph.inputs | graph.defaulted).items() if not tensor.shape
         }
         self._buffer = BatchBuffer()
+        self._batch_sizes = batch_sizes(args["model_instance_kind"], config)
+        for size in self._batch_sizes:
+            for arrays in samples(config, size):
+                self._run(arrays)
 
     def _run_group(self, inputs: list[Arrays]) -> list[Arrays | Exception]:
         """Runs requests as one batch; each by itself when the batch fails, to find the bad one."""
         try:
             if not self._is_batched:
                 return [self._run(inputs[0])]
-            row_counts = [next(iter(arrays.values())).shape[0] for arrays in inputs]
-            return list(split(self._run(join(inputs, self._buffer)), row_counts))
+            row_counts = [_row_count(arrays) for arrays in inputs]
+            batch = pad(join(inputs, self._buffer), self._batch_sizes)
+            return list(split(self._run(batch), row_counts, _row_count(batch)))
         except Exception as error:  # whatever ONNX Runtime raises must become an answer
             if len(inputs) == 1:
                 return [error]
@@ -136,6 +143,10 @@ def _refusal(error: Exception) -> Any:
     is_callers_fault = isinstance(error, (ValueError, InvalidArgument))
     code = pb_utils.TritonError.INVALID_ARG if is_callers_fault else pb_utils.TritonError.INTERNAL
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+
+
+def _row_count(arrays: Arrays) -> int:
+    return int(next(iter(arrays.values())).shape[0])
 
 
 def _one_each(inputs: list[Arrays]) -> list[list[int]]:

@@ -74,18 +74,51 @@ def join(inputs: Sequence[Arrays], buffer: BatchBuffer) -> Arrays:
     return {name: buffer.joined(name, [arrays[name] for arrays in inputs]) for name in inputs[0]}
 
 
-def split(outputs: Arrays, row_counts: Sequence[int]) -> list[Arrays]:
+def pad(arrays: Arrays, sizes: Sequence[int]) -> Arrays:
+    """Repeats the last row up to the next of the ascending sizes; without sizes, changes nothing.
+
+    A batch beyond the largest size stays as it is.
+    """
+    row_count = next(iter(arrays.values())).shape[0]
+    size = next((size for size in sizes if size >= row_count), row_count)
+    if size == row_count:
+        return arrays
+    rows = np.minimum(np.arange(size), row_count - 1)
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+def samples(config: dict[str, Any], size: int) -> list[Arrays]:
+    """Returns batches of ones, one of each shape of row that the warm-up of a model states."""
+    shapes = {
+        tuple(
+            (name, each["data_type"], *map(int, each["dims"]))
+            for name, each in sorted(sample["inputs"].items())
+        )
+        for sample in config.get("model_warmup", [])
+    }
+    return [
+        {
+            name: np.ones((size, *dims), pb_utils.triton_string_to_numpy(data_type))
+            for name, data_type, *dims in shape
+        }
+        for shape in sorted(shapes)
+    ]
+
+
+def split(outputs: Arrays, row_counts: Sequence[int], size: int) -> list[Arrays]:
     """Returns the outputs of each request, cut along axis 0.
+
+    Args:
+        outputs: What the graph answered.
+        row_counts: Rows of each request.
+        size: Rows that the graph was given, the requests' and those of the padding.
 
     Raises:
         ValueError: If the graph answered with another number of rows than it was asked for.
     """
-    row_count = sum(row_counts)
     for name, array in outputs.items():
-        if array.shape[:1] != (row_count,):
-            raise ValueError(
-                f"output {name!r} must have {row_count} rows, the graph gave {array.shape}"
-            )
+        if array.shape[:1] != (size,):
+            raise ValueError(f"output {name!r} must have {size} rows, the graph gave {array.shape}")
     ends = np.cumsum(row_counts)
     return [
         {name: array[end - count : end] for name, array in outputs.items()}

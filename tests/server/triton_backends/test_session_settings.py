@@ -7,7 +7,13 @@ from typing import Any
 
 import onnxruntime as ort
 import pytest
-from session_settings import ARENA_SHRINKAGE, providers, run_options, session_options
+from session_settings import (
+    ARENA_SHRINKAGE,
+    batch_sizes,
+    providers,
+    run_options,
+    session_options,
+)
 
 
 def config(parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -93,6 +99,7 @@ def test_arena_shrinkage_becomes_an_option_of_each_run() -> None:
 def test_gpu_instance_gets_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
     available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(ort, "get_available_providers", lambda: available)
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
 
     assert providers("CPU", 0) == ["CPUExecutionProvider"]
     assert providers("GPU", 3)[0] == ("CUDAExecutionProvider", {"device_id": 3})
@@ -105,3 +112,11 @@ def test_gpu_instance_is_refused_without_the_provider(monkeypatch: pytest.Monkey
         providers("GPU", 0)
     with pytest.raises(ValueError, match="KIND_CPU or KIND_GPU, got KIND_MODEL"):
         providers("MODEL", 0)
+
+
+def test_a_gpu_gets_batches_of_few_sizes() -> None:
+    assert batch_sizes("CPU", {"max_batch_size": 32}) == []
+    assert batch_sizes("GPU", {"max_batch_size": 0}) == []
+    assert batch_sizes("GPU", {"max_batch_size": 1}) == [1]
+    assert batch_sizes("GPU", {"max_batch_size": 24}) == [1, 2, 4, 8, 16, 24]
+    assert batch_sizes("GPU", {"max_batch_size": 32}) == [1, 2, 4, 8, 16, 32]
