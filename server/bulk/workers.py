@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from collections import deque
@@ -109,10 +110,16 @@ def _ray_workers(
     else:
         ray.init(num_cpus=max(_core_count(), count or 1), include_dashboard=False, **quiet)
     try:
-        total = int(ray.cluster_resources()["CPU"])
+        resources = ray.cluster_resources()
+        total = int(resources["CPU"])
         count = count or max(1, total // CORES_OF_WORKER)
         cores = CORES_OF_WORKER if address else total // count
-        actor = ray.remote(num_cpus=cores, max_restarts=-1, max_task_retries=_ATTEMPTS - 1)
+        actor = ray.remote(
+            num_cpus=cores,
+            num_gpus=share_of_gpus(int(resources.get("GPU", 0)), count),
+            max_restarts=-1,
+            max_task_retries=_ATTEMPTS - 1,
+        )
         actors = [actor(EmbeddingWorker).remote(encoder, cores) for _ in range(count)]
         _wait_until_ready(actors)
         # Ray tells of dead workers on standard output, which is for the result.
@@ -120,6 +127,11 @@ def _ray_workers(
             yield RayWorkers(actors)
     finally:
         ray.shutdown()
+
+
+def share_of_gpus(gpu_count: int, worker_count: int) -> float:
+    """Returns what part of a GPU each worker has, such that all of them find room."""
+    return 1 / math.ceil(worker_count / gpu_count) if gpu_count else 0.0
 
 
 def _wait_until_ready(actors: Sequence[Any]) -> None:

@@ -25,6 +25,7 @@ from twinshelf.server.errors import (
     TwinshelfError,
 )
 from twinshelf.server.triton.manifest import check_files, read_manifests
+from twinshelf.server.triton.plan import has_gpu
 from twinshelf.server.triton.repository import (
     PAIR_SCORER,
     RepositoryError,
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class LocalEncoder:
-    """Walks the ensembles of a model repository with ONNX Runtime on the CPU."""
+    """Walks the ensembles of a model repository with ONNX Runtime, the towers on a GPU if there."""
 
     def __init__(self, repository: Path, version: int = 0, *, thread_count: int = 0) -> None:
         """Loads the models.
@@ -61,7 +62,11 @@ class LocalEncoder:
             every_model = models_with_steps(repository, served, version)
             check_files(repository, version, every_model, read_manifests(repository, version))
             self._version = PublishedVersion(
-                repository, version, tuple(ENSEMBLES.values()), thread_count=thread_count
+                repository,
+                version,
+                tuple(ENSEMBLES.values()),
+                thread_count=thread_count,
+                has_gpu=has_gpu(),
             )
             scorer = (
                 PublishedVersion(repository, version, (PAIR_SCORER,), thread_count=thread_count)

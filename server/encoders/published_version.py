@@ -24,23 +24,41 @@ class Model(Protocol):
         """Runs (B, ...) inputs through the model."""
 
 
+def execution_providers(*, has_gpu: bool) -> list[str]:
+    """Returns what ONNX Runtime is to compute with, the preferred one first.
+
+    Where the libraries of CUDA or the GPU cannot be used after all, it takes the CPU and says so.
+    """
+    if not has_gpu:
+        return ["CPUExecutionProvider"]
+    onnxruntime.preload_dlls()  # those of the packages that PyTorch brings
+    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
 class OnnxModel:
     """A model of the backend onnxruntime."""
 
-    def __init__(self, path: Path, config: ModelConfig, thread_count: int) -> None:
-        """Loads a graph; 0 threads uses every core."""
+    def __init__(
+        self, path: Path, config: ModelConfig, thread_count: int, *, has_gpu: bool
+    ) -> None:
+        """Loads a graph; 0 threads uses every core, and a GPU is for models of KIND_AUTO."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = thread_count
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        is_movable = any(each.kind == each.KIND_AUTO for each in config.instance_group)
+        providers = execution_providers(has_gpu=has_gpu and is_movable)
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        self._is_on_gpu = "CUDAExecutionProvider" in self._session.get_providers()
         # As Triton: only the outputs that the configuration names.
         self._outputs = [output.name for output in config.output]
 
     def run(self, inputs: Tensors) -> dict[str, np.ndarray]:
         """Runs the graph."""
+        row_count = next(iter(inputs.values())).shape[0]
+        if self._is_on_gpu:  # cuDNN plans for seconds for each new size: there are to be few
+            rows = np.minimum(np.arange(1 << (row_count - 1).bit_length()), row_count - 1)
+            inputs = {name: array[rows] for name, array in inputs.items()}
         values = self._session.run(self._outputs, dict(inputs))
-        return dict(zip(self._outputs, values, strict=True))
+        return {name: value[:row_count] for name, value in zip(self._outputs, values, strict=True)}
 
 
 class PublishedVersion:
@@ -55,7 +73,13 @@ class PublishedVersion:
     models: Mapping[str, Model]
 
     def __init__(
-        self, repository: Path, version: int, ensembles: Sequence[str], *, thread_count: int = 0
+        self,
+        repository: Path,
+        version: int,
+        ensembles: Sequence[str],
+        *,
+        thread_count: int = 0,
+        has_gpu: bool = False,
     ) -> None:
         """Loads the models of the ensembles.
 
@@ -64,6 +88,7 @@ class PublishedVersion:
             version: A version that is there.
             ensembles: Names of the ensembles.
             thread_count: Threads of each ONNX model; 0 uses every core.
+            has_gpu: Whether the towers run on the first GPU.
 
         Raises:
             RepositoryError: If a file is missing, or a model is of a kind that this cannot run.
@@ -76,7 +101,9 @@ class PublishedVersion:
             for config in self.configs.values()
             for step in config.ensemble_scheduling.step
         }
-        self.models = {name: _load(repository, name, version, thread_count) for name in names}
+        self.models = {
+            name: _load(repository, name, version, thread_count, has_gpu) for name in names
+        }
 
     @property
     def max_batch_size(self) -> int:
@@ -116,7 +143,7 @@ def bytes_column(rows: Sequence[bytes]) -> np.ndarray:
     return column
 
 
-def _load(repository: Path, name: str, version: int, thread_count: int) -> Model:
+def _load(repository: Path, name: str, version: int, thread_count: int, has_gpu: bool) -> Model:
     config = read_config(config_path(repository, name, version))
     folder = repository / name / str(version)
     if config.backend == "python":
@@ -128,4 +155,4 @@ def _load(repository: Path, name: str, version: int, thread_count: int) -> Model
     path = folder / "model.onnx"
     if not path.is_file():
         raise RepositoryError(f"{path} is missing")
-    return OnnxModel(path, config, thread_count)
+    return OnnxModel(path, config, thread_count, has_gpu=has_gpu)

@@ -21,6 +21,7 @@ _MOST_THREADS: Final = 4
 _MOST: Final = 1024
 _CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 _GPU_DEVICE: Final = Path("/dev/nvidia0")
+_GPU_VARIABLE: Final = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +106,8 @@ def usable_core_count() -> int:
 
 
 def has_gpu() -> bool:
-    """Says whether there is an NVIDIA GPU."""
-    return _GPU_DEVICE.exists()
+    """Says whether there is an NVIDIA GPU that this process may use."""
+    return _GPU_DEVICE.exists() and os.environ.get(_GPU_VARIABLE) not in ("", "-1")
 
 
 def write_plan(plan: ServingPlan, models: Path, version: int) -> None:

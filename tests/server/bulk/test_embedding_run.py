@@ -28,6 +28,7 @@ from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.row_progress import RowProgress
 from twinshelf.server.bulk import embedding_run
 from twinshelf.server.bulk.embedded_folder import EmbeddedFolderError, locked, read_whole
+from twinshelf.server.bulk.workers import share_of_gpus
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.local_encoder import LocalEncoder
@@ -186,3 +187,11 @@ def test_a_missing_file_or_version_is_said(bulk: BulkFiles) -> None:
         bulk.embed(bulk.folder / "nothing.csv")
     with pytest.raises(EncoderContractError, match="3"):
         bulk.embed(version=3)
+
+
+@pytest.mark.parametrize(
+    ("gpu_count", "worker_count", "share"),
+    [(0, 4, 0.0), (1, 1, 1.0), (1, 8, 1 / 8), (3, 4, 1 / 2), (4, 2, 1.0)],
+)
+def test_all_workers_find_room_on_the_gpus(gpu_count: int, worker_count: int, share: float) -> None:
+    assert share_of_gpus(gpu_count, worker_count) == share

@@ -9,7 +9,8 @@ import pytest
 
 from tests.model_repository.tiny_repository import ENSEMBLES, TinyVersion, publish_tiny_version
 from tests.model_repository.triton_calls import photo
-from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
+from twinshelf.server.encoders import published_version
+from twinshelf.server.encoders.published_version import OnnxModel, PublishedVersion, bytes_column
 from twinshelf.server.triton.repository import RepositoryError, config_path
 
 PHOTOS = [photo(40, 30, seed=1), photo(20, 90, seed=2, image_format="PNG"), photo(9, 8, seed=3)]
@@ -52,6 +53,29 @@ def test_every_tensor_on_the_way_is_answered(version: PublishedVersion) -> None:
     image = version.run("image_encoder", inputs)["IMAGE_EMBEDDING"]
     np.testing.assert_allclose(tensors["IMAGE_EMBEDDING"], image, atol=TOLERANCE)
     assert len(tensors["EMBEDDING"]) == len(PHOTOS)
+
+
+def test_towers_alone_go_to_a_gpu_and_answer_alike(
+    tiny: TinyVersion, version: PublishedVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def execution_providers(*, has_gpu: bool) -> list[str]:
+        asked.append(has_gpu)
+        return ["CPUExecutionProvider"]
+
+    monkeypatch.setattr(published_version, "execution_providers", execution_providers)
+    moved = PublishedVersion(tiny.repository, 1, ENSEMBLES, thread_count=1, has_gpu=True)
+    assert sorted(asked) == [False, True, True]  # fusion stays
+    for model in moved.models.values():
+        if isinstance(model, OnnxModel):
+            model._is_on_gpu = True  # there, batches are padded
+    inputs = {"IMAGE": bytes_column(PHOTOS), "TEXT": bytes_column(TEXTS)}
+    np.testing.assert_allclose(
+        moved.run("product_encoder", inputs)["EMBEDDING"],
+        version.run("product_encoder", inputs)["EMBEDDING"],
+        atol=TOLERANCE,
+    )
 
 
 def test_the_batch_limit_is_that_of_the_configurations(version: PublishedVersion) -> None:

@@ -10,7 +10,13 @@ import pytest
 
 from tests.model_repository.tiny_repository import publish_tiny_version
 from twinshelf.server.triton import plan as plan_module
-from twinshelf.server.triton.plan import ServingPlan, default_plan, usable_core_count, write_plan
+from twinshelf.server.triton.plan import (
+    ServingPlan,
+    default_plan,
+    has_gpu,
+    usable_core_count,
+    write_plan,
+)
 from twinshelf.server.triton.repository import config_path, read_config
 
 PLAN = ServingPlan(
@@ -44,6 +50,22 @@ def test_two_cores_get_what_the_committed_configurations_say() -> None:
 
 def test_a_gpu_is_not_shared_by_several_towers() -> None:
     assert default_plan(16, has_gpu=True).image_instances == 1
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"), [(None, True), ("0,1", True), ("", False), ("-1", False)]
+)
+def test_a_gpu_that_is_hidden_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: bool
+) -> None:
+    device = tmp_path / "nvidia0"
+    monkeypatch.setattr(plan_module, "_GPU_DEVICE", device)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert not has_gpu()
+    device.touch()
+    assert has_gpu() == expected
 
 
 def test_a_plan_is_written_into_the_version_alone(tmp_path: Path) -> None:
