@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +25,7 @@ class Machine:
         cpu: Name of its processor.
         core_count: Cores that this process may use.
         flags: Those of `FLAGS` that it has.
+        gpus: Names of its NVIDIA GPUs.
         memory_gib: Its memory, GiB.
         load: Mean count of waiting and running processes in the last minute.
         versions: Version of each package that took part.
@@ -31,6 +34,7 @@ class Machine:
     cpu: str
     core_count: int
     flags: tuple[str, ...]
+    gpus: tuple[str, ...]
     memory_gib: float
     load: float
     versions: dict[str, str]
@@ -40,7 +44,8 @@ class Machine:
         versions = ", ".join(f"{name} {each}" for name, each in self.versions.items())
         return (
             f"{self.cpu}, {self.core_count} cores, {self.memory_gib:.0f} GiB, "
-            f"{' '.join(self.flags) or 'no wide instructions'}; load {self.load:.1f}\n{versions}"
+            f"{', '.join((' '.join(self.flags) or 'no wide instructions', *self.gpus))}; "
+            f"load {self.load:.1f}\n{versions}"
         )
 
 
@@ -60,10 +65,19 @@ def describe_machine(packages: Sequence[str] = ()) -> Machine:
         cpu=fields.get("model name", "unknown processor"),
         core_count=len(os.sched_getaffinity(0)),
         flags=tuple(flag for flag in FLAGS if flag in present),
+        gpus=_gpus(),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         load=round(os.getloadavg()[0], 2),
         versions=_versions((*PACKAGES, *packages)),
     )
+
+
+def _gpus() -> tuple[str, ...]:
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    if not shutil.which(command[0]):
+        return ()
+    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    return tuple(found.stdout.splitlines()) if found.returncode == 0 else ()
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:

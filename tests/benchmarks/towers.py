@@ -1,6 +1,9 @@
 """The towers alone by batch size: torch eager, torch.compile, and every published version.
 
 python -m tests.benchmarks.towers --run runs/generated --versions 1 2
+python -m tests.benchmarks.towers --versions 1 2 --batch-sizes 1 16 64 256 1024
+
+Where there is a GPU, all run on it, and torch in sixteen bits too.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ import torch
 from tests.benchmarks.end_to_end.offers import WORDS
 from tests.benchmarks.report import FOLDER, AnswersDifferError, Report, Row
 from tests.benchmarks.rounds import time_in_turn
+from twinshelf.server.encoders.published_version import execution_providers
 from twinshelf.server.triton.repository import newest_version
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
+from twinshelf.training.command_line import choose_device
 
 BATCH_SIZES = (1, 4, 16)
 WORD_COUNT = 12
@@ -41,8 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--batch-sizes", type=int, nargs="+", default=list(BATCH_SIZES), help="rows of a run")
     add("--threads", type=int, default=1, help="threads of every side")
     add("--no-compile", action="store_true", help="leave torch.compile out: it takes a minute")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: a GPU)")
     add("--output", type=Path, default=FOLDER, help="folder of the JSON file")
     options = parser.parse_args(arguments)
+    device = choose_device(options.device)
     torch.set_num_threads(options.threads)
     report = Report(name="towers")
     report.say(str(report.machine))
@@ -50,19 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions = options.versions or [newest_version(options.repository)]
     try:
         for tower in ("image_tower", "text_tower"):
-            model = getattr(encoder.model, tower)
-            sides = {"torch eager": run_in_torch(model)}
+            model = getattr(encoder.model, tower).to(device)
+            sides = {"torch eager": run_in_torch(model, device)}
+            if device == "cuda":
+                sides["torch eager, float16"] = torch.autocast(device)(run_in_torch(model, device))
             if not options.no_compile:
-                sides["torch.compile"] = run_in_torch(torch.compile(model, dynamic=False))
+                compiled = torch.compile(model, dynamic=False)
+                sides["torch.compile"] = run_in_torch(compiled, device)
             for version in versions:
                 path = options.repository / tower / str(version) / "model.onnx"
-                sides[f"ONNX, version {version}"] = run_in_onnx(path, options.threads)
+                sides[f"ONNX, version {version}"] = run_in_onnx(path, options.threads, device)
             rows = [
                 row
                 for batch_size in options.batch_sizes
                 for row in time_tower(sides, draw_inputs(tower, encoder, batch_size))
             ]
-            report.add(f"{tower}, {options.threads} thread(s)", rows)
+            report.add(f"{tower}, {device}, {options.threads} thread(s)", rows)
     except AnswersDifferError as error:
         report.say(f"✗ {error}")
         return 1
@@ -83,21 +93,23 @@ def draw_inputs(tower: str, encoder: TrainedEncoder, batch_size: int) -> tuple[n
     return ((255 * pixels).to(torch.uint8).numpy(),)
 
 
-def run_in_torch(model: Callable[..., torch.Tensor]) -> Run:
-    """Returns a way to run a tower of torch's."""
+def run_in_torch(model: Callable[..., torch.Tensor], device: str) -> Run:
+    """Returns a way to run a tower of torch's on the device that it is on."""
 
     def run(*inputs: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return model(*map(torch.from_numpy, inputs)).numpy()
+            embeddings = model(*(torch.from_numpy(each).to(device) for each in inputs))
+            return embeddings.float().cpu().numpy()
 
     return run
 
 
-def run_in_onnx(path: Path, thread_count: int) -> Run:
-    """Returns a way to run a published tower."""
+def run_in_onnx(path: Path, thread_count: int, device: str) -> Run:
+    """Returns a way to run a published tower on "cpu" or "cuda"."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    providers = execution_providers(has_gpu=device == "cuda")
+    session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     names = [each.name for each in session.get_inputs()]
 
     def run(*inputs: np.ndarray) -> np.ndarray:
