@@ -101,13 +101,15 @@ def probability_table(patterns: Sequence[PatternResult]) -> Table:
 
 
 def category_table(patterns: Sequence[PatternResult]) -> Table:
-    """Returns Acc@10 and MAP of the largest categories, one pair of columns per pattern."""
+    """Returns MAP of the largest categories by pattern; of a single pattern Acc@10, too."""
     counts: Counter[str] = Counter()
     for pattern in patterns:
         counts |= Counter({name: part.query_count for name, part in pattern.by_category.items()})
     largest = sorted(counts, key=lambda category: (-counts[category], category))
     left_out = len(largest) - MOST_CATEGORIES
-    pairs = [(pattern, metric) for pattern in patterns for metric in BREAKDOWN_METRICS]
+    # More columns leave no room for the names of the categories in a terminal.
+    metrics = BREAKDOWN_METRICS if len(patterns) == 1 else BREAKDOWN_METRICS[-1:]
+    pairs = [(pattern, metric) for pattern in patterns for metric in metrics]
     rows = {}
     for category in largest[:MOST_CATEGORIES]:
         found = [(pattern.by_category.get(category), metric) for pattern, metric in pairs]

@@ -46,6 +46,12 @@ _SIGN = re.compile(
 _OWNERSHIP = "\u2120\u2122"
 # The degree belongs to what is measured: "20°C".
 _KEPT_SIGNS = "\xb0"
+# NFKC makes two digits around a slash of "½": behind another digit it needs a blank, else "1½" would
+# become "11/2". Its slash is not the one that people type.
+_BEFORE_FRACTION = re.compile("(?<=[0-9])(?=[\xbc-\xbe\u2150-\u215f\u2189])")
+_FRACTION_SLASH = "\u2044"
+# The sign of a diameter is part of a measure, and mostly typed as the letter.
+_DIAMETER = ("\u2300", "\xd8")
 # What colours and closes an emoji, and has no sense without it.
 _EMOJI_PARTS = re.compile("[\u20e3\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 
@@ -55,7 +61,8 @@ def clean_text(text: str) -> str:
 
     HTML tags, comments, scripts and styles go, entities are decoded, signs such as ® ™ © and emoji
     make room for a blank, the characters are brought to Unicode's NFKC form, control and zero-width
-    characters and lone surrogates removed, and white space becomes single blanks. No letter and no
+    characters and lone surrogates removed, and white space becomes single blanks. "1½" reads "1 1/2",
+    and the sign of a diameter is the letter "Ø". No letter and no
     digit outside of markup is lost. Markup that was escaped, even repeatedly, is markup too.
     Cleaning a clean text changes nothing. What begins as markup and never ends stays as it is (of a
     script or style without its closing tag only the tag goes), so that a broken field cannot
@@ -130,8 +137,9 @@ def _clean_once(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text)
     if not text.isascii():
+        text = _BEFORE_FRACTION.sub(" ", text.replace(*_DIAMETER))
         text = _EMOJI_PARTS.sub("", _SIGN.sub(_without_sign, text))
-        text = unicodedata.normalize("NFKC", _with_few_marks(text))
+        text = unicodedata.normalize("NFKC", _with_few_marks(text)).replace(_FRACTION_SLASH, "/")
     return " ".join(_INVISIBLE.sub("", text).split())[:MAX_RAW_CHARACTERS].rstrip()
 
 
