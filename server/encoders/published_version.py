@@ -5,6 +5,8 @@ The parity gate of `export` and the encoder for where no Triton runs read a repo
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +33,8 @@ def execution_providers(*, has_gpu: bool) -> list[str]:
     """
     if not has_gpu:
         return ["CPUExecutionProvider"]
-    onnxruntime.preload_dlls()  # those of the packages that PyTorch brings
+    with contextlib.redirect_stdout(sys.stderr):  # it prints what it cannot find
+        onnxruntime.preload_dlls()  # those of the packages that PyTorch brings
     return ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
 
