@@ -22,7 +22,8 @@ class DataConfig:
         pixel_cache: Folder of decoded photos.
         validation_share: Share of the training groups (of the training offers, when the queries
             show groups that are also trained on) kept for validation, 0 to 0.5; 0 trains on all.
-        worker_count: Processes that augment; 0 does it in the main one.
+        worker_count: Processes that augment; 0 does it in the main one. By default 0 on a CPU,
+            which they would share with the step, and up to 16 beside a GPU.
         embedding_batch_size: Rows embedded at once in validation.
 
     Raises:
@@ -32,7 +33,7 @@ class DataConfig:
     folder: str = ".cache/data/generated"
     pixel_cache: str = ".cache/pixels"
     validation_share: Annotated[float, "0 to 0.5"] = 0.1
-    worker_count: Annotated[int, "0 or more"] = 0
+    worker_count: Annotated[int | None, "0 or more"] = None
     embedding_batch_size: Annotated[int, "1 or more"] = 64
 
     def __post_init__(self) -> None:

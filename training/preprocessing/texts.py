@@ -46,8 +46,8 @@ _SIGN = re.compile(
 _OWNERSHIP = "\u2120\u2122"
 # The degree belongs to what is measured: "20°C".
 _KEPT_SIGNS = "\xb0"
-# NFKC makes two digits around a slash of "½": behind another digit it needs a blank, else "1½" would
-# become "11/2". Its slash is not the one that people type.
+# NFKC makes two digits around a slash of "½": behind another digit it needs a blank, else "1½"
+# would become "11/2". Its slash is not the one that people type.
 _BEFORE_FRACTION = re.compile("(?<=[0-9])(?=[\xbc-\xbe\u2150-\u215f\u2189])")
 _FRACTION_SLASH = "\u2044"
 # The sign of a diameter is part of a measure, and mostly typed as the letter.
@@ -61,9 +61,9 @@ def clean_text(text: str) -> str:
 
     HTML tags, comments, scripts and styles go, entities are decoded, signs such as ® ™ © and emoji
     make room for a blank, the characters are brought to Unicode's NFKC form, control and zero-width
-    characters and lone surrogates removed, and white space becomes single blanks. "1½" reads "1 1/2",
-    and the sign of a diameter is the letter "Ø". No letter and no
-    digit outside of markup is lost. Markup that was escaped, even repeatedly, is markup too.
+    characters and lone surrogates removed, and white space becomes single blanks. "1½" reads
+    "1 1/2", and the sign of a diameter is the letter "Ø". No letter and no digit outside of markup
+    is lost. Markup that was escaped, even repeatedly, is markup too.
     Cleaning a clean text changes nothing. What begins as markup and never ends stays as it is (of a
     script or style without its closing tag only the tag goes), so that a broken field cannot
     swallow the fields that are joined behind it.

@@ -1,5 +1,8 @@
 """Feeding: what a batch holds, with and without augmentation, and where a modality is missing."""
 
+import os
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,10 +15,12 @@ from twinshelf.training.data.data_config import (
     TextAugmentationConfig,
 )
 from twinshelf.training.data.data_module import (
+    MOST_WORKERS,
     ProductDataModule,
     ProductRows,
     group_key,
     number_groups,
+    usual_worker_count,
 )
 from twinshelf.training.data.pixel_cache import Pixels
 from twinshelf.training.data.training_data import load_training_data
@@ -61,6 +66,28 @@ def test_training_batches_have_p_times_k_rows_of_trained_groups(loaders: Product
         assert len(set(batch.labels.tolist())) == 3
         assert batch.labels.max() < loaders.group_count
     assert loaders.group_count == 4
+
+
+def test_processes_beside_the_main_one_feed_as_it_does(
+    loaders: ProductDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = [batch.labels.tolist() for batch in loaders.train_dataloader()]
+    monkeypatch.setattr(loaders, "config", replace(loaders.config, worker_count=2))
+    batches = list(loaders.train_dataloader())
+    assert [batch.labels.tolist() for batch in batches] == labels
+    assert len({batch.pixels.numpy().tobytes() for batch in batches}) == len(batches)
+
+
+def test_a_gpu_is_fed_by_as_many_processes_as_there_are_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert usual_worker_count() == 0
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert usual_worker_count() == 7
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64))
+    assert usual_worker_count() == MOST_WORKERS
 
 
 def test_embedding_rows_are_the_main_photo_in_order(loaders: ProductDataModule) -> None:
