@@ -72,6 +72,7 @@ ROUTES = [
     Route("/review/catalogue", review.search_catalogue, methods=["POST"]),
     Route("/review/pairs.csv", review.send_csv),
     Route("/review/pairs.txt", review.send_ditto),
+    Route("/review/offers.csv", review.send_offers),
     Route("/review/pairs.zip", review.send_training_set),
     Route("/health", health.show_health),
 ]

@@ -35,6 +35,20 @@ def csv_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
         )
 
 
+def offer_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
+    """Yields a table of the offers that show a known product: their `group` is its identifier.
+
+    Args:
+        pairs: That were judged; of an offer with several right products the first counts.
+    """
+    yield csv_line([*_FIELDS, "image", "group"])
+    offers: dict[str, JudgedPair] = {}
+    for pair in pairs:
+        if pair.verdict == "same" and offers.setdefault(pair.left_key, pair) is pair:
+            fields = [_cell(pair.left, name) for name in (*_FIELDS, "image_uri")]
+            yield csv_line([*fields, pair.right.product_id])
+
+
 def ditto_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
     """Yields lines such as "COL title VAL red tea<TAB>COL title VAL tea, red<TAB>1".
 

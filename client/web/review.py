@@ -18,7 +18,7 @@ from twinshelf.client.web.catalogue import keep_table
 from twinshelf.client.web.guard import sent_form, visitor_of
 from twinshelf.client.web.judgements import VERDICTS, JudgedPair
 from twinshelf.client.web.pages import page
-from twinshelf.client.web.pair_export import csv_lines, ditto_lines
+from twinshelf.client.web.pair_export import csv_lines, ditto_lines, offer_lines
 from twinshelf.client.web.product_photos import PhotoPlace, ProductPhotos
 from twinshelf.client.web.state import state_of
 from twinshelf.client.web.training_set import training_set
@@ -115,6 +115,12 @@ async def send_csv(request: Request) -> Response:
     """Answers GET /review/pairs.csv: the judged pairs as a table."""
     lines = csv_lines(state_of(request).judgements.judged())
     return _download(StreamingResponse(lines, media_type="text/csv"), "pairs.csv")
+
+
+async def send_offers(request: Request) -> Response:
+    """Answers GET /review/offers.csv: the offers whose product somebody has named."""
+    lines = offer_lines(state_of(request).judgements.judged())
+    return _download(StreamingResponse(lines, media_type="text/csv"), "offers.csv")
 
 
 async def send_ditto(request: Request) -> Response:

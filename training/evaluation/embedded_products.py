@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,24 @@ class EmbeddedProducts:
             groups=tuple(self.groups[number] for number in numbers),
             categories=tuple(self.categories[number] for number in numbers),
         )
+
+    def judged_against(
+        self, gallery: EmbeddedProducts
+    ) -> tuple[EmbeddedProducts, EmbeddedProducts]:
+        """Takes groups that are identifiers of products for the groups of those.
+
+        Args:
+            gallery: The products.
+
+        Returns:
+            The offers whose product is there, and the gallery, both with groups that tell products
+            apart.
+        """
+        names = tuple(g or i for g, i in zip(gallery.groups, gallery.product_ids, strict=True))
+        group_of = dict(zip(gallery.product_ids, names, strict=True))
+        known = self.rows([n for n, name in enumerate(self.groups) if name in group_of])
+        groups = tuple(group_of[name] for name in known.groups)
+        return replace(known, groups=groups), replace(gallery, groups=names)
 
     def with_pattern(self, pattern: str) -> npt.NDArray[np.bool_]:
         """Returns which products have all modalities of a pattern, bool (N,)."""

@@ -49,6 +49,8 @@ class EvaluationFiles:
         run: Folder of the run, written by `training.train`.
         queries: Table of held-out offers; default: the run's own.
         gallery: Table of products to search; default: the run's own.
+        judged_offers: Table of offers whose `group` is the product that somebody said they show
+            (offers.csv of the web page): what is fitted to the run's data is fitted to them, too.
         columns: Columns of both tables, where they have other names than usual, such as
             title=name,images=photo: our field to the file's columns.
         output: Folder of the results; default: the run's for its own data, and for other
@@ -58,6 +60,7 @@ class EvaluationFiles:
     run: Path
     queries: Path | None = None
     gallery: Path | None = None
+    judged_offers: Path | None = None
     columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
     output: Path | None = None
 

@@ -58,12 +58,19 @@ def evaluate_run(
     tunings = None
     if not (files.is_own_data or tunes):
         tunings = _read_run_tunings(files.run, embedder.notes)
+    judged = None
+    if files.judged_offers and tunings is not None:
+        raise ValueError("nothing is fitted to these queries, and so not to judged offers: --tune")
+    if files.judged_offers:
+        offers = embedder.read("judged offers", (files.judged_offers,), {})
+        judged = embedder.embed("judged offers", offers, are_passages=False)
     evaluation = evaluate(
         embedder.embed("queries", queries, are_passages=False),
         embedder.embed("gallery", gallery, are_passages=True),
         fusion_weight=embedder.fusion_weight,
         config=config,
         tunings=tunings,
+        judged=judged,
         notes=embedder.notes,
     )
     folder, result = files.results_folder, evaluation.result

@@ -35,7 +35,7 @@ from twinshelf.training.evaluation.pattern_search import (
 from twinshelf.training.evaluation.tuning import NEAR_COUNT, Tuning, fit_tuning
 from twinshelf.training.retrieval import metrics
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
-from twinshelf.training.retrieval.match_probability import MatchModel
+from twinshelf.training.retrieval.match_probability import MatchModel, OfferLists
 from twinshelf.training.retrieval.match_probability_fit import fit_match_model
 from twinshelf.training.retrieval.scored_pairs import (
     ScoredPairs,
@@ -72,6 +72,7 @@ def evaluate(
     fusion_weight: float,
     config: EvaluationConfig,
     tunings: Mapping[str, Tuning] | None = None,
+    judged: EmbeddedProducts | None = None,
     notes: Sequence[str] = (),
 ) -> Evaluation:
     """Measures an encoder by what its embeddings find.
@@ -85,6 +86,8 @@ def evaluate(
         config: How it is done.
         tunings: Those of an earlier evaluation, to be tried on all queries; None tunes thresholds
             on one half of the queries, by group, and tries them on the other.
+        judged: Further offers; their groups are identifiers of products of the gallery. What is
+            fitted is fitted to them as well; no figure counts them.
         notes: What a reader of the results should know.
 
     Raises:
@@ -95,6 +98,7 @@ def evaluate(
             f"an evaluation needs queries and a gallery, got {len(queries)} and {len(gallery)}"
         )
     results, pairs = {}, {}
+    known = judged and judged.judged_against(gallery)
     for pattern, weight in pattern_weights(fusion_weight).items():
         chosen = queries.with_pattern(pattern)
         if not chosen.any():
@@ -103,7 +107,11 @@ def evaluate(
         search = search_gallery(queries.rows(chosen), gallery, weight, device=config.device)
         pairs[pattern] = candidate_pairs(search.lists)
         tuning = None if tunings is None else tunings.get(pattern)
-        results[pattern] = evaluate_search(pattern, search, config, tuning)
+        further = []
+        if known and (has_pattern := known[0].with_pattern(pattern)).any():
+            offers = known[0].rows(has_pattern)
+            further = [search_gallery(offers, known[1], weight, device=config.device)]
+        results[pattern] = evaluate_search(pattern, search, config, tuning, further)
     result = EvaluationResult(
         query_count=len(queries),
         gallery_count=len(gallery),
@@ -117,7 +125,11 @@ def evaluate(
 
 
 def evaluate_search(
-    pattern: str, search: Search, config: EvaluationConfig, tuning: Tuning | None
+    pattern: str,
+    search: Search,
+    config: EvaluationConfig,
+    tuning: Tuning | None,
+    further: Sequence[Search] = (),
 ) -> PatternResult:
     """Computes all that is reported of one search.
 
@@ -126,13 +138,14 @@ def evaluate_search(
         search: The search.
         config: How it is done.
         tuning: That of an earlier evaluation; None tunes on these queries.
+        further: Searches to tune on as well.
     """
     ranks, queries, gallery = search.found.ranks, search.queries, search.gallery
     values = metric_values(ranks, config.top_k)
     reason, held_out = "", None
     if tuning is None:
         try:
-            tuning, held_out = tune_and_try(search, config)
+            tuning, held_out = tune_and_try(search, config, further)
         except ValueError as error:
             reason = str(error)
             logger.warning("no calibration for %s: %s", pattern, reason)
@@ -178,21 +191,25 @@ def metric_values(ranks: metrics.RelevantRanks, top_k: Sequence[int]) -> dict[st
     return values
 
 
-def tune_and_try(search: Search, config: EvaluationConfig) -> tuple[Tuning, HeldOutQuality]:
+def tune_and_try(
+    search: Search, config: EvaluationConfig, further: Sequence[Search] = ()
+) -> tuple[Tuning, HeldOutQuality]:
     """Tunes on one half and tries on the other; match probabilities are cross-fitted.
 
     Raises:
         ValueError: If there are too few queries to fit to.
     """
     fitting_half = split_halves(search.clusters, SEED)
-    models = fit_models(search, device=config.device)
-    tuning = fit_tuning(search.lists.rows(fitting_half), models, config.target_precision)
-    tried = cross_fitted_models(search.lists, search.clusters, search.image_weight, SEED)
+    models = fit_models([search, *further], device=config.device)
+    others = [each.lists for each in further]
+    half = OfferLists.joined([search.lists.rows(fitting_half), *others])
+    tuning = fit_tuning(half, models, config.target_precision)
+    tried = cross_fitted_models(search.lists, search.clusters, search.image_weight, SEED, others)
     return tuning, try_tuning(search, tuning, ~fitting_half, tried)
 
 
-def fit_models(search: Search, *, device: str) -> list[MatchModel]:
-    """Fits the match model of a search.
+def fit_models(searches: Sequence[Search], *, device: str) -> list[MatchModel]:
+    """Fits the match model of searches of one kind.
 
     Where both modalities count, further ones are fitted halfway to each alone, with some of the
     queries: a request may weigh otherwise, and what a score means does not change evenly between.
@@ -200,14 +217,17 @@ def fit_models(search: Search, *, device: str) -> list[MatchModel]:
     Raises:
         ValueError: If there are too few queries to fit to.
     """
-    weight = search.image_weight
-    models = [fit_match_model(search.lists, weight)]
+    weight = searches[0].image_weight
+    models = [fit_match_model(OfferLists.joined([each.lists for each in searches]), weight)]
     if not 0 < weight < 1:
         return models
-    drawn = np.random.default_rng(SEED).permutation(len(search.queries))[:MOST_SIDE_QUERIES]
     for beside in (weight / 2, (weight + 1) / 2):
-        found = search_gallery(search.queries.rows(drawn), search.gallery, beside, device=device)
-        models.append(fit_match_model(found.lists, beside))
+        parts = []
+        for each in searches:
+            drawn = np.random.default_rng(SEED).permutation(len(each.queries))[:MOST_SIDE_QUERIES]
+            queries = each.queries.rows(drawn)
+            parts.append(search_gallery(queries, each.gallery, beside, device=device).lists)
+        models.append(fit_match_model(OfferLists.joined(parts), beside))
     return models
 
 

@@ -86,9 +86,13 @@ class _World:
 
 
 def cross_fitted_models(
-    lists: OfferLists, clusters: Sequence[str], image_weight: float, seed: int
+    lists: OfferLists,
+    clusters: Sequence[str],
+    image_weight: float,
+    seed: int,
+    further: Sequence[OfferLists] = (),
 ) -> list[TriedModels]:
-    """Fits a model for each fold to the other folds.
+    """Fits a model for each fold to the other folds, and to further lists.
 
     Returns:
         For each fold its offers, bool (Q,), and the model that has never seen them.
@@ -97,10 +101,11 @@ def cross_fitted_models(
         ValueError: If the other folds of one cannot be fitted to.
     """
     folds = fold_numbers(clusters, seed)
-    return [
-        (folds == fold, [fit_match_model(lists.rows(folds != fold), image_weight)])
-        for fold in sorted(set(folds.tolist()))
-    ]
+    models = []
+    for fold in sorted(set(folds.tolist())):
+        others = OfferLists.joined([lists.rows(folds != fold), *further])
+        models.append((folds == fold, [fit_match_model(others, image_weight)]))
+    return models
 
 
 def evaluate_worlds(

@@ -84,7 +84,8 @@ def _choose_alphabet(texts: list[str], further_count: int) -> list[str]:
 
 
 def _split_words(alphabet: list[str]) -> pre_tokenizers.PreTokenizer:
-    strange = Regex(f"[^\\s{''.join(map(_escaped, alphabet))}]")
+    escaped = "".join(rf"\x{{{ord(each):x}}}" for each in alphabet)
+    strange = Regex(rf"[^\s{escaped}]")
     return pre_tokenizers.Sequence(
         [
             pre_tokenizers.BertPreTokenizer(),
@@ -94,7 +95,3 @@ def _split_words(alphabet: list[str]) -> pre_tokenizers.PreTokenizer:
             pre_tokenizers.Split(Regex(f".{{1,{LONGEST_WORD_CHARACTERS}}}"), "isolated"),
         ]
     )
-
-
-def _escaped(character: str) -> str:
-    return f"\\x{{{ord(character):x}}}"

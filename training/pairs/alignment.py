@@ -50,7 +50,8 @@ class WordLookup:
         if word in self._forms:
             return 1.0
         closest = 0.0 if has_digit(word) else self._closest(word)  # "w170", "w270" are two cameras
-        is_inside = len(word) >= _LEAST_INSIDE_LENGTH and _letters(word) in self._compact
+        letters = "".join(filter(str.isalnum, word))
+        is_inside = len(word) >= _LEAST_INSIDE_LENGTH and letters in self._compact
         return max(closest, _INSIDE_SIMILARITY) if is_inside else closest
 
     def _closest(self, word: str) -> float:
@@ -118,7 +119,3 @@ def letter_pairs(word: str) -> frozenset[str]:
     """Returns the pairs of neighbouring letters of a word, its ends marked by a space."""
     padded = f" {word} "
     return frozenset(padded[i : i + 2] for i in range(len(padded) - 1))
-
-
-def _letters(word: str) -> str:
-    return word if word.isalnum() else "".join(sign for sign in word if sign.isalnum())

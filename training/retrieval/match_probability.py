@@ -172,6 +172,12 @@ class OfferLists:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Returns the lists of several searches of one gallery."""
+        names = [each.name for each in fields(cls)]
+        return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
     def rows(self, selection: npt.NDArray[np.bool_]) -> OfferLists:
         """Returns the selected offers."""
         return OfferLists(**{p.name: getattr(self, p.name)[selection] for p in fields(self)})

@@ -17,6 +17,7 @@ from tests.client.web.test_guard import HOSTILE, Elements
 from twinshelf.client.web.config import PageConfig
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
 from twinshelf.training.catalogues.product import Pair
+from twinshelf.training.evaluation.embedded_products import read_products
 
 BAND = {"least": "0.1", "greatest": "0.99"}
 
@@ -145,6 +146,28 @@ def test_judged_pairs_leave_as_a_table_and_in_dittos_form(
     for each in pairs:
         assert isinstance(each, Pair)
         assert each.left.title in texts and each.right.title in texts
+
+
+def test_offers_leave_with_the_product_that_they_show(
+    browser: Browser, service: FakeService, tmp_path: Path
+) -> None:
+    add(service, "c", title="Green tea")
+    look(browser)
+    for verdict in ("same", "different"):
+        browser.send("/review/verdict", {"pair": pair_id(browser), "verdict": verdict})
+    answer = browser.get("/review/offers.csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="offers.csv"'
+    assert "/review/offers.csv" in browser.get("/review").text
+    # As the evaluation reads it.
+    (tmp_path / "offers.csv").write_text(answer.text)
+    notes: list[str] = []
+    (offer,) = read_products([tmp_path / "offers.csv"], notes, {})
+    row = next(csv.DictReader(io.StringIO(browser.get("/review/pairs.csv").text)))
+    assert (offer.product_id, offer.group) == (
+        judged["left_product_id"],
+        judged["right_product_id"],
+    )
+    assert offer.title == row["left_title"] and not notes
 
 
 def test_hostile_texts_stay_texts_in_a_pair(browser: Browser, service: FakeService) -> None:

@@ -103,6 +103,26 @@ def test_tuning_is_tried_on_the_other_half() -> None:
     assert found.held_out.matches.precision > 0.8
 
 
+def test_judged_offers_are_fitted_to_and_counted_nowhere() -> None:
+    queries, gallery = draw_products()
+    products = dict(zip(gallery.groups, gallery.product_ids, strict=True))
+    judged = draw_products(noise=0.6)[0].rows(np.arange(0, 160, 3))
+    judged = replace(judged, groups=tuple(products.get(group, "gone") for group in judged.groups))
+    config = EvaluationConfig()
+    plain, fitted = (
+        evaluate(queries, gallery, fusion_weight=0.5, config=config, judged=each).result
+        for each in (None, judged)
+    )
+    for pattern, found in plain.patterns.items():
+        other = fitted.patterns[pattern]
+        assert found.metrics == other.metrics
+        assert found.tuning and other.tuning
+        assert found.tuning.match_models != other.tuning.match_models
+    gone = replace(judged, groups=("gone",) * len(judged))
+    unfitted = evaluate(queries, gallery, fusion_weight=0.5, config=config, judged=gone).result
+    assert unfitted.patterns["both"].tuning == plain.patterns["both"].tuning
+
+
 def test_both_modalities_have_models_on_either_side() -> None:
     patterns = evaluate_drawn().result.patterns
     weights = {
