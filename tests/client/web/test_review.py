@@ -164,8 +164,8 @@ def test_offers_leave_with_the_product_that_they_show(
     (offer,) = read_products([tmp_path / "offers.csv"], notes, {})
     row = next(csv.DictReader(io.StringIO(browser.get("/review/pairs.csv").text)))
     assert (offer.product_id, offer.group) == (
-        judged["left_product_id"],
-        judged["right_product_id"],
+        row["left_product_id"],
+        row["right_product_id"],
     )
     assert offer.title == row["left_title"] and not notes
 
