@@ -13,7 +13,12 @@ import re
 from collections.abc import Iterable, Mapping
 
 # How programs write "nothing" into a cell; compared in small letters.
-_ABSENT = frozenset(("", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil"))
+_ABSENT = frozenset(
+    (
+        "", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil",
+        "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
+    )
+)  # fmt: skip
 # What a nested value may call its text, the better first.
 _TEXT_KEYS = ("name", "title", "label", "value", "text", "amount")
 # Bytes that are no text, and so many, are an identifier.

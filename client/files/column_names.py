@@ -35,15 +35,18 @@ _OTHER_WORDS = re.compile(
     "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke|shop|store|vendor|seller|short"
     "|currency|wahrung|валют|date|datum|дата|old|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
-    "|original|shipping|delivery|versand|wholesale|level|change|percent|pct"
+    "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros|minor"
     "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label"
 )
 # Letters that no accent parts from their plain form.
-_STROKED = str.maketrans("ıłøđ", "ilod")
+_STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
+# "Item #" is a number, no item.
+_NUMBER_SIGN = re.compile(r"([^\W\d_]\s*)(?:#|№|[Nn]°)(\s*)$")
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
-    "_source", "fields", "node", "data", "product", "item", "properties", "offers", "variants",
+    "_source", "fields", "node", "data", "product", "item", "properties", "attributes",
+    "productAttributes", "offers", "variants",
 )  # fmt: skip
 
 
@@ -56,6 +59,7 @@ def plain_name(column: str) -> str:
     outer, _, inner = column.partition(".")
     column = inner if inner and outer in WRAPPERS else column
     column = _IN_BRACKETS.sub("", column) or column
+    column = _NUMBER_SIGN.sub(r"\1 no \2", column)
     name = unicodedata.normalize("NFKD", column).casefold().translate(_STROKED)
     name = "".join(c for c in name if not unicodedata.combining(c))
     words = re.findall(r"[^\W_]+", name)
@@ -92,9 +96,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         posting_id listing_id handle variant_sku variant_id custom_label product_code product_sku
         item_code item_number item_no article_number article_no article_id article part_number
         product_number product_no product_key goods_id goods_no pid pdt_id external_product_id
-        system_id external_id internal_reference default_code gtin ean ean13 upc barcode mpn
-        model_number code variation_id parent_sku sku_parent_short
-        sku_parent sku_short product_ids retailer_id
+        system_id external_id internal_reference default_code
+        parent_sku sku_parent_short
+        sku_parent sku_short product_ids retailer_id sku_id uuid
+        stock_code stock_no stock_number part_no p_n
         matnr material_number materialnummer aw_product_id merchant_product_id код_товару
         ma_san_pham رقم_المنتج رمز_المنتج รหัสสินค้า артикул_продавца
         артикул_wb
@@ -104,7 +109,14 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         referencia codigo identifiant kode kode_produk numer_katalogowy indeks kod cikkszam
         termekkod urun_kodu stok_kodu cod cod_produs sifra varenummer varenr artnr κωδικος 商品番号
         商品コード 商品id 编号 商品编号
-        商品编码 货号 商品货号 款号 商品編號 貨號 商品貨號 상품번호 상품코드"""
+        商品编码 货号 商品货号 款号 商品編號 貨號 商品貨號 상품번호 상품코드
+        bestellnummer bestell_nr sachnummer materialnr code_article ref_produit n_article
+        codigo_de_producto codigo_producto cod_articolo codice codice_articolo codice_prodotto clave
+        nr_katalogowy kod_towaru артикул_товара арт номенклатурный_номер urun_no tuotekoodi
+        tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
+        ma_hang 品番 型番 产品编号 商家编码 품번 등록상품id
+        code model_number variation_id gtin ean ean13 ean_code upc upc_code barcode mpn gtin_14
+        jan_code janコード isbn pzn no nr"""
     ),
     "title": _names(
         """title name product_title product_name item_name item_title product_display_name
@@ -123,6 +135,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         اسم_المنتج ชื่อสินค้า 宝贝名称 produto producto prodotto produit produkt articulo
         tytul tytul_oferty maktx
         material_description materialkurztext
+        nombre_del_producto nome_articolo nom_de_l_article intitule denominacion artikelbez art_bez
+        nazwa_towaru urun_ismi artikkelin_nimi termek_neve nume_produs ονομα_προιοντος име
+        име_на_продукта продукт نام_کالا نام_محصول الاسم اسم_الصنف ชื่อ ten_hang item_desc
+        model_name style_name part_name part_description 商品 产品 제품 상품
         商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題
         상품명 제품명"""
     ),
@@ -134,7 +150,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         описание описание_товара beschreibung produktbeschreibung langbeschreibung
         artikelbeschreibung
         description_produit descripcion descrizione descricao opis deskripsi
-        popis leiras aciklama descriere beskrivning beskrivelse kuvaus περιγραφη תיאור
+        опис mo_ta الوصف รายละเอียด popis leiras aciklama descriere beskrivning beskrivelse kuvaus
+        περιγραφη תיאור
         omschrijving 商品説明 描述 商品描述 产品描述 宝贝描述 商品詳情 상품설명"""
     ),
     "category": _names(
@@ -145,7 +162,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         item_type
         feed_product_type department type sub_category subcategory
         категория категории раздел kategorie warengruppe produktkategorie categorie categoria
-        kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目 分类 类别 商品分类
+        категорія danh_muc kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目
+        분류 分类 类别 商品分类
         宝贝类目 分類 類別 카테고리"""
     ),
     "brand": _names(
@@ -154,6 +172,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         label_name company бренд марка производитель marke hersteller marque fabricant marca
         fabricante produttore marka producent merek merk znacka
         виробник producator valmistaja merke thuong_hieu vyrobce vyrobca gyarto varumarke maerke
+        merkki
         μαρκα מותג ブランド メーカー 品牌 브랜드 제조사"""
     ),
     "seller": _names(
@@ -170,13 +189,14 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         your_price price_amount amount mrp msrp price_new start_price
         price_tax_incl price_tax_excl price_tax_included price_tax_excluded netpr gross_price
         net_price
-        price_gross price_net default_price base_price cost
+        price_gross price_net default_price base_price rrp retail uvp pvp p_v_p listenpreis
         цена цена_розн цена_розничная цена_с_ндс цена_продажи
         стоимость preis verkaufspreis vk_preis vk_brutto bruttopreis preis_brutto prix prix_ttc
         prix_vente precio prezzo preco cena harga prijs cena_s_dph cena_brutto brutto_ar eladasi_ar
         fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 販売価格
         ціна gia gia_ban السعر ราคา 价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가
-        판매가격"""
+        판매가격 tarif tarifa importe listino розничная ррц moc قیمت سعر_البيع 売価 単価 定価
+        소비자가 मूल्य ar cost"""
     ),
     "attributes": _names(
         """attributes specifications specification specs properties characteristics caracteristics
@@ -201,8 +221,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ссылка_на_картинку ссылка_на_изображение ссылка_на_фото
         bild bilder bild_url bilder_url bildlink bilddatei foto fotos foto_url url_image url_photo
         lien_image imagen imagenes url_imagen immagine immagini imagem imagens zdjecie zdjecia
-        gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 商品图片 图片链接
-        新图片 圖片 이미지"""
+        зображення resim billede billeder kuva kuvat bilde obrazek obrazky obrazok kep kepek imagine
+        imagini εικονα תמונה الصورة รูปภาพ รูป hinh_anh снимка slika slike hosted_image_urls
+        대표이미지 gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 商品图片
+        图片链接 新图片 圖片 이미지"""
     ),
     "group": _names(
         """group label_group item_group_id group_id product_group product_group_id cluster_id

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,12 +159,15 @@ def find_delimiter(lines: list[str]) -> str:
         read = [cells for cells in rows if not isinstance(cells, str)]
         read = [cells for cells in read if not all(map(is_ruled, filter(str.strip, cells)))]
         start = count_preamble(read)
-        widths = [len(cells) for cells in read[start:]]
-        if not widths or widths[0] < 2:
+        header = read[start] if read else []
+        width = max((place for place, cell in enumerate(header, 1) if cell.strip()), default=0)
+        if width < 2:
             return 0.0, 0, 0
-        agreeing = Counter(widths)[widths[0]] / len(widths)
+        # Some programs end each row with a delimiter, or the header alone.
+        fits = [len(cells) >= width and not any(cells[width:]) for cells in read[start:]]
+        agreeing = sum(fits) / len(fits)
         # A header of many columns parts better than one of two that happens to agree more often.
-        return round(agreeing, 1) if agreeing >= 0.5 else agreeing / 10, widths[0], -start
+        return round(agreeing, 1) if agreeing >= 0.5 else agreeing / 10, width, -start
 
     found = {delimiter: fitness(delimiter) for delimiter in DELIMITERS}
     in_first_line = {each: fit for each, fit in found.items() if fit[0] >= 0.5 and not fit[2]}

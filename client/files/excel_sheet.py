@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from twinshelf.client.files.columns import has_embedded
-from twinshelf.client.files.header import count_preamble, unique_names
+from twinshelf.client.files.header import count_named, count_preamble, unique_names
 from twinshelf.client.files.rows import ProductFileError
 
 MOST_UNPACKED_BYTES = 2 * 1024**3
@@ -56,7 +56,9 @@ class ExcelSheet:
 
 
 def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
-    """Finds the first sheet whose header names what is embedded, and those with the same header.
+    """Finds the sheet whose header names the most fields, and those with the same header.
+
+    Of equals the first counts, and hidden sheets only where there are no others.
 
     Args:
         path: The file, .xlsx.
@@ -66,17 +68,22 @@ def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
         ProductFileError: If it is no workbook, is empty, or openpyxl is not installed.
     """
     with _opened(path) as workbook:
-        found = {sheet.title: _find_header(sheet, path) for sheet in workbook.worksheets}
+        shown = [sheet for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
+        hidden = [sheet.title for sheet in workbook.worksheets if shown and sheet not in shown]
+        found = {sheet.title: _find_header(sheet, path) for sheet in shown or workbook.worksheets}
     headers = {name: header for name, header in found.items() if header.cells}
     if not headers:
         raise ProductFileError(f"{path} is empty; expected a header with column names")
-    named = (header for header in headers.values() if has_embedded(header.cells))
-    chosen = next(named, max(headers.values(), key=lambda header: min(len(header.cells), 2)))
+    named = [header for header in headers.values() if has_embedded(header.cells)]
+    chosen = max(
+        named or headers.values(),
+        key=lambda header: (count_named(header.cells), min(len(header.cells), 2)),
+    )
     sheets = tuple(name for name, header in headers.items() if header == chosen)
     return ExcelSheet(
         path=path,
         sheets=sheets,
-        other_sheets=tuple(name for name in headers if name not in sheets),
+        other_sheets=tuple(name for name in (*headers, *hidden) if name not in sheets),
         header=unique_names([cell * has_header for cell in chosen.cells]),
         first_row=chosen.place + has_header,
     )
@@ -116,7 +123,13 @@ def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
             if "xl/workbook.xml" not in archive.namelist():
-                raise ProductFileError(f"{path} is a ZIP archive and no workbook; unpack it")
+                is_document = "mimetype" in archive.namelist()
+                what = (
+                    "an OpenDocument table; save it as .xlsx or CSV"
+                    if is_document
+                    else "a ZIP archive and no workbook; unpack it"
+                )
+                raise ProductFileError(f"{path} is {what}")
         bound = max(_RATIO_COUNTS_FROM_BYTES, _MOST_RATIO * path.stat().st_size)
         if unpacked > min(MOST_UNPACKED_BYTES, bound):
             raise ProductFileError(f"{path} would unpack to {unpacked:,} bytes")

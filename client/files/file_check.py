@@ -76,6 +76,8 @@ class FileCheck:
                 yield f"  {name} from {' and '.join(columns)}"
             if proposal.other_columns:
                 yield f"  not read: {', '.join(proposal.other_columns)}"
+            if "product_id" not in proposal.columns:
+                yield "  product_id from the number of the row"
             if proposal.options:
                 yield f"  read it with: {proposal.options}"
         product_count = self.both_count + self.image_count + self.text_count

@@ -1,4 +1,4 @@
-"""Rows of a table that are no products: its totals, and the notes that exporters write below."""
+"""Rows of a table that are no products: totals, notes below, and a template's own hints."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ from twinshelf.client.files.rows import BadRow, CellRow, Label
 
 # No foot is longer; rows are held back in case that they are one.
 _MOST_FOOT_ROWS = 20
+# What templates of marketplaces write under their header.
+_HINTS = frozenset(
+    (
+        "required", "optional", "mandatory", "recommended", "preferred", "conditionally required",
+        "conditionally mandatory", "pflicht", "pflichtfeld", "обязательно", "необязательно",
+        "obligatorio", "opcional", "obligatoire", "facultatif", "obbligatorio", "facoltativo",
+        "必填", "选填", "必須", "任意",
+    )
+)  # fmt: skip
+_MOST_HINT_ROWS = 5
 # Prices that cannot be read, and rounding, make a total a little more than the sum of the others.
 _OF_SUM = 0.99
 _NAMING = ("title", "description", "images")
@@ -44,6 +54,11 @@ _NOTE = re.compile(
     r"|\W*(?:page|seite|стр\w*\.?) \d+ (?:of|/|von|из) \d+\W*",
     re.IGNORECASE,
 )
+
+
+def _is_hint(row: CellRow) -> bool:
+    texts = {present_text_of(cell).casefold() for cell in row.cells.values()} - {""}
+    return bool(texts) and texts <= _HINTS
 
 
 def label_of(cells: Sequence[object]) -> Label | None:
@@ -107,6 +122,9 @@ class Foot:
         """Yields the rows that may be products; those of a foot wait until one comes behind."""
         waiting: list[CellRow] = []
         for row in rows:
+            if self._row_count < _MOST_HINT_ROWS and isinstance(row, CellRow) and _is_hint(row):
+                self._leave_out(row)
+                continue
             if isinstance(row, CellRow) and row.label is not None:
                 if self._is_total(row, row.label):
                     self._has_total = True

@@ -42,8 +42,10 @@ _LIST_WITHIN = re.compile(
     re.IGNORECASE,
 )
 # What other lists of named things an answer may have.
-_NO_TABLES = frozenset(("categories", "tags", "filters", "facets", "options", "errors", "links"))
-_DEPTH_OF_TABLE = 3
+_NO_TABLES = frozenset(
+    "categories tags filters facets options errors links schema fields params".split()
+)
+_DEPTH_OF_TABLE = 4
 Record = dict[str, object]
 
 
@@ -127,8 +129,11 @@ def _opened(path: Path, encoding: str) -> TextIO:
 def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
     with _opened(path, encoding) as file:
         try:
-            for record in _lines(file) if form == "JSON lines" else _list_items(file):
-                yield from [record] if isinstance(record, str) else _rows_within(record)
+            if form == "JSON lines":
+                for record in _lines(file):
+                    yield from [record] if isinstance(record, str) else _rows_within(record)
+            else:
+                yield from _list_items(file)
         except (OSError, UnicodeError) as error:
             raise ProductFileError(f"{path} cannot be read: {error}") from error
 
@@ -139,16 +144,18 @@ def _rows_within(record: Record) -> Iterator[Record]:
     lists = [value for value in values if isinstance(value, list)]
     if len(lists) == len(values) > 1 and len({*map(len, lists)}) == 1:
         yield from (dict(zip(record, cells, strict=True)) for cells in zip(*lists, strict=True))
-    elif len(values) > 1 and all(isinstance(value, dict) for value in values):
-        objects = cast(dict[str, Record], record)
-        if has_embedded(tuple(record)):
-            keys = dict.fromkeys(key for value in objects.values() for key in value)
-            for key in keys:
-                yield {name: value.get(key) for name, value in objects.items()}
-        else:
-            yield from ({"product_id": key} | value for key, value in objects.items())
     elif not has_embedded(tuple(record)) and (lists := list(_tables_within(record))):
         yield from max(lists, key=len)
+    elif len(values) > 1 and all(isinstance(value, dict) for value in values):
+        objects = cast(dict[str, Record], record)
+        if not has_embedded(tuple(record)):
+            yield from ({"product_id": key} | value for key, value in objects.items())
+        elif len({tuple(value) for value in objects.values()}) == 1:
+            for key in next(iter(objects.values())):
+                yield {name: value[key] for name, value in objects.items()}
+        else:
+            lists = list(_tables_within(record))
+            yield from max(lists, key=len) if lists else [record]
     else:
         yield record
 
@@ -160,6 +167,11 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
         if records and all(isinstance(r, dict) and has_embedded(tuple(r)) for r in records):
             yield records
     elif isinstance(value, dict) and depth:
+        objects = list(value.values())
+        if len(objects) > 1 and all(
+            isinstance(r, dict) and has_embedded(tuple(r)) for r in objects
+        ):
+            yield [{"product_id": key} | record for key, record in value.items()]
         for name, inner in value.items():
             if name not in _NO_TABLES:
                 yield from _tables_within(inner, depth - 1)

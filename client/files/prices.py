@@ -12,6 +12,8 @@ from twinshelf.client.files.cell_values import text_of
 from twinshelf.client.files.column_names import CURRENCIES
 
 DecimalSign = Literal["", ".", ","]
+# Of a nested price in smaller units.
+_MOST_DIGITS = 6
 _AMOUNT_KEYS = ("amount", "value", "price", "current")
 # A blank parts thousands alone: "12.50, 15.00" are two numbers.
 _NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
@@ -48,7 +50,7 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
         if _PLAIN.fullmatch(cell):
             return float(cell)
     elif isinstance(cell, Mapping):
-        cell = next((cell[key] for key in _AMOUNT_KEYS if key in cell), str(cell) if cell else None)
+        cell = _amount_of(cell)
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         if isinstance(cell, float) and math.isnan(cell):
             return None
@@ -69,6 +71,20 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     if not math.isfinite(price):
         raise ValueError(f"price must be a finite number, got {text[:40]!r}")
     return price
+
+
+def _amount_of(price: Mapping[str, object]) -> object:
+    """The amount of a nested price, in whole units: {"amountMicros": "12990000"} is 12.99."""
+    for key, digits in (("amountMicros", 6), ("centAmount", price.get("fractionDigits", 2))):
+        if key in price and isinstance(digits, int) and 0 <= digits <= _MOST_DIGITS:
+            return float(str(price[key])) / 10**digits
+    amount = next(
+        (price[key] for key in _AMOUNT_KEYS if key in price), str(price) if price else None
+    )
+    divisor = price.get("divisor")
+    if isinstance(amount, int | float) and isinstance(divisor, int | float) and divisor > 0:
+        return amount / divisor
+    return amount
 
 
 def decimal_sign_of(name: str, cells: Iterable[object]) -> DecimalSign:

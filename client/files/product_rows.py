@@ -32,6 +32,7 @@ EMBEDDED_TEXTS = ("title", "description", "category", "brand")
 _MOST_PHOTOS = 100
 _PRICES_LOOKED_AT = 1000
 # How Excel writes a number of many digits, of which it keeps the first.
+_MARKED_TEXT = re.compile(r"^'(?=\d)")
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d\d")
 
 
@@ -196,7 +197,8 @@ class ProductFiles:
         values = {
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
-        product_id = present_text_of(values.get("product_id"))
+        # An apostrophe before digits tells Excel that they are a text.
+        product_id = _MARKED_TEXT.sub("", present_text_of(values.get("product_id")))
         if _ROUNDED.fullmatch(product_id):
             self.findings.add("rounded", repr(product_id))
             product_id = ""

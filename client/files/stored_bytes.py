@@ -29,7 +29,7 @@ COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {
 # What is no table at all, by its first bytes.
 _OTHERS = {
     b"%PDF": "a PDF document",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as .xlsx",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook, or one with a password; save it as .xlsx without",
     b"ARROW1": "an Arrow or Feather file; save it as Parquet",
     b"\x1f\x8b": "compressed twice; unpack it first",
     b"BZh": "compressed with bzip2; unpack it, or pack it with gzip or zstd",
@@ -98,9 +98,9 @@ def kind_of(path: Path) -> Kind:
         raise ProductFileError(f"{path} holds a file that is compressed itself; unpack it first")
     if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
         return "parquet"
-    if start.startswith(b"PK\x03\x04") or suffix in EXCEL_SUFFIXES:
+    if start.startswith(b"PK\x03\x04") or (suffix in EXCEL_SUFFIXES and b"\0" in start):
         return "excel"
-    is_json = suffix not in (".csv", ".tsv") and _begins_json(start)
+    is_json = suffix != ".tsv" and _begins_json(start)
     return "json" if suffix in JSON_SUFFIXES or is_json else "delimited"
 
 

@@ -133,7 +133,8 @@ def normalise_text(text: str, settings: PreprocessingSettings) -> str:
 def _clean_once(text: str) -> str:
     text = text[:MAX_RAW_CHARACTERS]
     if "<" in text:
-        text = _without_markup(text)
+        # What stands in CDATA is text, though it begins as a tag would.
+        text = _without_markup(text.replace("<![CDATA[", " ").replace("]]>", " "))
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text)
     if not text.isascii():

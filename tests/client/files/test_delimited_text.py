@@ -27,6 +27,9 @@ def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
 def test_a_decimal_comma_is_no_delimiter() -> None:
     assert find_delimiter(["a;b;c\n", "1;2,5;3,5\n", "2;3,5;4,5\n"]) == ";"
     assert find_delimiter(["title\n", "Shoe\n"]) == ","
+    # Some programs end each row with a delimiter, or the header alone.
+    assert find_delimiter(["a;b;c\n", "1;2,5;3,5;\n", "2;3,5;4,5;\n"]) == ";"
+    assert find_delimiter(["a;b;c;\n", "1;2,5;3,5\n", "2;3,5;4,5\n"]) == ";"
 
 
 def test_a_line_may_name_the_delimiter(tmp_path: Path) -> None:

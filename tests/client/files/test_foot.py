@@ -76,3 +76,11 @@ def test_a_label_is_the_first_and_only_text() -> None:
     assert label is not None and (label.text, label.is_alone) == ("Total", False)
     assert label_of(["1", "Shoe"]) is None and label_of(["Shoe"]) is None
     assert label_of(["A1", "Shoe", "5"]) is None and label_of(["", "x" * 500]) is None
+
+
+def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> None:
+    table = "sku,title,price\nRequired,Mandatory,Optional\n1,Shoe,5\n2,Optional,6\n"
+    rows, bad, findings = read(write(tmp_path, table))
+    assert [row.title for row in rows] == ["Shoe", "Optional"] and not bad
+    (finding,) = findings
+    assert finding.startswith("1 row left out as a total or a note, no product")

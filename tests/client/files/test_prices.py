@@ -19,6 +19,9 @@ from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
         ("1.299 €", 1299.0), ("€ 1.299", 1299.0), ("1.299 TL", 1299.0), ("12.990 Ft", 12990.0),
         ("KWD 12.500", 12.5), ("0.125 USD", 0.125), ("￥１，２９９", 1299.0),
         ({"amount": "2.50", "currency": "EUR"}, 2.5), ({}, None),
+        ({"amountMicros": "12990000", "currencyCode": "USD"}, 12.99),
+        ({"amount": 3500, "divisor": 100}, 35.0), ({"centAmount": 1299}, 12.99),
+        ({"centAmount": 1299, "fractionDigits": 0}, 1299.0),
         ("Rp 12.500", 12500.0), ("١٩٩", 199.0), ("1 299,00 kr", 1299.0), ("5 each", 5.0),
     ],
 )  # fmt: skip

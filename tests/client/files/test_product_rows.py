@@ -257,3 +257,11 @@ def test_what_is_no_file_is_refused_with_what_was_expected(tmp_path: Path) -> No
             ProductFiles([write(tmp_path, start)])
     with pytest.raises(ProductFileError, match="one file or more"):
         ProductFiles([])
+
+
+def test_an_error_of_a_table_program_is_no_value_and_its_mark_of_text_no_character(
+    tmp_path: Path,
+) -> None:
+    rows, bad, _ = read(write(tmp_path, "ean,title,brand\n'0123,Shoe,#REF!\n'0124,#NAME?,\n"))
+    assert [(row.product_id, row.title, row.brand) for row in rows] == [("0123", "Shoe", "")]
+    assert len(bad) == 1

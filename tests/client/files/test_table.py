@@ -69,6 +69,16 @@ def test_rows_are_the_same_in_every_form(
         {"@odata.context": "x", "value": RECORDS, "tags": [{"name": "new"}]},
         {"shop": {"name": "Acme", "offers": RECORDS, "categories": [{"name": "Tea"}] * 9}},
         {"metadata": {"source": {"name": "x", "tags": ["a"]}}, "products": RECORDS},
+        {"responseHeader": {"params": {"q": "*"}}, "response": {"numFound": 2, "docs": RECORDS}},
+        {"status": {"code": 200}, "body": {"count": 2, "products": RECORDS}},
+        {"_links": {"self": {"href": "/"}}, "_embedded": {"products": RECORDS}},
+        {"products": {r["id"]: {"title": r["title"]} for r in RECORDS}},
+        {"yml_catalog": {"shop": {"offers": {"offer": RECORDS}}}},
+        {"schema": {"fields": [{"name": "title", "type": "string"}] * 3}, "data": RECORDS},
+        {"Items": [{"id": {"S": r["id"]}, "title": {"S": r["title"]}} for r in RECORDS]},
+        [{"id": r["id"], "title": {"value": r["title"]}} for r in RECORDS],
+        [{"title": {"value": r["title"]}, "brand": {"name": "Acme"}} for r in RECORDS],
+        {"data": [{"id": r["id"], "attributes": {"title": r["title"]}} for r in RECORDS]},
         {"took": 5, "hits": {"total": {"value": 2}, "hits": [{"_source": r} for r in RECORDS]}},
     ],
 )
@@ -192,6 +202,42 @@ def test_a_workbook_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
     assert [row.title for row in rows] == ["Shoe", "Boot", "Hat"]
     assert open_table(path).form == "Excel, sheet 'Products' and 'More'"
     assert findings == ["2 sheets of another header not read: Sheet"]
+
+
+def test_the_sheet_of_products_is_read_not_a_hidden_one_nor_lists(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for name, lines in {
+        "Old": (["id", "title", "price", "brand"], ["X", "Old shoe", 1, "A"]),
+        "Lists": (["Category", "Brand"], ["Shoes", "Acme"]),
+        "Products": (["id", "title", "price"], ["1", "Shoe", 5]),
+    }.items():
+        sheet = book.create_sheet(name)
+        for line in lines:
+            sheet.append(line)
+    book["Old"].sheet_state = "hidden"
+    book.save(tmp_path / "t.xlsx")
+    rows, _, findings = read(tmp_path / "t.xlsx")
+    assert [row.title for row in rows] == ["Shoe"]
+    assert findings == ["2 sheets of another header not read: Lists"]
+    for name in book.sheetnames:
+        book[name].sheet_state = "hidden" if name != "Sheet" else "visible"
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(ProductFileError, match="is empty"):
+        read(tmp_path / "t.xlsx")
+
+
+def test_a_table_under_another_suffix_is_read(tmp_path: Path) -> None:
+    rows, _, _ = read(write(tmp_path, "id,title\n1,Shoe\n", "t.xlsx"))
+    assert [row.title for row in rows] == ["Shoe"]
+    rows, _, _ = read(write(tmp_path, json.dumps(RECORDS), "t.csv"))
+    assert len(rows) == len(RECORDS)
+    with pytest.raises(ProductFileError, match="is empty"):
+        read(write(tmp_path, "", "t.xlsx"))
+    with zipfile.ZipFile(tmp_path / "t.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+    with pytest.raises(ProductFileError, match="OpenDocument table; save it"):
+        read(tmp_path / "t.ods")
 
 
 def test_an_archive_without_a_workbook_is_said_to_be_one(tmp_path: Path) -> None:

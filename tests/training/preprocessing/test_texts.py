@@ -66,6 +66,8 @@ PIECES = (
             "20°C 10x20 10×20 €5 ½ № 3 ㎝ ① 5µm 3Ω ±1 50%",
             "20°C 10x20 10×20 €5 1/2 No 3 cm 1 5μm 3Ω ±1 50%",
         ),
+        ("<p><![CDATA[Red tea, 50 bags]]></p>", "Red tea, 50 bags"),
+        ("&lt;![CDATA[<p>Red</p> tea]]&gt;", "Red tea"),
         ("1½ in, 10¾ × 2⅛, 3 ¼, 1⁄2, ⌀8", "1 1/2 in, 10 3/4 × 2 1/8, 3 1/4, 1/2, Ø8"),
         ("★★★ best → choice ☆", "best → choice"),
         ("", ""),
