@@ -123,7 +123,7 @@ class EmbeddedProducts:
         """
         names = tuple(g or i for g, i in zip(gallery.groups, gallery.product_ids, strict=True))
         group_of = dict(zip(gallery.product_ids, names, strict=True))
-        known = self.rows([n for n, name in enumerate(self.groups) if name in group_of])
+        known = self.rows(np.array([name in group_of for name in self.groups], np.bool_))
         groups = tuple(group_of[name] for name in known.groups)
         return replace(known, groups=groups), replace(gallery, groups=names)
 

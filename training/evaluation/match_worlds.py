@@ -101,7 +101,7 @@ def cross_fitted_models(
         ValueError: If the other folds of one cannot be fitted to.
     """
     folds = fold_numbers(clusters, seed)
-    models = []
+    models: list[TriedModels] = []
     for fold in sorted(set(folds.tolist())):
         others = OfferLists.joined([lists.rows(folds != fold), *further])
         models.append((folds == fold, [fit_match_model(others, image_weight)]))
