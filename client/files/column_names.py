@@ -49,6 +49,9 @@ WRAPPERS = (
     "productAttributes", "offers", "variants",
 )  # fmt: skip
 
+# Those of which a product has several; the first counts.
+SEVERAL = ("offers", "variants", "data", "product", "item", "node", "fields", "properties")
+
 
 def plain_name(column: str) -> str:
     """Reduces a column's name to its letters and digits, in small letters: "Image Src" to imagesrc.
@@ -116,7 +119,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
         ma_hang 品番 型番 产品编号 商家编码 품번 등록상품id
         code model_number variation_id gtin ean ean13 ean_code upc upc_code barcode mpn gtin_14
-        jan_code janコード isbn pzn no nr"""
+        jan_code janコード isbn pzn"""
     ),
     "title": _names(
         """title name product_title product_name item_name item_title product_display_name

@@ -96,9 +96,9 @@ def map_columns(
 
 
 @lru_cache(maxsize=64)  # the objects of a JSON table have a few sets of names
-def has_embedded(header: tuple[str, ...]) -> bool:
-    """Whether a header names, in the usual way, anything that is embedded."""
-    return any(_usual_columns(header, field, set()) for field in EMBEDDED)
+def has_embedded(header: tuple[str, ...], *fields: str) -> bool:
+    """Whether a header names, in the usual way, one of the fields; by default any embedded one."""
+    return any(_usual_columns(header, field, set()) for field in fields or EMBEDDED)
 
 
 def _find_column(source: str, header: Sequence[str], field: str, name: str) -> str:

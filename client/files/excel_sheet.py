@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from twinshelf.client.files.columns import has_embedded
-from twinshelf.client.files.header import count_named, count_preamble, unique_names
+from twinshelf.client.files.header import count_preamble, unique_names
 from twinshelf.client.files.rows import ProductFileError
 
 MOST_UNPACKED_BYTES = 2 * 1024**3
@@ -56,9 +56,9 @@ class ExcelSheet:
 
 
 def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
-    """Finds the sheet whose header names the most fields, and those with the same header.
+    """Finds the first sheet whose header names a title, and those with the same header.
 
-    Of equals the first counts, and hidden sheets only where there are no others.
+    Where none does, the first that names anything that is embedded; hidden ones if all are hidden.
 
     Args:
         path: The file, .xlsx.
@@ -77,7 +77,7 @@ def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
     named = [header for header in headers.values() if has_embedded(header.cells)]
     chosen = max(
         named or headers.values(),
-        key=lambda header: (count_named(header.cells), min(len(header.cells), 2)),
+        key=lambda header: (has_embedded(header.cells, "title"), min(len(header.cells), 2)),
     )
     sheets = tuple(name for name, header in headers.items() if header == chosen)
     return ExcelSheet(

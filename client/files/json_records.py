@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from twinshelf.client.files.cell_values import nested_within
-from twinshelf.client.files.column_names import WRAPPERS
+from twinshelf.client.files.column_names import SEVERAL
 from twinshelf.client.files.columns import has_embedded
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
@@ -86,7 +86,7 @@ def value_of(record: Mapping[str, object], name: str) -> object:
 def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The object of that name, of several offers or variants the first; {} where there is none."""
     value = record.get(name)
-    if name in WRAPPERS and isinstance(value, list) and value:
+    if name in SEVERAL and isinstance(value, list) and value:
         value = value[0]
     return value if isinstance(value, Mapping) else {}
 
@@ -129,11 +129,12 @@ def _opened(path: Path, encoding: str) -> TextIO:
 def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
     with _opened(path, encoding) as file:
         try:
-            if form == "JSON lines":
-                for record in _lines(file):
-                    yield from [record] if isinstance(record, str) else _rows_within(record)
-            else:
-                yield from _list_items(file)
+            found = _lines(file) if form == "JSON lines" else _list_items(file)
+            first = list(itertools.islice(found, 2))
+            for record in itertools.chain(first, found):
+                # Of several in a list each is a row, whatever it nests.
+                is_row = form == "JSON" and len(first) > 1 or isinstance(record, str)
+                yield from [record] if is_row else _rows_within(record)
         except (OSError, UnicodeError) as error:
             raise ProductFileError(f"{path} cannot be read: {error}") from error
 

@@ -48,8 +48,8 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=Artikelnummer,title=Bezeichnung,price=Preis"),
         ("EAN,Code,title", "product_id=Code,title=title"),
         ("No.,GTIN,title", "product_id=GTIN,title=title"),
-        ("No.,Description,Unit Price",
-         "product_id=No.,description=Description,price=Unit Price"),
+        # It may begin anew in each section.
+        ("No.,Description,Unit Price", "description=Description,price=Unit Price"),
         ("Item #,Description", "product_id=Item #,description=Description"),
         ("Product №,Bezeichnung", "product_id=Product №,title=Bezeichnung"),
         ("sku,title,Cost,Preis", "product_id=sku,title=title,price=Preis"),

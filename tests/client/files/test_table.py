@@ -65,6 +65,7 @@ def test_rows_are_the_same_in_every_form(
             "crs": {"properties": {"name": "x"}},
             "features": [{"id": r["id"], "properties": {"title": r["title"]}} for r in RECORDS],
         },
+        [{"products": RECORDS}],
         {"inventory": [None, *RECORDS]},
         {"@odata.context": "x", "value": RECORDS, "tags": [{"name": "new"}]},
         {"shop": {"name": "Acme", "offers": RECORDS, "categories": [{"name": "Tea"}] * 9}},
