@@ -32,7 +32,7 @@ EMBEDDED_TEXTS = ("title", "description", "category", "brand")
 _MOST_PHOTOS = 100
 _PRICES_LOOKED_AT = 1000
 # How Excel writes a number of many digits, of which it keeps the first.
-_MARKED_TEXT = re.compile(r"^'(?=\d)")
+_MARKED_TEXT = re.compile(r"^'(?=\d[^']*$)")
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d\d")
 
 
