@@ -122,7 +122,7 @@ def _is_price(text: object) -> bool:
 def _title_fitness(values: Values) -> float:
     """Different in most rows, of several words, not too long."""
     texts = _texts(values)
-    if 2 * len(set(texts)) < len(values) or _mean_length(texts) > _LONGEST_TITLE:
+    if not texts or 2 * len(set(texts)) < len(values) or _mean_length(texts) > _LONGEST_TITLE:
         return 0.0
     words = sum(len(re.findall(r"[^\W\d_]{2,}", text)) for text in texts) / len(texts)
     return words * len(set(texts)) / len(values) if words >= 1 else 0.0

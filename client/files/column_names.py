@@ -35,22 +35,18 @@ _OTHER_WORDS = re.compile(
     "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke|shop|store|vendor|seller|short"
     "|currency|wahrung|валют|date|datum|дата|old|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
-    "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros|minor"
+    "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
     "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label"
 )
 # Letters that no accent parts from their plain form.
 _STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 # "Item #" is a number, no item.
-_NUMBER_SIGN = re.compile(r"([^\W\d_]\s*)(?:#|№|[Nn]°)(\s*)$")
+_NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
-    "_source", "fields", "node", "data", "product", "item", "properties", "attributes",
-    "productAttributes", "offers", "variants",
+    "_source", "fields", "node", "data", "product", "item", "properties", "offers", "variants",
 )  # fmt: skip
-
-# Those of which a product has several; the first counts.
-SEVERAL = ("offers", "variants", "data", "product", "item", "node", "fields", "properties")
 
 
 def plain_name(column: str) -> str:
@@ -62,7 +58,7 @@ def plain_name(column: str) -> str:
     outer, _, inner = column.partition(".")
     column = inner if inner and outer in WRAPPERS else column
     column = _IN_BRACKETS.sub("", column) or column
-    column = _NUMBER_SIGN.sub(r"\1 no \2", column)
+    column = _NUMBER_SIGN.sub(r"\1 no", column)
     name = unicodedata.normalize("NFKD", column).casefold().translate(_STROKED)
     name = "".join(c for c in name if not unicodedata.combining(c))
     words = re.findall(r"[^\W_]+", name)
@@ -101,8 +97,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         product_number product_no product_key goods_id goods_no pid pdt_id external_product_id
         system_id external_id internal_reference default_code
         parent_sku sku_parent_short
-        sku_parent sku_short product_ids retailer_id sku_id uuid
-        stock_code stock_no stock_number part_no p_n
+        sku_parent sku_short product_ids retailer_id
         matnr material_number materialnummer aw_product_id merchant_product_id код_товару
         ma_san_pham رقم_المنتج رمز_المنتج รหัสสินค้า артикул_продавца
         артикул_wb
@@ -113,13 +108,13 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         termekkod urun_kodu stok_kodu cod cod_produs sifra varenummer varenr artnr κωδικος 商品番号
         商品コード 商品id 编号 商品编号
         商品编码 货号 商品货号 款号 商品編號 貨號 商品貨號 상품번호 상품코드
-        bestellnummer bestell_nr sachnummer materialnr code_article ref_produit n_article
-        codigo_de_producto codigo_producto cod_articolo codice codice_articolo codice_prodotto clave
+        sachnummer materialnr code_article ref_produit n_article
+        codigo_de_producto codigo_producto cod_articolo codice_articolo codice_prodotto
         nr_katalogowy kod_towaru артикул_товара арт номенклатурный_номер urun_no tuotekoodi
         tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
-        ma_hang 品番 型番 产品编号 商家编码 품번 등록상품id
+        ma_hang 产品编号 商家编码 등록상품id
         code model_number variation_id gtin ean ean13 ean_code upc upc_code barcode mpn gtin_14
-        jan_code janコード isbn pzn"""
+        jan_code janコード isbn pzn sku_id codice uuid"""
     ),
     "title": _names(
         """title name product_title product_name item_name item_title product_display_name
@@ -140,8 +135,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         material_description materialkurztext
         nombre_del_producto nome_articolo nom_de_l_article intitule denominacion artikelbez art_bez
         nazwa_towaru urun_ismi artikkelin_nimi termek_neve nume_produs ονομα_προιοντος име
-        име_на_продукта продукт نام_کالا نام_محصول الاسم اسم_الصنف ชื่อ ten_hang item_desc
-        model_name style_name part_name part_description 商品 产品 제품 상품
+        име_на_продукта نام_کالا نام_محصول الاسم اسم_الصنف ชื่อ ten_hang
         商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題
         상품명 제품명"""
     ),
@@ -192,14 +186,13 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         your_price price_amount amount mrp msrp price_new start_price
         price_tax_incl price_tax_excl price_tax_included price_tax_excluded netpr gross_price
         net_price
-        price_gross price_net default_price base_price rrp retail uvp pvp p_v_p listenpreis
+        price_gross price_net default_price base_price
         цена цена_розн цена_розничная цена_с_ндс цена_продажи
         стоимость preis verkaufspreis vk_preis vk_brutto bruttopreis preis_brutto prix prix_ttc
         prix_vente precio prezzo preco cena harga prijs cena_s_dph cena_brutto brutto_ar eladasi_ar
         fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 販売価格
         ціна gia gia_ban السعر ราคา 价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가
-        판매가격 tarif tarifa importe listino розничная ррц moc قیمت سعر_البيع 売価 単価 定価
-        소비자가 मूल्य ar cost"""
+        판매가격 قیمت سعر_البيع 売価 単価 定価 소비자가 मूल्य"""
     ),
     "attributes": _names(
         """attributes specifications specification specs properties characteristics caracteristics
@@ -232,5 +225,14 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "group": _names(
         """group label_group item_group_id group_id product_group product_group_id cluster_id
         cluster parent_id parent_asin entity_id match_group duplicate_group"""
+    ),
+}
+# Those that count only where no other column has the field: other prices, parts of a name.
+LATE_NAMES: dict[str, tuple[str, ...]] = {
+    "title": _names(
+        "item_desc model_name style_name part_name part_description продукт 商品 产品 제품 상품"
+    ),
+    "price": _names(
+        "rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная ррц ár cost"
     ),
 }

@@ -6,11 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from twinshelf.client.files.column_names import USUAL_NAMES, names_by_word, plain_name
+from twinshelf.client.files.column_names import (
+    LATE_NAMES,
+    USUAL_NAMES,
+    names_by_word,
+    plain_name,
+)
 from twinshelf.client.files.rows import ProductFileError
 
 FIELDS = tuple(USUAL_NAMES)
 _NEXT_FIELD = re.compile(r",(?=\s*\w+\s*=)")
+_NESTING = ("attributes.", "productAttributes.")
+_NESTED_FIELDS = ("title", "description", "brand", "price", "images")
 EMBEDDED = ("title", "description", "category", "brand", "images")
 # Field to its columns; only images may have several.
 _LONGEST_SHOWN = 80
@@ -83,6 +90,12 @@ def map_columns(
         if field not in columns and named:
             columns[field] = (min(named, key=len),)
             taken.add(columns[field][0])
+    for field in LATE_NAMES:
+        if field not in columns and (found := _usual_columns(header, field, taken, LATE_NAMES)):
+            columns[field] = found
+            taken.update(found)
+    if "title" not in columns and "title" not in given:
+        columns |= _nested_columns(header, columns)
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
     if not set(needed) & set(columns):
         wanted = "titles or images" if needed == EMBEDDED else "product_id"
@@ -96,9 +109,9 @@ def map_columns(
 
 
 @lru_cache(maxsize=64)  # the objects of a JSON table have a few sets of names
-def has_embedded(header: tuple[str, ...], *fields: str) -> bool:
-    """Whether a header names, in the usual way, one of the fields; by default any embedded one."""
-    return any(_usual_columns(header, field, set()) for field in fields or EMBEDDED)
+def has_embedded(header: tuple[str, ...]) -> bool:
+    """Whether a header names, in the usual way, anything that is embedded."""
+    return any(_usual_columns(header, field, set()) for field in EMBEDDED)
 
 
 def _find_column(source: str, header: Sequence[str], field: str, name: str) -> str:
@@ -116,7 +129,22 @@ def _listed(header: Sequence[str]) -> str:
     return ", ".join(name[:_LONGEST_SHOWN] for name in header)[: 10 * _LONGEST_SHOWN] or "none"
 
 
-def _usual_columns(header: Sequence[str], field: str, taken: set[str]) -> tuple[str, ...]:
+def _nested_columns(header: Sequence[str], known: Columns) -> Columns:
+    """What JSON:API and Google keep in an object beside the identifier: "attributes.title"."""
+    nested = {name.partition(".")[2]: name for name in header if name.startswith(_NESTING)}
+    return {
+        field: tuple(nested[name] for name in found)
+        for field in _NESTED_FIELDS
+        if field not in known and (found := _usual_columns(tuple(nested), field, set()))
+    }
+
+
+def _usual_columns(
+    header: Sequence[str],
+    field: str,
+    taken: set[str],
+    names: Mapping[str, Sequence[str]] = USUAL_NAMES,
+) -> tuple[str, ...]:
     """The best column for a field; for images all of one kind, such as image1 to image9."""
     by_name: dict[str, list[str]] = {}
     for column in dict.fromkeys(header):
@@ -127,4 +155,4 @@ def _usual_columns(header: Sequence[str], field: str, taken: set[str]) -> tuple[
         # A thumbnail is a smaller copy of a photo that stands there already.
         large = [column for column in found if "thumb" not in column.casefold()]
         return tuple(large or found[:1])
-    return next((tuple(by_name[n][:1]) for n in USUAL_NAMES[field] if n in by_name), ())
+    return next((tuple(by_name[n][:1]) for n in names[field] if n in by_name), ())

@@ -161,10 +161,13 @@ def find_delimiter(lines: list[str]) -> str:
         start = count_preamble(read)
         header = read[start] if read else []
         width = max((place for place, cell in enumerate(header, 1) if cell.strip()), default=0)
-        if width < 2:
+        if len(header) < 2 or not width:
             return 0.0, 0, 0
         # Some programs end each row with a delimiter, or the header alone.
-        fits = [len(cells) >= width and not any(cells[width:]) for cells in read[start:]]
+        fits = [
+            len(cells) == len(header) or (len(cells) >= width and not any(cells[width:]))
+            for cells in read[start:]
+        ]
         agreeing = sum(fits) / len(fits)
         # A header of many columns parts better than one of two that happens to agree more often.
         return round(agreeing, 1) if agreeing >= 0.5 else agreeing / 10, width, -start

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from twinshelf.client.files.columns import has_embedded
-from twinshelf.client.files.header import count_preamble, unique_names
+from twinshelf.client.files.header import count_named, count_preamble, unique_names
 from twinshelf.client.files.rows import ProductFileError
 
 MOST_UNPACKED_BYTES = 2 * 1024**3
@@ -19,6 +19,8 @@ MOST_UNPACKED_BYTES = 2 * 1024**3
 _MOST_RATIO = 50
 _RATIO_COUNTS_FROM_BYTES = 256 * 1024**2
 # A header stands in these rows, below whatever title the sheet has.
+# A list of choices names fewer, and a wider archive is not the better sheet.
+_ENOUGH_FIELDS = 3
 _HEADER_ROWS = 20
 Cells = list[object]
 
@@ -56,9 +58,9 @@ class ExcelSheet:
 
 
 def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
-    """Finds the first sheet whose header names a title, and those with the same header.
+    """Finds the first sheet whose header names three fields, and those with the same header.
 
-    Where none does, the first that names anything that is embedded; hidden ones if all are hidden.
+    Where none does, the one that names the most; hidden ones where no other names a product.
 
     Args:
         path: The file, .xlsx.
@@ -68,22 +70,23 @@ def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
         ProductFileError: If it is no workbook, is empty, or openpyxl is not installed.
     """
     with _opened(path) as workbook:
-        shown = [sheet for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
-        hidden = [sheet.title for sheet in workbook.worksheets if shown and sheet not in shown]
-        found = {sheet.title: _find_header(sheet, path) for sheet in shown or workbook.worksheets}
+        found = {sheet.title: _find_header(sheet, path) for sheet in workbook.worksheets}
+        hidden = {s.title for s in workbook.worksheets if s.sheet_state != "visible"}
     headers = {name: header for name, header in found.items() if header.cells}
     if not headers:
         raise ProductFileError(f"{path} is empty; expected a header with column names")
-    named = [header for header in headers.values() if has_embedded(header.cells)]
+    named = {name: header for name, header in headers.items() if has_embedded(header.cells)}
+    shown = {name: header for name, header in named.items() if name not in hidden}
+    candidates = shown or named or headers
     chosen = max(
-        named or headers.values(),
-        key=lambda header: (has_embedded(header.cells, "title"), min(len(header.cells), 2)),
+        candidates.values(),
+        key=lambda h: (min(count_named(h.cells), _ENOUGH_FIELDS), min(len(h.cells), 2)),
     )
-    sheets = tuple(name for name, header in headers.items() if header == chosen)
+    sheets = tuple(name for name, header in candidates.items() if header == chosen)
     return ExcelSheet(
         path=path,
         sheets=sheets,
-        other_sheets=tuple(name for name in (*headers, *hidden) if name not in sheets),
+        other_sheets=tuple(name for name in headers if name not in sheets),
         header=unique_names([cell * has_header for cell in chosen.cells]),
         first_row=chosen.place + has_header,
     )

@@ -57,8 +57,8 @@ _NOTE = re.compile(
 
 
 def _is_hint(row: CellRow) -> bool:
-    texts = {present_text_of(cell).casefold() for cell in row.cells.values()} - {""}
-    return bool(texts) and texts <= _HINTS
+    texts = [text for cell in row.cells.values() if (text := present_text_of(cell).casefold())]
+    return len(texts) > 1 and _HINTS.issuperset(texts)
 
 
 def label_of(cells: Sequence[object]) -> Label | None:

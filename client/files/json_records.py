@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from twinshelf.client.files.cell_values import nested_within
-from twinshelf.client.files.column_names import SEVERAL
+from twinshelf.client.files.column_names import WRAPPERS
 from twinshelf.client.files.columns import has_embedded
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
@@ -26,6 +26,7 @@ LONGEST_RECORD_CHARACTERS = 64 * 1024 * 1024
 _BLOCK_CHARACTERS = 1 << 20
 # Records of one file may lack what others have; these many tell which columns there are.
 _SAMPLE_RECORDS = 1000
+_SAMPLE_OBJECTS = 100
 _BETWEEN = re.compile(r"[\s,]*")
 _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
 _PLAIN_MEMBER = (
@@ -42,9 +43,7 @@ _LIST_WITHIN = re.compile(
     re.IGNORECASE,
 )
 # What other lists of named things an answer may have.
-_NO_TABLES = frozenset(
-    "categories tags filters facets options errors links schema fields params".split()
-)
+_NO_TABLES = frozenset("categories tags filters facets options errors links schema params".split())
 _DEPTH_OF_TABLE = 4
 Record = dict[str, object]
 
@@ -86,7 +85,7 @@ def value_of(record: Mapping[str, object], name: str) -> object:
 def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The object of that name, of several offers or variants the first; {} where there is none."""
     value = record.get(name)
-    if name in SEVERAL and isinstance(value, list) and value:
+    if name in WRAPPERS and isinstance(value, list) and value:
         value = value[0]
     return value if isinstance(value, Mapping) else {}
 
@@ -132,31 +131,42 @@ def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
             found = _lines(file) if form == "JSON lines" else _list_items(file)
             first = list(itertools.islice(found, 2))
             for record in itertools.chain(first, found):
-                # Of several in a list each is a row, whatever it nests.
-                is_row = form == "JSON" and len(first) > 1 or isinstance(record, str)
-                yield from [record] if is_row else _rows_within(record)
+                if isinstance(record, str):
+                    yield record
+                else:
+                    yield from _rows_within(record, is_alone=len(first) == 1)
         except (OSError, UnicodeError) as error:
             raise ProductFileError(f"{path} cannot be read: {error}") from error
 
 
-def _rows_within(record: Record) -> Iterator[Record]:
-    """The rows of an object of columns, or of one whose keys are identifiers; else the object."""
+def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
+    """The rows of an object of columns, or of what an answer wraps; else the object.
+
+    One that is alone in its file may also be of columns whose keys are rows, or have a row behind
+    each identifier.
+    """
     values = list(record.values())
     lists = [value for value in values if isinstance(value, list)]
     if len(lists) == len(values) > 1 and len({*map(len, lists)}) == 1:
         yield from (dict(zip(record, cells, strict=True)) for cells in zip(*lists, strict=True))
-    elif not has_embedded(tuple(record)) and (lists := list(_tables_within(record))):
-        yield from max(lists, key=len)
-    elif len(values) > 1 and all(isinstance(value, dict) for value in values):
-        objects = cast(dict[str, Record], record)
-        if not has_embedded(tuple(record)):
-            yield from ({"product_id": key} | value for key, value in objects.items())
-        elif len({tuple(value) for value in objects.values()}) == 1:
-            for key in next(iter(objects.values())):
-                yield {name: value[key] for name, value in objects.items()}
-        else:
-            lists = list(_tables_within(record))
-            yield from max(lists, key=len) if lists else [record]
+        return
+    is_named = has_embedded(tuple(record))
+    objects = [value for value in values if isinstance(value, dict)]
+    if is_alone and len(objects) == len(values) > 1:
+        keys = max(objects, key=len)
+        if is_named and all(keys.keys() >= value.keys() for value in objects):
+            for key in keys:
+                yield {name: cast(Record, value).get(key) for name, value in record.items()}
+            return
+        if not is_named and _are_rows(record):
+            yield from _keyed_rows(record)
+            return
+    if is_named and not (is_alone and len(objects) == len(values)):
+        yield record
+    elif tables := list(_tables_within(record)):
+        yield from max(tables, key=len)
+    elif is_alone and (keyed := _keyed_within(record)):
+        yield from _keyed_rows(keyed)
     else:
         yield record
 
@@ -168,14 +178,33 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
         if records and all(isinstance(r, dict) and has_embedded(tuple(r)) for r in records):
             yield records
     elif isinstance(value, dict) and depth:
-        objects = list(value.values())
-        if len(objects) > 1 and all(
-            isinstance(r, dict) and has_embedded(tuple(r)) for r in objects
-        ):
-            yield [{"product_id": key} | record for key, record in value.items()]
         for name, inner in value.items():
             if name not in _NO_TABLES:
                 yield from _tables_within(inner, depth - 1)
+
+
+def _keyed_within(record: Record, depth: int = _DEPTH_OF_TABLE) -> Record | None:
+    """The first object within an answer whose keys are identifiers."""
+    for inner in record.values() if depth else ():
+        if isinstance(inner, dict):
+            if len(inner) > 1 and _are_rows(inner):
+                return inner
+            if found := _keyed_within(inner, depth - 1):
+                return found
+    return None
+
+
+def _are_rows(record: Record) -> bool:
+    """Whether all values are objects, and one of the first names what is embedded."""
+    values = record.values()
+    first = itertools.islice(values, _SAMPLE_OBJECTS)
+    return all(isinstance(value, dict) for value in values) and any(
+        has_embedded(tuple(cast(Record, value))) for value in first
+    )
+
+
+def _keyed_rows(record: Record) -> Iterator[Record]:
+    return ({"product_id": key} | cast(Record, value) for key, value in record.items())
 
 
 def _lines(file: TextIO) -> Iterator[Record | str]:

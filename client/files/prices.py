@@ -14,6 +14,7 @@ from twinshelf.client.files.column_names import CURRENCIES
 DecimalSign = Literal["", ".", ","]
 # Of a nested price in smaller units.
 _MOST_DIGITS = 6
+_DIVISORS = (1, 10, 100, 1000)
 _AMOUNT_KEYS = ("amount", "value", "price", "current")
 # A blank parts thousands alone: "12.50, 15.00" are two numbers.
 _NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
@@ -76,14 +77,15 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
 def _amount_of(price: Mapping[str, object]) -> object:
     """The amount of a nested price, in whole units: {"amountMicros": "12990000"} is 12.99."""
     for key, digits in (("amountMicros", 6), ("centAmount", price.get("fractionDigits", 2))):
-        if key in price and isinstance(digits, int) and 0 <= digits <= _MOST_DIGITS:
+        if price.get(key) in (None, ""):
+            continue
+        if isinstance(digits, int) and 0 <= digits <= _MOST_DIGITS:
             return float(str(price[key])) / 10**digits
-    amount = next(
-        (price[key] for key in _AMOUNT_KEYS if key in price), str(price) if price else None
-    )
+    known = (price[key] for key in _AMOUNT_KEYS if key in price)
+    amount = next(known, str(price) if price else None)
     divisor = price.get("divisor")
-    if isinstance(amount, int | float) and isinstance(divisor, int | float) and divisor > 0:
-        return amount / divisor
+    if isinstance(amount, int | float) and divisor in _DIVISORS:
+        return float(str(amount)) / float(str(divisor))
     return amount
 
 

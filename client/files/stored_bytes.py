@@ -100,7 +100,7 @@ def kind_of(path: Path) -> Kind:
         return "parquet"
     if start.startswith(b"PK\x03\x04") or (suffix in EXCEL_SUFFIXES and b"\0" in start):
         return "excel"
-    is_json = suffix != ".tsv" and _begins_json(start)
+    is_json = _begins_json(start) and (suffix not in (".csv", ".tsv") or start[:1] == b"[")
     return "json" if suffix in JSON_SUFFIXES or is_json else "delimited"
 
 

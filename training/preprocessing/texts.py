@@ -48,7 +48,7 @@ _OWNERSHIP = "\u2120\u2122"
 _KEPT_SIGNS = "\xb0"
 # NFKC makes two digits around a slash of "½": behind another digit it needs a blank, else "1½"
 # would become "11/2". Its slash is not the one that people type.
-_BEFORE_FRACTION = re.compile("(?<=[0-9])(?=[\xbc-\xbe\u2150-\u215f\u2189])")
+_BEFORE_FRACTION = re.compile("(?<=\\d)(?=[\xbc-\xbe\u2150-\u215f\u2189])")
 _FRACTION_SLASH = "\u2044"
 # The sign of a diameter is part of a measure, and mostly typed as the letter.
 _DIAMETER = ("\u2300", "\xd8")
@@ -133,8 +133,7 @@ def normalise_text(text: str, settings: PreprocessingSettings) -> str:
 def _clean_once(text: str) -> str:
     text = text[:MAX_RAW_CHARACTERS]
     if "<" in text:
-        # What stands in CDATA is text, though it begins as a tag would.
-        text = _without_markup(text.replace("<![CDATA[", " ").replace("]]>", " "))
+        text = _without_markup(text).replace("]]>", " ")
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text)
     if not text.isascii():
@@ -179,6 +178,8 @@ class _MarkupEnds:
 
     def find(self, start: re.Match[str]) -> int:
         """Where the tag or comment ends that begins at `start`; -1 when it never does."""
+        if self._text.startswith("<![CDATA[", start.start()):  # what stands in it is text
+            return start.start() + len("<![CDATA[")
         if start[0] == "<!--":
             if start.end() > self._last_comment_end:
                 return -1

@@ -22,6 +22,7 @@ from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
         ({"amountMicros": "12990000", "currencyCode": "USD"}, 12.99),
         ({"amount": 3500, "divisor": 100}, 35.0), ({"centAmount": 1299}, 12.99),
         ({"centAmount": 1299, "fractionDigits": 0}, 1299.0),
+        ({"centAmount": None, "value": 5}, 5.0), ({"amount": 5, "divisor": float("inf")}, 5.0),
         ("Rp 12.500", 12500.0), ("١٩٩", 199.0), ("1 299,00 kr", 1299.0), ("5 each", 5.0),
     ],
 )  # fmt: skip

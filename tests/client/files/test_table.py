@@ -66,6 +66,9 @@ def test_rows_are_the_same_in_every_form(
             "features": [{"id": r["id"], "properties": {"title": r["title"]}} for r in RECORDS],
         },
         [{"products": RECORDS}],
+        [{"section": "a", "products": RECORDS[:1]}, {"section": "b", "products": RECORDS[1:]}],
+        {r["id"]: {"title": r["title"], "reviews": [{"title": "Good"}] * 3} for r in RECORDS},
+        {"meta": {"a": {"name": "x"}, "b": {"name": "y"}, "c": {}}, "stuff": RECORDS},
         {"inventory": [None, *RECORDS]},
         {"@odata.context": "x", "value": RECORDS, "tags": [{"name": "new"}]},
         {"shop": {"name": "Acme", "offers": RECORDS, "categories": [{"name": "Tea"}] * 9}},
@@ -220,12 +223,12 @@ def test_the_sheet_of_products_is_read_not_a_hidden_one_nor_lists(tmp_path: Path
     book.save(tmp_path / "t.xlsx")
     rows, _, findings = read(tmp_path / "t.xlsx")
     assert [row.title for row in rows] == ["Shoe"]
-    assert findings == ["2 sheets of another header not read: Lists"]
+    assert findings == ["2 sheets of another header not read: Old"]
     for name in book.sheetnames:
         book[name].sheet_state = "hidden" if name != "Sheet" else "visible"
     book.save(tmp_path / "t.xlsx")
-    with pytest.raises(ProductFileError, match="is empty"):
-        read(tmp_path / "t.xlsx")
+    rows, _, _ = read(tmp_path / "t.xlsx")
+    assert [row.title for row in rows] == ["Old shoe"]
 
 
 def test_a_table_under_another_suffix_is_read(tmp_path: Path) -> None:

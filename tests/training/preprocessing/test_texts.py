@@ -68,6 +68,8 @@ PIECES = (
         ),
         ("<p><![CDATA[Red tea, 50 bags]]></p>", "Red tea, 50 bags"),
         ("&lt;![CDATA[<p>Red</p> tea]]&gt;", "Red tea"),
+        ("<![cdata[ Tea ]]> green <b>big</b>", "green big"),
+        ("<![CDATA[a]]><img src=x ]]>green tea <b>x</b>", "a green tea x"),
         ("1½ in, 10¾ × 2⅛, 3 ¼, 1⁄2, ⌀8", "1 1/2 in, 10 3/4 × 2 1/8, 3 1/4, 1/2, Ø8"),
         ("★★★ best → choice ☆", "best → choice"),
         ("", ""),
