@@ -210,9 +210,8 @@ class ProductDataModule(L.LightningDataModule):
             process_count=trainer.world_size if trainer else 1,
         )
         sampler.set_epoch(trainer.current_epoch if trainer else 0)
-        worker_count = self.config.worker_count
-        if worker_count is None:
-            worker_count = usual_worker_count()
+        asked = self.config.worker_count
+        worker_count = usual_worker_count() if asked is None else asked
         return DataLoader(
             rows,
             batch_sampler=sampler,

@@ -87,7 +87,7 @@ def evaluate(
         tunings: Those of an earlier evaluation, to be tried on all queries; None tunes thresholds
             on one half of the queries, by group, and tries them on the other.
         judged: Further offers; their groups are identifiers of products of the gallery. What is
-            fitted is fitted to them as well; no figure counts them.
+            fitted is fitted to them too, unless they are queries; no figure counts them.
         notes: What a reader of the results should know.
 
     Raises:
@@ -98,6 +98,7 @@ def evaluate(
             f"an evaluation needs queries and a gallery, got {len(queries)} and {len(gallery)}"
         )
     results, pairs = {}, {}
+    judged = judged and judged.rows(~np.isin(judged.product_ids, queries.product_ids))
     known = judged and judged.judged_against(gallery)
     for pattern, weight in pattern_weights(fusion_weight).items():
         chosen = queries.with_pattern(pattern)

@@ -107,7 +107,9 @@ def test_judged_offers_are_fitted_to_and_counted_nowhere() -> None:
     queries, gallery = draw_products()
     products = dict(zip(gallery.groups, gallery.product_ids, strict=True))
     judged = draw_products(noise=0.6)[0].rows(np.arange(0, 160, 3))
-    judged = replace(judged, groups=tuple(products.get(group, "gone") for group in judged.groups))
+    named = tuple(products.get(group, "gone") for group in judged.groups)
+    repeated = replace(judged, groups=named)
+    judged = replace(repeated, product_ids=tuple(f"judged {each}" for each in named))
     config = EvaluationConfig()
     plain, fitted = (
         evaluate(queries, gallery, fusion_weight=0.5, config=config, judged=each).result
@@ -119,8 +121,9 @@ def test_judged_offers_are_fitted_to_and_counted_nowhere() -> None:
         assert found.tuning and other.tuning
         assert found.tuning.match_models != other.tuning.match_models
     gone = replace(judged, groups=("gone",) * len(judged))
-    unfitted = evaluate(queries, gallery, fusion_weight=0.5, config=config, judged=gone).result
-    assert unfitted.patterns["both"].tuning == plain.patterns["both"].tuning
+    for unused in (gone, repeated):  # not in the gallery; among the queries
+        same = evaluate(queries, gallery, fusion_weight=0.5, config=config, judged=unused).result
+        assert same.patterns["both"].tuning == plain.patterns["both"].tuning
 
 
 def test_both_modalities_have_models_on_either_side() -> None:
