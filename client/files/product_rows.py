@@ -31,8 +31,9 @@ EMBEDDED_TEXTS = ("title", "description", "category", "brand")
 # No shop shows more of one product; a list of millions would be looked up on the disk.
 _MOST_PHOTOS = 100
 _PRICES_LOOKED_AT = 1000
-# How Excel writes a number of many digits, of which it keeps the first.
+# An apostrophe before digits tells Excel that they are a text.
 _MARKED_TEXT = re.compile(r"^'(?=\d[^']*$)")
+# How Excel writes a number of many digits, of which it keeps the first.
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d\d")
 
 
@@ -197,7 +198,6 @@ class ProductFiles:
         values = {
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
-        # An apostrophe before digits tells Excel that they are a text.
         product_id = _MARKED_TEXT.sub("", present_text_of(values.get("product_id")))
         if _ROUNDED.fullmatch(product_id):
             self.findings.add("rounded", repr(product_id))

@@ -133,7 +133,7 @@ def normalise_text(text: str, settings: PreprocessingSettings) -> str:
 def _clean_once(text: str) -> str:
     text = text[:MAX_RAW_CHARACTERS]
     if "<" in text:
-        text = _without_markup(text).replace("]]>", " ")
+        text = _without_markup(text).replace("]]>", " ")  # the end of CDATA
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text)
     if not text.isascii():
