@@ -18,16 +18,14 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from twinshelf.client import output
-from twinshelf.client.categorise_command import categorise
-from twinshelf.client.doctor.command import doctor
-from twinshelf.client.encoders.command import encoders
-from twinshelf.client.files.findings import count_of
-from twinshelf.client.groups.command import groups
-from twinshelf.client.keys_command import keys
-from twinshelf.client.match_command import match
-from twinshelf.client.option_groups import spread
-from twinshelf.client.options import (
+from twinshelf.client.commands import output
+from twinshelf.client.commands.categorise_command import categorise
+from twinshelf.client.commands.encoders_command import encoders
+from twinshelf.client.commands.groups_command import groups
+from twinshelf.client.commands.keys_command import keys
+from twinshelf.client.commands.match_command import match
+from twinshelf.client.commands.option_groups import spread
+from twinshelf.client.commands.options import (
     FAILED,
     FILES_HELP,
     GREATEST_COUNT,
@@ -38,7 +36,9 @@ from twinshelf.client.options import (
     complain,
     read_sequence,
 )
-from twinshelf.client.score_command import score
+from twinshelf.client.commands.score_command import score
+from twinshelf.client.doctor.command import doctor
+from twinshelf.client.files.findings import count_of
 
 DELETED_AT_A_TIME: Final = 10_000
 INSTALLED_COMMANDS: Final = "twinshelf.commands"
@@ -185,7 +185,7 @@ def index(
     number and reason, and do not stop the others. A run that was stopped goes on
     where it was.
     """
-    from twinshelf.client.file_commands import run_check, run_index
+    from twinshelf.client.commands.file_commands import run_check, run_index
     from twinshelf.client.file_products import read_updated_fields
 
     if reindex and update:

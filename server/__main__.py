@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from twinshelf.server.access.setup_error import AccessSetupError
-from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 from twinshelf.server.config import ServerConfig, read_config
 from twinshelf.server.errors import TwinshelfError
 from twinshelf.server.telemetry.logs import configure_logging

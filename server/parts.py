@@ -13,30 +13,30 @@ from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
-from twinshelf.server.catalogue.upkeep import UpkeepSettings
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.one_machine.upkeep import UpkeepSettings
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.embedding_cache import EmbeddingCache
 from twinshelf.server.encoders.encoder import Encoder
-from twinshelf.server.services.admission import Admission, AdmissionSettings
-from twinshelf.server.services.byte_budget import ByteBudget
-from twinshelf.server.services.call_observer import CallObserver
-from twinshelf.server.services.embedder import Embedder
-from twinshelf.server.services.encoder_comparison import EncoderComparison
-from twinshelf.server.services.encoder_pulse import EncoderPulse
-from twinshelf.server.services.health import OVERALL, HealthServicer
-from twinshelf.server.services.intake import Intake, IntakeSettings
+from twinshelf.server.services.calls.byte_budget import ByteBudget
+from twinshelf.server.services.calls.call_observer import CallObserver
+from twinshelf.server.services.calls.intake import Intake, IntakeSettings
+from twinshelf.server.services.calls.streams import StreamBounds
+from twinshelf.server.services.embedding.admission import Admission, AdmissionSettings
+from twinshelf.server.services.embedding.embedder import Embedder
+from twinshelf.server.services.embedding.encoder_pulse import EncoderPulse
+from twinshelf.server.services.embedding.health import OVERALL, HealthServicer
+from twinshelf.server.services.embedding.routed_embedder import RoutedEmbedder
+from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
 from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS, KSERVE_SERVICE
-from twinshelf.server.services.matcher import Matcher
-from twinshelf.server.services.pair_scorer import PairScorer
-from twinshelf.server.services.pair_sides import PairSides
-from twinshelf.server.services.product_embedder import ProductEmbedder
-from twinshelf.server.services.reindexer import PHOTO_PX, Reindexer, no_photo
+from twinshelf.server.services.matching.encoder_comparison import EncoderComparison
+from twinshelf.server.services.matching.matcher import Matcher
+from twinshelf.server.services.pairs.pair_scorer import PairScorer
+from twinshelf.server.services.pairs.pair_sides import PairSides
+from twinshelf.server.services.products.product_embedder import ProductEmbedder
+from twinshelf.server.services.products.reindexer import PHOTO_PX, Reindexer, no_photo
+from twinshelf.server.services.products.thumbnails import Thumbnails
 from twinshelf.server.services.requests import Limits
-from twinshelf.server.services.routed_embedder import RoutedEmbedder
-from twinshelf.server.services.serving_encoders import ServingEncoders
-from twinshelf.server.services.streams import StreamBounds
-from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.server.telemetry.metrics import Metrics, Tracked
 from twinshelf.server.telemetry.tracing import Tracing
 from twinshelf.v1 import (

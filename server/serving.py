@@ -27,18 +27,18 @@ from twinshelf.server.parts import (
     make_parts,
     make_workers,
 )
-from twinshelf.server.services.call_interceptor import CallInterceptor
+from twinshelf.server.services.calls.call_interceptor import CallInterceptor
+from twinshelf.server.services.calls.door import Door
 from twinshelf.server.services.catalog_service import CatalogServicer
-from twinshelf.server.services.category_predictor import CategoryPredictor
-from twinshelf.server.services.door import Door
-from twinshelf.server.services.encoder_comparison import EncoderComparison
+from twinshelf.server.services.embedding.encoder_watch import EncoderWatch
+from twinshelf.server.services.embedding.health import SERVICE_NAME
 from twinshelf.server.services.encoder_service import EncoderServicer
-from twinshelf.server.services.encoder_watch import EncoderWatch
 from twinshelf.server.services.group_service import GroupServicer
-from twinshelf.server.services.health import SERVICE_NAME
 from twinshelf.server.services.kserve.kserve_service import INFER_METHOD, KserveServicer
+from twinshelf.server.services.matching.category_predictor import CategoryPredictor
+from twinshelf.server.services.matching.encoder_comparison import EncoderComparison
 from twinshelf.server.services.matching_service import MatchingServicer
-from twinshelf.server.services.product_updates import ProductUpdater
+from twinshelf.server.services.products.product_updates import ProductUpdater
 from twinshelf.server.telemetry.metrics_port import MetricsPort
 from twinshelf.v1 import (
     catalog_service_pb2_grpc,

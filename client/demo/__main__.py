@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from twinshelf.client.channel import DEFAULT_ADDRESS
+from twinshelf.client.commands.options import ADDRESS_VARIABLE, FAILED, INTERRUPTED
 from twinshelf.client.demo.contact_page import write_page
 from twinshelf.client.demo.contact_sheet import write_sheet
 from twinshelf.client.demo.gallery import store_gallery
@@ -31,7 +32,6 @@ from twinshelf.client.demo.held_out import (
 from twinshelf.client.demo.report import matches_table, metrics_table, recall_table, sheet_title
 from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.files.rows import ProductFileError
-from twinshelf.client.options import ADDRESS_VARIABLE, FAILED, INTERRUPTED
 from twinshelf.client.sync_client import Client
 
 OFFERS_PRINTED = 12

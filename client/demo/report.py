@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from twinshelf.client.commands.output import probability_style
 from twinshelf.client.demo.held_out import MatchedOffer, mean_probability, photo_path, recall_at_1
-from twinshelf.client.output import probability_style
 
 NAMES = {"image": "photo only", "text": "text only", "both": "photo and text"}
 METRICS_SHOWN = ("R@1", "R@5", "R@10", "P@1", "F1@1", "NDCG@10", "MAP", "Acc@10")

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from twinshelf.client.commands.option_groups import spread
+from twinshelf.client.commands.options import FAILED, Connection
 from twinshelf.client.doctor.endpoint import Endpoint
-from twinshelf.client.option_groups import spread
-from twinshelf.client.options import FAILED, Connection
 
 
 def read_endpoint(text: str) -> Endpoint:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TextIO, TypeVar
 
+from twinshelf.client.commands.output import write_json
 from twinshelf.client.files.findings import count_of
-from twinshelf.client.output import write_json
 
 # Narrow enough for any terminal.
 WIDTH: Final = 80

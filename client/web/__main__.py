@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from twinshelf.client.commands.option_groups import spread
+from twinshelf.client.commands.options import UNUSABLE_INPUT, Connection, complain
 from twinshelf.client.doctor.command import METRICS_OPTION, endpoint_option
 from twinshelf.client.doctor.endpoint import Endpoint
-from twinshelf.client.option_groups import spread
-from twinshelf.client.options import UNUSABLE_INPUT, Connection, complain
 from twinshelf.client.web.app import make_app
 from twinshelf.client.web.config import LOOPBACK_NAMES, PageConfig
 

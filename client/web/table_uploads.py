@@ -14,6 +14,8 @@ from typing import IO
 
 from rich.console import Console
 
+from twinshelf.client.commands.index_command import IndexReport, index_files
+from twinshelf.client.commands.resume_point import ResumePoint
 from twinshelf.client.file_products import product_of
 from twinshelf.client.files.columns import FIELDS
 from twinshelf.client.files.file_check import FileCheck, check_files
@@ -21,9 +23,7 @@ from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import TableForm
-from twinshelf.client.index_command import IndexReport, index_files
 from twinshelf.client.records import Product
-from twinshelf.client.resume_point import ResumePoint
 from twinshelf.client.sync_client import Client
 from twinshelf.client.web.background import Progress
 

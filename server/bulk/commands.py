@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twinshelf.client.option_groups import spread
-from twinshelf.client.options import FAILED, FileOptions, JsonOption, complain
+from twinshelf.client.commands.option_groups import spread
+from twinshelf.client.commands.options import FAILED, FileOptions, JsonOption, complain
 
 if TYPE_CHECKING:
-    from twinshelf.client.index_command import IndexReport
+    from twinshelf.client.commands.index_command import IndexReport
     from twinshelf.server.catalogue.catalogue import Catalogue
 
 
@@ -68,8 +68,8 @@ def embed(
     the encoder have changed. Rows that fail are listed and do not stop the
     others. `twinshelf load` brings the folder into a catalogue.
     """
-    from twinshelf.client.file_commands import choose_reading
-    from twinshelf.client.output import make_console
+    from twinshelf.client.commands.file_commands import choose_reading
+    from twinshelf.client.commands.output import make_console
     from twinshelf.server.bulk.embedding_run import EmbeddingOrder, embed_files
     from twinshelf.server.bulk.workers import WorkerSettings
 
@@ -109,8 +109,8 @@ def load(
     """
     import asyncio
 
-    from twinshelf.client.output import make_console
-    from twinshelf.client.row_progress import RowProgress
+    from twinshelf.client.commands.output import make_console
+    from twinshelf.client.commands.row_progress import RowProgress
     from twinshelf.server.bulk.embedded_folder import read_contract, read_outputs
     from twinshelf.server.bulk.loading import load_outputs
 
@@ -153,8 +153,8 @@ def unload(
     """
     import asyncio
 
-    from twinshelf.client.output import make_console
-    from twinshelf.client.row_progress import RowProgress
+    from twinshelf.client.commands.output import make_console
+    from twinshelf.client.commands.row_progress import RowProgress
     from twinshelf.server.bulk.embedded_folder import WholeOutput
     from twinshelf.server.bulk.unloading import find_document, unload_products
 
@@ -176,8 +176,8 @@ def unload(
 
 
 def _tell(report: IndexReport, *, as_json: bool) -> None:
-    from twinshelf.client.index_command import print_report, write_report
-    from twinshelf.client.output import make_console
+    from twinshelf.client.commands.index_command import print_report, write_report
+    from twinshelf.client.commands.output import make_console
 
     if as_json:
         write_report(report, sys.stdout)
@@ -195,7 +195,7 @@ async def _opened(place: str, *, is_made: bool = True) -> AsyncIterator[Catalogu
     """
     from twinshelf.server.catalogue.milvus.address import MilvusAddress
     from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
-    from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+    from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 
     address = MilvusAddress.parse(place)
     if address is None and not is_made and not Path(place).is_dir():
@@ -215,7 +215,7 @@ async def _opened(place: str, *, is_made: bool = True) -> AsyncIterator[Catalogu
 def _told_in_a_sentence() -> Iterator[None]:
     """Ends the command with a sentence and a status where the encoder or the catalogue fails."""
     from twinshelf.server.bulk.workers import WorkerDiedError
-    from twinshelf.server.catalogue.schema import CatalogueFileError
+    from twinshelf.server.catalogue.rows.schema import CatalogueFileError
     from twinshelf.server.errors import TwinshelfError
 
     try:

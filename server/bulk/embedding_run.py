@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 from rich.console import Console
 
+from twinshelf.client.commands.index_command import IndexReport, RowFailure
+from twinshelf.client.commands.resume_point import run_digest
+from twinshelf.client.commands.row_progress import RowProgress
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
-from twinshelf.client.index_command import IndexReport, RowFailure
-from twinshelf.client.resume_point import run_digest
-from twinshelf.client.row_progress import RowProgress
 from twinshelf.server.bulk.embedded_folder import (
     EmbeddedOutput,
     locked,

@@ -19,7 +19,7 @@ from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import EncoderMismatchError, InvalidRequestError, TwinshelfError
 from twinshelf.server.services.conversions import embedded_text, record_from_product
-from twinshelf.server.services.product_photos import check_further_images
+from twinshelf.server.services.products.product_photos import check_further_images
 from twinshelf.server.services.requests import Limits, check_product
 from twinshelf.v1 import product_pb2
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from twinshelf.client.commands.index_command import IndexReport, RowFailure
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.seen_identifiers import SeenIdentifiers
-from twinshelf.client.index_command import IndexReport, RowFailure
 from twinshelf.server.bulk.embedded_folder import WholeOutput, enumerate_parts
 from twinshelf.server.bulk.embedded_table import read_products
 from twinshelf.server.catalogue.catalogue import Catalogue

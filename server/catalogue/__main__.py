@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from twinshelf.server.catalogue.backup import back_up, restore, verify
-from twinshelf.server.catalogue.schema import CatalogueFileError
-from twinshelf.server.catalogue.sqlite_catalogue import DATABASE
+from twinshelf.server.catalogue.one_machine.backup import back_up, restore, verify
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
+from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 from twinshelf.server.command_line import option, read_options
 
 _MOST_ROWS_NAMED: Final = 20

@@ -20,7 +20,8 @@ from twinshelf.server.errors import (
     ThumbnailNotFoundError,
     TwinshelfError,
 )
-from twinshelf.server.services.call_observer import CallObserver, reason_of
+from twinshelf.server.services.calls.call_observer import CallObserver, reason_of
+from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done
 from twinshelf.server.services.conversions import (
     encoder_info,
     modality_pattern,
@@ -28,9 +29,14 @@ from twinshelf.server.services.conversions import (
     record_from_product,
     write_product,
 )
-from twinshelf.server.services.product_embedder import ProductEmbedder
-from twinshelf.server.services.product_photos import check_first_image, check_further_images
-from twinshelf.server.services.product_updates import ProductUpdater
+from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
+from twinshelf.server.services.products.product_embedder import ProductEmbedder
+from twinshelf.server.services.products.product_photos import (
+    check_first_image,
+    check_further_images,
+)
+from twinshelf.server.services.products.product_updates import ProductUpdater
+from twinshelf.server.services.products.thumbnails import Thumbnails
 from twinshelf.server.services.requests import (
     EMBEDDINGS_LIMIT,
     Limits,
@@ -40,9 +46,6 @@ from twinshelf.server.services.requests import (
     page_token,
     read_page,
 )
-from twinshelf.server.services.serving_encoders import ServingEncoders
-from twinshelf.server.services.streams import StreamBounds, answers_as_done
-from twinshelf.server.services.thumbnails import Thumbnails
 from twinshelf.v1 import catalog_service_pb2 as pb
 from twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
 

@@ -16,13 +16,13 @@ from twinshelf.server.errors import (
     InvalidRequestError,
     TwinshelfError,
 )
-from twinshelf.server.services.call_observer import CallObserver, reason_of
+from twinshelf.server.services.calls.call_observer import CallObserver, reason_of
+from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done
 from twinshelf.server.services.conversions import encoder_info, modality_pattern
-from twinshelf.server.services.encoder_comparison import DEPTH, EncoderComparison
-from twinshelf.server.services.reindexer import Reindexer
+from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
+from twinshelf.server.services.matching.encoder_comparison import DEPTH, EncoderComparison
+from twinshelf.server.services.products.reindexer import Reindexer
 from twinshelf.server.services.requests import HasEncoder
-from twinshelf.server.services.serving_encoders import ServingEncoders
-from twinshelf.server.services.streams import StreamBounds, answers_as_done
 from twinshelf.v1 import encoder_service_pb2 as pb
 from twinshelf.v1 import encoder_service_pb2_grpc, product_pb2
 

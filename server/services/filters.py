@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from twinshelf.server.catalogue.facet_table import FIELDS
+from twinshelf.server.catalogue.facets.facet_table import FIELDS
 from twinshelf.server.catalogue.product_filter import (
     AllOf,
     AnyOf,

@@ -8,21 +8,21 @@ import grpc
 
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
 from twinshelf.server.errors import InvalidRequestError
-from twinshelf.server.services.call_interceptor import deadline_of
-from twinshelf.server.services.call_observer import CallObserver
-from twinshelf.server.services.category_predictor import CategoryPredictor
+from twinshelf.server.services.calls.call_interceptor import deadline_of
+from twinshelf.server.services.calls.call_observer import CallObserver
+from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done
 from twinshelf.server.services.conversions import (
     encoder_info,
     filter_plan,
     modality_pattern,
     write_match,
 )
-from twinshelf.server.services.encoder_comparison import EncoderComparison
-from twinshelf.server.services.matcher import Matcher, MatchResult
-from twinshelf.server.services.pair_answers import pair_response, pair_scorer_info
-from twinshelf.server.services.pair_scorer import PairScorer
+from twinshelf.server.services.matching.category_predictor import CategoryPredictor
+from twinshelf.server.services.matching.encoder_comparison import EncoderComparison
+from twinshelf.server.services.matching.matcher import Matcher, MatchResult
+from twinshelf.server.services.pairs.pair_answers import pair_response, pair_scorer_info
+from twinshelf.server.services.pairs.pair_scorer import PairScorer
 from twinshelf.server.services.requests import DEFAULT_MATCH_COUNT, page_token
-from twinshelf.server.services.streams import StreamBounds, answers_as_done
 from twinshelf.v1 import matching_service_pb2 as pb
 from twinshelf.v1 import matching_service_pb2_grpc
 

@@ -37,9 +37,9 @@ from tests.milvus.local_server import LocalServer
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
 from twinshelf.server.catalogue.ranking import HitPage
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.encoders.modalities import Pattern
 

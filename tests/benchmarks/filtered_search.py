@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from tests.benchmarks.report import FOLDER, AnswersDifferError, Report, Row
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_filter import CategoryUnder, PriceBetween, ProductFilter
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, ProductVector
 from twinshelf.server.catalogue.ranking import HitPage, Query
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding, query_vector
 from twinshelf.server.encoders.modalities import Pattern
 

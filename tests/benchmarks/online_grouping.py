@@ -30,8 +30,8 @@ from tests.server.catalogue.groups.planted import (
     rounded,
 )
 from twinshelf.server.catalogue.groups.formation import GroupGuards
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.training.grouping.group_scores import evaluate_groups
 

@@ -33,8 +33,8 @@ from tests.benchmarks.filtered_search import (
     open_filled,
 )
 from tests.benchmarks.report import FOLDER, Report
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.encoders.modalities import Pattern
 

@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from tests.client.fake_service import REFUSED, FakeService
-from twinshelf.client import output
 from twinshelf.client.cli import main
-from twinshelf.client.match_options import read_weights
+from twinshelf.client.commands import output
+from twinshelf.client.commands.match_options import read_weights
 from twinshelf.client.records import EncoderInfo, Match, MatchResult, ModalityWeights, Product
 from twinshelf.client.sync_client import Client
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from twinshelf.server.catalogue.groups.group_record import EventKind, Group, GroupEvent, Member
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
-from twinshelf.server.catalogue.schema import open_reader
+from twinshelf.server.catalogue.rows.schema import open_reader
 from twinshelf.server.encoders.modalities import Pattern
 
 _EVENT_FIELDS = (

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists, Neighbours
-from twinshelf.server.catalogue.index import PatternFound
+from twinshelf.server.catalogue.index.catalogue_index import PatternFound
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import DIGITS
 from twinshelf.server.encoders.modalities import Pattern, Weights

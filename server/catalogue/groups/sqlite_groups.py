@@ -17,9 +17,9 @@ from twinshelf.server.catalogue.groups.group_store import GroupChange, Pending, 
 from twinshelf.server.catalogue.groups.group_writer import mark_pending, set_basis, write_change
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
 from twinshelf.server.catalogue.groups.neighbour_search import find_neighbours
-from twinshelf.server.catalogue.index import CatalogueIndex, RunInWriter
-from twinshelf.server.catalogue.product_store import ProductStore
-from twinshelf.server.catalogue.schema import open_reader
+from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex, RunInWriter
+from twinshelf.server.catalogue.rows.product_store import ProductStore
+from twinshelf.server.catalogue.rows.schema import open_reader
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.modalities import Pattern
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 
 # A path keeps one of two slashes.
 _SERVER = re.compile(

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
-from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 from twinshelf.server.errors import CatalogueUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.server.catalogue.index import PatternFound
+from twinshelf.server.catalogue.index.catalogue_index import PatternFound
+from twinshelf.server.catalogue.index.vector_index import Found
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MOST_ROWS, MilvusConnection, Row
 from twinshelf.server.catalogue.milvus.stored import PATTERNS, StoredRows
-from twinshelf.server.catalogue.vector_index import Found
 from twinshelf.server.encoders.modalities import Pattern
 
 _FIELDS = ("product_key", "number", "version", "vector")

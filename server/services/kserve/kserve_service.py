@@ -14,10 +14,10 @@ import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twinshelf.server.errors import InvalidRequestError, ModelNotFoundError
-from twinshelf.server.services.call_interceptor import deadline_of
-from twinshelf.server.services.call_observer import CallObserver
-from twinshelf.server.services.encoder_comparison import EncoderComparison
-from twinshelf.server.services.health import HealthServicer
+from twinshelf.server.services.calls.call_interceptor import deadline_of
+from twinshelf.server.services.calls.call_observer import CallObserver
+from twinshelf.server.services.embedding.health import HealthServicer
+from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
 from twinshelf.server.services.kserve.infer_tensors import (
     MatchedRow,
     read_requests,
@@ -30,8 +30,8 @@ from twinshelf.server.services.kserve.matcher_model import (
     model_config,
     model_metadata,
 )
-from twinshelf.server.services.matcher import Matcher
-from twinshelf.server.services.serving_encoders import ServingEncoders
+from twinshelf.server.services.matching.encoder_comparison import EncoderComparison
+from twinshelf.server.services.matching.matcher import Matcher
 from twinshelf.v1 import matching_service_pb2
 
 _SERVICE: Final = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]

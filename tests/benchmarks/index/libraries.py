@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from usearch.index import Index, MetricKind
 
-from twinshelf.server.catalogue.graph import IndexSettings, MappedGraph
-from twinshelf.server.catalogue.graph_build import GraphPlan, build_graph
+from twinshelf.server.catalogue.index.graph import IndexSettings, MappedGraph
+from twinshelf.server.catalogue.index.graph_build import GraphPlan, build_graph
+from twinshelf.server.catalogue.index.snapshot_file import map_vectors
 from twinshelf.server.catalogue.ranking import LEAST_CANDIDATES
-from twinshelf.server.catalogue.snapshot_file import map_vectors
 
 Floats = npt.NDArray[np.float32]
 SETTINGS = IndexSettings()

@@ -9,6 +9,7 @@ import pandas
 import pytest
 
 from tests.client.fake_service import REFUSED, FakeService
+from twinshelf.client.commands.output import make_console
 from twinshelf.client.demo.held_out import (
     DemoError,
     match_held_out,
@@ -19,7 +20,6 @@ from twinshelf.client.demo.report import matches_table, recall_table, sheet_titl
 from twinshelf.client.file_products import product_of
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
-from twinshelf.client.output import make_console
 from twinshelf.client.sync_client import Client
 
 

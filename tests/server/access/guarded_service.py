@@ -19,10 +19,10 @@ from twinshelf.server.access.audit import AuditLog
 from twinshelf.server.access.caller import caller
 from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
-from twinshelf.server.services.call_interceptor import abort
-from twinshelf.server.services.health import HealthServicer
+from twinshelf.server.services.calls.call_interceptor import abort
+from twinshelf.server.services.calls.statuses import STATUS_DETAILS_KEY, status_of
+from twinshelf.server.services.embedding.health import HealthServicer
 from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS, KSERVE_SERVICE
-from twinshelf.server.services.statuses import status_of
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
@@ -280,8 +280,8 @@ async def serving(
     await server.stop(None)
 
 
-# What gRPC's client makes of a stream that the server ended while it sent.
-_SENT_TOO_LATE = 'Failed "execute_batch"'
+# gRPC's client makes an error of its own of a stream that the server ends while it sends.
+_ATTEMPTS = 3
 Call = Callable[[grpc.aio.Channel, Metadata], Awaitable[Any]]
 
 
@@ -414,14 +414,21 @@ CALLS: dict[str, Call] = {
 
 
 async def outcome_of(method: str, channel: grpc.aio.Channel, metadata: Metadata = ()) -> str:
-    """Makes a call; returns the name of its code."""
-    try:
-        await CALLS[method](channel, metadata)
-    except grpc.aio.AioRpcError as error:
-        if _SENT_TOO_LATE in (error.details() or ""):
-            return await outcome_of(method, channel, metadata)
-        return error.code().name
-    return "OK"
+    """Makes a call; returns the name of its code.
+
+    One of ours has details; without them the call is made again.
+    """
+    code = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            await CALLS[method](channel, metadata)
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            if STATUS_DETAILS_KEY in dict(error.trailing_metadata() or ()):
+                return code
+        else:
+            return "OK"
+    return code
 
 
 def bearer(token: str) -> Metadata:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from tests.model_repository.triton_calls import photo
+from twinshelf.client.commands.index_command import IndexReport
 from twinshelf.client.files.product_rows import USUAL_OPTIONS, ReadOptions
-from twinshelf.client.index_command import IndexReport
 from twinshelf.server.bulk.embedded_folder import enumerate_parts
 from twinshelf.server.bulk.embedding_run import EmbeddingOrder, embed_files
 from twinshelf.server.bulk.workers import WorkerSettings

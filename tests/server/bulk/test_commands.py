@@ -11,9 +11,9 @@ import pytest
 
 from tests.server.bulk.bulk_files import BulkFiles
 from twinshelf.client.cli import main
-from twinshelf.client.options import FAILED, UNUSABLE_INPUT
+from twinshelf.client.commands.options import FAILED, UNUSABLE_INPUT
 from twinshelf.server.bulk import workers
-from twinshelf.server.catalogue.file_guard import lock_folder
+from twinshelf.server.catalogue.rows.file_guard import lock_folder
 
 
 def embed(bulk: BulkFiles, *further: str) -> int:

@@ -21,11 +21,11 @@ from tests.server.bulk.bulk_files import (
     break_after,
     write_products,
 )
+from twinshelf.client.commands.row_progress import RowProgress
 from twinshelf.client.file_products import photo_bytes
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import USUAL_OPTIONS, ProductFiles
 from twinshelf.client.files.rows import ProductFileError
-from twinshelf.client.row_progress import RowProgress
 from twinshelf.server.bulk import embedding_run
 from twinshelf.server.bulk.embedded_folder import EmbeddedFolderError, locked, read_whole
 from twinshelf.server.bulk.workers import share_of_gpus

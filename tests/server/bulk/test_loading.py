@@ -9,11 +9,11 @@ import pytest
 
 from tests.server.bulk.bulk_files import BulkFiles, write_products
 from tests.server.fake_encoder import make_contract
-from twinshelf.client.index_command import IndexReport
+from twinshelf.client.commands.index_command import IndexReport
 from twinshelf.server.bulk.embedded_folder import EmbeddedFolderError, read_contract, read_outputs
 from twinshelf.server.bulk.loading import load_outputs
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.errors import EncoderMismatchError
 

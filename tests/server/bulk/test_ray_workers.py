@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.server.bulk.bulk_files import BulkFiles, write_products
-from twinshelf.client.row_progress import RowProgress
+from twinshelf.client.commands.row_progress import RowProgress
 from twinshelf.server.bulk import workers
 from twinshelf.server.bulk.embedding_worker import PublishedEncoder
 from twinshelf.server.bulk.workers import WorkerDiedError, WorkerSettings, start_workers

@@ -10,14 +10,14 @@ import pytest
 
 from tests.server.bulk.bulk_files import BulkFiles
 from twinshelf.client.cli import main
-from twinshelf.client.options import FAILED, UNUSABLE_INPUT
+from twinshelf.client.commands.options import FAILED, UNUSABLE_INPUT
 from twinshelf.server.bulk import unloading
 from twinshelf.server.bulk.embedded_folder import read_outputs
 from twinshelf.server.bulk.loading import load_outputs
 from twinshelf.server.bulk.unloading import find_document, unload_products
 from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, ProductVector
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.encoders.modalities import Pattern

@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.graph import IndexSettings
+from twinshelf.server.catalogue.index.graph import IndexSettings
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 
 OpenCatalogue = Callable[[], Catalogue]
 SETTINGS = {

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.server.catalogue.conftest import OpenCatalogue
-from tests.server.catalogue.facets import random_filter, random_record
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
+from tests.server.catalogue.random_facets import random_filter, random_record
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_filter import is_allowed

@@ -29,7 +29,7 @@ from twinshelf.server.errors import (
     EncoderUnavailableError,
     InvalidRequestError,
 )
-from twinshelf.server.services.statuses import status_of
+from twinshelf.server.services.calls.statuses import status_of
 from twinshelf.server.triton.triton_config import listen
 
 ROWS = [

@@ -22,7 +22,7 @@ from tests.server.calls import (
     upsert,
 )
 from tests.server.fake_encoder import UNKNOWN_TEXT, FakeEncoder, digest_of, make_contract
-from tests.server.services.test_thumbnails import photo as make_photo
+from tests.server.services.products.test_thumbnails import photo as make_photo
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput

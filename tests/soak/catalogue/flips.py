@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
 from tests.soak.catalogue.writer import open_catalogue
-from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.errors import TwinshelfError
 

@@ -12,9 +12,9 @@ from tests.soak.catalogue.writer import (
     change_of,
     open_catalogue,
 )
-from twinshelf.server.catalogue.backup import verify
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.sqlite_catalogue import DATABASE
+from twinshelf.server.catalogue.one_machine.backup import verify
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
 
 _SEARCHED_COUNT = 25
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from tests.server.catalogue.products import new_product, query_of
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.ranking import Query
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import Floats, OfferEmbedding
 
 CONTRACT = make_contract(image_dim=256, text_dim=256, embedding_dim=512)

@@ -19,8 +19,8 @@ import numpy as np
 
 from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
 from twinshelf.server.catalogue.catalogue import Catalogue, SnapshotReport
-from twinshelf.server.catalogue.graph import IndexSettings
-from twinshelf.server.catalogue.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding
 
 PRODUCT_COUNT = 400

@@ -12,7 +12,7 @@ import pytest
 from twinshelf.server.catalogue.groups.group_reader import read_lists
 from twinshelf.server.catalogue.groups.group_writer import write_lists
 from twinshelf.server.catalogue.groups.neighbour_lists import NeighbourLists
-from twinshelf.server.catalogue.schema import open_writer
+from twinshelf.server.catalogue.rows.schema import open_writer
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.encoders.pair_curve import PairCurve
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
-from twinshelf.server.catalogue.schema import CatalogueFileError
+from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 
 
 def test_a_server_and_a_file_are_read_also_from_a_path() -> None:

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from tests.server.catalogue.facets import random_filter, random_record
+from tests.server.catalogue.random_facets import random_filter, random_record
 from twinshelf.server.catalogue.milvus.facet_tokens import (
     expression_without,
     facet_tokens,

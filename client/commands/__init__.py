@@ -1,0 +1,1 @@
+"""The commands of `twinshelf`, their options and their output."""

@@ -1,0 +1,212 @@
+"""`twinshelf index FILE...` and `twinshelf match FILE...`: what they do with the files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TextIO
+
+from twinshelf.client.commands import output
+from twinshelf.client.commands.index_command import (
+    IndexReport,
+    index_files,
+    print_report,
+    write_report,
+)
+from twinshelf.client.commands.match_files import match_files
+from twinshelf.client.commands.match_table import StagedMatches
+from twinshelf.client.commands.options import FileOptions
+from twinshelf.client.commands.resume_point import ResumePoint, cache_folder, run_digest
+from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.files.file_check import check_files
+from twinshelf.client.files.findings import count_of
+from twinshelf.client.files.photo_fetch import PhotoFetcher
+from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
+from twinshelf.client.files.rows import ProductFileError, TableForm
+from twinshelf.client.files.stored_bytes import STANDARD_INPUT, store_standard_input
+from twinshelf.client.records import MatchOptions
+from twinshelf.client.sync_client import Client
+
+
+def run_check(
+    paths: Sequence[Path], options: FileOptions, stream: TextIO, *, as_json: bool
+) -> None:
+    """Says how the files would be read, and stores nothing.
+
+    Args:
+        paths: Files or folders; "-" is standard input.
+        options: How they are read.
+        stream: Where to.
+        as_json: Whether for programs.
+
+    Raises:
+        ProductFileError: If a file cannot be read.
+    """
+    check = check_files(_stored(paths), choose_reading(options))
+    if as_json:
+        value = asdict(check)
+        for proposal in value["proposals"]:
+            proposal["path"] = str(proposal["path"])
+        output.write_json(stream, value)
+        return
+    for line in check.lines():
+        stream.write(line + "\n")
+
+
+def run_index(
+    client: Client,
+    paths: Sequence[Path],
+    options: FileOptions,
+    stream: TextIO,
+    *,
+    as_json: bool,
+    starts_anew: bool,
+    updated_fields: tuple[str, ...] = (),
+    photo_count: int = 1,
+    reindexes: bool = False,
+) -> bool:
+    """Stores the products of files, from where an interrupted run of the same stopped.
+
+    Args:
+        client: Where to.
+        paths: Files or folders; "-" is standard input.
+        options: How they are read.
+        stream: Where the report goes; progress goes to standard error.
+        as_json: Whether the report is for programs.
+        starts_anew: Whether an earlier run is forgotten.
+        updated_fields: Fields of stored products that are changed; none stores whole products.
+        photo_count: Most photos of a product.
+        reindexes: Whether products are not stored, but sent to the encoder that is reindexed.
+
+    Returns:
+        Whether every row is stored.
+
+    Raises:
+        ProductFileError: If a file cannot be read.
+        TwinshelfError: If the service fails as a whole.
+    """
+    read_options = replace(
+        choose_reading(options, photo_count=photo_count), updated_fields=updated_fields
+    )
+    files = ProductFiles(_stored(paths), read_options)
+    note = (
+        cache_folder()
+        / "index"
+        / run_digest(
+            client.address, files, read_options, *(_kept_digests(client) if reindexes else ())
+        )
+    )
+    if starts_anew:
+        note.unlink(missing_ok=True)
+    point, report, is_finished = ResumePoint(note), IndexReport(reindexes=reindexes), False
+    if point.done_count:
+        sys.stderr.write(
+            f"going on behind row {point.done_count:,}, where an earlier run stopped; --restart "
+            "begins anew\n"
+        )
+    try:
+        console = output.make_console(sys.stderr)
+        index_files(client, files, report, point, console, updated_fields)
+        is_finished = True
+    except (TwinshelfError, ProductFileError, KeyboardInterrupt):
+        stored = count_of(report.stored_count, "product")
+        sys.stderr.write(
+            f"{stored} {report.done_word} before this; the same command goes on from here:\n"
+        )
+        raise
+    finally:
+        point.close(is_finished=is_finished)
+    if as_json:
+        write_report(report, stream)
+    else:
+        print_report(report, output.make_console(stream))
+    return not report.failures
+
+
+def _kept_digests(client: Client) -> list[str]:
+    """Returns the encoders that are being reindexed: a run for others begins anew."""
+    return [state.encoder.digest for state in client.encoders.list() if state.is_kept]
+
+
+def run_match_files(
+    client: Client,
+    paths: Sequence[Path],
+    options: FileOptions,
+    match_options: MatchOptions,
+    table: Path,
+    stream: TextIO,
+    *,
+    as_json: bool,
+) -> bool:
+    """Matches every offer of files and writes a table, from where the same run stopped before.
+
+    Args:
+        client: Of the service.
+        paths: Files or folders; "-" is standard input.
+        options: How they are read.
+        match_options: How to match.
+        table: CSV or Parquet to write.
+        stream: Where the counts go; progress goes to standard error.
+        as_json: Whether the counts are for programs.
+
+    Returns:
+        Whether no offer failed.
+
+    Raises:
+        ProductFileError: If a file cannot be read, or the table has another ending.
+        TwinshelfError: If the service fails as a whole.
+    """
+    read_options = choose_reading(options)
+    files = ProductFiles(_stored(paths), read_options)
+    digest = run_digest(client.address, files, read_options, match_options)
+    with StagedMatches(table, digest) as staged:
+        if staged.done_count:
+            sys.stderr.write(
+                f"going on behind offer {staged.done_count:,}, where an earlier run stopped; "
+                f"without {staged.path} it begins anew\n"
+            )
+        try:
+            report = match_files(
+                client, files, match_options, staged, output.make_console(sys.stderr)
+            )
+        except (TwinshelfError, ProductFileError, KeyboardInterrupt):
+            sys.stderr.write("stopped; the same command goes on from here:\n")
+            raise
+    findings = files.findings.sentences()
+    if as_json:
+        output.write_json(stream, asdict(report) | {"findings": findings})
+        return not report.failed_count
+    stream.writelines(f"{sentence}\n" for sentence in findings)
+    stream.write(
+        f"{count_of(report.matched_count, 'offer')} matched, {report.unmatched_count:,} "
+        f"without a match, {report.failed_count:,} failed; the matches are in {table}\n"
+    )
+    return not report.failed_count
+
+
+def choose_reading(options: FileOptions, *, photo_count: int = 1) -> ReadOptions:
+    """Returns how files are read, as the command line says.
+
+    Args:
+        options: How the user wants it.
+        photo_count: Most photos of a product.
+    """
+    delimiter = "\t" if options.delimiter in ("tab", "\\t") else options.delimiter
+    return ReadOptions(
+        columns=options.columns or {},
+        form=TableForm(
+            delimiter=delimiter, encoding=options.encoding, has_header=not options.no_header
+        ),
+        image_root=options.image_root,
+        fetcher=PhotoFetcher(cache_folder() / "photos") if options.fetch_images else None,
+        photo_count=photo_count,
+    )
+
+
+def _stored(paths: Sequence[Path]) -> list[Path]:
+    """Returns the files; standard input is stored in one first."""
+    return [
+        store_standard_input(sys.stdin.buffer) if path == STANDARD_INPUT else path for path in paths
+    ]

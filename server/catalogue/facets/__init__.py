@@ -1,0 +1,1 @@
+"""What filters ask of products, in memory."""

@@ -1,0 +1,55 @@
+"""The indexes that are searched now, one of each encoder, and the next one while it is opened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+
+from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
+from twinshelf.server.catalogue.index_changes import IndexChanges, Write
+
+logger = logging.getLogger(__name__)
+
+
+class ServedIndexes:
+    """Keeps all of them up to date. The writer's; `by_digest` may be read by any thread.
+
+    Attributes:
+        by_digest: The indexes that are searched, by the digests of their encoders.
+    """
+
+    def __init__(self) -> None:
+        """Starts without an index."""
+        self.by_digest: Mapping[str, CatalogueIndex] = {}
+        self._next_digest: str | None = None
+        self._since: list[IndexChanges] = []
+
+    def begin(self, digest: str) -> None:
+        """Remembers what is written from now on, for the index of an encoder that will come."""
+        self._next_digest = digest
+        self._since = []
+
+    def learn(self, writes: Sequence[Write]) -> None:
+        """Lets the indexes learn of a batch of writes."""
+        if self._next_digest is not None:
+            self._since.append(IndexChanges(self._next_digest, writes))
+        for digest, index in self.by_digest.items():
+            try:
+                IndexChanges(digest, writes).apply(index.change)
+            except Exception:  # the truth is written; the cache is thrown away and opened again
+                logger.exception("the search index of %s failed and will be opened again", digest)
+                self.keep(self.by_digest.keys() - {digest})
+
+    def publish(self, index: CatalogueIndex) -> None:
+        """Lets an index catch up with what was written since `begin`, and has it searched."""
+        for changes in self._since:
+            changes.apply(index.catch_up)
+        self.by_digest = {**self.by_digest, index.digest: index}
+        self._next_digest = None
+        self._since = []
+
+    def keep(self, digests: Collection[str]) -> None:
+        """Lets go of all indexes but those of some encoders."""
+        self.by_digest = {
+            digest: index for digest, index in self.by_digest.items() if digest in digests
+        }

@@ -1,0 +1,1 @@
+"""The catalogue on one machine: SQLite and usearch behind the protocol."""

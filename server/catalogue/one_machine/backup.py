@@ -1,0 +1,128 @@
+"""Copies of a catalogue: taken while it is served, verified, and brought back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinshelf.server.catalogue.index.snapshot_file import sync_folder
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
+from twinshelf.server.catalogue.rows.file_guard import lock_folder
+from twinshelf.server.catalogue.rows.schema import (
+    CatalogueFileError,
+    check_whole,
+    open_reader,
+    open_writer,
+    renew_catalogue_id,
+)
+from twinshelf.server.catalogue.rows.stored_rows import find_damaged_rows
+
+_PAGES_AT_ONCE = 256
+# Between two pieces, so that the commits of a service are not held up.
+_PAUSE_S = 0.001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was found in the file of a catalogue.
+
+    Attributes:
+        problem: What is wrong with its structure; None when it is sound.
+        damaged: Product number to what is wrong with its row.
+        product_count: Products, the damaged ones included; 0 when they cannot be counted.
+    """
+
+    problem: str | None
+    damaged: dict[int, str]
+    product_count: int
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.problem is None and not self.damaged
+
+
+def verify(path: Path) -> Verification:
+    """Reads the whole SQLite file of a catalogue or of a copy: structure, and every checksum.
+
+    Raises:
+        CatalogueFileError: If there is no such file.
+    """
+    if not path.is_file():
+        raise CatalogueFileError(f"there is no catalogue {path}")
+    damaged: dict[int, str] = {}
+    product_count = 0
+    with closing(open_reader(path)) as reader:
+        problem = check_whole(reader)
+        if problem is None:
+            try:
+                damaged = dict(find_damaged_rows(reader))
+                (product_count,) = reader.execute("SELECT count(*) FROM products").fetchone()
+            except sqlite3.DatabaseError as error:
+                problem = str(error)
+    return Verification(problem=problem, damaged=damaged, product_count=product_count)
+
+
+def back_up(path: Path, copy: Path) -> None:
+    """Copies the SQLite file of a catalogue as it stands, while it is read and written.
+
+    Args:
+        path: The file.
+        copy: Where the copy goes; replaced once it is whole.
+
+    Raises:
+        CatalogueFileError: If there is no such file, or the copy cannot be written.
+    """
+    if not path.is_file():
+        raise CatalogueFileError(f"there is no catalogue {path}")
+    if not copy.absolute().parent.is_dir():
+        raise CatalogueFileError(f"{copy} cannot be written: there is no folder {copy.parent}")
+    temporary = copy.with_name(copy.name + ".tmp")
+    temporary.unlink(missing_ok=True)
+    with closing(open_reader(path)) as source, closing(sqlite3.connect(temporary)) as target:
+        source.backup(target, pages=_PAGES_AT_ONCE, sleep=_PAUSE_S)
+    _move_synced(temporary, copy)
+
+
+def restore(copy: Path, folder: Path) -> None:
+    """Puts a copy that `back_up` made in the place of a catalogue.
+
+    The next start reads the index anew, for the snapshots belong to another history.
+
+    Args:
+        copy: The copy; stays as it is.
+        folder: Folder of the catalogue, which nobody may serve meanwhile; made when missing.
+
+    Raises:
+        CatalogueFileError: If the copy is damaged or no catalogue, or the folder is being served.
+    """
+    found = verify(copy)
+    if not found.is_clean:
+        details = found.problem or f"{len(found.damaged)} damaged products"
+        raise CatalogueFileError(f"{copy} is not restored: {details}")
+    folder.mkdir(parents=True, exist_ok=True)
+    database = folder / DATABASE
+    with lock_folder(folder):
+        temporary = folder / f"{DATABASE}.restored"
+        temporary.unlink(missing_ok=True)
+        shutil.copyfile(copy, temporary)
+        with closing(open_writer(temporary)) as writer:
+            renew_catalogue_id(writer)
+        # A log of the old file would be taken for one of the new.
+        for ending in ("-wal", "-shm"):
+            database.with_name(DATABASE + ending).unlink(missing_ok=True)
+        _move_synced(temporary, database)
+        for old in folder.glob("index-*"):
+            shutil.rmtree(old)
+
+
+def _move_synced(temporary: Path, path: Path) -> None:
+    """Moves a whole file into place, so that a power cut leaves the old one or the new."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.absolute().parent)

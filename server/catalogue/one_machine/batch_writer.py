@@ -1,0 +1,137 @@
+"""From a batch of what was submitted to the file, and from there to the counts and the indexes."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+from twinshelf.server.catalogue.change_feed import ChangeFeed
+from twinshelf.server.catalogue.facets.served_facets import ServedFacets
+from twinshelf.server.catalogue.index.served_index import ServedIndexes
+from twinshelf.server.catalogue.index_changes import count_writes
+from twinshelf.server.catalogue.product_record import (
+    NewProduct,
+    NewVector,
+    Stored,
+    count_products,
+)
+from twinshelf.server.catalogue.rows.product_store import ProductStore
+from twinshelf.server.catalogue.rows.stored_rows import EMBEDDED_PATTERNS
+from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import (
+    CatalogueDamagedError,
+    CatalogueFullError,
+    EncoderChangedError,
+    ProductChangedError,
+)
+
+
+class BatchWriter:
+    """Writes batches, in one thread.
+
+    Attributes:
+        indexes: The search indexes, which learn of every write.
+        facets: The table of facets, which does too.
+        feed: Those who wait for the next write.
+    """
+
+    def __init__(self, store: ProductStore) -> None:
+        """Takes the store."""
+        self.indexes = ServedIndexes()
+        self.facets = ServedFacets()
+        self.feed = ChangeFeed()
+        self._store = store
+        self._counts = store.reader.counts()
+        self._further_counts = store.reader.vectors.further_counts()
+        self._product_count = store.reader.product_count()
+        self._counts_lock = threading.Lock()
+
+    @property
+    def product_count(self) -> int:
+        """Products stored; may be asked for by any thread."""
+        return self._product_count
+
+    @property
+    def counts(self) -> Counter[tuple[str, Pattern]]:
+        """Vectors by digest and pattern; may be asked for by any thread."""
+        with self._counts_lock:
+            return self._counts.copy()
+
+    def further_count(self, digest: str) -> int:
+        """Counts the photos after the first that an encoder has embedded; for any thread."""
+        with self._counts_lock:
+            return self._further_counts[digest]
+
+    def count_missing(self, digest: str) -> int:
+        """Counts the products that an encoder has not embedded; may be asked for by any thread."""
+        with self._counts_lock:
+            embedded_count = sum(self._counts[digest, each] for each in EMBEDDED_PATTERNS)
+            return self._product_count - embedded_count
+
+    def forget(self, digest: str) -> None:
+        """Counts no vector of an encoder any more."""
+        with self._counts_lock:
+            self._further_counts.pop(digest, None)
+            for pattern in EMBEDDED_PATTERNS:
+                self._counts.pop((digest, pattern), None)
+
+    def write(self, items: Sequence[WriteItem]) -> list[object]:
+        """Writes a batch; returns a result for each item, or the error with which it failed."""
+        if problem := self._store.guard.find_problem():
+            error = CatalogueDamagedError(f"nothing is written any more: {problem}")
+            return [item.result() if isinstance(item, Task) else error for item in items]
+        try:
+            results = self._store_all(items)
+        except CatalogueFullError as error:
+            results = self._delete_alone(items, error)
+        writes = list(zip(items, results, strict=True))
+        with self._counts_lock:
+            count_writes(writes, self._counts, self._further_counts)
+            self._product_count += count_products(results)
+        # Before the index, so that no vector is found whose facets are not known.
+        self.facets.learn(writes)
+        self.indexes.learn(writes)
+        self.feed.announce()
+        # Last, for what they read from the store is there already.
+        for place, item in enumerate(items):
+            if isinstance(item, Task):
+                results[place] = item.result()
+        return results
+
+    def _store_all(self, items: Sequence[WriteItem]) -> list[object]:
+        results: list[object] = []
+        with self._store.transaction():
+            for item in items:
+                if isinstance(item, NewProduct | NewVector):
+                    results.append(self._write_one(item))
+                elif isinstance(item, Deletion):
+                    results.append(self._store.delete(item.product_ids))
+                else:
+                    results.append(None)
+        return results
+
+    def _write_one(
+        self, item: NewProduct | NewVector
+    ) -> Stored | ProductChangedError | EncoderChangedError:
+        try:
+            if isinstance(item, NewProduct):
+                return self._store.upsert(item)
+            return self._store.add_vector(item)
+        except (ProductChangedError, EncoderChangedError) as error:
+            return error  # the others of the batch are written
+
+    def _delete_alone(self, items: Sequence[WriteItem], error: CatalogueFullError) -> list[object]:
+        """Lets the deletions of a batch pass that found the disk full."""
+        deletions = [item for item in items if isinstance(item, Deletion)]
+        with self._store.reserve_released():
+            deleted = iter(self._store_all(deletions))
+        return [
+            next(deleted)
+            if isinstance(item, Deletion)
+            else error
+            if isinstance(item, NewProduct | NewVector)
+            else None
+            for item in items
+        ]

@@ -1,0 +1,341 @@
+"""The catalogue of one machine: SQLite is the truth, the search index a cache over it.
+
+A write is answered after the commit and after the index has learnt of it, so that whoever has the
+answer also finds the product.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
+from twinshelf.server.catalogue.facets.facet_table import FacetTable
+from twinshelf.server.catalogue.groups.catalogue_groups import CatalogueGroups
+from twinshelf.server.catalogue.groups.formation import GroupGuards
+from twinshelf.server.catalogue.groups.grouping import Grouping
+from twinshelf.server.catalogue.groups.sqlite_groups import SqliteGroups
+from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
+from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.one_machine.batch_writer import BatchWriter
+from twinshelf.server.catalogue.one_machine.catalogue_encoders import CatalogueEncoders
+from twinshelf.server.catalogue.one_machine.search_queue import SearchQueue
+from twinshelf.server.catalogue.one_machine.searching import Search, search_products
+from twinshelf.server.catalogue.one_machine.upkeep import Upkeep, UpkeepSettings
+from twinshelf.server.catalogue.product_record import (
+    ChangeableProduct,
+    Deleted,
+    EmbeddedProduct,
+    NewProduct,
+    ProductChange,
+    Stored,
+    StoredProduct,
+)
+from twinshelf.server.catalogue.ranking import HitPage, Query
+from twinshelf.server.catalogue.rows.file_guard import lock_folder
+from twinshelf.server.catalogue.rows.product_store import ProductStore
+from twinshelf.server.catalogue.rows.schema import CatalogueFileError
+from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
+from twinshelf.server.catalogue.write_queue import WriteQueue
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import query_vector
+from twinshelf.server.errors import (
+    CatalogueDamagedError,
+    EncoderUnavailableError,
+)
+
+DATABASE = "catalogue.sqlite"
+WRITE_BATCH_LIMIT = 256
+Read = TypeVar("Read")
+
+
+class SqliteCatalogue:
+    """Products on disk, and their vectors in mapped files and in memory; see `Catalogue`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        reader_count: int,
+        settings: IndexSettings | None = None,
+        upkeep: UpkeepSettings | None = None,
+        guards: GroupGuards | None = None,
+    ) -> None:
+        """Opens the catalogue of a folder, or makes it.
+
+        Args:
+            folder: Where it is kept.
+            reader_count: Threads that search and read.
+            settings: Those of the search index.
+            upkeep: When it is checked, and snapshots are written.
+            guards: What groups of the same product must pass; None lets nothing be grouped.
+
+        Raises:
+            CatalogueFileError: If another process serves it, or it cannot be read.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._settings = settings or IndexSettings(slot_count=reader_count)
+        self._lock_file = lock_folder(folder)
+        try:
+            self._store, self._batches = _open_store(folder)
+        except BaseException:
+            self._lock_file.close()
+            raise
+        self._indexes, self._facets = self._batches.indexes, self._batches.facets
+        self._contract: EncoderContract | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._reading_facets: asyncio.Task[None] | None = None
+        self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
+        self._searches: SearchQueue[Search, HitPage] = SearchQueue(
+            lambda searches: search_products(searches, self._store.reader),
+            self._executor,
+            # More batches than cores would only be smaller ones.
+            min(reader_count, os.cpu_count() or 1),
+        )
+        self._writes: WriteQueue[WriteItem, object] = WriteQueue(
+            self._batches.write, WRITE_BATCH_LIMIT
+        )
+        self.encoders = CatalogueEncoders(
+            store=self._store,
+            batches=self._batches,
+            writes=self._writes,
+            read=self._read,
+            open_index=self.open_index,
+        )
+        self._upkeep = Upkeep(
+            store=self._store,
+            indexes=lambda: self._indexes.by_digest.values(),
+            run_in_writer=self._run_in_writer,
+            settings=upkeep or UpkeepSettings(),
+        )
+        groups = SqliteGroups(
+            path=folder / DATABASE,
+            store=self._store,
+            index_of=lambda digest: self._indexes.by_digest.get(digest),
+            run_in_writer=self._run_in_writer,
+        )
+        self._grouping = Grouping(
+            store=groups, contract=self._grouped_contract, guards=guards or GroupGuards()
+        )
+        self.groups = CatalogueGroups(groups)
+        if guards is not None:
+            self._grouping.start()
+
+    async def close(self) -> None:
+        """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
+        self.end_changes()
+        # In this order: the index, once opened, lets the facets be read. SQLite ends the process
+        # when a connection is closed that another thread reads by.
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        if self._reading_facets is not None:
+            await asyncio.wait([self._reading_facets])
+        await asyncio.to_thread(self._grouping.close)
+        await asyncio.to_thread(self._upkeep.close)
+        await asyncio.to_thread(self._writes.close)
+        await self._searches.drain()
+        await asyncio.to_thread(self._executor.shutdown)
+        self._store.close()
+        self._lock_file.close()
+
+    async def use_encoder(
+        self, contract: EncoderContract, *, instead_of: str | None = None
+    ) -> None:
+        """Lets an encoder serve; see `Catalogue`."""
+        before = instead_of or self.encoders.current
+        await self.open_index(contract)
+        self._contract = contract
+        await self.encoders.serve(contract, instead_of=before)
+
+    async def open_index(self, contract: EncoderContract) -> None:
+        """Opens the index of an encoder beside the writer; see `Catalogue`."""
+        while contract.digest not in self._indexes.by_digest:
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.ensure_future(self._open_index(contract))
+            # Whoever leaves meanwhile does not stop it: the next would have to begin anew.
+            await asyncio.shield(self._opening)
+
+    async def upsert(self, product: NewProduct) -> Stored:
+        """Stores a product, in place of the one of the same id; see `Catalogue`."""
+        result = await self._writes.submit(product)
+        assert isinstance(result, Stored)
+        return result
+
+    async def delete(self, product_ids: Sequence[str]) -> Deleted:
+        """Removes products; see `Catalogue`."""
+        result = await self._writes.submit(Deletion(product_ids=tuple(product_ids)))
+        assert isinstance(result, Deleted)
+        return result
+
+    async def product(self, product_id: str) -> StoredProduct | None:
+        """Returns one product, or None."""
+        return await self._read(lambda: self._store.reader.product(product_id))
+
+    async def changeable(self, product_id: str) -> ChangeableProduct | None:
+        """Returns one product with its vector, or None."""
+        return await self._read(lambda: self._store.reader.changeable(product_id))
+
+    async def thumbnail(self, product_id: str) -> bytes | None:
+        """Returns the thumbnail of a product, or None."""
+        return await self._read(lambda: self._store.reader.thumbnail(product_id))
+
+    async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
+        """Returns up to `count` products by rising product_id, from after the one given."""
+        return await self._read(lambda: list(self._store.reader.products_after(product_id, count)))
+
+    async def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+        """Returns up to `count` changes after one; see `Catalogue`."""
+        feed = self._batches.feed
+        while True:
+            turn = feed.turn()
+            changes = await self._read(lambda: self._store.reader.changes_after(sequence, count))
+            if changes:
+                return changes
+            await feed.wait_after(turn)
+
+    def end_changes(self) -> None:
+        """Ends the waiting of all who wait for changes; see `Catalogue`."""
+        self._batches.feed.close()
+
+    async def embedded_products(
+        self, product_ids: Sequence[str], contract: EncoderContract
+    ) -> dict[str, EmbeddedProduct]:
+        """Returns products with what an encoder made of them; see `Catalogue`."""
+        return await self._read(lambda: self._store.reader.embedded_products(product_ids, contract))
+
+    async def search(self, query: Query) -> HitPage:
+        """Returns the products most alike an offer; see `Catalogue`."""
+        index = self._indexes.by_digest.get(query.contract.digest)
+        if index is None:
+            raise EncoderUnavailableError("the search index is being opened; repeat the request")
+        vector = query_vector(query.embedding, query.weights, query.contract)
+        self._upkeep.note_query(index, vector, query.weights.pattern)
+        needs_facets = query.condition is not None or query.value_limit is not None
+        facets = await self._read_facets() if needs_facets else None
+        search = Search(index=index, query=query, vector=vector, facets=facets)
+        try:
+            return await self._searches.submit(search)
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
+
+    async def stats(self, digest: str | None) -> CatalogueStats:
+        """Counts what is stored; None for a digest that is not known counts nothing as stale."""
+        change_sequence = await self._read(self._store.reader.change_sequence)
+        shown = digest or self.encoders.current
+        counts = {
+            pattern: count
+            for (stored, pattern), count in self._batches.counts.items()
+            if stored == shown
+        }
+        image_count = sum(n for pattern, n in counts.items() if pattern.has_image)
+        return CatalogueStats(
+            product_count=self.product_count,
+            image_count=image_count,
+            photo_count=image_count + self._batches.further_count(shown or ""),
+            text_count=sum(n for pattern, n in counts.items() if pattern.has_text),
+            stale_product_count=self.encoders.count_missing(digest) if digest else 0,
+            indexed_vector_count=self.indexed_vector_count,
+            damaged_product_count=self._store.guard.damaged_count,
+            change_sequence=change_sequence,
+        )
+
+    async def snapshot(self) -> SnapshotReport:
+        """Writes a snapshot of the index; see `Catalogue`."""
+        await asyncio.to_thread(self._upkeep.write_snapshot)
+        return SnapshotReport(
+            vector_count=self.indexed_vector_count,
+            change_sequence=await self._read(self._store.reader.change_sequence),
+        )
+
+    @property
+    def problem(self) -> CatalogueDamagedError | None:
+        """Why the catalogue cannot be trusted; None when nothing is known."""
+        problem = self._store.guard.find_problem()
+        return None if problem is None else CatalogueDamagedError(problem)
+
+    @property
+    def live_recall(self) -> float:
+        """Share of the exact best matches of recent queries that the index found; NaN unknown."""
+        return self._upkeep.live_recall
+
+    @property
+    def product_count(self) -> int:
+        """Products stored."""
+        return self._batches.product_count
+
+    @property
+    def indexed_vector_count(self) -> int:
+        """Vectors that a search can return."""
+        index = self._indexes.by_digest.get(self.encoders.current or "")
+        return 0 if index is None else len(index)
+
+    async def _open_index(self, contract: EncoderContract) -> None:
+        await self._writes.submit(Task(function=lambda: self._indexes.begin(contract.digest)))
+        try:
+            index = await asyncio.to_thread(
+                CatalogueIndex.open, self._store.reader, contract, self._settings, self._folder
+            )
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
+        await self._writes.submit(Task(function=lambda: self._indexes.publish(index)))
+        self._upkeep.wake()
+        self._start_reading_facets()
+
+    async def _read_facets(self) -> FacetTable:
+        while (table := self._facets.table) is None:
+            await asyncio.shield(self._start_reading_facets())
+        return table
+
+    def _start_reading_facets(self) -> asyncio.Task[None]:
+        """Reads the facets beside all else, unless that is done or under way."""
+
+        async def read() -> None:
+            """Reads them, and lets them catch up in the writer's thread."""
+            if self._facets.table is None:
+                table = await asyncio.to_thread(self._store.reader.facets)
+                await self._writes.submit(Task(function=lambda: self._facets.publish(table)))
+
+        if self._reading_facets is None or self._reading_facets.done():
+            self._reading_facets = asyncio.ensure_future(read())
+        return self._reading_facets
+
+    # In the readers' threads.
+
+    async def _read(self, read: Callable[[], Read]) -> Read:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, read)
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
+
+    # In the threads of the upkeep and of the grouping.
+
+    def _grouped_contract(self) -> EncoderContract | None:
+        """That of the encoder that serves, once it has embedded all; its index is open then."""
+        contract = self._contract
+        if contract is None or contract.digest != self.encoders.current:
+            return None
+        if contract.digest not in self._indexes.by_digest or not contract.pair_curves:
+            return None
+        return None if self.encoders.count_missing(contract.digest) else contract
+
+    def _run_in_writer(self, function: Callable[[], Read]) -> Read:
+        result: Read = self._writes.put(Task(function=function)).result()
+        return result
+
+
+def _open_store(folder: Path) -> tuple[ProductStore, BatchWriter]:
+    try:
+        store = ProductStore(folder / DATABASE)
+        return store, BatchWriter(store)
+    except sqlite3.DatabaseError as error:
+        raise CatalogueFileError(f"the catalogue in {folder} is damaged: {error}") from error
+
+
+def _unreadable(error: sqlite3.DatabaseError) -> CatalogueDamagedError:
+    return CatalogueDamagedError(f"the catalogue cannot be read: {error}")

@@ -1,0 +1,1 @@
+"""The rows of products, vectors and groups in SQLite."""

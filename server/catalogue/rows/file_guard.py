@@ -1,0 +1,89 @@
+"""Whether the SQLite file can be trusted: who else has it, its place, its structure, its rows."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import IO
+
+from twinshelf.server.catalogue.rows.schema import CatalogueFileError, check_whole, open_reader
+from twinshelf.server.catalogue.rows.stored_rows import find_damaged_rows
+
+logger = logging.getLogger(__name__)
+LOCK = "lock"
+
+
+class FileGuard:
+    """Watches an open SQLite file. Safe to use from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Remembers which file it is."""
+        self._path = path
+        self._inodes = {path: os.stat(path).st_ino}
+        self._wal = path.with_name(path.name + "-wal")
+        self._problem: str | None = None
+        self._damaged: dict[int, str] = {}
+
+    @property
+    def damaged_count(self) -> int:
+        """Products that are set aside."""
+        return len(self._damaged)
+
+    def set_aside(self, product_number: int, problem: str) -> None:
+        """Notes and logs that a product's row is damaged."""
+        if product_number not in self._damaged:
+            self._damaged[product_number] = problem
+            logger.error("product %d is damaged and set aside: %s", product_number, problem)
+
+    def forget(self, product_number: int) -> None:
+        """Notes that a product was written anew, or removed."""
+        self._damaged.pop(product_number, None)
+
+    def find_problem(self) -> str | None:
+        """Says why the file as a whole cannot be trusted; None when nothing is known. Quick."""
+        if self._wal not in self._inodes and self._wal.exists():
+            self._inodes[self._wal] = os.stat(self._wal).st_ino
+        for path, inode in list(self._inodes.items()):
+            try:
+                is_same = os.stat(path).st_ino == inode
+            except OSError as error:
+                return f"{path} is gone: {error.strerror}"
+            if not is_same:
+                return f"{path} was replaced by another file while it was served"
+        return self._problem
+
+    def check(self) -> None:
+        """Reads the whole file: its structure, and the checksum of every row. Takes long.
+
+        What is wrong with the structure is told by `find_problem` from then on.
+        """
+        with closing(open_reader(self._path)) as reader:
+            problem = check_whole(reader)
+            if problem is None:
+                try:
+                    for number, damage in find_damaged_rows(reader):
+                        self.set_aside(number, damage)
+                except sqlite3.DatabaseError as error:
+                    problem = str(error)
+        if problem is not None:
+            self._problem = f"{self._path} is damaged: {problem}"
+            logger.error("%s", self._problem)
+
+
+def lock_folder(folder: Path) -> IO[str]:
+    """Keeps other processes out of a catalogue, until the file that is returned is closed.
+
+    Raises:
+        CatalogueFileError: If another process has it.
+    """
+    lock_file = (folder / LOCK).open("w")
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock_file.close()
+        raise CatalogueFileError(f"{folder} is served by another process") from None
+    return lock_file

@@ -1,0 +1,260 @@
+"""Reading the SQLite file: products, their facets and their counts.
+
+Any number of threads read, each through a connection of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from twinshelf.server.catalogue.facets.facet_table import Facets, FacetTable
+from twinshelf.server.catalogue.product_record import (
+    ChangeableProduct,
+    EmbeddedProduct,
+    ProductChange,
+    StoredProduct,
+    UnembeddedProduct,
+)
+from twinshelf.server.catalogue.rows.change_reader import read_changes
+from twinshelf.server.catalogue.rows.connections import ReaderConnections, one_moment
+from twinshelf.server.catalogue.rows.encoder_reader import read_unembedded, read_vectors
+from twinshelf.server.catalogue.rows.file_guard import FileGuard
+from twinshelf.server.catalogue.rows.schema import thumbnail_checksum
+from twinshelf.server.catalogue.rows.stored_rows import (
+    EMBEDDED_COLUMNS,
+    EMBEDDED_PATTERNS,
+    PRODUCT_COLUMNS,
+    PRODUCT_TABLES,
+    THUMBNAIL_PROBLEM,
+    VECTOR_COLUMNS,
+    VECTOR_TABLES,
+    attributes_from_json,
+    find_vector_problem,
+    product_from_embedded,
+    product_from_row,
+)
+from twinshelf.server.catalogue.rows.vector_reader import VectorReader
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.embedding import stored_embedding
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueDamagedError
+
+_BLOCK_SIZE = 4096
+
+
+class ProductReader:
+    """Reads the SQLite file; damaged rows are set aside by its guard.
+
+    Attributes:
+        vectors: Reads the vectors.
+    """
+
+    def __init__(self, path: Path, guard: FileGuard) -> None:
+        """Opens connections as threads come."""
+        self._connections = ReaderConnections(path)
+        self._guard = guard
+        self.vectors = VectorReader(self._connections, guard)
+
+    def close(self) -> None:
+        """Closes every connection; no other thread may read any more."""
+        self._connections.close()
+
+    def product(self, product_id: str) -> StoredProduct | None:
+        """Returns one product, or None."""
+        row = self._reader.execute(
+            f"SELECT {EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+            (product_id,),
+        ).fetchone()
+        return None if row is None else product_from_embedded(row)
+
+    def changeable(self, product_id: str) -> ChangeableProduct | None:
+        """Returns one product with its vectors, or None.
+
+        Raises:
+            CatalogueDamagedError: If one of its rows is damaged.
+        """
+        reader = self._reader
+        with one_moment(reader):
+            row = reader.execute(
+                f"SELECT p.product_number, p.change_sequence, {EMBEDDED_COLUMNS} "
+                f"FROM {PRODUCT_TABLES} WHERE p.product_id = ?",
+                (product_id,),
+            ).fetchone()
+            if row is None:
+                return None
+            number, change_sequence, *product = row
+            vectors = read_vectors(reader, number, product_id)
+        return ChangeableProduct(
+            product=product_from_embedded(product),
+            vectors=vectors,
+            change_sequence=change_sequence,
+        )
+
+    def thumbnail(self, product_id: str) -> bytes | None:
+        """Returns the thumbnail of a product; None where there is none, or no such product.
+
+        Raises:
+            CatalogueDamagedError: If it is damaged.
+        """
+        row = self._reader.execute(
+            "SELECT t.product_number, t.checksum, t.jpeg FROM products p "
+            "JOIN thumbnails t USING (product_number) WHERE p.product_id = ?",
+            (product_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        number, checksum, jpeg = row
+        if thumbnail_checksum(jpeg, number) != checksum:
+            self._guard.set_aside(number, THUMBNAIL_PROBLEM)
+            raise CatalogueDamagedError(
+                f"the thumbnail of product {product_id!r} is damaged; write the product again",
+                facts={"product_id": product_id},
+            )
+        return bytes(jpeg)
+
+    def products_after(self, product_id: str, count: int) -> Iterator[StoredProduct]:
+        """Yields up to `count` products by rising product_id, from after the one given."""
+        rows = self._reader.execute(
+            f"SELECT {EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} "
+            "WHERE p.product_id > ? ORDER BY p.product_id LIMIT ?",
+            (product_id, count),
+        )
+        return map(product_from_embedded, rows)
+
+    def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+        """Returns up to `count` changes after one, all of one moment; see `read_changes`."""
+        return read_changes(self._reader, self._guard, sequence, count)
+
+    def products_by_number(
+        self, patterns: Mapping[int, Pattern], digest: str
+    ) -> dict[int, StoredProduct]:
+        """Returns products by their internal numbers, without the missing and the damaged ones.
+
+        Reads no row of a vector: what a search knows of these is given instead.
+
+        Args:
+            patterns: Modalities that are embedded, of each product number.
+            digest: Digest of the encoder that embedded them.
+        """
+        rows = self._reader.execute(
+            f"SELECT p.product_number, {PRODUCT_COLUMNS} FROM products p "
+            f"WHERE p.product_number IN ({','.join('?' * len(patterns))})",
+            tuple(patterns),
+        )
+        found = {}
+        for number, *row in rows:
+            try:
+                found[number] = product_from_row(row, patterns[number], digest)
+            except CatalogueDamagedError as error:
+                self._guard.set_aside(number, error.message)
+        return found
+
+    def embedded_products(
+        self, product_ids: Sequence[str], contract: EncoderContract
+    ) -> dict[str, EmbeddedProduct]:
+        """Returns products and their embeddings, both of one moment; see `Catalogue`."""
+        # One statement, so that no vector moves from one table to the other meanwhile.
+        rows = self._reader.execute(
+            " UNION ALL ".join(
+                f"SELECT {PRODUCT_COLUMNS}, e.digest, p.product_number, {VECTOR_COLUMNS} "
+                "FROM json_each(?1) j JOIN products p ON p.product_id = j.value "
+                f"JOIN {table} v USING (product_number) JOIN encoders e USING (encoder_number)"
+                for table in VECTOR_TABLES
+            ),
+            (json.dumps(list(product_ids)),),
+        )
+        found = {}
+        for *fields, digest, number, encoder, pattern, version, checksum, blob in rows:
+            is_asked = digest == contract.digest and pattern != Pattern.NONE
+            if fields[0] in found and not is_asked:
+                continue
+            embedding = None
+            if is_asked:
+                key = (encoder, pattern, version)
+                if problem := find_vector_problem(blob, key, checksum, contract.dimension):
+                    self._guard.set_aside(number, problem)
+                else:
+                    vector = np.frombuffer(blob, dtype=np.float16)
+                    embedding = stored_embedding(vector, Pattern(pattern), contract)
+            product = product_from_row(fields, pattern, digest)
+            found[fields[0]] = EmbeddedProduct(product=product, embedding=embedding)
+        return found
+
+    def numbers_of(self, product_ids: Sequence[str]) -> list[int]:
+        """Returns the internal numbers of those products that there are."""
+        rows = self._reader.execute(
+            "SELECT product_number FROM products "
+            f"WHERE product_id IN ({','.join('?' * len(product_ids))})",
+            product_ids,
+        )
+        return [number for (number,) in rows]
+
+    def facets(self) -> FacetTable:
+        """Returns the facets of all products."""
+        rows = self._reader.execute(
+            "SELECT product_number, category, brand, seller, price, attributes FROM products "
+            "ORDER BY product_number"
+        )
+        table = FacetTable()
+        while block := rows.fetchmany(_BLOCK_SIZE):
+            numbers, *fields, prices, attributes = zip(*block, strict=True)
+            table.append(
+                Facets(
+                    product_numbers=numbers,
+                    fields=fields,
+                    prices=prices,
+                    attributes=list(map(self._read_attributes, numbers, attributes)),
+                )
+            )
+        return table
+
+    def counts(self) -> Counter[tuple[str, Pattern]]:
+        """Counts vectors by digest and pattern."""
+        counts: Counter[tuple[str, Pattern]] = Counter()
+        for table in VECTOR_TABLES:
+            rows = self._reader.execute(
+                f"SELECT e.digest, v.pattern, count(*) FROM {table} v "
+                "JOIN encoders e USING (encoder_number) GROUP BY v.encoder_number, v.pattern"
+            )
+            for digest, pattern, count in rows:
+                if pattern in EMBEDDED_PATTERNS:  # any other is damage, which the check names
+                    counts[digest, Pattern(pattern)] += count
+        return counts
+
+    def product_count(self) -> int:
+        """Counts the products."""
+        row = self._reader.execute("SELECT count(*) FROM products").fetchone()
+        return int(row[0])
+
+    def unembedded_after(self, number: int, digest: str, count: int) -> list[UnembeddedProduct]:
+        """Returns products that an encoder has not embedded; see `Encoders`."""
+        return read_unembedded(self._reader, self._guard, number, digest, count)
+
+    def change_sequence(self) -> int:
+        """Returns the number of the last change."""
+        row = self._reader.execute("SELECT change_sequence FROM catalogue_state").fetchone()
+        return int(row[0])
+
+    @property
+    def catalogue_id(self) -> str:
+        """Identity of the file; another one after a backup was restored."""
+        row = self._reader.execute("SELECT catalogue_id FROM catalogue_state").fetchone()
+        return str(row[0])
+
+    def _read_attributes(self, number: int, text: str) -> dict[str, str]:
+        """Reads the attributes of a product; a damaged one has none that a filter could find."""
+        try:
+            return attributes_from_json(text)
+        except ValueError as error:
+            self._guard.set_aside(number, f"its attributes cannot be read: {error}")
+            return {}
+
+    @property
+    def _reader(self) -> sqlite3.Connection:
+        return self._connections.own

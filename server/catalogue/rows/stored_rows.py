@@ -1,0 +1,165 @@
+"""Rows of the SQLite file as products and vectors; each is checked against its checksum."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
+from twinshelf.server.catalogue.rows.schema import (
+    PRODUCT_FIELDS,
+    photo_checksum,
+    product_checksum,
+    thumbnail_checksum,
+    vector_checksum,
+)
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueDamagedError
+
+_NO_ATTRIBUTES = "{}"
+_JSON = json.JSONDecoder()
+THUMBNAIL_PROBLEM = "the checksum of its thumbnail differs"
+EMBEDDED_PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
+# Of a table `products p`, alone or joined with others.
+PRODUCT_COLUMNS = f"{PRODUCT_FIELDS}, p.checksum"
+# With what the serving encoder made of a product, or else another.
+PRODUCT_TABLES = (
+    "products p JOIN product_vectors v USING (product_number) "
+    "JOIN encoders e USING (encoder_number) LEFT JOIN vectors_beside b "
+    "ON b.product_number = p.product_number AND b.pattern > 0 "
+    "AND b.encoder_number = (SELECT current_encoder FROM catalogue_state) "
+    "LEFT JOIN encoders be ON be.encoder_number = b.encoder_number"
+)
+EMBEDDED_COLUMNS = (
+    f"{PRODUCT_COLUMNS}, coalesce(b.pattern, v.pattern), coalesce(be.digest, e.digest)"
+)
+VECTOR_TABLES = ("product_vectors", "vectors_beside")
+# Of one of them as `v`.
+VECTOR_COLUMNS = "v.encoder_number, v.pattern, v.vector_version, v.checksum, v.vector"
+
+
+def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredProduct:
+    """Reads a row of `PRODUCT_COLUMNS`.
+
+    Args:
+        row: The row.
+        pattern: Modalities that are embedded.
+        digest: Digest of the encoder that embedded it.
+
+    Raises:
+        CatalogueDamagedError: If its checksum differs, or there is no such pattern.
+    """
+    *fields, checksum = row
+    if product_checksum(*fields) != checksum or pattern not in EMBEDDED_PATTERNS:
+        raise CatalogueDamagedError(
+            f"the stored fields of product {fields[0]!r} are damaged; write it again",
+            facts={"product_id": str(fields[0])},
+        )
+    product_id, title, description, category, brand, seller, price, attributes, *rest = fields
+    image_uri, update_time_us = rest
+    return StoredProduct(
+        record=ProductRecord(
+            product_id=product_id,
+            title=title,
+            description=description,
+            category=category,
+            brand=brand,
+            seller=seller,
+            price=price,
+            attributes=attributes_from_json(attributes),
+            image_uri=image_uri,
+        ),
+        pattern=Pattern(pattern),
+        digest=digest,
+        update_time_us=update_time_us,
+    )
+
+
+def product_from_embedded(row: Sequence[Any]) -> StoredProduct:
+    """Reads a row of `EMBEDDED_COLUMNS`.
+
+    Raises:
+        CatalogueDamagedError: If its checksum differs, or there is no such pattern.
+    """
+    *fields, pattern, digest = row
+    return product_from_row(fields, pattern, digest)
+
+
+def attributes_from_json(text: str) -> dict[str, str]:
+    """Reads the stored attributes of a product.
+
+    Raises:
+        ValueError: If they are damaged.
+    """
+    attributes: dict[str, str] = {} if text == _NO_ATTRIBUTES else _JSON.raw_decode(text)[0]
+    return attributes
+
+
+def find_vector_problem(
+    blob: bytes, key: tuple[int, int, int], checksum: int, dimension: int
+) -> str | None:
+    """Says what is wrong with a stored vector; None when all is well.
+
+    Args:
+        blob: The vector, D fp16 numbers.
+        key: Numbers of its encoder, its pattern and its version.
+        checksum: That of both.
+        dimension: D.
+    """
+    if len(blob) != 2 * dimension:
+        return f"its vector must have {2 * dimension} bytes, got {len(blob)}"
+    if vector_checksum(blob, *key) != checksum:
+        return "the checksum of its vector differs"
+    if not np.isfinite(np.frombuffer(blob, dtype=np.float16)).all():
+        return "its vector is not finite"
+    return None
+
+
+def find_photo_problem(
+    half: bytes, photo_number: int, owner_checksum: int, checksum: int
+) -> str | None:
+    """Says what is wrong with the stored half of a further photo; None when all is well.
+
+    Args:
+        half: The embedding of the photo, I fp16 numbers.
+        photo_number: Its number, from 1.
+        owner_checksum: That of the vector of its product.
+        checksum: That of all of these.
+    """
+    if photo_checksum(half, photo_number, owner_checksum) != checksum:
+        return f"the checksum of its further photo {photo_number} differs"
+    return None
+
+
+def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    """Yields the number of each product whose fields or vector are damaged, and what is wrong."""
+    products = reader.execute(f"SELECT product_number, checksum, {PRODUCT_FIELDS} FROM products")
+    for number, checksum, *fields in products:
+        if product_checksum(*fields) != checksum:
+            yield number, f"the checksum of product {fields[0]!r} differs"
+    vectors = reader.execute(
+        " UNION ALL ".join(
+            f"SELECT v.product_number, {VECTOR_COLUMNS} FROM {table} v" for table in VECTOR_TABLES
+        )
+    )
+    for number, *key, checksum, blob in vectors:
+        if problem := find_vector_problem(blob, tuple(key), checksum, len(blob) // 2):
+            yield number, problem
+    photos = reader.execute(
+        " UNION ALL ".join(
+            "SELECT f.product_number, f.image_vector, f.photo_number, v.checksum, f.checksum "
+            f"FROM further_photos f JOIN {table} v USING (product_number, encoder_number)"
+            for table in VECTOR_TABLES
+        )
+    )
+    for number, *photo in photos:
+        if problem := find_photo_problem(*photo):
+            yield number, problem
+    thumbnails = reader.execute("SELECT product_number, checksum, jpeg FROM thumbnails")
+    for number, checksum, jpeg in thumbnails:
+        if thumbnail_checksum(jpeg, number) != checksum:
+            yield number, THUMBNAIL_PROBLEM

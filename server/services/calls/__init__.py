@@ -1,0 +1,1 @@
+"""What every call passes before and after its method."""

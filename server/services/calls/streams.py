@@ -1,0 +1,87 @@
+"""Answering the messages of a stream at once instead of one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from twinshelf.server.services.calls.byte_budget import ByteBudget
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+# One stream that is not read must leave memory for the others.
+_SHARE_OF_A_STREAM: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamBounds:
+    """What one stream may have under way.
+
+    Attributes:
+        in_flight_count: Most requests that are read and not yet answered.
+        budget: Bytes that all streams share.
+        limit_bytes: The size of that budget.
+    """
+
+    in_flight_count: int
+    budget: ByteBudget
+    limit_bytes: int
+
+
+async def answers_as_done(
+    requests: AsyncIterator[Request],
+    answer: Callable[[int, Request], Awaitable[Answer]],
+    size_bytes: Callable[[Request], int],
+    bounds: StreamBounds,
+) -> AsyncIterator[Answer]:
+    """Yields the answers of a stream in the order in which they are done.
+
+    A request counts as in flight from when it is read until its answer is taken, so that neither a
+    fast sender nor a slow reader fills the memory. Requests are started in the order of the stream.
+
+    Args:
+        requests: The stream.
+        answer: Answers one request, given its position from 0; an error it raises ends the stream.
+        size_bytes: What a request and its answer may take.
+        bounds: What may be in flight.
+    """
+    places = asyncio.Semaphore(bounds.in_flight_count)
+    share = ByteBudget(bounds.limit_bytes // _SHARE_OF_A_STREAM)
+    done: asyncio.Queue[asyncio.Task[Answer] | None] = asyncio.Queue()
+    running: dict[asyncio.Task[Answer], int] = {}
+
+    async def read() -> None:
+        """Starts each request at once, but reads the next only when there is room for it."""
+        position = 0
+        await places.acquire()
+        async for request in requests:
+            size = size_bytes(request)
+            await share.wait_for(size)
+            await bounds.budget.wait_for(size)
+            task = asyncio.ensure_future(answer(position, request))
+            running[task] = size
+            task.add_done_callback(done.put_nowait)
+            position += 1
+            await places.acquire()
+
+    reader = asyncio.ensure_future(read())
+    reader.add_done_callback(lambda _: done.put_nowait(None))
+    try:
+        while running or not reader.done() or not done.empty():
+            task = await done.get()
+            if task is None:
+                continue  # what was sent before the stream broke off is answered all the same
+            yield task.result()
+            size = running.pop(task)
+            share.give_back(size)
+            bounds.budget.give_back(size)
+            places.release()
+        await reader  # raises what ended the reading
+    finally:
+        reader.cancel()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(reader, *running, return_exceptions=True)
+        bounds.budget.give_back(sum(running.values()))

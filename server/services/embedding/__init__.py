@@ -1,0 +1,1 @@
+"""Offers become vectors: admission, the encoders, and the watch over them."""

@@ -1,0 +1,1 @@
+"""What answers an offer: matches and categories."""

@@ -1,0 +1,1 @@
+"""What is written: embedded, updated in part, and embedded again."""

@@ -1,0 +1,207 @@
+"""Files are stored and matched through the service; a broken run goes on where it stopped."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+
+from tests.client.fake_service import REFUSED, FakeService, make_status
+from twinshelf.client.commands.file_commands import run_check, run_index, run_match_files
+from twinshelf.client.commands.options import FileOptions
+from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.rows import ProductFileError
+from twinshelf.client.records import MatchOptions, Product
+from twinshelf.client.sync_client import Client
+from twinshelf.v1 import product_pb2
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def index(client: Client, path: Path, options: FileOptions | None = None, **words: Any) -> str:
+    """Stores a file and returns what is printed."""
+    stream = io.StringIO()
+    words = {"as_json": False, "starts_anew": False} | words
+    run_index(client, [path], options or FileOptions(), stream, **words)
+    return stream.getvalue()
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_a_refused_photo_is_counted_and_its_text_stored(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"cut off")
+    path = write(tmp_path / "t.csv", "id,title,image\np1,tea,cut.jpg\np2,,cut.jpg\np3,mug,\n")
+    service.row_failures = {"p1": [REFUSED], "p2": [REFUSED]}
+    out = index(client, path)
+    assert "1 photo could not be read: cut.jpg: the photo is not an image" in out
+    assert "2 products stored, 0 of them replaced; 1 row failed" in out
+    assert service.products["p1"].title == "tea" and not service.products["p1"].image
+
+
+def test_several_photos_of_a_product_are_sent_and_a_refused_one_is_left_out(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    for name in "abcd":
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    path = write(
+        tmp_path / "t.csv",
+        "id,title,image,image_2,additional_image_link\n"
+        'p1,tea,a.jpg,b.jpg,"c.jpg,d.jpg"\np2,mug,a.jpg,,gone.jpg\n',
+    )
+    refused = make_status(3, "no photo", field="product.further_images[1]")
+    service.row_failures = {"p1": [refused]}
+    out = index(client, path, photo_count=8)
+    assert "2 photos could not be read" in out and "2 products stored" in out
+    tea, mug = service.products["p1"], service.products["p2"]
+    assert (tea.image, list(tea.further_images)) == (b"a", [b"b", b"d"])
+    assert (mug.image, list(mug.further_images)) == (b"a", [])
+    index(client, path, photo_count=2, updated_fields=("image",))
+    assert service.last_masks[-1] == ("image", "image_uri", "further_images")
+    assert list(service.products["p1"].further_images) == [b"b"]
+    index(client, path)
+    assert not service.products["p1"].further_images
+
+
+def test_a_broken_run_goes_on_where_it_stopped_and_repeats_nothing(
+    client: Client, service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"p{number},tea {number}" for number in range(300)]
+    path = write(tmp_path / "t.csv", "\n".join(["id,title", *lines]))
+    service.break_after = [100, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    with pytest.raises(TwinshelfError):
+        index(client, path)
+    assert "100 products stored before this; the same command goes on" in capsys.readouterr().err
+    service.break_after = []
+    service.calls.clear()
+    assert "200 products stored" in index(client, path)
+    assert "going on behind row 100" in capsys.readouterr().err
+    assert service.calls["p99"] == 0 and service.calls["p100"] == 1
+    assert len(service.products) == 300
+    assert "300 products stored, 300 of them replaced" in index(client, path)
+
+
+def test_an_earlier_run_can_be_forgotten_and_a_changed_file_begins_anew(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    lines = [f"p{number},tea {number}" for number in range(50)]
+    path = write(tmp_path / "t.csv", "\n".join(["id,title", *lines]))
+    for again in ("restart", "change"):
+        service.break_after = [20, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        with pytest.raises(TwinshelfError):
+            index(client, path, starts_anew=True)
+        service.break_after = []
+        if again == "change":
+            write(path, path.read_text() + "\nx,mug")
+        assert f"{50 + (again == 'change')} products stored" in index(
+            client, path, starts_anew=again == "restart"
+        )
+
+
+def test_check_stores_nothing_and_proposes_what_then_works(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "t.csv", "17;Red shoe, size 42;9,99\n18;Blue boot, size 43;NULL\n")
+    stream = io.StringIO()
+    run_check([path], FileOptions(), stream, as_json=False)
+    out = stream.getvalue()
+    assert "cells between semicolons" in out and "2 by text alone" in out
+    assert "read it with: --no-header --columns 'product_id=1,title=2,price=3'" in out
+    assert "1 price could not be read, such as 'NULL': left empty" in out
+    assert not service.products
+    columns = read_column_mapping("product_id=1,title=2,price=3")
+    index(client, path, FileOptions(no_header=True, columns=columns))
+    assert service.products["17"].price == 9.99
+    run_check([path], FileOptions(), stream, as_json=True)
+
+
+def test_matches_of_a_file_are_written_as_a_table(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    products = [Product(product_id=name, title=name) for name in ("mug", "tea")]
+    assert all(answer.error is None for answer in client.upsert(products))
+    path = write(tmp_path / "o.csv", "id,title\no1,tea\no2,refused\no3,NULL\no4,mug\n")
+    for name in ("m.csv", "m.parquet"):
+        service.row_failures = {"refused": [REFUSED]}
+        stream = io.StringIO()
+        options, table = MatchOptions(match_count=2), tmp_path / name
+        assert not run_match_files(
+            client, [path], FileOptions(), options, table, stream, as_json=False
+        )
+        assert "2 offers matched, 0 without a match, 2 failed" in stream.getvalue()
+    frame = pandas.read_csv(tmp_path / "m.csv")
+    assert list(frame.offer_id.fillna("")) == ["o1", "o1", "o2", "", "o4", "o4"]
+    assert list(frame["rank"].dropna()) == [1, 2, 1, 2] and frame.probability[0] > 0.9
+    assert frame.is_match[:2].tolist() == [True, False]
+    assert frame.no_match_probability[0] == 0.03
+    assert "not an image" in frame.error[2] and "nothing to embed" in frame.error[3]
+    same = pandas.read_parquet(tmp_path / "m.parquet")
+    assert list(same.product_id.fillna("")) == list(frame.product_id.fillna(""))
+    with pytest.raises(ProductFileError, match=r"must end in \.csv or \.parquet"):
+        run_match_files(
+            client, [path], FileOptions(), MatchOptions(), tmp_path / "m.txt", io.StringIO(),
+            as_json=False,
+        )  # fmt: skip
+
+
+def test_a_broken_match_goes_on_behind_what_it_kept_and_loses_and_repeats_nothing(
+    client: Client, service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.products["tea"] = product_pb2.Product(product_id="tea", title="tea")
+    lines = [f"o{number},tea {number}" for number in range(300)]
+    path = write(tmp_path / "o.csv", "\n".join(["id,title", *lines]))
+    table, staged = tmp_path / "m.csv", tmp_path / "m.csv.partial"
+
+    def run(count: int = 5) -> str:
+        stream, options = io.StringIO(), MatchOptions(match_count=count)
+        run_match_files(client, [path], FileOptions(), options, table, stream, as_json=False)
+        return stream.getvalue()
+
+    for _ in range(2):
+        service.break_after = [100, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        with pytest.raises(TwinshelfError):
+            run()
+        with staged.open("ab") as file:  # as a killed process leaves it
+            file.write(b'[{"source": "o.csv", "row_nu')
+    service.break_after = []
+    assert "going on behind offer 100" in capsys.readouterr().err and not table.exists()
+    assert "300 offers matched" in run()
+    assert list(pandas.read_csv(table).row_number) == list(range(1, 301))
+    assert service.calls["tea 99"] == 1 and not staged.exists()
+    write(staged, "of another run\n[]\n")
+    assert "300 offers matched" in run(3)
+
+
+def test_an_offer_whose_photo_is_refused_is_matched_by_its_text(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    service.products["tea"] = product_pb2.Product(product_id="tea", title="tea")
+    (tmp_path / "cut.jpg").write_bytes(b"cut off")
+    path = write(tmp_path / "o.csv", "id,title,image\no1,tea,cut.jpg\no2,mug,\no3,hat,cut.jpg\n")
+    service.row_failures = {"tea": [REFUSED], "hat": [REFUSED]}
+    stream, table = io.StringIO(), tmp_path / "m.csv"
+    run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
+    assert "2 photos could not be read: cut.jpg" in stream.getvalue()
+    assert "3 offers matched" in stream.getvalue()
+    assert list(pandas.read_csv(table).offer_id) == ["o1", "o2", "o3"]
+
+
+def test_half_a_character_costs_itself_alone(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "o.jsonl", '{"id": "a\\udc00", "title": "tea \\ud83d x"}\n')
+    assert "1 product stored" in index(client, path)
+    stream, table = io.StringIO(), tmp_path / "m.csv"
+    run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
+    assert "1 offer matched" in stream.getvalue()

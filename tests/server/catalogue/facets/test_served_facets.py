@@ -1,0 +1,57 @@
+"""The table of facets learns of every write, also of those that come while it is read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.server.catalogue.products import new_product, random_embedding
+from twinshelf.server.catalogue.facets.facet_table import Facets, FacetTable
+from twinshelf.server.catalogue.facets.served_facets import ServedFacets
+from twinshelf.server.catalogue.index_changes import Write
+from twinshelf.server.catalogue.product_filter import FieldIn
+from twinshelf.server.catalogue.product_record import (
+    Deleted,
+    ProductRecord,
+    Stored,
+)
+
+ACME = FieldIn(field="brand", values=frozenset({"Acme"}))
+
+
+def written(number: int, brand: str) -> Write:
+    record = ProductRecord(product_id=f"p{number}", brand=brand)
+    embedding = random_embedding(np.random.default_rng(number))
+    stored = Stored(product_number=number, replaced=False, changes=())
+    return new_product(record.product_id, embedding, record=record), stored
+
+
+def removed(number: int) -> Write:
+    return None, Deleted(removed=(number,), changes=(), missing=())
+
+
+def test_what_is_written_while_the_table_is_read_is_caught_up_with() -> None:
+    served = ServedFacets()
+    served.learn([written(1, "Acme"), written(2, "Acme"), written(3, "Globex")])
+    served.learn([removed(2), written(4, "Acme"), removed(4), written(5, "Acme")])
+    # What a reader sees that began between the two: 2 is gone in the end, 3 and 5 are not there.
+    read = FacetTable()
+    read.append(Facets.of({n: ProductRecord(product_id=f"p{n}", brand="old") for n in (1, 2)}))
+    served.publish(read)
+    assert served.table is not None
+    assert served.table.allow(ACME).count == 2
+    assert served.table.allow(None).count == 3
+    served.learn([written(3, "Acme"), removed(1)])
+    assert served.table.allow(ACME).count == 2
+
+
+def test_a_table_that_failed_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = ServedFacets()
+    served.publish(FacetTable())
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(FacetTable, "change", fail)
+    served.learn([written(1, "Acme")])
+    assert served.table is None

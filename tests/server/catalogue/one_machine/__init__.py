@@ -1,0 +1,1 @@
+"""Tests of server/catalogue/one_machine/."""
