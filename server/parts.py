@@ -25,9 +25,9 @@ from twinshelf.server.services.calls.streams import StreamBounds
 from twinshelf.server.services.embedding.admission import Admission, AdmissionSettings
 from twinshelf.server.services.embedding.embedder import Embedder
 from twinshelf.server.services.embedding.encoder_pulse import EncoderPulse
-from twinshelf.server.services.embedding.health import OVERALL, HealthServicer
 from twinshelf.server.services.embedding.routed_embedder import RoutedEmbedder
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
+from twinshelf.server.services.health import OVERALL, HealthServicer
 from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS, KSERVE_SERVICE
 from twinshelf.server.services.matching.encoder_comparison import EncoderComparison
 from twinshelf.server.services.matching.matcher import Matcher

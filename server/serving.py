@@ -31,9 +31,9 @@ from twinshelf.server.services.calls.call_interceptor import CallInterceptor
 from twinshelf.server.services.calls.door import Door
 from twinshelf.server.services.catalog_service import CatalogServicer
 from twinshelf.server.services.embedding.encoder_watch import EncoderWatch
-from twinshelf.server.services.embedding.health import SERVICE_NAME
 from twinshelf.server.services.encoder_service import EncoderServicer
 from twinshelf.server.services.group_service import GroupServicer
+from twinshelf.server.services.health import SERVICE_NAME
 from twinshelf.server.services.kserve.kserve_service import INFER_METHOD, KserveServicer
 from twinshelf.server.services.matching.category_predictor import CategoryPredictor
 from twinshelf.server.services.matching.encoder_comparison import EncoderComparison

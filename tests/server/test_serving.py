@@ -23,7 +23,7 @@ from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.triton_encoder import TritonEncoder
 from twinshelf.server.parts import SERVICES
-from twinshelf.server.services.embedding.health import OVERALL
+from twinshelf.server.services.health import OVERALL
 from twinshelf.server.serving import create_server
 from twinshelf.v1.product_pb2 import Product
 

@@ -1,1 +1,1 @@
-"""Offers become vectors: admission, the encoders, and the watch over them."""
+"""Offers become vectors: admission, the encoders that serve, and the watch over them."""

@@ -18,7 +18,7 @@ from twinshelf.server.errors import (
     TwinshelfError,
 )
 from twinshelf.server.services.embedding.encoder_pulse import MODALITIES, EncoderPulse
-from twinshelf.server.services.embedding.health import HealthServicer
+from twinshelf.server.services.health import HealthServicer
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.triton.canary import CANARY_PHOTO, CANARY_TEXT
 

@@ -16,8 +16,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from twinshelf.server.errors import InvalidRequestError, ModelNotFoundError
 from twinshelf.server.services.calls.call_interceptor import deadline_of
 from twinshelf.server.services.calls.call_observer import CallObserver
-from twinshelf.server.services.embedding.health import HealthServicer
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
+from twinshelf.server.services.health import HealthServicer
 from twinshelf.server.services.kserve.infer_tensors import (
     MatchedRow,
     read_requests,

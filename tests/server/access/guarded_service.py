@@ -21,7 +21,7 @@ from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.services.calls.call_interceptor import abort
 from twinshelf.server.services.calls.statuses import STATUS_DETAILS_KEY, status_of
-from twinshelf.server.services.embedding.health import HealthServicer
+from twinshelf.server.services.health import HealthServicer
 from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS, KSERVE_SERVICE
 from twinshelf.v1 import (
     catalog_service_pb2,
@@ -280,7 +280,6 @@ async def serving(
     await server.stop(None)
 
 
-# gRPC's client makes an error of its own of a stream that the server ends while it sends.
 _ATTEMPTS = 3
 Call = Callable[[grpc.aio.Channel, Metadata], Awaitable[Any]]
 
@@ -416,7 +415,8 @@ CALLS: dict[str, Call] = {
 async def outcome_of(method: str, channel: grpc.aio.Channel, metadata: Metadata = ()) -> str:
     """Makes a call; returns the name of its code.
 
-    One of ours has details; without them the call is made again.
+    An error of the server has details. One without them is of gRPC's client, of a stream that the
+    server ended while it sent, and the call is made again.
     """
     code = ""
     for _ in range(_ATTEMPTS):
