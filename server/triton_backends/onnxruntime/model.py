@@ -30,9 +30,11 @@ from request_batch import (
 )
 from session_settings import batch_sizes, providers, run_options, session_options
 
+_ANY_SIZE = 0  # of a batch
+
 
 class TritonPythonModel:
-    """One instance of an ONNX model: a session, and the buffer that batches are joined in."""
+    """One instance of an ONNX model: its sessions, and the buffer that batches are joined in."""
 
     @staticmethod
     def auto_complete_config(auto_complete_model_config: Any) -> Any:
@@ -81,18 +83,23 @@ class TritonPythonModel:
         return responses
 
     def finalize(self) -> None:
-        """Lets go of the session."""
-        del self._session
+        """Lets go of the sessions."""
+        self._sessions.clear()
 
     def _open(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
         path = model_file(Path(args["model_repository"]) / args["model_version"], config)
         wanted = providers(args["model_instance_kind"], int(args["model_instance_device_id"]))
-        self._session = ort.InferenceSession(path, session_options(config), providers=wanted)
+        self._batch_sizes = batch_sizes(args["model_instance_kind"], config)
+        self._sessions = {
+            size: ort.InferenceSession(path, session_options(config), providers=wanted)
+            for size in self._batch_sizes or [_ANY_SIZE]
+        }
+        session = next(iter(self._sessions.values()))
         # ONNX Runtime falls back to the CPU with no more than a line in the log.
-        if len(wanted) > 1 and self._session.get_providers()[0] == "CPUExecutionProvider":
+        if len(wanted) > 1 and session.get_providers()[0] == "CPUExecutionProvider":
             raise ValueError("onnxruntime could not start its CUDAExecutionProvider")
-        graph = graph_of(self._session)
+        graph = graph_of(session)
         model_configuration.check(config, graph)
         self._run_options = run_options(config)
         self._is_batched = config["max_batch_size"] > 0
@@ -103,7 +110,6 @@ class TritonPythonModel:
             name for name, tensor in (graph.inputs | graph.defaulted).items() if not tensor.shape
         }
         self._buffer = BatchBuffer()
-        self._batch_sizes = batch_sizes(args["model_instance_kind"], config)
         for size in self._batch_sizes:
             for arrays in samples(config, size):
                 self._run(arrays)
@@ -124,7 +130,8 @@ class TritonPythonModel:
     def _run(self, inputs: Arrays) -> Arrays:
         for name in self._scalar_inputs & inputs.keys():
             inputs[name] = inputs[name].reshape(())
-        outputs = self._session.run(self._output_names, inputs, self._run_options)
+        session = self._sessions[_row_count(inputs) if self._batch_sizes else _ANY_SIZE]
+        outputs = session.run(self._output_names, inputs, self._run_options)
         return {
             name: np.atleast_1d(output)
             for name, output in zip(self._output_names, outputs, strict=True)

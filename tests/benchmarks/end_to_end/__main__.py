@@ -107,7 +107,7 @@ async def _measure(options: argparse.Namespace, report: Report) -> None:
             duration_s=options.seconds,
             round_count=options.rounds,
         )
-        closed = await measure_closed(sides, offers, plan)
+        closed = await measure_closed(sides, offers, plan, report.say)
         report.add("closed loop", load_rows(closed))
         await _add_open_loop(sides, offers, closed, plan, report)
         for side in sides.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,9 +65,12 @@ async def check_answers(sides: Mapping[str, Side], offers: Sequence[Offer]) -> l
 
 
 async def measure_closed(
-    sides: Mapping[str, Side], offers: Sequence[Offer], plan: LoadPlan
+    sides: Mapping[str, Side],
+    offers: Sequence[Offer],
+    plan: LoadPlan,
+    say: Callable[[str], None],
 ) -> dict[str, dict[int, Load]]:
-    """Returns the median round of each side at each concurrency."""
+    """Returns the median round of each side at each concurrency; says each as it is measured."""
     loads: dict[str, dict[int, Load]] = {name: {} for name in sides}
     for concurrency in plan.concurrency:
         rounds: dict[str, list[Load]] = {name: [] for name in sides}
@@ -79,7 +82,8 @@ async def measure_closed(
                     )
                 )
         for name, each in rounds.items():
-            loads[name][concurrency] = median_load(each)
+            load = loads[name][concurrency] = median_load(each)
+            say(f"{concurrency} callers, {name}: {load.rate:.1f}/s, p50 {load.p50_ms:.0f} ms")
     return loads
 
 

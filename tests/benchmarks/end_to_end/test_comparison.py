@@ -107,7 +107,11 @@ async def test_failures_are_counted_and_nothing_but_failures_is_an_error(
 
 async def test_sides_are_measured_at_every_concurrency_and_rate(offers: list[Offer]) -> None:
     sides = {"ours": FakeSide(), "other": FakeSide()}
-    closed = await measure_closed(sides, offers, PLAN)
+    said: list[str] = []
+    closed = await measure_closed(sides, offers, PLAN, said.append)
+    assert [line.split(":")[0] for line in said] == [
+        "1 callers, ours", "1 callers, other", "2 callers, ours", "2 callers, other",
+    ]  # fmt: skip
     rows = load_rows(closed)
     assert [(row["concurrency"], row["side"]) for row in rows] == [
         (1, "ours"), (1, "other"), (2, "ours"), (2, "other"),

@@ -102,7 +102,8 @@ def test_gpu_instance_gets_its_own_device(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ort, "preload_dlls", lambda: None)
 
     assert providers("CPU", 0) == ["CPUExecutionProvider"]
-    assert providers("GPU", 3)[0] == ("CUDAExecutionProvider", {"device_id": 3})
+    name, options = providers("GPU", 3)[0]
+    assert (name, options["device_id"]) == ("CUDAExecutionProvider", 3)
 
 
 def test_gpu_instance_is_refused_without_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,9 +115,13 @@ def test_gpu_instance_is_refused_without_the_provider(monkeypatch: pytest.Monkey
         providers("MODEL", 0)
 
 
-def test_a_gpu_gets_batches_of_few_sizes() -> None:
-    assert batch_sizes("CPU", {"max_batch_size": 32}) == []
-    assert batch_sizes("GPU", {"max_batch_size": 0}) == []
-    assert batch_sizes("GPU", {"max_batch_size": 1}) == [1]
-    assert batch_sizes("GPU", {"max_batch_size": 24}) == [1, 2, 4, 8, 16, 24]
-    assert batch_sizes("GPU", {"max_batch_size": 32}) == [1, 2, 4, 8, 16, 32]
+def test_a_gpu_gets_photos_in_batches_of_few_sizes() -> None:
+    def sizes(kind: str, most: int, *dims: int) -> list[int]:
+        return batch_sizes(kind, {"max_batch_size": most, "input": [{"dims": list(dims)}]})
+
+    assert sizes("CPU", 32, 3, 224, 224) == []
+    assert sizes("GPU", 32, -1) == []  # texts
+    assert sizes("GPU", 0, 3, 224, 224) == []
+    assert sizes("GPU", 1, 3, 224, 224) == [1]
+    assert sizes("GPU", 16, 3, 224, 224) == [1, 4, 16]
+    assert sizes("GPU", 32, 3, 224, 224) == [1, 4, 16, 32]
