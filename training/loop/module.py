@@ -178,11 +178,11 @@ class EncoderModule(L.LightningModule):
         self.embedded[dataloader_idx].append(self.embed_rows(batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Ranks the gallery for each offer, by image, by text and by both."""
+        """Ranks the gallery for each offer, by image, by text and by both as well as they mix."""
         queries, gallery = (join_rows(self.embedded[loader]) for loader in (0, 1))
         for batches in self.embedded.values():
             batches.clear()
-        scores = evaluate_patterns(queries, gallery, self.model.fusion.image_share())
+        _, scores = evaluate_patterns(queries, gallery)
         for pattern, found in scores.items():
             self.log(f"validation/recall_at_1_{pattern}", found.recall_at_1)
         precisions = [found.mean_average_precision for found in scores.values()]

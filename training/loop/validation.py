@@ -9,7 +9,7 @@ import numpy as np
 
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import retrieve
-from twinshelf.training.retrieval.fusion_weight import pattern_weights
+from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight, pattern_weights
 from twinshelf.training.retrieval.metrics import RankingScores, pairs_by_group
 
 
@@ -27,17 +27,18 @@ class EmbeddedRows:
 
 
 def evaluate_patterns(
-    queries: EmbeddedRows, gallery: EmbeddedRows, image_share: float
-) -> dict[str, RankingScores]:
+    queries: EmbeddedRows, gallery: EmbeddedRows
+) -> tuple[float, dict[str, RankingScores]]:
     """Ranks the gallery by image, by text and by both, for the queries that have what is weighed.
 
     Returns:
-        The scores by pattern; a pattern is absent when no query of its kind has a right answer in
-        the gallery.
+        The fusion weight that fits them best, which "both" is ranked with, and the scores by
+        pattern; a pattern is absent when no query of its kind has a right answer in the gallery.
     """
     asked, searched = queries.embeddings, gallery.embeddings
+    fusion_weight = fit_fusion_weight(asked, searched, queries.groups, gallery.groups).weight
     scores = {}
-    for pattern, weight in pattern_weights(image_share).items():
+    for pattern, weight in pattern_weights(fusion_weight).items():
         needed = np.array([weight, 1 - weight]) > 0  # (2,)
         rows = np.flatnonzero(asked.presence[:, needed].all(axis=1))
         groups = [queries.groups[row] for row in rows.tolist()]
@@ -47,7 +48,7 @@ def evaluate_patterns(
                 asked.rows(rows), searched, image_weight=weight, relevant=relevant, k=1
             )
             scores[pattern] = RankingScores.of(found.ranks)
-    return scores
+    return fusion_weight, scores
 
 
 def join_rows(batches: Sequence[EmbeddedRows]) -> EmbeddedRows:

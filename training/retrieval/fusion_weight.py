@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +16,6 @@ from twinshelf.training.retrieval.metrics import (
     RelevantRanks,
     pairs_by_group,
 )
-
-logger = logging.getLogger(__name__)
 
 EVEN_WEIGHT = 0.5
 STEP = 0.02  # of the grid
@@ -92,14 +89,6 @@ def fit_fusion_weight(
     weights = [0.0, *_grid(), 1.0]
     scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
     weight = _best_weight(scores, may_lean=len(chosen) >= TELLING_QUERY_COUNT)
-    both, text, image = (scores[w].recall_at_1 for w in (weight, 0.0, 1.0))
-    if both < max(text, image):
-        logger.warning(
-            "recall@1 of both modalities on the fitting data is %.4f, image alone %.4f, text %.4f",
-            both,
-            image,
-            text,
-        )
     return FusionWeightFit(weight=weight, query_count=len(chosen), scores=scores)
 
 

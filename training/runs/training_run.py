@@ -35,7 +35,6 @@ from twinshelf.training.model.text_backbone import (
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.texts import join_fields
 from twinshelf.training.preprocessing.tokens import TextTokenizer
-from twinshelf.training.retrieval.fusion_weight import fit_fusion_weight
 from twinshelf.training.retrieval.metrics import RankingScores
 from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
@@ -203,11 +202,8 @@ def _evaluate(
     scores: dict[str, RankingScores] = {}
     if data.validation:
         queries, gallery = (_embed(module, loader) for loader in loaders.val_dataloader())
-        fit = fit_fusion_weight(
-            queries.embeddings, gallery.embeddings, queries.groups, gallery.groups
-        )
-        fusion.set_weight(fit.weight)
-        scores = evaluate_patterns(queries, gallery, fusion.image_share())
+        weight, scores = evaluate_patterns(queries, gallery)
+        fusion.set_weight(weight)
     return TrainingSummary(
         recall_at_1={kind: found.recall_at_1 for kind, found in scores.items()},
         mean_average_precision={

@@ -49,8 +49,8 @@ def slow_scores(
 @pytest.mark.parametrize("pattern", ["image", "text", "both"])
 def test_scores_equal_the_loop(pattern: str) -> None:
     queries, gallery = rows(17, 1, 6), rows(11, 2, 5)
-    weight = pattern_weights(0.3)[pattern]
-    found = evaluate_patterns(queries, gallery, 0.3)[pattern]
+    fusion_weight, scores = evaluate_patterns(queries, gallery)
+    weight, found = pattern_weights(fusion_weight)[pattern], scores[pattern]
     first, precision = slow_scores(queries, gallery, weight, 1 - weight)
     assert found.recall_at_1 == pytest.approx(first)
     assert found.mean_average_precision == pytest.approx(precision, abs=1e-6)
@@ -63,7 +63,7 @@ def test_only_queries_that_show_the_modality_count() -> None:
         embeddings=queries.embeddings.rows(np.array([5])), groups=queries.groups[5:]
     )
     first, precision = slow_scores(shown, gallery, 1.0, 0.0)
-    found = evaluate_patterns(queries, gallery, 0.5)["image"]
+    found = evaluate_patterns(queries, gallery)[1]["image"]
     assert found.recall_at_1 == first
     assert found.mean_average_precision == pytest.approx(precision)
 
@@ -71,9 +71,20 @@ def test_only_queries_that_show_the_modality_count() -> None:
 def test_patterns_with_nothing_to_evaluate_are_absent() -> None:
     queries, gallery = rows(6, 3, 2), rows(4, 4, 2)
     queries.embeddings.text[:] = 0
-    assert list(evaluate_patterns(queries, gallery, 0.5)) == ["image"]
+    assert list(evaluate_patterns(queries, gallery)[1]) == ["image"]
     strangers = replace(queries, groups=("9",) * 6)
-    assert evaluate_patterns(strangers, gallery, 0.5) == {}
+    assert evaluate_patterns(strangers, gallery) == (0.5, {})
+
+
+def test_a_poor_modality_does_not_spoil_both() -> None:
+    gallery = rows(40, 2, 40)
+    queries = EmbeddedRows(
+        embeddings=ProductEmbeddings(image=unit_rows(40, seed=9), text=gallery.embeddings.text),
+        groups=gallery.groups,
+    )
+    _, scores = evaluate_patterns(queries, gallery)
+    assert scores["image"].recall_at_1 < 0.2
+    assert scores["text"].recall_at_1 == scores["both"].recall_at_1 == 1
 
 
 def test_batches_join_in_order() -> None:
