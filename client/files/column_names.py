@@ -87,6 +87,18 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain_name(name) for name in text.split()))
 
 
+# What the names of numbers and codes end in: "Stock Code", "Part #", "品番".
+_IDENTIFIER_WORDS = _names(
+    """code number num nummer nr no id sku ref key codigo numero kod kodu cislo numer szam
+    код номер артикул コード 番号 品番 型番 编号 编码 代码 編號 번호 코드"""
+)
+
+
+def names_an_identifier(column: str) -> bool:
+    """Whether a column's name says that it numbers something, products or not."""
+    return column.rstrip().endswith(("#", "№")) or plain_name(column).endswith(_IDENTIFIER_WORDS)
+
+
 # Field to its usual names, the better first.
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "product_id": _names(
@@ -113,8 +125,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nr_katalogowy kod_towaru артикул_товара арт номенклатурный_номер urun_no tuotekoodi
         tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
         ma_hang 产品编号 商家编码 등록상품id
-        code model_number variation_id gtin ean ean13 ean_code upc upc_code barcode mpn gtin_14
-        jan_code janコード isbn pzn sku_id codice uuid"""
+        code model_number код_1с variation_id gtin ean ean13 ean_code upc upc_code barcode mpn
+        gtin_14 jan_code janコード isbn pzn sku_id codice uuid"""
     ),
     "title": _names(
         """title name product_title product_name item_name item_title product_display_name

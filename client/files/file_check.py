@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from twinshelf.client.files.column_guess import guess_columns, header_is_data
-from twinshelf.client.files.columns import FIELDS, Columns, format_column_mapping, map_columns
+from twinshelf.client.files.column_guess import guess_columns, header_is_data, map_table
+from twinshelf.client.files.columns import FIELDS, Columns, format_column_mapping
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
@@ -124,17 +124,17 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
         ProductFileError: If it cannot be read, or nothing in it looks like a product.
     """
     table = open_table(path, options.form)
-    named = _named(path, table, options)
+    named = _named(table, options)
     has_header = options.form.has_header
     if has_header and not named and header_is_data(table):
         has_header = False
         table = open_table(path, replace(options.form, has_header=False))
-        named = _named(path, table, options)
+        named = _named(table, options)
     known = {**named, **{name: tuple(names) for name, names in options.columns.items()}}
     guessed = guess_columns(table, known) if not {"title", "images"} & set(named) else named
     columns = {name: guessed[name] for name in FIELDS if guessed.get(name)}
     if not {"title", "images"} & set(columns):
-        map_columns(str(path), table.columns, options.columns)  # says what is missing
+        map_table(table, options.columns)  # says what is missing
     read = {name for names in columns.values() for name in names}
     return Proposal(
         path=path,
@@ -148,9 +148,9 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
     )
 
 
-def _named(path: Path, table: Table, options: ReadOptions) -> Columns:
+def _named(table: Table, options: ReadOptions) -> Columns:
     try:
-        return map_columns(str(path), table.columns, options.columns)
+        return map_table(table, options.columns)
     except ProductFileError:
         if options.columns:  # what the user asked for is not there: no guess may hide it
             raise

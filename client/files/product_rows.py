@@ -16,7 +16,8 @@ from itertools import islice
 from pathlib import Path
 
 from twinshelf.client.files.cell_values import attributes_of, present_text_of, text_of
-from twinshelf.client.files.columns import EMBEDDED, Columns, map_columns
+from twinshelf.client.files.column_guess import map_table
+from twinshelf.client.files.columns import EMBEDDED, Columns
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.foot import Foot
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
@@ -282,9 +283,8 @@ def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
     folder = path if path.is_dir() else path.parent
     return MappedTable(
         table=table,
-        columns=map_columns(
-            str(path),
-            table.columns,
+        columns=map_table(
+            table,
             options.columns,
             needed=("product_id",) if options.updated_fields else EMBEDDED,
         ),

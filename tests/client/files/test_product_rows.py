@@ -145,6 +145,21 @@ def test_the_row_number_is_the_identifier_where_there_is_none(tmp_path: Path) ->
     assert findings == ["2 rows without an identifier: '2' and so on is taken for one"]
 
 
+@pytest.mark.parametrize(
+    "name", ["Stock Code", "Part #", "Style No.", "Kat.-Nr.", "品番", "管理番号", "상품 코드"]
+)
+def test_a_column_named_like_a_number_is_the_identifier_where_it_is_unique(
+    tmp_path: Path, name: str
+) -> None:
+    table = write(tmp_path, f"No.;{name};name;Serie Nr.\n1;A-7;Blue mug;S1\n2;A-9;Red mug;S1\n")
+    assert [product.product_id for product in read(table)[0]] == ["A-7", "A-9"]
+
+
+def test_a_number_that_repeats_is_no_identifier(tmp_path: Path) -> None:
+    table = write(tmp_path, "Stock Code;name\nA7;Blue mug\nA7;Red mug\n")
+    assert [product.product_id for product in read(table)[0]] == ["1", "2"]
+
+
 def test_identifiers_that_a_table_program_marked_or_rounded_cost_no_row(tmp_path: Path) -> None:
     rows, bad, found = read(write(
         tmp_path, 'ean,title\n="0017",Shoe\n4.00639E+12,Boot\n4.00639E+12,Hat\n'
