@@ -1,6 +1,7 @@
 """JSON tables: one object a line, a list of objects, or an object that holds either.
 
-An object of columns, as pandas writes it, and one whose keys are identifiers are tables as well.
+An object of columns, as pandas writes it, and one whose keys are identifiers are tables as well; so
+are rows that are lists, with the names in the first or in a list of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO, TypeGuard, cast
 
 from twinshelf.client.files.cell_values import nested_within
 from twinshelf.client.files.column_names import WRAPPERS
@@ -147,10 +148,13 @@ def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
     """
     values = list(record.values())
     lists = [value for value in values if isinstance(value, list)]
+    is_named = has_embedded(tuple(record))
+    if not is_named and (rows := _listed_rows(lists)):
+        yield from rows
+        return
     if len(lists) == len(values) > 1 and len({*map(len, lists)}) == 1:
         yield from (dict(zip(record, cells, strict=True)) for cells in zip(*lists, strict=True))
         return
-    is_named = has_embedded(tuple(record))
     objects = [value for value in values if isinstance(value, dict)]
     if is_alone and len(objects) == len(values) > 1:
         keys = max(objects, key=len)
@@ -169,6 +173,27 @@ def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
         yield from _keyed_rows(keyed)
     else:
         yield record
+
+
+def _listed_rows(lists: list[list[object]]) -> list[Record]:
+    """Rows that are lists, as pandas' `split` and Google Sheets write them; [] if none are."""
+    for rows in lists:
+        cells = [row for row in rows if isinstance(row, list)]
+        if not cells or len(cells) < len(rows):
+            continue
+        names = next((each for each in lists if _are_names(each)), None)
+        if names is None and _are_names(cells[0]):
+            names, cells = cells[0], cells[1:]
+        if names:
+            return [dict(itertools.zip_longest(names, row[: len(names)])) for row in cells]
+    return []
+
+
+def _are_names(value: object) -> TypeGuard[list[str]]:
+    """Whether a list holds names of columns, one of which is of what is embedded."""
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        return False
+    return has_embedded(tuple(value))
 
 
 def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list[Record]]:
@@ -235,7 +260,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
     opening = _LIST_WITHIN.match(text)
     position = opening.end() if opening else 0
     position = text.find("[", position) + 1 if opening or text.lstrip()[:1] == "[" else 0
-    number = 0
+    number, names = 0, None
     while True:
         between = _BETWEEN.match(text, position)
         position = between.end() if between else position
@@ -252,7 +277,12 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
                     yield f"object {number + 1}: is no JSON: {error}; the rest cannot be read"
                 return
             continue
+        if number == 0 and names is None and _are_names(value):
+            names = value
+            continue
         number += 1
+        if names and isinstance(value, list):
+            value = dict(itertools.zip_longest(names, value[: len(names)]))
         yield _as_record(value, f"object {number}")
 
 

@@ -84,6 +84,13 @@ def test_rows_are_the_same_in_every_form(
         [{"title": {"value": r["title"]}, "brand": {"name": "Acme"}} for r in RECORDS],
         {"data": [{"id": r["id"], "attributes": {"title": r["title"]}} for r in RECORDS]},
         {"took": 5, "hits": {"total": {"value": 2}, "hits": [{"_source": r} for r in RECORDS]}},
+        [["id", "title"], *([r["id"], r["title"]] for r in RECORDS)],
+        {"range": "A1:B3", "values": [["id", "title"], *([r["id"], r["title"]] for r in RECORDS)]},
+        {
+            "columns": ["id", "title"],
+            "index": [0, 1],
+            "data": [[r["id"], r["title"]] for r in RECORDS],
+        },
     ],
 )
 def test_json_of_other_shapes_is_a_table_as_well(tmp_path: Path, content: object) -> None:
