@@ -27,8 +27,12 @@ from twinshelf.server.triton.triton_config import TritonConfig, free_ports, list
 
 logger = logging.getLogger(__name__)
 
-_READY_POLL_S: Final = 0.05
+_POLL_S: Final = 0.05
+_LAST_LINES: Final = 400
 _MODELS: Final = "models"
+# Triton's log says so when no request is under way any more; the last answers are being sent.
+_UNLOADING: Final = "All models are stopped, unloading models"
+_SENDING_S: Final = 0.2
 # "failed to load 'fusion' version 1: ..." and "Poll failed for model directory 'fusion': ..."
 _LOAD_FAILURE: Final = re.compile(
     r'^E.*\] "((?:failed to load|Poll failed for) .*)"$', re.MULTILINE
@@ -135,13 +139,11 @@ class TritonServer:
             raise
 
     def stop(self) -> None:
-        """Stops the server: asks first, kills it when it does not answer. Safe to repeat."""
+        """Stops the server once it has answered all requests, or after a time. Safe to repeat."""
         if self._process is not None:
             if self.is_running:
                 self._process.terminate()
-                try:
-                    self._process.wait(self._config.stop_timeout_s)
-                except subprocess.TimeoutExpired:
+                if not self._has_answered_all(time.monotonic() + self._config.stop_timeout_s):
                     logger.warning("Triton did not stop in time and is killed")
             self.kill()
         if self._folder is not None:
@@ -225,6 +227,17 @@ class TritonServer:
                 start_new_session=True,
             )
 
+    def _has_answered_all(self, deadline_s: float) -> bool:
+        """Waits until the server has ended, or has only its models to unload, which takes 3 s."""
+        while self.is_running:
+            if _UNLOADING in self.log_tail(_LAST_LINES):
+                self.wait(_SENDING_S)
+                return True
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
     def _open_log(self) -> BinaryIO:
         path = self._log_path()
         try:
@@ -258,12 +271,12 @@ class TritonServer:
                     f"Triton was not ready after {self._config.ready_timeout_s:g} s. "
                     f"Its log ends:\n{self.log_tail()}"
                 )
-            time.sleep(_READY_POLL_S)
+            time.sleep(_POLL_S)
 
     def _reason(self) -> str:
         # What is told of the copy is true of the repository, which the reader knows.
         repository = str(self._config.model_repository)
-        tail = self.log_tail(400).replace(f"{self._folder}/{_MODELS}", repository)
+        tail = self.log_tail(_LAST_LINES).replace(f"{self._folder}/{_MODELS}", repository)
         if failed := _LOAD_FAILURE.findall(tail):
             return "It says:\n" + "\n".join(reason.split("\\n")[0] for reason in failed)
         # All that matters stands behind this, if Triton came to say it.
