@@ -90,7 +90,8 @@ def write_for_ever(engine: Engine, seed: int, has_written: Event) -> None:
 
 
 async def test_a_kill_loses_no_grouping_and_no_number(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # once for all writers: it takes seconds
     engine = Engine(place=str(tmp_path))
     pool = make_pool(0)
     kept: dict[str, int] = {}
