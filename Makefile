@@ -155,12 +155,12 @@ lint: setup ## Check style, types and imports
 # Tests that need what only their own targets install.
 HERE = not browser and not milvus and not bulk
 
-# Two processes, each of one thread: more would only stand in each other's way on two cores.
+# Three processes, each of one thread, for two cores: one of them often waits for a server.
 unit: setup ## Run the quick tests alone (a minute on two cores)
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
 
 test: setup lint ## Check everything (no GPU needed)
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m '$(HERE)' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m '$(HERE)' $(ARGS)
 
 test-web: setup ## Drive the web page in Chromium, which must be installed; writes .cache/screenshots
 	@uv pip install --quiet --require-hashes -r tests/browser/requirements.lock
