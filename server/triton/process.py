@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.05
 _LAST_LINES: Final = 400
+_TAIL_BYTES: Final = 1 << 17
 _MODELS: Final = "models"
 # Triton's log says so when no request is under way any more; the last answers are being sent.
 _UNLOADING: Final = "All models are stopped, unloading models"
@@ -175,7 +176,7 @@ class TritonServer:
         """Returns the last lines of the log of this start."""
         try:
             with self._log_path().open("rb") as log:
-                log.seek(self._log_start)
+                log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
                 lines = log.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return ""
