@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import islice
 
 from twinshelf.client.files.cell_values import present_text_of, text_of
-from twinshelf.client.files.column_names import names_an_identifier
-from twinshelf.client.files.columns import EMBEDDED, Columns, map_columns
+from twinshelf.client.files.column_names import is_product_number
+from twinshelf.client.files.columns import Columns, map_columns
 from twinshelf.client.files.delimited_text import form_of
 from twinshelf.client.files.photos import PhotoError, looks_like_photo, photos_of
 from twinshelf.client.files.prices import price_of
@@ -25,34 +25,30 @@ _CURRENCY = re.compile(
 Values = list[object]
 
 
-def map_table(
-    table: Table, given: Mapping[str, Sequence[str]], needed: Sequence[str] = EMBEDDED
-) -> Columns:
+def map_table(table: Table, given: Mapping[str, Sequence[str]]) -> Columns:
     """Maps the columns of a table by name, as `map_columns` does.
 
-    Without a usual name for the identifier, the first column is taken that is named like a number
-    or a code and is another one in each of the first rows.
+    Without a usual name for the identifier, the first column is taken whose name says that it
+    numbers products, and in which no two of the first rows share a value.
 
     Args:
         table: The table.
         given: Field to columns, as the user wants it; no columns leave the field out.
-        needed: Fields one of which must be there.
 
     Raises:
-        ProductFileError: If a given column is not there, nothing of what is needed is, or the table
+        ProductFileError: If a given column is not there, nothing that is embedded is, or the table
             breaks off.
     """
-    source, header = str(table.path), table.columns
-    columns = map_columns(source, header, given, needed=())
-    if not {"product_id"} & {*columns, *given}:
-        taken = {name for names in columns.values() for name in names}
-        named = [each for each in header if each not in taken and names_an_identifier(each)]
-        for name, values in _samples(table, named).items() if named else ():
-            # A running number tells no more than that of the row.
-            if _identifier_fitness(values) and not _is_running(_texts(values)):
-                given = {**given, "product_id": (name,)}
-                break
-    return map_columns(source, header, given, needed)
+    columns = map_columns(str(table.path), table.columns, given)
+    if "product_id" in columns or "product_id" in given:
+        return columns
+    taken = {name for names in columns.values() for name in names}
+    numbers = [each for each in table.columns if each not in taken and is_product_number(each)]
+    for name, values in _samples(table, numbers).items() if numbers else ():
+        texts = _texts(values)
+        if len(set(texts)) == len(texts) > len(values) / 2:
+            return {"product_id": (name,), **columns}
+    return columns
 
 
 def guess_columns(table: Table, columns: Columns) -> Columns:
@@ -75,7 +71,7 @@ def guess_columns(table: Table, columns: Columns) -> Columns:
         scores = {
             name: fitness(values)
             for name, values in samples.items()
-            if field != "price" or not names_an_identifier(name)
+            if field != "price" or not is_product_number(name)
         }
         best = max(scores, key=lambda name: scores[name], default="")
         if field not in guessed and best and scores[best] > 0:
@@ -132,11 +128,6 @@ def _identifier_fitness(values: Values) -> float:
     if not texts or not is_unique or any(not _is_identifier(text) for text in texts):
         return 0.0
     return 1.0
-
-
-def _is_running(texts: list[str]) -> bool:
-    numbers = [int(text) for text in texts if text.isdecimal()]
-    return len(numbers) == len(texts) and all(b - a == 1 for a, b in pairwise(numbers))
 
 
 def _is_identifier(text: str) -> bool:

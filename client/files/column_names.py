@@ -42,6 +42,7 @@ _OTHER_WORDS = re.compile(
 _STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
+_NUMBER_SIGNS = re.compile(r"\s*(?:#|№|n°|nº)\s*$", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
@@ -85,18 +86,6 @@ def names_by_word(column: str, field: str) -> bool:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain_name(name) for name in text.split()))
-
-
-# What the names of numbers and codes end in: "Stock Code", "Part #", "品番".
-_IDENTIFIER_WORDS = _names(
-    """code number num nummer nr no id sku ref key codigo numero kod kodu cislo numer szam
-    код номер артикул コード 番号 品番 型番 编号 编码 代码 編號 번호 코드"""
-)
-
-
-def names_an_identifier(column: str) -> bool:
-    """Whether a column's name says that it numbers something, products or not."""
-    return column.rstrip().endswith(("#", "№")) or plain_name(column).endswith(_IDENTIFIER_WORDS)
 
 
 # Field to its usual names, the better first.
@@ -248,3 +237,31 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         "rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная ррц ár cost"
     ),
 }
+# Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
+# of something else, such as a phone or a customs code, are none of them.
+_PRODUCT_WORDS = _names(
+    """stock style part item product prod article artikel articolo articulo art material mat sku
+    catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
+    ware waren zbozi towaru produktu urun stok management
+    商品 製品 产品 商品管理 管理 상품 제품 товара"""
+)
+_NUMBER_WORDS = _names(
+    """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo numer
+    numero szam код номер コード 番号 编号 编码 代码 編號 번호 코드"""
+)
+_PARTNERS = "(?:supplier|vendor|manufacturer|mfr|mfg|lieferanten|hersteller|fournisseur|fornecedor)"
+_PRODUCT_NUMBER = re.compile(
+    "(?:{0})?(?:{1})+(?:{2})|(?:{2})(?:de|del|du|of|della)?(?:{1})+|{0}(?:ref|reference|sku)"
+    "|(?:ref|reference){0}|{3}".format(
+        _PARTNERS,
+        "|".join(_PRODUCT_WORDS),
+        "|".join(_NUMBER_WORDS),
+        "|".join(_names("品番 型番 品號 货品编号 артикулпоставщика cikkszam termekszam")),
+    )
+)
+
+
+def is_product_number(column: str) -> bool:
+    """Whether a column's name says that it numbers products, though not by a usual name."""
+    name = plain_name(_NUMBER_SIGNS.sub(" no", column))
+    return name not in USUAL_NAMES["product_id"] and bool(_PRODUCT_NUMBER.fullmatch(name))

@@ -69,7 +69,7 @@ def map_columns(
         source: Name of the table, for the messages.
         header: Names of its columns.
         given: Field to columns, as the user wants it; no columns leave the field out.
-        needed: Fields one of which must be there; none accepts any table.
+        needed: Fields one of which must be there.
 
     Raises:
         ProductFileError: If a given column is not there, or nothing of what is needed is.
@@ -97,7 +97,7 @@ def map_columns(
     if "title" not in columns and "title" not in given:
         columns |= _nested_columns(header, columns)
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
-    if needed and not set(needed) & set(columns):
+    if not set(needed) & set(columns):
         wanted = "titles or images" if needed == EMBEDDED else "product_id"
         raise ProductFileError(
             f"{source} needs a column of {wanted}, and none is named like one; it has "

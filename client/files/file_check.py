@@ -105,7 +105,8 @@ def check_files(paths: Sequence[Path], options: ReadOptions) -> FileCheck:
     check = FileCheck(proposals=[propose(Path(path), options) for path in paths])
     for proposal in check.proposals:
         form = replace(options.form, has_header=proposal.has_header)
-        read_like_this = replace(options, columns=proposal.columns, form=form)
+        columns = proposal.columns if proposal.is_guessed else options.columns
+        read_like_this = replace(options, columns=columns, form=form)
         files = ProductFiles([proposal.path], read_like_this)
         for row in files.rows():
             _count(row, check)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO, TypeGuard, cast
 
 from twinshelf.client.files.cell_values import nested_within
-from twinshelf.client.files.column_names import WRAPPERS
+from twinshelf.client.files.column_names import WRAPPERS, names_by_word
 from twinshelf.client.files.columns import has_embedded
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
@@ -46,6 +46,11 @@ _LIST_WITHIN = re.compile(
 # What other lists of named things an answer may have.
 _NO_TABLES = frozenset("categories tags filters facets options errors links schema params".split())
 _DEPTH_OF_TABLE = 4
+# Of rows that are lists: where they stand, where the names of their columns, how far down at most.
+_ROW_KEYS = frozenset(("values", "rows", "data", "table"))
+_NAME_KEYS = ("columns", "header", "headers", "fields", "names", "meta")
+_ROWS_ABOVE_NAMES = 5
+_LISTS_IN_LINES = re.compile(r"\s*\[[^][{}]*\]\s*\n\s*\[")
 Record = dict[str, object]
 
 
@@ -104,7 +109,8 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     encoding = find_encoding(path, form.encoding)
     with _opened(path, encoding.name) as file:
         start = file.read(_BLOCK_CHARACTERS)
-    is_list = start.lstrip().startswith("[") or _LIST_WITHIN.match(start) is not None
+    is_list = start.lstrip().startswith("[") and not _LISTS_IN_LINES.match(start)
+    is_list = is_list or _LIST_WITHIN.match(start) is not None
     form_name = "JSON" if is_list else "JSON lines"
     sample = itertools.islice(_records(path, encoding.name, form_name), _SAMPLE_RECORDS)
     records = [record for record in sample if not isinstance(record, str)]
@@ -149,7 +155,7 @@ def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
     values = list(record.values())
     lists = [value for value in values if isinstance(value, list)]
     is_named = has_embedded(tuple(record))
-    if not is_named and (rows := _listed_rows(lists)):
+    if is_alone and not is_named and (rows := list(_listed_rows(record))):
         yield from rows
         return
     if len(lists) == len(values) > 1 and len({*map(len, lists)}) == 1:
@@ -175,25 +181,65 @@ def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
         yield record
 
 
-def _listed_rows(lists: list[list[object]]) -> list[Record]:
-    """Rows that are lists, as pandas' `split` and Google Sheets write them; [] if none are."""
-    for rows in lists:
-        cells = [row for row in rows if isinstance(row, list)]
-        if not cells or len(cells) < len(rows):
-            continue
-        names = next((each for each in lists if _are_names(each)), None)
-        if names is None and _are_names(cells[0]):
-            names, cells = cells[0], cells[1:]
-        if names:
-            return [dict(itertools.zip_longest(names, row[: len(names)])) for row in cells]
-    return []
+def _listed_rows(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[Record]:
+    """Rows that are lists: of pandas' `split`, Google Sheets, ClickHouse, or of several sheets."""
+    if isinstance(value, list):
+        for each in value:
+            if isinstance(each, dict):
+                yield from _listed_rows(each, depth)
+        return
+    if not isinstance(value, dict) or not depth:
+        return
+    named = _ListedRows(next(filter(None, (_names_of(value.get(key)) for key in _NAME_KEYS)), ()))
+    tables = {key: rows for key, rows in value.items() if _is_of_lists(rows)}
+    if len(tables) == len(value) or tables.keys() <= _ROW_KEYS:
+        for rows in tables.values():
+            reader = named if named.names else _ListedRows()
+            yield from (row for each in rows if isinstance(row := reader.read(each), dict))
+    if not tables:
+        for inner in value.values():
+            yield from _listed_rows(inner, depth - 1)
 
 
-def _are_names(value: object) -> TypeGuard[list[str]]:
-    """Whether a list holds names of columns, one of which is of what is embedded."""
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        return False
-    return has_embedded(tuple(value))
+def _is_of_lists(value: object) -> TypeGuard[list[list[object]]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(r, list) for r in value)
+
+
+def _names_of(value: object) -> tuple[str, ...]:
+    """The names of columns that a list holds, "" for one without; () if none tells of products."""
+    if not isinstance(value, list):
+        return ()
+    cells = [each.get("name") if isinstance(each, dict) else each for each in value]
+    if any(isinstance(cell, (list, dict)) for cell in cells):
+        return ()
+    names = tuple("" if cell is None else str(cell) for cell in cells)
+    is_told = has_embedded(names) or any(names_by_word(name, "title") for name in names)
+    return names if is_told and len(names) > 1 else ()
+
+
+class _ListedRows:
+    """Makes objects of rows that are lists, whose names stand in one of the first."""
+
+    def __init__(self, names: tuple[str, ...] = ()) -> None:
+        """Begins with the names, where they stand elsewhere."""
+        self.names = names
+        self._skipped_count = 0
+
+    def read(self, value: object) -> object:
+        """Returns a row as an object; None for names and what stands above; else the value."""
+        if not isinstance(value, list):
+            return value
+        if not self.names and self._skipped_count < _ROWS_ABOVE_NAMES:
+            self._skipped_count += 1
+            self.names = _names_of(value)
+            return None
+        if not self.names:
+            return value
+        record: Record = {}
+        for name, cell in zip(self.names, value):  # noqa: B905 (trailing cells may lack)
+            if name:
+                record.setdefault(name, cell)
+        return record or None
 
 
 def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list[Record]]:
@@ -234,14 +280,16 @@ def _keyed_rows(record: Record) -> Iterator[Record]:
 
 def _lines(file: TextIO) -> Iterator[Record | str]:
     """Objects that stand one on a line; one that spans lines is read when none else fits."""
-    line_number = 0
+    line_number, listed = 0, _ListedRows()
     while line := file.readline(LONGEST_RECORD_CHARACTERS):
         line_number += 1
         text = line.strip().rstrip(",")
         if not text:
             continue
         try:
-            yield _as_record(json.loads(text), f"line {line_number}")
+            value = json.loads(text)
+            if (row := listed.read(value)) is not None or value is None:
+                yield _as_record(row, f"line {line_number}")
         except (ValueError, RecursionError) as error:
             if isinstance(value := nested_within(text), dict):  # Python's notation, as in Amazon's
                 yield value
@@ -260,7 +308,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
     opening = _LIST_WITHIN.match(text)
     position = opening.end() if opening else 0
     position = text.find("[", position) + 1 if opening or text.lstrip()[:1] == "[" else 0
-    number, names = 0, None
+    number, listed = 0, _ListedRows()
     while True:
         between = _BETWEEN.match(text, position)
         position = between.end() if between else position
@@ -277,13 +325,9 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
                     yield f"object {number + 1}: is no JSON: {error}; the rest cannot be read"
                 return
             continue
-        if number == 0 and names is None and _are_names(value):
-            names = value
-            continue
         number += 1
-        if names and isinstance(value, list):
-            value = dict(itertools.zip_longest(names, value[: len(names)]))
-        yield _as_record(value, f"object {number}")
+        if (row := listed.read(value)) is not None or value is None:
+            yield _as_record(row, f"object {number}")
 
 
 def _as_record(value: object, place: str) -> Record | str:

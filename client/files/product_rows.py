@@ -17,7 +17,8 @@ from pathlib import Path
 
 from twinshelf.client.files.cell_values import attributes_of, present_text_of, text_of
 from twinshelf.client.files.column_guess import map_table
-from twinshelf.client.files.columns import EMBEDDED, Columns
+from twinshelf.client.files.column_names import is_product_number
+from twinshelf.client.files.columns import Columns, map_columns
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.foot import Foot
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
@@ -68,10 +69,19 @@ PREPARED_OPTIONS = ReadOptions(image_root=Path("/"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedTable:
-    """A table, which of its columns holds which field, and what tells its row numbers apart."""
+    """A table, which of its columns holds which field, and what tells its row numbers apart.
+
+    Attributes:
+        table: The table.
+        columns: Field to its columns.
+        may_repeat: Whether the identifiers are those of a column that may have another meaning.
+        photo_files: Where its photos lie.
+        prefix: What stands before its row numbers.
+    """
 
     table: Table
     columns: Columns
+    may_repeat: bool
     photo_files: PhotoFiles
     prefix: str
 
@@ -141,26 +151,32 @@ class ProductFiles:
                 for sheet in mapped.table.other_sheets:
                     self.findings.add("sheet", sheet)
                 for row in self._with_photos(self._joined(mapped)):
-                    if isinstance(row, ProductRow) and (reason := self._fault(row, seen)):
-                        row = BadRow(source=row.source, row_number=row.row_number, reason=reason)
-                    yield row
+                    yield row if isinstance(row, BadRow) else self._checked(row, seen, mapped)
         finally:
             seen.close()
 
-    def _fault(self, row: ProductRow, seen: SeenIdentifiers) -> str:
-        """Says why a row is bad; empty when it is not."""
+    def _checked(
+        self, row: ProductRow, seen: SeenIdentifiers, mapped: MappedTable
+    ) -> ProductRow | BadRow:
+        """Returns the row; or why it is bad: nothing to embed, or an earlier row's identifier."""
+        bad = partial(BadRow, source=row.source, row_number=row.row_number)
         if not (row.has_text or row.main_photo or self._is_update):
             is_url = self._fetcher is None and any(photo.is_url for photo in row.photos)
-            return "nothing to embed: no text, and " + (
-                "the photo is a URL, which --fetch-images fetches"
-                if is_url
-                else "no photo that can be read"
-            )
+            reason = "nothing to embed: no text, and "
+            if is_url:
+                return bad(reason=reason + "the photo is a URL, which --fetch-images fetches")
+            return bad(reason=reason + "no photo that can be read")
         place = f"row {row.row_number}"
         if len(self.tables) > 1:
             place += f" of {row.source}"
         earlier = seen.add(row.product_id, place)
-        return f"product_id {row.product_id!r} stands in {earlier} too" if earlier else ""
+        if earlier and mapped.may_repeat:
+            self.findings.add("repeated", f"{row.product_id!r} of {earlier}")
+            row = replace(row, product_id=mapped.prefix + str(row.row_number))
+            earlier = seen.add(row.product_id, place)
+        if earlier:
+            return bad(reason=f"product_id {row.product_id!r} stands in {earlier} too")
+        return row
 
     def _with_photos(self, rows: Iterator[ProductRow | BadRow]) -> Iterator[ProductRow | BadRow]:
         if self._fetcher is None:
@@ -281,13 +297,16 @@ def _prefixes(paths: Sequence[Path]) -> list[str]:
 def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
     table = open_table(path, options.form)
     folder = path if path.is_dir() else path.parent
+    if options.updated_fields:
+        # Which product is changed must be plain.
+        columns = map_columns(str(path), table.columns, options.columns, needed=("product_id",))
+    else:
+        columns = map_table(table, options.columns)
+    (identifier,) = columns.get("product_id", ("",))
     return MappedTable(
         table=table,
-        columns=map_table(
-            table,
-            options.columns,
-            needed=("product_id",) if options.updated_fields else EMBEDDED,
-        ),
+        columns=columns,
+        may_repeat="product_id" not in options.columns and is_product_number(identifier),
         photo_files=PhotoFiles([options.image_root or folder, folder]),
         prefix=prefix,
     )

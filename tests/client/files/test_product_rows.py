@@ -146,18 +146,38 @@ def test_the_row_number_is_the_identifier_where_there_is_none(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["Stock Code", "Part #", "Style No.", "Kat.-Nr.", "品番", "管理番号", "상품 코드"]
-)
-def test_a_column_named_like_a_number_is_the_identifier_where_it_is_unique(
-    tmp_path: Path, name: str
-) -> None:
-    table = write(tmp_path, f"No.;{name};name;Serie Nr.\n1;A-7;Blue mug;S1\n2;A-9;Red mug;S1\n")
-    assert [product.product_id for product in read(table)[0]] == ["A-7", "A-9"]
+    "name",
+    ["Stock Code", "Part #", "Style No.", "Kat.-Nr.", "Réf. fournisseur", "Supplier Part Number",
+     "品番", "管理番号", "상품 코드"],
+)  # fmt: skip
+def test_a_column_named_like_a_products_number_is_the_identifier(tmp_path: Path, name: str) -> None:
+    table = write(tmp_path, f"No.;{name};name;HS Code\n1;A 7;Blue mug;69\n2;GIFT;Red mug;70\n")
+    assert [product.product_id for product in read(table)[0]] == ["A 7", "GIFT"]
 
 
-def test_a_number_that_repeats_is_no_identifier(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["phone number", "HS Code", "Año", "Tamaño", "Magazzino", "Paid", "In stock no", "shop id",
+     "Colour code", "Pos.-Nr.", "Zolltarifnummer", "電話番号", "brand.id"],
+)  # fmt: skip
+def test_a_number_of_something_else_is_no_identifier(tmp_path: Path, name: str) -> None:
+    table = write(tmp_path, f"{name};name\n11;Blue mug\n12;Red mug\n")
+    assert [product.product_id for product in read(table)[0]] == ["1", "2"]
+
+
+def test_products_numbers_that_repeat_cost_no_row(tmp_path: Path) -> None:
     table = write(tmp_path, "Stock Code;name\nA7;Blue mug\nA7;Red mug\n")
     assert [product.product_id for product in read(table)[0]] == ["1", "2"]
+    rows = [f"K{number};mug {number}" for number in [*range(210), 1]]
+    products, bad, said = read(write(tmp_path, "\n".join(["Stock Code;name", *rows])))
+    assert [product.product_id for product in products[-2:]] == ["K209", "211"] and not bad
+    assert said == ["1 number that stood before, such as 'K1' of row 2: that of the row is taken"]
+
+
+def test_a_product_that_is_changed_is_named_by_a_usual_identifier(tmp_path: Path) -> None:
+    table = write(tmp_path, "Stock Code;Price\nA7;3\n")
+    with pytest.raises(ProductFileError, match="needs a column of product_id"):
+        read(table, ReadOptions(updated_fields=("price",)))
 
 
 def test_identifiers_that_a_table_program_marked_or_rounded_cost_no_row(tmp_path: Path) -> None:

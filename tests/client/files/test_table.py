@@ -91,11 +91,43 @@ def test_rows_are_the_same_in_every_form(
             "index": [0, 1],
             "data": [[r["id"], r["title"]] for r in RECORDS],
         },
+        [
+            ["Price list"],
+            ["id", "Produktbezeichnung", None],
+            *([r["id"], r["title"], 3] for r in RECORDS),
+            [],
+        ],
+        {"valueRanges": [{"values": [["id", "title"], *([r["id"], r["title"]] for r in RECORDS)]}]},
+        {
+            "a": [["id", "title"], [*RECORDS[0].values()]],
+            "b": [["id", "title"], [*RECORDS[1].values()]],
+        },
+        {"meta": [{"name": "id"}, {"name": "title"}], "data": [[*r.values()] for r in RECORDS]},
     ],
 )
 def test_json_of_other_shapes_is_a_table_as_well(tmp_path: Path, content: object) -> None:
     rows, bad, _ = read(write(tmp_path, json.dumps(content), "t.json"))
     assert [{"id": row.product_id, "title": row.title} for row in rows] == RECORDS and not bad
+
+
+def test_rows_may_be_lists_of_a_line_each(tmp_path: Path) -> None:
+    rows = [["id", "title"], *([*record.values()] for record in RECORDS)]
+    products, bad, _ = read(write(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl"))
+    assert [{"id": row.product_id, "title": row.title} for row in products] == RECORDS and not bad
+
+
+@pytest.mark.parametrize("name", ["title", "model_name", "Produktbezeichnung"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_pairs_within_a_product_are_no_table(tmp_path: Path, name: str, count: int) -> None:
+    products = [
+        {"sku": f"X{n}", name: "Shoe", "specs": [["Brand", "Acme"], ["Colour", "Red"]]}
+        for n in range(count)
+    ]
+    rows, bad, _ = read(write(tmp_path, json.dumps(products), "t.json"))
+    assert [(row.product_id, row.title) for row in rows] == [
+        (f"X{n}", "Shoe") for n in range(count)
+    ]
+    assert not bad
 
 
 def test_a_list_within_a_product_is_no_table(tmp_path: Path) -> None:
