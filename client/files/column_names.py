@@ -242,8 +242,8 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
 _PRODUCT_WORDS = _names(
     """stock style part item product prod article artikel articolo articulo art material mat sku
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
-    ware waren zbozi towaru produktu urun stok management
-    商品 製品 产品 商品管理 管理 상품 제품 товара"""
+    interno interna parca rendelesi     ware waren zbozi towaru produktu urun stok management
+    商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""
 )
 _NUMBER_WORDS = _names(
     """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo numer

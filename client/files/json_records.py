@@ -280,7 +280,7 @@ def _keyed_rows(record: Record) -> Iterator[Record]:
 
 def _lines(file: TextIO) -> Iterator[Record | str]:
     """Objects that stand one on a line; one that spans lines is read when none else fits."""
-    line_number, listed = 0, _ListedRows()
+    line_number, listed, is_of_lists = 0, _ListedRows(), False
     while line := file.readline(LONGEST_RECORD_CHARACTERS):
         line_number += 1
         text = line.strip().rstrip(",")
@@ -288,7 +288,9 @@ def _lines(file: TextIO) -> Iterator[Record | str]:
             continue
         try:
             value = json.loads(text)
-            if (row := listed.read(value)) is not None or value is None:
+            is_of_lists = isinstance(value, list) if line_number == 1 else is_of_lists
+            row = listed.read(value) if is_of_lists else value
+            if row is not None or value is None:
                 yield _as_record(row, f"line {line_number}")
         except (ValueError, RecursionError) as error:
             if isinstance(value := nested_within(text), dict):  # Python's notation, as in Amazon's
