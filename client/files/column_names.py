@@ -242,7 +242,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
 _PRODUCT_WORDS = _names(
     """stock style part item product prod article artikel articolo articulo art material mat sku
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
-    interno interna parca rendelesi     ware waren zbozi towaru produktu urun stok management
+    interno interna parca rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""
 )
 _NUMBER_WORDS = _names(
