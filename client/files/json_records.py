@@ -236,7 +236,7 @@ class _ListedRows:
         if not self.names:
             return value
         record: Record = {}
-        for name, cell in zip(self.names, value):  # noqa: B905 (trailing cells may lack)
+        for name, cell in zip(self.names, value, strict=False):  # the last cells may lack
             if name:
                 record.setdefault(name, cell)
         return record or None
