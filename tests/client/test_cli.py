@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -426,7 +427,11 @@ def test_tables_keep_their_figures_at_80_columns_beside_a_long_id() -> None:
     for table, figures in (
         (
             output.match_table(result),
-            ("12.3%", "✓", "25.0%", "0.987", "0.456", "0.789", "1,234,567.50"),
+            ("12.3%", "✓ is a", "25.0%", "0.987", "0.456", "0.789", "1,234,567.50"),
+        ),
+        (
+            output.match_table(replace(result, matches=(replace(match, is_match=False),))),
+            ("none is a match; that the catalogue has none: 25.0%",),
         ),
         (output.product_list_table([product]), ("1,234,567.50", "both")),
     ):
