@@ -234,9 +234,14 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         "item_desc model_name style_name part_name part_description продукт 商品 产品 제품 상품"
     ),
     "price": _names(
-        "rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная ррц ár cost"
+        """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
+        price_in_pence preis_cent preis_in_cent prix_centimes
+        rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная ррц ár cost"""
     ),
 }
+_HUNDREDTHS = re.compile(
+    r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?)\W*$", re.IGNORECASE
+)
 # Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
 # of something else, such as a phone or a customs code, are none of them.
 _PRODUCT_WORDS = _names(
@@ -259,6 +264,11 @@ _PRODUCT_NUMBER = re.compile(
         "|".join(_names("品番 型番 品號 货品编号 артикулпоставщика cikkszam termekszam")),
     )
 )
+
+
+def price_divisor(column: str) -> int:
+    """Returns what the prices of a column are to be divided by: 100 for "price_cents", else 1."""
+    return 100 if _HUNDREDTHS.search(column) else 1
 
 
 def is_product_number(column: str) -> bool:

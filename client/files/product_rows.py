@@ -17,7 +17,7 @@ from pathlib import Path
 
 from twinshelf.client.files.cell_values import attributes_of, present_text_of, text_of
 from twinshelf.client.files.column_guess import map_table
-from twinshelf.client.files.column_names import is_product_number
+from twinshelf.client.files.column_names import is_product_number, price_divisor
 from twinshelf.client.files.columns import Columns, map_columns
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.foot import Foot
@@ -238,17 +238,20 @@ class ProductFiles:
             **{name: present_text_of(values.get(name)) for name in EMBEDDED_TEXTS},
             seller=present_text_of(values.get("seller")),
             group=present_text_of(values.get("group")),
-            price=self._price(values.get("price"), decimal),
+            price=self._price(values.get("price"), decimal, mapped),
             attributes=self._attributes(values.get("attributes")),
             photos=tuple(photos),
         )
 
-    def _price(self, cell: object, decimal: DecimalSign) -> float | None:
+    def _price(self, cell: object, decimal: DecimalSign, mapped: MappedTable) -> float | None:
         try:
-            return price_of(cell, decimal)
+            price = price_of(cell, decimal)
         except ValueError:
             self.findings.add("price", repr(text_of(cell)[:40]))
             return None
+        (column,) = mapped.columns.get("price", ("",))
+        # A price with decimals is in whole units, whatever its column is called.
+        return price / price_divisor(column) if price and price.is_integer() else price
 
     def _attributes(self, cell: object) -> Mapping[str, str]:
         try:
