@@ -42,7 +42,7 @@ _OTHER_WORDS = re.compile(
 _STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
-_NUMBER_SIGNS = re.compile(r"\s*(?:#|№|n°|nº)\s*$", re.IGNORECASE)
+_SIGN_AT_END = re.compile(r"\s*(?:#|№|n°|nº)\s*$", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
@@ -273,5 +273,6 @@ def price_divisor(column: str) -> int:
 
 def is_product_number(column: str) -> bool:
     """Whether a column's name says that it numbers products, though not by a usual name."""
-    name = plain_name(_NUMBER_SIGNS.sub(" no", column))
-    return name not in USUAL_NAMES["product_id"] and bool(_PRODUCT_NUMBER.fullmatch(name))
+    names = plain_name(column), plain_name(_SIGN_AT_END.sub(" no", column))
+    is_usual = any(name in USUAL_NAMES["product_id"] for name in names)
+    return not is_usual and _PRODUCT_NUMBER.fullmatch(names[1]) is not None

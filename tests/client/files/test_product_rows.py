@@ -194,6 +194,12 @@ def test_identifiers_that_a_table_program_marked_or_rounded_cost_no_row(tmp_path
     assert "2 identifiers that a table program rounded, such as '4.00639E+12'" in found[0]
 
 
+@pytest.mark.parametrize("name", ["SKU", "SKU #", "Part Number"])
+def test_a_usual_identifier_that_repeats_is_refused(tmp_path: Path, name: str) -> None:
+    _, bad, _ = read(write(tmp_path, f"{name};name\nA7;Blue mug\nA7;Red mug\n"))
+    assert [row.reason for row in bad] == ["product_id 'A7' stands in row 1 too"]
+
+
 def test_the_second_of_two_with_one_identifier_is_bad(tmp_path: Path) -> None:
     path = write(tmp_path, "product_id,title\n1,Shoe\n1,Boot\n2,Hat\n")
     rows, (bad,), _ = read(path)
