@@ -161,4 +161,4 @@ def _begins_json(start: bytes) -> bool:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"{"):
         return text[1:].lstrip()[:1] in (b'"', b"'", b"}")
-    return text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"]")
+    return text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"[", b"]")

@@ -110,6 +110,12 @@ def test_json_of_other_shapes_is_a_table_as_well(tmp_path: Path, content: object
     assert [{"id": row.product_id, "title": row.title} for row in rows] == RECORDS and not bad
 
 
+def test_rows_that_are_lists_are_known_without_a_suffix(tmp_path: Path) -> None:
+    rows = [["id", "title"], *([*record.values()] for record in RECORDS)]
+    products, bad, _ = read(write(tmp_path, json.dumps(rows), "table"))
+    assert [row.title for row in products] == [r["title"] for r in RECORDS] and not bad
+
+
 def test_rows_may_be_lists_of_a_line_each(tmp_path: Path) -> None:
     rows = [["id", "title"], *([*record.values()] for record in RECORDS)]
     products, bad, _ = read(write(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl"))
