@@ -70,6 +70,11 @@ class Findings:
         self.counts[kind] += count
         self.examples.setdefault(kind, example[:_LONGEST_EXAMPLE])
 
+    def clear(self) -> None:
+        """Forgets what was found."""
+        self.counts.clear()
+        self.examples.clear()
+
     def sentences(self) -> list[str]:
         """One sentence for each kind that was found: "8,624 prices could not be read, ..."."""
         return [

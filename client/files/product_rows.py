@@ -142,7 +142,7 @@ class ProductFiles:
         Raises:
             ProductFileError: If a table breaks off.
         """
-        self.findings = Findings()
+        self.findings.clear()
         seen = SeenIdentifiers()
         try:
             for mapped in self.tables:

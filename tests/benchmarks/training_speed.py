@@ -155,9 +155,9 @@ def time_loading(options: argparse.Namespace) -> list[float]:
     rows = ProductRows(
         products,
         labels=range(options.batch),
-        pixels=Pixels(array=pixels, rows={path: row for row, path in enumerate(paths)}),
+        photos=Pixels(array=pixels, rows={path: row for row, path in enumerate(paths)}),
         settings=settings,
-        passage_ids=frozenset(),
+        is_passage=[False] * options.batch,
         augmentation=replace(
             config.augmentation, image=replace(config.augmentation.image, size_px=None)
         ),

@@ -8,27 +8,26 @@ from __future__ import annotations
 import csv
 import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.client.files.photo_fetch import PhotoFetcher
-from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow, TableForm
 from twinshelf.training.catalogues.esci import LOCALES, read_esci_tables
 from twinshelf.training.catalogues.fashion import read_fashion
 from twinshelf.training.catalogues.grocery import read_grocery
 from twinshelf.training.catalogues.kazanexpress import read_kazanexpress
-from twinshelf.training.catalogues.reading import MatchingData, checked
+from twinshelf.training.catalogues.reading import MatchingData, Row, checked
 from twinshelf.training.catalogues.shopee import read_shopee
 from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.catalogues.sports import read_sports
 from twinshelf.training.catalogues.table import make_product, write_table
 from twinshelf.training.command_line import run_command
-from twinshelf.training.files import atomic_write, write_atomically, write_json
+from twinshelf.training.files import atomic_write, write_json
 
 BAD_ROWS = "bad_rows.csv"
 SUMMARY = "data.json"
@@ -157,7 +156,8 @@ def prepare(source: Source) -> Summary:
     digest = hashlib.sha256()
     for name in TABLES:
         write_table(out / f"{name}.parquet", getattr(data, name))
-        digest.update((out / f"{name}.parquet").read_bytes())
+        with (out / f"{name}.parquet").open("rb") as table:
+            digest.update(hashlib.file_digest(table, "sha256").digest())
     _write_bad_rows(out / BAD_ROWS, data.bad_rows)
     summary = Summary(
         source={name: value for name, value in asdict(source).items() if name not in PLACES},
@@ -190,18 +190,20 @@ def _read_own_table(table: Path, source: Source) -> MatchingData:
         fetcher=PhotoFetcher(out / FETCHED) if source.fetch_images else None,
     )
     files = ProductFiles([table], options)
-    rows = list(files.rows())
-    photos = {
-        str(photo.path or table.parent / photo.name)
-        for row in rows
-        if isinstance(row, ProductRow)
-        for photo in row.photos
-        if photo.name and not photo.is_url
-    }
-    write_atomically(out / PHOTO_LIST, "\n".join(sorted(photos)))
-    offers = (row if isinstance(row, BadRow) else make_product(row, out / "photos") for row in rows)
-    found = checked(offers, table.name, findings=files.findings)
-    data = split_by_group(found, source.seed)
+    with atomic_write(out / PHOTO_LIST) as partial, partial.open("w", encoding="utf-8") as photos:
+
+        def offers() -> Iterator[Row]:
+            """Reads the rows, and notes their photos."""
+            for row in files.rows():
+                if isinstance(row, BadRow):
+                    yield row
+                    continue
+                for photo in row.photos:
+                    if photo.name and not photo.is_url:
+                        photos.write(f"{photo.path or table.parent / photo.name}\n")
+                yield make_product(row, out / "photos")
+
+        data = split_by_group(checked(offers(), table.name, findings=files.findings), source.seed)
     return replace(data, findings=tuple(files.findings.sentences()))
 
 

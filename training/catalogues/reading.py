@@ -10,6 +10,7 @@ from pathlib import Path
 from twinshelf.client.files.cell_values import text_of
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.seen_identifiers import SeenIdentifiers
 from twinshelf.client.files.table import read_cells
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.preprocessing.images import decode_image
@@ -35,9 +36,9 @@ class MatchingData:
         findings: What else could not be read, though its rows stand: counts, in sentences.
     """
 
-    train: tuple[Product, ...]
-    queries: tuple[Product, ...]
-    gallery: tuple[Product, ...]
+    train: Sequence[Product]
+    queries: Sequence[Product]
+    gallery: Sequence[Product]
     bad_rows: tuple[BadRow, ...]
     findings: tuple[str, ...] = ()
 
@@ -86,7 +87,7 @@ def checked(rows: Iterable[Row], source: str, *, findings: Findings | None = Non
     Yields:
         As many rows as came, in their order.
     """
-    seen: set[str] = set()
+    seen = SeenIdentifiers()
     counted = Findings() if findings is None else findings
     for row_number, row in enumerate(rows, start=1):
         if isinstance(row, BadRow):
@@ -99,13 +100,12 @@ def checked(rows: Iterable[Row], source: str, *, findings: Findings | None = Non
         reason = "" if images else _find_text_fault(row)
         if reason:
             reason = "; ".join(filter(None, faults.values())) or reason
-        elif row.product_id in seen:
-            reason = f"product_id {row.product_id!r} stands in an earlier row already"
+        elif earlier := seen.add(row.product_id, f"row {row_number}"):
+            reason = f"product_id {row.product_id!r} stands in {earlier} too"
         if reason:
             yield BadRow(source=source, row_number=row_number, reason=reason)
-            continue
-        seen.add(row.product_id)
-        yield replace(row, images=images)
+        else:
+            yield replace(row, images=images)
     if findings is None:
         for sentence in counted.sentences():
             logger.warning("%s: %s", source, sentence)

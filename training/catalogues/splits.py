@@ -6,15 +6,25 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
+from twinshelf.client.files.rows import BadRow
+from twinshelf.training.catalogues.mapped_products import (
+    MappedProducts,
+    Numbers,
+    map_rows,
+    number_texts,
+)
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.reading import MatchingData, Row, separate
+from twinshelf.training.catalogues.reading import MatchingData, Row
 
 HELD_OUT_SHARE = 0.2
 FOLD_COUNT = 5
+T = TypeVar("T")
 
 
 def split_by_group(rows: Iterable[Row], seed: int) -> MatchingData:
@@ -30,24 +40,29 @@ def split_by_group(rows: Iterable[Row], seed: int) -> MatchingData:
         rows: What a reader gives. The split depends on the groups' names, not on their order.
         seed: Seed of the choice of groups.
     """
-    products, bad_rows = separate(rows)
-    groups: dict[str, list[Product]] = defaultdict(list)
-    for product in products:
-        group = product.group or f"product:{product.product_id}"
-        groups[group].append(replace(product, group=group))
+    products, bad_rows = map_rows(map(_with_group, rows))
+    (groups,) = number_texts(products.texts("group"))
+    _, firsts, sizes = np.unique(groups, return_index=True, return_counts=True)
+    names = products.take(firsts).texts("group")
+    (by_name,) = number_texts(names, by_name=True)
+    order = np.argsort(by_name)
+    several, single = order[sizes[order] > 1], order[sizes[order] == 1]
     generator = random.Random(seed)
-    several = sorted(group for group, members in groups.items() if len(members) > 1)
-    single = sorted(group for group, members in groups.items() if len(members) == 1)
-    held_out = {*draw_held_out(several, generator), *draw_held_out(single, generator)}
+    is_held_out = np.zeros(len(firsts), dtype=np.bool_)
+    is_held_out[draw_held_out(several.tolist(), generator)] = True
+    is_held_out[draw_held_out(single.tolist(), generator)] = True
+    by_group = np.argsort(groups, kind="stable")
+    is_asked = is_held_out[groups[by_group]]
+    is_asked[firsts_of(groups[by_group])] = False
     return MatchingData(
-        train=tuple(p for group in groups if group not in held_out for p in groups[group]),
-        queries=tuple(p for group in groups if group in held_out for p in groups[group][1:]),
-        gallery=tuple(members[0] for members in groups.values()),
+        train=products.take(by_group[~is_held_out[groups[by_group]]]),
+        queries=products.take(by_group[is_asked]),
+        gallery=products.take(firsts),
         bad_rows=bad_rows,
     )
 
 
-def draw_held_out(groups: list[str], generator: random.Random) -> list[str]:
+def draw_held_out(groups: list[T], generator: random.Random) -> list[T]:
     """Draws the held-out share of groups, one at least; none of fewer than two."""
     if len(groups) < 2:  # nothing to learn from would be left
         return []
@@ -88,12 +103,12 @@ def split_within_groups(
 
 
 def split_validation(
-    train: Sequence[Product],
-    gallery: Sequence[Product],
-    queries: Sequence[Product],
+    train: MappedProducts,
+    gallery: MappedProducts,
+    queries: MappedProducts,
     share: float,
     seed: int,
-) -> tuple[tuple[Product, ...], tuple[Product, ...]]:
+) -> tuple[MappedProducts, MappedProducts]:
     """Takes validation offers out of the training rows, of the kind that the queries are.
 
     When the queries show groups unseen in training, whole groups are taken; when they show groups
@@ -110,22 +125,29 @@ def split_validation(
     Returns:
         The rows left to train on, and the validation offers.
     """
-    catalogue_ids = {product.product_id for product in gallery}
-    catalogue_groups = {product.group for product in gallery if product.group}
-    offers: dict[str, list[Product]] = defaultdict(list)
-    for product in train:
-        if product.group in catalogue_groups and product.product_id not in catalogue_ids:
-            offers[product.group].append(product)
+    columns = [products.texts("group") for products in (train, gallery, queries)]
+    groups, catalogue_groups, asked_groups = number_texts(*columns, by_name=True)
+    is_offer = np.isin(groups, catalogue_groups) & (pc.utf8_length(columns[0]).to_numpy() > 0)
+    both_ids = (products.texts("product_id") for products in (train, gallery))
+    ids, catalogue_ids = number_texts(*both_ids, by_name=True)
+    is_offer &= ~np.isin(ids, catalogue_ids)
+    offers = np.flatnonzero(is_offer)
+    offers = offers[np.lexsort((ids[offers], groups[offers]))]
     generator = np.random.default_rng(seed)
-    if {query.group for query in queries} & {product.group for product in train}:
-        ids = [sorted(offer.product_id for offer in members) for members in offers.values()]
-        spare = sorted(offer for members in ids for offer in members[1:])
-        taken = set(_draw(spare, share, generator))
-        validation = tuple(p for p in train if p.product_id in taken)
-        return tuple(p for p in train if p.product_id not in taken), validation
-    groups = set(_draw(sorted(offers), share, generator))
-    validation = tuple(offer for group in sorted(groups) for offer in offers[group])
-    return tuple(p for p in train if p.group not in groups), validation
+    is_taken = np.zeros(len(train), dtype=np.bool_)
+    if np.isin(groups, asked_groups).any():
+        spare = np.delete(offers, firsts_of(groups[offers]))
+        is_taken[_draw(spare[np.argsort(ids[spare])], share, generator)] = True
+        return train.take(~is_taken), train.take(is_taken)
+    drawn = np.isin(groups, _draw(np.unique(groups[offers]), share, generator))
+    validation = np.flatnonzero(drawn & is_offer)
+    validation = validation[np.argsort(groups[validation], kind="stable")]
+    return train.take(~drawn), train.take(validation)
+
+
+def firsts_of(numbers: Numbers) -> Numbers:
+    """Returns the place of the first of each run of equal numbers."""
+    return np.flatnonzero(np.diff(numbers, prepend=-1))
 
 
 def split_halves(clusters: Sequence[str], seed: int) -> npt.NDArray[np.bool_]:
@@ -147,8 +169,14 @@ def fold_numbers(clusters: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
     return np.array([places[cluster] % FOLD_COUNT for cluster in clusters], dtype=np.int64)
 
 
-def _draw(names: list[str], share: float, generator: np.random.Generator) -> list[str]:
-    return [names[i] for i in generator.permutation(len(names))[: round(share * len(names))]]
+def _draw(numbers: Numbers, share: float, generator: np.random.Generator) -> Numbers:
+    return numbers[generator.permutation(len(numbers))[: round(share * len(numbers))]]
+
+
+def _with_group(row: Row) -> Row:
+    if isinstance(row, BadRow) or row.group:
+        return row
+    return replace(row, group=f"product:{row.product_id}")
 
 
 def _shuffled_places(clusters: Sequence[str], seed: int) -> dict[str, int]:

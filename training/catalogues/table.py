@@ -22,13 +22,16 @@ from twinshelf.client.files.product_row import Photo, ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow
 from twinshelf.client.files.table import Table, open_table
+from twinshelf.training.catalogues.lookup import blocks
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import Row
 from twinshelf.training.files import atomic_write
 
 COLUMNS = tuple(field.name for field in fields(Product))
 _TEXT_COLUMNS = ("title", "description", "category", "brand", "seller", "group")
-_SCHEMA = pa.schema([(name, pa.float64() if name == "price" else pa.string()) for name in COLUMNS])
+SCHEMA = pa.schema([(name, pa.float64() if name == "price" else pa.string()) for name in COLUMNS])
+# Rows that are put together before they are written.
+_BLOCK_ROW_COUNT = 16_384
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ def make_product(row: ProductRow, photo_folder: Path | None = None) -> Product:
 
 
 def write_table(path: Path, products: Iterable[Product]) -> None:
-    """Writes products as a table of our own; the file appears whole or not at all.
+    """Writes products as a table of our own, lazily; the file appears whole or not at all.
 
     Photos below the table's folder are named relative to it, others by absolute path.
 
@@ -85,27 +88,56 @@ def write_table(path: Path, products: Iterable[Product]) -> None:
         path: Target, Parquet; its folder is made.
         products: The rows.
     """
-    folder = path.parent.absolute()
-    rows = [_format_row(product, folder) for product in products]
-    with atomic_write(path) as partial:
-        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), partial)
+    with atomic_write(path) as partial, pq.ParquetWriter(partial, SCHEMA) as writer:
+        for batch in as_batches(products, path.parent.absolute()):
+            writer.write_batch(batch)
+
+
+def as_batches(products: Iterable[Product], folder: Path | None = None) -> Iterator[pa.RecordBatch]:
+    """Returns products as rows of our own table, some thousands at a time.
+
+    Args:
+        products: The rows.
+        folder: Photos below it are named relative to it; None names all by absolute path.
+    """
+    for block in blocks(products, _BLOCK_ROW_COUNT):
+        rows = [_format_row(product, folder) for product in block]
+        yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+
+
+def parse_row(cells: Mapping[str, object], folder: Path) -> Product:
+    """Makes a product of a row of our own table.
+
+    Args:
+        cells: Values of `COLUMNS`.
+        folder: Folder of the table.
+
+    Raises:
+        ValueError: If a value is none that we write.
+        TypeError: Likewise.
+    """
+    texts = {name: _text(cells[name]) for name in ("product_id", *_TEXT_COLUMNS)}
+    price = cells["price"]
+    return Product(
+        **texts,
+        price=price if isinstance(price, float) else None,
+        attributes=json.loads(_text(cells["attributes"]) or "{}"),
+        images=parse_images(_text(cells["images"]), folder),
+    )
+
+
+def parse_images(cell: str, folder: Path) -> tuple[Path, ...]:
+    """Returns the photos that a cell of our own table names; raises as `parse_row`."""
+    return tuple(folder / name for name in json.loads(cell or "[]"))
 
 
 def _read_ours(table: Table) -> Iterator[Row]:
-    folder = table.path.parent
     for row in table.rows(COLUMNS):
         if isinstance(row, BadRow):
             yield row
             continue
         try:
-            texts = {name: _text(row.cells[name]) for name in ("product_id", *_TEXT_COLUMNS)}
-            price = row.cells["price"]
-            yield Product(
-                **texts,
-                price=price if isinstance(price, float) else None,
-                attributes=json.loads(_text(row.cells["attributes"]) or "{}"),
-                images=tuple(folder / n for n in json.loads(_text(row.cells["images"]) or "[]")),
-            )
+            yield parse_row(row.cells, table.path.parent)
         except (ValueError, TypeError) as error:
             yield row.refuse(str(error))
 
@@ -134,7 +166,7 @@ def _photo_path(photo: Photo, folder: Path | None) -> Path | None:
     return path
 
 
-def _format_row(product: Product, folder: Path) -> dict[str, str | float | None]:
+def _format_row(product: Product, folder: Path | None) -> dict[str, str | float | None]:
     images = [_format_path(image, folder) for image in product.images]
     return {
         "product_id": product.product_id,
@@ -145,9 +177,9 @@ def _format_row(product: Product, folder: Path) -> dict[str, str | float | None]
     }
 
 
-def _format_path(path: Path, folder: Path) -> str:
+def _format_path(path: Path, folder: Path | None) -> str:
     absolute = path.absolute()
-    if absolute.is_relative_to(folder):
+    if folder is not None and absolute.is_relative_to(folder):
         return str(absolute.relative_to(folder))
     return str(absolute)
 

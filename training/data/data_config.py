@@ -19,9 +19,12 @@ class DataConfig:
 
     Attributes:
         folder: Folder that `training.prepare` wrote.
-        pixel_cache: Folder of decoded photos.
+        pixel_cache: Folder of decoded photos, some 80 KB each at 160 px; null decodes them at each
+            reading, for more photos than a disk holds so.
         validation_share: Share of the training groups (of the training offers, when the queries
             show groups that are also trained on) kept for validation, 0 to 0.5; 0 trains on all.
+        validation_limit: About so many offers at most, whatever the share, and so many catalogue
+            products that they are searched among: theirs and, of the others, some by chance.
         worker_count: Processes that augment; 0 does it in the main one. By default 0 on a CPU,
             which they would share with the step, and up to 16 beside a GPU.
         embedding_batch_size: Rows embedded at once in validation.
@@ -31,8 +34,9 @@ class DataConfig:
     """
 
     folder: str = ".cache/data/generated"
-    pixel_cache: str = ".cache/pixels"
+    pixel_cache: str | None = ".cache/pixels"
     validation_share: Annotated[float, "0 to 0.5"] = 0.1
+    validation_limit: Annotated[int, "1 or more"] = 50_000
     worker_count: Annotated[int | None, "0 or more"] = None
     embedding_batch_size: Annotated[int, "1 or more"] = 64
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import chain
 from typing import NamedTuple
 
 import lightning as L
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from twinshelf.training.catalogues.mapped_products import Numbers, number_texts
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.data.augmentation import build_image_augmentation, vary_fields
 from twinshelf.training.data.data_config import AugmentationConfig, DataConfig, SamplerConfig
-from twinshelf.training.data.pixel_cache import Pixels, decode_once
+from twinshelf.training.data.pixel_cache import PhotoFiles, Pixels, open_photos
 from twinshelf.training.data.sampler import GroupBatchSampler
-from twinshelf.training.data.training_data import TrainingData, text_fields
+from twinshelf.training.data.training_data import TrainingData, TrainingRows, text_fields
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.texts import join_fields
 from twinshelf.training.preprocessing.tokens import TextTokenizer
@@ -67,9 +69,9 @@ class ProductRows(Dataset[Row]):
     Args:
         products: The rows.
         labels: Group number of each.
-        pixels: Decoded photos.
+        photos: Where photos are read.
         settings: How texts are joined.
-        passage_ids: Identifiers of catalogue products: their text gets the passage prefix.
+        is_passage: Which are catalogue products: their text gets the passage prefix.
         augmentation: How rows are varied; None gives the main photo and all fields.
         seed: Seed of the variation.
     """
@@ -77,16 +79,16 @@ class ProductRows(Dataset[Row]):
     def __init__(
         self,
         products: Sequence[Product],
-        labels: Sequence[int],
-        pixels: Pixels,
+        labels: Sequence[int] | Numbers,
+        photos: Pixels | PhotoFiles,
         settings: PreprocessingSettings,
         *,
-        passage_ids: frozenset[str],
+        is_passage: Sequence[bool] | npt.NDArray[np.bool_],
         augmentation: AugmentationConfig | None = None,
         seed: int = 0,
     ) -> None:
-        self.products, self.labels, self.pixels = products, labels, pixels
-        self.settings, self.passage_ids = settings, passage_ids
+        self.products, self.labels, self.photos = products, labels, photos
+        self.settings, self.is_passage = settings, is_passage
         self.augmentation = augmentation
         self.vary_image = (
             build_image_augmentation(augmentation.image, settings.image_size_px)
@@ -100,22 +102,24 @@ class ProductRows(Dataset[Row]):
 
     def __getitem__(self, index: int) -> Row:
         product = self.products[index]
-        return Row(self._pixels(product), self._text(product), self.labels[index])
+        text = self._text(product, is_passage=bool(self.is_passage[index]))
+        return Row(self._pixels(product), text, int(self.labels[index]))
 
     def _pixels(self, product: Product) -> torch.Tensor | None:
-        rows = [self.pixels.rows[path] for path in product.images if path in self.pixels.rows]
-        if not rows:
+        paths = self.photos.readable(product.images)
+        if not paths:
             return None
-        row = self.generator.choice(rows) if self.vary_image else rows[0]
-        pixels = torch.from_numpy(np.array(self.pixels.array[row]))
+        read = self.photos.read(self.generator.choice(paths) if self.vary_image else paths[0])
+        if read is None:
+            return None
+        pixels = torch.from_numpy(read)
         return self.vary_image(pixels) if self.vary_image else pixels
 
-    def _text(self, product: Product) -> str:
+    def _text(self, product: Product, *, is_passage: bool) -> str:
         fields = text_fields(product)
         if self.augmentation:
             fields = vary_fields(fields, self.augmentation.text, self.generator)
         text = join_fields(fields, self.settings)
-        is_passage = product.product_id in self.passage_ids
         prefix = self.settings.passage_prefix if is_passage else self.settings.query_prefix
         return prefix + text if text else ""
 
@@ -172,28 +176,21 @@ class ProductDataModule(L.LightningDataModule):
         augmentation: AugmentationConfig,
         seed: int,
     ) -> None:
-        """Numbers the groups; photos are decoded in `prepare_data`."""
+        """Opens nothing; photos are decoded in `prepare_data`."""
         super().__init__()
         self.data, self.config, self.settings = data, config, settings
         self.collator = Collator(tokenizer, settings.image_size_px)
         self.sampler, self.augmentation, self.seed = sampler, augmentation, seed
-        self.numbers = number_groups([*data.train, *data.validation, *data.gallery])
-        self.passage_ids = frozenset(product.product_id for product in data.gallery)
-        self.pixels: Pixels | None = None
-
-    @property
-    def group_count(self) -> int:
-        """Groups that are learnt from: their numbers come first, from 0."""
-        return len({self.numbers[group_key(product)] for product in self.data.train})
+        self.photos: Pixels | PhotoFiles | None = None
 
     def prepare_data(self) -> None:
         """Decodes the photos, on one process of each machine."""
-        self._decode()
+        self._open_photos()
 
     def setup(self, stage: str) -> None:
         """Maps the decoded photos."""
         del stage
-        self.pixels = self._decode()
+        self.photos = self._open_photos()
 
     def train_dataloader(self) -> DataLoader[Row]:
         """Returns batches of P groups with K varied rows each."""
@@ -201,11 +198,11 @@ class ProductDataModule(L.LightningDataModule):
         trainer = self.trainer
         rows = self._rows(train, self.augmentation)
         sampler = GroupBatchSampler(
-            rows.labels,
+            train.labels,
             self.sampler,
             seed=self.seed,
-            catalogue_rows=[i for i, p in enumerate(train) if p.product_id in self.passage_ids],
-            categories=[product.category for product in train],
+            is_catalogue=train.is_catalogue,
+            categories=number_texts(train.products.texts("category"), by_name=True)[0],
             rank=trainer.global_rank if trainer else 0,
             process_count=trainer.world_size if trainer else 1,
         )
@@ -228,34 +225,35 @@ class ProductDataModule(L.LightningDataModule):
             return []
         return [self.embedding_loader(part) for part in (self.data.validation, self.data.gallery)]
 
-    def embedding_loader(self, products: Sequence[Product]) -> DataLoader[Row]:
+    def embedding_loader(self, rows: TrainingRows) -> DataLoader[Row]:
         """Returns batches of rows as they are, in their order."""
         return DataLoader(
-            self._rows(products, None),
+            self._rows(rows, None),
             batch_size=self.config.embedding_batch_size,
             collate_fn=self.collator,
         )
 
-    def _rows(
-        self, products: Sequence[Product], augmentation: AugmentationConfig | None
-    ) -> ProductRows:
-        assert self.pixels is not None, "setup comes before the loaders"
+    def _rows(self, rows: TrainingRows, augmentation: AugmentationConfig | None) -> ProductRows:
+        assert self.photos is not None, "setup comes before the loaders"
         return ProductRows(
-            products,
-            [self.numbers[group_key(product)] for product in products],
-            self.pixels,
+            rows.products,
+            rows.labels,
+            self.photos,
             self.settings,
-            passage_ids=self.passage_ids,
+            is_passage=rows.is_catalogue,
             augmentation=augmentation,
             seed=self.seed,
         )
 
-    def _decode(self) -> Pixels:
+    def _open_photos(self) -> Pixels | PhotoFiles:
         # Training may show any photo of a product; search sees the main one.
-        paths = [path for product in self.data.train for path in product.images]
-        for product in (*self.data.validation, *self.data.gallery):
-            paths += product.images[:1]
-        return decode_once(paths, self.settings, Path(self.config.pixel_cache))
+        trained = (path for paths in self.data.train.products.images() for path in paths)
+        searched = (
+            paths[0]
+            for part in (self.data.validation, self.data.gallery)
+            for paths in part.products.images()
+        )
+        return open_photos(chain(trained, searched), self.settings, self.config.pixel_cache)
 
 
 def usual_worker_count() -> int:
@@ -271,14 +269,3 @@ def reseed_rows(worker_number: int) -> None:
     worker = get_worker_info()
     if worker is not None:
         worker.dataset.generator = random.Random(worker.seed)  # type: ignore[attr-defined]
-
-
-def group_key(product: Product) -> str:
-    """Returns what tells groups apart; a product without a group is one of its own."""
-    return f"group:{product.group}" if product.group else f"product:{product.product_id}"
-
-
-def number_groups(products: Sequence[Product]) -> dict[str, int]:
-    """Numbers groups from 0 in order of first appearance."""
-    keys = dict.fromkeys(group_key(product) for product in products)
-    return {key: number for number, key in enumerate(keys)}

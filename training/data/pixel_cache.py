@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,48 @@ class Pixels:
     array: npt.NDArray[np.uint8]
     rows: dict[Path, int]
 
+    def readable(self, paths: Sequence[Path]) -> list[Path]:
+        """Returns those of some photos that could be decoded."""
+        return [path for path in paths if path in self.rows]
 
-def decode_once(paths: Sequence[Path], settings: PreprocessingSettings, cache: Path) -> Pixels:
+    def read(self, path: Path) -> npt.NDArray[np.uint8] | None:
+        """Returns the pixels of a photo (3, S, S), or None."""
+        return np.array(self.array[self.rows[path]])
+
+
+class PhotoFiles:
+    """Photos that are decoded at each reading, as `Pixels` are read.
+
+    Args:
+        settings: How they become pixels.
+    """
+
+    def __init__(self, settings: PreprocessingSettings) -> None:
+        self._settings = settings
+
+    def readable(self, paths: Sequence[Path]) -> list[Path]:
+        """Returns all of them: which ones can be decoded is not known."""
+        return list(paths)
+
+    def read(self, path: Path) -> npt.NDArray[np.uint8] | None:
+        """Returns the pixels of a photo (3, S, S), or None where it cannot be decoded."""
+        try:
+            return images.decode_image(path.read_bytes(), self._settings)
+        except (PreprocessingError, OSError) as error:
+            logger.warning("left out photo %s: %s", path, error)
+            return None
+
+
+def open_photos(
+    paths: Iterable[Path], settings: PreprocessingSettings, cache: str | None
+) -> Pixels | PhotoFiles:
+    """Decodes photos once, or, without a cache, at each reading; see `DataConfig.pixel_cache`."""
+    if cache is None:
+        return PhotoFiles(settings)
+    return decode_once(paths, settings, Path(cache))
+
+
+def decode_once(paths: Iterable[Path], settings: PreprocessingSettings, cache: Path) -> Pixels:
     """Decodes photos, or maps the file of an earlier call with the same ones.
 
     The file is found by what decides its content: the decoding code and settings, and path, size

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 from torch.utils.data import Sampler
 
+from twinshelf.training.catalogues.mapped_products import Numbers
 from twinshelf.training.data.data_config import SamplerConfig
 
 
@@ -21,11 +22,11 @@ class GroupBatchSampler(Sampler[list[int]]):
     many. When there are fewer than P groups a batch holds them all.
 
     Args:
-        groups: Group number of each row.
+        groups: Group number of each row (N).
         config: P, K and what goes together.
         seed: Seed; an epoch is determined by it and the epoch's number.
-        catalogue_rows: Rows that are catalogue products.
-        categories: Category of each row; None counts all as one.
+        is_catalogue: Rows that are catalogue products (N); None for none.
+        categories: Category of each row, numbered by name (N); None counts all as one.
         rank: Number of this process.
         process_count: Processes of the run.
 
@@ -35,32 +36,31 @@ class GroupBatchSampler(Sampler[list[int]]):
 
     def __init__(
         self,
-        groups: Sequence[int],
+        groups: Numbers,
         config: SamplerConfig,
         *,
         seed: int,
-        catalogue_rows: Sequence[int] = (),
-        categories: Sequence[str] | None = None,
+        is_catalogue: npt.NDArray[np.bool_] | None = None,
+        categories: Numbers | None = None,
         rank: int = 0,
         process_count: int = 1,
     ) -> None:
         self.config, self.seed = config, seed
         self.rank, self.process_count = rank, process_count
-        self.rows: dict[int, list[int]] = defaultdict(list)
-        for row, group in enumerate(groups):
-            self.rows[group].append(row)
-        if len(self.rows) < 2:
-            raise ValueError(f"training needs two groups or more, got {len(self.rows)}")
-        catalogue = frozenset(catalogue_rows)
-        self.anchors = {
-            g: [row for row in rows if row in catalogue] for g, rows in self.rows.items()
-        }
-        self.offers = {g: [r for r in rows if r not in catalogue] for g, rows in self.rows.items()}
-        self.category_of = {
-            group: categories[rows[0]] if categories else "" for group, rows in self.rows.items()
-        }
+        # Arrays, since lists of every group would take more memory than the products.
+        _, first_rows, sizes = np.unique(groups, return_index=True, return_counts=True)
+        if len(sizes) < 2:
+            raise ValueError(f"training needs two groups or more, got {len(sizes)}")
+        self.rows = np.argsort(groups, kind="stable")
+        self.ends = np.cumsum(sizes)
+        self.sizes = sizes
+        self.is_catalogue = is_catalogue
+        if categories is None:
+            categories = np.zeros(len(groups), dtype=np.int64)
+        self.categories = np.unique(categories[first_rows], return_inverse=True)[1]
         self.epoch = 0
-        per_step = min(config.groups_per_batch, len(self.rows)) * config.rows_per_group
+        self.group_count = min(config.groups_per_batch, len(sizes))
+        per_step = self.group_count * config.rows_per_group
         self.step_count = max(1, math.ceil(len(groups) / (per_step * process_count)))
 
     def __len__(self) -> int:
@@ -75,52 +75,46 @@ class GroupBatchSampler(Sampler[list[int]]):
         """Yields one epoch; the next iteration is the next epoch."""
         generator = np.random.default_rng((self.seed, self.epoch))
         self.epoch += 1
-        batch_count = self.step_count * self.process_count
-        batches = self._group_batches(generator, batch_count)
+        batches = self._group_batches(generator, self.step_count * self.process_count)
         for number, batch in enumerate(batches):
-            rows = [row for group in batch for row in self._draw_rows(group, generator)]
+            rows = [row for group in batch.tolist() for row in self._draw_rows(group, generator)]
             if number % self.process_count == self.rank:
                 yield rows
 
-    def _group_batches(self, generator: np.random.Generator, count: int) -> Iterator[list[int]]:
-        group_count = min(self.config.groups_per_batch, len(self.rows))
-        spread: list[int] = []
-        alike: list[int] = []
+    def _group_batches(self, generator: np.random.Generator, count: int) -> Iterator[Numbers]:
+        chances = self.sizes**self.config.size_power
+        chances = chances / chances.sum()
+        queues = {is_similar: np.empty(0, dtype=np.int64) for is_similar in (False, True)}
         for _ in range(count):
-            similar = generator.random() < self.config.similar_share
-            if self.config.size_power and not similar:
-                yield self._draw_by_size(generator, group_count)
+            is_similar = bool(generator.random() < self.config.similar_share)
+            if self.config.size_power and not is_similar:
+                yield generator.choice(len(chances), self.group_count, replace=False, p=chances)
                 continue
-            queue = alike if similar else spread
-            if len(queue) < group_count:
-                queue[:] = self._ordered(generator, by_category=similar)
-            yield queue[:group_count]
-            del queue[:group_count]
+            if len(queues[is_similar]) < self.group_count:
+                queues[is_similar] = self._ordered(generator, by_category=is_similar)
+            yield queues[is_similar][: self.group_count]
+            queues[is_similar] = queues[is_similar][self.group_count :]
 
-    def _draw_by_size(self, generator: np.random.Generator, count: int) -> list[int]:
-        groups = sorted(self.rows)
-        chances = np.array([len(self.rows[group]) for group in groups]) ** self.config.size_power
-        drawn = generator.choice(groups, count, replace=False, p=chances / chances.sum())
-        return [int(group) for group in drawn]
-
-    def _ordered(self, generator: np.random.Generator, *, by_category: bool) -> list[int]:
-        groups = [int(g) for g in generator.permutation(sorted(self.rows))]
+    def _ordered(self, generator: np.random.Generator, *, by_category: bool) -> Numbers:
+        groups = generator.permutation(len(self.sizes))
         if by_category:
-            categories = sorted(set(self.category_of.values()))
-            place = dict(zip(categories, generator.permutation(len(categories)), strict=True))
-            groups.sort(key=lambda group: place[self.category_of[group]])
+            place = generator.permutation(int(self.categories.max()) + 1)
+            groups = groups[np.argsort(place[self.categories[groups]], kind="stable")]
             # A batch may start inside a category: which one is cut changes from turn to turn.
-            start = int(generator.integers(len(groups)))
-            groups = groups[start:] + groups[:start]
+            groups = np.roll(groups, -int(generator.integers(len(groups))))
         return groups
 
     def _draw_rows(self, group: int, generator: np.random.Generator) -> list[int]:
-        count, rows = self.config.rows_per_group, self.rows[group]
+        count, end = self.config.rows_per_group, self.ends[group]
+        rows = self.rows[end - self.sizes[group] : end]
         first: list[int] = []
-        if self.config.with_catalogue_row and (anchors := self.anchors[group]):
-            first = [anchors[0] if len(anchors) == 1 else int(generator.choice(anchors))]
-            rows = self.offers[group] or [row for row in rows if row != first[0]] or first
+        if self.config.with_catalogue_row and self.is_catalogue is not None:
+            is_anchor = self.is_catalogue[rows]
+            if anchors := rows[is_anchor].tolist():
+                first = [anchors[0] if len(anchors) == 1 else int(generator.choice(anchors))]
+                others = rows[~is_anchor] if not is_anchor.all() else rows[rows != first[0]]
+                rows = others if len(others) else rows
         rest = count - len(first)
         times = math.ceil(rest / len(rows))
         drawn = np.concatenate([generator.permutation(rows) for _ in range(times)])[:rest]
-        return first + [int(row) for row in drawn]
+        return first + drawn.tolist()

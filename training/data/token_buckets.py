@@ -36,7 +36,8 @@ def fit_buckets(
     longest = settings.token_buckets[-1]
     tokenizer = TextTokenizer(tokenizer_json, replace(settings, token_buckets=(longest,)))
     step = max(1, len(products) // _MOST_TEXTS)
-    joined = (join_fields(text_fields(row), settings) for row in products[::step])
+    places = range(0, len(products), step)
+    joined = (join_fields(text_fields(products[place]), settings) for place in places)
     lengths = [int(tokenizer.encode([text]).attention_mask.sum()) for text in joined if text]
     candidates = sorted({*settings.token_buckets, *(each for each in _LENGTHS if each < longest)})
     return replace(settings, token_buckets=choose_buckets(lengths, candidates))

@@ -1,4 +1,4 @@
-"""What a run learns from and is validated on: prepared tables, read and split."""
+"""What a run learns from and is validated on: prepared tables, mapped and split."""
 
 from __future__ import annotations
 
@@ -6,43 +6,96 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinshelf.client.files.rows import BadRow
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from twinshelf.training.catalogues.mapped_products import (
+    MappedProducts,
+    Numbers,
+    map_table,
+    number_texts,
+)
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.splits import split_validation
-from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.data.data_config import DataConfig
 from twinshelf.training.preprocessing.settings import TEXT_FIELDS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingRows:
+    """Products with what a batch needs to know of them.
+
+    Attributes:
+        products: N products.
+        labels: Number of the group of each (N); a product without a group is one of its own.
+        is_catalogue: Which of them are catalogue products (N).
+    """
+
+    products: MappedProducts
+    labels: Numbers
+    is_catalogue: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    def take(self, places: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> TrainingRows:
+        """Returns some of them, chosen by place or by a mask."""
+        return TrainingRows(
+            products=self.products.take(places),
+            labels=self.labels[places],
+            is_catalogue=self.is_catalogue[places],
+        )
+
+    def some_groups(self, row_count: int) -> TrainingRows:
+        """Returns whole groups, evenly drawn, of about `row_count` rows; all of fewer."""
+        step = max(1, len(self) // row_count)
+        return self.take(self.labels % step == 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingData:
     """Products by what they are for.
 
     Attributes:
-        train: Offers and products learnt from.
+        train: Offers and products learnt from; their labels come first, from 0.
         validation: Offers that early stopping and the fusion weight are chosen by; none of them
             is in `train`.
-        gallery: Catalogue products that are searched.
+        gallery: Catalogue products that these are searched among.
     """
 
-    train: tuple[Product, ...]
-    validation: tuple[Product, ...]
-    gallery: tuple[Product, ...]
+    train: TrainingRows
+    validation: TrainingRows
+    gallery: TrainingRows
+
+    @property
+    def group_count(self) -> int:
+        """Groups that are learnt from."""
+        return int(self.train.labels.max(initial=-1)) + 1
 
 
 def load_training_data(config: DataConfig, seed: int) -> TrainingData:
-    """Reads the three tables and keeps a part of the training rows for validation.
+    """Maps the three tables and keeps a part of the training rows for validation.
 
     Raises:
         FileNotFoundError: If a table is missing.
-        ValueError: If a table has a row that `training.prepare` would not have written.
+        ValueError: If it is none that `training.prepare` writes.
     """
-    folder = Path(config.folder)
-    tables = {name: _read(folder / f"{name}.parquet") for name in ("train", "queries", "gallery")}
-    train, validation = split_validation(
-        tables["train"], tables["gallery"], tables["queries"], config.validation_share, seed
+    train, queries, gallery = (
+        _map(Path(config.folder) / f"{name}.parquet") for name in ("train", "queries", "gallery")
     )
-    return TrainingData(train=train, validation=validation, gallery=tables["gallery"])
+    share = min(config.validation_share, config.validation_limit / max(1, len(train)))
+    kept, validation = split_validation(train, gallery, queries, share, seed)
+    data = _label(kept, validation, gallery)
+    if len(gallery) <= config.validation_limit:
+        return data
+    is_asked = np.isin(data.gallery.labels, data.validation.labels)
+    order = np.random.default_rng(seed).permutation(len(gallery))
+    first = order[np.argsort(~is_asked[order], kind="stable")]
+    searched = np.sort(first[: max(config.validation_limit, int(is_asked.sum()))])
+    return TrainingData(
+        train=data.train, validation=data.validation, gallery=data.gallery.take(searched)
+    )
 
 
 def text_fields(product: Product) -> dict[str, str | Mapping[str, str]]:
@@ -50,12 +103,26 @@ def text_fields(product: Product) -> dict[str, str | Mapping[str, str]]:
     return {name: getattr(product, name) for name in TEXT_FIELDS}
 
 
-def _read(path: Path) -> tuple[Product, ...]:
+def _label(*parts: MappedProducts) -> TrainingData:
+    """Numbers the groups, in the order in which they first appear."""
+    starts = np.cumsum([len(part) for part in parts])[:-1]
+    columns = [part.texts("group") for part in parts]
+    groups = np.concatenate(number_texts(*columns))
+    part_ids = number_texts(*(part.texts("product_id") for part in parts))
+    is_alone = np.concatenate(
+        [pc.utf8_length(part.texts("group")).to_numpy() == 0 for part in parts]
+    )
+    keys = np.where(is_alone, len(groups) + np.concatenate(part_ids), groups)
+    _, firsts, numbers = np.unique(keys, return_index=True, return_inverse=True)
+    labels = np.argsort(np.argsort(firsts))[numbers]
+    train, validation, gallery = (
+        TrainingRows(products=part, labels=own, is_catalogue=np.isin(ids, part_ids[-1]))
+        for part, own, ids in zip(parts, np.split(labels, starts), part_ids, strict=True)
+    )
+    return TrainingData(train=train, validation=validation, gallery=gallery)
+
+
+def _map(path: Path) -> MappedProducts:
     if not path.is_file():
         raise FileNotFoundError(f"no table {path}: run training.prepare first")
-    products = []
-    for row in read_table(path):
-        if isinstance(row, BadRow):
-            raise ValueError(f"{row}; prepare the data again")
-        products.append(row)
-    return tuple(products)
+    return map_table(path)

@@ -18,7 +18,7 @@ from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 from twinshelf.training.command_line import choose_device
 from twinshelf.training.data.data_module import Collator, ProductRows
-from twinshelf.training.data.pixel_cache import decode_once
+from twinshelf.training.data.pixel_cache import open_photos
 from twinshelf.training.retrieval.embeddings import PATTERNS, ProductEmbeddings
 from twinshelf.training.runs.tracking import TrackedRun
 
@@ -233,14 +233,13 @@ def embed_products(
         device: "cpu" or "cuda".
     """
     data = encoder.config.data
-    paths = [path for product in products for path in product.images[:1]]
-    identifiers = (product.product_id for product in products) if are_passages else ()
+    paths = (path for product in products for path in product.images[:1])
     rows = ProductRows(
         products,
         [0] * len(products),
-        decode_once(paths, encoder.settings, Path(data.pixel_cache)),
+        open_photos(paths, encoder.settings, data.pixel_cache),
         encoder.settings,
-        passage_ids=frozenset(identifiers),
+        is_passage=[are_passages] * len(products),
     )
     batches = DataLoader(
         rows,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +41,9 @@ from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
 METRICS = "metrics.json"
+# Enough to learn words and directions from, and few enough for memory, whatever the data's size.
+MOST_VOCABULARY_ROWS = 1_000_000
+MOST_FINISHING_ROWS = 100_000
 logger = logging.getLogger(__name__)
 
 
@@ -81,16 +85,17 @@ def train(config: TrainConfig) -> TrainingSummary:
     last = _find_last(folder) if config.resume else None
     L.seed_everything(config.seed, workers=True)
     data = load_training_data(config.data, config.seed)
-    tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, data.train)
+    products = data.train.products
+    tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, products)
     write_atomically(folder / TOKENIZER, tokenizer.to_str(pretty=True))
-    fitted = fit_buckets(config.preprocessing, folder / TOKENIZER, data.train)
+    fitted = fit_buckets(config.preprocessing, folder / TOKENIZER, products)
     config = replace(config, preprocessing=fitted, resume=False)
     save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
     record_environment(folder, "training")
     tracked = TrackedRun.of(folder, config.loop)
     begin_tracking(tracked, is_resumed=last is not None)
     loaders = _feed(config, data, folder)
-    module = _assemble(config, architecture, loaders.group_count)
+    module = _assemble(config, architecture, data.group_count)
     trainer = build_trainer(
         config.loop,
         folder=folder,
@@ -107,7 +112,7 @@ def train(config: TrainConfig) -> TrainingSummary:
     duration_s = time.perf_counter() - start_s
     module.load_state_dict(torch.load(folder / BEST, map_location="cpu")["state_dict"])
     module.to(trainer.strategy.root_device)  # the trainer takes it off as it ends
-    photos = loaders.embedding_loader(data.train)
+    photos = loaders.embedding_loader(data.train.some_groups(MOST_FINISHING_ROWS))
     finish_image_tower(tower, config.finishing, start=start, photos=photos)
     summary = _evaluate(module, loaders, data, trainer, duration_s)
     if trainer.is_global_zero:
@@ -135,7 +140,7 @@ def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataM
     logger.info(
         "%d rows of %d groups to train on, %d validation offers, %d catalogue products",
         len(data.train),
-        loaders.group_count,
+        data.group_count,
         len(data.validation),
         len(data.gallery),
     )
@@ -162,7 +167,7 @@ def _assemble(
 
 
 def prepare_text(
-    config: TrainConfig, products: tuple[Product, ...]
+    config: TrainConfig, products: Sequence[Product]
 ) -> tuple[Tokenizer, PretrainedConfig]:
     """Returns the tokenizer and the architecture of the text backbone.
 
@@ -183,7 +188,8 @@ def prepare_text(
                 f"but preprocessing.token_buckets ends at {buckets[-1]}"
             )
         return load_pretrained_tokenizer(text.name), architecture
-    texts = (join_fields(text_fields(p), config.preprocessing) for p in products)
+    places = range(0, len(products), max(1, len(products) // MOST_VOCABULARY_ROWS))
+    texts = (join_fields(text_fields(products[place]), config.preprocessing) for place in places)
     tokenizer = train_wordpiece(texts, text.scratch.vocabulary_size)
     return tokenizer, scratch_architecture(
         text.scratch, vocabulary_size=tokenizer.get_vocab_size(), max_token_count=buckets[-1]

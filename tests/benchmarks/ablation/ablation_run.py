@@ -196,7 +196,7 @@ def _fit_weight(variant: Variant, tables: EmbeddedTables, device: str) -> float:
 def _read_validation(trained: TrainedEncoder) -> Sequence[Product]:
     """Returns the offers kept from training; none where the tables of the run are gone."""
     try:
-        return load_training_data(trained.config.data, trained.config.seed).validation
+        return load_training_data(trained.config.data, trained.config.seed).validation.products
     except FileNotFoundError as error:
         logger.warning("no validation offers, the fusion weight is the run's: %s", error)
         return ()

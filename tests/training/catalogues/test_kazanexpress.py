@@ -96,7 +96,7 @@ def test_bad_rows_are_reported_by_number(folder: Path) -> None:
     ]
     assert "column 'text_fields': must be a JSON object" in bad_rows[0].reason
     assert "column 'text_fields': filters must be a JSON object" in bad_rows[1].reason
-    assert "stands in an earlier row" in bad_rows[2].reason
+    assert "stands in row" in bad_rows[2].reason
 
 
 def test_one_category_and_wrong_columns_are_refused(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_the_second_of_two_with_one_identifier_is_bad() -> None:
         Product(product_id="2", title="Tea"),
     )
     assert isinstance(first, Product) and isinstance(third, Product)
-    assert str(second) == "rows, row 2: product_id '1' stands in an earlier row already"
+    assert str(second) == "rows, row 2: product_id '1' stands in row 1 too"
 
 
 def test_an_identifier_of_a_bad_row_is_free_again() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections.abc import Sequence
 from itertools import product as combinations
 
 import pytest
@@ -26,7 +27,7 @@ def judge(query: str, answers: str, *, held_out: bool = False) -> list[QueryProd
     ]
 
 
-def groups_of(rows: tuple[Product, ...]) -> dict[str, str]:
+def groups_of(rows: Sequence[Product]) -> dict[str, str]:
     return {row.product_id: row.group for row in rows}
 
 

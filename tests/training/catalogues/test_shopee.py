@@ -56,7 +56,7 @@ def test_bad_rows_are_reported_by_number(folder: Path) -> None:
     ]
     for row, words in zip(
         bad_rows,
-        ("'posting_id' is empty", "'image' is empty", "'label_group'", "earlier row"),
+        ("'posting_id' is empty", "'image' is empty", "'label_group'", "stands in row"),
         strict=True,
     ):
         assert words in row.reason

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from twinshelf.client.files.rows import BadRow
+from twinshelf.training.catalogues.mapped_products import map_rows
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import separate
 from twinshelf.training.catalogues.splits import (
@@ -30,7 +32,7 @@ def grouped(group_count: int, row_count: int = 4) -> list[Product]:
     ]
 
 
-def groups_of(products: tuple[Product, ...]) -> set[str]:
+def groups_of(products: Sequence[Product]) -> set[str]:
     return {product.group for product in products}
 
 
@@ -65,7 +67,7 @@ def test_the_split_depends_on_the_seed_and_not_on_the_order() -> None:
 def test_rows_without_a_group_are_groups_of_their_own() -> None:
     rows = [Product(product_id=str(number), title="x") for number in range(10)]
     data = split_by_group(rows, seed=42)
-    assert data.queries == ()
+    assert not data.queries
     assert len(data.gallery) == 10 and len(data.train) == 8
     assert len(groups_of(data.gallery)) == 10
 
@@ -147,9 +149,21 @@ TRAIN = [row for number in range(10) for row in rows_of(f"g{number}", "cabd")]
 GALLERY = [rows_of(f"g{number}", "c")[0] for number in range(12)]
 
 
+def split(
+    train: list[Product],
+    queries: list[Product],
+    share: float,
+    *,
+    seed: int,
+) -> tuple[list[Product], list[Product]]:
+    mapped, gallery, asked = (map_rows(rows)[0] for rows in (train, GALLERY, queries))
+    kept, taken = split_validation(mapped, gallery, asked, share, seed)
+    return list(kept), list(taken)
+
+
 def test_whole_groups_are_taken_when_queries_show_new_groups() -> None:
     queries = rows_of("g11", "xy")
-    train, validation = split_validation(TRAIN, GALLERY, queries, 0.2, seed=42)
+    train, validation = split(TRAIN, queries, 0.2, seed=42)
     taken = {row.group for row in validation}
     assert len(taken) == 2
     assert taken.isdisjoint(row.group for row in train)
@@ -161,7 +175,7 @@ def test_whole_groups_are_taken_when_queries_show_new_groups() -> None:
 
 def test_single_offers_are_taken_when_queries_show_known_groups() -> None:
     queries = rows_of("g3", "xy")
-    train, validation = split_validation(TRAIN, GALLERY, queries, 0.3, seed=42)
+    train, validation = split(TRAIN, queries, 0.3, seed=42)
     assert len(validation) == round(0.3 * 20)
     assert len(train) + len(validation) == len(TRAIN)
     assert {row.product_id for row in train}.isdisjoint(row.product_id for row in validation)
@@ -171,17 +185,17 @@ def test_single_offers_are_taken_when_queries_show_known_groups() -> None:
 
 
 def test_the_same_seed_takes_the_same_rows() -> None:
-    first = split_validation(TRAIN, GALLERY, [], 0.3, seed=1)
-    assert split_validation(TRAIN, GALLERY, [], 0.3, seed=1) == first
-    assert split_validation(TRAIN, GALLERY, [], 0.3, seed=2) != first
+    first = split(TRAIN, [], 0.3, seed=1)
+    assert split(TRAIN, [], 0.3, seed=1) == first
+    assert split(TRAIN, [], 0.3, seed=2) != first
 
 
 def test_groups_that_the_gallery_lacks_and_rows_without_a_group_are_never_taken() -> None:
     strangers = [*rows_of("other", "ab"), Product(product_id="lone", title="lone")]
-    train, validation = split_validation([*TRAIN, *strangers], GALLERY, [], 0.5, seed=1)
+    train, validation = split([*TRAIN, *strangers], [], 0.5, seed=1)
     assert validation
     assert all(stranger in train and stranger not in validation for stranger in strangers)
 
 
 def test_a_share_of_zero_trains_on_everything() -> None:
-    assert split_validation(TRAIN, GALLERY, [], 0.0, seed=1) == (tuple(TRAIN), ())
+    assert split(TRAIN, [], 0.0, seed=1) == (TRAIN, [])

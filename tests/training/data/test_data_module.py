@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.training.small_catalogue import small_config, write_small_catalogue
+from twinshelf.training.catalogues.mapped_products import map_rows
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.data.data_config import (
     AugmentationConfig,
@@ -18,12 +19,10 @@ from twinshelf.training.data.data_module import (
     MOST_WORKERS,
     ProductDataModule,
     ProductRows,
-    group_key,
-    number_groups,
     usual_worker_count,
 )
-from twinshelf.training.data.pixel_cache import Pixels
-from twinshelf.training.data.training_data import load_training_data
+from twinshelf.training.data.pixel_cache import PhotoFiles, Pixels
+from twinshelf.training.data.training_data import TrainingRows, load_training_data
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
@@ -52,9 +51,9 @@ def loaders(tmp_path_factory: pytest.TempPathFactory) -> ProductDataModule:
     return module
 
 
-def pixels_of(loaders: ProductDataModule) -> Pixels:
-    assert loaders.pixels is not None
-    return loaders.pixels
+def photos_of(loaders: ProductDataModule) -> Pixels | PhotoFiles:
+    assert loaders.photos is not None
+    return loaders.photos
 
 
 def test_training_batches_have_p_times_k_rows_of_trained_groups(loaders: ProductDataModule) -> None:
@@ -64,8 +63,8 @@ def test_training_batches_have_p_times_k_rows_of_trained_groups(loaders: Product
         assert batch.input_ids.shape == batch.attention_mask.shape
         assert batch.input_ids.shape[1] in (8, 16)
         assert len(set(batch.labels.tolist())) == 3
-        assert batch.labels.max() < loaders.group_count
-    assert loaders.group_count == 4
+        assert batch.labels.max() < loaders.data.group_count
+    assert loaders.data.group_count == 4
 
 
 def test_processes_beside_the_main_one_feed_as_it_does(
@@ -93,29 +92,33 @@ def test_a_gpu_is_fed_by_as_many_processes_as_there_are_cores(
 def test_embedding_rows_are_the_main_photo_in_order(loaders: ProductDataModule) -> None:
     gallery = loaders.data.gallery
     (batch,) = list(loaders.embedding_loader(gallery))
-    for row, product in enumerate(gallery):
+    for row, product in enumerate(gallery.products):
         expected = decode_image(product.images[0].read_bytes(), loaders.settings)
         assert np.array_equal(batch.pixels[row].numpy(), expected)
-        assert batch.labels[row] == loaders.numbers[group_key(product)]
+    assert batch.labels.tolist() == gallery.labels.tolist()
 
 
 def test_missing_modalities_are_marked(loaders: ProductDataModule) -> None:
     products = [
         Product(product_id="a", title="red paint"),
-        Product(product_id="b", images=loaders.data.gallery[0].images),
+        Product(product_id="b", images=loaders.data.gallery.products[0].images),
     ]
-    loaders.numbers.update({group_key(product): 99 for product in products})
-    (batch,) = list(loaders.embedding_loader(products))
+    rows = TrainingRows(
+        products=map_rows(products)[0],
+        labels=np.zeros(2, np.int64),
+        is_catalogue=np.zeros(2, np.bool_),
+    )
+    (batch,) = list(loaders.embedding_loader(rows))
     assert batch.has_image.tolist() == [False, True]
     assert batch.has_text.tolist() == [True, False]
     assert not batch.pixels[0].any()
 
 
 def test_blank_pictures_are_as_large_as_the_varied_ones(loaders: ProductDataModule) -> None:
-    products = [Product(product_id="a"), loaders.data.gallery[0]]
+    products = [Product(product_id="a"), loaders.data.gallery.products[0]]
     small = AugmentationConfig(image=ImageAugmentationConfig(size_px=16))
     rows = ProductRows(
-        products, [0, 1], pixels_of(loaders), loaders.settings, passage_ids=frozenset(),
+        products, [0, 1], photos_of(loaders), loaders.settings, is_passage=[False] * 2,
         augmentation=small,
     )  # fmt: skip
     batch = loaders.collator([rows[0], rows[1]])
@@ -129,15 +132,13 @@ def test_validation_offers_and_gallery_share_their_numbers(loaders: ProductDataM
     query_labels = {int(label) for batch in queries for label in batch.labels}
     assert query_labels
     assert query_labels <= gallery_labels
-    assert min(query_labels) >= loaders.group_count
+    assert min(query_labels) >= loaders.data.group_count
 
 
 def test_prefixes_tell_offers_from_catalogue_products(loaders: ProductDataModule) -> None:
     settings = PreprocessingSettings(query_prefix="query: ", passage_prefix="passage: ")
     products = [Product(product_id=name, title="red paint") for name in ("offer", "product")]
-    rows = ProductRows(
-        products, [0, 0], pixels_of(loaders), settings, passage_ids=frozenset({"product"})
-    )
+    rows = ProductRows(products, [0, 0], photos_of(loaders), settings, is_passage=[False, True])
     assert [rows[0].text, rows[1].text] == ["query: red paint", "passage: red paint"]
 
 
@@ -150,9 +151,9 @@ def test_variation_is_repeated_by_the_seed_and_differs_between_readings(
         ProductRows(
             [product],
             [0],
-            pixels_of(loaders),
+            photos_of(loaders),
             loaders.settings,
-            passage_ids=frozenset(),
+            is_passage=[False],
             augmentation=augmentation,
             seed=seed,
         )
@@ -163,12 +164,11 @@ def test_variation_is_repeated_by_the_seed_and_differs_between_readings(
     assert len(set(readings[0])) > 1
 
 
-def test_a_product_without_a_group_is_one_of_its_own() -> None:
-    products = [
-        Product(product_id="a", title="x", group="b"),
-        Product(product_id="b", title="x"),
-        Product(product_id="c", title="x"),
-        Product(product_id="d", title="x", group="b"),
-    ]
-    numbers = number_groups(products)
-    assert [numbers[group_key(product)] for product in products] == [0, 1, 2, 0]
+def test_photos_are_decoded_at_each_reading_where_there_is_no_cache(
+    loaders: ProductDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cached,) = list(loaders.embedding_loader(loaders.data.gallery))
+    monkeypatch.setattr(loaders, "photos", PhotoFiles(loaders.settings))
+    (read,) = list(loaders.embedding_loader(loaders.data.gallery))
+    assert torch.equal(read.pixels, cached.pixels)
+    assert read.has_image.tolist() == cached.has_image.tolist()

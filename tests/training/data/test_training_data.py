@@ -26,7 +26,7 @@ def test_tables_are_read_back(tmp_path: Path) -> None:
         write_table(tmp_path / f"{name}.parquet", rows)
     data = load_training_data(DataConfig(folder=str(tmp_path)), seed=42)
     assert len(data.train) + len(data.validation) == len(TRAIN) - 1
-    assert [row.product_id for row in data.gallery] == [row.product_id for row in GALLERY]
+    assert [row.product_id for row in data.gallery.products] == [row.product_id for row in GALLERY]
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
