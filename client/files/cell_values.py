@@ -26,13 +26,17 @@ _UUID_BYTES = 16
 _MOST_BROKEN = 2
 # Half a character, which JSON can spell and no encoding can hold.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Nothing is seen of these; text programs leave them at the ends.
+_UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|]|$)")
 
 
 def text_of(cell: object) -> str:
     """Returns a cell as trimmed text: "" when absent or NaN, "7" for 7.0, bytes decoded."""
     if isinstance(cell, str):
-        return cell.strip() if cell.isascii() else _SURROGATE.sub("\ufffd", cell).strip()
+        if cell.isascii():
+            return cell.strip()
+        return _SURROGATE.sub("\ufffd", cell).strip().strip(_UNSEEN).strip()
     if cell is None:
         return ""
     if isinstance(cell, float):
@@ -121,10 +125,11 @@ def _value_text(value: object) -> str:
 
 def _parse(text: str) -> object:
     """Reads JSON or Python's own notation, which some tables hold; None for neither."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
+    for written in dict.fromkeys((text, text.replace("=>", ":"))):  # Ruby: {"key"=>"value"}
+        try:
+            return json.loads(written)
+        except (ValueError, RecursionError):
+            pass
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:
@@ -136,7 +141,8 @@ def _parse(text: str) -> object:
 def _plain_pairs(text: str) -> list[tuple[str, str]] | None:
     """Reads "colour: red; size: M"; None when any part of the text is no such pair."""
     parts = re.split(r",(?=[^,=]+=)", text)
-    if len(parts) > 1 and ";" not in text and "=" in parts[0]:  # "color=Black,size=M|L"
+    # "color=Black,size=M|L", "activity=Gym|Yoga"
+    if (len(parts) > 1 or text.count("=") == 1) and ";" not in text and "=" in parts[0]:
         return [(name.strip(), value) for name, _, value in (part.partition("=") for part in parts)]
     pairs = []
     position = 0
@@ -150,6 +156,10 @@ def _plain_pairs(text: str) -> list[tuple[str, str]] | None:
 
 
 def _pairs_of(cell: object) -> Iterable[tuple[object, object]]:
+    if isinstance(cell, Mapping) and len(cell) == 1:  # {"specification": [a list of pairs]}
+        (within,) = cell.values()
+        if isinstance(within, list) and within and all(map(_pair_of, within)):
+            cell = within
     if isinstance(cell, Mapping):
         return cell.items()
     if isinstance(cell, list):

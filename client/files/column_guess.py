@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from twinshelf.client.files.cell_values import present_text_of, text_of
-from twinshelf.client.files.column_names import is_product_number
-from twinshelf.client.files.columns import Columns, map_columns
+from twinshelf.client.files.column_names import is_product_number, is_usual_name
+from twinshelf.client.files.columns import EMBEDDED, Columns, map_columns, usual_identifiers
 from twinshelf.client.files.delimited_text import form_of
 from twinshelf.client.files.photos import PhotoError, looks_like_photo, photos_of
 from twinshelf.client.files.prices import price_of
@@ -17,6 +17,8 @@ from twinshelf.client.files.table import Table
 
 _SAMPLE_ROWS = 200
 _MOSTLY = 0.6
+# An identifier that fewer rows than these have alone is one of several products.
+_RARELY_SHARED = 0.9
 _LONGEST_IDENTIFIER = 64
 _LONGEST_TITLE = 200
 _CURRENCY = re.compile(
@@ -25,30 +27,80 @@ _CURRENCY = re.compile(
 Values = list[object]
 
 
-def map_table(table: Table, given: Mapping[str, Sequence[str]]) -> Columns:
+def map_table(
+    table: Table, given: Mapping[str, Sequence[str]], needed: Sequence[str] = EMBEDDED
+) -> Columns:
     """Maps the columns of a table by name, as `map_columns` does.
 
-    Without a usual name for the identifier, the first column is taken whose name says that it
-    numbers products, and in which no two of the first rows share a value.
+    What a name does not say, the first rows do: a price or title by an unusual name must look like
+    one, and of several identifiers that is taken which products do not share. Without a usual name
+    for the identifier, the first column is taken whose name says that it numbers products, and in
+    which no two of the first rows share a value; else such a group.
 
     Args:
         table: The table.
         given: Field to columns, as the user wants it; no columns leave the field out.
+        needed: Fields one of which must be there.
 
     Raises:
         ProductFileError: If a given column is not there, nothing that is embedded is, or the table
             breaks off.
     """
-    columns = map_columns(str(table.path), table.columns, given)
-    if "product_id" in columns or "product_id" in given:
+    barred: set[str] = set()
+    while True:
+        columns = map_columns(str(table.path), table.columns, given, needed, barred)
+        unfit = {
+            name
+            for field, is_fit in _LOOKED_AT.items()
+            for name in columns.get(field, ())
+            if field not in given and not is_usual_name(name, field)
+            if not is_fit(_samples(table, [name])[name])
+        }
+        if not unfit:
+            break
+        barred |= unfit
+    if "product_id" in given or needed != EMBEDDED and "product_id" not in columns:
         return columns
+    if "product_id" in columns:
+        return {**columns, "product_id": (_choose_identifier(table, columns),)}
     taken = {name for names in columns.values() for name in names}
     numbers = [each for each in table.columns if each not in taken and is_product_number(each)]
+    numbers += columns.get("group", ()) if "group" not in given else ()
     for name, values in _samples(table, numbers).items() if numbers else ():
         texts = _texts(values)
         if len(set(texts)) == len(texts) > len(values) / 2:
-            return {"product_id": (name,), **columns}
+            others = {field: names for field, names in columns.items() if name not in names}
+            return {"product_id": (name,), **others}
     return columns
+
+
+def _choose_identifier(table: Table, columns: Columns) -> str:
+    """The first identifier, or a later one that is alone in each row where that one is not.
+
+    Rows without a title go on with the product before them, and must share its identifier.
+    """
+    (chosen,) = columns["product_id"]
+    taken = {name for field, names in columns.items() if field != "product_id" for name in names}
+    others = [each for each in usual_identifiers(table.columns) if each not in {chosen, *taken}]
+    if not others:
+        return chosen
+    titles = columns.get("title", ())
+    samples = _samples(table, [chosen, *others, *titles])
+    is_titled = [
+        all(present_text_of(samples[name][row]) for name in titles)
+        for row in range(len(samples[chosen]))
+    ]
+
+    def texts_of(name: str) -> list[str]:
+        """Its cells in rows that begin a product."""
+        pairs = zip(samples[name], is_titled, strict=True)
+        return [present_text_of(value) for value, is_first in pairs if is_first]
+
+    texts = texts_of(chosen)
+    if len(set(texts)) > _RARELY_SHARED * len(texts):
+        return chosen
+    alone = (name for name in others if all(texts_of(name)))
+    return next((n for n in alone if len(set(texts_of(n))) == len(texts)), chosen)
 
 
 def guess_columns(table: Table, columns: Columns) -> Columns:
@@ -150,6 +202,10 @@ def _is_price(text: object) -> bool:
         return False
 
 
+def _has_letters(text: object) -> bool:
+    return re.search(r"[^\W\d_]{2}", str(text)) is not None
+
+
 def _title_fitness(values: Values) -> float:
     """Different in most rows, of several words, not too long."""
     texts = _texts(values)
@@ -179,4 +235,8 @@ _FITNESS: dict[str, Callable[[Values], float]] = {
     "title": _title_fitness,
     "description": _description_fitness,
     "price": _price_fitness,
+}
+_LOOKED_AT: dict[str, Callable[[Values], bool]] = {
+    "price": lambda values: not _texts(values) or _share(_texts(values), _is_price) > 0,
+    "title": lambda values: not _texts(values) or _share(_texts(values), _has_letters) > 0,
 }

@@ -92,8 +92,9 @@ def _names(text: str) -> tuple[str, ...]:
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "product_id": _names(
         """product_id id handle_id sku item_sku seller_sku asin asin1 uniq_id unique_id uid
-        item_id offer_id
-        posting_id listing_id handle variant_sku variant_id custom_label product_code product_sku
+        item_id offer_id id_offer
+        merchant_simple_id posting_id listing_id handle variant_sku variant_id custom_label
+        product_code product_sku
         item_code item_number item_no article_number article_no article_id article part_number
         product_number product_no product_key goods_id goods_no pid pdt_id external_product_id
         system_id external_id internal_reference default_code
@@ -105,6 +106,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         id_товара id_oferty kod_produktu код_товара артикул код
         идентификатор ид artikelnummer
         artikelnr artikel_nr art_nr art_no produktnummer produkt_id reference ref reference_produit
+        reference_vendeur referentie
         referencia codigo identifiant kode kode_produk numer_katalogowy indeks kod cikkszam
         termekkod urun_kodu stok_kodu cod cod_produs sifra varenummer varenr artnr κωδικος 商品番号
         商品コード 商品id 编号 商品编号
@@ -115,7 +117,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
         ma_hang 产品编号 商家编码 등록상품id
         code model_number код_1с variation_id gtin ean ean13 ean_code upc upc_code barcode mpn
-        gtin_14 jan_code janコード isbn pzn sku_id codice uuid"""
+        gtin_14 jan_code janコード isbn pzn sku_id sku_name sku_sellersku codice uuid 編號
+        material"""
     ),
     "title": _names(
         """title name product_title product_name item_name item_title product_display_name
@@ -123,8 +126,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         product full_name short_name name_en title_en product_label heading headline item
         название наименование имя наименование_товара название_товара товар
         наименование_товаров номенклатура полное_наименование
-        titel name_de bezeichnung artikelbezeichnung artikelname produktname produkttitel
-        nom titre nom_produit nom_du_produit libelle designation
+        article_name titel name_de bezeichnung artikelbezeichnung artikelname produktname
+        produkttitel
+        nom titre nom_produit nom_du_produit libelle_produit libelle libelle_long libelle_court
+        designation
         nombre titulo nombre_producto nome nome_prodotto titolo nome_produto
         nome_do_produto nazev nazev_produktu nazev_zbozi nazov nazov_produktu megnevezes termeknev
         urun_adi denumire denumire_produs naziv naziv_proizvoda benamning produktnamn varenavn
@@ -138,7 +143,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nazwa_towaru urun_ismi artikkelin_nimi termek_neve nume_produs ονομα_προιοντος име
         име_на_продукта نام_کالا نام_محصول الاسم اسم_الصنف ชื่อ ten_hang
         商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題
-        상품명 제품명"""
+        상품명 등록상품명 제품명"""
     ),
     "description": _names(
         """description product_description item_description body_html body long_description
@@ -147,7 +152,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         bullet_point bullet_point1 features key_features feature_bullets
         описание описание_товара beschreibung produktbeschreibung langbeschreibung
         artikelbeschreibung
-        description_produit descripcion descrizione descricao opis deskripsi
+        description_produit descripcion descrizione descricao opis opis_oferty detail_desc deskripsi
         опис mo_ta الوصف รายละเอียด popis leiras aciklama descriere beskrivning beskrivelse kuvaus
         περιγραφη תיאור
         omschrijving 商品説明 描述 商品描述 产品描述 宝贝描述 商品詳情 상품설명"""
@@ -156,10 +161,12 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         """category categories category_name category_path product_category product_categories
         product_category_tree google_product_category amazon_category_and_sub_category
         amazon_category main_category category_1 cat category_tree breadcrumbs breadcrumb
-        category_names categories_paths tax_product_cat category_id article_type product_type
+        category_names categories_paths ebay_category_1_name collection tax_product_cat category_id
+        article_type product_type
         item_type
         feed_product_type department type sub_category subcategory
-        категория категории раздел kategorie warengruppe produktkategorie categorie categoria
+        категория категории категория_продавца podkategoria раздел kategorie warengruppe
+        produktkategorie categorie categoria
         категорія danh_muc kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目
         분류 分类 类别 商品分类
         宝贝类目 分類 類別 카테고리"""
@@ -171,10 +178,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         fabricante produttore marka producent merek merk znacka
         виробник producator valmistaja merke thuong_hieu vyrobce vyrobca gyarto varumarke maerke
         merkki
-        μαρκα מותג ブランド メーカー 品牌 브랜드 제조사"""
+        μαρκα מותג ブランド ブランド名 メーカー 品牌 브랜드 제조사"""
     ),
     "seller": _names(
-        """seller seller_name shop shop_name store store_name merchant merchant_name dealer
+        """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
         retailer supplier supplier_name source marketplace website site sold_by
         продавец магазин поставщик verkäufer händler lieferant vendeur boutique vendedor tienda
         negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자"""
@@ -188,7 +195,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         price_tax_incl price_tax_excl price_tax_included price_tax_excluded netpr gross_price
         net_price
         price_gross price_net default_price base_price
-        цена цена_розн цена_розничная цена_с_ндс цена_продажи
+        preco_de_venda цена цена_розн цена_розничная цена_с_ндс цена_продажи
         стоимость preis verkaufspreis vk_preis vk_brutto bruttopreis preis_brutto prix prix_ttc
         prix_vente precio prezzo preco cena harga prijs cena_s_dph cena_brutto brutto_ar eladasi_ar
         fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 販売価格
@@ -205,7 +212,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "images": _names(
         """images image image_url image_urls image_link image_links image_src image_path image_file
         image_file_name image_filename image_name images_url images_urls images_link images_path
-        main_image main_image_url main_image_link base_image primary_image primary_image_url
+        main_image main_image_url main_image_link base_image item_photo item_photo_url
+        cover_media_url primary_image primary_image_url
         featured_image product_image product_image_url product_images item_image item_image_url
         cover_image item_cover_image
         additional_image_link additional_image_links additional_images other_image_url other_image
@@ -215,12 +223,14 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         hi_res_image image_thumbnail thumbnail thumbnail_url thumb small_image media media_url
         large_image_url image_large high_image
         фото фотография фотографии картинка картинки изображение изображения
-        ссылка_на_картинку ссылка_на_изображение ссылка_на_фото
+        ссылка_на_главное_фото ссылка_на_картинку ссылка_на_изображение ссылка_на_фото
         bild bilder bild_url bilder_url bildlink bilddatei foto fotos foto_url url_image url_photo
         lien_image imagen imagenes url_imagen immagine immagini imagem imagens zdjecie zdjecia
         зображення resim billede billeder kuva kuvat bilde obrazek obrazky obrazok kep kepek imagine
         imagini εικονα תמונה الصورة รูปภาพ รูป hinh_anh снимка slika slike hosted_image_urls
-        대표이미지 gambar link_gambar afbeelding afbeeldingen 画像 画像url 图片 主图 商品图片
+        대표이미지 gambar link_gambar afbeelding afbeeldingen 画像 画像url 商品画像 商品画像url
+        대표이미지url 主图链接 gorsel kep_link url_da_imagem
+        product_image_file 图片 主图 商品图片
         图片链接 新图片 圖片 이미지"""
     ),
     "group": _names(
@@ -231,14 +241,17 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 # Those that count only where no other column has the field: other prices, parts of a name.
 LATE_NAMES: dict[str, tuple[str, ...]] = {
     "title": _names(
-        "item_desc model_name style_name part_name part_description продукт 商品 产品 제품 상품"
+        """item_desc artikel articolo sku_name model_name style_name part_name part_description
+        продукт 商品 产品 제품 상품"""
     ),
     "price": _names(
         """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
         price_in_pence preis_cent preis_in_cent prix_centimes
-        rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная ррц ár cost"""
+        prices_amountmin rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная
+        ррц ár cost"""
     ),
 }
+_NET = re.compile(r"net(?:to|te?)?$|net(?:to|te?)?price|excl|ohne|zzgl|exkl|^ht|ht$|безндс|bezdph")
 _HUNDREDTHS = re.compile(
     r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?)\W*$", re.IGNORECASE
 )
@@ -266,9 +279,19 @@ _PRODUCT_NUMBER = re.compile(
 )
 
 
+def is_net(column: str) -> bool:
+    """Whether a column's name says that its prices lack the tax."""
+    return _NET.search(plain_name(re.sub(r"[()\[\]]", " ", column))) is not None
+
+
 def price_divisor(column: str) -> int:
     """Returns what the prices of a column are to be divided by: 100 for "price_cents", else 1."""
     return 100 if _HUNDREDTHS.search(column) else 1
+
+
+def is_usual_name(column: str, field: str) -> bool:
+    """Whether a column has one of a field's usual names."""
+    return plain_name(column) in USUAL_NAMES[field]
 
 
 def is_product_number(column: str) -> bool:

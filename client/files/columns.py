@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from twinshelf.client.files.column_names import (
     LATE_NAMES,
     USUAL_NAMES,
+    is_net,
     names_by_word,
     plain_name,
 )
@@ -58,6 +60,7 @@ def map_columns(
     header: Sequence[str],
     given: Mapping[str, Sequence[str]],
     needed: Sequence[str] = EMBEDDED,
+    barred: AbstractSet[str] = frozenset(),
 ) -> Columns:
     """Decides which columns each field is read from.
 
@@ -70,6 +73,7 @@ def map_columns(
         header: Names of its columns.
         given: Field to columns, as the user wants it; no columns leave the field out.
         needed: Fields one of which must be there.
+        barred: Columns that are none of a field's, unless they are given.
 
     Raises:
         ProductFileError: If a given column is not there, or nothing of what is needed is.
@@ -78,7 +82,7 @@ def map_columns(
         field: tuple(_find_column(source, header, field, name) for name in names)
         for field, names in given.items()
     }
-    taken = {name for names in columns.values() for name in names}
+    taken = {name for names in columns.values() for name in names} | barred
     for field in FIELDS:
         if field in given:
             continue
@@ -88,7 +92,7 @@ def map_columns(
     for field in FIELDS if len(header) > 1 else ():
         named = [c for c in header if c not in taken and names_by_word(c, field)]
         if field not in columns and named:
-            columns[field] = (min(named, key=len),)
+            columns[field] = (min(named, key=lambda name: (is_net(name), len(name))),)
             taken.add(columns[field][0])
     for field in LATE_NAMES:
         if field not in columns and (found := _usual_columns(header, field, taken, LATE_NAMES)):
@@ -106,6 +110,14 @@ def map_columns(
             + ("" if len(header) > 1 else "; if these are several columns: --delimiter CHARACTER")
         )
     return columns
+
+
+def usual_identifiers(header: Sequence[str]) -> list[str]:
+    """Returns the columns that the usual names of an identifier have, the better first."""
+    found: list[str] = []
+    while more := _usual_columns(header, "product_id", set(found)):
+        found += more
+    return found
 
 
 @lru_cache(maxsize=64)  # the objects of a JSON table have a few sets of names

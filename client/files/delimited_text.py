@@ -286,7 +286,10 @@ class _Rows:
             line = self._next_line()
 
     def _has_swallowed_rows(self, cells: list[str]) -> bool:
-        """Whether each line behind the first would be a row of its own."""
+        """Whether each line would be a row of its own, were there no quote."""
+        *before, opened = next(csv.reader(self._taken[:1], delimiter=self._delimiter))
+        if len(before) + len(opened.split(self._delimiter)) != self._width:
+            return False
         rows = [next(csv.reader([line], delimiter=self._delimiter), []) for line in self._taken[1:]]
         if any(len(row) != self._width for row in rows):
             return False

@@ -6,7 +6,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ _RATIO_COUNTS_FROM_BYTES = 256 * 1024**2
 # A list of choices names fewer, and a wider archive is not the better sheet.
 _ENOUGH_FIELDS = 3
 _HEADER_ROWS = 20
+_ROWS_LOOKED_AT = 200
 Cells = list[object]
 
 
@@ -33,6 +35,7 @@ class ExcelSheet:
         path: The file.
         sheets: Names of the sheets that are read.
         other_sheets: Names of those that hold cells and are not.
+        formula_columns: Columns of formulas whose values the file does not hold.
         header: Names of the columns.
         first_row: Number of the row, from 0 among those with cells, where the products begin.
     """
@@ -40,6 +43,7 @@ class ExcelSheet:
     path: Path
     sheets: tuple[str, ...]
     other_sheets: tuple[str, ...]
+    formula_columns: tuple[str, ...]
     header: tuple[str, ...]
     first_row: int
 
@@ -83,12 +87,15 @@ def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
         key=lambda h: (min(count_named(h.cells), _ENOUGH_FIELDS), min(len(h.cells), 2)),
     )
     sheets = tuple(name for name, header in candidates.items() if header == chosen)
+    header = unique_names([cell * has_header for cell in chosen.cells])
+    first_row = chosen.place + has_header
     return ExcelSheet(
         path=path,
         sheets=sheets,
         other_sheets=tuple(name for name in headers if name not in sheets),
-        header=unique_names([cell * has_header for cell in chosen.cells]),
-        first_row=chosen.place + has_header,
+        formula_columns=tuple(header[i] for i in _find_formulas(path, sheets[0], first_row)),
+        header=header,
+        first_row=first_row,
     )
 
 
@@ -108,8 +115,28 @@ def _find_header(sheet: Any, path: Path) -> _Header:
     return _Header(place=place, cells=tuple(rows[place]) if rows else ())
 
 
+def _find_formulas(path: Path, sheet: str, first_row: int) -> list[int]:
+    """Places of the columns that hold formulas and, in the first rows, not one value of them."""
+    with _opened(path) as workbook:
+        rows = islice(_sheet_rows(workbook[sheet], path), first_row, first_row + _ROWS_LOOKED_AT)
+        empty = [
+            place
+            for place, column in enumerate(zip_longest(*rows))
+            if all(cell is None for cell in column)
+        ]
+    if not empty:
+        return []
+    with _opened(path, with_values=False) as workbook:
+        cells = islice(workbook[sheet].iter_rows(), first_row, first_row + _ROWS_LOOKED_AT)
+        formulas = {
+            place for row in cells for place, cell in enumerate(row) if cell.data_type == "f"
+        }
+    return [place for place in empty if place in formulas]
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, *, with_values: bool = True) -> Iterator[Any]:
+    """Opens a workbook, with the values that were kept of formulas, or with the formulas."""
     try:
         from openpyxl import load_workbook
     except ImportError:
@@ -118,7 +145,7 @@ def _opened(path: Path) -> Iterator[Any]:
             "the sheet as CSV"
         ) from None
     with path.open("rb") as file:
-        yield _load(path, file, load_workbook)
+        yield _load(path, file, partial(load_workbook, read_only=True, data_only=with_values))
 
 
 def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
@@ -136,7 +163,7 @@ def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
         bound = max(_RATIO_COUNTS_FROM_BYTES, _MOST_RATIO * path.stat().st_size)
         if unpacked > min(MOST_UNPACKED_BYTES, bound):
             raise ProductFileError(f"{path} would unpack to {unpacked:,} bytes")
-        return load_workbook(file, read_only=True, data_only=True)
+        return load_workbook(file)
     except ProductFileError:
         raise
     except Exception as error:  # openpyxl has no family of errors

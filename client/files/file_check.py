@@ -15,6 +15,7 @@ from twinshelf.client.files.rows import BadRow, ProductFileError
 from twinshelf.client.files.table import Table, open_table
 
 BAD_ROWS_SHOWN = 30
+COLUMNS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +76,18 @@ class FileCheck:
             for name, columns in proposal.columns.items():
                 yield f"  {name} from {' and '.join(columns)}"
             if proposal.other_columns:
-                yield f"  not read: {', '.join(proposal.other_columns)}"
+                more = len(proposal.other_columns) - COLUMNS_SHOWN
+                shown = ", ".join(proposal.other_columns[:COLUMNS_SHOWN])
+                yield f"  not read: {shown}" + (f" and {more:,} more" if more > 0 else "")
             if "product_id" not in proposal.columns:
                 yield "  product_id from the number of the row"
             if proposal.options:
                 yield f"  read it with: {proposal.options}"
         product_count = self.both_count + self.image_count + self.text_count
+        like_this = " with these options" * any(each.options for each in self.proposals)
         yield (
-            f"{count_of(product_count, 'product')} would be stored: {self.both_count:,} by photo "
-            f"and text, {self.image_count:,} by photo alone, {self.text_count:,} by text alone"
+            f"{count_of(product_count, 'product')} would be stored{like_this}: {self.both_count:,} "
+            f"by photo and text, {self.image_count:,} by photo alone, {self.text_count:,} by text alone"
         )
         yield from self.findings
         yield f"{count_of(self.bad_count, 'row')} would fail"

@@ -18,13 +18,15 @@ Kind = Literal[
     "continued",
     "total",
     "sheet",
+    "formula",
+    "error",
     "encoding",
 ]
 _SENTENCES: dict[Kind, tuple[str, str]] = {
     "price": ("price", "could not be read, such as {example}: left empty"),
     "attributes": ("cell", "of attributes could not be read, such as {example}: left empty"),
     "attribute": ("attribute", "held objects or lists, such as those of {example}: left out"),
-    "photo": ("photo", "could not be read: {example}"),
+    "photo": ("photo", "could not be read{first} {example}"),
     "photo_url": (
         "photo URL",
         "kept, not fetched, such as {example}; --fetch-images embeds such photos",
@@ -36,8 +38,14 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     "repeated": ("number", "that stood before, such as {example}: that of the row is taken"),
     "identifier": ("row", "without an identifier: {example} and so on is taken for one"),
     "encoding": ("file", "of doubtful encoding: {example}; --encoding names another"),
-    "sheet": ("sheet", "of another header not read: {example}"),
-    "total": ("row", "left out as a total or a note, no product: {example}"),
+    "sheet": ("sheet", "not read, as hidden or of another header{first} {example}"),
+    "formula": (
+        "column",
+        "of formulas without their values{first} {example}: open the file in a table program, and "
+        "save it",
+    ),
+    "error": ("cell", "with an error of a table program, such as {example}: left empty"),
+    "total": ("row", "left out as a heading, a total or a note, no product{first} {example}"),
     "continued": ("row", "joined to the row before, of the same product, such as {example}"),
 }
 _LONGEST_EXAMPLE = 160
@@ -78,7 +86,8 @@ class Findings:
     def sentences(self) -> list[str]:
         """One sentence for each kind that was found: "8,624 prices could not be read, ..."."""
         return [
-            f"{count_of(count, noun)} {rest.format(example=self.examples[kind])}"
+            f"{count_of(count, noun)} "
+            + rest.format(example=self.examples[kind], first=":" if count == 1 else "; the first:")
             for kind, (noun, rest) in _SENTENCES.items()
             if (count := self.counts[kind])
         ]

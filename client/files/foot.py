@@ -1,4 +1,4 @@
-"""Rows of a table that are no products: totals, notes below, and a template's own hints."""
+"""Rows of a table that are no products: headings, totals, notes below, a template's hints."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from twinshelf.client.files.cell_values import present_text_of, text_of
 from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.findings import Findings
+from twinshelf.client.files.photos import looks_like_photo
 from twinshelf.client.files.prices import DecimalSign, price_of
 from twinshelf.client.files.rows import BadRow, CellRow, Label
 
@@ -61,6 +62,12 @@ def _is_hint(row: CellRow) -> bool:
     return len(texts) > 1 and _HINTS.issuperset(texts)
 
 
+def _is_header(row: CellRow) -> bool:
+    """Whether a row repeats the names of the columns, as each page of a report does."""
+    named = [(name, text) for name, cell in row.cells.items() if (text := present_text_of(cell))]
+    return len(named) > 1 and all(name.casefold() == text.casefold() for name, text in named)
+
+
 def label_of(cells: Sequence[object]) -> Label | None:
     """Returns the text of a row that else holds numbers and blanks; None for any other row.
 
@@ -84,6 +91,10 @@ def _is_number(text: str) -> bool:
     if text[0].isalpha() or len(text) > _LONGEST_NUMBER:
         return False
     return bool(_NUMBER.fullmatch(text)) and not _NOTE.fullmatch(text)
+
+
+def _is_word(text: str) -> bool:
+    return bool(text) and not any(map(str.isdigit, text))
 
 
 def _is_prose(text: str) -> bool:
@@ -115,6 +126,7 @@ class Foot:
         self._findings = findings
         self._identifier = next(iter(columns.get("product_id", ())), "")
         self._have_identifiers = bool(self._identifier)
+        self._have_words = False
         self._row_count = 0
         self._has_total = False
 
@@ -122,7 +134,11 @@ class Foot:
         """Yields the rows that may be products; those of a foot wait until one comes behind."""
         waiting: list[CellRow] = []
         for row in rows:
-            if self._row_count < _MOST_HINT_ROWS and isinstance(row, CellRow) and _is_hint(row):
+            if isinstance(row, CellRow) and (
+                _is_header(row)
+                or self._is_heading(row)
+                or (self._row_count < _MOST_HINT_ROWS and (_is_hint(row) or self._is_advice(row)))
+            ):
                 self._leave_out(row)
                 continue
             if isinstance(row, CellRow) and row.label is not None:
@@ -139,10 +155,31 @@ class Foot:
             waiting.clear()
             self._row_count += 1
             if isinstance(row, CellRow):
-                self._have_identifiers &= bool(row.cells.get(self._identifier))
+                identifier = present_text_of(row.cells.get(self._identifier))
+                self._have_identifiers &= bool(identifier)
+                self._have_words |= _is_word(identifier)
             yield row
         for row in waiting:
             self._leave_out(row)
+
+    def _is_heading(self, row: CellRow) -> bool:
+        """Whether a word stands in the place of identifiers with digits, and nothing else there."""
+        is_alone = row.label is not None and row.label.is_alone and self._lacks_name(row)
+        text = present_text_of(row.cells.get(self._identifier))
+        return is_alone and not self._have_words and len(text) > 2 and _is_word(text)
+
+    def _is_advice(self, row: CellRow) -> bool:
+        """Whether the first row says in words what is to be filled in, in place of a price too."""
+        if self._row_count or not self._identifier or not self._names("price"):
+            return False
+        price = present_text_of(row.cells[self._names("price")[0]])
+        identifier = present_text_of(row.cells[self._identifier])
+        photos = [present_text_of(row.cells[name]) for name in self._names("images")]
+        return (
+            _is_word(price)
+            and (not identifier or _is_word(identifier))
+            and not any(map(looks_like_photo, photos))
+        )
 
     def _is_total(self, row: CellRow, label: Label) -> bool:
         """Whether a row is a total wherever it stands, such as that of a category."""
@@ -183,5 +220,6 @@ class Foot:
         return self._columns.get(field, ())
 
     def _leave_out(self, row: CellRow) -> None:
-        text = row.label.text if row.label else ""
+        shown = filter(None, map(present_text_of, row.cells.values()))
+        text = row.label.text if row.label else next(shown, "")[:_LONGEST_NUMBER]
         self._findings.add("total", f"row {row.row_number}, {text!r}")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinshelf.client.files.rows import ProductFileError
+
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -26,10 +28,21 @@ class PhotoFolder:
         return ("product_id", "images")
 
     def rows(self) -> Iterator[list[str]]:
-        """Yields identifier and path of each photo, relative to the folder."""
+        """Yields identifier and path of each photo, relative to the folder.
+
+        Raises:
+            ProductFileError: If there is none.
+        """
+        is_empty = True
         for folder, folders, names in os.walk(self.path):
             folders.sort()
             for name in sorted(names):
                 photo = (Path(folder) / name).relative_to(self.path)
                 if photo.suffix.lower() in PHOTO_SUFFIXES:
+                    is_empty = False
                     yield [photo.with_suffix("").as_posix(), photo.as_posix()]
+        if is_empty:
+            raise ProductFileError(
+                f"the folder {self.path} has no photos ({', '.join(PHOTO_SUFFIXES)}); tables in it "
+                "are given by their names"
+            )

@@ -9,9 +9,10 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
-from twinshelf.client.files.cell_values import nested_within, text_of
+from twinshelf.client.files.cell_values import nested_within, present_text_of, text_of
 
 # Far above what the service embeds (16 MiB unless told otherwise), yet below what ends its stream.
 LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
@@ -21,7 +22,12 @@ _URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
 _NEXT_URL = re.compile(r"[\s;,|]+(?=(?:https?:)?//)", re.IGNORECASE)
 # A few bytes of Parquet may spell a list of millions.
 _MOST_ITEMS = 10_000
-_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_DATA_URI = re.compile(r"^data:image/[\w.+-]+;base64,", re.IGNORECASE)
+# How those bytes begin when they are written out, as databases of shops do.
+_BASE64_MAGIC = ("/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")
+# What Taobao writes before the address of each photo: "0a1b2c:1:0:|https://...".
+_TAOBAO = re.compile(r"[0-9a-f]+:\d+:\d+:\|?(?=(?:https?:)?//|$)", re.IGNORECASE)
 _LINES = r"[;\n]"
 _PHOTO_NAME = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE)
 _URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")
@@ -72,13 +78,14 @@ def photos_of(cell: object) -> list[PhotoReference]:
         if len(cell) > _MOST_ITEMS:
             raise PhotoError(f"images must be {_MOST_ITEMS:,} at most, got {len(cell):,}")
         return [photo for item in cell for photo in photos_of(item)]
-    text = text_of(cell)
-    if text.casefold() in ("", "null", "none", "nan", "n/a", "[]"):
+    text = present_text_of(cell)
+    if text in ("", "[]", "{}"):
         return []
     if (items := nested_within(text)) is not None:
         return photos_of(items)
-    if uri := _DATA_URI.match(text):
-        return [PhotoReference(data=_decoded(text[uri.end() :]))]
+    written = _DATA_URI.sub("", text, count=1)
+    if written != text or (text.startswith(_BASE64_MAGIC) and _BASE64.fullmatch(text)):
+        return [PhotoReference(data=_decoded(written))]
     if "\0" in text:
         raise PhotoError("images must be paths; one holds a zero byte")
     return [PhotoReference(name=name) for name in _names_within(text)]
@@ -113,12 +120,12 @@ def looks_like_photo(name: str) -> bool:
 
 def _names_within(text: str) -> list[str]:
     """Parts names; names may hold a delimiter, so each part must look like a photo then."""
-    if text.startswith("[") and text.endswith("]"):  # a list whose texts have no quotes
+    if text[0] + text[-1] in ("[]", "{}"):  # a list whose texts have no quotes
         text = text[1:-1]
     names = [part.strip() for part in _NEXT_URL.split(text)]
     for delimiter in (_LINES, "|", ","):
         names = [part for name in names for part in _parted(name, delimiter)]
-    return names
+    return [name for part in names if (name := _TAOBAO.sub("", part).rstrip(";|"))]
 
 
 def _parted(name: str, delimiter: str) -> list[str]:
@@ -154,9 +161,15 @@ class PhotoFiles:
         if name.lower().startswith("file://"):
             name = unquote(urlsplit(name).path)
         name = name.replace("\\", "/")
-        paths = [folder / name for folder in self._folders]
+        # A shop names photos from its own root; a Mac spells "ü" with two signs.
+        names = dict.fromkeys(
+            spelled
+            for each in (name, name.lstrip("/"))
+            for spelled in (each, normalize("NFC", each), normalize("NFD", each))
+        )
+        paths = [folder / each for each in names for folder in self._folders]
         try:
-            path = next((path for path in paths if path.exists()), paths[-1])
+            path = next((path for path in paths if path.exists()), self._folders[-1] / name)
             resolved = path.resolve()
             if not any(resolved.is_relative_to(folder) for folder in self._resolved):
                 raise PhotoError(

@@ -21,7 +21,15 @@ _NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE]
 _PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,2})?")
 # What may be a thousand and more, or one and three decimals.
 _DOUBTFUL = re.compile(r"[1-9]\d{0,2}[.,]\d{3}\s*")
-_PLAIN_DECIMALS = re.compile(r"(?:\d+|\d{1,3}(?:[.,'’\s]\d{3})+)([.,])(?:\d{1,2}|\d{4,})")
+_PLAIN_DECIMALS = re.compile(
+    r"(?:\d+|\d{1,3}(?:[.,'’\s]\d{3})+)([.,])(?:\d{1,2}|\d{4,})|0([.,])\d{3}"
+)
+# What a table program makes of "1.10", "12.5": a date.
+_MONTH = (
+    r"(?:jan|feb|fev|mar|mär|mrz|apr|abr|avr|mai|may|maj|jun|jul|aug|ago|sep|okt|oct|out|nov|dez|dec"
+    r"|янв|фев|мар|апр|май|мая|июн|июл|авг|сен|окт|ноя|дек)[^\W\d_]{0,6}"
+)
+_DATE = re.compile(rf"\d{{1,2}}[.\s-]*{_MONTH}\W*|{_MONTH}[.\s-]*\d{{1,2}}", re.IGNORECASE)
 # Currencies of a thousand parts.
 _THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
 _MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
@@ -64,7 +72,10 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     before = text.partition(numbers[0])[0] if numbers else ""
     after = text[len(before) + len(numbers[0]) :] if numbers else ""
     is_negative = before.rstrip().endswith(("-", "−", "("))
-    if len(numbers) != 1 or is_negative or _MULTIPLIED.match(after):
+    # Some programs write the sign behind: "12,50-". That of "12.-" stands for the decimals.
+    is_negative |= after.strip() in ("-", "−") and numbers[0][-1].isdigit()
+    is_price = len(numbers) == 1 and not is_negative and not _DATE.fullmatch(text)
+    if not is_price or _MULTIPLIED.match(after):
         raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
     price = float(_with_decimal_point(numbers[0], before + after, decimal))
     if numbers[0].isdigit() and not before.strip() and _HUNDREDTHS.match(after):
@@ -101,7 +112,7 @@ def decimal_sign_of(name: str, cells: Iterable[object]) -> DecimalSign:
     """
     texts = [unicodedata.normalize("NFKC", cell) for cell in cells if isinstance(cell, str)]
     numbers = [number for text in texts for number in _NUMBER.findall(text)]
-    signs = {found[1] for number in numbers if (found := _PLAIN_DECIMALS.fullmatch(number))}
+    signs = {found[1] or found[2] for each in numbers if (found := _PLAIN_DECIMALS.fullmatch(each))}
     if not signs and _names_currency(name):
         doubtful = {number.strip()[-4] for number in numbers if _DOUBTFUL.fullmatch(number)}
         return "," if doubtful == {"."} else ""

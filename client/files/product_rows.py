@@ -15,10 +15,15 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from twinshelf.client.files.cell_values import attributes_of, present_text_of, text_of
+from twinshelf.client.files.cell_values import (
+    attributes_of,
+    nested_within,
+    present_text_of,
+    text_of,
+)
 from twinshelf.client.files.column_guess import map_table
 from twinshelf.client.files.column_names import is_product_number, price_divisor
-from twinshelf.client.files.columns import Columns, map_columns
+from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.foot import Foot
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
@@ -32,7 +37,7 @@ from twinshelf.client.files.table import Table, open_table
 EMBEDDED_TEXTS = ("title", "description", "category", "brand")
 # No shop shows more of one product; a list of millions would be looked up on the disk.
 _MOST_PHOTOS = 100
-_PRICES_LOOKED_AT = 1000
+_ROWS_LOOKED_AT = 1000
 # An apostrophe before digits tells Excel that they are a text.
 _MARKED_TEXT = re.compile(r"^'(?=\d[^']*$)")
 # How Excel writes a number of many digits, of which it keeps the first.
@@ -91,10 +96,24 @@ class MappedTable:
         Raises:
             ProductFileError: If the table breaks off.
         """
-        names = self.columns.get("price", ())
-        rows = islice(self.table.rows(names), _PRICES_LOOKED_AT) if names else ()
-        cells = (row.cells[names[0]] for row in rows if isinstance(row, CellRow))
-        return decimal_sign_of(" ".join(names), cells)
+        return decimal_sign_of(" ".join(self.columns.get("price", ())), self._first("price"))
+
+    def find_row_prefix(self) -> str:
+        """Finds what stands before the number of a row that has no identifier.
+
+        Beside identifiers that are numbers it would be another product's.
+
+        Raises:
+            ProductFileError: If the table breaks off.
+        """
+        has_numbers = any(text_of(cell).isdecimal() for cell in self._first("product_id"))
+        return self.prefix or f"{self.table.path.stem}-" * has_numbers
+
+    def _first(self, field: str) -> list[object]:
+        """Cells of a field's column in the first rows."""
+        names = self.columns.get(field, ())
+        rows = islice(self.table.rows(names), _ROWS_LOOKED_AT) if names else ()
+        return [row.cells[names[0]] for row in rows if isinstance(row, CellRow)]
 
 
 class ProductFiles:
@@ -150,6 +169,8 @@ class ProductFiles:
                     self.findings.add("encoding", doubt)
                 for sheet in mapped.table.other_sheets:
                     self.findings.add("sheet", sheet)
+                for column in mapped.table.formula_columns:
+                    self.findings.add("formula", column)
                 for row in self._with_photos(self._joined(mapped)):
                     yield row if isinstance(row, BadRow) else self._checked(row, seen, mapped)
         finally:
@@ -187,10 +208,10 @@ class ProductFiles:
         """Joins rows that only add photos or variants to the product before them."""
         waiting: ProductRow | None = None
         names = list(dict.fromkeys(name for names in mapped.columns.values() for name in names))
-        decimal = mapped.find_decimal_sign()
+        decimal, prefix = mapped.find_decimal_sign(), mapped.find_row_prefix()
         foot = Foot(mapped.columns, decimal, self.findings)
         for cells in foot.products(mapped.table.rows(names)):
-            row = cells if isinstance(cells, BadRow) else self._read(cells, mapped, decimal)
+            row = cells if isinstance(cells, BadRow) else self._read(cells, mapped, decimal, prefix)
             if isinstance(row, ProductRow):
                 foot.price_sum += row.price or 0.0
             if (
@@ -211,7 +232,9 @@ class ProductFiles:
         if waiting is not None:
             yield waiting
 
-    def _read(self, row: CellRow, mapped: MappedTable, decimal: DecimalSign) -> ProductRow | BadRow:
+    def _read(
+        self, row: CellRow, mapped: MappedTable, decimal: DecimalSign, prefix: str
+    ) -> ProductRow | BadRow:
         values = {
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
@@ -223,9 +246,16 @@ class ProductFiles:
             reason = "a row that changes a product needs its product_id"
             return BadRow(source=row.source, row_number=row.row_number, reason=reason)
         if not product_id:
-            product_id = mapped.prefix + str(row.row_number)
+            product_id = prefix + str(row.row_number)
             if "product_id" in values:
                 self.findings.add("identifier", repr(product_id))
+        for name in EMBEDDED_TEXTS:
+            if isinstance(cell := values.get(name), str) and cell.strip().startswith("#"):
+                if not present_text_of(cell):
+                    self.findings.add("error", repr(cell.strip()))
+        category = values.get("category")
+        if isinstance(category, str):  # '["Shoes >> Boots"]'
+            values["category"] = nested_within(category) or category
         photos = [
             photo
             for name in mapped.columns.get("images", ())
@@ -302,7 +332,7 @@ def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
     folder = path if path.is_dir() else path.parent
     if options.updated_fields:
         # Which product is changed must be plain.
-        columns = map_columns(str(path), table.columns, options.columns, needed=("product_id",))
+        columns = map_table(table, options.columns, needed=("product_id",))
     else:
         columns = map_table(table, options.columns)
     (identifier,) = columns.get("product_id", ("",))

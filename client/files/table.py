@@ -70,6 +70,11 @@ class Table:
         return self.content.other_sheets if isinstance(self.content, ExcelSheet) else ()
 
     @property
+    def formula_columns(self) -> tuple[str, ...]:
+        """Columns of a workbook that hold formulas without values."""
+        return self.content.formula_columns if isinstance(self.content, ExcelSheet) else ()
+
+    @property
     def encoding_doubt(self) -> str:
         """What the text may be written in instead, in words; empty when that is plain."""
         if not isinstance(self.content, (DelimitedText, JsonRecords)):

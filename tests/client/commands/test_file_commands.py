@@ -192,7 +192,7 @@ def test_an_offer_whose_photo_is_refused_is_matched_by_its_text(
     service.row_failures = {"tea": [REFUSED], "hat": [REFUSED]}
     stream, table = io.StringIO(), tmp_path / "m.csv"
     run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
-    assert "2 photos could not be read: cut.jpg" in stream.getvalue()
+    assert "2 photos could not be read; the first: cut.jpg" in stream.getvalue()
     assert "3 offers matched" in stream.getvalue()
     assert list(pandas.read_csv(table).offer_id) == ["o1", "o2", "o3"]
 

@@ -80,3 +80,15 @@ def test_nested_attributes_are_left_out_and_counted() -> None:
 def test_other_attributes_are_refused(cell: object) -> None:
     with pytest.raises(ValueError, match="attributes must be a JSON object"):
         attributes_of(cell)
+
+
+def test_signs_that_nobody_sees_are_no_text() -> None:
+    assert text_of("\u200bN2\ufeff ") == "N2"
+    assert text_of("\u200b") == ""
+    assert text_of("می\u200cخواهم") == "می\u200cخواهم"
+
+
+def test_attributes_of_ruby_are_read() -> None:
+    cell = '{"product_specification"=>[{"key"=>"Fabric", "value"=>"Cotton"}]}'
+    assert attributes_of(cell) == ({"Fabric": "Cotton"}, 0)
+    assert attributes_of("activity=Gym|Yoga") == ({"activity": "Gym|Yoga"}, 0)

@@ -203,3 +203,18 @@ def test_a_table_of_one_quoted_column_is_no_wrapped_one(tmp_path: Path) -> None:
     text = '"Name, full"\n"Tea\ngreen, 5"\n"Mug, blue"\nPan\n'
     rows, bad, _ = read(write(tmp_path, text), ReadOptions(columns={"title": ["Name, full"]}))
     assert [row.title for row in rows] == ["Tea\ngreen, 5", "Mug, blue", "Pan"] and not bad
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_the_first_cell_may_hold_lines_too(tmp_path: Path, ending: str) -> None:
+    lines = [
+        "title,sku,price",
+        '"Foam roller',
+        '(long)",FR-1,24.50',
+        '"Two',
+        'lines",B,2',
+        "Mat,M,1",
+    ]
+    rows, bad, _ = read(write(tmp_path, ending.join(lines)))
+    assert [row.product_id for row in rows] == ["FR-1", "B", "M"] and not bad
+    assert rows[0].title == f"Foam roller{ending}(long)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,8 @@ ROWS = "sku,name,price,stock\nA1,Red shoe,10.00,3\nA2,Blue shoe,12.50,4\n"
 def test_a_total_or_a_note_is_left_out_and_named(tmp_path: Path, row: str) -> None:
     rows, bad, found = read(write(tmp_path, ROWS + row + "\n"))
     assert [product.product_id for product in rows] == ["A1", "A2"] and not bad
-    assert "left out as a total or a note, no product: row 3" in " ".join(found)
+    said = "left out as a heading, a total or a note, no product.*: row 3"
+    assert re.search(said, " ".join(found))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,9 @@ def test_totals_of_categories_are_none_either(tmp_path: Path) -> None:
     table = "Category,Product,Price\nTea,Red tea,5\nTea Total,,5\nCoffee,Arabica,9\nTotal,,14\n"
     rows, bad, found = read(write(tmp_path, table))
     assert [row.title for row in rows] == ["Red tea", "Arabica"] and not bad
-    assert found == ["2 rows left out as a total or a note, no product: row 2, 'Tea Total'"]
+    assert found == [
+        "2 rows left out as a heading, a total or a note, no product; the first: row 2, 'Tea Total'"
+    ]
 
 
 def test_a_label_is_the_first_and_only_text() -> None:
@@ -83,4 +87,22 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
     rows, bad, findings = read(write(tmp_path, table))
     assert [row.title for row in rows] == ["Shoe", "Optional"] and not bad
     (finding,) = findings
-    assert finding.startswith("1 row left out as a total or a note, no product")
+    assert finding.startswith("1 row left out as a heading, a total or a note, no product")
+
+
+@pytest.mark.parametrize(
+    ("table", "titles"),
+    [
+        ("sku,name,price\n1,Tea,1\nsku,Name,price\n2,Milk,2\n", ["Tea", "Milk"]),
+        (
+            "Art.Nr.,Bezeichnung,Preis\n1,Wasser,1\nSäfte,,\n2,Apfelsaft,2\n",
+            ["Wasser", "Apfelsaft"],
+        ),
+        ("sku,name,price\nUnique code,Up to 60 signs,In whole euros\nA-1,Tea,1\n", ["Tea"]),
+        ("sku,name,price\nA-1,Tea,on request\nA-2,Milk,1\n", ["Tea", "Milk"]),
+        ("sku,name,price\n1,Tea,1\n,Milk,\n2,Salt,1\n", ["Tea", "Milk", "Salt"]),
+    ],
+)
+def test_headings_are_no_products(tmp_path: Path, table: str, titles: list[str]) -> None:
+    rows, bad, _ = read(write(tmp_path, table))
+    assert [row.title for row in rows] == titles and not bad

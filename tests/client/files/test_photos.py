@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -70,3 +73,24 @@ def test_photos_of_the_wrong_size_are_refused(
         read_photo(write(tmp_path, JPEG, "a.jpg"))
     with pytest.raises(PhotoError, match="no regular file"):
         read_photo(Path("/dev/zero"))
+
+
+def test_photos_come_as_other_programs_write_them() -> None:
+    written = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(80)).decode()
+    assert photos_of(written)[0].data.startswith(b"\xff\xd8\xff")
+    assert photos_of("\\N") == []
+    named = [each.name for each in photos_of("{https://a/1.jpg,https://a/2.jpg}")]
+    assert named == ["https://a/1.jpg", "https://a/2.jpg"]
+    taobao = photos_of("0a1b2c:1:0:|https://a/1.jpg;0a1b2d:1:1:|https://a/2.jpg;")
+    assert [each.name for each in taobao] == ["https://a/1.jpg", "https://a/2.jpg"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_photo_is_found_however_its_name_is_spelled(
+    tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    (tmp_path / "g").mkdir()
+    path = tmp_path / "g" / unicodedata.normalize(form, "grün.jpg")
+    path.write_bytes(b"x")
+    for name in ("g/grün.jpg", unicodedata.normalize("NFD", "g/grün.jpg"), "/g/grün.jpg"):
+        assert PhotoFiles([tmp_path]).find(name) == path

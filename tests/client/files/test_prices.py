@@ -98,3 +98,21 @@ def test_the_sign_decides_what_is_doubtful_alone(
     cell: object, decimal: DecimalSign, price: float
 ) -> None:
     assert price_of(cell, decimal) == price
+
+
+@pytest.mark.parametrize(
+    "cell", ["12,50-", "1.299,00-", "5-", "01. Okt", "12. Mai", "Jan 05", "5-Dec"]
+)
+def test_a_sign_behind_and_a_date_are_no_price(cell: str) -> None:
+    with pytest.raises(ValueError, match="zero or more"):
+        price_of(cell)
+
+
+@pytest.mark.parametrize(("cell", "price"), [("12.-", 12), ("1.299,-", 1299), ("24,- €", 24)])
+def test_a_dash_may_stand_for_the_decimals(cell: str, price: float) -> None:
+    assert price_of(cell) == price
+
+
+def test_three_decimals_below_one_tell_the_sign() -> None:
+    assert decimal_sign_of("Preis/kg", ["1,299", "0,995", "12,500"]) == ","
+    assert decimal_sign_of("price", ["1,299", "12,500"]) == ""

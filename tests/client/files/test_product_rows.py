@@ -98,7 +98,7 @@ def test_a_photo_that_is_not_there_costs_no_offer_that_has_a_text(tmp_path: Path
     assert product_of(rows[1]).image == b"" and product_of(rows[1]).image_uri == "missing.jpg"
     assert [row.main_photo is not None for row in rows] == [False, False, True, True, False]
     assert [row.row_number for row in bad] == [6, 7] and "--fetch-images" in bad[1].reason
-    assert findings[0].startswith("2 photos could not be read: there is no photo")
+    assert findings[0].startswith("2 photos could not be read; the first: there is no photo")
     assert findings[1].startswith(
         "2 photo URLs kept, not fetched, such as http://example.com/a.jpg"
     )
@@ -126,7 +126,9 @@ def test_of_very_many_photos_the_first_are_looked_at_and_the_rest_counted(tmp_pa
     names = ";".join(["a.jpg"] * 1000)
     (row,), _, findings = read(write(tmp_path, f"id,title,images\n1,Tea,{names}\n"))
     assert len(row.photos) == 100
-    assert findings == [f"1,000 photos could not be read: there is no photo {tmp_path}/a.jpg"]
+    assert findings == [
+        f"1,000 photos could not be read; the first: there is no photo {tmp_path}/a.jpg"
+    ]
 
 
 def test_columns_that_nobody_uses_may_be_twice_empty_or_missing_in_a_row(tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_identifiers_that_a_table_program_marked_or_rounded_cost_no_row(tmp_path
     rows, bad, found = read(write(
         tmp_path, 'ean,title\n="0017",Shoe\n4.00639E+12,Boot\n4.00639E+12,Hat\n'
     ))  # fmt: skip
-    assert [row.product_id for row in rows] == ["0017", "2", "3"] and not bad
+    assert [row.product_id for row in rows] == ["0017", "table-2", "table-3"] and not bad
     assert "2 identifiers that a table program rounded, such as '4.00639E+12'" in found[0]
 
 
@@ -312,3 +314,47 @@ def test_an_error_of_a_table_program_is_no_value_and_its_mark_of_text_no_charact
     rows, bad, _ = read(write(tmp_path, "ean,title,brand\n'0123,Shoe,#REF!\n'0124,#NAME?,\n"))
     assert [(row.product_id, row.title, row.brand) for row in rows] == [("0123", "Shoe", "")]
     assert len(bad) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "ids"),
+    [
+        # Variants of one article, which has the better name.
+        ("product_code,article_id,title\n108,1,Top\n108,2,Top\n110,3,Bra\n", ["1", "2", "3"]),
+        ("product-id,seller-sku,title\nB01,A-1,Tea\nB01,A-2,Tea\n", ["A-1", "A-2"]),
+        # Variants that go on with the product before them.
+        ("Handle,Variant SKU,Title\ntea,1,Tea\ntea,2,\nmug,3,Mug\n", ["tea", "mug"]),
+        ("Referentie,EAN,Titel\nR-1,87,Bel\nR-2,,Tas\n", ["R-1", "R-2"]),
+        ("parent_asin,title\nB01,Tea\nB02,Mug\n", ["B01", "B02"]),
+        ("id,title\n1,Tea\n2,Mug\n,Cup\n3,Hat\n", ["1", "2", "table-3", "3"]),
+    ],
+)
+def test_the_identifier_is_that_which_products_do_not_share(
+    tmp_path: Path, table: str, ids: list[str]
+) -> None:
+    rows, bad, _ = read(write(tmp_path, table))
+    assert [row.product_id for row in rows] == ids and not bad
+
+
+def test_a_column_of_another_meaning_is_no_price(tmp_path: Path) -> None:
+    table = "id,title,prices.isSale,prices.amountMin\n1,Tea,FALSE,9.5\n2,Mug,TRUE,3\n"
+    rows, _, findings = read(write(tmp_path, table))
+    assert [row.price for row in rows] == [9.5, 3.0] and not findings
+    table = "id,title,graphical_appearance_name\n1,Tea,Solid\n2,Mug,Dots\n"
+    rows, _, findings = read(write(tmp_path, table))
+    assert [row.price for row in rows] == [None, None] and not findings
+    table = "id,title,Std. VK Netto,Std. VK Brutto\n1,Tea,1,1.19\n"
+    rows, _, _ = read(write(tmp_path, table))
+    assert rows[0].price == 1.19
+
+
+def test_a_cell_of_an_error_is_counted(tmp_path: Path) -> None:
+    rows, _, findings = read(write(tmp_path, "id,title,brand\n1,#REF!,Stabilo\n2,Pen,#N/A\n"))
+    assert [row.title for row in rows] == ["", "Pen"]
+    assert findings == ["2 cells with an error of a table program, such as '#REF!': left empty"]
+
+
+def test_a_category_may_be_a_list(tmp_path: Path) -> None:
+    table = 'id,title,category\n1,Shorts,"[""Clothing >> Shorts""]"\n'
+    (row,), _, _ = read(write(tmp_path, table))
+    assert row.category == "Clothing >> Shorts"

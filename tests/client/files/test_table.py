@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.client.files.tables import read, write
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import ProductFiles
 from twinshelf.client.files.rows import CellRow, ProductFileError
 from twinshelf.client.files.stored_bytes import store_standard_input
 from twinshelf.client.files.table import open_table
@@ -250,7 +252,7 @@ def test_a_workbook_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
     rows, _, findings = read(path)
     assert [row.title for row in rows] == ["Shoe", "Boot", "Hat"]
     assert open_table(path).form == "Excel, sheet 'Products' and 'More'"
-    assert findings == ["2 sheets of another header not read: Sheet"]
+    assert findings == ["2 sheets not read, as hidden or of another header; the first: Sheet"]
 
 
 def test_the_sheet_of_products_is_read_not_a_hidden_one_nor_lists(tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_the_sheet_of_products_is_read_not_a_hidden_one_nor_lists(tmp_path: Path
     book.save(tmp_path / "t.xlsx")
     rows, _, findings = read(tmp_path / "t.xlsx")
     assert [row.title for row in rows] == ["Shoe"]
-    assert findings == ["2 sheets of another header not read: Old"]
+    assert findings == ["2 sheets not read, as hidden or of another header; the first: Old"]
     for name in book.sheetnames:
         book[name].sheet_state = "hidden" if name != "Sheet" else "visible"
     book.save(tmp_path / "t.xlsx")
@@ -307,3 +309,21 @@ def test_compressed_bytes_that_break_off_are_said_to(tmp_path: Path, name: str) 
 def test_standard_input_is_a_table(tmp_path: Path) -> None:
     rows, _, _ = read(store_standard_input(io.BytesIO(b"id;title\n1;Shoe\n")))
     assert (rows[0].title, rows[0].source) == ("Shoe", "standard input")
+
+
+def test_formulas_without_values_are_said(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    workbook = openpyxl.Workbook()
+    for row in (["sku", "name", "price"], ["1", "Bolt", "=ROUND(3,2)"], ["2", "Nut", "=2*2"]):
+        workbook.active.append(row)
+    workbook.save(tmp_path / "t.xlsx")
+    files = ProductFiles([tmp_path / "t.xlsx"])
+    assert [row.product_id for row in files.rows() if isinstance(row, ProductRow)] == ["1", "2"]
+    (sentence,) = files.findings.sentences()
+    assert sentence.startswith("1 column of formulas without their values: price: open the file")
+
+
+def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,title\n1,Tea\n")
+    with pytest.raises(ProductFileError, match="has no photos .* tables in it are given by their"):
+        list(ProductFiles([tmp_path]).rows())
