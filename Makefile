@@ -44,7 +44,7 @@ STEP = python -m twinshelf.training.step $(if $(FRESH),--fresh) $(LOGS)
 STARTED_AT := $(shell date +%s)
 DEMO_ARGS := $(ARGS)
 # Photos that `make data` named are shown.
-WEB = python -m twinshelf.client.web --judgements .cache/judgements.sqlite --image-root .cache/data
+WEB = python -m twinshelf.client.web --judgements .cache/judgements.sqlite --image-root $(TABLES)
 # The catalogue of the demo is drawn first, and then read as a table of anybody's.
 IS_DRAWN = $(filter generated,$(DATA))
 SOURCE = $(if $(IS_DRAWN),$(TABLES)/products.parquet,$(DATA))

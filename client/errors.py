@@ -221,7 +221,7 @@ def unreachable_error(address: str, said: str) -> ServiceUnavailableError:
             "certificate comes from an authority that is trusted here",
             code=code,
         )
-    advice = "start one with `make serve`, or give the address of yours"
+    advice = "start one with `make up`, or give the address of yours"
     if cause == _HUNG_UP:
         advice += "; one that asks for TLS, or for a certificate, hangs up like this"
     return ServiceUnavailableError(

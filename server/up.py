@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Final
 
 from twinshelf.server.command_line import check_ranges, option, read_options
-from twinshelf.server.triton.triton_config import free_ports
+from twinshelf.server.triton.triton_config import free_ports, listen
 
 HOST: Final = "127.0.0.1"
 # Triton's gRPC, HTTP and metrics; the service and its metrics.
@@ -56,6 +56,9 @@ class UpOptions:
     version: int | None = option(None, "encoder version; default: the newest", low=1)
     plan: Path | None = option(None, "file of `make tune`; default: a plan by rule")
     catalogue: Path = option(Path(".cache/catalogue"), "its folder")
+    keep_thumbnails: int = option(
+        256, "longer side of the photos kept for the page, pixels; 0 keeps none", low=0, high=1024
+    )
     free_ports: bool = option(False, f"listen on free ports, not on {USUAL_PORTS}")
     logs: Path = option(Path(".cache/up"), "folder of the logs")
     ready_timeout_s: float = option(180.0, "time until both must serve", low=0.01, high=86_400)
@@ -93,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(StopRequestedError), _stop_requests():
         try:
             with contextlib.ExitStack() as stack:
+                if not options.free_ports:
+                    _require_usual_ports()
                 deployment = plan_deployment(options)
                 running = {
                     name: stack.enter_context(_running(command, options.logs / f"{name}.log"))
@@ -125,12 +130,24 @@ def plan_deployment(options: UpOptions) -> Deployment:
     triton += ["--log-file", str(options.logs / "tritonserver.log")]
     serve = ["twinshelf.server", "--address", address, "--triton", triton_address]
     serve += ["--metrics-address", metrics_address, "--catalogue", str(options.catalogue)]
+    serve += ["--keep-thumbnails", str(options.keep_thumbnails)]
     return Deployment(
         address=address,
         metrics_address=metrics_address,
         triton_address=triton_address,
         commands={"triton": triton, "serve": serve},
     )
+
+
+def _require_usual_ports() -> None:
+    for port in USUAL_PORTS:
+        try:
+            listen(HOST, port).close()
+        except OSError:
+            raise UpError(
+                f"port {port} is taken: stop what listens there, or let --free-ports choose others "
+                "(`make up ARGS=--free-ports`)"
+            ) from None
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ _SERVICES: Final = {
 }
 _SLOW_S: Final = 1.0
 _LOG: Final = "Read the log of the service, which has the reason."
-_START: Final = "Start it with `make serve`, or give the address of yours by --address."
+_START: Final = "Start it with `make up`, or give the address of yours by --address."
 _AWAY: Final = (
     "Read the log of the service; when it misses Triton, start that with `make triton`, "
     "and look at its log, too."

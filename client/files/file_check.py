@@ -87,7 +87,8 @@ class FileCheck:
         like_this = " with these options" * any(each.options for each in self.proposals)
         yield (
             f"{count_of(product_count, 'product')} would be stored{like_this}: {self.both_count:,} "
-            f"by photo and text, {self.image_count:,} by photo alone, {self.text_count:,} by text alone"
+            f"by photo and text, {self.image_count:,} by photo alone, "
+            f"{self.text_count:,} by text alone"
         )
         yield from self.findings
         yield f"{count_of(self.bad_count, 'row')} would fail"

@@ -169,7 +169,7 @@ class PhotoFiles:
         )
         paths = [folder / each for each in names for folder in self._folders]
         try:
-            path = next((path for path in paths if path.exists()), self._folders[-1] / name)
+            path = next((path for path in paths if path.exists()), self._folders[0] / name)
             resolved = path.resolve()
             if not any(resolved.is_relative_to(folder) for folder in self._resolved):
                 raise PhotoError(

@@ -5,6 +5,8 @@ python -m twinshelf.client.web --image-root photos/
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -75,6 +77,7 @@ def serve(
     except ValueError as error:
         complain(str(error))
         raise typer.Exit(UNUSABLE_INPUT) from None
+    _require_free(listen)
     sys.stdout.write(f"the page is at http://{listen}/\n")
     sys.stdout.flush()
     uvicorn.run(
@@ -84,6 +87,16 @@ def serve(
         log_level="warning",
         server_header=False,
     )
+
+
+def _require_free(listen: Endpoint) -> None:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        socket.create_server((listen.host, listen.port), family=family).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        complain(f"{listen} cannot be listened on ({reason}); --listen names another")
+        raise typer.Exit(UNUSABLE_INPUT) from None
 
 
 if __name__ == "__main__":

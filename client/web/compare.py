@@ -44,6 +44,13 @@ class Column:
     cards: tuple[Card, ...] = ()
     message: str = ""
 
+    @property
+    def name(self) -> str:
+        """What answered, in words."""
+        if self.result is None:
+            return self.setting.name
+        return f"version {self.result.encoder.version}, {self.setting.name}"
+
 
 async def show_compare(request: Request) -> HTMLResponse:
     """Answers GET /compare: the form, and both answers to what stands in the address."""

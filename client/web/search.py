@@ -83,7 +83,8 @@ async def show_search(request: Request) -> HTMLResponse:
         raise
     except TwinshelfError as error:
         return _search_page(request, search, message=error.message, status=status_of(error))
-    return _search_page(request, search, result=result)
+    product_count = len(result.matches) or (await client_of(request).stats()).product_count
+    return _search_page(request, search, result=result, product_count=product_count)
 
 
 async def take_search(request: Request) -> Response:
@@ -156,6 +157,7 @@ def _search_page(
     search: SearchForm,
     *,
     result: MatchResult | None = None,
+    product_count: int = 0,
     message: str = "",
     status: int = 200,
 ) -> HTMLResponse:
@@ -170,6 +172,7 @@ def _search_page(
     values = {
         "search": search,
         "result": result,
+        "product_count": product_count,
         "cards": cards,
         "page_count": page_count,
         "message": message,

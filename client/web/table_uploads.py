@@ -22,7 +22,7 @@ from twinshelf.client.files.file_check import FileCheck, check_files
 from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
-from twinshelf.client.files.rows import TableForm
+from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.records import Product
 from twinshelf.client.sync_client import Client
 from twinshelf.client.web.background import Progress
@@ -81,11 +81,19 @@ class TableUpload:
             ProductFileError: If it cannot be read.
         """
         self.check = None
-        check = check_files([self.path], self.options)
+        try:
+            check = check_files([self.path], self.options)
+        except ProductFileError as error:
+            raise ProductFileError(self._without_place(str(error))) from None
+        check.findings = list(map(self._without_place, check.findings))
         proposal = check.proposals[0]
         self.has_header = proposal.has_header
         self.columns = {name: proposal.columns.get(name, ()) for name in FIELDS}
         self.check = check
+
+    def _without_place(self, text: str) -> str:
+        """A message that says nothing of where the upload is kept."""
+        return text.replace(str(self.path), self.name).replace(f"{self.path.parent}/", "")
 
     def count_rows(self) -> int:
         """Counts its rows.

@@ -115,7 +115,7 @@ async def test_a_stream_that_breaks_without_progress_is_given_up(
 
 async def test_a_service_that_is_not_there_is_named() -> None:
     async with AsyncClient("127.0.0.1:1", retry_policy=QUICK_RETRIES) as client:
-        with pytest.raises(ServiceUnavailableError, match="127.0.0.1:1 .*make serve"):
+        with pytest.raises(ServiceUnavailableError, match="127.0.0.1:1 .*make up"):
             _ = [answer async for answer in client.upsert(products(3))]
 
 

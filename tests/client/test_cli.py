@@ -345,7 +345,7 @@ def test_an_error_of_the_service_is_one_sentence_and_in_json_an_object(
 def test_a_service_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", "--address", "127.0.0.1:1", "--timeout", "0.5"]) == 1
     err = capsys.readouterr().err
-    assert "127.0.0.1:1 (Connection refused)" in err and "make serve" in err
+    assert "127.0.0.1:1 (Connection refused)" in err and "make up" in err
     assert "Traceback" not in err
 
 

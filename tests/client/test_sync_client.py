@@ -223,7 +223,7 @@ def test_a_service_that_is_not_there_is_named_with_its_address() -> None:
         holder.bind(("127.0.0.1", 0))  # bound, not listening: nobody answers here
         address = f"127.0.0.1:{holder.getsockname()[1]}"
         with Client(address, retry_policy=QUICK_RETRIES) as client:
-            with pytest.raises(ServiceUnavailableError, match=f"{address}.*make serve"):
+            with pytest.raises(ServiceUnavailableError, match=f"{address}.*make up"):
                 client.stats()
             with pytest.raises(ServiceUnavailableError, match=address):
                 list(client.upsert(products(3)))

@@ -40,6 +40,7 @@ def read_table(
     path: Path,
     columns: Mapping[str, Sequence[str]] | None = None,
     notes: list[str] | None = None,
+    image_root: Path | None = None,
 ) -> Iterator[Row]:
     """Reads products from a table, lazily.
 
@@ -50,6 +51,7 @@ def read_table(
             table with one of ours.
         notes: Filled, once all is read, with what could not be used though its rows could, one
             sentence each; the log has them too.
+        image_root: Folder in which photos may lie, besides that of the table.
 
     Returns:
         The rows in the file's order; each a product, or why it is none. Photos are not opened.
@@ -64,7 +66,9 @@ def read_table(
     is_ours = isinstance(table.content, ParquetTable) and table.columns == COLUMNS
     if is_ours and not (wanted and wanted <= set(COLUMNS)):
         return _read_ours(table)
-    return _noted(ProductFiles([path], ReadOptions(columns=columns or {})), notes)
+    return _noted(
+        ProductFiles([path], ReadOptions(columns=columns or {}, image_root=image_root)), notes
+    )
 
 
 def make_product(row: ProductRow, photo_folder: Path | None = None) -> Product:

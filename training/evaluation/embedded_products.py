@@ -28,7 +28,10 @@ logger = logging.getLogger(__name__)
 
 
 def read_products(
-    paths: Sequence[Path], notes: list[str], columns: Mapping[str, Sequence[str]] | None = None
+    paths: Sequence[Path],
+    notes: list[str],
+    columns: Mapping[str, Sequence[str]] | None = None,
+    image_root: Path | None = None,
 ) -> tuple[Product, ...]:
     """Reads tables of products whole, each identifier once, in the order of the files.
 
@@ -37,6 +40,7 @@ def read_products(
         notes: Filled with what of the files could not be used, and which rows were left out because
             they could not be read or their identifier had come before; one sentence each.
         columns: Our column names to those of the files, where they differ.
+        image_root: Folder in which photos may lie, besides that of each table.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -47,7 +51,7 @@ def read_products(
     repeated_count = 0
     for path in paths:
         earlier = set(products)
-        for row_number, row in enumerate(read_table(path, columns, notes), start=1):
+        for row_number, row in enumerate(read_table(path, columns, notes, image_root), start=1):
             if isinstance(row, BadRow):
                 bad_rows.append(row)
             elif row.product_id in earlier:

@@ -62,7 +62,9 @@ def evaluate_run(
     if files.judged_offers and tunings is not None:
         raise ValueError("nothing is fitted to these queries, and so not to judged offers: --tune")
     if files.judged_offers:
-        offers = embedder.read("judged offers", (files.judged_offers,), {})
+        # The page names photos as the run's own tables do.
+        root = Path(embedder.encoder.config.data.folder)
+        offers = read_products((files.judged_offers,), embedder.notes, image_root=root)
         judged = embedder.embed("judged offers", offers, are_passages=False)
     evaluation = evaluate(
         embedder.embed("queries", queries, are_passages=False),

@@ -102,7 +102,7 @@ def test_an_empty_catalogue_is_said_to_be_empty(service: FakeService) -> None:
 def test_where_nothing_listens_the_doctor_says_what_to_start() -> None:
     findings = examine("127.0.0.1:1")
     assert findings["address"].state is State.BAD
-    assert "make serve" in findings["address"].remedy
+    assert "make up" in findings["address"].remedy
     assert set(findings) == {"address", "service"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,17 @@ def test_the_page_listens_on_loopback(started: dict[str, Any], tmp_path: Path) -
     assert started["host"] == "127.0.0.1" and started["port"] == 8080 and judgements.exists()
 
 
+def test_a_port_that_is_taken_is_a_sentence(started: dict[str, Any], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        outcome = run("--listen", address, "--judgements", str(tmp_path / "j.sqlite"))
+    assert outcome.exit_code == 2 and not started and "the page is at" not in outcome.stdout
+    assert f"{address} cannot be listened on (Address already in use)" in outcome.stderr
+
+
 def test_the_page_listens_where_it_is_told(started: dict[str, Any], tmp_path: Path) -> None:
-    outcome = run("--listen", "[::1]:9", "--judgements", str(tmp_path / "j.sqlite"))
-    assert outcome.exit_code == 0 and started["host"] == "::1" and started["port"] == 9
+    outcome = run("--listen", "[::1]:50909", "--judgements", str(tmp_path / "j.sqlite"))
+    assert outcome.exit_code == 0 and started["host"] == "::1" and started["port"] == 50909
 
 
 def test_the_page_knows_the_services_to_compare_with(
