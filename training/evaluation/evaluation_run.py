@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from twinshelf.training.checkpoint import CALIBRATION
-from twinshelf.training.evaluation.embedded_products import Embedder
+from twinshelf.training.evaluation.embedded_products import Embedder, read_products
 from twinshelf.training.evaluation.evaluation_config import (
     RESULTS,
     EvaluationConfig,
