@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 _ABSENT = frozenset(
     (
         "", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil",
-        "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
+        "-", "--", "–", "—", "n.a.", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
     )
 )  # fmt: skip
 # What a nested value may call its text, the better first.

@@ -17,7 +17,7 @@ CURRENCIES = frozenset(
 )
 _PHOTO_WORD = re.compile(
     "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
-    "|画像|图片|이미지"
+    "|画像|图片|이미지|gorsel|صور"
 )
 _WORDS = {
     "title": re.compile(
@@ -44,6 +44,8 @@ _STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae"
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
 _SIGN_AT_END = re.compile(r"\s*(?:#|№|n°|nº)\s*$", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
+# Shopee's templates mark each name: "ps_price|1|1".
+_SHOPEE_MARKS = re.compile(r"(?:\|\d+)+$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "offers", "variants",
@@ -58,7 +60,7 @@ def plain_name(column: str) -> str:
     """
     outer, _, inner = column.partition(".")
     column = inner if inner and outer in WRAPPERS else column
-    column = _IN_BRACKETS.sub("", column) or column
+    column = _IN_BRACKETS.sub("", _SHOPEE_MARKS.sub("", column)) or column
     column = _NUMBER_SIGN.sub(r"\1 no", column)
     name = unicodedata.normalize("NFKD", column).casefold().translate(_STROKED)
     name = "".join(c for c in name if not unicodedata.combining(c))
@@ -161,11 +163,12 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         """category categories category_name category_path product_category product_categories
         product_category_tree google_product_category amazon_category_and_sub_category
         amazon_category main_category category_1 cat category_tree breadcrumbs breadcrumb
-        category_names categories_paths ebay_category_1_name collection tax_product_cat category_id
+        category_names commodity_group nature_du_produit categories_paths ebay_category_1_name
+        collection tax_product_cat category_id
         article_type product_type
         item_type
         feed_product_type department type sub_category subcategory
-        категория категории категория_продавца podkategoria раздел kategorie warengruppe
+        التصنيف категория категории категория_продавца podkategoria раздел kategorie warengruppe
         produktkategorie categorie categoria
         категорія danh_muc kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目
         분류 分类 类别 商品分类
@@ -178,11 +181,12 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         fabricante produttore marka producent merek merk znacka
         виробник producator valmistaja merke thuong_hieu vyrobce vyrobca gyarto varumarke maerke
         merkki
-        μαρκα מותג ブランド ブランド名 メーカー 品牌 브랜드 제조사"""
+        μαρκα מותג العلامة_التجارية ブランド ブランド名 メーカー 品牌 브랜드 제조사"""
     ),
     "seller": _names(
         """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
         retailer supplier supplier_name source marketplace website site sold_by
+        proveedor fornitore fournisseur fornecedor التاجر
         продавец магазин поставщик verkäufer händler lieferant vendeur boutique vendedor tienda
         negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자"""
     ),
@@ -229,7 +233,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         зображення resim billede billeder kuva kuvat bilde obrazek obrazky obrazok kep kepek imagine
         imagini εικονα תמונה الصورة รูปภาพ รูป hinh_anh снимка slika slike hosted_image_urls
         대표이미지 gambar link_gambar afbeelding afbeeldingen 画像 画像url 商品画像 商品画像url
-        대표이미지url 主图链接 gorsel kep_link url_da_imagem
+        대표이미지url صورة صورة_المنتج bild_1_pfad_url 主图链接 gorsel kep_link url_da_imagem
         product_image_file 图片 主图 商品图片
         图片链接 新图片 圖片 이미지"""
     ),

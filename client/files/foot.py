@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from twinshelf.client.files.cell_values import present_text_of, text_of
 from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.photos import looks_like_photo
 from twinshelf.client.files.prices import DecimalSign, price_of
 from twinshelf.client.files.rows import BadRow, CellRow, Label
 
@@ -93,8 +92,12 @@ def _is_number(text: str) -> bool:
     return bool(_NUMBER.fullmatch(text)) and not _NOTE.fullmatch(text)
 
 
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
+
+
 def _is_word(text: str) -> bool:
-    return bool(text) and not any(map(str.isdigit, text))
+    return bool(text) and not _has_digit(text)
 
 
 def _is_prose(text: str) -> bool:
@@ -133,11 +136,11 @@ class Foot:
     def products(self, rows: Iterable[CellRow | BadRow]) -> Iterator[CellRow | BadRow]:
         """Yields the rows that may be products; those of a foot wait until one comes behind."""
         waiting: list[CellRow] = []
-        for row in rows:
+        for row in self._without_advice(rows):
             if isinstance(row, CellRow) and (
                 _is_header(row)
                 or self._is_heading(row)
-                or (self._row_count < _MOST_HINT_ROWS and (_is_hint(row) or self._is_advice(row)))
+                or (self._row_count < _MOST_HINT_ROWS and _is_hint(row))
             ):
                 self._leave_out(row)
                 continue
@@ -168,18 +171,40 @@ class Foot:
         text = present_text_of(row.cells.get(self._identifier))
         return is_alone and not self._have_words and len(text) > 2 and _is_word(text)
 
-    def _is_advice(self, row: CellRow) -> bool:
-        """Whether the first row says in words what is to be filled in, in place of a price too."""
-        if self._row_count or not self._identifier or not self._names("price"):
-            return False
-        price = present_text_of(row.cells[self._names("price")[0]])
-        identifier = present_text_of(row.cells[self._identifier])
-        photos = [present_text_of(row.cells[name]) for name in self._names("images")]
-        return (
-            _is_word(price)
-            and (not identifier or _is_word(identifier))
-            and not any(map(looks_like_photo, photos))
-        )
+    def _without_advice(self, rows: Iterable[CellRow | BadRow]) -> Iterator[CellRow | BadRow]:
+        """Leaves out the first rows where they say in words what is to be filled in.
+
+        One of them has a word in the place of a price, and the first product has a price.
+        """
+        rest, head = iter(rows), list[CellRow]()
+        for row in rest if self._identifier and self._names("price") else ():
+            if (
+                isinstance(row, CellRow)
+                and self._may_be_advice(row)
+                and len(head) < _MOST_HINT_ROWS
+            ):
+                head.append(row)
+                continue
+            is_product = isinstance(row, CellRow) and _has_digit(self._text(row, "price"))
+            if is_product and any(self._text(each, "price") for each in head):
+                for each in head:
+                    self._leave_out(each)
+            else:
+                yield from head
+            head = []
+            yield row
+            break
+        yield from head
+        yield from rest
+
+    def _may_be_advice(self, row: CellRow) -> bool:
+        """Whether a row has no price, and words or nothing in the place of its identifier."""
+        price, identifier = (self._text(row, field) for field in ("price", "product_id"))
+        is_words = " " in identifier or identifier.casefold() in _HINTS or not identifier
+        return is_words and not _has_digit(price + identifier)
+
+    def _text(self, row: CellRow, field: str) -> str:
+        return present_text_of(row.cells[self._names(field)[0]])
 
     def _is_total(self, row: CellRow, label: Label) -> bool:
         """Whether a row is a total wherever it stands, such as that of a category."""

@@ -99,6 +99,12 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
             ["Wasser", "Apfelsaft"],
         ),
         ("sku,name,price\nUnique code,Up to 60 signs,In whole euros\nA-1,Tea,1\n", ["Tea"]),
+        (
+            "sku,name,price\n,basic,\nParent SKU,Name,Price\nOptional,5 to 120 signs,Mandatory\n"
+            "EAR,Earbuds,159.9\n",
+            ["Earbuds"],
+        ),
+        ("sku,name,price\ntea,Tea,on request\nmug,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\nA-1,Tea,on request\nA-2,Milk,1\n", ["Tea", "Milk"]),
         ("sku,name,price\n1,Tea,1\n,Milk,\n2,Salt,1\n", ["Tea", "Milk", "Salt"]),
     ],
