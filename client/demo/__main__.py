@@ -74,6 +74,7 @@ def demonstrate(
     console.print(f"\nDone in {time.time() - started_at:.0f} s. To go on by hand:")
     shown = f" VERSION={version}" if version else ""
     console.print(f"  make up{shown} ARGS='--catalogue {run / 'catalogue'}'")
+    console.print("    then the page is at http://127.0.0.1:8080/")
     console.print("  make match TITLE='...' IMAGE=photo.jpg")
 
 

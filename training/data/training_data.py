@@ -91,8 +91,9 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
         return data
     is_asked = np.isin(data.gallery.labels, data.validation.labels)
     order = np.random.default_rng(seed).permutation(len(gallery))
-    first = order[np.argsort(~is_asked[order], kind="stable")]
-    searched = np.sort(first[: max(config.validation_limit, int(is_asked.sum()))])
+    # What is asked for first, then others by chance.
+    chosen = order[np.argsort(~is_asked[order], kind="stable")]
+    searched = np.sort(chosen[: max(config.validation_limit, int(is_asked.sum()))])
     return TrainingData(
         train=data.train, validation=data.validation, gallery=data.gallery.take(searched)
     )
@@ -109,9 +110,7 @@ def _label(*parts: MappedProducts) -> TrainingData:
     columns = [part.texts("group") for part in parts]
     groups = np.concatenate(number_texts(*columns))
     part_ids = number_texts(*(part.texts("product_id") for part in parts))
-    is_alone = np.concatenate(
-        [pc.utf8_length(part.texts("group")).to_numpy() == 0 for part in parts]
-    )
+    is_alone = np.concatenate([pc.utf8_length(column).to_numpy() == 0 for column in columns])
     keys = np.where(is_alone, len(groups) + np.concatenate(part_ids), groups)
     _, firsts, numbers = np.unique(keys, return_index=True, return_inverse=True)
     labels = np.argsort(np.argsort(firsts))[numbers]
