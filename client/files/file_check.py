@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from twinshelf.client.files.column_guess import guess_columns, header_is_data, map_table
@@ -16,6 +16,8 @@ from twinshelf.client.files.table import Table, open_table
 
 BAD_ROWS_SHOWN = 30
 COLUMNS_SHOWN = 20
+PRODUCTS_SHOWN = 3
+_LONGEST_TITLE = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,32 @@ class Proposal:
         return f"{header}--columns '{format_column_mapping(self.columns)}'"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstProduct:
+    """A product as it would be stored, so that people see what was read.
+
+    Attributes:
+        product_id: Its identifier.
+        title: Its title.
+        brand: Its brand.
+        category: Its category.
+        price: Its price; None when unknown.
+        photos: Names of its photos.
+    """
+
+    product_id: str
+    title: str
+    brand: str
+    category: str
+    price: float | None
+    photos: tuple[str, ...]
+
+    def __str__(self) -> str:
+        price = "" if self.price is None else f"{self.price:.2f}"
+        shown = (self.title[:_LONGEST_TITLE], price, self.brand, self.category, *self.photos[:1])
+        return f"{self.product_id}: {', '.join(filter(None, shown))}"
+
+
 @dataclass(slots=True, kw_only=True)
 class FileCheck:
     """What would become of the rows of files.
@@ -58,6 +86,7 @@ class FileCheck:
         text_count: Products with a text alone.
         bad_count: Rows that would fail.
         bad_rows: The first of them.
+        first_products: The first that would be stored.
         findings: What would be left empty or left out, in sentences.
     """
 
@@ -67,6 +96,7 @@ class FileCheck:
     text_count: int = 0
     bad_count: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
+    first_products: list[FirstProduct] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
@@ -90,6 +120,7 @@ class FileCheck:
             f"by photo and text, {self.image_count:,} by photo alone, "
             f"{self.text_count:,} by text alone"
         )
+        yield from (f"  {product}" for product in self.first_products)
         yield from self.findings
         yield f"{count_of(self.bad_count, 'row')} would fail"
         yield from (f"  {row}" for row in self.bad_rows)
@@ -164,6 +195,12 @@ def _named(table: Table, options: ReadOptions) -> Columns:
 
 
 def _count(row: ProductRow | BadRow, check: FileCheck) -> None:
+    if isinstance(row, ProductRow) and len(check.first_products) < PRODUCTS_SHOWN:
+        shared = (f.name for f in fields(FirstProduct) if f.name != "photos")
+        photos = tuple(photo.name or "a photo of the table" for photo in row.photos)
+        check.first_products.append(
+            FirstProduct(**{name: getattr(row, name) for name in shared}, photos=photos)
+        )
     if isinstance(row, BadRow):
         check.bad_count += 1
         if len(check.bad_rows) < BAD_ROWS_SHOWN:

@@ -136,3 +136,11 @@ def test_bad_rows_are_counted_and_the_first_are_shown(tmp_path: Path) -> None:
     assert "40 rows would fail" in said and "  and 10 more" in said
     assert any(line.startswith("1 product would be stored: ") for line in said)
     assert "1 price could not be read, such as 'NULL': left empty" in said
+
+
+def test_the_first_products_are_shown_as_they_would_be_stored(tmp_path: Path) -> None:
+    rows = 'sku;name;Preis;image\n007;Saw;"1.299,00 €";\n008;Axe;12,50;https://a/1.jpg\n9;;;\n'
+    check = check_files([write(tmp_path, rows)], ReadOptions())
+    said = list(check.lines())
+    assert "  007: Saw, 1299.00" in said and "  008: Axe, 12.50, https://a/1.jpg" in said
+    assert len(check.first_products) == 2
