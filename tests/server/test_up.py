@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from twinshelf.server import up
-from twinshelf.server.triton.triton_config import free_ports
+from twinshelf.server.triton.triton_config import free_ports, listen
 from twinshelf.server.up import Deployment, UpOptions, main, plan_deployment
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def test_the_command_gets_the_address_and_its_status_is_ours(
 ) -> None:
     stand_in(monkeypatch, "stay", "healthy")
     script = f"import os, sys; print(os.environ['TWINSHELF_ADDRESS']); sys.exit({status})"
-    assert main(["--logs", "logs", "--", sys.executable, "-c", script]) == status
+    assert main(["--free-ports", "--logs", "logs", "--", sys.executable, "-c", script]) == status
     out = capfd.readouterr().out
     assert "service 127.0.0.1:1, Triton 127.0.0.1:2" in out and out.endswith("\n127.0.0.1:1\n")
     assert has_stopped("triton") and has_stopped("serve")
@@ -74,7 +74,7 @@ def test_a_server_that_ends_is_named_with_the_end_of_its_log(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stand_in(monkeypatch, "fail", "stay")
-    assert main(["--logs", "logs", "--", "true"]) == 1
+    assert main(["--free-ports", "--logs", "logs", "--", "true"]) == 1
     error = capfd.readouterr().err
     assert "triton ended with status 3" in error and "  port 8001 is taken" in error
 
@@ -83,7 +83,7 @@ def test_what_never_serves_is_given_up(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stand_in(monkeypatch, "stay", "stay")
-    assert main(["--logs", "logs", "--ready-timeout-s", "1"]) == 1
+    assert main(["--free-ports", "--logs", "logs", "--ready-timeout-s", "1"]) == 1
     error = capfd.readouterr().err
     assert "nothing serves after 1 s" in error
     assert "logs/triton.log ends:" in error and "logs/serve.log ends:" in error
@@ -94,7 +94,7 @@ def test_a_command_that_is_not_there_is_named(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stand_in(monkeypatch, "stay", "healthy")
-    assert main(["--logs", "logs", "--", "no-such-command"]) == 1
+    assert main(["--free-ports", "--logs", "logs", "--", "no-such-command"]) == 1
     assert "no-such-command" in capfd.readouterr().err
     assert has_stopped("triton") and has_stopped("serve")
 
@@ -107,7 +107,7 @@ def test_a_signal_stops_both_in_order(folder: Path, number: signal.Signals) -> N
         f"up.plan_deployment = lambda options: up.Deployment(address='a', metrics_address="
         f"'127.0.0.1:{port}', triton_address='t', commands={{'triton': ['stay', 'triton'], "
         f"'serve': ['healthy', 'serve', '{port}']}})\n"
-        "raise SystemExit(up.main(['--logs', 'logs']))\n"
+        "raise SystemExit(up.main(['--free-ports', '--logs', 'logs']))\n"
     )
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -115,6 +115,16 @@ def test_a_signal_stops_both_in_order(folder: Path, number: signal.Signals) -> N
         process.send_signal(number)
         assert process.wait(30) == 0
     assert has_stopped("triton") and has_stopped("serve")
+
+
+def test_a_usual_port_that_is_taken_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr("twinshelf.server.up.USUAL_PORTS", (port,) * 5)
+        assert main(["--logs", "logs"]) == 1
+    assert f"port {port} is taken: stop what listens there, or let --free" in capfd.readouterr().err
 
 
 def test_free_ports_are_others_than_the_usual_ones() -> None:
