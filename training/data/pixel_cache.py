@@ -37,8 +37,8 @@ class Pixels:
         """Returns those of some photos that could be decoded."""
         return [path for path in paths if path in self.rows]
 
-    def read(self, path: Path) -> npt.NDArray[np.uint8] | None:
-        """Returns the pixels of a photo (3, S, S), or None."""
+    def read(self, path: Path) -> npt.NDArray[np.uint8]:
+        """Returns the pixels of a photo that could be decoded (3, S, S)."""
         return np.array(self.array[self.rows[path]])
 
 
