@@ -174,7 +174,8 @@ class Foot:
     def _without_advice(self, rows: Iterable[CellRow | BadRow]) -> Iterator[CellRow | BadRow]:
         """Leaves out the first rows where they say in words what is to be filled in.
 
-        One of them has a word in the place of a price, and the first product has a price.
+        One of them has a word in the place of a price; the first product has both identifier and
+        price.
         """
         rest, head = iter(rows), list[CellRow]()
         for row in rest if self._identifier and self._names("price") else ():
@@ -185,8 +186,12 @@ class Foot:
             ):
                 head.append(row)
                 continue
-            is_product = isinstance(row, CellRow) and _has_digit(self._text(row, "price"))
-            if is_product and any(self._text(each, "price") for each in head):
+            is_whole = (
+                isinstance(row, CellRow)
+                and self._text(row, "product_id") != ""
+                and _has_digit(self._text(row, "price"))
+            )
+            if is_whole and any(self._text(each, "price") for each in head):
                 for each in head:
                     self._leave_out(each)
             else:

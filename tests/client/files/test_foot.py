@@ -104,6 +104,7 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
             "EAR,Earbuds,159.9\n",
             ["Earbuds"],
         ),
+        ("sku,name,price\n,Tea,on request\n,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\ntea,Tea,on request\nmug,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\nA-1,Tea,on request\nA-2,Milk,1\n", ["Tea", "Milk"]),
         ("sku,name,price\n1,Tea,1\n,Milk,\n2,Salt,1\n", ["Tea", "Milk", "Salt"]),
