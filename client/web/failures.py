@@ -50,7 +50,12 @@ async def broken(request: Request, error: Exception) -> HTMLResponse:
 
 
 def _failure(request: Request, message: str, status: int) -> HTMLResponse:
-    values = {"message": message, "again": _again(request), "asks_for_key": status == 401}
+    values = {
+        "message": message,
+        "again": _again(request),
+        "asks_for_key": status == 401,
+        "is_missing": status == 404,
+    }
     return page(request, "failure", values, status=status)
 
 
