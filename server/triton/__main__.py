@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -93,13 +93,27 @@ class _StopRequestedError(BaseException):
 
 
 class _StopSignals:
-    """Raises `_StopRequestedError` at the first SIGTERM or Ctrl-C, and remembers it.
+    """Remembers the first SIGTERM or Ctrl-C, and raises `_StopRequestedError` unless noted alone.
 
     Further signals do nothing: a stop is bounded in time, and must not break off half-way.
     """
 
     def __init__(self) -> None:
         self.is_requested = False
+        self._raises = True
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Lets a signal that comes in the block only be remembered.
+
+        An error that is raised within gRPC leaves one of its locks held, for which closing the
+        channel would wait for ever.
+        """
+        self._raises = False
+        try:
+            yield
+        finally:
+            self._raises = True
 
     def __enter__(self) -> Self:
         self._handlers = {n: signal.signal(n, self._request) for n in _STOP_SIGNALS}
@@ -110,8 +124,8 @@ class _StopSignals:
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if not self.is_requested:
-            self.is_requested = True
+        is_first, self.is_requested = not self.is_requested, True
+        if is_first and self._raises:
             raise _StopRequestedError(signal.Signals(number).name)
 
 
@@ -122,8 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     with _StopSignals() as signals:
         try:
-            return _serve(options, signals)
-        except _StopRequestedError:
+            with contextlib.suppress(_StopRequestedError):
+                _serve(options, signals)
             logger.info("Triton has stopped")
             return 0
         except (*_REFUSALS, ValueError) as error:
@@ -131,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
 
 
-def _serve(options: TritonOptions, signals: _StopSignals) -> int:
+def _serve(options: TritonOptions, signals: _StopSignals) -> None:
     started_at = time.monotonic()
     config = _config(options)
     server = TritonServer(config)
@@ -146,11 +160,11 @@ def _serve(options: TritonOptions, signals: _StopSignals) -> int:
             server.http_address,
             server.metrics_address,
         )
-        # Python drops what a handler raises inside a finaliser: hence the look at `is_requested`.
         while not signals.is_requested:
-            if reason := keeper.look():
+            with signals.noted():
+                reason = keeper.look()
+            if reason and not signals.is_requested:
                 keeper.heal(reason)
-    return 0
 
 
 def _usable_log(path: Path) -> Path:

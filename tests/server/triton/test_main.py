@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.identity_repository import MODEL, write_identity_repository, write_manifest
+from twinshelf.server.triton import __main__ as launcher_module
 from twinshelf.server.triton.__main__ import main
 from twinshelf.server.triton.child_processes import children, is_alive
 from twinshelf.server.triton.triton_config import listen
@@ -190,3 +192,37 @@ def test_a_taken_port_is_an_error_that_names_the_option(
 
     assert f"127.0.0.1:{port} (Address already in use)" in caplog.text
     assert "--grpc-port" in caplog.text
+
+
+def test_a_signal_never_breaks_into_what_watches_the_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Raised within gRPC, it would leave a lock held that closing the channel waits for."""
+    done: list[str] = []
+
+    class Keeper:
+        def __init__(self, *given: object, **named: object) -> None:
+            pass
+
+        def look(self) -> str:
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("looked")
+            return "stuck"
+
+        def heal(self, reason: str) -> None:
+            done.append(f"healed: {reason}")
+
+        def close(self) -> None:
+            done.append("closed")
+
+    class Server(contextlib.nullcontext["Server"]):
+        grpc_address = http_address = metrics_address = "127.0.0.1:1"
+
+        def __init__(self, config: object) -> None:
+            super().__init__(self)
+
+    write_identity_repository(tmp_path, version=3)
+    monkeypatch.setattr(launcher_module, "TritonKeeper", Keeper)
+    monkeypatch.setattr(launcher_module, "TritonServer", Server)
+    assert main(command(tmp_path)) == 0
+    assert done == ["looked", "closed"]
