@@ -102,8 +102,9 @@ class ProductRows(Dataset[Row]):
 
     def __getitem__(self, index: int) -> Row:
         product = self.products[index]
+        pixels = self._pixels(product)
         text = self._text(product, is_passage=bool(self.is_passage[index]))
-        return Row(self._pixels(product), text, int(self.labels[index]))
+        return Row(pixels, text, int(self.labels[index]))
 
     def _pixels(self, product: Product) -> torch.Tensor | None:
         paths = self.photos.readable(product.images)
