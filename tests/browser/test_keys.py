@@ -36,7 +36,7 @@ def test_a_key_is_asked_for_and_leads_back(
     page.get_by_role("button", name="Use this key").click()
     page.get_by_label("API key").fill(reading_key)
     page.get_by_role("button", name="Use this key").click()
-    page.get_by_text("No product matches").wait_for()
+    page.get_by_text("holds no products yet").wait_for()
     assert page.url == f"{site.address}/?title=tea"
     assert reading_key not in page.content()
 

@@ -29,7 +29,7 @@ def test_every_page_says_so_in_a_sentence(site: Site, open_page: OpenPage) -> No
     for path in ("/?title=tea", "/compare?title=tea", "/catalogue", "/catalogue/map", "/groups"):
         page.goto(path)
         page.get_by_role("alert").first.wait_for()
-        assert "make serve" in page.get_by_role("alert").first.inner_text()
+        assert "make up" in page.get_by_role("alert").first.inner_text()
     page.goto("/health")
     page.get_by_text("failed.").wait_for()
     page.goto("/review")
