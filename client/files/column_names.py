@@ -119,8 +119,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
         ma_hang 产品编号 商家编码 등록상품id
         code model_number код_1с variation_id gtin ean ean13 ean_code upc upc_code barcode mpn
-        gtin_14 jan_code janコード isbn pzn sku_id sku_name sku_sellersku codice uuid 編號
-        material"""
+        gtin_14 jan_code janコード isbn pzn sku_id sku_name sku_sellersku codice uuid 編號"""
     ),
     "title": _names(
         """title name product_title product_name item_name item_title product_display_name

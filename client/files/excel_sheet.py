@@ -76,24 +76,25 @@ def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
     with _opened(path) as workbook:
         found = {sheet.title: _find_header(sheet, path) for sheet in workbook.worksheets}
         hidden = {s.title for s in workbook.worksheets if s.sheet_state != "visible"}
-    headers = {name: header for name, header in found.items() if header.cells}
-    if not headers:
-        raise ProductFileError(f"{path} is empty; expected a header with column names")
-    named = {name: header for name, header in headers.items() if has_embedded(header.cells)}
-    shown = {name: header for name, header in named.items() if name not in hidden}
-    candidates = shown or named or headers
-    chosen = max(
-        candidates.values(),
-        key=lambda h: (min(count_named(h.cells), _ENOUGH_FIELDS), min(len(h.cells), 2)),
-    )
-    sheets = tuple(name for name, header in candidates.items() if header == chosen)
-    header = unique_names([cell * has_header for cell in chosen.cells])
-    first_row = chosen.place + has_header
+        headers = {name: header for name, header in found.items() if header.cells}
+        if not headers:
+            raise ProductFileError(f"{path} is empty; expected a header with column names")
+        named = {name: header for name, header in headers.items() if has_embedded(header.cells)}
+        shown = {name: header for name, header in named.items() if name not in hidden}
+        candidates = shown or named or headers
+        chosen = max(
+            candidates.values(),
+            key=lambda h: (min(count_named(h.cells), _ENOUGH_FIELDS), min(len(h.cells), 2)),
+        )
+        sheets = tuple(name for name, header in candidates.items() if header == chosen)
+        header = unique_names([cell * has_header for cell in chosen.cells])
+        first_row = chosen.place + has_header
+        formulas = _find_formulas(workbook, path, sheets[0], first_row)
     return ExcelSheet(
         path=path,
         sheets=sheets,
         other_sheets=tuple(name for name in headers if name not in sheets),
-        formula_columns=tuple(header[i] for i in _find_formulas(path, sheets[0], first_row)),
+        formula_columns=tuple(header[place] for place in formulas),
         header=header,
         first_row=first_row,
     )
@@ -115,19 +116,18 @@ def _find_header(sheet: Any, path: Path) -> _Header:
     return _Header(place=place, cells=tuple(rows[place]) if rows else ())
 
 
-def _find_formulas(path: Path, sheet: str, first_row: int) -> list[int]:
+def _find_formulas(workbook: Any, path: Path, sheet: str, first_row: int) -> list[int]:
     """Places of the columns that hold formulas and, in the first rows, not one value of them."""
-    with _opened(path) as workbook:
-        rows = islice(_sheet_rows(workbook[sheet], path), first_row, first_row + _ROWS_LOOKED_AT)
-        empty = [
-            place
-            for place, column in enumerate(zip_longest(*rows))
-            if all(cell is None for cell in column)
-        ]
+    rows = islice(_sheet_rows(workbook[sheet], path), first_row, first_row + _ROWS_LOOKED_AT)
+    empty = [
+        place
+        for place, column in enumerate(zip_longest(*rows))
+        if all(cell is None for cell in column)
+    ]
     if not empty:
         return []
-    with _opened(path, with_values=False) as workbook:
-        cells = islice(workbook[sheet].iter_rows(), first_row, first_row + _ROWS_LOOKED_AT)
+    with _opened(path, with_values=False) as unread:
+        cells = islice(unread[sheet].iter_rows(), first_row, first_row + _ROWS_LOOKED_AT)
         formulas = {
             place for row in cells for place, cell in enumerate(row) if cell.data_type == "f"
         }

@@ -26,8 +26,8 @@ _PLAIN_DECIMALS = re.compile(
 )
 # What a table program makes of "1.10", "12.5": a date.
 _MONTH = (
-    r"(?:jan|feb|fev|mar|mär|mrz|apr|abr|avr|mai|may|maj|jun|jul|aug|ago|sep|okt|oct|out|nov|dez|dec"
-    r"|янв|фев|мар|апр|май|мая|июн|июл|авг|сен|окт|ноя|дек)[^\W\d_]{0,6}"
+    r"(?:jan|feb|fev|mar(?!k)|mär|mrz|apr|abr|avr|mai|may|maj|jun|jul|aug|ago|sep|okt|oct|out|nov|dez|dec"
+    r"|янв|фев|мар(?!о|к)|апр|май|мая|июн|июл|авг|сен|окт|ноя|дек)[^\W\d_]{0,6}"
 )
 _DATE = re.compile(rf"\d{{1,2}}[.\s-]*{_MONTH}\W*|{_MONTH}[.\s-]*\d{{1,2}}", re.IGNORECASE)
 # Currencies of a thousand parts.

@@ -90,30 +90,22 @@ class MappedTable:
     photo_files: PhotoFiles
     prefix: str
 
-    def find_decimal_sign(self) -> DecimalSign:
-        """Finds the decimal sign of its prices in the first rows.
+    def look_ahead(self) -> tuple[DecimalSign, str]:
+        """Finds in the first rows the decimal sign of prices, and what stands before row numbers.
+
+        A row without identifier is called by its number: beside identifiers that are numbers that
+        would be another product's.
 
         Raises:
             ProductFileError: If the table breaks off.
         """
-        return decimal_sign_of(" ".join(self.columns.get("price", ())), self._first("price"))
-
-    def find_row_prefix(self) -> str:
-        """Finds what stands before the number of a row that has no identifier.
-
-        Beside identifiers that are numbers it would be another product's.
-
-        Raises:
-            ProductFileError: If the table breaks off.
-        """
-        has_numbers = any(text_of(cell).isdecimal() for cell in self._first("product_id"))
-        return self.prefix or f"{self.table.path.stem}-" * has_numbers
-
-    def _first(self, field: str) -> list[object]:
-        """Cells of a field's column in the first rows."""
-        names = self.columns.get(field, ())
+        prices, identifiers = (self.columns.get(name, ())[:1] for name in ("price", "product_id"))
+        names = [*prices, *identifiers]
         rows = islice(self.table.rows(names), _ROWS_LOOKED_AT) if names else ()
-        return [row.cells[names[0]] for row in rows if isinstance(row, CellRow)]
+        cells = [row.cells for row in rows if isinstance(row, CellRow)]
+        has_numbers = any(text_of(row[name]).isdecimal() for row in cells for name in identifiers)
+        sign = decimal_sign_of(" ".join(prices), (row[name] for row in cells for name in prices))
+        return sign, self.prefix or f"{self.table.path.stem}-" * has_numbers
 
 
 class ProductFiles:
@@ -208,7 +200,7 @@ class ProductFiles:
         """Joins rows that only add photos or variants to the product before them."""
         waiting: ProductRow | None = None
         names = list(dict.fromkeys(name for names in mapped.columns.values() for name in names))
-        decimal, prefix = mapped.find_decimal_sign(), mapped.find_row_prefix()
+        decimal, prefix = mapped.look_ahead()
         foot = Foot(mapped.columns, decimal, self.findings)
         for cells in foot.products(mapped.table.rows(names)):
             row = cells if isinstance(cells, BadRow) else self._read(cells, mapped, decimal, prefix)

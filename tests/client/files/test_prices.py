@@ -108,7 +108,9 @@ def test_a_sign_behind_and_a_date_are_no_price(cell: str) -> None:
         price_of(cell)
 
 
-@pytest.mark.parametrize(("cell", "price"), [("12.-", 12), ("1.299,-", 1299), ("24,- €", 24)])
+@pytest.mark.parametrize(
+    ("cell", "price"), [("12.-", 12), ("1.299,-", 1299), ("24,- €", 24), ("12 Mark", 12)]
+)
 def test_a_dash_may_stand_for_the_decimals(cell: str, price: float) -> None:
     assert price_of(cell) == price
 

@@ -325,6 +325,7 @@ def test_an_error_of_a_table_program_is_no_value_and_its_mark_of_text_no_charact
         # Variants that go on with the product before them.
         ("Handle,Variant SKU,Title\ntea,1,Tea\ntea,2,\nmug,3,Mug\n", ["tea", "mug"]),
         ("Referentie,EAN,Titel\nR-1,87,Bel\nR-2,,Tas\n", ["R-1", "R-2"]),
+        ("material,title\ncotton,Shirt\ncotton,Sock\n", ["1", "2"]),
         ("parent_asin,title\nB01,Tea\nB02,Mug\n", ["B01", "B02"]),
         ("id,title\n1,Tea\n2,Mug\n,Cup\n3,Hat\n", ["1", "2", "table-3", "3"]),
     ],
