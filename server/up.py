@@ -130,7 +130,8 @@ def plan_deployment(options: UpOptions) -> Deployment:
     triton += ["--log-file", str(options.logs / "tritonserver.log")]
     serve = ["twinshelf.server", "--address", address, "--triton", triton_address]
     serve += ["--metrics-address", metrics_address, "--catalogue", str(options.catalogue)]
-    serve += ["--keep-thumbnails", str(options.keep_thumbnails)]
+    if not os.environ.get("TWINSHELF_KEEP_THUMBNAILS"):
+        serve += ["--keep-thumbnails", str(options.keep_thumbnails)]
     return Deployment(
         address=address,
         metrics_address=metrics_address,

@@ -127,6 +127,12 @@ def test_a_usual_port_that_is_taken_is_named(
     assert f"port {port} is taken: stop what listens there, or let --free" in capfd.readouterr().err
 
 
+def test_the_environment_says_which_photos_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan_deployment(UpOptions()).commands["serve"][-2:] == ["--keep-thumbnails", "256"]
+    monkeypatch.setenv("TWINSHELF_KEEP_THUMBNAILS", "512")
+    assert "--keep-thumbnails" not in plan_deployment(UpOptions()).commands["serve"]
+
+
 def test_free_ports_are_others_than_the_usual_ones() -> None:
     usual = plan_deployment(UpOptions(model_repository=Path("models"), version=2))
     assert (usual.address, usual.triton_address) == ("127.0.0.1:50051", "127.0.0.1:8001")
