@@ -77,7 +77,7 @@ def open_page(chromium: Browser, site: Site) -> Iterator[OpenPage]:
             base_url=site.address, viewport={"width": size[0], "height": size[1]}, **options
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)  # two busy cores carry browser and servers
         page = context.new_page()
         page.on("request", note_request)
         page.on("console", note_message)
