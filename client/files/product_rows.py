@@ -25,7 +25,7 @@ from twinshelf.client.files.column_guess import map_table
 from twinshelf.client.files.column_names import is_product_number, price_divisor
 from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.foot import Foot
+from twinshelf.client.files.row_filter import RowFilter
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
 from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
@@ -201,11 +201,11 @@ class ProductFiles:
         waiting: ProductRow | None = None
         names = list(dict.fromkeys(name for names in mapped.columns.values() for name in names))
         decimal, prefix = mapped.look_ahead()
-        foot = Foot(mapped.columns, decimal, self.findings)
-        for cells in foot.products(mapped.table.rows(names)):
+        rows = RowFilter(mapped.columns, decimal, self.findings)
+        for cells in rows.products(mapped.table.rows(names)):
             row = cells if isinstance(cells, BadRow) else self._read(cells, mapped, decimal, prefix)
             if isinstance(row, ProductRow):
-                foot.price_sum += row.price or 0.0
+                rows.price_sum += row.price or 0.0
             if (
                 waiting is not None
                 and isinstance(row, ProductRow)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.files.tables import read, write
-from twinshelf.client.files.foot import label_of
+from twinshelf.client.files.row_filter import label_of
 
 ROWS = "sku,name,price,stock\nA1,Red shoe,10.00,3\nA2,Blue shoe,12.50,4\n"
 

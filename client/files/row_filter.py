@@ -104,8 +104,8 @@ def _is_prose(text: str) -> bool:
     return len(text.split()) > 2
 
 
-class Foot:
-    """Tells totals and notes from the products of one table.
+class RowFilter:
+    """Leaves the rows of one table out that are no products, and counts them.
 
     A product may be titled "Total": a titled row is left out only where it lacks the identifier
     that all before it have, or where no product stands behind it and it has no less a price than
