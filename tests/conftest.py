@@ -1,4 +1,4 @@
-"""The order of the tests: the longest files first, so that no process waits for the other."""
+"""The order of the tests: the longest first, so that no process waits for the other."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ LONGEST = (
     "tests/end_to_end/",
     "tests/benchmarks/quality/",
 )
+# Each publishes an encoder once, for the process that runs it.
+WHOLE_FOLDERS = ("tests/export/", "tests/end_to_end/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Lets the longest files begin; all else keeps its order."""
+    """Lets the longest begin, all else keeps its order; a file, or a folder, stays together."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    for item in items:
+        folder = next(filter(item.nodeid.startswith, WHOLE_FOLDERS), None)
+        item.add_marker(pytest.mark.xdist_group(folder or item.nodeid.split("::")[0]))
