@@ -54,7 +54,8 @@ def text_of(cell: object) -> str:
 def present_text_of(cell: object) -> str:
     """Returns a cell as text, lists and objects joined; "" also for NULL, N/A and their like."""
     if isinstance(cell, Mapping):
-        named = next((cell[key] for key in _TEXT_KEYS if cell.get(key)), None)
+        keys = (*_TEXT_KEYS, *(key for key in cell if str(key).casefold().endswith("name")))
+        named = next((cell[key] for key in keys if cell.get(key)), None)
         cell = list(cell.values()) if named is None else named
     if isinstance(cell, (list, tuple)):
         return ", ".join(filter(None, map(present_text_of, cell)))

@@ -7,8 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from twinshelf.client.files.cell_values import present_text_of, text_of
-from twinshelf.client.files.column_names import is_product_number, is_usual_name
-from twinshelf.client.files.columns import EMBEDDED, Columns, map_columns, usual_identifiers
+from twinshelf.client.files.column_names import (
+    is_of_other,
+    is_product_number,
+    is_usual_name,
+    may_be_identifier,
+)
+from twinshelf.client.files.columns import TELLING, Columns, map_columns, usual_identifiers
 from twinshelf.client.files.delimited_text import form_of
 from twinshelf.client.files.photos import PhotoError, looks_like_photo, photos_of
 from twinshelf.client.files.prices import price_of
@@ -21,6 +26,7 @@ _MOSTLY = 0.6
 _RARELY_SHARED = 0.9
 _LONGEST_IDENTIFIER = 64
 _LONGEST_TITLE = 200
+_LONGEST_SHORT_TEXT = 80
 _CURRENCY = re.compile(
     r"[$€£¥₽₹₩₺]|zł|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
 )
@@ -28,14 +34,15 @@ Values = list[object]
 
 
 def map_table(
-    table: Table, given: Mapping[str, Sequence[str]], needed: Sequence[str] = EMBEDDED
+    table: Table, given: Mapping[str, Sequence[str]], needed: Sequence[str] = TELLING
 ) -> Columns:
     """Maps the columns of a table by name, as `map_columns` does.
 
-    What a name does not say, the first rows do: a price or title by an unusual name must look like
-    one, and of several identifiers that is taken which products do not share. Without a usual name
-    for the identifier, the first column is taken whose name says that it numbers products, and in
-    which no two of the first rows share a value; else such a group.
+    What a name does not say, the first rows do: what has an unusual name must look like its field,
+    descriptions that are alone and short are titles, and of several identifiers that is taken which
+    products do not share. Without a usual name for the identifier, the first column is taken whose
+    name says that it numbers products, and in which no two of the first rows share a value; else
+    another identifier or a group of which that is true.
 
     Args:
         table: The table.
@@ -51,27 +58,42 @@ def map_table(
         columns = map_columns(str(table.path), table.columns, given, needed, barred)
         unfit = {
             name
-            for field, is_fit in _LOOKED_AT.items()
+            for field, is_such in _LOOKED_AT.items()
             for name in columns.get(field, ())
             if field not in given and not is_usual_name(name, field)
-            if not is_fit(_samples(table, [name])[name])
+            if (texts := _texts(_samples(table, [name])[name])) and not _share(texts, is_such)
         }
         if not unfit:
             break
         barred |= unfit
-    if "product_id" in given or needed != EMBEDDED and "product_id" not in columns:
+    if needed == TELLING and "title" not in {*columns, *given} and "description" not in given:
+        columns = _with_title(table, columns)
+    if "product_id" in given or needed != TELLING and "product_id" not in columns:
         return columns
     if "product_id" in columns:
         return {**columns, "product_id": (_choose_identifier(table, columns),)}
     taken = {name for names in columns.values() for name in names}
-    numbers = [each for each in table.columns if each not in taken and is_product_number(each)]
-    numbers += columns.get("group", ()) if "group" not in given else ()
+    free = [each for each in table.columns if each not in taken]
+    numbers = [each for each in free if is_product_number(each)]
+    others = [each for each in free if may_be_identifier(each)]
+    numbers += [*others, *(columns.get("group", ()) if "group" not in given else ())]
     for name, values in _samples(table, numbers).items() if numbers else ():
         texts = _texts(values)
-        if len(set(texts)) == len(texts) > len(values) / 2:
-            others = {field: names for field, names in columns.items() if name not in names}
-            return {"product_id": (name,), **others}
+        is_fit = name not in others or all(map(_is_identifier, texts))
+        if is_fit and len(set(texts)) == len(texts) > len(values) / 2:
+            rest = {field: names for field, names in columns.items() if name not in names}
+            return {"product_id": (name,), **rest}
     return columns
+
+
+def _with_title(table: Table, columns: Columns) -> Columns:
+    """Takes descriptions for titles, where they are as short: of wholesalers, "Description"."""
+    (name,) = columns.get("description", ("",))
+    values = _samples(table, [name])[name] if name else []
+    if not _title_fitness(values) or _mean_length(_texts(values)) > _LONGEST_SHORT_TEXT:
+        return columns
+    rest = {field: names for field, names in columns.items() if field != "description"}
+    return {**rest, "title": (name,)}
 
 
 def _choose_identifier(table: Table, columns: Columns) -> str:
@@ -123,6 +145,7 @@ def guess_columns(table: Table, columns: Columns) -> Columns:
         scores = {
             name: fitness(values)
             for name, values in samples.items()
+            if field not in ("title", "price") or not is_of_other(name)
             if field != "price" or not is_product_number(name)
         }
         best = max(scores, key=lambda name: scores[name], default="")
@@ -206,6 +229,10 @@ def _has_letters(text: object) -> bool:
     return re.search(r"[^\W\d_]{2}", str(text)) is not None
 
 
+def _is_name(text: object) -> bool:
+    return _has_letters(text) and not looks_like_photo(str(text))
+
+
 def _title_fitness(values: Values) -> float:
     """Different in most rows, of several words, not too long."""
     texts = _texts(values)
@@ -236,7 +263,12 @@ _FITNESS: dict[str, Callable[[Values], float]] = {
     "description": _description_fitness,
     "price": _price_fitness,
 }
-_LOOKED_AT: dict[str, Callable[[Values], bool]] = {
-    "price": lambda values: not _texts(values) or _share(_texts(values), _is_price) > 0,
-    "title": lambda values: not _texts(values) or _share(_texts(values), _has_letters) > 0,
+_LOOKED_AT: dict[str, Callable[[object], bool]] = {
+    "title": _has_letters,
+    "description": _has_letters,
+    "category": _is_name,
+    "brand": _is_name,
+    "seller": _is_name,
+    "price": _is_price,
+    "images": _is_photo,
 }

@@ -9,37 +9,76 @@ from __future__ import annotations
 import re
 import unicodedata
 
+# Letters that no accent parts from their plain form.
+_STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
+
+
+def _folded(text: str) -> str:
+    """Small letters without accents; sounds of Japanese and Korean lose their marks as well."""
+    text = unicodedata.normalize("NFKD", text).casefold().translate(_STROKED)
+    return "".join(c for c in text if not unicodedata.combining(c))
+
+
+def _pattern(words: str) -> re.Pattern[str]:
+    """A pattern for folded names."""
+    return re.compile(_folded(words))
+
+
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
 _PREFIXES = ("ps", "g", "c", "et", "prod")
 CURRENCIES = frozenset(
     "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
     " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar".split()
 )
-_PHOTO_WORD = re.compile(
+_PHOTO_WORD = _pattern(
     "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
     "|画像|图片|이미지|gorsel|صور"
 )
 _WORDS = {
-    "title": re.compile(
+    "title": _pattern(
         "title|titel|titre|titulo|titolo|tytul|productname|itemname|bezeichnung|produktname"
         "|^name(?:de|en|fr|es|it|nl|pl|pt|ru)|designation|denumire"
         "|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
     ),
-    "price": re.compile(
+    "price": _pattern(
         "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"
         "|ціна|fiyat|hinta|^pris(?:$|eks|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$"
     ),
+    "description": _pattern(
+        "descri[pbz]|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
+        "|الوصف"
+    ),
+    "category": _pattern(
+        "categor|kategor|категор|warengr|カテゴリ|类目|類目|分类|分類|카테고리|producttype|productgroup"
+        "|الفئة"
+    ),
+    "brand": _pattern("brand|marke(?!t)|marque|бренд|ブランド|品牌|브랜드|hersteller|الماركة"),
+    "seller": _pattern(
+        "seller|satici|sprzedaj|sprzedawc|продав|vendedor|vendeur|卖家|賣家|판매자|البائع"
+    ),
+    "images": _PHOTO_WORD,
 }
 # Of something else, or another price than that a shop asks.
-_OTHER_WORDS = re.compile(
+_OTHER_WORDS = _pattern(
     "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke|shop|store|vendor|seller|short"
     "|currency|wahrung|валют|date|datum|дата|old|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
-    "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label"
+    "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label|condition|status"
+    "|^rrp|^msrp|^uvp|^srp|^mrp"
 )
-# Letters that no accent parts from their plain form.
-_STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
+# About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
+_ABOUT = _pattern(
+    "ids?$|codes?$|code$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
+    "|date|seo|meta|slug|deliver|shipping|versand|warrant|garant|return|lang|phone|email|mail"
+    "|address|city|country|since|response|feedback|flag|verified|stok|sku|logo|image|photo|^is|^has"
+    "|編號|番号|번호|编号|编码|コード|코드|код"
+)
+_ABOUT_PHOTO = _pattern(
+    "alt|caption|title|name$|text|count|num$|width|height|size|format|hash|ids?$|colou?r|date|type"
+    "|position|order|seo|credit|licen"
+)
+_OTHERS = {"title": _OTHER_WORDS, "price": _OTHER_WORDS, "images": _ABOUT_PHOTO}
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
 _SIGN_AT_END = re.compile(r"\s*(?:#|№|n°|nº)\s*$", re.IGNORECASE)
@@ -59,12 +98,10 @@ def plain_name(column: str) -> str:
     so does what stands in brackets at the end: "Price (incl. VAT)".
     """
     outer, _, inner = column.partition(".")
-    column = inner if inner and outer in WRAPPERS else column
+    column = inner if inner and outer.casefold() in WRAPPERS else column
     column = _IN_BRACKETS.sub("", _SHOPEE_MARKS.sub("", column)) or column
     column = _NUMBER_SIGN.sub(r"\1 no", column)
-    name = unicodedata.normalize("NFKD", column).casefold().translate(_STROKED)
-    name = "".join(c for c in name if not unicodedata.combining(c))
-    words = re.findall(r"[^\W_]+", name)
+    words = re.findall(r"[^\W_]+", _folded(column))
     if len(words) > 1 and words[0] in _PREFIXES:
         words = words[1:]
     if len(words) > 1 and words[-1] in CURRENCIES:
@@ -79,11 +116,16 @@ def names_by_word(column: str, field: str) -> bool:
 
     Args:
         column: Its name.
-        field: A field; only titles and prices are told like this.
+        field: A field; identifiers, groups and attributes are never told like this.
     """
     name = plain_name(column)
-    word = _WORDS.get(field)
-    return word is not None and word.search(name) is not None and not _OTHER_WORDS.search(name)
+    word, others = _WORDS.get(field), _OTHERS.get(field, _ABOUT)
+    return word is not None and word.search(name) is not None and not others.search(name)
+
+
+def is_of_other(column: str) -> bool:
+    """Whether a column's name says that it is neither a title nor a price: "category_name"."""
+    return _OTHER_WORDS.search(plain_name(column)) is not None
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -119,7 +161,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
         ma_hang 产品编号 商家编码 등록상품id
         code model_number код_1с variation_id gtin ean ean13 ean_code upc upc_code barcode mpn
-        gtin_14 jan_code janコード isbn pzn sku_id sku_name sku_sellersku codice uuid 編號"""
+        gtin_14 jan_code janコード isbn pzn sku_id sku_name sku_sellersku codice uuid 編號
+        satici_stok_kodu hepsiburada_sku supplier_aid vendor_code"""
     ),
     "title": _names(
         """title name product_title product_name item_name item_title product_display_name
@@ -156,7 +199,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         description_produit descripcion descrizione descricao opis opis_oferty detail_desc deskripsi
         опис mo_ta الوصف รายละเอียด popis leiras aciklama descriere beskrivning beskrivelse kuvaus
         περιγραφη תיאור
-        omschrijving 商品説明 描述 商品描述 产品描述 宝贝描述 商品詳情 상품설명"""
+        omschrijving 商品説明 描述 商品描述 产品描述 宝贝描述 商品詳情 상품설명
+        аннотация urun_aciklamasi pc用商品説明文 상세설명 description_long long_desc
+        item_caption"""
     ),
     "category": _names(
         """category categories category_name category_path product_category product_categories
@@ -171,7 +216,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         produktkategorie categorie categoria
         категорія danh_muc kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目
         분류 分类 类别 商品分类
-        宝贝类目 分類 類別 카테고리"""
+        宝贝类目 分類 類別 카테고리
+        primary_category product_type_name product_group_name fb_product_category 一级类目
+        предмет warengrp الفئة
+        catalog_group_name"""
     ),
     "brand": _names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
@@ -180,21 +228,23 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         fabricante produttore marka producent merek merk znacka
         виробник producator valmistaja merke thuong_hieu vyrobce vyrobca gyarto varumarke maerke
         merkki
-        μαρκα מותג العلامة_التجارية ブランド ブランド名 メーカー 品牌 브랜드 제조사"""
+        μαρκα מותג العلامة_التجارية ブランド ブランド名 メーカー 品牌 브랜드 제조사
+        الماركة"""
     ),
     "seller": _names(
         """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
         retailer supplier supplier_name source marketplace website site sold_by
         proveedor fornitore fournisseur fornecedor التاجر
         продавец магазин поставщик verkäufer händler lieferant vendeur boutique vendedor tienda
-        negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자"""
+        negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자
+        sprzedajacy satici البائع"""
     ),
     "price": _names(
-        """price regular_price sale_price sales_price variant_price selling_price current_price
-        final_price
+        """price search_price our_price regular_price sale_price sales_price variant_price
+        selling_price current_price final_price
         discounted_price discount_price actual_price standard_price retail_price list_price
         unit_price price_usd price_eur price_rub price_gbp offer_price product_price item_price
-        your_price price_amount amount mrp msrp price_new start_price
+        your_price price_amount amount price_new start_price
         price_tax_incl price_tax_excl price_tax_included price_tax_excluded netpr gross_price
         net_price
         price_gross price_net default_price base_price
@@ -234,7 +284,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         대표이미지 gambar link_gambar afbeelding afbeeldingen 画像 画像url 商品画像 商品画像url
         대표이미지url صورة صورة_المنتج bild_1_pfad_url 主图链接 gorsel kep_link url_da_imagem
         product_image_file 图片 主图 商品图片
-        图片链接 新图片 圖片 이미지"""
+        图片链接 新图片 圖片 이미지
+        product_picture product_pictures merchant_image_url aw_image_url رابط_الصورة
+        mime_source"""
     ),
     "group": _names(
         """group label_group item_group_id group_id product_group product_group_id cluster_id
@@ -245,13 +297,16 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 LATE_NAMES: dict[str, tuple[str, ...]] = {
     "title": _names(
         """item_desc artikel articolo sku_name model_name style_name part_name part_description
-        продукт 商品 产品 제품 상품"""
+        продукт 商品 产品 제품 상품
+        description_short short_desc"""
     ),
+    "category": _names("тип"),
     "price": _names(
         """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
         price_in_pence preis_cent preis_in_cent prix_centimes
         prices_amountmin rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная
-        ррц ár cost"""
+        ррц ár cost
+        mrp msrp rrp_price msrp_price"""
     ),
 }
 _NET = re.compile(r"net(?:to|te?)?$|net(?:to|te?)?price|excl|ohne|zzgl|exkl|^ht|ht$|безндс|bezdph")
@@ -269,6 +324,14 @@ _PRODUCT_WORDS = _names(
 _NUMBER_WORDS = _names(
     """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo numer
     numero szam код номер コード 番号 编号 编码 代码 編號 번호 코드"""
+)
+# "train_id", "Satıcı SKU": an identifier where no two rows share it, unless of something else.
+_SOME_ID = re.compile(r"(?i:(?:[^\W_]+[\s_.-]+)+(?:id|sku)|material)|[a-z]\w*I[dD]")
+_ID_OF_OTHER = re.compile(
+    "categ|kateg|brand|marke|seller|shop|store|vendor|merchant|supplier|user|customer|client|parent"
+    "|group|depart|tax|currency|country|lang|type|class|order|session|campaign|warehouse|account"
+    "|owner|author|company|manufactur|producer|image|photo|colou?r|size|page|query|search|review"
+    "|rating|market|site|attribute|unit|batch|job|tenant|channel|feed"
 )
 _PARTNERS = "(?:supplier|vendor|manufacturer|mfr|mfg|lieferanten|hersteller|fournisseur|fornecedor)"
 _PRODUCT_NUMBER = re.compile(
@@ -302,3 +365,9 @@ def is_product_number(column: str) -> bool:
     names = plain_name(column), plain_name(_SIGN_AT_END.sub(" no", column))
     is_usual = any(name in USUAL_NAMES["product_id"] for name in names)
     return not is_usual and _PRODUCT_NUMBER.fullmatch(names[1]) is not None
+
+
+def may_be_identifier(column: str) -> bool:
+    """Whether a column's name is that of an identifier, of products as far as it says."""
+    is_some = _SOME_ID.fullmatch(column.strip()) is not None
+    return is_some and not _ID_OF_OTHER.search(plain_name(column))

@@ -20,9 +20,11 @@ FIELDS = tuple(USUAL_NAMES)
 _NEXT_FIELD = re.compile(r",(?=\s*\w+\s*=)")
 _NESTING = ("attributes.", "productAttributes.")
 _NESTED_FIELDS = ("title", "description", "brand", "price", "images")
-EMBEDDED = ("title", "description", "category", "brand", "images")
-# Field to its columns; only images may have several.
+# A brand or a category alone tells no product from another.
+TELLING = ("title", "description", "images")
+_EMBEDDED = (*TELLING, "category", "brand")
 _LONGEST_SHOWN = 80
+# Field to its columns; only images may have several.
 Columns = dict[str, tuple[str, ...]]
 
 
@@ -59,7 +61,7 @@ def map_columns(
     source: str,
     header: Sequence[str],
     given: Mapping[str, Sequence[str]],
-    needed: Sequence[str] = EMBEDDED,
+    needed: Sequence[str] = TELLING,
     barred: AbstractSet[str] = frozenset(),
 ) -> Columns:
     """Decides which columns each field is read from.
@@ -92,8 +94,9 @@ def map_columns(
     for field in FIELDS if len(header) > 1 else ():
         named = [c for c in header if c not in taken and names_by_word(c, field)]
         if field not in columns and named:
-            columns[field] = (min(named, key=lambda name: (is_net(name), len(name))),)
-            taken.add(columns[field][0])
+            best = min(named, key=lambda name: (is_net(name), len(name)))
+            columns[field] = tuple(named) if field == "images" else (best,)
+            taken.update(columns[field])
     for field in LATE_NAMES:
         if field not in columns and (found := _usual_columns(header, field, taken, LATE_NAMES)):
             columns[field] = found
@@ -101,8 +104,9 @@ def map_columns(
     if "title" not in columns and "title" not in given:
         columns |= _nested_columns(header, columns)
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
-    if not set(needed) & set(columns):
-        wanted = "titles or images" if needed == EMBEDDED else "product_id"
+    _require_no_pairs(source, header, {f: n for f, n in columns.items() if f not in given})
+    if not set(needed) & set(columns) and not (needed == TELLING and set(_EMBEDDED) & set(given)):
+        wanted = "titles or images" if needed == TELLING else "product_id"
         raise ProductFileError(
             f"{source} needs a column of {wanted}, and none is named like one; it has "
             f"{_listed(header)}. Name them: --columns product_id=sku,title=name (a file without a "
@@ -110,6 +114,15 @@ def map_columns(
             + ("" if len(header) > 1 else "; if these are several columns: --delimiter CHARACTER")
         )
     return columns
+
+
+def _require_no_pairs(source: str, header: Sequence[str], found: Columns) -> None:
+    for name in (name for names in found.values() for name in names):
+        if name.endswith("_left") and (other := f"{name.removesuffix('left')}right") in header:
+            raise ProductFileError(
+                f"{source} holds pairs of products: {name} and {other}. Name the columns of one "
+                "side: --columns product_id=id_left,title=title_left"
+            )
 
 
 def usual_identifiers(header: Sequence[str]) -> list[str]:
@@ -123,7 +136,7 @@ def usual_identifiers(header: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=64)  # the objects of a JSON table have a few sets of names
 def has_embedded(header: tuple[str, ...]) -> bool:
     """Whether a header names, in the usual way, anything that is embedded."""
-    return any(_usual_columns(header, field, set()) for field in EMBEDDED)
+    return any(_usual_columns(header, field, set()) for field in _EMBEDDED)
 
 
 def _find_column(source: str, header: Sequence[str], field: str, name: str) -> str:
@@ -134,7 +147,10 @@ def _find_column(source: str, header: Sequence[str], field: str, name: str) -> s
         return folded[0]
     if name.isdecimal() and 1 <= int(name) <= len(header):
         return header[int(name) - 1]
-    raise ProductFileError(f"{source} has no column {name!r} for {field}; it has {_listed(header)}")
+    raise ProductFileError(
+        f"{source} has no column {name!r} for {field}; it has {_listed(header)}. If these are not "
+        "its columns: --delimiter CHARACTER"
+    )
 
 
 def _listed(header: Sequence[str]) -> str:
@@ -167,4 +183,7 @@ def _usual_columns(
         # A thumbnail is a smaller copy of a photo that stands there already.
         large = [column for column in found if "thumb" not in column.casefold()]
         return tuple(large or found[:1])
-    return next((tuple(by_name[n][:1]) for n in names[field] if n in by_name), ())
+    for name in names[field]:
+        if same := by_name.get(name):
+            return (min(same, key=is_net) if field == "price" else same[0],)
+    return ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from twinshelf.client.files.column_guess import guess_columns, header_is_data, map_table
-from twinshelf.client.files.columns import FIELDS, Columns, format_column_mapping
+from twinshelf.client.files.columns import FIELDS, TELLING, Columns, format_column_mapping
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
@@ -104,17 +104,18 @@ class FileCheck:
         for proposal in self.proposals:
             yield f"{proposal.path}: {proposal.form}"
             for name, columns in proposal.columns.items():
-                yield f"  {name} from {' and '.join(columns)}"
+                yield f"  {name} from {' and '.join(map(_column, columns))}"
             if proposal.other_columns:
                 more = len(proposal.other_columns) - COLUMNS_SHOWN
-                shown = ", ".join(proposal.other_columns[:COLUMNS_SHOWN])
+                shown = ", ".join(map(_column, proposal.other_columns[:COLUMNS_SHOWN]))
                 yield f"  not read: {shown}" + (f" and {more:,} more" if more > 0 else "")
             if "product_id" not in proposal.columns:
                 yield "  product_id from the number of the row"
             if proposal.options:
                 yield f"  read it with: {proposal.options}"
         product_count = self.both_count + self.image_count + self.text_count
-        like_this = " with these options" * any(each.options for each in self.proposals)
+        is_asked = any(each.options for each in self.proposals)
+        like_this = " with these options, none without them" * is_asked
         yield (
             f"{count_of(product_count, 'product')} would be stored{like_this}: {self.both_count:,} "
             f"by photo and text, {self.image_count:,} by photo alone, "
@@ -168,9 +169,9 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
         table = open_table(path, replace(options.form, has_header=False))
         named = _named(table, options)
     known = {**named, **{name: tuple(names) for name, names in options.columns.items()}}
-    guessed = guess_columns(table, known) if not {"title", "images"} & set(named) else named
+    guessed = named or guess_columns(table, known)
     columns = {name: guessed[name] for name in FIELDS if guessed.get(name)}
-    if not {"title", "images"} & set(columns):
+    if not {*TELLING, *options.columns} & set(columns):
         map_table(table, options.columns)  # says what is missing
     read = {name for names in columns.values() for name in names}
     return Proposal(
@@ -183,6 +184,11 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
         ),
         is_guessed=columns != named or has_header != options.form.has_header,
     )
+
+
+def _column(name: str) -> str:
+    """A column as people speak of it; one without a name is called by its number."""
+    return f"column {name}" if name.isdecimal() else name
 
 
 def _named(table: Table, options: ReadOptions) -> Columns:

@@ -91,7 +91,7 @@ def value_of(record: Mapping[str, object], name: str) -> object:
 def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The object of that name, of several offers or variants the first; {} where there is none."""
     value = record.get(name)
-    if name in WRAPPERS and isinstance(value, list) and value:
+    if name.casefold() in WRAPPERS and isinstance(value, list) and value:
         value = value[0]
     return value if isinstance(value, Mapping) else {}
 
@@ -110,21 +110,32 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     with _opened(path, encoding.name) as file:
         start = file.read(_BLOCK_CHARACTERS)
     is_list = start.lstrip().startswith("[") and not _LISTS_IN_LINES.match(start)
-    is_list = is_list or _LIST_WITHIN.match(start) is not None
+    is_list = is_list or _LIST_WITHIN.match(start) is not None or _is_one_value(start)
     form_name = "JSON" if is_list else "JSON lines"
     sample = itertools.islice(_records(path, encoding.name, form_name), _SAMPLE_RECORDS)
     records = [record for record in sample if not isinstance(record, str)]
     names = [name for record in records for name in record]
     if not names:
         raise ProductFileError(f"{path} holds no JSON object; expected one for each product")
-    inner = [
-        f"{name}.{within}"
-        for record in records
-        for name in record
-        for within in _object_within(record, name)
-    ]
-    header = tuple(dict.fromkeys(names + inner))
+    inner: dict[str, list[str]] = {}
+    for record in records:
+        for name in record:
+            inner.setdefault(name, []).extend(_object_within(record, name))
+    # What wraps the product is no field of it, whatever its name: "Item", "_source".
+    own = [n for n in names if n.casefold() not in WRAPPERS or not has_embedded(tuple(inner[n]))]
+    within = [f"{name}.{each}" for name, found in inner.items() for each in found]
+    header = tuple(dict.fromkeys(own + within))
     return JsonRecords(path=path, encoding=encoding, header=header, form=form_name)
+
+
+def _is_one_value(start: str) -> bool:
+    """Whether a short file is a single object, over however many lines."""
+    if len(start) == _BLOCK_CHARACTERS:
+        return False
+    try:
+        return isinstance(json.loads(start), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _opened(path: Path, encoding: str) -> TextIO:
@@ -154,7 +165,9 @@ def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
     """
     values = list(record.values())
     lists = [value for value in values if isinstance(value, list)]
-    is_named = has_embedded(tuple(record))
+    is_named = has_embedded(
+        tuple(name for name, value in record.items() if not _are_objects(value))
+    )
     if is_alone and not is_named and (rows := list(_listed_rows(record))):
         yield from rows
         return
@@ -199,6 +212,10 @@ def _listed_rows(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[Record
     if not tables:
         for inner in value.values():
             yield from _listed_rows(inner, depth - 1)
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 
 
 def _is_of_lists(value: object) -> TypeGuard[list[list[object]]]:
@@ -281,6 +298,7 @@ def _keyed_rows(record: Record) -> Iterator[Record]:
 def _lines(file: TextIO) -> Iterator[Record | str]:
     """Objects that stand one on a line; one that spans lines is read when none else fits."""
     line_number, listed, is_of_lists = 0, _ListedRows(), False
+    action: Record = {}  # of Elasticsearch, for the line behind it
     while line := file.readline(LONGEST_RECORD_CHARACTERS):
         line_number += 1
         text = line.strip().rstrip(",")
@@ -290,6 +308,11 @@ def _lines(file: TextIO) -> Iterator[Record | str]:
             value = json.loads(text)
             is_of_lists = isinstance(value, list) if line_number == 1 else is_of_lists
             row = listed.read(value) if is_of_lists else value
+            if found := _action_of(value):
+                action = found
+                continue
+            if action and isinstance(row, dict):
+                row, action = action | row, {}
             if row is not None or value is None:
                 yield _as_record(row, f"line {line_number}")
         except (ValueError, RecursionError) as error:
@@ -301,6 +324,15 @@ def _lines(file: TextIO) -> Iterator[Record | str]:
                 yield from _list_items(file, line)
                 return
             yield f"line {line_number}: is no JSON object: {error}"
+
+
+def _action_of(value: object) -> Record:
+    """What a line of Elasticsearch's bulk form says of the next, `_id` among it; else {}."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return {}
+    ((name, told),) = value.items()
+    is_action = name in ("index", "create") and isinstance(told, dict) and "_id" in told
+    return {"_id": told["_id"]} if is_action else {}
 
 
 def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:

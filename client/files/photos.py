@@ -98,12 +98,13 @@ def _photos_of_object(cell: Mapping[object, object]) -> list[PhotoReference]:
     for key in _URL_KEYS:
         if cell.get(key):
             return photos_of(cell[key])
-    within = [value for value in cell.values() if value is not None]
-    if within and all(isinstance(each, str) and looks_like_photo(each) for each in within):
-        return photos_of(within)
-    if within:
-        raise PhotoError(f"images must be bytes, paths or URLs, got {dict(cell)!r:.60}")
-    return []
+    within = {str(key): value for key, value in cell.items() if value is not None}
+    named = {k: v for k, v in within.items() if isinstance(v, str) and looks_like_photo(v)}
+    if len(named) == len(within):
+        return photos_of(list(named.values()))
+    if named:  # one photo in several sizes, with its place or its text
+        return photos_of(max(named.items(), key=lambda item: "large" in item[0].casefold())[1])
+    raise PhotoError(f"images must be bytes, paths or URLs, got an object of {', '.join(within)}")
 
 
 def _decoded(text: str) -> bytes:

@@ -22,14 +22,14 @@ from twinshelf.client.files.cell_values import (
     text_of,
 )
 from twinshelf.client.files.column_guess import map_table
-from twinshelf.client.files.column_names import is_product_number, price_divisor
+from twinshelf.client.files.column_names import is_usual_name, price_divisor
 from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.row_filter import RowFilter
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
 from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
 from twinshelf.client.files.product_row import NO_ATTRIBUTES, Photo, ProductRow
+from twinshelf.client.files.row_filter import RowFilter
 from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
 from twinshelf.client.files.seen_identifiers import SeenIdentifiers
 from twinshelf.client.files.table import Table, open_table
@@ -248,11 +248,7 @@ class ProductFiles:
         category = values.get("category")
         if isinstance(category, str):  # '["Shoes >> Boots"]'
             values["category"] = nested_within(category) or category
-        photos = [
-            photo
-            for name in mapped.columns.get("images", ())
-            for photo in self._photos(row.cells[name], mapped.photo_files)
-        ]
+        cells = [row.cells[name] for name in mapped.columns.get("images", ())]
         return ProductRow(
             source=row.source,
             row_number=row.row_number,
@@ -262,7 +258,7 @@ class ProductFiles:
             group=present_text_of(values.get("group")),
             price=self._price(values.get("price"), decimal, mapped),
             attributes=self._attributes(values.get("attributes")),
-            photos=tuple(photos),
+            photos=tuple(self._photos(cells, mapped.photo_files)),
         )
 
     def _price(self, cell: object, decimal: DecimalSign, mapped: MappedTable) -> float | None:
@@ -285,12 +281,15 @@ class ProductFiles:
             self.findings.add("attribute", repr(text_of(cell)[:40]), nested_count)
         return attributes
 
-    def _photos(self, cell: object, files: PhotoFiles) -> Iterator[Photo]:
-        try:
-            references = photos_of(cell)
-        except PhotoError as error:
-            self.findings.add("photo", str(error))
-            return
+    def _photos(self, cells: Sequence[object], files: PhotoFiles) -> Iterator[Photo]:
+        references = []
+        for cell in cells:
+            try:
+                references += photos_of(cell)
+            except PhotoError as error:
+                self.findings.add("photo", str(error))
+        # Magento names one photo as the base image, the small one and the thumbnail.
+        references = list(dict.fromkeys(references))
         for reference in references[:_MOST_PHOTOS]:
             yield self._photo(reference, files)
         if left_count := len(references[_MOST_PHOTOS:]):
@@ -331,7 +330,8 @@ def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
     return MappedTable(
         table=table,
         columns=columns,
-        may_repeat="product_id" not in options.columns and is_product_number(identifier),
+        may_repeat="product_id" not in options.columns
+        and not is_usual_name(identifier, "product_id"),
         photo_files=PhotoFiles([options.image_root or folder, folder]),
         prefix=prefix,
     )

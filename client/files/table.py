@@ -8,10 +8,10 @@ from pathlib import Path
 
 from twinshelf.client.files.delimited_text import DelimitedText, open_delimited
 from twinshelf.client.files.excel_sheet import ExcelSheet, open_excel
-from twinshelf.client.files.row_filter import label_of
 from twinshelf.client.files.json_records import JsonRecords, open_json, value_of
 from twinshelf.client.files.parquet_table import ParquetTable, open_parquet
 from twinshelf.client.files.photo_folder import PhotoFolder
+from twinshelf.client.files.row_filter import label_of
 from twinshelf.client.files.rows import (
     FOUND_FORM,
     BadRow,

@@ -92,3 +92,8 @@ def test_attributes_of_ruby_are_read() -> None:
     cell = '{"product_specification"=>[{"key"=>"Fabric", "value"=>"Cotton"}]}'
     assert attributes_of(cell) == ({"Fabric": "Cotton"}, 0)
     assert attributes_of("activity=Gym|Yoga") == ({"activity": "Gym|Yoga"}, 0)
+
+
+def test_an_object_is_called_by_its_name() -> None:
+    assert present_text_of({"seller_id": 9, "seller_name": "Acme"}) == "Acme"
+    assert present_text_of({"_id": 9, "name": "Tea"}) == "Tea"

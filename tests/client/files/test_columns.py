@@ -84,7 +84,7 @@ from twinshelf.client.files.rows import ProductFileError
         ("sku,title,old_price,price_currency,Preis inkl. MwSt.",
          "product_id=sku,title=title,price=Preis inkl. MwSt."),
         ("name,seo_title,list_price_date,compare_price", "title=name"),
-        ("brand,product_name_lenght", "brand=brand"),
+        ("brand,product_name_lenght,image", "brand=brand,images=image"),
         ("productNumber,name_DE_de,price_EUR,manufacturerName,categoriesPaths,imageUrls",
          "product_id=productNumber,title=name_DE_de,category=categoriesPaths,"
          "brand=manufacturerName,price=price_EUR,images=imageUrls"),
@@ -95,6 +95,22 @@ from twinshelf.client.files.rows import ProductFileError
         ("Artikelnummer,Artikelname,Std. VK Brutto",
          "product_id=Artikelnummer,title=Artikelname,price=Std. VK Brutto"),
         ("PRODUCT_ID,TITLE", "product_id=PRODUCT_ID,title=TITLE"),
+        ("aw_product_id,product_name,rrp_price,search_price,merchant_image_url",
+         "product_id=aw_product_id,title=product_name,price=search_price,"
+         "images=merchant_image_url"),
+        ("sku,title,msrp,our_price", "product_id=sku,title=title,price=our_price"),
+        ("sku,title,msrp", "product_id=sku,title=title,price=msrp"),
+        ("sku,title,Prix (HT),Prix (TTC)", "product_id=sku,title=title,price=Prix (TTC)"),
+        ("sku,title,DESCRIPTION_LONG,DESCRIPTION_SHORT",
+         "product_id=sku,title=title,description=DESCRIPTION_LONG"),
+        ("SUPPLIER_AID,DESCRIPTION_SHORT,DESCRIPTION_LONG",
+         "product_id=SUPPLIER_AID,title=DESCRIPTION_SHORT,description=DESCRIPTION_LONG"),
+        ("sku,title,Ürün Açıklaması,ショップ内カテゴリ,seller_rating,brand_id,delivery_description",
+         "product_id=sku,title=title,description=Ürün Açıklaması,category=ショップ内カテゴリ"),
+        ("상품코드,상품명,판매자상품코드,판매가격,대표 이미지 주소",
+         "product_id=상품코드,title=상품명,price=판매가격,images=대표 이미지 주소"),
+        ("sku,title,brand_logo,image_count,hero_image_1,hero_image_2",
+         "product_id=sku,title=title,images=hero_image_1,images=hero_image_2"),
     ],
 )  # fmt: skip
 def test_usual_names_are_known(header: str, mapping: str) -> None:
@@ -125,6 +141,22 @@ def test_several_columns_of_photos_may_be_given() -> None:
 def test_what_is_no_mapping_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="columns must look like|there is no field"):
         read_column_mapping(text)
+
+
+@pytest.mark.parametrize("header", ["sku,brand,price", "id,category", "sku,price"])
+def test_a_brand_or_a_category_alone_is_no_product_unless_asked_for(header: str) -> None:
+    with pytest.raises(ProductFileError, match="needs a column of titles or images"):
+        map_columns("t.csv", header.split(","), {})
+    name = header.split(",")[1]
+    assert map_columns("t.csv", header.split(","), {"brand": (name,)})["brand"] == (name,)
+
+
+def test_pairs_are_no_products_unless_one_side_is_asked_for() -> None:
+    header = ["pair_id", "id_left", "title_left", "id_right", "title_right", "label"]
+    with pytest.raises(ProductFileError, match="pairs of products: title_left and title_right"):
+        map_columns("t.csv", header, {})
+    one_side = read_column_mapping("product_id=id_left,title=title_left")
+    assert map_columns("t.csv", header, one_side)["title"] == ("title_left",)
 
 
 def test_what_is_missing_is_named_with_what_is_there() -> None:

@@ -13,7 +13,8 @@ import pytest
 from tests.client.files.tables import JPEG, write
 from twinshelf.client.files.columns import format_column_mapping, read_column_mapping
 from twinshelf.client.files.file_check import check_files, propose
-from twinshelf.client.files.product_rows import ReadOptions
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import ProductFileError
 
 OFFERS = (
@@ -144,3 +145,34 @@ def test_the_first_products_are_shown_as_they_would_be_stored(tmp_path: Path) ->
     said = list(check.lines())
     assert "  007: Saw, 1299.00" in said and "  008: Axe, 12.50, https://a/1.jpg" in said
     assert len(check.first_products) == 2
+
+
+def test_what_is_proposed_is_refused_without_it_and_else_stored_alike(tmp_path: Path) -> None:
+    unnamed = write(tmp_path, SHAPES["unnamed.csv"][0], "unnamed.csv")
+    with pytest.raises(ProductFileError, match="needs a column of titles or images"):
+        ProductFiles([unnamed])
+    said = "\n".join(check_files([unnamed], ReadOptions()).lines())
+    assert "3 products would be stored with these options, none without them" in said
+    long = "It keeps tea warm for very many hours and may be washed in any machine that you like. "
+    for content in (
+        "material,description,price\n000123,Kettle,5\n000124,Blue mug,6\n",
+        f"sku,description,brand\na1,{long}1,Acme\na2,{long}2,Acme\n",
+    ):
+        path = write(tmp_path, content, "named.csv")
+        first = check_files([path], ReadOptions()).first_products[0]
+        row = next(ProductFiles([path]).rows())
+        assert isinstance(row, ProductRow)
+        assert (first.product_id, first.title) == (row.product_id, row.title)
+        assert not propose(path, ReadOptions()).options
+
+
+def test_a_column_of_something_else_is_proposed_for_no_title(tmp_path: Path) -> None:
+    rows = "a1,health_beauty,40,287\nb2,home decor,44,276\nc3,sports leisure,46,250\n"
+    path = write(tmp_path, f"x,product_category_name,name_lenght,photos_qty\n{rows}")
+    with pytest.raises(ProductFileError, match="needs a column of titles or images"):
+        check_files([path], ReadOptions())
+
+
+def test_a_column_without_a_name_is_called_by_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,,title\n1,x,Tea\n")
+    assert "  not read: column 2" in check_files([path], ReadOptions()).lines()

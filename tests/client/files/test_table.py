@@ -327,3 +327,43 @@ def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id,title\n1,Tea\n")
     with pytest.raises(ProductFileError, match="has no photos .* tables in it are given by their"):
         list(ProductFiles([tmp_path]).rows())
+
+
+ITEMS = [
+    {"itemCode": "k:1", "itemName": "Kettle", "itemPrice": 5980},
+    {"itemCode": "k:2", "itemName": "Mug", "itemPrice": 400},
+]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"content": ITEMS, "totalElements": 2, "page": {"size": 20}}),
+        json.dumps({"content": ITEMS}),
+        json.dumps({"count": 2, "Items": [{"Item": item} for item in ITEMS]}),
+        json.dumps({"hits": {"hits": [{"_index": "p", "_source": item} for item in ITEMS]}}),
+        "".join(
+            f"{json.dumps({'index': {'_index': 'p', '_id': item['itemCode']}})}\n"
+            f"{json.dumps({'name': item['itemName'], 'price': item['itemPrice']})}\n"
+            for item in ITEMS
+        ),
+    ],
+)
+def test_what_wraps_a_product_is_no_field_of_it(tmp_path: Path, content: str) -> None:
+    rows, bad, _ = read(write(tmp_path, content, "t.json"))
+    found = [(row.product_id, row.title, row.price, row.seller, row.description) for row in rows]
+    assert found == [("k:1", "Kettle", 5980, "", ""), ("k:2", "Mug", 400, "", "")] and not bad
+
+
+def test_attributes_in_an_object_stay_attributes(tmp_path: Path) -> None:
+    record = {"id": 1, "title": "Mug", "properties": {"colour": "blue"}}
+    (row,), _, _ = read(write(tmp_path, json.dumps([record]), "t.json"))
+    assert dict(row.attributes) == {"colour": "blue"}
+
+
+def test_a_single_object_over_several_lines_is_json(tmp_path: Path) -> None:
+    columns = {"id": {"0": "1", "1": "2"}, "title": {"0": "Tea", "1": "Mug"}}
+    path = write(tmp_path, json.dumps(columns, indent=1), "t.json")
+    assert open_table(path).form.startswith("JSON, ")
+    rows, _, _ = read(path)
+    assert [row.title for row in rows] == ["Tea", "Mug"]
