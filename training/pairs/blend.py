@@ -12,7 +12,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
-from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    precision_recall_fscore_support,
+)
 
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import RUN_FILES, TrainedEncoder, load_encoder
@@ -97,7 +101,8 @@ def choose_neural_share(labels: npt.NDArray[np.bool_], boosted: Floats, neural: 
             if len(np.unique(labels[half])) < 2 or len(np.unique(labels[~half])) < 2:
                 continue
             threshold, _ = best_threshold(labels[half], probabilities[half])
-            found.append(measure_pairs(labels[~half], probabilities[~half], threshold).f1)
+            called = probabilities[~half] >= threshold
+            found.append(float(f1_score(labels[~half], called, zero_division=0.0)))
         return float(np.mean(found)) if found else 0.0
 
     scores = {s: held_out_f1(blend_probabilities(boosted, neural, s)) for s in NEURAL_SHARES}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from twinshelf.training.losses.loss_config import LossConfig, LossTermConfig
@@ -79,7 +80,8 @@ def test_two_processes_have_the_loss_and_the_gradients_of_one(tmp_path: Path) ->
     learner = Learner()
     loss = learner(*make_rows())
     loss.backward()
-    spawn(learn_half, args=(str(tmp_path),), nprocs=2)
+    multiprocessing.set_forkserver_preload([__name__])  # once for both: it takes seconds
+    start_processes(learn_half, args=(str(tmp_path),), nprocs=2, start_method="forkserver")
     for rank in range(2):
         found_loss, gradients = torch.load(tmp_path / f"{rank}.pt")
         # Sums of float32 in another order.
