@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mlflow.exceptions import MlflowException
 
 from twinshelf.training.loop.mlflow_run import (
     forget_mlflow_run,
@@ -43,6 +42,8 @@ def test_runs_at_one_address_share_an_experiment(tmp_path: Path) -> None:
 
 
 def test_a_refusal_names_the_address(tmp_path: Path) -> None:
+    from mlflow.exceptions import MlflowException  # takes seconds
+
     address = mlflow_address(tmp_path, None)
     with (
         pytest.raises(OSError, match=f"MLflow at {address} does not take the figures: no room"),

@@ -1,6 +1,8 @@
 """Losses by name: the recipes on odd batches, and what is refused."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -12,7 +14,12 @@ from twinshelf.training.losses.loss_config import LossTermConfig, MinerConfig
 from twinshelf.training.losses.metric_losses import build_term, check_terms
 
 LABELS = torch.tensor([0, 0, 1, 1, 1, 2, 3, 0, 2])
-TERMS = {name: read_config([f"--config={name}"]).loss.terms for name in named_files(RECIPES)}
+NAMES = tuple(named_files(RECIPES))
+
+
+@cache  # reading takes a while, and not while tests are collected
+def terms_of(name: str) -> Sequence[LossTermConfig]:
+    return read_config([f"--config={name}"]).loss.terms
 
 
 def random_rows(count: int) -> torch.Tensor:
@@ -24,28 +31,28 @@ def has_finite_gradient(tensor: torch.Tensor) -> bool:
     return tensor.grad is not None and bool(tensor.grad.isfinite().all())
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_passes_its_check(name: str) -> None:
-    check_terms(TERMS[name])
+    check_terms(terms_of(name))
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2], [0]])
 def test_batches_without_pairs_of_a_kind_have_a_finite_loss_and_gradient(
     name: str, labels: list[int]
 ) -> None:
     rows = random_rows(len(labels))
-    for term in TERMS[name]:
+    for term in terms_of(name):
         loss = build_term(term, group_count=4, embedding_dim=3)(rows, torch.tensor(labels))
         loss.backward()
         assert loss.isfinite()
         assert has_finite_gradient(rows)
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_equal_rows_have_a_finite_gradient(name: str) -> None:
     rows = torch.ones(len(LABELS), 3).requires_grad_()
-    for term in TERMS[name]:
+    for term in terms_of(name):
         build_term(term, group_count=4, embedding_dim=3)(rows, LABELS).backward()
         assert has_finite_gradient(rows)
 
