@@ -68,17 +68,26 @@ _OTHER_WORDS = _pattern(
     "|^rrp|^msrp|^uvp|^srp|^mrp"
 )
 # About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
-_ABOUT = _pattern(
+_ABOUT_WORDS = (
     "ids?$|codes?$|code$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
     "|date|seo|meta|slug|deliver|shipping|versand|warrant|garant|return|lang|phone|email|mail"
     "|address|city|country|since|response|feedback|flag|verified|stok|sku|logo|image|photo|^is|^has"
-    "|編號|番号|번호|编号|编码|コード|코드|код"
+    "|best|^brandnew|編號|番号|번호|编号|编码|コード|코드|код"
+)
+_ABOUT = _pattern(f"{_ABOUT_WORDS}|descri|beschreib|text")
+_ABOUT_TEXT = _pattern(
+    f"{_ABOUT_WORDS}|categor|kategor|brand|marke|seller|shop|store|vendor|colou?r"
 )
 _ABOUT_PHOTO = _pattern(
     "alt|caption|title|name$|text|count|num$|width|height|size|format|hash|ids?$|colou?r|date|type"
     "|position|order|seo|credit|licen"
 )
-_OTHERS = {"title": _OTHER_WORDS, "price": _OTHER_WORDS, "images": _ABOUT_PHOTO}
+_OTHERS = {
+    "title": _OTHER_WORDS,
+    "price": _OTHER_WORDS,
+    "description": _ABOUT_TEXT,
+    "images": _ABOUT_PHOTO,
+}
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
 _SIGN_AT_END = re.compile(r"\s*(?:#|№|n°|nº)\s*$", re.IGNORECASE)

@@ -109,6 +109,7 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=sku,title=title,description=Ürün Açıklaması,category=ショップ内カテゴリ"),
         ("상품코드,상품명,판매자상품코드,판매가격,대표 이미지 주소",
          "product_id=상품코드,title=상품명,price=판매가격,images=대표 이미지 주소"),
+        ("sku,title,best_seller,category_description,brand new", "product_id=sku,title=title"),
         ("sku,title,brand_logo,image_count,hero_image_1,hero_image_2",
          "product_id=sku,title=title,images=hero_image_1,images=hero_image_2"),
     ],
