@@ -105,7 +105,8 @@ def map_columns(
         columns |= _nested_columns(header, columns)
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
     _require_no_pairs(source, header, {f: n for f, n in columns.items() if f not in given})
-    if not set(needed) & set(columns) and not (needed == TELLING and set(_EMBEDDED) & set(given)):
+    is_asked_for = needed == TELLING and any(map(given.get, _EMBEDDED))
+    if not set(needed) & set(columns) and not is_asked_for:
         wanted = "titles or images" if needed == TELLING else "product_id"
         raise ProductFileError(
             f"{source} needs a column of {wanted}, and none is named like one; it has "

@@ -171,7 +171,7 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
     known = {**named, **{name: tuple(names) for name, names in options.columns.items()}}
     guessed = named or guess_columns(table, known)
     columns = {name: guessed[name] for name in FIELDS if guessed.get(name)}
-    if not {*TELLING, *options.columns} & set(columns):
+    if not named and not set(TELLING) & set(columns):
         map_table(table, options.columns)  # says what is missing
     read = {name for names in columns.values() for name in names}
     return Proposal(

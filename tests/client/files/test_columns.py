@@ -148,6 +148,8 @@ def test_what_is_no_mapping_is_refused(text: str) -> None:
 def test_a_brand_or_a_category_alone_is_no_product_unless_asked_for(header: str) -> None:
     with pytest.raises(ProductFileError, match="needs a column of titles or images"):
         map_columns("t.csv", header.split(","), {})
+    with pytest.raises(ProductFileError, match="needs a column of titles or images"):
+        map_columns("t.csv", header.split(","), {"title": (), "brand": ()})
     name = header.split(",")[1]
     assert map_columns("t.csv", header.split(","), {"brand": (name,)})["brand"] == (name,)
 
