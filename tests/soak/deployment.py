@@ -18,7 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import grpc
 import psutil
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S: Final = 120.0
@@ -285,3 +287,20 @@ def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
+
+
+def is_serving(address: str, patience_s: float) -> bool:
+    """Returns whether the service says SERVING within this time."""
+    end_s = time.monotonic() + patience_s
+    with grpc.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        while time.monotonic() < end_s:
+            try:
+                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
+            except grpc.RpcError:
+                time.sleep(0.1)
+                continue
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return True
+            time.sleep(0.1)
+    return False

@@ -18,12 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
 from tests.soak import frames, offers, report
 from tests.soak.attacks import ATTACKS
-from tests.soak.deployment import PROJECT, Deployment
+from tests.soak.deployment import PROJECT, Deployment, is_serving
 from tests.soak.load import CODE_NAMES, MATCH, OK, ask, connections
 from tests.soak.memory import MemoryPeak
 from tests.soak.options import add_options, deployment_of
@@ -111,23 +108,6 @@ async def behave(address: str, duration_s: float) -> Calls:
             number += 1
             await asyncio.sleep(PAUSE_S)
     return calls
-
-
-def is_serving(address: str, patience_s: float) -> bool:
-    """Returns whether the service says SERVING within this time."""
-    end_s = time.monotonic() + patience_s
-    with grpc.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        while time.monotonic() < end_s:
-            try:
-                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
-            except grpc.RpcError:
-                time.sleep(0.1)
-                continue
-            if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                return True
-            time.sleep(0.1)
-    return False
 
 
 def as_table(rows: dict[str, dict[str, Any]]) -> str:

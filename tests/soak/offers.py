@@ -11,7 +11,7 @@ import grpc
 import numpy as np
 from PIL import Image
 
-from tests.soak.deployment import PROJECT
+from tests.soak.deployment import PROJECT, is_serving
 from twinshelf.client.file_products import product_of
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import PREPARED_OPTIONS, ProductFiles
@@ -27,6 +27,7 @@ Kind = Literal["texts", "photos", "both"]
 KINDS: Final = get_args(Kind)
 PREPARED: Final = PROJECT / ".cache" / "data" / "generated"
 STORE_TIMEOUT_S: Final = 300.0
+SERVING_TIMEOUT_S: Final = 60.0
 WORDS: Final = "red green blue tea coffee cup box bag large small 500 g ml чай кофе".split()
 
 
@@ -85,8 +86,11 @@ def store(address: str, products: Iterable[product_pb2.Product]) -> None:
     """Stores products in the catalogue of a service.
 
     Raises:
-        RuntimeError: If one is refused.
+        RuntimeError: If one is refused, or the service does not begin to serve.
     """
+    # It listens before it has reached Triton.
+    if not is_serving(address, SERVING_TIMEOUT_S):
+        raise RuntimeError(f"{address} did not serve within {SERVING_TIMEOUT_S:g} s")
     requests = (catalog_service_pb2.UpsertProductsRequest(product=each) for each in products)
     with grpc.insecure_channel(address) as channel:
         stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
