@@ -156,7 +156,7 @@ lint: setup ## Check style, types and imports
 HERE = not browser and not milvus and not bulk
 
 # Three processes, each of one thread, for two cores: one of them often waits for a server.
-unit: setup ## Run the quick tests alone (a minute on two cores)
+unit: setup ## Run the quick tests alone (four minutes on two cores)
 	@OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
 
 test: setup lint ## Check everything (no GPU needed)

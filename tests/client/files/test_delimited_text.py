@@ -86,6 +86,7 @@ def test_a_lone_column_may_hold_any_sign(tmp_path: Path) -> None:
     assert [row.title for row in rows] == ["Shoe", "Boot, red", "Hat, blue"] and not bad
 
 
+@pytest.mark.slow  # memory that is traced is slow
 def test_a_line_without_end_is_never_whole_in_memory(tmp_path: Path) -> None:
     lines = [b"id,title\n1,", b"a" * (40 << 20), b"\n2,Shoe\n"]
     path = write(tmp_path, gzip.compress(b"".join(lines), 1), "t.csv.gz")
