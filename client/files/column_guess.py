@@ -125,22 +125,17 @@ def _choose_identifier(table: Table, columns: Columns) -> str:
     return next((n for n in alone if len(set(texts_of(n))) == len(texts)), chosen)
 
 
-def guess_columns(table: Table, columns: Columns) -> Columns:
-    """Adds guesses for identifier, title, description, price and photos to what is known.
+def guess_columns(table: Table) -> Columns:
+    """Guesses which columns hold identifier, title, description, price and photos.
 
     Args:
         table: The table; its first rows are read.
-        columns: What is known by name.
-
-    Returns:
-        Fields to columns, what is known first.
 
     Raises:
         ProductFileError: If the table breaks off.
     """
-    taken = {name for names in columns.values() for name in names}
-    samples = _samples(table, [name for name in table.columns if name not in taken])
-    guessed = dict(columns)
+    samples = _samples(table, table.columns)
+    guessed: Columns = {}
     for field, fitness in _FITNESS.items():
         scores = {
             name: fitness(values)
@@ -149,7 +144,7 @@ def guess_columns(table: Table, columns: Columns) -> Columns:
             if field != "price" or not is_product_number(name)
         }
         best = max(scores, key=lambda name: scores[name], default="")
-        if field not in guessed and best and scores[best] > 0:
+        if best and scores[best] > 0:
             guessed[field] = (best,)
             del samples[best]
     return guessed

@@ -168,9 +168,8 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
         has_header = False
         table = open_table(path, replace(options.form, has_header=False))
         named = _named(table, options)
-    known = {**named, **{name: tuple(names) for name, names in options.columns.items()}}
-    guessed = named or guess_columns(table, known)
-    columns = {name: guessed[name] for name in FIELDS if guessed.get(name)}
+    found = named or guess_columns(table)
+    columns = {name: found[name] for name in FIELDS if found.get(name)}
     if not named and not set(TELLING) & set(columns):
         map_table(table, options.columns)  # says what is missing
     read = {name for names in columns.values() for name in names}

@@ -16,7 +16,7 @@ from twinshelf.client.file_products import offer_of, product_of
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.client.files.product_row import Photo
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
-from twinshelf.client.files.rows import BadRow, MissingFileError, ProductFileError, TableForm
+from twinshelf.client.files.rows import MissingFileError, ProductFileError, TableForm
 
 
 def test_every_field_is_read(tmp_path: Path) -> None:
@@ -359,39 +359,6 @@ def test_a_category_may_be_a_list(tmp_path: Path) -> None:
     table = 'id,title,category\n1,Shorts,"[""Clothing >> Shorts""]"\n'
     (row,), _, _ = read(write(tmp_path, table))
     assert row.category == "Clothing >> Shorts"
-
-
-@pytest.mark.parametrize(
-    ("header", "identifiers"),
-    [
-        ("train_id,name", ["0", "1"]),
-        ("Material,name", ["P-100", "P-101"]),
-        ("Satıcı Stok Kodu,name", ["S1", "S2"]),
-        ("Material,name", ["cotton 1", "cotton 2"]),
-        ("category_id,name", ["10", "11"]),
-        ("android,name", ["a1", "a2"]),
-    ],
-)
-def test_an_identifier_by_an_unusual_name_is_read_where_rows_do_not_share_it(
-    tmp_path: Path, header: str, identifiers: list[str]
-) -> None:
-    lines = "\n".join(f"{each},Tea {number}" for number, each in enumerate(identifiers))
-    rows, _, _ = read(write(tmp_path, f"{header}\n{lines}\n"))
-    is_read = header.split(",")[0] in ("train_id", "Material", "Satıcı Stok Kodu")
-    is_read &= "cotton 1" not in identifiers
-    assert [row.product_id for row in rows] == (identifiers if is_read else ["1", "2"])
-
-
-def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
-    text = "sku,Description,price\na1,Kettle 1.7 l,5\na2,Blue mug,6\n"
-    rows, _, _ = read(write(tmp_path, text))
-    assert [(row.title, row.description) for row in rows] == [
-        ("Kettle 1.7 l", ""),
-        ("Blue mug", ""),
-    ]
-    options = ReadOptions(columns=read_column_mapping("description=Description"))
-    (row, _) = ProductFiles([write(tmp_path, text)], options).rows()
-    assert not isinstance(row, BadRow) and row.description == "Kettle 1.7 l"
 
 
 def test_one_photo_in_two_columns_is_one(tmp_path: Path) -> None:
