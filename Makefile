@@ -157,10 +157,10 @@ HERE = not browser and not milvus and not bulk
 
 # Three processes, each of one thread, for two cores: one of them often waits for a server.
 unit: setup ## Run the quick tests alone (four minutes on two cores)
-	@OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 3 --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
 
 test: setup lint ## Check everything (no GPU needed)
-	@OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m '$(HERE)' $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 3 --no-loadscope-reorder -m '$(HERE)' $(ARGS)
 
 test-web: setup ## Drive the web page in Chromium, which must be installed; writes .cache/screenshots
 	@uv pip install --quiet --require-hashes -r tests/browser/requirements.lock
