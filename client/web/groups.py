@@ -24,6 +24,12 @@ GROUPS_ON_A_PAGE = 20
 PRODUCTS_OF_A_GROUP = 4
 MEMBERS_ON_A_PAGE = 24
 EVENTS_ON_A_PAGE = 50
+# What the page says once a person has moved products.
+_DONE = {
+    "split": "They were taken out of their group.",
+    "merge": "The two groups are one now.",
+    "undo": "That event was undone.",
+}
 # Twins that lie further down than this count as not alike.
 _MATCHES_LOOKED_AT = 50
 
@@ -64,6 +70,7 @@ async def show_groups(request: Request) -> HTMLResponse:
         "pending_count": found.pending_product_count,
         "next_token": found.next_page_token,
         "is_first": not token,
+        "done": _done(request),
     }
     return page(request, "groups", values)
 
@@ -89,6 +96,7 @@ async def show_group(request: Request) -> HTMLResponse:
         "next_start": start + MEMBERS_ON_A_PAGE,
         "events": history.events,
         "next_token": history.next_page_token,
+        "done": _done(request),
     }
     return page(request, "group", values)
 
@@ -113,7 +121,7 @@ async def split_group(request: Request) -> Response:
     if not ids:
         raise HTTPException(400, "Choose the products that are to go to a group of their own.")
     event = await client_of(request).groups.split(group_id, ids)
-    return _to_group(event.target_group_id)
+    return _to_group(event.target_group_id, "split")
 
 
 async def merge_groups(request: Request) -> Response:
@@ -128,7 +136,7 @@ async def merge_groups(request: Request) -> Response:
     if into is None:
         raise HTTPException(409, f"The product {other[:80]} stands in no group.")
     event = await groups.merge(group_id, into.group_id)
-    return _to_group(event.target_group_id)
+    return _to_group(event.target_group_id, "merge")
 
 
 async def undo_event(request: Request) -> Response:
@@ -138,7 +146,7 @@ async def undo_event(request: Request) -> Response:
     if not number.isdecimal() or len(number) > 18:
         raise HTTPException(400, "An event must be given by its number.")
     event = await client_of(request).groups.undo(int(number))
-    return _to_group(event.target_group_id)
+    return _to_group(event.target_group_id, "undo")
 
 
 async def _asked_group(request: Request) -> Group:
@@ -200,6 +208,12 @@ def _title(member: Member) -> str:
     return (member.product and member.product.title) or member.product_id
 
 
-def _to_group(group_id: str) -> Response:
-    address = f"/groups/group?{urlencode({'id': group_id})}" if group_id else "/groups"
-    return RedirectResponse(address, status_code=303)
+def _to_group(group_id: str, done: str) -> Response:
+    """Leads to the group, or to all where it is none; either says what was done."""
+    place = "/groups/group" if group_id else "/groups"
+    query = urlencode({"id": group_id, "done": done} if group_id else {"done": done})
+    return RedirectResponse(f"{place}?{query}", status_code=303)
+
+
+def _done(request: Request) -> str:
+    return _DONE.get(request.query_params.get("done", ""), "")

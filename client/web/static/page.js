@@ -42,6 +42,7 @@ async function searchAgain(form) {
 
 // The photo is sent once; after that the address names it by its content.
 async function sendPhoto(form, file) {
+  for (const id of ["file", "camera"]) document.getElementById(id).value = ""; // the same may be chosen again
   if (file.size > Number(form.dataset.limitBytes)) {
     const said = document.createElement("p");
     said.className = "trouble";
@@ -59,7 +60,6 @@ async function sendPhoto(form, file) {
   if (named && named.value) form.elements.photo.value = named.value;
   const preview = got.page.getElementById("preview");
   if (preview) document.getElementById("preview").replaceChildren(...preview.childNodes);
-  form.elements.file.value = "";
   history.replaceState(null, "", got.url);
 }
 

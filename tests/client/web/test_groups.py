@@ -59,14 +59,14 @@ async def test_a_group_is_split_merged_and_mended(walk: Walk) -> None:
         group_id = address.partition("=")[2]
         answer = browser.send("/groups/split", {"id": group_id, "member": "mug 1"})
         assert answer.status_code == 200 and answer.text.count('name="member"') == 1
-        assert "<td>split</td>" in answer.text
+        assert "<td>split</td>" in answer.text and "taken out of their group" in answer.text
         text = browser.get(address).text
         assert text.count('name="member"') == 2 and "a person placed some" in text
         number = re.findall(r'name="event" value="(\d+)"', text)[-1]
-        browser.send("/groups/undo", {"event": number})
+        assert "That event was undone" in browser.send("/groups/undo", {"event": number}).text
         assert browser.get(address).text.count('name="member"') == 3
         answer = browser.send("/groups/merge", {"id": group_id, "other": "pan 0"})
-        assert answer.text.count('name="member"') == 5
+        assert answer.text.count('name="member"') == 5 and "groups are one now" in answer.text
         assert "This group has ended" in browser.get(address).text
         text = browser.get("/groups/history").text
         assert f"undone by {int(number) + 1}" in text and "<td>merged</td>" in text
