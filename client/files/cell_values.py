@@ -10,7 +10,7 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 # How programs write "nothing" into a cell; compared in small letters.
 _ABSENT = frozenset(
@@ -20,7 +20,9 @@ _ABSENT = frozenset(
     )
 )  # fmt: skip
 # What a nested value may call its text, the better first.
-_TEXT_KEYS = ("name", "title", "label", "value", "text", "amount")
+_TEXT_KEYS = ("name", "title", "label", "value", "text", "data", "amount")
+# Of a text in several languages one is read: the first.
+_LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
 # Bytes that are no text, and so many, are an identifier.
 _UUID_BYTES = 16
 _MOST_BROKEN = 2
@@ -58,9 +60,22 @@ def present_text_of(cell: object) -> str:
         named = next((cell[key] for key in keys if cell.get(key)), None)
         cell = list(cell.values()) if named is None else named
     if isinstance(cell, (list, tuple)):
-        return ", ".join(filter(None, map(present_text_of, cell)))
+        return ", ".join(filter(None, map(present_text_of, _of_one_language(cell))))
     text = text_of(cell)
     return "" if text.casefold() in _ABSENT else text
+
+
+def _of_one_language(items: Sequence[object]) -> Sequence[object]:
+    """The items of the first one's language, where each says its own."""
+    languages = [
+        next((item[key] for key in _LANGUAGE_KEYS if key in item), None)
+        if isinstance(item, Mapping)
+        else None
+        for item in items
+    ]
+    if None in languages:
+        return items
+    return [item for item, lang in zip(items, languages, strict=True) if lang == languages[0]]
 
 
 def object_of(cell: object) -> dict[str, object]:
@@ -176,6 +191,8 @@ def _pair_of(item: object) -> tuple[object, object] | None:
         return item
     if isinstance(item, Mapping):
         name = item.get("name") or item.get("key")
-        key = next((key for key in ("value", "values", "options") if key in item), None)
+        key = next(
+            (key for key in ("value", "values", "value_name", "options") if key in item), None
+        )
         return None if name is None or key is None else (name, item[key])
     return None

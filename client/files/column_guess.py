@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from twinshelf.client.files.cell_values import present_text_of, text_of
 from twinshelf.client.files.column_names import (
     is_of_other,
+    is_other_photo,
     is_product_number,
     is_usual_name,
     may_be_identifier,
 )
 from twinshelf.client.files.columns import TELLING, Columns, map_columns, usual_identifiers
 from twinshelf.client.files.delimited_text import form_of
-from twinshelf.client.files.photos import PhotoError, looks_like_photo, photos_of
+from twinshelf.client.files.photos import PhotoError, ends_like_photo, looks_like_photo, photos_of
 from twinshelf.client.files.prices import price_of
-from twinshelf.client.files.rows import CellRow
+from twinshelf.client.files.rows import CellRow, ProductFileError
 from twinshelf.client.files.table import Table
 
 _SAMPLE_ROWS = 200
@@ -27,6 +29,9 @@ _RARELY_SHARED = 0.9
 _LONGEST_IDENTIFIER = 64
 _LONGEST_TITLE = 200
 _LONGEST_SHORT_TEXT = 80
+# Fewer words in the mean are labels of classes as well.
+_WORDS_OF_TITLE = 2
+_FEW_ROWS = 5
 _CURRENCY = re.compile(
     r"[$€£¥₽₹₩₺]|zł|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
 )
@@ -38,11 +43,12 @@ def map_table(
 ) -> Columns:
     """Maps the columns of a table by name, as `map_columns` does.
 
-    What a name does not say, the first rows do: what has an unusual name must look like its field,
-    descriptions that are alone and short are titles, and of several identifiers that is taken which
-    products do not share. Without a usual name for the identifier, the first column is taken whose
-    name says that it numbers products, and in which no two of the first rows share a value; else
-    another identifier or a group of which that is true.
+    What a name does not say, the first rows do: what has an unusual name must look like its field;
+    what has a usual one, and is empty or does not, gives way to another that does. Descriptions
+    that are alone and short are titles, a column of photos is one whatever its name, and of several
+    identifiers that is taken which products do not share. Without a usual name for the identifier,
+    the first column is taken whose name says that it numbers products, and in which no two of the
+    first rows share a value; else another identifier or a group of which that is true.
 
     Args:
         table: The table.
@@ -50,10 +56,41 @@ def map_table(
         needed: Fields one of which must be there.
 
     Raises:
-        ProductFileError: If a given column is not there, nothing that is embedded is, or the table
-            breaks off.
+        ProductFileError: If a given column is not there, nothing that is embedded is, photos stand
+            beside what looks like titles under another name, or the table breaks off.
     """
-    barred: set[str] = set()
+    columns = _map_fitting(table, given, needed, set())
+    unlike = _unlike(table, columns, given)
+    if unlike:
+        columns = _without(table, columns, given, needed, unlike)
+    if needed == TELLING:
+        columns = _with_photos(table, _without_lot(table, columns, given), given)
+    if needed == TELLING and not {"title", "description"} & {*columns, *given}:
+        _require_no_titles(table, columns)
+    if "product_id" in given or needed != TELLING and "product_id" not in columns:
+        return columns
+    if "product_id" in columns:
+        return {**columns, "product_id": (_choose_identifier(table, columns),)}
+    free = _free(table, columns)
+    numbers = [each for each in free if is_product_number(each)]
+    others = [each for each in free if may_be_identifier(each) or each in unlike]
+    numbers += [*others, *(columns.get("group", ()) if "group" not in given else ())]
+    for name, values in _samples(table, numbers).items() if numbers else ():
+        texts = _texts(values)
+        is_fit = name not in others or all(map(_is_identifier, texts))
+        if is_fit and len(set(texts)) == len(texts) > len(values) / 2:
+            rest = {field: names for field, names in columns.items() if name not in names}
+            return {"product_id": (name,), **rest}
+    return columns
+
+
+def _map_fitting(
+    table: Table,
+    given: Mapping[str, Sequence[str]],
+    needed: Sequence[str],
+    barred: AbstractSet[str],
+) -> Columns:
+    """Maps by name; a column with an unusual name must look like its field."""
     while True:
         columns = map_columns(str(table.path), table.columns, given, needed, barred)
         unfit = {
@@ -63,27 +100,82 @@ def map_table(
             if field not in given and not is_usual_name(name, field)
             if (texts := _texts(_samples(table, [name])[name])) and not _share(texts, is_such)
         }
-        if not unfit:
+        if not unfit - barred:
             break
         barred |= unfit
     if needed == TELLING and "title" not in {*columns, *given} and "description" not in given:
-        columns = _with_title(table, columns)
-    if "product_id" in given or needed != TELLING and "product_id" not in columns:
-        return columns
-    if "product_id" in columns:
-        return {**columns, "product_id": (_choose_identifier(table, columns),)}
-    taken = {name for names in columns.values() for name in names}
-    free = [each for each in table.columns if each not in taken]
-    numbers = [each for each in free if is_product_number(each)]
-    others = [each for each in free if may_be_identifier(each)]
-    numbers += [*others, *(columns.get("group", ()) if "group" not in given else ())]
-    for name, values in _samples(table, numbers).items() if numbers else ():
-        texts = _texts(values)
-        is_fit = name not in others or all(map(_is_identifier, texts))
-        if is_fit and len(set(texts)) == len(texts) > len(values) / 2:
-            rest = {field: names for field, names in columns.items() if name not in names}
-            return {"product_id": (name,), **rest}
+        return _with_title(table, columns)
     return columns
+
+
+def _unlike(table: Table, columns: Columns, given: Mapping[str, Sequence[str]]) -> set[str]:
+    """The columns that hold nothing, or nothing like their field; photos may come further down."""
+    told = {
+        names[0]: _is_title if field == "title" else _LOOKED_AT[field]
+        for field, names in columns.items()
+        if field in _LOOKED_AT and field != "images" and field not in given
+    }
+    samples = _samples(table, list(told)) if told else {}
+    return {name for name, values in samples.items() if not _share(_texts(values), told[name])}
+
+
+def _without(
+    table: Table,
+    columns: Columns,
+    given: Mapping[str, Sequence[str]],
+    needed: Sequence[str],
+    unlike: AbstractSet[str],
+) -> Columns:
+    """Maps again without some columns, which stay where no other has their field."""
+    try:
+        others = _map_fitting(table, given, needed, unlike)
+    except ProductFileError:
+        return columns
+    kept = {f: names for f, names in columns.items() if unlike & {*names} and f not in others}
+    return others | kept
+
+
+def _without_lot(table: Table, columns: Columns, given: Mapping[str, Sequence[str]]) -> Columns:
+    """A group of most of the products is no group of duplicates, but their category."""
+    (name,) = columns.get("group", ("",))
+    if not name or "group" in given:
+        return columns
+    texts = _texts(_samples(table, [name])[name])
+    if len(texts) < _FEW_ROWS or max(map(texts.count, {*texts})) * 2 <= len(texts):
+        return columns
+    rest = {field: names for field, names in columns.items() if field != "group"}
+    is_category = "category" not in {*rest, *given} and _share(texts, _is_name)
+    return {**rest, "category": (name,)} if is_category else rest
+
+
+def _with_photos(table: Table, columns: Columns, given: Mapping[str, Sequence[str]]) -> Columns:
+    """Takes the first column of photos, whatever its name, where none is called so."""
+    if "images" in {*columns, *given}:
+        return columns
+    free = [name for name in _free(table, columns) if not is_other_photo(name)]
+    for name, values in _samples(table, free).items() if free else ():
+        present = [value for value in values if value is not None and value != ""]
+        if _share(present, lambda value: _is_photo(value, ends_like_photo)):
+            return {**columns, "images": (name,)}
+    return columns
+
+
+def _require_no_titles(table: Table, columns: Columns) -> None:
+    """Photos without a title are whole products only where nothing looks like titles."""
+    free = _free(table, columns)
+    samples = _samples(table, free) if free else {}
+    scores = {n: _title_fitness(values) for n, values in samples.items() if not is_of_other(n)}
+    best = max(scores, key=lambda name: scores[name], default="")
+    if best and scores[best] >= _WORDS_OF_TITLE:
+        raise ProductFileError(
+            f"{table.path} names photos and no title, but {best!r} looks like one. Name it: "
+            f"--columns title={best}, or leave titles out: --columns title="
+        )
+
+
+def _free(table: Table, columns: Columns) -> list[str]:
+    taken = {name for names in columns.values() for name in names}
+    return [name for name in table.columns if name not in taken]
 
 
 def _with_title(table: Table, columns: Columns) -> Columns:
@@ -128,15 +220,20 @@ def _choose_identifier(table: Table, columns: Columns) -> str:
 def guess_columns(table: Table) -> Columns:
     """Guesses which columns hold identifier, title, description, price and photos.
 
+    What their names tell stays.
+
     Args:
         table: The table; its first rows are read.
 
     Raises:
         ProductFileError: If the table breaks off.
     """
-    samples = _samples(table, table.columns)
+    named = map_table(table, {}, needed=())
+    samples = _samples(table, _free(table, named))
     guessed: Columns = {}
     for field, fitness in _FITNESS.items():
+        if field in named:
+            continue
         scores = {
             name: fitness(values)
             for name, values in samples.items()
@@ -146,8 +243,10 @@ def guess_columns(table: Table) -> Columns:
         best = max(scores, key=lambda name: scores[name], default="")
         if best and scores[best] > 0:
             guessed[field] = (best,)
-            del samples[best]
-    return guessed
+            samples = {
+                n: v for n, v in samples.items() if n.partition(".")[0] != best and n != best
+            }
+    return named | guessed
 
 
 def header_is_data(table: Table) -> bool:
@@ -183,12 +282,12 @@ def _photo_fitness(values: Values) -> float:
     return _share(present, _is_photo)
 
 
-def _is_photo(value: object) -> bool:
+def _is_photo(value: object, is_such: Callable[[str], bool] = looks_like_photo) -> bool:
     try:
         photos = photos_of(value)
     except PhotoError:
         return False
-    return bool(photos) and all(each.data or looks_like_photo(each.name) for each in photos)
+    return bool(photos) and all(each.data or is_such(each.name) for each in photos)
 
 
 def _identifier_fitness(values: Values) -> float:
@@ -222,6 +321,10 @@ def _is_price(text: object) -> bool:
 
 def _has_letters(text: object) -> bool:
     return re.search(r"[^\W\d_]{2}", str(text)) is not None
+
+
+def _is_title(text: object) -> bool:
+    return _has_letters(text) and not _is_identifier(str(text))
 
 
 def _is_name(text: object) -> bool:

@@ -28,7 +28,8 @@ def _pattern(words: str) -> re.Pattern[str]:
 _PREFIXES = ("ps", "g", "c", "et", "prod")
 CURRENCIES = frozenset(
     "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
-    " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar".split()
+    " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar rp vnd vnđ thb myr php"
+    " sgd hkd twd nt gel kzt byn rsd bam egp mad ngn kes pen uyu".split()
 )
 _PHOTO_WORD = _pattern(
     "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
@@ -63,6 +64,7 @@ _OTHER_WORDS = _pattern(
     "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke|shop|store|vendor|seller|short"
     "|currency|wahrung|валют|date|datum|дата|old|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
+    "|групп|магазин|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
     "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label|condition|status"
     "|^rrp|^msrp|^uvp|^srp|^mrp"
@@ -81,6 +83,9 @@ _ABOUT_TEXT = _pattern(
 _ABOUT_PHOTO = _pattern(
     "alt|caption|title|name$|text|count|num$|width|height|size|format|hash|ids?$|colou?r|date|type"
     "|position|order|seo|credit|licen"
+)
+_OTHER_PHOTO = _pattern(
+    "logo|avatar|swatch|icon|flag|banner|badge|seller|brand|shop|store|video|size"
 )
 _OTHERS = {
     "title": _OTHER_WORDS,
@@ -137,6 +142,11 @@ def is_of_other(column: str) -> bool:
     return _OTHER_WORDS.search(plain_name(column)) is not None
 
 
+def is_other_photo(column: str) -> bool:
+    """Whether a column's name says that its photos are not of the product: "seller_avatar"."""
+    return _OTHER_PHOTO.search(plain_name(column)) is not None
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain_name(name) for name in text.split()))
 
@@ -177,6 +187,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         """title name product_title product_name item_name item_title product_display_name
         display_name offer_title offer_name listing_title post_title goods_name goods_title
         product full_name short_name name_en title_en product_label heading headline item
+        название_позиции назва_позиції позиция позиція
         название наименование имя наименование_товара название_товара товар
         наименование_товаров номенклатура полное_наименование
         article_name titel name_de bezeichnung artikelbezeichnung artikelname produktname

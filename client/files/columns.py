@@ -74,7 +74,7 @@ def map_columns(
         source: Name of the table, for the messages.
         header: Names of its columns.
         given: Field to columns, as the user wants it; no columns leave the field out.
-        needed: Fields one of which must be there.
+        needed: Fields one of which must be there; none for no such demand.
         barred: Columns that are none of a field's, unless they are given.
 
     Raises:
@@ -102,11 +102,11 @@ def map_columns(
             columns[field] = found
             taken.update(found)
     if "title" not in columns and "title" not in given:
-        columns |= _nested_columns(header, columns)
+        columns |= _nested_columns([name for name in header if name not in taken], columns)
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
     _require_no_pairs(source, header, {f: n for f, n in columns.items() if f not in given})
     is_asked_for = needed == TELLING and any(map(given.get, _EMBEDDED))
-    if not set(needed) & set(columns) and not is_asked_for:
+    if needed and not set(needed) & set(columns) and not is_asked_for:
         wanted = "titles or images" if needed == TELLING else "product_id"
         raise ProductFileError(
             f"{source} needs a column of {wanted}, and none is named like one; it has "
@@ -177,7 +177,8 @@ def _usual_columns(
     """The best column for a field; for images all of one kind, such as image1 to image9."""
     by_name: dict[str, list[str]] = {}
     for column in dict.fromkeys(header):
-        if column and column not in taken:
+        # "@type" and "@context" are JSON-LD's own.
+        if column and column not in taken and (column[0] != "@" or column == "@id"):
             by_name.setdefault(plain_name(column), []).append(column)
     if field == "images":
         found = [column for name in USUAL_NAMES[field] for column in by_name.get(name, ())]

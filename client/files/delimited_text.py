@@ -133,6 +133,8 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     first = next(iter(_Rows(io.StringIO("".join(sample[start:]), newline=""), delimiter, 0)))
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
+    if form.has_header and _has_row_names(sample[start:], delimiter, len(first)):
+        first = ["", *first]
     return DelimitedText(
         path=path,
         encoding=encoding,
@@ -141,6 +143,13 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
         has_header=form.has_header,
         skipped_line_count=start,
     )
+
+
+def _has_row_names(lines: list[str], delimiter: str, width: int) -> bool:
+    """Whether each row has one cell more than the header, as R writes the names of rows."""
+    rows = list(_Rows(io.StringIO("".join(lines), newline=""), delimiter, width))[1:]
+    counts = {len(cells) for cells in rows if not isinstance(cells, str)}
+    return width > 1 and counts == {width + 1} and any(row[-1].strip() for row in rows if row)
 
 
 def find_delimiter(lines: list[str]) -> str:

@@ -113,6 +113,8 @@ class FileCheck:
                 yield "  product_id from the number of the row"
             if proposal.options:
                 yield f"  read it with: {proposal.options}"
+        if not (self.bad_count or self.first_products or self.findings):
+            yield "there is no row below the header"
         product_count = self.both_count + self.image_count + self.text_count
         is_asked = any(each.options for each in self.proposals)
         like_this = " with these options, none without them" * is_asked
@@ -168,7 +170,7 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
         has_header = False
         table = open_table(path, replace(options.form, has_header=False))
         named = _named(table, options)
-    found = named or guess_columns(table)
+    found = named or map_table(table, guess_columns(table), needed=())
     columns = {name: found[name] for name in FIELDS if found.get(name)}
     if not named and not set(TELLING) & set(columns):
         map_table(table, options.columns)  # says what is missing

@@ -33,15 +33,22 @@ _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
 _PLAIN_MEMBER = (
     _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{(?:[^][{}]|\{[^][{}]*\})*+\}|\[[^][{}]*\])\s*,'
 )
-_LIST_KEY = (
-    r'\s*"(?:products?|items|data|results?|rows|records|entries|hits|goods|listings|docs|edges'
-    r'|nodes|features|@graph|catalog\w*|feed)"\s*:\s*'
+_LIST_NAME = (
+    "products?|items|data|results?|rows|records|entries|hits|goods|listings|docs|edges|nodes"
+    "|features|@graph|catalog\\w*|feed|itemlistelement|offers"
 )
+_IS_LIST_NAME = re.compile(_LIST_NAME, re.IGNORECASE)
+_LIST_KEY = rf'\s*"(?:{_LIST_NAME.removesuffix("|offers")})"\s*:\s*'
 # The list of an answer such as {"count": 2, "products": [{. A product may have offers as well, so
 # that these are such a list only where nothing stands before them.
 _LIST_WITHIN = re.compile(
     rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
     re.IGNORECASE,
+)
+# What JSON-LD says of a shop's page besides its products.
+_NO_PRODUCTS = frozenset(
+    "Organization OnlineStore Corporation LocalBusiness Store WebSite WebPage CollectionPage"
+    " BreadcrumbList ImageObject Person SearchAction".split()
 )
 # What other lists of named things an answer may have.
 _NO_TABLES = frozenset("categories tags filters facets options errors links schema params".split())
@@ -151,8 +158,9 @@ def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
             for record in itertools.chain(first, found):
                 if isinstance(record, str):
                     yield record
-                else:
-                    yield from _rows_within(record, is_alone=len(first) == 1)
+                    continue
+                rows = _rows_within(record, is_alone=len(first) == 1)
+                yield from (row for row in rows if str(row.get("@type")) not in _NO_PRODUCTS)
         except (OSError, UnicodeError) as error:
             raise ProductFileError(f"{path} cannot be read: {error}") from error
 
@@ -186,12 +194,17 @@ def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
             return
     if is_named and not (is_alone and len(objects) == len(values)):
         yield record
-    elif tables := list(_tables_within(record)):
+    elif tables := list(_tables_within(record if is_alone else _listed_within(record))):
         yield from max(tables, key=len)
     elif is_alone and (keyed := _keyed_within(record)):
         yield from _keyed_rows(keyed)
     else:
         yield record
+
+
+def _listed_within(record: Record) -> Record:
+    """What an object holds under the usual names of a list: else the things are its own."""
+    return {name: value for name, value in record.items() if _IS_LIST_NAME.fullmatch(name)}
 
 
 def _listed_rows(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[Record]:

@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twinshelf.client.files.column_names import WRAPPERS
 from twinshelf.client.files.rows import ProductFileError
 
 # What one row group may unpack to in the columns that are read: a reader holds it whole.
@@ -30,7 +29,7 @@ class ParquetTable:
 
     Attributes:
         path: The file.
-        header: Names of its columns; within a product's struct behind its own: "product.title".
+        header: Names of its columns; those within a struct behind its own: "product.title".
         row_count: Rows, as its metadata says.
     """
 
@@ -81,9 +80,7 @@ def open_parquet(path: Path) -> ParquetTable:
 
 
 def _inner_names(schema: pa.Schema) -> list[str]:
-    structs = [
-        field for field in schema if field.name in WRAPPERS and pa.types.is_struct(field.type)
-    ]
+    structs = [field for field in schema if pa.types.is_struct(field.type)]
     return [f"{struct.name}.{inner.name}" for struct in structs for inner in struct.type]
 
 

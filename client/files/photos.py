@@ -30,6 +30,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")
 _TAOBAO = re.compile(r"[0-9a-f]+:\d+:\d+:\|?(?=(?:https?:)?//|$)", re.IGNORECASE)
 _LINES = r"[;\n]"
 _PHOTO_NAME = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE)
+# What GraphQL lays around each thing of a list.
+_LIST_KEYS = ("edges", "nodes", "node", "items")
 _URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")
 
 
@@ -95,7 +97,7 @@ def _photos_of_object(cell: Mapping[object, object]) -> list[PhotoReference]:
     data = cell.get("bytes")
     if isinstance(data, (bytes, bytearray)) and data:
         return [PhotoReference(name=text_of(cell.get("path")), data=bytes(data))]
-    for key in _URL_KEYS:
+    for key in (*_URL_KEYS, *_LIST_KEYS):
         if cell.get(key):
             return photos_of(cell[key])
     within = {str(key): value for key, value in cell.items() if value is not None}
@@ -104,7 +106,7 @@ def _photos_of_object(cell: Mapping[object, object]) -> list[PhotoReference]:
         return photos_of(list(named.values()))
     if named:  # one photo in several sizes, with its place or its text
         return photos_of(max(named.items(), key=lambda item: "large" in item[0].casefold())[1])
-    raise PhotoError(f"images must be bytes, paths or URLs, got an object of {', '.join(within)}")
+    raise PhotoError(f"images must be bytes, paths or URLs, got an object with {', '.join(within)}")
 
 
 def _decoded(text: str) -> bytes:
@@ -116,7 +118,12 @@ def _decoded(text: str) -> bytes:
 
 def looks_like_photo(name: str) -> bool:
     """Whether a name is a URL or ends like a photo's."""
-    return _URL.match(name) is not None or _PHOTO_NAME.search(name) is not None
+    return _URL.match(name) is not None or ends_like_photo(name)
+
+
+def ends_like_photo(name: str) -> bool:
+    """Whether a name ends like a photo's, that of a page does not."""
+    return _PHOTO_NAME.search(name) is not None
 
 
 def _names_within(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -9,15 +10,21 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from twinshelf.client.files.cell_values import text_of
-from twinshelf.client.files.column_names import CURRENCIES
+from twinshelf.client.files.column_names import CURRENCIES, plain_name
 
 DecimalSign = Literal["", ".", ","]
 # Of a nested price in smaller units.
 _MOST_DIGITS = 6
 _DIVISORS = (1, 10, 100, 1000)
-_AMOUNT_KEYS = ("amount", "value", "price", "current")
+# "specialPrice", "regular_price": the asked price comes before that which is struck out.
+_AMOUNT_KEYS = (
+    "amount", "value", "", "current", "now", "final", "special", "sale", "discounted", "offer",
+    "selling", "regular", "default", "minvariant", "min", "low", "from", "retail", "list",
+)  # fmt: skip
+_MOST_NESTED = 4
 # A blank parts thousands alone: "12.50, 15.00" are two numbers.
 _NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
+_AMOUNT_WORD = re.compile(r"price|[_\s-]")
 _PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,2})?")
 # What may be a thousand and more, or one and three decimals.
 _DOUBTFUL = re.compile(r"[1-9]\d{0,2}[.,]\d{3}\s*")
@@ -30,6 +37,7 @@ _MONTH = (
     r"|янв|фев|мар(?!о|к)|апр|май|мая|июн|июл|авг|сен|окт|ноя|дек)[^\W\d_]{0,6}"
 )
 _DATE = re.compile(rf"\d{{1,2}}[.\s-]*{_MONTH}\W*|{_MONTH}[.\s-]*\d{{1,2}}", re.IGNORECASE)
+_PARTED_BY_POINTS = re.compile("harga|^gia|preis|prijs|prezzo|preco|fiyat|^pris|hinta|^pret|cijena")
 # Currencies of a thousand parts.
 _THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
 _MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
@@ -37,6 +45,7 @@ _MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNOR
 _HUNDREDTHS = re.compile(
     r"\s?(?:¢|(?:pence|ct|cts|cents?|коп)(?![^\W\d_]))|p(?![^\W\d_]|\.)", re.IGNORECASE
 )
+_WHOLE_AND_COMMA = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,")
 _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 
 
@@ -85,15 +94,31 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     return price
 
 
-def _amount_of(price: Mapping[str, object]) -> object:
-    """The amount of a nested price, in whole units: {"amountMicros": "12990000"} is 12.99."""
-    for key, digits in (("amountMicros", 6), ("centAmount", price.get("fractionDigits", 2))):
-        if price.get(key) in (None, ""):
-            continue
-        if isinstance(digits, int) and 0 <= digits <= _MOST_DIGITS:
+def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object:
+    """The amount of a nested price, in whole units: {"amountMicros": "12990000"} is 12.99.
+
+    Raises:
+        ValueError: If none of it is known for an amount.
+    """
+    in_parts = {
+        "amountMicros": 6,
+        "unit_amount": 2,
+        "centAmount": price.get("fractionDigits", 2),
+        "price": price.get("currency_minor_unit"),
+    }
+    for key, digits in in_parts.items():
+        is_given = isinstance(digits, int) and price.get(key) not in (None, "")
+        if is_given and 0 <= digits <= _MOST_DIGITS:
             return float(str(price[key])) / 10**digits
-    known = (price[key] for key in _AMOUNT_KEYS if key in price)
-    amount = next(known, str(price) if price else None)
+    known = {_AMOUNT_WORD.sub("", key.casefold()): value for key, value in price.items()}
+    named = [known[key] for key in _AMOUNT_KEYS if key in known]
+    if not named and len(price) == 1:
+        named = list(price.values())
+    amount = next((each for each in named if each not in (None, "")), None)
+    if isinstance(amount, Mapping) and depth:
+        return _amount_of(amount, depth - 1)
+    if price and not named or isinstance(amount, (Mapping, list)):
+        raise ValueError(f"price must be a number of zero or more, got {json.dumps(price)[:40]}")
     divisor = price.get("divisor")
     if isinstance(amount, int | float) and divisor in _DIVISORS:
         return float(str(amount)) / float(str(divisor))
@@ -103,8 +128,9 @@ def _amount_of(price: Mapping[str, object]) -> object:
 def decimal_sign_of(name: str, cells: Iterable[object]) -> DecimalSign:
     """Returns the sign before the decimals of a column's prices; "" where that is not plain.
 
-    Prices such as "12,50" tell it, when none is written the other way. Without any, a currency in
-    the column's name makes a comma the sign where three digits follow points alone: "1.299".
+    Prices such as "12,50" tell it, when none is written the other way. Without any, a name with a
+    currency, or in a language whose points part thousands, makes a comma the sign where three
+    digits follow points alone: "1.299".
 
     Args:
         name: Of the column.
@@ -113,7 +139,7 @@ def decimal_sign_of(name: str, cells: Iterable[object]) -> DecimalSign:
     texts = [unicodedata.normalize("NFKC", cell) for cell in cells if isinstance(cell, str)]
     numbers = [number for text in texts for number in _NUMBER.findall(text)]
     signs = {found[1] or found[2] for each in numbers if (found := _PLAIN_DECIMALS.fullmatch(each))}
-    if not signs and _names_currency(name):
+    if not signs and (_names_currency(name) or _PARTED_BY_POINTS.search(plain_name(name))):
         doubtful = {number.strip()[-4] for number in numbers if _DOUBTFUL.fullmatch(number)}
         return "," if doubtful == {"."} else ""
     if len(signs) != 1:
@@ -135,7 +161,7 @@ def _with_decimal_point(number: str, beside: str, decimal: DecimalSign) -> str:
         if any(sign.isalpha() or unicodedata.category(sign) == "Sc" for sign in beside):
             return _digits(number)
     number = re.sub(r"[\s'’٬]", "", number).replace("٫", ".")
-    if re.fullmatch(r"[0-9.]+,", number):  # the comma of "1.299,-" is the decimal one
+    if _WHOLE_AND_COMMA.fullmatch(number):  # the comma of "1.299,-" is the decimal one
         return _digits(number)
     number = number.rstrip(".,")
     if "," in number and "." in number:

@@ -19,7 +19,9 @@ _HINTS = frozenset(
         "required", "optional", "mandatory", "recommended", "preferred", "conditionally required",
         "conditionally mandatory", "pflicht", "pflichtfeld", "обязательно", "необязательно",
         "obligatorio", "opcional", "obligatoire", "facultatif", "obbligatorio", "facoltativo",
-        "必填", "选填", "必須", "任意",
+        "必填", "选填", "必須", "任意", "필수", "선택", "wajib", "opsional", "verplicht",
+        "optioneel", "wymagane", "opcjonalne", "zorunlu", "isteğe bağlı", "obrigatório",
+        "bắt buộc", "không bắt buộc", "จำเป็น", "ไม่จำเป็น", "обов'язково", "необов'язково",
     )
 )  # fmt: skip
 _MOST_HINT_ROWS = 5
@@ -131,7 +133,7 @@ class RowFilter:
         self._have_identifiers = bool(self._identifier)
         self._have_words = False
         self._row_count = 0
-        self._has_total = False
+        self._has_total = self._has_headings = False
 
     def products(self, rows: Iterable[CellRow | BadRow]) -> Iterator[CellRow | BadRow]:
         """Yields the rows that may be products; those of a foot wait until one comes behind."""
@@ -154,7 +156,7 @@ class RowFilter:
                     if len(waiting) > _MOST_FOOT_ROWS:
                         yield waiting.pop(0)
                     continue
-            yield from waiting
+            yield from self._without_headings(waiting, row)
             waiting.clear()
             self._row_count += 1
             if isinstance(row, CellRow):
@@ -225,9 +227,30 @@ class RowFilter:
             return True
         if not label.is_alone:
             return False
+        if self._is_title_alone(row):  # a heading, if products stand below it
+            return True
         if _NOTE.fullmatch(label.text) or (_is_prose(label.text) and self._lacks_name(row)):
             return True
         return self._lacks_identifier(row) and len(self._columns) > 2
+
+    def _without_headings(
+        self, rows: Iterable[CellRow], product: CellRow | BadRow
+    ) -> Iterator[CellRow]:
+        """Leaves out what heads a product, in a list that begins with a heading."""
+        is_whole = isinstance(product, CellRow) and all(
+            self._text(product, field) for field in ("product_id", "price") if self._names(field)
+        )
+        for row in rows:
+            self._has_headings |= self._row_count == 0
+            if is_whole and self._has_headings and self._is_title_alone(row):
+                self._leave_out(row)
+            else:
+                yield row
+
+    def _is_title_alone(self, row: CellRow) -> bool:
+        is_one = row.label is not None and row.label.is_alone
+        fields = ("product_id", "price")
+        return is_one and all(self._names(f) and self._is_empty(row, f) for f in fields)
 
     def _lacks_identifier(self, row: CellRow) -> bool:
         have = self._have_identifiers and self._row_count > 0

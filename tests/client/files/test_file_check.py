@@ -124,7 +124,7 @@ def test_photos_in_parquet_are_found_by_their_content(tmp_path: Path) -> None:
 def test_what_was_asked_for_is_kept_and_no_guess_hides_what_is_missing(tmp_path: Path) -> None:
     path = write(tmp_path, SHAPES["unnamed.csv"][0])
     options = ReadOptions(columns=read_column_mapping("title=col_b,price="))
-    assert format_column_mapping(propose(path, options).columns) == "title=col_b"
+    assert format_column_mapping(propose(path, options).columns) == "title=col_b,images=col_d"
     with pytest.raises(ProductFileError, match="no column 'nom' for title"):
         propose(path, replace(options, columns=read_column_mapping("title=nom")))
     with pytest.raises(ProductFileError, match="needs a column of titles or images"):

@@ -23,6 +23,11 @@ from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
         ({"amount": 3500, "divisor": 100}, 35.0), ({"centAmount": 1299}, 12.99),
         ({"centAmount": 1299, "fractionDigits": 0}, 1299.0),
         ({"centAmount": None, "value": 5}, 5.0), ({"amount": 5, "divisor": float("inf")}, 5.0),
+        ({"regularPrice": {"amount": {"value": 9.5, "currency": "USD"}}}, 9.5),
+        ({"regular": 20, "special_price": {"amount": 15}}, 15.0), ({"unit_amount": 2495}, 24.95),
+        ({"price": "2495", "currency_minor_unit": 2}, 24.95),
+        ("{'value': 24.95, 'currency': 'USD'}", 24.95), ("24.95, USD", 24.95),
+        ("USD 24.95,", 24.95),
         ("Rp 12.500", 12500.0), ("١٩٩", 199.0), ("1 299,00 kr", 1299.0), ("5 each", 5.0),
     ],
 )  # fmt: skip
@@ -45,9 +50,10 @@ def test_prices_are_read_whatever_their_form(cell: object, price: float | None) 
         "$1.5k",
         "9.90, 12.50",
         "[3, 4]",
+        {"currency": "USD", "id": "price_0"},
     ],
 )
-def test_what_is_no_price_is_refused(cell: str) -> None:
+def test_what_is_no_price_is_refused(cell: object) -> None:
     with pytest.raises(ValueError, match="price must be"):
         price_of(cell)
 
