@@ -60,8 +60,9 @@ def map_table(
             beside what looks like titles under another name, or the table breaks off.
     """
     columns = _map_fitting(table, given, needed, set())
-    unlike = _unlike(table, columns, given)
-    if unlike:
+    unlike: set[str] = set()
+    while more := _unlike(table, columns, given) - unlike:
+        unlike |= more
         columns = _without(table, columns, given, needed, unlike)
     if needed == TELLING:
         columns = _with_photos(table, _without_lot(table, columns, given), given)
@@ -98,7 +99,7 @@ def _map_fitting(
             for field, is_such in _LOOKED_AT.items()
             for name in columns.get(field, ())
             if field not in given and not is_usual_name(name, field)
-            if (texts := _texts(_samples(table, [name])[name])) and not _share(texts, is_such)
+            if (cells := _present(_samples(table, [name])[name])) and not _share(cells, is_such)
         }
         if not unfit - barred:
             break
@@ -116,7 +117,7 @@ def _unlike(table: Table, columns: Columns, given: Mapping[str, Sequence[str]]) 
         if field in _LOOKED_AT and field != "images" and field not in given
     }
     samples = _samples(table, list(told)) if told else {}
-    return {name for name, values in samples.items() if not _share(_texts(values), told[name])}
+    return {name for name, values in samples.items() if not _share(_present(values), told[name])}
 
 
 def _without(
@@ -243,9 +244,7 @@ def guess_columns(table: Table) -> Columns:
         best = max(scores, key=lambda name: scores[name], default="")
         if best and scores[best] > 0:
             guessed[field] = (best,)
-            samples = {
-                n: v for n, v in samples.items() if n.partition(".")[0] != best and n != best
-            }
+            samples = {n: v for n, v in samples.items() if best not in (n, n.partition(".")[0])}
     return named | guessed
 
 
@@ -275,6 +274,12 @@ def _samples(table: Table, names: Sequence[str]) -> dict[str, Values]:
 
 def _texts(values: Values) -> list[str]:
     return [text for value in values if (text := present_text_of(value))]
+
+
+def _present(values: Values) -> Values:
+    """What is there: nested prices as they are, all else as texts."""
+    present = ((value, present_text_of(value)) for value in values)
+    return [v if isinstance(v, (Mapping, list)) else text for v, text in present if text]
 
 
 def _photo_fitness(values: Values) -> float:
@@ -312,23 +317,25 @@ def _price_fitness(values: Values) -> float:
     return 0.5 + _share(texts, lambda text: _CURRENCY.search(str(text)) is not None)
 
 
-def _is_price(text: object) -> bool:
+def _is_price(cell: object) -> bool:
     try:
-        return price_of(text) is not None and len(re.sub(r"[\d\s.,]", "", str(text))) <= 4
+        price = price_of(cell)
     except ValueError:
         return False
+    is_short = isinstance(cell, (Mapping, list)) or len(re.sub(r"[\d\s.,]", "", str(cell))) <= 4
+    return price is not None and is_short
 
 
-def _has_letters(text: object) -> bool:
-    return re.search(r"[^\W\d_]{2}", str(text)) is not None
+def _has_letters(cell: object) -> bool:
+    return re.search(r"[^\W\d_]{2}", present_text_of(cell)) is not None
 
 
-def _is_title(text: object) -> bool:
-    return _has_letters(text) and not _is_identifier(str(text))
+def _is_title(cell: object) -> bool:
+    return _has_letters(cell) and not _is_identifier(present_text_of(cell))
 
 
-def _is_name(text: object) -> bool:
-    return _has_letters(text) and not looks_like_photo(str(text))
+def _is_name(cell: object) -> bool:
+    return _has_letters(cell) and not looks_like_photo(present_text_of(cell))
 
 
 def _title_fitness(values: Values) -> float:

@@ -43,7 +43,7 @@ _WORDS = {
     ),
     "price": _pattern(
         "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"
-        "|ціна|fiyat|hinta|^pris(?:$|eks|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$"
+        "|ціна|fiyat|hinta|^(?:salgs|utsalgs)?pris(?:$|eks|exk|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$"
     ),
     "description": _pattern(
         "descri[pbz]|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
@@ -51,7 +51,7 @@ _WORDS = {
     ),
     "category": _pattern(
         "categor|kategor|категор|warengr|カテゴリ|类目|類目|分类|分類|카테고리|producttype|productgroup"
-        "|الفئة"
+        "|artikelkategorie|warengruppe|الفئة"
     ),
     "brand": _pattern("brand|marke(?!t)|marque|бренд|ブランド|品牌|브랜드|hersteller|الماركة"),
     "seller": _pattern(
@@ -181,6 +181,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ma_hang 产品编号 商家编码 등록상품id
         code model_number код_1с variation_id gtin ean ean13 ean_code upc upc_code barcode mpn
         gtin_14 jan_code janコード isbn pzn sku_id sku_name sku_sellersku codice uuid 編號
+        nr item_nbr upc_nbr 노출상품id 업체상품코드 کد_کالا کد_محصول ma_sp tuotenumero kode_barang
         satici_stok_kodu hepsiburada_sku supplier_aid vendor_code"""
     ),
     "title": _names(
@@ -204,6 +205,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         tytul tytul_oferty maktx
         material_description materialkurztext
         nombre_del_producto nome_articolo nom_de_l_article intitule denominacion artikelbez art_bez
+        short_text tuotteen_nimi naziv_artikla naziv_robe prekes_pavadinimas preces_nosaukums
         nazwa_towaru urun_ismi artikkelin_nimi termek_neve nume_produs ονομα_προιοντος име
         име_на_продукта نام_کالا نام_محصول الاسم اسم_الصنف ชื่อ ten_hang
         商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題
@@ -221,7 +223,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         περιγραφη תיאור
         omschrijving 商品説明 描述 商品描述 产品描述 宝贝描述 商品詳情 상품설명
         аннотация urun_aciklamasi pc用商品説明文 상세설명 description_long long_desc
-        item_caption"""
+        item_caption long_text"""
     ),
     "category": _names(
         """category categories category_name category_path product_category product_categories
@@ -239,7 +241,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         宝贝类目 分類 類別 카테고리
         primary_category product_type_name product_group_name fb_product_category 一级类目
         предмет warengrp الفئة
-        catalog_group_name"""
+        catalog_group_name productgroep varegruppe varugrupp rayon familia familie departamento
+        dept группа группа_товаров название_группы назва_групи 館別 หมวดหมู่ tuoteryhma nhom_hang
+        grupa gruppo श्रेणी دسته_بندی 商品カテゴリ warengruppenbezeichnung"""
     ),
     "brand": _names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
@@ -249,7 +253,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         виробник producator valmistaja merke thuong_hieu vyrobce vyrobca gyarto varumarke maerke
         merkki
         μαρκα מותג العلامة_التجارية ブランド ブランド名 メーカー 品牌 브랜드 제조사
-        الماركة"""
+        الماركة mfr mfg mfr_name mfg_name κατασκευαστης ยี่ห้อ tuotemerkki tillverkare proizvodac
+        ब्रांड برند"""
     ),
     "seller": _names(
         """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
@@ -273,6 +278,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         prix_vente precio prezzo preco cena harga prijs cena_s_dph cena_brutto brutto_ar eladasi_ar
         fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 販売価格
         ціна gia gia_ban السعر ราคา 价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가
+        mpc salgspris utsalgspris prezzo_listino prezzo_al_pubblico
         판매가격 قیمت سعر_البيع 売価 単価 定価 소비자가 मूल्य"""
     ),
     "attributes": _names(
@@ -306,7 +312,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         product_image_file 图片 主图 商品图片
         图片链接 新图片 圖片 이미지
         product_picture product_pictures merchant_image_url aw_image_url رابط_الصورة
-        mime_source"""
+        imurl hoofdafbeelding hoofdafbeelding_url 圖片網址 تصویر mime_source"""
     ),
     "group": _names(
         """group label_group item_group_id group_id product_group product_group_id cluster_id
@@ -326,12 +332,13 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         price_in_pence preis_cent preis_in_cent prix_centimes
         prices_amountmin rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная
         ррц ár cost
+        offers prices price_range price_range_v2
         mrp msrp rrp_price msrp_price"""
     ),
 }
 _NET = re.compile(r"net(?:to|te?)?$|net(?:to|te?)?price|excl|ohne|zzgl|exkl|^ht|ht$|безндс|bezdph")
 _HUNDREDTHS = re.compile(
-    r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?)\W*$", re.IGNORECASE
+    r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount)\W*$", re.IGNORECASE
 )
 # Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
 # of something else, such as a phone or a customs code, are none of them.

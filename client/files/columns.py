@@ -140,6 +140,11 @@ def has_embedded(header: tuple[str, ...]) -> bool:
     return any(_usual_columns(header, field, set()) for field in _EMBEDDED)
 
 
+def named_fields(header: Sequence[str]) -> int:
+    """Counts the fields that a header names in the usual way."""
+    return sum(bool(_usual_columns(header, field, set())) for field in FIELDS)
+
+
 def _find_column(source: str, header: Sequence[str], field: str, name: str) -> str:
     if name in header:
         return name
@@ -178,7 +183,8 @@ def _usual_columns(
     by_name: dict[str, list[str]] = {}
     for column in dict.fromkeys(header):
         # "@type" and "@context" are JSON-LD's own.
-        if column and column not in taken and (column[0] != "@" or column == "@id"):
+        own = column.rpartition(".")[2] or column
+        if own and column not in taken and (own[0] != "@" or own == "@id"):
             by_name.setdefault(plain_name(column), []).append(column)
     if field == "images":
         found = [column for name in USUAL_NAMES[field] for column in by_name.get(name, ())]

@@ -11,7 +11,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, TypeGuard, cast
@@ -121,9 +121,18 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     form_name = "JSON" if is_list else "JSON lines"
     sample = itertools.islice(_records(path, encoding.name, form_name), _SAMPLE_RECORDS)
     records = [record for record in sample if not isinstance(record, str)]
-    names = [name for record in records for name in record]
-    if not names:
+    if not any(records):
         raise ProductFileError(f"{path} holds no JSON object; expected one for each product")
+    return JsonRecords(path=path, encoding=encoding, header=header_of(records), form=form_name)
+
+
+def header_of(records: Sequence[Record]) -> tuple[str, ...]:
+    """Names the columns of objects in the order of their first use, then those of objects within.
+
+    Args:
+        records: The first objects.
+    """
+    names = [name for record in records for name in record]
     inner: dict[str, list[str]] = {}
     for record in records:
         for name in record:
@@ -131,8 +140,7 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     # What wraps the product is no field of it, whatever its name: "Item", "_source".
     own = [n for n in names if n.casefold() not in WRAPPERS or not has_embedded(tuple(inner[n]))]
     within = [f"{name}.{each}" for name, found in inner.items() for each in found]
-    header = tuple(dict.fromkeys(own + within))
-    return JsonRecords(path=path, encoding=encoding, header=header, form=form_name)
+    return tuple(dict.fromkeys(own + within))
 
 
 def _is_one_value(start: str) -> bool:
@@ -159,8 +167,9 @@ def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
                 if isinstance(record, str):
                     yield record
                     continue
-                rows = _rows_within(record, is_alone=len(first) == 1)
-                yield from (row for row in rows if str(row.get("@type")) not in _NO_PRODUCTS)
+                is_alone = len(first) == 1
+                if is_alone or str(record.get("@type")) not in _NO_PRODUCTS:
+                    yield from _rows_within(record, is_alone=is_alone)
         except (OSError, UnicodeError) as error:
             raise ProductFileError(f"{path} cannot be read: {error}") from error
 

@@ -64,11 +64,9 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     Raises:
         ValueError: If the cell holds anything but one number of zero or more.
     """
-    if isinstance(cell, str):
-        if _PLAIN.fullmatch(cell):
-            return float(cell)
-    elif isinstance(cell, Mapping):
-        cell = _amount_of(cell)
+    if isinstance(cell, str) and _PLAIN.fullmatch(cell):
+        return float(cell)
+    cell = _amount_within(cell)
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         if isinstance(cell, float) and math.isnan(cell):
             return None
@@ -92,6 +90,13 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     if not math.isfinite(price):
         raise ValueError(f"price must be a finite number, got {text[:40]!r}")
     return price
+
+
+def _amount_within(cell: object) -> object:
+    """The cell; of a nested price the amount, of several offers that of the first."""
+    if isinstance(cell, (list, tuple)) and cell and isinstance(cell[0], Mapping):
+        cell = cell[0]
+    return _amount_of(cell) if isinstance(cell, Mapping) else cell
 
 
 def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object:

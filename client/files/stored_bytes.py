@@ -40,8 +40,10 @@ _OTHERS = {
     b"\x89PNG": "a photo; give its folder",
     b"SQLite format 3": "a database; export its table as CSV",
 }
-_WEB_PAGE = re.compile(rb"\s*<(?:!doctype html|html|\?xml|table|rss|feed)\b", re.IGNORECASE)
-Kind = Literal["delimited", "json", "parquet", "excel"]
+_WEB_PAGE = re.compile(rb"\s*<(?:[^<>]*>\s*<)?(?:!doctype html|html|table)\b", re.IGNORECASE)
+_WORKBOOK = b"urn:schemas-microsoft-com:office:spreadsheet"
+_XML = re.compile(rb"\s*<(?:\?xml\b|!--|!doctype\b|[a-z_][\w.:-]*[\s>])", re.IGNORECASE)
+Kind = Literal["delimited", "json", "xml", "parquet", "excel"]
 _MAGIC: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -93,11 +95,15 @@ def kind_of(path: Path) -> Kind:
     if other := next((name for magic, name in _OTHERS.items() if start.startswith(magic)), ""):
         raise ProductFileError(f"{path} is {other}")
     if _WEB_PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
-        raise ProductFileError(f"{path} is a web page or XML, not a table")
+        raise ProductFileError(f"{path} is a web page; save its table as CSV or .xlsx")
+    if _WORKBOOK in start:
+        raise ProductFileError(f"{path} is an Excel workbook in XML; save it as .xlsx")
     if start.startswith((b"PAR1", b"PK\x03\x04")) and compression_of(path):
         raise ProductFileError(f"{path} holds a file that is compressed itself; unpack it first")
     if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
         return "parquet"
+    if _is_xml(start):
+        return "xml"
     if start.startswith(b"PK\x03\x04") or (suffix in EXCEL_SUFFIXES and b"\0" in start):
         return "excel"
     is_json = _begins_json(start) and (suffix not in (".csv", ".tsv") or start[:1] == b"[")
@@ -155,6 +161,13 @@ def _suffix_within(path: Path) -> str:
     if path.suffix.lower() in COMPRESSIONS:
         path = path.with_suffix("")
     return path.suffix.lower()
+
+
+def _is_xml(start: bytes) -> bool:
+    """Whether a file begins like XML, in UTF-16 as well."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        start = start[2:].replace(b"\0", b"")
+    return _XML.match(start.removeprefix(b"\xef\xbb\xbf")) is not None
 
 
 def _begins_json(start: bytes) -> bool:

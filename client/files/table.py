@@ -21,6 +21,7 @@ from twinshelf.client.files.rows import (
     TableForm,
 )
 from twinshelf.client.files.stored_bytes import kind_of
+from twinshelf.client.files.xml_records import XmlRecords, open_xml
 
 _NAMES_OF_DELIMITERS = {
     ",": "commas",
@@ -42,7 +43,7 @@ class Table:
     """
 
     path: Path
-    content: DelimitedText | JsonRecords | ParquetTable | ExcelSheet | PhotoFolder
+    content: DelimitedText | JsonRecords | XmlRecords | ParquetTable | ExcelSheet | PhotoFolder
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -58,6 +59,8 @@ class Table:
                 return f"text, {text.encoding.name}, cells between {delimiter}"
             case JsonRecords() as records:
                 return f"{records.form}, {records.encoding.name}"
+            case XmlRecords() as elements:
+                return f"XML, elements {'/'.join(elements.place)}"
             case ParquetTable():
                 return "Parquet"
             case ExcelSheet() as sheet:
@@ -128,7 +131,7 @@ class Table:
             case ParquetTable() as table:
                 for values in table.rows(columns):
                     yield [value_of(values, name) for name in columns], None
-            case JsonRecords() as records:
+            case (JsonRecords() | XmlRecords()) as records:
                 for record in records.rows():
                     yield (
                         record
@@ -159,8 +162,8 @@ def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
     """Opens a table of any kind, or a folder of photos.
 
     Args:
-        path: CSV or another delimited text, JSON, JSON lines (each also .gz or .zst), Parquet,
-            Excel, or a folder.
+        path: CSV or another delimited text, JSON, JSON lines, XML (each also .gz or .zst),
+            Parquet, Excel, or a folder.
         form: What is known of a text's form; the rest is found.
 
     Raises:
@@ -174,6 +177,8 @@ def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
             return Table(path=path, content=open_parquet(path))
         case "json":
             return Table(path=path, content=open_json(path, form))
+        case "xml":
+            return Table(path=path, content=open_xml(path))
         case "excel":
             return Table(path=path, content=open_excel(path, has_header=form.has_header))
     return Table(path=path, content=open_delimited(path, form))

@@ -147,9 +147,19 @@ def _wide_encoding(start: bytes) -> str:
     for names in (("utf-32-le", "utf-32-be"), ("utf-16-le", "utf-16-be")):
         counts = {name: _count_signs(start, name) for name in names}
         likelier = max(counts, key=lambda name: counts[name])
-        if counts[likelier] > max(1, 4 * min(counts.values())):
+        if counts[likelier] > max(1, 4 * min(counts.values())) and _is_written(start, likelier):
             return likelier
     return ""
+
+
+def _is_written(start: bytes, encoding: str) -> bool:
+    """Whether bytes may be in an encoding, and not a text whose cells are filled up with zeros."""
+    width = len(" ".encode(encoding))
+    try:
+        text = start[: len(start) // width * width].decode(encoding, "surrogatepass")
+    except UnicodeError:
+        return False
+    return "\0" not in text
 
 
 def _count_signs(start: bytes, encoding: str) -> int:

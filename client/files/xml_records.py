@@ -1,0 +1,171 @@
+"""XML feeds, such as those of Google Merchant, Yandex, Heureka or BMEcat: an element a product."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+
+from twinshelf.client.files.columns import named_fields
+from twinshelf.client.files.json_records import LONGEST_RECORD_CHARACTERS, Record, header_of
+from twinshelf.client.files.rows import ProductFileError
+from twinshelf.client.files.stored_bytes import open_bytes
+
+_BLOCK_BYTES = 1 << 16
+_SAMPLE_RECORDS = 1000
+# Elements that are looked at to find which of them are the products.
+_SAMPLE_ELEMENTS = 20_000
+# What parts the names of elements within each other, from the outermost.
+_Place = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XmlRecords:
+    """A table of XML elements.
+
+    Attributes:
+        path: The file.
+        place: Names of the elements around a product and its own, the outermost first.
+        header: Names of what the first products hold; those within behind the outer's own:
+            "details.title".
+    """
+
+    path: Path
+    place: _Place
+    header: tuple[str, ...]
+
+    def rows(self) -> Iterator[Record | str]:
+        """Yields each product, or why the rest cannot be read.
+
+        Raises:
+            ProductFileError: If the file breaks off.
+        """
+        categories: dict[str, str] = {}
+        number = 0
+        try:
+            for place, element in _elements(self.path):
+                if place[-1:] == ("category",) and "id" in element.attrib:
+                    categories[element.attrib["id"]] = (element.text or "").strip()
+                if place != self.place:
+                    continue
+                number += 1
+                record = _record_of(element)
+                if (known := categories.get(str(record.get("categoryId")))) is not None:
+                    record["category"] = known  # Yandex names each category once, at the top
+                element.clear()
+                yield record
+        except ParseError as error:
+            yield f"element {number + 1}: is no XML: {error}; the rest cannot be read"
+
+
+@dataclass(slots=True)
+class _Kind:
+    """Elements of one place: how many there are, and what they and those within them hold."""
+
+    count: int = 0
+    own: set[str] = field(default_factory=set)
+    within: set[str] = field(default_factory=set)
+
+
+def open_xml(path: Path) -> XmlRecords:
+    """Finds which elements of an XML file are the products.
+
+    They are those that stand there several times and name most fields of a product, of equal ones
+    the outer.
+
+    Args:
+        path: The file; may be compressed.
+
+    Raises:
+        ProductFileError: If it is no XML, or nothing in it names what a product has.
+    """
+    kinds: dict[_Place, _Kind] = {}
+    try:
+        for place, element in itertools.islice(_elements(path), _SAMPLE_ELEMENTS):
+            kind = kinds.setdefault(place, _Kind())
+            kind.count += 1
+            kind.own.update(element.attrib, (_name(child) for child in element))
+            kind.within.update(_name(inner) for child in element for inner in child)
+    except ParseError as error:
+        if not kinds:
+            raise ProductFileError(f"{path} cannot be read as XML: {error}") from error
+
+    def fitness(place: _Place) -> tuple[bool, int, int]:
+        """Whether they are several, how many fields they name, and how far out they stand."""
+        kind = kinds[place]
+        names = kind.own | kind.within if kind.count > 1 else kind.own
+        return kind.count > 1, named_fields(tuple(sorted(names))), -len(place)
+
+    told = [place for place in kinds if fitness(place)[1] > 1]
+    if not told:
+        raise ProductFileError(
+            f"{path} is XML of which no element names what a product has; expected elements such "
+            "as <item> with <id>, <title> and <price> in each"
+        )
+    records = XmlRecords(path=path, place=max(told, key=fitness), header=())
+    sample = itertools.islice(records.rows(), _SAMPLE_RECORDS)
+    header = header_of([record for record in sample if not isinstance(record, str)])
+    return XmlRecords(path=path, place=records.place, header=header)
+
+
+def _elements(path: Path) -> Iterator[tuple[_Place, Element]]:
+    """Yields each element where it ends, the inner before the outer; what was read is let go."""
+    parser = XMLPullParser(("start", "end"))
+    place: list[str] = []
+    stack: list[Element] = []
+    byte_count = 0
+    with open_bytes(path) as file:
+        while block := file.read(_BLOCK_BYTES):
+            parser.feed(block)
+            byte_count += len(block)
+            for event, element in parser.read_events():
+                if not isinstance(element, Element):
+                    continue
+                if event == "start":
+                    place.append(_name(element))
+                    stack.append(element)
+                    continue
+                yield tuple(place), element
+                place.pop()
+                stack.pop()
+                if not len(element) and not element.attrib and not element.text and stack:
+                    stack[-1].remove(element)  # a product that was read, or nothing
+                    byte_count = 0
+            if byte_count > LONGEST_RECORD_CHARACTERS:
+                raise ProductFileError(f"{path} holds an element of more than 64 MiB")
+        parser.close()
+
+
+def _name(element: Element) -> str:
+    """The name of an element without its namespace: "g:price" is price."""
+    return element.tag.rpartition("}")[2]
+
+
+def _record_of(element: Element) -> Record:
+    """What an element holds, by name; several of one name are a list."""
+    record: Record = dict(element.attrib)
+    tags: dict[str, str] = {}
+    for child in element:
+        name, value = _name(child), _value_of(child)
+        if name not in tags:
+            tags[name] = child.tag
+            record[name] = value
+        elif tags[name] != child.tag:  # "title" and "g:title" are one
+            record[name] = record[name] or value
+        else:
+            earlier = record[name]
+            record[name] = [*earlier, value] if isinstance(earlier, list) else [earlier, value]
+    return record
+
+
+def _value_of(element: Element) -> object:
+    """A text; what stands within, by name; of <param name="Colour">red</param> name and value."""
+    text = (element.text or "").strip()
+    if len(element):
+        return _record_of(element)
+    if not text:
+        return dict(element.attrib) or None
+    name = element.attrib.get("name")
+    return text if name is None else {"name": name, "value": text}
