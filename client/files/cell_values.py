@@ -21,7 +21,8 @@ _ABSENT = frozenset(
 )  # fmt: skip
 # What a nested value may call its text, the better first.
 _TEXT_KEYS = ("name", "title", "label", "value", "text", "data", "amount")
-# Of a text in several languages one is read: the first.
+# Of a text in several languages one is read: the first that is there.
+_LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
 # Bytes that are no text, and so many, are an identifier.
 _UUID_BYTES = 16
@@ -58,7 +59,9 @@ def present_text_of(cell: object) -> str:
     if isinstance(cell, Mapping):
         keys = (*_TEXT_KEYS, *(key for key in cell if str(key).casefold().endswith("name")))
         named = next((cell[key] for key in keys if cell.get(key)), None)
-        cell = list(cell.values()) if named is None else named
+        if named is None and len(cell) > 1 and all(map(_LANGUAGE.fullmatch, map(str, cell))):
+            named = next(filter(None, cell.values()), "")
+        return present_text_of(list(cell.values()) if named is None else named)
     if isinstance(cell, (list, tuple)):
         return ", ".join(filter(None, map(present_text_of, _of_one_language(cell))))
     text = text_of(cell)

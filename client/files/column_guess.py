@@ -35,6 +35,11 @@ _FEW_ROWS = 5
 _CURRENCY = re.compile(
     r"[$€£¥₽₹₩₺]|zł|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
 )
+# What the records of shops and of JSON:API call themselves.
+_KINDS = frozenset(
+    "simple variable variation configurable grouped bundle bundled external virtual downloadable"
+    " giftcard product products item items entry".split()
+)
 Values = list[object]
 
 
@@ -59,11 +64,11 @@ def map_table(
         ProductFileError: If a given column is not there, nothing that is embedded is, photos stand
             beside what looks like titles under another name, or the table breaks off.
     """
-    columns = _map_fitting(table, given, needed, set())
+    columns = usual = _map_fitting(table, given, needed, set())
     unlike: set[str] = set()
     while more := _unlike(table, columns, given) - unlike:
         unlike |= more
-        columns = _without(table, columns, given, needed, unlike)
+        columns = _without(table, usual, given, needed, unlike)
     if needed == TELLING:
         columns = _with_photos(table, _without_lot(table, columns, given), given)
     if needed == TELLING and not {"title", "description"} & {*columns, *given}:
@@ -98,8 +103,9 @@ def _map_fitting(
             name
             for field, is_such in _LOOKED_AT.items()
             for name in columns.get(field, ())
-            if field not in given and not is_usual_name(name, field)
-            if (cells := _present(_samples(table, [name])[name])) and not _share(cells, is_such)
+            if field not in given and (field == "category" or not is_usual_name(name, field))
+            if (cells := _present(_samples(table, [name])[name]))
+            if not (_share(cells, is_such) or is_usual_name(name, field)) or _are_kinds(cells)
         }
         if not unfit - barred:
             break
@@ -334,6 +340,11 @@ def _is_title(cell: object) -> bool:
     return _has_letters(cell) and not _is_identifier(present_text_of(cell))
 
 
+def _are_kinds(cells: Values) -> bool:
+    """Whether cells say what kind of record each is in its shop, as "simple" does."""
+    return all(isinstance(cell, str) and cell.casefold() in _KINDS for cell in cells)
+
+
 def _is_name(cell: object) -> bool:
     return _has_letters(cell) and not looks_like_photo(present_text_of(cell))
 
@@ -341,6 +352,8 @@ def _is_name(cell: object) -> bool:
 def _title_fitness(values: Values) -> float:
     """Different in most rows, of several words, not too long."""
     texts = _texts(values)
+    if any(isinstance(value, list) and isinstance([*value, ""][0], Mapping) for value in values):
+        return 0.0
     if not texts or 2 * len(set(texts)) < len(values) or _mean_length(texts) > _LONGEST_TITLE:
         return 0.0
     words = sum(len(re.findall(r"[^\W\d_]{2,}", text)) for text in texts) / len(texts)

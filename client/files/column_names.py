@@ -53,7 +53,9 @@ _WORDS = {
         "categor|kategor|категор|warengr|カテゴリ|类目|類目|分类|分類|카테고리|producttype|productgroup"
         "|artikelkategorie|warengruppe|الفئة"
     ),
-    "brand": _pattern("brand|marke(?!t)|marque|бренд|ブランド|品牌|브랜드|hersteller|الماركة"),
+    "brand": _pattern(
+        "brand|marke(?!t)|marque|бренд|ブランド|品牌|브랜드|hersteller|fabricant|الماركة"
+    ),
     "seller": _pattern(
         "seller|satici|sprzedaj|sprzedawc|продав|vendedor|vendeur|卖家|賣家|판매자|البائع"
     ),
@@ -102,6 +104,7 @@ _SHOPEE_MARKS = re.compile(r"(?:\|\d+)+$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "offers", "variants",
+    "info", "details", "article_details", "product_details",
 )  # fmt: skip
 
 
@@ -205,7 +208,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         tytul tytul_oferty maktx
         material_description materialkurztext
         nombre_del_producto nome_articolo nom_de_l_article intitule denominacion artikelbez art_bez
-        short_text tuotteen_nimi naziv_artikla naziv_robe prekes_pavadinimas preces_nosaukums
+        short_text kurztext kurzbezeichnung tuotteen_nimi naziv_artikla naziv_robe
+        prekes_pavadinimas preces_nosaukums
         nazwa_towaru urun_ismi artikkelin_nimi termek_neve nume_produs ονομα_προιοντος име
         име_на_продукта نام_کالا نام_محصول الاسم اسم_الصنف ชื่อ ten_hang
         商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題

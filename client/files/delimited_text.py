@@ -133,6 +133,10 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     first = next(iter(_Rows(io.StringIO("".join(sample[start:]), newline=""), delimiter, 0)))
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
+    if len(first) == 1 and not form.delimiter and _is_of_fixed_widths(sample[start:]):
+        raise ProductFileError(
+            f"{path} is a table of fixed widths, parted by blanks; save it with commas or tabs"
+        )
     if form.has_header and _has_row_names(sample[start:], delimiter, len(first)):
         first = ["", *first]
     return DelimitedText(
@@ -143,6 +147,12 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
         has_header=form.has_header,
         skipped_line_count=start,
     )
+
+
+def _is_of_fixed_widths(lines: list[str]) -> bool:
+    """Whether blanks part each line into as many cells as the header has, three or more."""
+    counts = [len(re.split(r"\s{2,}", line.strip())) for line in lines if line.strip()]
+    return len(counts) > 1 and counts[0] > 2 and counts.count(counts[0]) > 0.8 * len(counts)
 
 
 def _has_row_names(lines: list[str], delimiter: str, width: int) -> bool:

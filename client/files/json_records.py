@@ -136,11 +136,12 @@ def header_of(records: Sequence[Record]) -> tuple[str, ...]:
     inner: dict[str, list[str]] = {}
     for record in records:
         for name in record:
-            inner.setdefault(name, []).extend(_object_within(record, name))
+            within = () if name == "relationships" else _object_within(record, name)
+            inner.setdefault(name, []).extend(within)
     # What wraps the product is no field of it, whatever its name: "Item", "_source".
     own = [n for n in names if n.casefold() not in WRAPPERS or not has_embedded(tuple(inner[n]))]
-    within = [f"{name}.{each}" for name, found in inner.items() for each in found]
-    return tuple(dict.fromkeys(own + within))
+    behind = [f"{name}.{each}" for name, found in inner.items() for each in found]
+    return tuple(dict.fromkeys(own + behind))
 
 
 def _is_one_value(start: str) -> bool:
@@ -203,10 +204,18 @@ def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
             return
     if is_named and not (is_alone and len(objects) == len(values)):
         yield record
-    elif tables := list(_tables_within(record if is_alone else _listed_within(record))):
+    else:
+        yield from _unwrapped(record, is_alone=is_alone)
+
+
+def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
+    """The longest list of products within an object, or what stands there behind identifiers."""
+    if tables := list(_tables_within(record if is_alone else _listed_within(record))):
         yield from max(tables, key=len)
     elif is_alone and (keyed := _keyed_within(record)):
         yield from _keyed_rows(keyed)
+    elif is_alone and (lists := [*filter(_are_objects, _listed_within(record).values())]):
+        yield from max(cast(list[list[Record]], lists), key=len)
     else:
         yield record
 

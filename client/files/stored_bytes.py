@@ -43,6 +43,14 @@ _OTHERS = {
 _WEB_PAGE = re.compile(rb"\s*<(?:[^<>]*>\s*<)?(?:!doctype html|html|table)\b", re.IGNORECASE)
 _WORKBOOK = b"urn:schemas-microsoft-com:office:spreadsheet"
 _XML = re.compile(rb"\s*<(?:\?xml\b|!--|!doctype\b|[a-z_][\w.:-]*[\s>])", re.IGNORECASE)
+_SCRIPTS = {
+    "an SQL script; export its table as CSV": re.compile(
+        rb"(?:\s|--[^\n]*\n|/\*.*?\*/;?)*(?:(?:insert|replace)\s+into|(?:create|drop|lock)\s+table"
+        rb"|set\s+[@\w.]+\s*=|begin\s*;|copy\s+\S+\s*\()",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    "YAML; save it as JSON": re.compile(rb"(?:---\s*\n)?- [\w ]+: [^\n]*\n  [\w ]+:"),
+}
 Kind = Literal["delimited", "json", "xml", "parquet", "excel"]
 _MAGIC: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -96,6 +104,8 @@ def kind_of(path: Path) -> Kind:
         raise ProductFileError(f"{path} is {other}")
     if _WEB_PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
         raise ProductFileError(f"{path} is a web page; save its table as CSV or .xlsx")
+    if script := next((name for name, form in _SCRIPTS.items() if form.match(start)), ""):
+        raise ProductFileError(f"{path} is {script}")
     if _WORKBOOK in start:
         raise ProductFileError(f"{path} is an Excel workbook in XML; save it as .xlsx")
     if start.startswith((b"PAR1", b"PK\x03\x04")) and compression_of(path):

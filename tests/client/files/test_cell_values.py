@@ -36,7 +36,20 @@ def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
     assert present_text_of("Nullify") == "Nullify"
     assert present_text_of(["a", None, "b"]) == "a, b"
     assert present_text_of({"id": 7, "name": "Acme"}) == "Acme"
-    assert present_text_of({"en": "Tea", "de": ["Tee"]}) == "Tea, Tee"
+    assert present_text_of({"colour": "red", "size": ["M"]}) == "red, M"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"en": "Tea", "de": ["Tee"]},
+        {"pt_BR": "", "en_US": "Tea"},
+        [{"language_tag": "en_US", "value": "Tea"}, {"language_tag": "de_DE", "value": "Tee"}],
+        {"name": [{"locale": "en_US", "scope": None, "data": "Tea"}]},
+    ],
+)
+def test_of_several_languages_one_is_read(cell: object) -> None:
+    assert present_text_of(cell) == "Tea"
 
 
 @pytest.mark.parametrize("cell", ['{"a": ["x", "y"]}', "{'a': ['x', 'y']}", {"a": ["x", "y"]}])

@@ -8,6 +8,7 @@ import pytest
 
 from tests.client.files.tables import read, write
 from twinshelf.client.files.column_guess import map_table
+from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.table import open_table
 
 
@@ -36,3 +37,40 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
     path = write(tmp_path, "sku,Description,price\na1,Kettle 1.7 l,5\na2,Blue mug,6\n")
     assert map_table(open_table(path), {})["title"] == ("Description",)
     assert "title" not in map_table(open_table(path), {"description": ("Description",)})
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "column"),
+    [
+        ("sku,title,product_name\n1,,Red mug\n2,,Blue mug\n", "title", "product_name"),
+        ("sku,title,category,type\n1,Mug,,Mugs\n2,Pan,,Pans\n", "category", "type"),
+        ("sku,title,category,type\n1,Mug,104,Mugs\n2,Pan,105,Pans\n", "category", "type"),
+        ("sku,title,category,type\n1,Mug,104,\n2,Pan,105,\n", "category", "category"),
+        ("sku,title,category\n1,Mug,\n2,Pan,\n", "category", "category"),
+        ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "title", "Description"),
+        ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "product_id", "Item"),
+        ("sku,title,x\n1,Mug,http://a.b/1.jpg\n2,Pan,http://a.b/2.jpg\n", "images", "x"),
+        ("sku,title,x\n1,Mug,http://a.b/1\n2,Pan,http://a.b/2\n", "images", None),
+        ("sku,title,Type\n1,Mug,simple\n2,Pan,variable\n", "category", None),
+        ("sku,title,group\n" + "1,Mug,Tools\n" * 6, "category", "group"),
+        ("sku,title,group\n1,Mug,g1\n2,Mug,g1\n3,Pan,g2\n4,Pan,g2\n5,Pot,g3\n", "group", "group"),
+    ],
+)
+def test_a_column_that_holds_nothing_of_its_field_gives_way_to_another(
+    tmp_path: Path, table: str, field: str, column: str | None
+) -> None:
+    columns = map_table(open_table(write(tmp_path, table)), {})
+    assert columns.get(field, (None,))[0] == column
+
+
+def test_photos_beside_an_unnamed_title_are_no_product_yet(tmp_path: Path) -> None:
+    path = write(tmp_path, "image,maker_txt\n1.jpg,Blue steel mug\n2.jpg,Red oak pan\n")
+    with pytest.raises(ProductFileError, match="--columns title=maker_txt, or leave titles out"):
+        map_table(open_table(path), {})
+    assert map_table(open_table(path), {"title": ()}) == {"images": ("image",)}
+
+
+def test_nested_columns_that_do_not_fit_are_left(tmp_path: Path) -> None:
+    records = '[{"id": 1, "attributes": {"name": "Blue mug", "description": "d"}}]'
+    columns = map_table(open_table(write(tmp_path, records, "t.json")), {})
+    assert columns["title"] == ("attributes.name",)
