@@ -60,11 +60,11 @@ def choose_device(device: str) -> str:
 
 
 def check_ranges(options: object, prefix: str = "") -> None:
-    """Checks numbers of a dataclass whose type is `Annotated[int, "1 or more"]`; None passes.
+    """Checks numbers whose type is `Annotated[int, "1 or more"]`; None passes.
 
     Args:
-        options: The dataclass. A range is "1 or more", "above 0", "0 to 0.5", "0 to below 1" or
-            "above 0 and at most 1".
+        options: A dataclass; those in its fields are checked too. A range is "1 or more",
+            "above 0", "0 to 0.5", "0 to below 1" or "above 0 and at most 1".
         prefix: What stands before the name of a field in an error.
 
     Raises:
@@ -72,6 +72,9 @@ def check_ranges(options: object, prefix: str = "") -> None:
     """
     for name, hint in get_type_hints(type(options), include_extras=True).items():
         value = getattr(options, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(part):
+                check_ranges(part, f"{prefix}{name}.")
         if get_origin(hint) is Annotated and isinstance(value, int | float):
             words = hint.__metadata__[0]
             if not _is_within(value, words):

@@ -44,7 +44,7 @@ class TrainConfig:
         finishing: What becomes of the weights once training is over.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If a value is out of range, here or in a part.
     """
 
     output: str = "runs/demo"

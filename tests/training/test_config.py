@@ -75,7 +75,7 @@ def test_resume_is_a_switch() -> None:
         (["--preprocessing.resize=zoom"], "resize"),
         (
             ["--loss.terms=[{name: SupConLoss, weight: 0}]"],
-            "SupConLoss.weight must be above 0, got 0",
+            "loss.terms.weight must be above 0, got 0",
         ),
         (["--loss.terms=[{name: SupConLoss, margin: 1}]"], "margin"),
         (["--config=no_such_preset"], "no_such_preset"),

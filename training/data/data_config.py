@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from twinshelf.training.command_line import check_ranges
-
 Chance = Annotated[float, "0 to 1"]
 
 
@@ -28,9 +26,6 @@ class DataConfig:
         worker_count: Processes that augment; 0 does it in the main one. By default 0 on a CPU,
             which they would share with the step, and up to 16 beside a GPU.
         embedding_batch_size: Rows embedded at once in validation.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     folder: str = ".cache/data/generated"
@@ -39,9 +34,6 @@ class DataConfig:
     validation_limit: Annotated[int, "1 or more"] = 50_000
     worker_count: Annotated[int | None, "0 or more"] = None
     embedding_batch_size: Annotated[int, "1 or more"] = 64
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "data.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +51,6 @@ class SamplerConfig:
         size_power: A batch draws groups with chances as (rows of the group)^size_power, 0 to 1: 0
             shows every group equally often, as products need; 1 shows every row so, as categories
             of very unequal sizes need. Batches from one category draw with 0.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     groups_per_batch: Annotated[int, "2 or more"] = 16
@@ -69,9 +58,6 @@ class SamplerConfig:
     with_catalogue_row: bool = True
     similar_share: Chance = 0.5
     size_power: Chance = 0.0
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "sampler.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +75,6 @@ class ImageAugmentationConfig:
         size_px: Side of the varied photo, 8 or more; null keeps that of serving. A crop shows a
             product larger than the whole photo does, so a smaller side learns as well for a
             larger one, in less time (FixRes: Touvron et al., 2019, arXiv 1906.06423).
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     smallest_crop: Annotated[float, "above 0 and at most 1"] = 0.6
@@ -102,9 +85,6 @@ class ImageAugmentationConfig:
     hue: Annotated[float, "0 to 0.5"] = 0.0
     erase: Chance = 0.0
     size_px: Annotated[int | None, "8 or more"] = None
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "augmentation.image.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +97,6 @@ class TextAugmentationConfig:
         drop_word: To leave out a word of the title.
         swap_words: To exchange two neighbouring words of the title, once.
         typo: To misspell a word of the title by one letter.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     drop_field: Chance = 0.2
@@ -127,9 +104,6 @@ class TextAugmentationConfig:
     drop_word: Chance = 0.1
     swap_words: Chance = 0.2
     typo: Chance = 0.05
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "augmentation.text.")
 
 
 @dataclass(frozen=True, kw_only=True)

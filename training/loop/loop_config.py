@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from twinshelf.training.command_line import check_ranges
-
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
 
@@ -26,9 +24,6 @@ class OptimizerConfig:
         weight_decay: Decay of matrices, 0 or more; biases and norms have none.
         warmup_share: Share of the steps in which the rates rise to their peak, 0 to below 1.
         gradient_clip: Largest norm of a gradient, 0 or more; 0 does not clip.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     head_lr: Annotated[float, "above 0"] = 1e-3
@@ -38,9 +33,6 @@ class OptimizerConfig:
     weight_decay: Annotated[float, "0 or more"] = 0.01
     warmup_share: Annotated[float, "0 to below 1"] = 0.1
     gradient_clip: Annotated[float, "0 or more"] = 5.0
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "optimizer.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +52,6 @@ class LoopConfig:
         loggers: Where figures are written: "tensorboard", "mlflow".
         mlflow_uri: Address of an MLflow server; null writes to a folder of the run.
         show_progress: Whether a progress bar is drawn.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     epoch_count: Annotated[int, "1 or more"] = 20
@@ -75,9 +64,6 @@ class LoopConfig:
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ("tensorboard",)
     mlflow_uri: str | None = None
     show_progress: bool = True
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "loop.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +79,7 @@ class FinishingConfig:
         image_head_shrinkage: Shrinkage, above 0 to 1, of the covariance within groups by which the
             backbone's features of the training photos are whitened; the projection that does it
             becomes the image tower's. null keeps the projection as learnt.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     image_start_share: Annotated[float, "0 to below 1"] = 0.0
     image_head_shrinkage: Annotated[float | None, "above 0 and at most 1"] = None
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "finishing.")

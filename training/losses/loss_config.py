@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from twinshelf.training.command_line import check_ranges
-
 STREAMS = ("image", "text", "fused")
 LARGEST_SCALE = 100.0
 
@@ -36,18 +34,12 @@ class LossTermConfig:
             are filled in.
         weight: Share in the sum of losses, above 0.
         miner: Chooses the pairs or triplets that count; null takes all.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
     weight: Annotated[float, "above 0"] = 1.0
     miner: MinerConfig | None = None
-
-    def __post_init__(self) -> None:
-        check_ranges(self, f"loss.terms: {self.name}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +52,7 @@ class StreamWeights:
         fused: Weight of the fused embedding, 0 or more.
 
     Raises:
-        ValueError: If a weight is negative or all are zero.
+        ValueError: If all weights are zero.
     """
 
     image: Annotated[float, "0 or more"] = 1.0
@@ -68,7 +60,6 @@ class StreamWeights:
     fused: Annotated[float, "0 or more"] = 1.0
 
     def __post_init__(self) -> None:
-        check_ranges(self, "loss.streams.")
         if self.image == self.text == self.fused == 0:
             raise ValueError("loss.streams must have a weight above 0")
 
@@ -81,16 +72,10 @@ class CrossModalConfig:
         weight: Share in the sum of losses, 0 or more; 0 leaves it out.
         temperature: Divisor of the cosines that training begins with, 0.01 or more; its inverse,
             logit_scale, is learnt, up to 100.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     weight: Annotated[float, "0 or more"] = 0.0
     temperature: Annotated[float, f"{1 / LARGEST_SCALE} or more"] = 0.07
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "loss.cross_modal.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +91,7 @@ class LossConfig:
             text, before the two are fused; 0 to 0.5.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If there is nothing to minimise.
     """
 
     terms: tuple[LossTermConfig, ...] = (
@@ -117,6 +102,5 @@ class LossConfig:
     modality_dropout: Annotated[float, "0 to 0.5"] = 0.2
 
     def __post_init__(self) -> None:
-        check_ranges(self, "loss.")
         if not self.terms and self.cross_modal.weight == 0:
             raise ValueError("loss needs a term, or a cross_modal.weight above 0")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from twinshelf.training.command_line import check_ranges
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImageBackboneConfig:
@@ -22,7 +20,7 @@ class ImageBackboneConfig:
         std: Standard deviation per RGB channel, above 0; null takes the timm model's own.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If `name` is empty, `std` is not above 0, or both weights are asked for.
     """
 
     name: str = "mobilenetv2_100"
@@ -36,7 +34,6 @@ class ImageBackboneConfig:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("model.image.name must name a timm model")
-        check_ranges(self, "model.image.")
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"model.image.std must be above 0, got {self.std}")
         if self.pretrained and self.weights:
@@ -60,7 +57,7 @@ class ScratchTextConfig:
         dropout: Share of activations dropped, 0 to below 1.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If `width` is no multiple of `head_count`.
     """
 
     vocabulary_size: Annotated[int, "1 or more"] = 8000
@@ -70,8 +67,7 @@ class ScratchTextConfig:
     dropout: Annotated[float, "0 to below 1"] = 0.1
 
     def __post_init__(self) -> None:
-        check_ranges(self, "model.text.scratch.")
-        if self.width % self.head_count:
+        if self.head_count > 0 and self.width % self.head_count:
             raise ValueError(
                 f"model.text.scratch.width must be a multiple of head_count, "
                 f"got {self.width} and {self.head_count}"
@@ -98,15 +94,9 @@ class HeadConfig:
 
     Attributes:
         dropout: Share of features dropped before the projection, 0 to below 1.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     dropout: Annotated[float, "0 to below 1"] = 0.0
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "model.head.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +108,9 @@ class ModelConfig:
         text: Backbone of the text tower.
         head: Projection of either tower.
         embedding_dim: Length of one tower's embedding; the fused one is twice as long.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     image: ImageBackboneConfig = field(default_factory=ImageBackboneConfig)
     text: TextBackboneConfig = field(default_factory=TextBackboneConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     embedding_dim: Annotated[int, "8 to 4096"] = 256
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "model.")
