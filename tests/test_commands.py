@@ -37,7 +37,7 @@ COMMANDS = {
     "training.runs": (["x"], ["--width=0"], "--width must be 1 or more, got 0"),
     "training.pairs.train_pairs": (
         ["--pairs=p", "--output=o"], ["--validation-share=1"],
-        "--validation-share must be between 0 and 1, got 1.0",
+        "--validation-share must be above 0 to below 1, got 1.0",
     ),
     "training.pairs.evaluate_pairs": (
         ["--run=x", "--pairs=p"], ["--explain=-1"], "--explain must be 0 or more, got -1"

@@ -98,7 +98,7 @@ def read_command_line(
     parser = build_parser(kind, program)
     try:
         given = parser.parse_args(sys.argv[1:] if arguments is None else arguments).as_dict()
-        return kind(**_values(kind, given))
+        return _made(kind, given)
     except (ArgumentError, ValueError) as error:
         refuse(error, [each.name for each in _options(kind)])
 
@@ -198,18 +198,20 @@ def _options(kind: type) -> Iterator[_Option]:
             yield _Option(name, each, hints[each.name], docs[each.name])
 
 
-def _values(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes the values of the fields of a dataclass of what was typed."""
+def _made(kind: type, given: Mapping[str, Any]) -> Any:
+    """Makes a dataclass of what was typed, its parts first, and checks its ranges."""
     values: dict[str, Any] = {}
     hints = get_type_hints(kind)
     for each in fields(kind):
         name = each.metadata.get("name") or each.name
         if is_dataclass(hints[each.name]):
-            values[each.name] = hints[each.name](**_values(hints[each.name], given))
+            values[each.name] = _made(hints[each.name], given)
         else:
             value = tuple(given[name]) if isinstance(given[name], list) else given[name]
             values[each.name] = each.metadata.get("read", lambda given: given)(value)
-    return values
+    made = kind(**values)
+    check_ranges(made)
+    return made
 
 
 def _add_option(parser: ArgumentParser, option: _Option) -> None:

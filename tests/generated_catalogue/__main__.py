@@ -13,7 +13,7 @@ from typing import Annotated
 
 from tests.generated_catalogue.generator import generate_catalogue
 from twinshelf.training.catalogues.table import write_table
-from twinshelf.training.command_line import check_ranges, run_command
+from twinshelf.training.command_line import run_command
 
 TABLE = "products.parquet"
 
@@ -27,18 +27,12 @@ class Drawing:
         product_count: Products.
         offers_per_product: Rows of each product, its maker's included.
         seed: Equal seeds give equal catalogues.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     out: Path
     product_count: Annotated[int, "1 or more"] = 300
     offers_per_product: Annotated[int, "1 or more"] = 8
     seed: int = 42
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 def draw(drawing: Drawing) -> None:

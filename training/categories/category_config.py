@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import Device, check_ranges, option, text_option
+from twinshelf.training.command_line import Device, option, text_option
 
 LabelField = Literal["category", "group"]
 Pattern = Literal["image", "text", "both"]
@@ -26,9 +26,6 @@ class CategoryConfig:
         patterns: Modality patterns to predict by.
         target_accuracy: Share of right answers that the margin is to reach, above 0, at most 1.
         device: Where embeddings and scores are computed.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     label: LabelField = "category"
@@ -37,9 +34,6 @@ class CategoryConfig:
     )
     target_accuracy: Annotated[float, "above 0 and at most 1"] = 0.95
     device: Device = "auto"
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

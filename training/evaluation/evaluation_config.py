@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import Device, check_ranges, option, text_option
+from twinshelf.training.command_line import Device, option, text_option
 
 RESULTS = "evaluation.json"
 OTHER_DATA = "evaluations"
@@ -27,7 +27,7 @@ class EvaluationConfig:
         device: Where embeddings and scores are computed.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If `top_k` does not rise from 1 or more.
     """
 
     top_k: tuple[int, ...] = option((1, 5, 10), read=lambda given: tuple(sorted(set(given))))
@@ -38,7 +38,6 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if not self.top_k or list(self.top_k) != sorted(set(self.top_k)) or self.top_k[0] < 1:
             raise ValueError(f"top_k must be rising numbers of 1 or more, got {self.top_k}")
-        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

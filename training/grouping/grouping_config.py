@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.command_line import Device, check_ranges, text_option
+from twinshelf.training.command_line import Device, text_option
 
 GROUPING = "grouping"
 MOST_EXACT_ROWS = 50_000
@@ -30,9 +30,6 @@ class GroupingConfig:
         most_exact_rows: Products up to which neighbours are searched exactly; above, by usearch.
         thread_count: Threads of usearch, 1 or more.
         device: Where embeddings and scores are computed.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     neighbour_count: Annotated[int, "1 or more"] = 50
@@ -41,9 +38,6 @@ class GroupingConfig:
     most_exact_rows: Annotated[int, "0 or more"] = MOST_EXACT_ROWS
     thread_count: Annotated[int, "1 or more"] = 1
     device: Device = "auto"
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

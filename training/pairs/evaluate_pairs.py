@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from twinshelf.training.command_line import check_ranges, run_command
+from twinshelf.training.command_line import run_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +26,11 @@ class PairEvaluationOptions:
         run: Folder of the trained scorer.
         pairs: Labelled pairs.
         explain: Mistakes to explain, the worst first.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     run: Path
     pairs: Path
     explain: Annotated[int, "0 or more"] = 0
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 def evaluate(options: PairEvaluationOptions) -> None:

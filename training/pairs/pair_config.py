@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from twinshelf.training.command_line import check_ranges
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOutConfig:
@@ -15,19 +13,10 @@ class HeldOutConfig:
     Attributes:
         validation_share: Share of E-CUP's pairs to choose on, between 0 and 1; at most so many.
         seed: Seed of that share.
-
-    Raises:
-        ValueError: If the share is out of range.
     """
 
-    validation_share: float = 0.1
+    validation_share: Annotated[float, "above 0 to below 1"] = 0.1
     seed: int = 42
-
-    def __post_init__(self) -> None:
-        if not 0 < self.validation_share < 1:
-            raise ValueError(
-                f"validation_share must be between 0 and 1, got {self.validation_share}"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +26,7 @@ class CrossEncoderConfig:
     Attributes:
         epoch_count: Epochs of the neural variant.
         token_count: Tokens that it reads of both records together at most.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     epoch_count: Annotated[int, "1 or more"] = 4
     token_count: Annotated[int, "8 or more"] = 64
-
-    def __post_init__(self) -> None:
-        check_ranges(self)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from rich.console import Console
 
-from twinshelf.training.command_line import check_ranges, positional, run_command
+from twinshelf.training.command_line import positional, run_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +23,10 @@ class ComparisonOptions:
     Attributes:
         runs: Folders of the runs.
         width: Width of the tables, in characters; default: the terminal's.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     runs: tuple[Path, ...] = positional()
     width: Annotated[int | None, "1 or more"] = None
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 def compare(options: ComparisonOptions) -> None:

@@ -104,8 +104,3 @@ def test_a_pattern_that_no_query_has_is_refused() -> None:
     tuning, _, gallery = halves()
     with pytest.raises(ValueError, match="no tuning query"):
         labelled(gallery, "image").tune(without(tuning, "image", slice(None)))
-
-
-def test_settings_are_checked() -> None:
-    with pytest.raises(ValueError, match="target_accuracy"):
-        CategoryConfig(target_accuracy=0)

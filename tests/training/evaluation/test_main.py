@@ -55,6 +55,7 @@ def test_a_missing_run_ends_with_a_sentence(
     [
         (["--top-k", "one"], "--top-k must be int, got one"),
         (["--top-k", "0"], "--top-k must be rising numbers of 1 or more, got (0,)"),
+        (["--match-prior", "0"], "--match-prior must be above 0 and at most 1, got 0.0"),
         (["--columns=nothing"], "--columns must look like title=name,images=photo, got 'nothing'"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from twinshelf.training.command_line import read_command_line
 from twinshelf.training.grouping.components import Groups, form_groups
 from twinshelf.training.grouping.edges import Edges
 from twinshelf.training.grouping.grouping_config import GroupingConfig
@@ -168,8 +169,12 @@ def test_a_long_chain_is_split_without_recursion() -> None:
     assert groups.sizes.max() <= 5
 
 
-def test_settings_are_checked() -> None:
-    for wrong in ({"neighbour_count": 0}, {"most_members": 1}, {"least_density": 1.5},
-                  {"most_exact_rows": -1}, {"thread_count": 0}):  # fmt: skip
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            GroupingConfig(**wrong)
+@pytest.mark.parametrize(
+    "setting",
+    ["--neighbour-count=0", "--most-members=1", "--least-density=1.5", "--most-exact-rows=-1",
+     "--thread-count=0"],
+)  # fmt: skip
+def test_settings_are_checked(setting: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        read_command_line(GroupingConfig, "group", [setting])
+    assert f"{setting.partition('=')[0]} must be" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
 from twinshelf.training.catalogues.product import Product
+from twinshelf.training.command_line import read_command_line
 from twinshelf.training.pairs.cross_encoder import CrossEncoder, pair_text
 from twinshelf.training.pairs.pair_config import CrossEncoderConfig
 
@@ -69,7 +70,10 @@ def test_all_fields_of_a_record_are_read() -> None:
     assert pair_text(record) == "tv sony red 9.5"
 
 
-@pytest.mark.parametrize("values", [{"epoch_count": 0}, {"token_count": 7}])
-def test_settings_out_of_range_are_refused(values: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        CrossEncoderConfig(**values)
+@pytest.mark.parametrize("setting", ["--epoch-count=0", "--token-count=7"])
+def test_settings_out_of_range_are_refused(
+    setting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        read_command_line(CrossEncoderConfig, "tune", [setting])
+    assert f"{setting.partition('=')[0]} must be" in capsys.readouterr().err

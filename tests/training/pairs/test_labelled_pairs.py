@@ -25,6 +25,7 @@ from tests.training.pairs.made_ecup import make_ecup
 from twinshelf.training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
 from twinshelf.training.catalogues.product import Pair, Product
+from twinshelf.training.command_line import read_command_line
 from twinshelf.training.pairs.cosines import compare_vectors
 from twinshelf.training.pairs.features import Cosines, feature_matrix
 from twinshelf.training.pairs.labelled_pairs import (
@@ -293,6 +294,10 @@ def test_both_sides_have_both_classes_however_few_pairs_there_are() -> None:
 def test_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(ValueError, match="two matches and two non-matches, got 1 and 2"):
         held_out_rows([pair(1, 2, True), pair(3, 4, False), pair(5, 6, False)], HeldOutConfig())
-    for share in (0, 1, -0.1, float("nan")):
-        with pytest.raises(ValueError, match="share must be between 0 and 1"):
-            HeldOutConfig(validation_share=share)
+
+
+@pytest.mark.parametrize("share", ["0", "1", "-0.1", ".nan"])
+def test_a_share_out_of_range_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        read_command_line(HeldOutConfig, "draw", [f"--validation-share={share}"])
+    assert "--validation-share must be above 0 to below 1" in capsys.readouterr().err
