@@ -83,12 +83,7 @@ def split_within_groups(
 
     Returns:
         Rows kept and rows taken out, both in the order they came.
-
-    Raises:
-        ValueError: If the share is out of range.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"share must be between 0 and 1, got {share}")
     groups: dict[str, list[str]] = defaultdict(list)
     for product in products:
         if product.group:

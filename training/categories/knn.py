@@ -23,9 +23,6 @@ def vote(candidates: Candidates, numbers: Ints, neighbour_count: int) -> Predict
         candidates: Nearest gallery products of each query, best first (Q, K).
         numbers: Label number of each gallery product, int64 (G,); `UNKNOWN` has no vote.
         neighbour_count: Neighbours that vote, 1 or more.
-
-    Raises:
-        ValueError: If no neighbour votes.
     """
     votes = Votes.of(candidates, numbers)
     answers = votes.winners(neighbour_count)
@@ -46,12 +43,7 @@ def score_neighbour_counts(candidates: Candidates, numbers: Ints, actual: Ints) 
         candidates: Nearest gallery products of each tuning query (Q, K).
         numbers: Label number of each gallery product (G,).
         actual: Right label number of each tuning query, int64 (Q,).
-
-    Raises:
-        ValueError: If there are no queries to tune on.
     """
-    if not len(actual):
-        raise ValueError("K needs queries of known label to be tuned on, got none")
     votes = Votes.of(candidates, numbers)
     ks = range(1, MOST_NEIGHBOURS + 1)
     return {k: weighted_f1(actual, votes.winners(k)) for k in ks}

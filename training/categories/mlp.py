@@ -41,21 +41,13 @@ def train_head(
     The same seed gives the same network on the same machine.
 
     Args:
-        inputs: Unit or zero rows to learn from, float32 (N, D).
+        inputs: Unit or zero rows to learn from, one or more, float32 (N, D).
         numbers: Their label numbers, int64 (N,).
-        tuning_inputs: Rows that choose the epoch, float32 (Q, D).
+        tuning_inputs: Rows that choose the epoch, one or more, float32 (Q, D).
         tuning_numbers: Their label numbers, int64 (Q,); a negative one counts as missed.
         label_count: Labels (C), 2 or more.
         seed: Seed of the first weights, the batches and the dropout.
-
-    Raises:
-        ValueError: If there is nothing to learn or to tune on.
     """
-    if not len(numbers) or not len(tuning_numbers):
-        raise ValueError(
-            "the network needs labelled gallery products and tuning queries, "
-            f"got {len(numbers)} and {len(tuning_numbers)}"
-        )
     rows, targets = torch.from_numpy(inputs), torch.from_numpy(numbers)
     batch_size = max(1, min(BATCH_SIZE, len(numbers) // LEAST_STEPS))
     with torch.random.fork_rng(devices=()):

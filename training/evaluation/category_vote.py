@@ -80,12 +80,7 @@ class Votes:
         """Returns the label with the greatest sum of votes among the first k, int64 (Q,).
 
         Of equal sums the one that came first wins; `UNKNOWN` without a vote.
-
-        Raises:
-            ValueError: If nobody is to vote.
         """
-        if k < 1:
-            raise ValueError(f"neighbour_count must be 1 or more, got {k}")
         # Rounded, so that the order of summation decides no tie.
         place = np.argmax(np.round(self.sums(k), 9), axis=1)
         return self.labels[np.arange(len(self.labels)), place]
@@ -96,8 +91,6 @@ def weighted_f1(actual: Sequence[str] | Ints, predicted: Sequence[str] | Ints) -
 
     NaN without queries. Labels that are only predicted have no weight.
     """
-    if len(actual) != len(predicted):
-        raise ValueError(f"{len(actual)} actual and {len(predicted)} predicted labels")
     if not len(actual):
         return float("nan")
     return float(f1_score(actual, predicted, average="weighted", zero_division=0))

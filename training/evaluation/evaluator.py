@@ -91,12 +91,8 @@ def evaluate(
         notes: What a reader of the results should know.
 
     Raises:
-        ValueError: If there are no queries or no gallery, or the embeddings do not fit.
+        ValueError: If the embeddings do not fit, or the gallery is empty.
     """
-    if not len(queries) or not len(gallery):
-        raise ValueError(
-            f"an evaluation needs queries and a gallery, got {len(queries)} and {len(gallery)}"
-        )
     results, pairs = {}, {}
     judged = judged and judged.rows(~np.isin(judged.product_ids, queries.product_ids))
     known = judged and judged.judged_against(gallery)

@@ -50,14 +50,8 @@ def estimate_means(values: Mapping[str, Floats], clusters: Sequence[str]) -> dic
         values: Metric to value per query (Q,); NaN leaves a query out of that mean.
         clusters: What a query belongs to (Q).
 
-    Raises:
-        ValueError: If the counts differ.
-
     Source: Efron, Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13.
     """
-    for name, rows in values.items():
-        if rows.shape != (len(clusters),):
-            raise ValueError(f"{name} must be ({len(clusters)},), got {rows.shape}")
     if not values:
         return {}
     by_cluster = pd.DataFrame(values).groupby(np.asarray(clusters, dtype=str))

@@ -81,8 +81,6 @@ def graded_ndcg(pairs: JudgedPairs, k: int | None = None) -> Floats:
         pairs: The judged lists.
         k: Ranks that count, 1 or more; None counts all.
     """
-    if k is not None and k < 1:
-        raise ValueError(f"k must be 1 or more, got {k}")
     by_score = np.lexsort((pairs.gains, -pairs.scores, pairs.queries))
     return _share_of_ideal(pairs, pairs.gains[by_score], k)
 

@@ -63,19 +63,9 @@ def measure_reliability(
         resample_count: Resamples, 1 or more.
         seed: Seed of the draws.
 
-    Raises:
-        ValueError: If shapes differ or a probability is out of range.
-
     Source: Naeini, Cooper, Hauskrecht, Obtaining well calibrated probabilities using Bayesian
     binning (2015); Efron, Tibshirani, An Introduction to the Bootstrap (1993), chapters 10 and 13.
     """
-    if probabilities.shape != is_true.shape or probabilities.shape != (len(clusters),):
-        raise ValueError(
-            f"probabilities, truths and clusters must be (P,) each, got {probabilities.shape}, "
-            f"{is_true.shape} and {len(clusters)}"
-        )
-    if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        raise ValueError("probabilities must be 0 to 1")
     if not len(probabilities):
         nothing = float("nan")
         return Reliability(error=Estimate(value=nothing, low=nothing, high=nothing), bins=())

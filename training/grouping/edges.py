@@ -76,12 +76,7 @@ def neighbour_edges(neighbours: Candidates, rows: Ints, curve: Curve) -> Edges:
         neighbours: Neighbours of each product, numbered within the list (N, K).
         rows: Row of each of these products in the whole catalogue, rising, int64 (N,).
         curve: Score to probability.
-
-    Raises:
-        ValueError: If lists and rows do not fit.
     """
-    if len(neighbours.items) != len(rows):
-        raise ValueError(f"{len(neighbours.items)} neighbour lists for {len(rows)} products")
     places, columns = np.nonzero(neighbours.items >= 0)
     others = neighbours.items[places, columns]
     scores = neighbours.scores[places, columns].astype(np.float64)

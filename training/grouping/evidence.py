@@ -38,12 +38,7 @@ def gather_evidence(
 
     Returns:
         Modality pattern to all its neighbour pairs, whatever their score.
-
-    Raises:
-        ValueError: If the catalogue is empty.
     """
-    if not len(products):
-        raise ValueError("there are no products to group")
     edges = {}
     for pattern, weight in pattern_weights(fusion_weight).items():
         rows = np.flatnonzero(products.with_pattern(pattern))

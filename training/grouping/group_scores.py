@@ -47,12 +47,7 @@ def evaluate_groups(found: Ints, actual: Sequence[str]) -> GroupingQuality | Non
 
     Returns:
         The quality; None when no right group is known.
-
-    Raises:
-        ValueError: If the counts differ.
     """
-    if len(found) != len(actual):
-        raise ValueError(f"{len(found)} found groups for {len(actual)} products")
     labelled = np.array([bool(group) for group in actual], dtype=np.bool_)
     if not labelled.any():
         return None

@@ -34,17 +34,15 @@ def fit_curve(pairs: ScoredPairs) -> Curve:
 
 
 def fit_threshold(pairs: ScoredPairs, *, target_precision: float) -> float:
-    """Finds the lowest score from which on pairs reach a precision.
+    """Finds the lowest score from which on pairs reach a precision, above 0 and at most 1.
 
     Returns:
         The threshold, one of the scores; when none reaches the target, the score with the highest
         precision (the lowest of equals).
 
     Raises:
-        ValueError: As `fit_curve`, or if the target is not above 0 and at most 1.
+        ValueError: As `fit_curve`.
     """
-    if not 0 < target_precision <= 1:
-        raise ValueError(f"target_precision must be above 0 and at most 1, got {target_precision}")
     _check_classes(pairs)
     precision, _, thresholds = precision_recall_curve(pairs.is_match, pairs.scores)
     precision = precision[:-1]  # the last one is of accepting nothing

@@ -70,7 +70,7 @@ def retrieve(
         queries: Embeddings of the queries (Q).
         gallery: Embeddings of the gallery (G).
         image_weight: w, the share of the image in the score, 0 to 1.
-        k: Candidates to keep per query.
+        k: Candidates to keep per query, 1 or more.
         relevant: Relevant pairs; None ranks nothing.
         excluded: Gallery row that is the query itself and no candidate, int64 (Q,); -1 for none.
         device: Where the scores are computed: "cpu", "cuda" or "auto".
@@ -79,8 +79,6 @@ def retrieve(
     Raises:
         ValueError: If the embeddings differ in length, or there is nothing to search.
     """
-    if k < 1:
-        raise ValueError(f"k must be 1 or more, got {k}")
     relevant = relevant or RelevantPairs.none(len(queries))
     if relevant.query_count != len(queries):
         raise ValueError(f"relevant pairs are of {relevant.query_count}, not {len(queries)}")

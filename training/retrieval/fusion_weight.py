@@ -74,16 +74,7 @@ def fit_fusion_weight(
         query_groups: Group of each query.
         gallery_groups: Group of each gallery product.
         device: Where the scores are computed: "cpu", "cuda" or "auto".
-
-    Raises:
-        ValueError: If the embeddings or labels do not fit each other.
     """
-    for name, rows, groups in (
-        ("query", queries, query_groups),
-        ("gallery", gallery, gallery_groups),
-    ):
-        if len(rows) != len(groups):
-            raise ValueError(f"{len(rows)} {name} embeddings but {len(groups)} {name} groups")
     chosen = _choose_queries(queries, query_groups, gallery_groups)
     relevant = pairs_by_group([query_groups[row] for row in chosen.tolist()], gallery_groups)
     weights = [0.0, *_grid(), 1.0]

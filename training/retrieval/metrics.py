@@ -160,8 +160,6 @@ def mean(values: Floats) -> float:
 
 def hit_counts(found: RelevantRanks, k: int) -> Ints:
     """Counts the relevant items among the first k, int64 (Q,)."""
-    if k < 1:
-        raise ValueError(f"k must be 1 or more, got {k}")
     return np.bincount(found.queries[found.ranks <= k], minlength=found.query_count)
 
 
@@ -211,8 +209,6 @@ def ndcg_at(found: RelevantRanks, k: int) -> Floats:
 
     Source: Järvelin, Kekäläinen, Cumulated gain-based evaluation of IR techniques (2002).
     """
-    if k < 1:
-        raise ValueError(f"k must be 1 or more, got {k}")
     near = found.ranks <= k
     gains = 1.0 / np.log2(1.0 + found.ranks[near])
     dcg = np.bincount(found.queries[near], weights=gains, minlength=found.query_count)

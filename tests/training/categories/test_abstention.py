@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 
 from twinshelf.training.categories.abstention import (
     NEVER,
@@ -62,10 +61,3 @@ def test_no_examples_make_a_probability_certain() -> None:
     for right, probability in ((True, 0.75), (False, 0.25)):
         curve = fit_probability(made([0.3, 0.9]), np.array([right, right]))
         assert curve.probability([0.0, 1.0]).tolist() == [probability] * 2
-
-
-def test_bad_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="got none"):
-        fit_margin(made([]), np.array([], dtype=bool), target_accuracy=0.9)
-    with pytest.raises(ValueError, match="above 0"):
-        fit_margin(made([0.1]), np.array([True]), target_accuracy=0.0)

@@ -95,11 +95,3 @@ def test_each_k_is_scored_as_scikit_learn_scores_its_vote() -> None:
         for k in range(1, MOST_NEIGHBOURS + 1)
     }
     assert score_neighbour_counts(found, numbers, actual) == pytest.approx(expected)
-
-
-def test_nothing_to_tune_on_is_refused() -> None:
-    empty = Candidates(items=np.zeros((0, 1), dtype=np.int64), scores=np.zeros((0, 1), np.float32))
-    with pytest.raises(ValueError, match="got none"):
-        score_neighbour_counts(empty, np.array([0]), np.array([], dtype=int))
-    with pytest.raises(ValueError, match="1 or more"):
-        vote(empty, np.array([0]), 0)

@@ -188,12 +188,6 @@ def test_the_order_of_queries_changes_no_mean() -> None:
             assert estimate.low == pytest.approx(other.low, abs=1e-9)
 
 
-def test_nothing_to_evaluate_is_refused() -> None:
-    queries, gallery = draw_products()
-    with pytest.raises(ValueError, match="needs queries and a gallery, got 0 and 35"):
-        evaluate(queries.rows(np.zeros(0, int)), gallery, fusion_weight=0.5, config=SETTINGS)
-
-
 def test_labels_that_do_not_fit_are_refused() -> None:
     rows = np.eye(2, dtype=np.float32)
     with pytest.raises(ValueError, match="2 embeddings need as many ids"):

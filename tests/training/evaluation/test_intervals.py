@@ -66,8 +66,3 @@ def test_a_metric_without_values_is_nan() -> None:
 def test_a_repeat_gives_the_same_interval() -> None:
     values = {"m": np.random.default_rng(0).random(50)}
     assert estimate_means(values, names(50)) == estimate_means(values, names(50))
-
-
-def test_bad_input_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"m must be \(2,\), got \(3,\)"):
-        estimate_means({"m": np.zeros(3)}, names(2))

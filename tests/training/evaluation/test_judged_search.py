@@ -263,8 +263,3 @@ def test_arrays_that_do_not_fit_are_refused(values: dict[str, np.ndarray], messa
     arrays = {"queries": np.array([0, 1]), "scores": np.zeros(2), "gains": np.zeros(2)}
     with pytest.raises(ValueError, match=message):
         JudgedPairs(query_count=2, **(arrays | values))
-
-
-def test_no_rank_is_refused() -> None:
-    with pytest.raises(ValueError, match="k must be 1 or more"):
-        graded_ndcg(draw(), 0)

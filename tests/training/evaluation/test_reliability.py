@@ -52,12 +52,3 @@ def test_true_probabilities_have_no_error_however_few_they_are(size: int) -> Non
 def test_nothing_has_no_error() -> None:
     found = measure_reliability(np.zeros(0), np.zeros(0, dtype=np.bool_), [])
     assert math.isnan(found.error.value) and found.bins == ()
-
-
-def test_bad_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 to 1"):
-        measure_reliability(np.array([1.1]), np.array([True]), ["a"])
-    with pytest.raises(ValueError, match="0 to 1"):
-        measure_reliability(np.array([math.nan]), np.array([True]), ["a"])
-    with pytest.raises(ValueError, match=r"\(P,\) each, got \(1,\), \(2,\) and 1"):
-        measure_reliability(np.array([0.1]), np.array([True, False]), ["a"])

@@ -94,12 +94,6 @@ def test_groups_do_not_depend_on_the_order_of_products() -> None:
     assert found[0] == found[1]
 
 
-def test_an_empty_catalogue_is_refused() -> None:
-    products = plant(SIZES)
-    with pytest.raises(ValueError, match="no products to group"):
-        gather(products.rows(np.zeros(len(products), dtype=bool)))
-
-
 WEIGHT = 0.3
 
 

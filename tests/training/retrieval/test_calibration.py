@@ -98,11 +98,6 @@ def test_an_unreachable_precision_takes_the_best_there_is() -> None:
     )
 
 
-def test_a_target_out_of_range_is_refused() -> None:
-    with pytest.raises(ValueError, match="target_precision"):
-        fit_threshold(pairs_of([0.1, 0.2], [True, False]), target_precision=0)
-
-
 def calibration() -> Calibration:
     curve = fit_curve(drawn_pairs(1000))
     return Calibration(curves={"image": curve, "both": curve}, thresholds={"image": 0.7, "both": 0})

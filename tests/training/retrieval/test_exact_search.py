@@ -134,18 +134,11 @@ def test_ranks_equal_a_sort() -> None:
     np.testing.assert_array_equal(rank_items(scores, rows, items).reshape(6, 30), expected)
 
 
-@pytest.mark.parametrize(
-    ("gallery_count", "k", "message"),
-    [(0, 1, "gallery is empty"), (5, 0, "k must be 1 or more, got 0")],
-)
-def test_bad_searches_are_refused(gallery_count: int, k: int, message: str) -> None:
-    gallery = ProductEmbeddings(
-        image=unit_rows(5)[:gallery_count], text=unit_rows(5)[:gallery_count]
-    )
-    relevant = pairs_by_group(["a"] * 2, ["a"] * gallery_count)
+def test_an_empty_gallery_is_refused() -> None:
+    gallery = ProductEmbeddings(image=unit_rows(5)[:0], text=unit_rows(5)[:0])
     queries = ProductEmbeddings(image=unit_rows(2), text=unit_rows(2))
-    with pytest.raises(ValueError, match=message):
-        retrieve(queries, gallery, image_weight=1, relevant=relevant, k=k)
+    with pytest.raises(ValueError, match="gallery is empty"):
+        retrieve(queries, gallery, image_weight=1, relevant=pairs_by_group(["a"] * 2, []), k=1)
 
 
 @pytest.mark.parametrize("image_weight", [-0.1, 1.1, math.nan])

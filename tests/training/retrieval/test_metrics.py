@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -137,13 +135,6 @@ def test_recall_and_accuracy_differ_with_several_relevant_items() -> None:
 def test_ranks_that_cannot_be_are_refused(queries: list[int], ranks: list[int]) -> None:
     with pytest.raises(ValueError, match="rank|queries"):
         RelevantRanks(query_count=2, queries=np.array(queries), ranks=np.array(ranks))
-
-
-@pytest.mark.parametrize("metric", [metrics.precision_at, metrics.ndcg_at, metrics.accuracy_at])
-def test_k_below_one_is_refused(metric: Callable[..., Any]) -> None:
-    found = ranks_of(np.ones((1, 2), dtype=bool))
-    with pytest.raises(ValueError, match="k must be 1 or more, got 0"):
-        metric(found, 0)
 
 
 def test_pairs_are_those_of_one_group_without_the_query_itself() -> None:
