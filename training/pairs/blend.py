@@ -58,14 +58,8 @@ class PairMetrics:
 
 
 def measure_pairs(labels: npt.ArrayLike, probabilities: Floats, threshold: float) -> PairMetrics:
-    """Returns the metrics of scored pairs at a threshold.
-
-    Raises:
-        ValueError: If the labels are of one class.
-    """
+    """Returns the metrics of scored pairs, of both classes, at a threshold."""
     y = np.asarray(labels, bool)
-    if y.all() or not y.any():
-        raise ValueError("pair metrics need matches and non-matches, got pairs of one class")
     found = precision_recall_fscore_support(
         y, probabilities >= threshold, average="binary", zero_division=0.0
     )
@@ -133,9 +127,6 @@ class BlendedScorer:
         threshold: Probability from which on a pair counts as a match.
         encoder: Gives the cosines among the features; without one they are what comes with the
             pairs, or unknown.
-
-    Raises:
-        ValueError: If the cross-encoder is absent but has a share.
     """
 
     boosting: PairScorer
@@ -143,10 +134,6 @@ class BlendedScorer:
     neural_share: float
     threshold: float
     encoder: TrainedEncoder | None = None
-
-    def __post_init__(self) -> None:
-        if self.cross_encoder is None and self.neural_share > 0:
-            raise ValueError(f"a neural share of {self.neural_share} needs a cross-encoder")
 
     @property
     def needs_vectors(self) -> bool:

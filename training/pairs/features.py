@@ -278,8 +278,6 @@ def feature_matrix(
         raise ValueError("there are no pairs to describe")
     if cosines is None:
         cosines = [NO_COSINES] * len(pairs)
-    if len(cosines) != len(pairs):
-        raise ValueError(f"expected {len(pairs)} cosines, one a pair, got {len(cosines)}")
     readings: dict[Hashable, RecordReading] = {}
 
     def read(record: PairRecord) -> RecordReading:

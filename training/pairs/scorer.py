@@ -43,14 +43,9 @@ def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple
     """Returns the threshold of the highest F1 and that F1.
 
     The threshold lies half-way to the next lower probability, so that it does not hang on one row.
-
-    Raises:
-        ValueError: If the labels are of one class.
+    The labels must be of both classes.
     """
-    y, p = np.asarray(labels), np.asarray(probabilities)
-    if len(np.unique(y)) < 2:
-        raise ValueError("a threshold needs matches and non-matches, got pairs of one class")
-    precision, recall, thresholds = precision_recall_curve(y, p)
+    precision, recall, thresholds = precision_recall_curve(labels, probabilities)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     best = int(f1[:-1].argmax())
     below = thresholds[best - 1] if best else 0.0
@@ -123,16 +118,11 @@ class PairScorer:
 
         Args:
             features: (pairs, features) matrix, NaN where unknown.
-            labels: (pairs,) whether each is a match.
+            labels: (pairs,) whether each is a match; both classes must be there.
             feature_names: Names of the columns.
             statistics: What the features were computed with.
             model: What is fitted; default: `untrained_model()`.
-
-        Raises:
-            ValueError: If the labels are of one class.
         """
-        if len(np.unique(labels)) < 2:
-            raise ValueError("training needs matches and non-matches, got pairs of one class")
         # A column that is never known cannot be binned.
         known = np.flatnonzero(~np.isnan(features).all(axis=0)).tolist()
         model = (model or untrained_model()).fit(features[:, known], labels)
@@ -141,10 +131,6 @@ class PairScorer:
 
     def score_features(self, features: npt.NDArray[np.float32]) -> Floats:
         """Returns probabilities, 0 to 1, of (pairs, features) rows in the order of the names."""
-        if features.ndim != 2 or features.shape[1] != len(self.feature_names):
-            raise ValueError(
-                f"features must be (pairs, {len(self.feature_names)}), got {features.shape}"
-            )
         return np.asarray(self.model.predict_proba(features)[:, 1])
 
     def score(

@@ -45,19 +45,10 @@ class TokenStatistics:
 
     Args:
         document_frequency: (262144,) counts of documents by hashed token.
-        document_count: Documents counted, 1 or more.
-
-    Raises:
-        ValueError: If the table has another shape or there is no document.
+        document_count: Documents counted.
     """
 
     def __init__(self, document_frequency: npt.NDArray[np.uint32], document_count: int) -> None:
-        if document_frequency.shape != (_BUCKETS,):
-            raise ValueError(
-                f"document_frequency must be ({_BUCKETS},), got {document_frequency.shape}"
-            )
-        if document_count < 1:
-            raise ValueError("token statistics need at least one document")
         self._document_frequency = document_frequency
         self._document_count = document_count
         frequencies, row_of = np.unique(document_frequency, return_inverse=True)
@@ -66,11 +57,7 @@ class TokenStatistics:
 
     @classmethod
     def count(cls, documents: Iterable[Iterable[str]]) -> Self:
-        """Counts the documents, each given by its tokens.
-
-        Raises:
-            ValueError: If there is no document.
-        """
+        """Counts the documents, each given by its tokens."""
         frequency = np.zeros(_BUCKETS, np.uint32)
         document_count = 0
         for tokens in documents:

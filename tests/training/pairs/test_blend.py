@@ -1,7 +1,7 @@
 """Blending of the boosting with the cross-encoder."""
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +9,10 @@ import pytest
 
 from twinshelf.training.pairs.blend import (
     NEURAL_SHARES,
-    BlendedScorer,
     blend_probabilities,
     choose_neural_share,
     measure_pairs,
 )
-from twinshelf.training.pairs.scorer import PairScorer
 
 
 def noisy(labels: npt.NDArray[Any], noise: float, seed: int) -> npt.NDArray[np.float64]:
@@ -70,15 +68,3 @@ def test_metrics_are_those_of_a_slow_count(labels: npt.NDArray[np.bool_]) -> Non
     average = np.mean([ranked[: i + 1].mean() for i in np.flatnonzero(ranked)])
     assert found.pr_auc == pytest.approx(average)
     assert (found.pair_count, found.match_count) == (300, labels.sum())
-
-
-def test_metrics_of_one_class_are_refused() -> None:
-    with pytest.raises(ValueError, match="one class"):
-        measure_pairs([True, True], np.array([0.1, 0.9]), 0.5)
-
-
-def test_a_share_without_a_cross_encoder_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"share of 0\.5 needs a cross-encoder"):
-        BlendedScorer(
-            boosting=cast(PairScorer, None), cross_encoder=None, neural_share=0.5, threshold=0.5
-        )

@@ -210,7 +210,7 @@ def test_the_matrix_has_the_rows_of_single_pairs(statistics: TokenStatistics) ->
 def test_no_pairs_and_a_wrong_count_of_cosines_are_refused(statistics: TokenStatistics) -> None:
     with pytest.raises(ValueError, match="no pairs"):
         feature_matrix([], statistics)
-    with pytest.raises(ValueError, match="expected 20 cosines, one a pair, got 1"):
+    with pytest.raises(ValueError, match="shorter"):
         feature_matrix(PAIRS, statistics, [Cosines()])
 
 

@@ -99,19 +99,6 @@ def test_a_saved_scorer_answers_the_same(scorer: PairScorer, tmp_path: Path) -> 
     assert loaded.threshold == 0.37 and loaded.feature_names == scorer.feature_names
 
 
-def test_labels_of_one_class_are_refused() -> None:
-    matches = [pair for pair in make_pairs(30, seed=6) if pair.is_match]
-    with pytest.raises(ValueError, match="matches and non-matches"):
-        fit(matches)
-    with pytest.raises(ValueError, match="matches and non-matches"):
-        best_threshold([True, True], [0.1, 0.2])
-
-
-def test_rows_of_another_width_are_refused(scorer: PairScorer) -> None:
-    with pytest.raises(ValueError, match=r"must be \(pairs, \d+\), got \(2, 3\)"):
-        scorer.score_features(np.zeros((2, 3), np.float32))
-
-
 def test_the_best_threshold_is_that_of_a_slow_loop() -> None:
     generator = np.random.default_rng(7)
     for _ in range(20):

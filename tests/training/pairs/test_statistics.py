@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -53,10 +52,3 @@ def test_saved_statistics_answer_the_same(statistics: TokenStatistics, tmp_path:
     assert [loaded.inverse_frequency(t) for t in tokens] == [
         statistics.inverse_frequency(t) for t in tokens
     ]
-
-
-def test_no_documents_and_other_tables_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one document"):
-        TokenStatistics.count([])
-    with pytest.raises(ValueError, match=r"must be \(262144,\)"):
-        TokenStatistics(np.zeros(4, np.uint32), 1)
