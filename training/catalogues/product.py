@@ -77,29 +77,12 @@ class PrecomputedProduct:
         name_vector: Embedding of the name, float32 (E,).
         main_picture: Embedding of the main photo, float32 (D,); None without one.
         further_pictures: Embeddings of the other photos, float32 (N, D), N zero or more.
-
-    Raises:
-        ValueError: If a shape is another, or a number is not finite.
     """
 
     product_id: str
     name_vector: Vectors
     main_picture: Vectors | None
     further_pictures: Vectors
-
-    def __post_init__(self) -> None:
-        if not self.product_id:
-            raise ValueError("product_id must not be empty")
-        _check("name_vector", self.name_vector, axis_count=1)
-        _check("further_pictures", self.further_pictures, axis_count=2)
-        if self.main_picture is None:
-            return
-        _check("main_picture", self.main_picture, axis_count=1)
-        size = len(self.main_picture)
-        if len(self.further_pictures) and self.further_pictures.shape[1] != size:
-            raise ValueError(
-                f"further_pictures must be (N, {size}), got {self.further_pictures.shape}"
-            )
 
     @property
     def main_pictures(self) -> Vectors:
@@ -114,13 +97,6 @@ class PrecomputedProduct:
         if not len(self.further_pictures):
             return self.main_pictures
         return np.vstack([self.main_pictures, self.further_pictures])
-
-
-def _check(name: str, vectors: Vectors, axis_count: int) -> None:
-    if vectors.ndim != axis_count:
-        raise ValueError(f"{name} must have {axis_count} axes, got shape {vectors.shape}")
-    if not np.isfinite(vectors).all():
-        raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
 class Relevance(StrEnum):
@@ -158,9 +134,6 @@ class QueryProduct:
         label: How well it answers.
         locale: Country of the shop, such as "us"; empty when unknown.
         is_held_out: Whether the data set keeps the query for testing.
-
-    Raises:
-        ValueError: If the query is empty.
     """
 
     query: str
@@ -168,10 +141,6 @@ class QueryProduct:
     label: Relevance
     locale: str = ""
     is_held_out: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.query.strip():
-            raise ValueError("query must not be empty")
 
     @property
     def query_id(self) -> str:
