@@ -95,31 +95,6 @@ class Source:
         return self.out or Path(".cache/data") / Path(self.data).stem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What `data.json` says of prepared data.
-
-    Attributes:
-        source: Options it was read with.
-        train_count: Rows to train on.
-        query_count: Held-out offers.
-        gallery_count: Catalogue products.
-        bad_row_count: Rows that were left out.
-        first_bad_rows: The first of them, each with its reason.
-        findings: What else could not be read, though its rows stand: counts, in sentences.
-        sha256: Digest over the three tables.
-    """
-
-    source: dict[str, str | int]
-    train_count: int
-    query_count: int
-    gallery_count: int
-    bad_row_count: int
-    first_bad_rows: list[str]
-    findings: list[str]
-    sha256: str
-
-
 def read_data(source: Source) -> MatchingData:
     """Reads a data set, checks every row and splits it.
 
@@ -142,8 +117,10 @@ def read_data(source: Source) -> MatchingData:
     return _read_own_table(table, source)
 
 
-def prepare(source: Source) -> Summary:
+def prepare(source: Source) -> MatchingData:
     """Writes the three tables of a data set, `bad_rows.csv` and `data.json` into its target folder.
+
+    `data.json` says what was read with which options, and holds a digest over the three tables.
 
     Raises:
         FileNotFoundError: If a file of the data set is missing.
@@ -159,18 +136,18 @@ def prepare(source: Source) -> Summary:
         with (out / f"{name}.parquet").open("rb") as table:
             digest.update(hashlib.file_digest(table, "sha256").digest())
     _write_bad_rows(out / BAD_ROWS, data.bad_rows)
-    summary = Summary(
-        source={name: value for name, value in asdict(source).items() if name not in PLACES},
-        train_count=len(data.train),
-        query_count=len(data.queries),
-        gallery_count=len(data.gallery),
-        bad_row_count=len(data.bad_rows),
-        first_bad_rows=[str(row) for row in data.bad_rows[:SHOWN_BAD_ROW_COUNT]],
-        findings=list(data.findings),
-        sha256=digest.hexdigest(),
-    )
+    summary = {
+        "source": {name: value for name, value in asdict(source).items() if name not in PLACES},
+        "train_count": len(data.train),
+        "query_count": len(data.queries),
+        "gallery_count": len(data.gallery),
+        "bad_row_count": len(data.bad_rows),
+        "first_bad_rows": [str(row) for row in data.bad_rows[:SHOWN_BAD_ROW_COUNT]],
+        "findings": data.findings,
+        "sha256": digest.hexdigest(),
+    }
     write_json(out / SUMMARY, summary)
-    return summary
+    return data
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -222,17 +199,17 @@ def _write_bad_rows(path: Path, bad_rows: Sequence[BadRow]) -> None:
         writer.writerows((row.source, row.row_number, row.reason) for row in bad_rows)
 
 
-def _report(summary: Summary, source: Source) -> None:
+def _report(data: MatchingData, source: Source) -> None:
     out = source.folder
     lines = [
-        f"{summary.gallery_count} catalogue products, {summary.train_count} rows to train on, "
-        f"{summary.query_count} held-out offers, {summary.bad_row_count} bad rows in {out}"
+        f"{len(data.gallery)} catalogue products, {len(data.train)} rows to train on, "
+        f"{len(data.queries)} held-out offers, {len(data.bad_rows)} bad rows in {out}"
     ]
-    if not summary.query_count:
+    if not data.queries:
         lines.append("no row shares its group with another: nothing can be matched or evaluated")
-    lines += [f"  {sentence}" for sentence in summary.findings]
-    lines += [f"  bad: {row}" for row in summary.first_bad_rows]
-    if summary.bad_row_count > len(summary.first_bad_rows):
+    lines += [f"  {sentence}" for sentence in data.findings]
+    lines += [f"  bad: {row}" for row in data.bad_rows[:SHOWN_BAD_ROW_COUNT]]
+    if len(data.bad_rows) > SHOWN_BAD_ROW_COUNT:
         lines.append(f"  all of them in {out / BAD_ROWS}")
     sys.stdout.write("\n".join(lines) + "\n")
 
