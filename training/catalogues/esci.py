@@ -14,7 +14,6 @@ Files of a folder, as published: `shopping_queries_dataset_examples.parquet` wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from twinshelf.client.files.cell_values import text_of
@@ -39,19 +38,6 @@ _DETAILS = ("product_description", "product_bullet_point", "product_brand", "pro
 _LABELS = {name: label for label in Relevance for name in (label.value, label.value[0])}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EsciFiles:
-    """Where the judgements and the products lie.
-
-    Attributes:
-        examples: File of the judgements.
-        products: File of the products; None when the examples hold their titles.
-    """
-
-    examples: Path
-    products: Path | None
-
-
 def read_esci_tables(folder: Path, seed: int, locale: str = "") -> MatchingData:
     """Reads the judged searches and makes a query and its exact products one group.
 
@@ -67,42 +53,17 @@ def read_esci_tables(folder: Path, seed: int, locale: str = "") -> MatchingData:
         ValueError: If a file lacks a column, all labels are of one class, or no search can be
             learnt from.
     """
-    files = find_esci_files(folder)
-    pairs = read_esci(files.examples, files.products, locale)
-    return split_searches(pairs, seed)
+    return split_searches(read_esci(folder, locale), seed)
 
 
-def find_esci_files(place: Path) -> EsciFiles:
-    """Finds the files in a folder by their names; a file is taken as the joined one.
-
-    Raises:
-        FileNotFoundError: If they are not there.
-    """
-    if place.is_file():
-        return EsciFiles(examples=place, products=None)
-    if (place / EXAMPLES).is_file():
-        if not (place / PRODUCTS).is_file():
-            raise FileNotFoundError(f"{place} holds {EXAMPLES}, but no {PRODUCTS}")
-        return EsciFiles(examples=place / EXAMPLES, products=place / PRODUCTS)
-    for name in JOINED:
-        if (place / name).is_file():
-            return EsciFiles(examples=place / name, products=None)
-    raise FileNotFoundError(
-        f"{place} holds neither {EXAMPLES} with {PRODUCTS}, nor one joined {' or '.join(JOINED)}"
-    )
-
-
-def read_esci(
-    examples: Path, products: Path | None = None, only_locale: str = ""
-) -> Iterator[QueryProduct | BadRow]:
+def read_esci(place: Path, only_locale: str = "") -> Iterator[QueryProduct | BadRow]:
     """Reads judged pairs of query and product, lazily.
 
     The locale stands behind the product's identifier, because countries share these. Without
     identifiers, products of one title are one.
 
     Args:
-        examples: File of the judgements.
-        products: File of the products; None when the examples hold their titles.
+        place: Folder of the files, by their published names, or one joined file.
         only_locale: "us", "es" or "jp"; empty reads all.
 
     Returns:
@@ -112,6 +73,7 @@ def read_esci(
         FileNotFoundError: If a file is missing.
         ValueError: If one lacks a column, or all labels are of one class.
     """
+    examples, products = _find_files(place)
     table = open_table(examples)
     present = table.columns
     locale = _OLD_LOCALE if _OLD_LOCALE in present else _LOCALE
@@ -136,6 +98,22 @@ def read_esci(
     known.require((_ID, _LOCALE, _TITLE))
     details = [_TITLE, *(name for name in _DETAILS if name in known.columns)]
     return _judge_all(rows, locale, products, details)
+
+
+def _find_files(place: Path) -> tuple[Path, Path | None]:
+    """Returns the file of the judgements, and that of the products where the first lacks titles."""
+    if place.is_file():
+        return place, None
+    if (place / EXAMPLES).is_file():
+        if not (place / PRODUCTS).is_file():
+            raise FileNotFoundError(f"{place} holds {EXAMPLES}, but no {PRODUCTS}")
+        return place / EXAMPLES, place / PRODUCTS
+    for name in JOINED:
+        if (place / name).is_file():
+            return place / name, None
+    raise FileNotFoundError(
+        f"{place} holds neither {EXAMPLES} with {PRODUCTS}, nor one joined {' or '.join(JOINED)}"
+    )
 
 
 def _judge_all(

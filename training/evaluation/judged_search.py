@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twinshelf.client.files.rows import BadRow
-from twinshelf.training.catalogues.esci import find_esci_files, read_esci
+from twinshelf.training.catalogues.esci import read_esci
 from twinshelf.training.catalogues.lookup import blocks
 from twinshelf.training.catalogues.product import QueryProduct
 from twinshelf.training.evaluation.embedded_products import (
@@ -129,14 +129,14 @@ def evaluate_searches(files: EvaluationFiles, place: Path, *, device: str = "cpu
         ValueError: If a file lacks a column, or has no answer to any of the held-out queries.
         OSError: If MLflow does not take the results, which are then saved.
     """
-    found = find_esci_files(place)
+    judgements = read_esci(place)
     embedder = Embedder.of_run(files.run, device)
     paths = (files.queries,) if files.queries else ()
     wanted = {row.product_id for row in embedder.read("queries", paths, files.columns)}
     bad_rows: list[BadRow] = []
 
     def chosen() -> Iterator[QueryProduct]:
-        for row in read_esci(found.examples, found.products):
+        for row in judgements:
             if isinstance(row, BadRow):
                 bad_rows.append(row)
             elif row.query_id in wanted:
@@ -147,7 +147,7 @@ def evaluate_searches(files: EvaluationFiles, place: Path, *, device: str = "cpu
         logger.warning("left out %s", row)
     if not judged.gains.any():
         raise ValueError(
-            f"{found.examples} judges {judged.query_count} of the {len(wanted)} held-out queries, "
+            f"{place} judges {judged.query_count} of the {len(wanted)} held-out queries, "
             "and no product of them better than irrelevant"
         )
     result = _measure(judged, len(bad_rows))

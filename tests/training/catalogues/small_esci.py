@@ -30,13 +30,11 @@ TEST_INTERVAL = 5  # one search in so many is held out
 
 def write_published(
     folder: Path, examples: Sequence[Sequence[object]], products: Sequence[Sequence[object]]
-) -> tuple[Path, Path]:
-    """Writes rows of both published files; returns their paths."""
+) -> None:
+    """Writes rows of both published files."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / EXAMPLES, folder / PRODUCTS
-    pd.DataFrame(examples, columns=list(EXAMPLE_COLUMNS)).to_parquet(paths[0])
-    pd.DataFrame(products, columns=list(PRODUCT_COLUMNS)).to_parquet(paths[1])
-    return paths
+    pd.DataFrame(examples, columns=list(EXAMPLE_COLUMNS)).to_parquet(folder / EXAMPLES)
+    pd.DataFrame(products, columns=list(PRODUCT_COLUMNS)).to_parquet(folder / PRODUCTS)
 
 
 def write_small_esci(folder: Path) -> None:

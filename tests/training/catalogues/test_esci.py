@@ -10,12 +10,7 @@ from tests.training.catalogues.rows import bad_rows, good_rows
 from tests.training.catalogues.small_esci import write_published
 from twinshelf.client.files.rows import BadRow
 from twinshelf.training.catalogues import esci
-from twinshelf.training.catalogues.esci import (
-    EsciFiles,
-    find_esci_files,
-    read_esci,
-    read_esci_tables,
-)
+from twinshelf.training.catalogues.esci import read_esci, read_esci_tables
 from twinshelf.training.catalogues.product import Relevance
 
 EXAMPLES = [
@@ -36,12 +31,14 @@ def write(
     tmp_path: Path,
     examples: Sequence[Sequence[object]] = EXAMPLES,
     products: Sequence[Sequence[object]] = PRODUCTS,
-) -> tuple[Path, Path]:
-    return write_published(tmp_path, examples, products)
+) -> Path:
+    """Writes rows of both published files; returns their folder."""
+    write_published(tmp_path, examples, products)
+    return tmp_path
 
 
 def test_examples_are_joined_with_products_of_their_locale(tmp_path: Path) -> None:
-    first, second, third, fourth = good_rows(read_esci(*write(tmp_path)))
+    first, second, third, fourth = good_rows(read_esci(write(tmp_path)))
     assert [pair.label for pair in (first, second, third, fourth)] == list(Relevance)
     assert first.query == "usb cable" and first.product.product_id == "B1-us"
     assert first.product.title == "Cable USB-C 1 m" and first.product.brand == "Anker"
@@ -58,14 +55,14 @@ def test_examples_are_joined_with_products_of_their_locale(tmp_path: Path) -> No
 
 
 def test_blocks_do_not_change_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = write(tmp_path)
-    whole = list(read_esci(*paths))
+    folder = write(tmp_path)
+    whole = list(read_esci(folder))
     monkeypatch.setattr(esci, "BLOCK_ROW_COUNT", 1)
-    assert list(read_esci(*paths)) == whole
+    assert list(read_esci(folder)) == whole
 
 
 def test_a_locale_may_be_chosen(tmp_path: Path) -> None:
-    pairs = good_rows(read_esci(*write(tmp_path), "us"))
+    pairs = good_rows(read_esci(write(tmp_path), "us"))
     assert pairs and {pair.locale for pair in pairs} == {"us"}
 
 
@@ -78,22 +75,19 @@ def test_the_smallest_form_needs_no_products(tmp_path: Path) -> None:
 
 
 def test_the_older_release_names_the_locale_of_the_query(tmp_path: Path) -> None:
-    _, products = write(tmp_path)
-    path = tmp_path / "train.csv"
-    path.write_text(
-        "query_id,query,query_locale,product_id,esci_label\n1,usb,us,B1,exact\n1,usb,us,B2,substitute\n"
-    )
-    assert [pair.product.product_id for pair in good_rows(read_esci(path, products))] == [
-        "B1-us",
-        "B2-us",
-    ]
+    folder = write(tmp_path)
+    columns = ["query_id", "query", "query_locale", "product_id", "esci_label"]
+    rows = [(1, "usb", "us", "B1", "exact"), (1, "usb", "us", "B2", "substitute")]
+    pd.DataFrame(rows, columns=columns).to_parquet(folder / esci.EXAMPLES)
+    found = good_rows(read_esci(folder))
+    assert [pair.product.product_id for pair in found] == ["B1-us", "B2-us"]
 
 
 def test_bad_rows_are_reported_by_number(tmp_path: Path) -> None:
     examples = [list(row) for row in EXAMPLES]
     examples[0][5], examples[1][1], examples[2][3] = "X", "<br>", "B9"
     products = [*PRODUCTS, PRODUCTS[3]]
-    rows = read_esci(*write(tmp_path, examples, products))
+    rows = read_esci(write(tmp_path, examples, products))
     found = {row.row_number: row.reason for row in bad_rows(rows)}
     assert "'esci_label' must be exact, substitute, complement, irrelevant" in found[1]
     assert "'query' is empty" in found[2]
@@ -103,21 +97,21 @@ def test_bad_rows_are_reported_by_number(tmp_path: Path) -> None:
 
 def test_a_product_without_title_is_reported_by_its_own_row(tmp_path: Path) -> None:
     products = [("B1", None, *PRODUCTS[0][2:]), *PRODUCTS[1:]]
-    first = next(read_esci(*write(tmp_path, products=products)))
+    first = next(read_esci(write(tmp_path, products=products)))
     assert isinstance(first, BadRow)
     assert "products.parquet, row 1, column 'product_title': is empty" in first.reason
 
 
 def test_one_label_and_wrong_columns_are_refused_at_once(tmp_path: Path) -> None:
-    examples, products = write(tmp_path, EXAMPLES[:1])
+    folder = write(tmp_path, EXAMPLES[:1])
     with pytest.raises(ValueError, match=r"examples\.parquet, column 'esci_label': every label"):
-        read_esci(examples, products)
+        read_esci(folder)
     with pytest.raises(ValueError, match=r"examples\.parquet has no column 'product_title'"):
-        read_esci(examples)
+        read_esci(folder / esci.EXAMPLES)
     write(tmp_path)
-    pd.DataFrame({"product_id": ["B1"]}).to_parquet(products)
+    pd.DataFrame({"product_id": ["B1"]}).to_parquet(folder / esci.PRODUCTS)
     with pytest.raises(ValueError, match=r"products\.parquet has no column 'product_locale'"):
-        read_esci(examples, products)
+        read_esci(folder)
     with pytest.raises(FileNotFoundError, match=r"none\.parquet"):
         read_esci(tmp_path / "none.parquet")
 
@@ -129,23 +123,19 @@ def test_without_identifiers_products_of_one_title_are_one(tmp_path: Path) -> No
     assert first.product.product_id == second.product.product_id != third.product.product_id
 
 
-def test_files_are_found_by_their_published_names(tmp_path: Path) -> None:
-    examples, products = write(tmp_path / "apart")
-    assert find_esci_files(tmp_path / "apart") == EsciFiles(examples=examples, products=products)
-    joined = tmp_path / "joined" / "esci.csv"
-    joined.parent.mkdir()
-    joined.write_text("query,product,esci_label\n")
-    assert find_esci_files(joined.parent) == EsciFiles(examples=joined, products=None)
-    assert find_esci_files(joined) == EsciFiles(examples=joined, products=None)
+def test_a_joined_file_is_found_by_its_published_name(tmp_path: Path) -> None:
+    joined = tmp_path / "esci.csv"
+    joined.write_text("query,product,esci_label\nusb cable,Cable,exact\nusb cable,Hose,I\n")
+    assert len(list(read_esci(tmp_path))) == 2
+    assert list(read_esci(tmp_path)) == list(read_esci(joined))
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=f"neither {esci.EXAMPLES} with .* esci.csv"):
-        find_esci_files(tmp_path)
-    _, products = write(tmp_path)
-    products.unlink()
-    with pytest.raises(FileNotFoundError, match=f"holds {esci.EXAMPLES}, but no {products.name}"):
-        find_esci_files(tmp_path)
+        read_esci(tmp_path)
+    (write(tmp_path) / esci.PRODUCTS).unlink()
+    with pytest.raises(FileNotFoundError, match=f"holds {esci.EXAMPLES}, but no {esci.PRODUCTS}"):
+        read_esci(tmp_path)
 
 
 def test_tables_may_be_of_one_locale(tmp_path: Path) -> None:
