@@ -60,18 +60,9 @@ def read_ecup_pairs(folder: Path, pairs_name: str = PAIRS) -> Iterator[Pair[Prod
 def read_ecup_vectors(
     folder: Path, pairs_name: str = PAIRS
 ) -> Iterator[Pair[PrecomputedProduct] | BadRow]:
-    """Reads pairs of precomputed vectors, lazily; a NaN among them makes the pair a bad row.
+    """Reads pairs of precomputed vectors as `read_ecup_pairs` reads those of raw fields.
 
-    Args:
-        folder: Folder of the tables; `attributes` is not needed.
-        pairs_name: Name of the table of pairs among them.
-
-    Returns:
-        The pairs in the file's order, or why one cannot be used.
-
-    Raises:
-        FileNotFoundError: If a table is missing.
-        ValueError: If one lacks a column, or all targets are of one class.
+    A NaN among them makes the pair a bad row; the table `attributes` is not needed.
     """
     sizes: dict[str, int] = {}  # of vectors; all blocks must agree on them
     tables = {TEXTS: (_NAME_VECTOR,), PICTURES: (_MAIN, _FURTHER)}

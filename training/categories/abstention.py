@@ -53,12 +53,7 @@ def fit_margin(predictions: Predictions, is_right: Bools, *, target_accuracy: fl
 
 
 def fit_probability(predictions: Predictions, is_right: Bools) -> Curve:
-    """Fits the probability that a label is right to the margin by which it is ahead.
-
-    Args:
-        predictions: Predictions of the tuning queries (Q).
-        is_right: Whether each is right, bool (Q,).
-    """
+    """Fits the probability that a label is right to its margin; arguments as in `fit_margin`."""
     if is_right.all() or not is_right.any():  # Laplace's rule: certainty is not shown by examples
         share = (int(is_right.sum()) + 1) / (len(is_right) + 2)
         return Curve(scores=(0.0,), probabilities=(share,))

@@ -70,12 +70,7 @@ class LabelledGallery:
     ) -> LabelledGallery:
         """Leaves out the products that have no modality with a weight.
 
-        Args:
-            products: Products of known label.
-            pattern: "image", "text" or "both".
-            labels: The labels.
-            config: How it is done.
-            fusion_weight: w, the share of the image in "both", 0 to 1.
+        The image weighs as much as `pattern_weights` says.
         """
         image_weight = pattern_weights(fusion_weight)[pattern]
         wanted = np.array([image_weight > 0, image_weight < 1])

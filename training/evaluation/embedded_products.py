@@ -178,16 +178,9 @@ class Embedder:
     def read(
         self, name: str, paths: Sequence[Path], columns: Mapping[str, Sequence[str]]
     ) -> tuple[Product, ...]:
-        """Reads tables of products, or the run's own table, and notes what was left out.
+        """Reads tables as `read_products` does, or, without paths, one of the run's own.
 
-        Args:
-            name: Which table of the run is read when no path is given: "queries" or "gallery".
-            paths: CSV or Parquet files; empty reads the run's own table.
-            columns: Our column names to those of the files, where they differ.
-
-        Raises:
-            FileNotFoundError: If a file is missing.
-            ValueError: If a file cannot be read, or none has a usable row.
+        The name, "queries" or "gallery", says which.
         """
         own = Path(self.encoder.config.data.folder) / f"{name}.parquet"
         if not paths and not own.is_file():
@@ -197,12 +190,9 @@ class Embedder:
     def embed(
         self, name: str, products: Sequence[Product], *, are_passages: bool
     ) -> EmbeddedProducts:
-        """Embeds products, and notes what could not be.
+        """Embeds products as `embed_products` does, and notes what could not be.
 
-        Args:
-            name: What they are, for the notes: "queries".
-            products: What to embed.
-            are_passages: Whether they are catalogue products.
+        The notes call them by the name, such as "queries".
         """
         logger.info("embedding %d %s", len(products), name)
         embedded = embed_products(

@@ -130,12 +130,7 @@ def evaluate_search(
 ) -> PatternResult:
     """Computes all that is reported of one search.
 
-    Args:
-        pattern: Modality pattern.
-        search: The search.
-        config: How it is done.
-        tuning: That of an earlier evaluation; None tunes on these queries.
-        further: Searches to tune on as well.
+    The tuning of an earlier evaluation is tried; without one, `tune_and_try` makes it.
     """
     ranks, queries, gallery = search.found.ranks, search.queries, search.gallery
     values = metric_values(ranks, config.top_k)
@@ -192,6 +187,8 @@ def tune_and_try(
     search: Search, config: EvaluationConfig, further: Sequence[Search] = ()
 ) -> tuple[Tuning, HeldOutQuality]:
     """Tunes on one half and tries on the other; match probabilities are cross-fitted.
+
+    Further searches are tuned on as well.
 
     Raises:
         ValueError: If there are too few queries to fit to.

@@ -38,12 +38,9 @@ def pair_cosines(
 def compare_sides(
     left: ProductEmbeddings, right: ProductEmbeddings, image_share: float
 ) -> list[Cosines]:
-    """Returns the cosines of the rows of two sides.
+    """Returns the cosines of the rows of two sides (N).
 
-    Args:
-        left: Embeddings of the left records (N).
-        right: Embeddings of the right records (N).
-        image_share: Weight of the image where both modalities are shared, 0 to 1.
+    The image weighs `image_share`, 0 to 1, in the fused one where both modalities are shared.
     """
     both = left.presence & right.presence  # (N, 2)
     by_modality = np.stack(

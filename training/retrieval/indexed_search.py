@@ -29,14 +29,8 @@ def search_index(
 ) -> Candidates:
     """Finds candidates by an index in half precision, and orders them by their exact scores.
 
-    Args:
-        queries: Embeddings of the queries (Q).
-        gallery: Embeddings of the gallery (G).
-        image_weight: w, the share of the image in the score, 0 to 1.
-        k: Candidates per query, 1 or more.
-        excluded: Gallery row that is the query itself, int64 (Q,); -1 for none.
-        expansion: Nodes that a search looks at, at least; it is never below k.
-        thread_count: Threads of usearch.
+    It takes what `retrieve` does; further `expansion`, the nodes that a search looks at, at least
+    (it is never below k), and `thread_count`, the threads of usearch.
     """
     vectors = _unit_rows(gallery, image_weight)
     usable = np.flatnonzero(vectors.any(axis=1))
