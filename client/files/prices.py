@@ -112,9 +112,8 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
         "price": price.get("currency_minor_unit"),
     }
     for key, digits in in_parts.items():
-        is_given = isinstance(digits, int) and price.get(key) not in (None, "")
-        if is_given and 0 <= digits <= _MOST_DIGITS:
-            return float(str(price[key])) / 10**digits
+        if isinstance(digits, int) and 0 <= digits <= _MOST_DIGITS and price.get(key):
+            return float(str(price[key])) / float(10**digits)
     known = {_AMOUNT_WORD.sub("", key.casefold()): value for key, value in price.items()}
     named = [known[key] for key in _AMOUNT_KEYS if key in known]
     if not named and len(price) == 1:
@@ -123,7 +122,8 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
     if isinstance(amount, Mapping) and depth:
         return _amount_of(amount, depth - 1)
     if price and not named or isinstance(amount, (Mapping, list)):
-        raise ValueError(f"price must be a number of zero or more, got {json.dumps(price)[:40]}")
+        text = json.dumps(price, default=str)[:40]
+        raise ValueError(f"price must be a number of zero or more, got {text}")
     divisor = price.get("divisor")
     if isinstance(amount, int | float) and divisor in _DIVISORS:
         return float(str(amount)) / float(str(divisor))

@@ -112,7 +112,7 @@ def open_xml(path: Path) -> XmlRecords:
 
 def _elements(path: Path) -> Iterator[tuple[_Place, Element]]:
     """Yields each element where it ends, the inner before the outer; what was read is let go."""
-    parser = XMLPullParser(("start", "end"))
+    parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
     place: list[str] = []
     stack: list[Element] = []
     byte_count = 0
@@ -120,10 +120,11 @@ def _elements(path: Path) -> Iterator[tuple[_Place, Element]]:
         while block := file.read(_BLOCK_BYTES):
             parser.feed(block)
             byte_count += len(block)
-            for event, element in parser.read_events():
+            for event in parser.read_events():
+                element = event[-1]
                 if not isinstance(element, Element):
                     continue
-                if event == "start":
+                if event[0] == "start":
                     place.append(_name(element))
                     stack.append(element)
                     continue
