@@ -179,6 +179,8 @@ def _pairs_of(cell: object) -> Iterable[tuple[object, object]]:
         (within,) = cell.values()
         if isinstance(within, list) and within and all(map(_pair_of, within)):
             cell = within
+    if isinstance(cell, Mapping) and cell.keys() == {"name", "value"}:  # XML's only parameter
+        cell = [cell]
     if isinstance(cell, Mapping):
         return cell.items()
     if isinstance(cell, list):

@@ -45,7 +45,7 @@ class XmlRecords:
         categories: dict[str, str] = {}
         number = 0
         try:
-            for place, element in _elements(self.path):
+            for place, element in _elements(self.path, self.place):
                 if place[-1:] == ("category",) and "id" in element.attrib:
                     categories[element.attrib["id"]] = (element.text or "").strip()
                 if place != self.place:
@@ -54,7 +54,6 @@ class XmlRecords:
                 record = _record_of(element)
                 if (known := categories.get(str(record.get("categoryId")))) is not None:
                     record["category"] = known  # Yandex names each category once, at the top
-                element.clear()
                 yield record
         except ParseError as error:
             yield f"element {number + 1}: is no XML: {error}; the rest cannot be read"
@@ -110,11 +109,21 @@ def open_xml(path: Path) -> XmlRecords:
     return XmlRecords(path=path, place=records.place, header=header)
 
 
-def _elements(path: Path) -> Iterator[tuple[_Place, Element]]:
-    """Yields each element where it ends, the inner before the outer; what was read is let go."""
+def _elements(path: Path, product: _Place = ()) -> Iterator[tuple[_Place, Element]]:
+    """Yields each element where it ends, the inner before the outer.
+
+    Args:
+        path: The file.
+        product: Where the products stand: what is not within one is let go. Without it all is kept,
+            and the first 64 MiB are read.
+
+    Raises:
+        ParseError: If it is no XML.
+        ProductFileError: If a product is larger than 64 MiB, or the file cannot be read.
+    """
     parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
-    place: list[str] = []
     stack: list[Element] = []
+    place: _Place = ()
     byte_count = 0
     with open_bytes(path) as file:
         while block := file.read(_BLOCK_BYTES):
@@ -125,17 +134,20 @@ def _elements(path: Path) -> Iterator[tuple[_Place, Element]]:
                 if not isinstance(element, Element):
                     continue
                 if event[0] == "start":
-                    place.append(_name(element))
+                    place = (*place, _name(element))
                     stack.append(element)
                     continue
-                yield tuple(place), element
-                place.pop()
+                yield place, element
+                is_part = place[: len(product)] == product and len(place) > len(product)
+                place = place[:-1]
                 stack.pop()
-                if not len(element) and not element.attrib and not element.text and stack:
-                    stack[-1].remove(element)  # a product that was read, or nothing
+                if not is_part and stack:
+                    stack[-1].remove(element)
                     byte_count = 0
             if byte_count > LONGEST_RECORD_CHARACTERS:
-                raise ProductFileError(f"{path} holds an element of more than 64 MiB")
+                if not product:
+                    return
+                raise ProductFileError(f"{path} holds a product of more than 64 MiB")
         parser.close()
 
 

@@ -23,7 +23,8 @@ YANDEX = """<yml_catalog date="2026-11-27"><shop><name>A shop</name><company>Acm
 <offer id="17" available="true"><name>Чайник 1.7 л</name><price>1290</price><categoryId>2</categoryId>
 <picture>http://shop.example/1.jpg</picture><picture>http://shop.example/2.jpg</picture>
 <vendor>Tefal</vendor><param name="Цвет">синий</param><param name="Объём">1.7</param></offer>
-<offer id="18"><name>Кружка</name><price>90</price><categoryId>1</categoryId></offer>
+<offer id="18"><name>Кружка</name><price>90</price><categoryId>1</categoryId>
+<param name="Цвет">белый</param></offer>
 </offers></shop></yml_catalog>"""  # noqa: E501
 BMECAT = """<BMECAT><T_NEW_CATALOG>
 <ARTICLE><SUPPLIER_AID>S-1</SUPPLIER_AID><ARTICLE_DETAILS>
@@ -48,6 +49,8 @@ def test_categories_photos_and_attributes_of_yandex_are_read(tmp_path: Path) -> 
     assert not bad and [row.category for row in rows] == ["Чайники", "Посуда"]
     assert rows[0].product_id == "17" and rows[0].brand == "Tefal" and rows[0].price == 1290
     assert len(rows[0].photos) == 2
+    assert rows[0].attributes == {"Цвет": "синий", "Объём": "1.7"}
+    assert rows[1].attributes == {"Цвет": "белый"}
 
 
 def test_fields_within_elements_are_read(tmp_path: Path) -> None:
