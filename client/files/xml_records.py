@@ -15,8 +15,9 @@ from twinshelf.client.files.stored_bytes import open_bytes
 
 _BLOCK_BYTES = 1 << 16
 _SAMPLE_RECORDS = 1000
-# Elements that are looked at to find which of them are the products.
-_SAMPLE_ELEMENTS = 20_000
+# So many elements that name so many fields are the products: no more needs to be looked at.
+_PLAINLY_MANY, _PLAINLY_FIELDS = 100, 4
+_SAMPLE_BYTES = 64 * 1024 * 1024
 # What parts the names of elements within each other, from the outermost.
 _Place = tuple[str, ...]
 
@@ -82,22 +83,24 @@ def open_xml(path: Path) -> XmlRecords:
     """
     kinds: dict[_Place, _Kind] = {}
     try:
-        for place, element in itertools.islice(_elements(path), _SAMPLE_ELEMENTS):
+        for place, element in _elements(path):
             kind = kinds.setdefault(place, _Kind())
             kind.count += 1
-            kind.own.update(element.attrib, (_name(child) for child in element))
-            kind.within.update(_name(inner) for child in element for inner in child)
+            kind.own.update(element.attrib)
+            kinds.setdefault(place[:-1], _Kind()).own.add(place[-1])
+            kinds.setdefault(place[:-2], _Kind()).within.add(place[-1])
+            if kind.count == _PLAINLY_MANY and _count_fields(kind) >= _PLAINLY_FIELDS:
+                break
     except ParseError as error:
-        if not kinds:
+        if not any(kind.count for kind in kinds.values()):
             raise ProductFileError(f"{path} cannot be read as XML: {error}") from error
 
     def fitness(place: _Place) -> tuple[bool, int, int]:
         """Whether they are several, how many fields they name, and how far out they stand."""
         kind = kinds[place]
-        names = kind.own | kind.within if kind.count > 1 else kind.own
-        return kind.count > 1, named_fields(tuple(sorted(names))), -len(place)
+        return kind.count > 1, _count_fields(kind), -len(place)
 
-    told = [place for place in kinds if fitness(place)[1] > 1]
+    told = [place for place in kinds if kinds[place].count and fitness(place)[1] > 1]
     if not told:
         raise ProductFileError(
             f"{path} is XML of which no element names what a product has; expected elements such "
@@ -109,13 +112,18 @@ def open_xml(path: Path) -> XmlRecords:
     return XmlRecords(path=path, place=records.place, header=header)
 
 
+def _count_fields(kind: _Kind) -> int:
+    """How many fields elements name; of one alone, such as the shop's, not what lies within."""
+    return named_fields(tuple(sorted(kind.own | kind.within if kind.count > 1 else kind.own)))
+
+
 def _elements(path: Path, product: _Place = ()) -> Iterator[tuple[_Place, Element]]:
     """Yields each element where it ends, the inner before the outer.
 
     Args:
         path: The file.
-        product: Where the products stand: what is not within one is let go. Without it all is kept,
-            and the first 64 MiB are read.
+        product: Where the products stand, of which one is kept at a time; without it nothing is
+            kept, and the first 64 MiB are read.
 
     Raises:
         ParseError: If it is no XML.
@@ -128,7 +136,7 @@ def _elements(path: Path, product: _Place = ()) -> Iterator[tuple[_Place, Elemen
     with open_bytes(path) as file:
         while block := file.read(_BLOCK_BYTES):
             parser.feed(block)
-            byte_count += len(block)
+            byte_count += len(block)  # of the product, or of all
             for event in parser.read_events():
                 element = event[-1]
                 if not isinstance(element, Element):
@@ -138,15 +146,15 @@ def _elements(path: Path, product: _Place = ()) -> Iterator[tuple[_Place, Elemen
                     stack.append(element)
                     continue
                 yield place, element
-                is_part = place[: len(product)] == product and len(place) > len(product)
+                is_part = len(place) > len(product) > 0 and place[: len(product)] == product
                 place = place[:-1]
                 stack.pop()
                 if not is_part and stack:
                     stack[-1].remove(element)
-                    byte_count = 0
-            if byte_count > LONGEST_RECORD_CHARACTERS:
-                if not product:
-                    return
+                    byte_count = 0 if product else byte_count
+            if not product and byte_count >= _SAMPLE_BYTES:
+                return
+            if product and byte_count > LONGEST_RECORD_CHARACTERS:
                 raise ProductFileError(f"{path} holds a product of more than 64 MiB")
         parser.close()
 
