@@ -86,7 +86,7 @@ def test_queries_that_are_searched_together_find_what_they_find_alone(tmp_path: 
         graph.search(row[np.newaxis], 6)[0].tolist() for row in rows[:9]
     ]
     # A row that was found lost and added again may come twice.
-    everything = graph.search(rows[:2], COUNT + 5)
+    everything = graph.search(rows[:2], 2 * COUNT)
     assert [len(set(near.tolist())) for near in everything] == [COUNT, COUNT]
 
 
