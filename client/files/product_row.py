@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+_MARKUP = re.compile(r"<[^<>]*>|&(?:[a-z]\w{1,31}|#x?[0-9a-f]{1,7});", re.IGNORECASE)
+_LETTER = re.compile(r"[^\W_]")
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -66,8 +69,9 @@ class ProductRow:
 
     @property
     def has_text(self) -> bool:
-        """Whether any field that is embedded holds text."""
-        return any((self.title, self.description, self.category, self.brand))
+        """Whether any field that is embedded holds a letter or a digit outside of markup."""
+        fields = (self.title, self.description, self.category, self.brand)
+        return any(text and _LETTER.search(_MARKUP.sub(" ", text)) for text in fields)
 
     @property
     def readable_photos(self) -> tuple[Photo, ...]:

@@ -366,3 +366,12 @@ def test_one_photo_in_two_columns_is_one(tmp_path: Path) -> None:
     (row,), _, findings = read(path)
     assert [photo.name for photo in row.photos] == ["a.jpg"]
     assert findings == [f"1 photo could not be read: there is no photo {tmp_path}/a.jpg"]
+
+
+@pytest.mark.parametrize("title", ["<p>&nbsp;</p>", "<br/>", "!!! ---", "\U0001f525", "&#160;"])
+def test_a_text_without_a_letter_is_none(tmp_path: Path, title: str) -> None:
+    rows, bad, _ = read(write(tmp_path, f"id,title\n1,{title}\n2,<b>Tea</b>\n3,7\n"))
+    assert [row.product_id for row in rows] == ["2", "3"]
+    assert [row.reason for row in bad] == [
+        "nothing to embed: no text, and no photo that can be read"
+    ]
