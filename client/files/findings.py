@@ -33,10 +33,11 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     ),
     "rounded": (
         "identifier",
-        "that a table program rounded, such as {example}: not read; export its column as text",
+        "that a table program rounded, such as {example}: the row's number is taken instead; export "
+        "its column as text",
     ),
     "repeated": ("number", "that stood before, such as {example}: that of the row is taken"),
-    "identifier": ("row", "without an identifier: {example} and so on is taken for one"),
+    "identifier": ("row", "without an identifier called by the row's number, such as {example}"),
     "encoding": ("file", "of doubtful encoding: {example}; --encoding names another"),
     "sheet": ("sheet", "not read, as hidden or of another header{first} {example}"),
     "formula": (

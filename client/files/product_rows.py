@@ -231,7 +231,8 @@ class ProductFiles:
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
         product_id = _MARKED_TEXT.sub("", present_text_of(values.get("product_id")))
-        if _ROUNDED.fullmatch(product_id):
+        is_rounded = _ROUNDED.fullmatch(product_id) is not None
+        if is_rounded:
             self.findings.add("rounded", repr(product_id))
             product_id = ""
         if not product_id and self._is_update:
@@ -239,7 +240,7 @@ class ProductFiles:
             return BadRow(source=row.source, row_number=row.row_number, reason=reason)
         if not product_id:
             product_id = prefix + str(row.row_number)
-            if "product_id" in values:
+            if "product_id" in values and not is_rounded:
                 self.findings.add("identifier", repr(product_id))
         for name in EMBEDDED_TEXTS:
             if isinstance(cell := values.get(name), str) and cell.strip().startswith("#"):

@@ -150,7 +150,7 @@ def test_the_row_number_is_the_identifier_where_there_is_none(tmp_path: Path) ->
     assert [row.product_id for row in rows] == ["1", "2"] and not findings
     rows, _, findings = read(write(tmp_path, "product_id,title\na,Shoe\n,Boot\nNULL,Hat\n"))
     assert [row.product_id for row in rows] == ["a", "2", "3"]
-    assert findings == ["2 rows without an identifier: '2' and so on is taken for one"]
+    assert findings == ["2 rows without an identifier called by the row's number, such as '2'"]
 
 
 @pytest.mark.parametrize(
