@@ -33,7 +33,7 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     ),
     "rounded": (
         "identifier",
-        "that a table program rounded, such as {example}: the row's number is taken instead; export "
+        "that a table program rounded, such as {example}: called by the row's number; export "
         "its column as text",
     ),
     "repeated": ("number", "that stood before, such as {example}: that of the row is taken"),
