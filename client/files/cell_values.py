@@ -7,6 +7,7 @@ that costs the row (it costs only what the cell would have held).
 from __future__ import annotations
 
 import ast
+import html
 import json
 import math
 import re
@@ -20,7 +21,11 @@ _ABSENT = frozenset(
     )
 )  # fmt: skip
 # What a nested value may call its text, the better first.
-_TEXT_KEYS = ("name", "title", "label", "value", "text", "data", "amount")
+_TEXT_KEYS = ("name", "title", "label", "value", "text", "data", "amount", "login", "nickname")
+# What an object says of itself: no text of the product.
+_ABOUT_KEYS = frozenset(
+    ("id", "_id", "$id", "$ref", "$oid", "type", "typeId", "@type", "href", "slug")
+)
 # Of a text in several languages one is read: the first that is there.
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
@@ -31,6 +36,10 @@ _MOST_BROKEN = 2
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Nothing is seen of these; text programs leave them at the ends.
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
+_TAG = re.compile(
+    r"</?(?:b|big|em|font|i|mark|small|span|strong|sub|sup|u)(?:\s[^<>]*)?>", re.IGNORECASE
+)
 _PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|]|$)")
 
 
@@ -61,7 +70,10 @@ def present_text_of(cell: object) -> str:
         named = next((cell[key] for key in keys if cell.get(key)), None)
         if named is None and len(cell) > 1 and all(map(_LANGUAGE.fullmatch, map(str, cell))):
             named = next(filter(None, cell.values()), "")
-        return present_text_of(list(cell.values()) if named is None else named)
+        if named is None:
+            told = {key: value for key, value in cell.items() if str(key) not in _ABOUT_KEYS}
+            named = list((told or cell).values())
+        return present_text_of(named)
     if isinstance(cell, (list, tuple)):
         return ", ".join(filter(None, map(present_text_of, _of_one_language(cell))))
     text = text_of(cell)
@@ -130,6 +142,13 @@ def texts_of(value: object) -> list[str]:
     """Returns the non-empty texts of a list, or of a single value."""
     items: Iterable[object] = value if isinstance(value, (list, tuple)) else [value]
     return [text for text in map(text_of, items) if text]
+
+
+def without_markup(text: str) -> str:
+    """Returns a name without what a web page writes around it: "&amp;" is &, "<b>Tea</b>" Tea."""
+    if "&" in text and ";" in text:
+        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    return _TAG.sub("", text) if "<" in text else text
 
 
 def nested_within(text: str) -> list[object] | dict[str, object] | None:

@@ -26,6 +26,8 @@ from twinshelf.client.files.column_names import (
     is_of_other,
     is_other_photo,
     is_product_number,
+    is_sale,
+    is_trade_number,
     is_usual_name,
     may_be_identifier,
 )
@@ -88,14 +90,17 @@ class _ColumnMap:
         while more := self._unlike(columns) - unlike:
             unlike |= more
             columns = self._without(usual, unlike)
+        columns = self._with_usual_price(columns)
         if self._needed == TELLING:
             columns = self._with_photos(self._without_lot(columns))
-            if not {"title", "description"} & {*columns, *self._given}:
+            if "title" not in {*columns, *self._given}:
                 self._require_no_titles(columns)
         if "product_id" in self._given:
             return columns
         if "product_id" in columns:
-            return {**columns, "product_id": (self._choose_identifier(columns),)}
+            name = self._choose_identifier(columns)
+            rest = {field: names for field, names in columns.items() if name not in names}
+            return {"product_id": (name,), **_leave_out(rest, "product_id")}
         return self._with_number(columns, unlike) if self._needed == TELLING else columns
 
     def _fitting(self, barred: frozenset[str]) -> Columns:
@@ -121,6 +126,8 @@ class _ColumnMap:
         cells = present(self._cells[name])
         if field == "category" and cells and are_kinds(cells):
             return True
+        if field == "title" and share_of(cells, lambda cell: ends_like_photo(str(cell))):
+            return True
         is_usual = is_usual_name(name, field)
         return bool(cells) and not is_usual and not share_of(cells, LOOKS[field])
 
@@ -130,10 +137,24 @@ class _ColumnMap:
             names[0]
             for field, names in columns.items()
             if field in LOOKS and field != "images" and field not in self._given
-            if not share_of(
-                present(self._cells[names[0]]), is_title if field == "title" else LOOKS[field]
-            )
+            if self._is_unlike(names[0], field)
         }
+
+    def _is_unlike(self, name: str, field: str) -> bool:
+        cells = present(self._cells[name])
+        return not share_of(cells, is_title if field == "title" else LOOKS[field])
+
+    def _with_usual_price(self, columns: Columns) -> Columns:
+        """Adds the usual price behind that of a sale, which not every product has."""
+        names = columns.get("price", ())
+        if len(names) != 1 or "price" in self._given or not is_sale(names[0]):
+            return columns
+        try:
+            others = self._fitting(frozenset(names)).get("price", ())
+        except ProductFileError:
+            return columns
+        free = self._free(columns)
+        return {**columns, "price": (*names, *(name for name in others if name in free))}
 
     def _without(self, columns: Columns, unlike: frozenset[str]) -> Columns:
         """Maps again without some columns, which stay where no other has their field."""
@@ -176,14 +197,14 @@ class _ColumnMap:
         return columns
 
     def _require_no_titles(self, columns: Columns) -> None:
-        """Photos without a title are whole products only where nothing looks like titles."""
+        """Photos and descriptions are whole products only where nothing looks like titles."""
         free = (name for name in self._free(columns) if not is_of_other(name))
         scores = {name: title_fitness(self._cells[name]) for name in free}
         best = max(scores, key=lambda name: scores[name], default="")
         if best and scores[best] >= _WORDS_OF_TITLE:
             raise ProductFileError(
-                f"{self._table.path} names photos and no title, but {best!r} looks like one. Name "
-                f"it: --columns title={best}, or leave titles out: --columns title="
+                f"{self._table.path} names no title, but {best!r} looks like one. Name it: "
+                f"--columns title={best}, or leave titles out: --columns title="
             )
 
     def _choose_identifier(self, columns: Columns) -> str:
@@ -205,9 +226,12 @@ class _ColumnMap:
             return [present_text_of(value) for value, is_first in pairs if is_first]
 
         texts = texts_of(chosen)
-        if len(set(texts)) > _RARELY_SHARED * len(texts):
+        is_whole = all(texts) or not is_trade_number(chosen)
+        if is_whole and len(set(texts)) > _RARELY_SHARED * len(texts):
             return chosen
-        others = [n for n in usual_identifiers(self._table.columns) if n not in {chosen, *taken}]
+        groups = columns.get("group", ()) if "group" not in self._given else ()
+        others = [*usual_identifiers(self._table.columns), *groups]
+        others = [n for n in others if n != chosen and n not in taken or n in groups]
         alone = (name for name in others if all(texts_of(name)))
         return next((n for n in alone if len(set(texts_of(n))) == len(texts)), chosen)
 

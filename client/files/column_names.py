@@ -68,7 +68,7 @@ _OTHER_WORDS = _pattern(
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
     "|групп|магазин|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
-    "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label|condition|status"
+    "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label|dealer|condition|status"
     "|^rrp|^msrp|^uvp|^srp|^mrp"
 )
 # About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
@@ -85,6 +85,12 @@ _ABOUT_TEXT = _pattern(
 _ABOUT_PHOTO = _pattern(
     "alt|caption|title|name$|text|count|num$|width|height|size|format|hash|ids?$|colou?r|date|type"
     "|position|order|seo|credit|licen"
+)
+_OTHER_OBJECT = _pattern(
+    "categor|kategor|brand|marke|seller|vendor|merchant|shop|store|user|author|owner|company|parent"
+    "|review|rating|image|photo|picture|media|video|tax|currency|unit|address|location|relation"
+    "|shipping|delivery|warehouse|variant|option|tag|meta|seo|link"
+    "|param|propert|spec|feature|characteristic"
 )
 _OTHER_PHOTO = _pattern(
     "logo|avatar|swatch|icon|flag|banner|badge|seller|brand|shop|store|video|size"
@@ -104,7 +110,7 @@ _SHOPEE_MARKS = re.compile(r"(?:\|\d+)+$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "offers", "variants",
-    "info", "details", "article_details", "product_details",
+    "row", "info", "details", "article_details", "product_details",
 )  # fmt: skip
 
 
@@ -143,6 +149,11 @@ def names_by_word(column: str, field: str) -> bool:
 def is_of_other(column: str) -> bool:
     """Whether a column's name says that it is neither a title nor a price: "category_name"."""
     return _OTHER_WORDS.search(plain_name(column)) is not None
+
+
+def is_other_object(column: str) -> bool:
+    """Whether a column's name says that its object is none of the product: "seller"."""
+    return _OTHER_OBJECT.search(plain_name(column)) is not None
 
 
 def is_other_photo(column: str) -> bool:
@@ -184,6 +195,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ma_hang 产品编号 商家编码 등록상품id
         code model_number код_1с variation_id gtin ean ean13 ean_code upc upc_code barcode mpn
         gtin_14 jan_code janコード isbn pzn sku_id sku_name sku_sellersku codice uuid 編號
+        tootekood კოდი тауар_коды կոդ उत्पाद_कोड kod_produto
+        kod_barang prekes_kodas sifra_artikla artikuls kat_номер кат_номер шифра kod_tovaru
+        sifra_izdelka num_iid itm
         nr item_nbr upc_nbr 노출상품id 업체상품코드 کد_کالا کد_محصول ma_sp tuotenumero kode_barang
         satici_stok_kodu hepsiburada_sku supplier_aid vendor_code"""
     ),
@@ -208,6 +222,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         tytul tytul_oferty maktx
         material_description materialkurztext
         nombre_del_producto nome_articolo nom_de_l_article intitule denominacion artikelbez art_bez
+        artikelomschrijving περιγραφη_ειδους toote_nimetus დასახელება тауар_атауы անվանում
+        nazov_tovaru naziv_izdelka назив_артикла назив उत्पाद_का_नाम आइटम_का_नाम nama_produk
         short_text kurztext kurzbezeichnung tuotteen_nimi naziv_artikla naziv_robe
         prekes_pavadinimas preces_nosaukums
         nazwa_towaru urun_ismi artikkelin_nimi termek_neve nume_produs ονομα_προιοντος име
@@ -227,7 +243,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         περιγραφη תיאור
         omschrijving 商品説明 描述 商品描述 产品描述 宝贝描述 商品詳情 상품설명
         аннотация urun_aciklamasi pc用商品説明文 상세설명 description_long long_desc
-        item_caption long_text"""
+        item_caption long_text longdescr keterangan aprasymas opis_artikla apraksts विवरण kirjeldus
+        აღწერა նկարագրություն сипаттама σχολια توضیحات lange_omschrijving ext_desc"""
     ),
     "category": _names(
         """category categories category_name category_path product_category product_categories
@@ -247,7 +264,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         предмет warengrp الفئة
         catalog_group_name productgroep varegruppe varugrupp rayon familia familie departamento
         dept группа группа_товаров название_группы назва_групи 館別 หมวดหมู่ tuoteryhma nhom_hang
-        grupa gruppo श्रेणी دسته_بندی 商品カテゴリ warengruppenbezeichnung"""
+        grupa gruppo kategooria კატեգորիա კატეგორია կատեգորիա санат
+        श्रेणी دسته_بندی 商品カテゴリ warengruppenbezeichnung"""
     ),
     "brand": _names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
@@ -258,6 +276,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         merkki
         μαρκα מותג العلامة_التجارية ブランド ブランド名 メーカー 品牌 브랜드 제조사
         الماركة mfr mfg mfr_name mfg_name κατασκευαστης ยี่ห้อ tuotemerkki tillverkare proizvodac
+        производител jenama gamintojas brend razotajs произвођач proizvajalec tootja
+        ბრენდი ապրանքանիշ
         ब्रांड برند"""
     ),
     "seller": _names(
@@ -269,7 +289,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         sprzedajacy satici البائع"""
     ),
     "price": _names(
-        """price search_price our_price regular_price sale_price sales_price variant_price
+        """price search_price our_price sale_price special_price regular_price sales_price
+        variant_price
         selling_price current_price final_price
         discounted_price discount_price actual_price standard_price retail_price list_price
         unit_price price_usd price_eur price_rub price_gbp offer_price product_price item_price
@@ -326,7 +347,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 # Those that count only where no other column has the field: other prices, parts of a name.
 LATE_NAMES: dict[str, tuple[str, ...]] = {
     "title": _names(
-        """item_desc artikel articolo sku_name model_name style_name part_name part_description
+        """model class_name shortdescr
+        item_desc artikel articolo sku_name model_name style_name part_name part_description
         продукт 商品 产品 제품 상품
         description_short short_desc"""
     ),
@@ -336,13 +358,18 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         price_in_pence preis_cent preis_in_cent prix_centimes
         prices_amountmin rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная
         ррц ár cost
-        offers prices price_range price_range_v2
+        offers prices price_range price_range_v2 sale_price_u price_u zk_final_price original_price
+        hind hind_km_ga ფასი багасы գին τιμη_λιανικης
+        udsalgspris harga_jualan kaina_su_pvm ราคาขาย mpc_s_pdv_om reserve_price map uprc
         mrp msrp rrp_price msrp_price"""
     ),
 }
+_TRADE_NUMBER = re.compile("gtin|ean|upc|isbn|jan|barcode|mpn|pzn")
+_SALE = re.compile("sale_?price|salepreis|special_?price|offer_?price|discount(?:ed)?_?price")
 _NET = re.compile(r"net(?:to|te?)?$|net(?:to|te?)?price|excl|ohne|zzgl|exkl|^ht|ht$|безндс|bezdph")
 _HUNDREDTHS = re.compile(
-    r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount)\W*$", re.IGNORECASE
+    r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount|price_?u)\W*$",
+    re.IGNORECASE,
 )
 # Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
 # of something else, such as a phone or a customs code, are none of them.
@@ -389,6 +416,16 @@ def price_divisor(column: str) -> int:
 def is_usual_name(column: str, field: str) -> bool:
     """Whether a column has one of a field's usual names."""
     return plain_name(column) in USUAL_NAMES[field]
+
+
+def is_sale(column: str) -> bool:
+    """Whether a column's name is that of the price of a sale, which some products have."""
+    return _SALE.search(plain_name(column)) is not None
+
+
+def is_trade_number(column: str) -> bool:
+    """Whether a column's name is that of a number of the trade, which several products may have."""
+    return _TRADE_NUMBER.search(plain_name(column)) is not None
 
 
 def is_product_number(column: str) -> bool:

@@ -11,6 +11,7 @@ from twinshelf.client.files.column_names import (
     LATE_NAMES,
     USUAL_NAMES,
     is_net,
+    is_other_object,
     names_by_word,
     plain_name,
 )
@@ -19,12 +20,12 @@ from twinshelf.client.files.rows import ProductFileError
 FIELDS = tuple(USUAL_NAMES)
 _NEXT_FIELD = re.compile(r",(?=\s*\w+\s*=)")
 _NESTING = ("attributes.", "productAttributes.")
-_NESTED_FIELDS = ("title", "description", "brand", "price", "images")
+_NESTED_FIELDS = ("product_id", "title", "description", "brand", "price", "images")
 # A brand or a category alone tells no product from another.
 TELLING = ("title", "description", "images")
 _EMBEDDED = (*TELLING, "category", "brand")
 _LONGEST_SHOWN = 80
-# Field to its columns; only images may have several.
+# Field to its columns: of images all are read, of prices the first that is there; else one.
 Columns = dict[str, tuple[str, ...]]
 
 
@@ -34,7 +35,7 @@ def read_column_mapping(text: str) -> Columns:
     Args:
         text: Our field, an equals sign, the file's column or its number; commas between. A column's
             name may hold commas itself. Nothing behind the equals sign leaves the field out.
-            `images` may be given several times.
+            `images` and `price` may be given several times.
 
     Raises:
         ValueError: If the text is no such mapping or names a field that we do not have.
@@ -46,7 +47,7 @@ def read_column_mapping(text: str) -> Columns:
             raise ValueError(f"columns must look like title=name,images=photo, got {part!r}")
         if field not in FIELDS:
             raise ValueError(f"there is no field {field!r}; the fields are {', '.join(FIELDS)}")
-        if field in mapping and field != "images":
+        if field in mapping and field not in ("images", "price"):
             raise ValueError(f"columns names {field} twice")
         mapping[field] = (*mapping.get(field, ()), column) if column else ()
     return mapping
@@ -95,7 +96,8 @@ def map_columns(
         named = [c for c in header if c not in taken and names_by_word(c, field)]
         if field not in columns and named:
             best = min(named, key=lambda name: (is_net(name), len(name)))
-            columns[field] = tuple(named) if field == "images" else (best,)
+            alone = tuple(c for c in named if c.rpartition(".")[0] not in named)
+            columns[field] = alone if field == "images" else (best,)
             taken.update(columns[field])
     for field in LATE_NAMES:
         if field not in columns and (found := _usual_columns(header, field, taken, LATE_NAMES)):
@@ -164,8 +166,12 @@ def _listed(header: Sequence[str]) -> str:
 
 
 def _nested_columns(header: Sequence[str], known: Columns) -> Columns:
-    """What JSON:API and Google keep in an object beside the identifier: "attributes.title"."""
-    nested = {name.partition(".")[2]: name for name in header if name.startswith(_NESTING)}
+    """What objects in a row hold under usual names: "attributes.title", "item_data.name"."""
+    nested: dict[str, str] = {}
+    for name in sorted(header, key=lambda name: not name.startswith(_NESTING)):
+        outer, point, inner = name.partition(".")
+        if point and not is_other_object(outer):
+            nested.setdefault(inner, name)
     return {
         field: tuple(nested[name] for name in found)
         for field in _NESTED_FIELDS
@@ -188,6 +194,7 @@ def _usual_columns(
             by_name.setdefault(plain_name(column), []).append(column)
     if field == "images":
         found = [column for name in USUAL_NAMES[field] for column in by_name.get(name, ())]
+        found = [c for c in found if c.rpartition(".")[0] not in found]  # of the photo itself
         # A thumbnail is a smaller copy of a photo that stands there already.
         large = [column for column in found if "thumb" not in column.casefold()]
         return tuple(large or found[:1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ LONGEST_ROW_CHARACTERS = 16 * 1024 * 1024
 _MOST_LINES_IN_ROW = 10_000
 _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 1 << 20
+_MOST_HEADER_LINES = 10
 _FORMULA_TEXT = re.compile(r'^="([^"]*)"$')
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
 
@@ -129,7 +131,8 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     start += named is not None
     delimiter = form.delimiter or (named[1] if named else find_delimiter(sample[start:]))
     if not named:
-        start += count_preamble([line.split(delimiter) for line in sample[start:]])
+        rows, line_counts = _first_rows(sample[start:], delimiter)
+        start += sum(line_counts[: count_preamble(rows)])
     first = next(iter(_Rows(io.StringIO("".join(sample[start:]), newline=""), delimiter, 0)))
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
@@ -147,6 +150,22 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
         has_header=form.has_header,
         skipped_line_count=start,
     )
+
+
+def _first_rows(lines: list[str], delimiter: str) -> tuple[list[list[str]], list[int]]:
+    """Rows of cells and how many lines each has: a name in quotes may go over several."""
+    alone = [line.split(delimiter) for line in lines], [1] * len(lines)
+    reader = csv.reader(lines, delimiter=delimiter)
+    rows, ends = [], [0]
+    try:
+        for row in reader:
+            rows.append(row)
+            ends.append(reader.line_num)
+    except csv.Error:
+        return alone
+    counts = [end - start for start, end in itertools.pairwise(ends)]
+    # Of more lines a quote is never closed.
+    return (rows, counts) if 1 < max(counts, default=1) <= _MOST_HEADER_LINES else alone
 
 
 def _is_of_fixed_widths(lines: list[str]) -> bool:

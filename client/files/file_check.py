@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -59,6 +59,10 @@ class FirstProduct:
         brand: Its brand.
         category: Its category.
         price: Its price; None when unknown.
+        description: Its description.
+        seller: Its seller.
+        group: Its group.
+        attributes: Its attributes.
         photos: Names of its photos.
     """
 
@@ -67,6 +71,10 @@ class FirstProduct:
     brand: str
     category: str
     price: float | None
+    description: str
+    seller: str
+    group: str
+    attributes: Mapping[str, str]
     photos: tuple[str, ...]
 
     def __str__(self) -> str:

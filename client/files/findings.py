@@ -15,6 +15,7 @@ Kind = Literal[
     "identifier",
     "rounded",
     "repeated",
+    "untitled",
     "continued",
     "total",
     "sheet",
@@ -38,6 +39,7 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     ),
     "repeated": ("number", "that stood before, such as {example}: that of the row is taken"),
     "identifier": ("row", "without an identifier called by the row's number, such as {example}"),
+    "untitled": ("product", "without a title{first} {example}"),
     "encoding": ("file", "of doubtful encoding: {example}; --encoding names another"),
     "sheet": ("sheet", "not read, as hidden or of another header{first} {example}"),
     "formula": (

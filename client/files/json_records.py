@@ -18,7 +18,7 @@ from typing import TextIO, TypeGuard, cast
 
 from twinshelf.client.files.cell_values import nested_within
 from twinshelf.client.files.column_names import WRAPPERS, names_by_word
-from twinshelf.client.files.columns import has_embedded
+from twinshelf.client.files.columns import has_embedded, named_fields
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
 from twinshelf.client.files.text_encoding import FoundEncoding, find_encoding
@@ -33,9 +33,10 @@ _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
 _PLAIN_MEMBER = (
     _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{(?:[^][{}]|\{[^][{}]*\})*+\}|\[[^][{}]*\])\s*,'
 )
+# The features of an answer of Hugging Face describe its columns.
 _LIST_NAME = (
-    "products?|items|data|results?|rows|records|entries|hits|goods|listings|docs|edges|nodes"
-    "|features|@graph|catalog\\w*|feed|itemlistelement|offers"
+    r"products?|items|data|results?|rows|records|entries|hits|goods|listings|docs|edges|nodes"
+    r'|features(?!"\s*:\s*\[\s*\{\s*"feature_idx")|@graph|catalog\w*|feed|itemlistelement|offers'
 )
 _IS_LIST_NAME = re.compile(_LIST_NAME, re.IGNORECASE)
 _LIST_KEY = rf'\s*"(?:{_LIST_NAME.removesuffix("|offers")})"\s*:\s*'
@@ -209,9 +210,12 @@ def _rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
 
 
 def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
-    """The longest list of products within an object, or what stands there behind identifiers."""
+    """The lists within an object that name most of a product, or what identifiers stand before."""
     if tables := list(_tables_within(record if is_alone else _listed_within(record))):
-        yield from max(tables, key=len)
+        fields = [named_fields(_names_within(table[0])) for table in tables]
+        for table, count in zip(tables, fields, strict=True):
+            if count == max(fields):  # lists of one kind are one table
+                yield from table
     elif is_alone and (keyed := _keyed_within(record)):
         yield from _keyed_rows(keyed)
     elif is_alone and (lists := [*filter(_are_objects, _listed_within(record).values())]):
@@ -294,12 +298,18 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
     """Lists of objects that an answer wraps under other names than the usual."""
     if isinstance(value, list):
         records = [each for each in value if each is not None]
-        if records and all(isinstance(r, dict) and has_embedded(tuple(r)) for r in records):
+        if records and all(isinstance(r, dict) and has_embedded(_names_within(r)) for r in records):
             yield records
     elif isinstance(value, dict) and depth:
         for name, inner in value.items():
             if name not in _NO_TABLES:
                 yield from _tables_within(inner, depth - 1)
+
+
+def _names_within(record: Record) -> tuple[str, ...]:
+    """The names of a record's values, and of those that an object around the product holds."""
+    wrapped = (v for name, v in record.items() if name in WRAPPERS and isinstance(v, dict))
+    return (*record, *(name for value in wrapped for name in value))
 
 
 def _keyed_within(record: Record, depth: int = _DEPTH_OF_TABLE) -> Record | None:

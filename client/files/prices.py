@@ -19,7 +19,8 @@ _DIVISORS = (1, 10, 100, 1000)
 # "specialPrice", "regular_price": the asked price comes before that which is struck out.
 _AMOUNT_KEYS = (
     "amount", "value", "", "current", "now", "final", "special", "sale", "discounted", "offer",
-    "selling", "regular", "default", "minvariant", "min", "low", "from", "retail", "list",
+    "selling", "regular", "default", "minvariant", "min", "low", "gross", "net", "from", "retail",
+    "list",
 )  # fmt: skip
 _MOST_NESTED = 4
 # A blank parts thousands alone: "12.50, 15.00" are two numbers.
@@ -94,7 +95,7 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
 
 def _amount_within(cell: object) -> object:
     """The cell; of a nested price the amount, of several offers that of the first."""
-    if isinstance(cell, (list, tuple)) and cell and isinstance(cell[0], Mapping):
+    if isinstance(cell, (list, tuple)) and cell:
         cell = cell[0]
     return _amount_of(cell) if isinstance(cell, Mapping) else cell
 

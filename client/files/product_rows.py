@@ -20,9 +20,10 @@ from twinshelf.client.files.cell_values import (
     nested_within,
     present_text_of,
     text_of,
+    without_markup,
 )
 from twinshelf.client.files.column_guess import map_table
-from twinshelf.client.files.column_names import is_usual_name, price_divisor
+from twinshelf.client.files.column_names import is_trade_number, is_usual_name, price_divisor
 from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
@@ -99,7 +100,7 @@ class MappedTable:
         Raises:
             ProductFileError: If the table breaks off.
         """
-        prices, identifiers = (self.columns.get(name, ())[:1] for name in ("price", "product_id"))
+        prices, identifiers = (self.columns.get(name, ()) for name in ("price", "product_id"))
         names = [*prices, *identifiers]
         rows = islice(self.table.rows(names), _ROWS_LOOKED_AT) if names else ()
         cells = [row.cells for row in rows if isinstance(row, CellRow)]
@@ -182,6 +183,8 @@ class ProductFiles:
         place = f"row {row.row_number}"
         if len(self.tables) > 1:
             place += f" of {row.source}"
+        if not (row.title or self._is_update):
+            self.findings.add("untitled", f"row {row.row_number}")
         earlier = seen.add(row.product_id, place)
         if earlier and mapped.may_repeat:
             self.findings.add("repeated", f"{row.product_id!r} of {earlier}")
@@ -246,9 +249,9 @@ class ProductFiles:
             if isinstance(cell := values.get(name), str) and cell.strip().startswith("#"):
                 if not present_text_of(cell):
                     self.findings.add("error", repr(cell.strip()))
-        category = values.get("category")
-        if isinstance(category, str):  # '["Shoes >> Boots"]'
-            values["category"] = nested_within(category) or category
+        for name in ("title", "category", "brand"):
+            if isinstance(cell := values.get(name), str):  # '["Shoes >> Boots"]'
+                values[name] = nested_within(cell) or without_markup(cell)
         cells = [row.cells[name] for name in mapped.columns.get("images", ())]
         return ProductRow(
             source=row.source,
@@ -257,18 +260,23 @@ class ProductFiles:
             **{name: present_text_of(values.get(name)) for name in EMBEDDED_TEXTS},
             seller=present_text_of(values.get("seller")),
             group=present_text_of(values.get("group")),
-            price=self._price(values.get("price"), decimal, mapped),
+            price=self._price(row, decimal, mapped),
             attributes=self._attributes(values.get("attributes")),
             photos=tuple(self._photos(cells, mapped.photo_files)),
         )
 
-    def _price(self, cell: object, decimal: DecimalSign, mapped: MappedTable) -> float | None:
+    def _price(self, row: CellRow, decimal: DecimalSign, mapped: MappedTable) -> float | None:
+        """The price of a sale comes first; where there is none, the usual one."""
+        filled = [n for n in mapped.columns.get("price", ()) if text_of(row.cells[n])]
+        if not filled:
+            return None
+        column = next((n for n in filled if present_text_of(row.cells[n])), filled[0])
+        cell = row.cells[column]
         try:
             price = price_of(cell, decimal)
         except ValueError:
             self.findings.add("price", repr(text_of(cell)[:40]))
             return None
-        (column,) = mapped.columns.get("price", ("",))
         # A price with decimals is in whole units, whatever its column is called.
         return price / price_divisor(column) if price and price.is_integer() else price
 
@@ -332,7 +340,7 @@ def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
         table=table,
         columns=columns,
         may_repeat="product_id" not in options.columns
-        and not is_usual_name(identifier, "product_id"),
+        and (not is_usual_name(identifier, "product_id") or is_trade_number(identifier)),
         photo_files=PhotoFiles([options.image_root or folder, folder]),
         prefix=prefix,
     )

@@ -48,6 +48,15 @@ _TOTAL = re.compile(
     rf"\W*(?:{_TOTAL_WORD})(?:\s{_COUNTED})?\s*(?:[:=(–-].*|[\d.,\s]*)", re.IGNORECASE
 )
 _TOTAL_WITHIN = re.compile(rf"(?<!\w)(?:{_TOTAL_WORD})(?!\w)", re.IGNORECASE)
+# With the name of what is summed up behind.
+_SUBTOTAL = re.compile(
+    r"\W*(?:sub[\s-]?totals?|zwischensumme|übertrag|sous-total|subtotale|subtotaal|brought forward"
+    r"|carried forward|промежуточный итог|итого по|всего по|小计|小計)(?!\w)",
+    re.IGNORECASE,
+)
+_PAGE = re.compile(
+    r"\W*(?:page|seite|página|pagina|стр\w*\.?) \d+(?: (?:of|/|von|из|de|di|van) \d+)?\W*", re.I
+)
 _NOTE = re.compile(
     rf"\W*\d[\d.,\s]*{_COUNTED}(?:\s(?:in set|affected|exported|selected|returned|found"
     r"|total|processed|listed|displayed|shown|retrieved).*)?\W*"
@@ -211,10 +220,15 @@ class RowFilter:
         return is_words and not _has_digit(price + identifier)
 
     def _text(self, row: CellRow, field: str) -> str:
-        return present_text_of(row.cells[self._names(field)[0]])
+        texts = (present_text_of(row.cells[name]) for name in self._names(field))
+        return next(filter(None, texts), "")
 
     def _is_total(self, row: CellRow, label: Label) -> bool:
         """Whether a row is a total wherever it stands, such as that of a category."""
+        if self._lacks_identifier(row) and (
+            _SUBTOTAL.match(label.text) or label.is_alone and _PAGE.fullmatch(label.text)
+        ):
+            return True
         if "title" in self._columns and self._lacks_name(row):
             return _TOTAL_WITHIN.search(label.text) is not None
         return self._lacks_identifier(row) and _TOTAL.fullmatch(label.text) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,13 @@ _SAMPLE_RECORDS = 1000
 # So many elements that name so many fields are the products: no more needs to be looked at.
 _PLAINLY_MANY, _PLAINLY_FIELDS = 100, 4
 _SAMPLE_BYTES = 64 * 1024 * 1024
+# Their own name stands in an attribute: <field name="title">.
+_FIELD_TAGS = frozenset(
+    "field column str int long float double bool date arr property prop cell".split()
+)
+_XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+_PRODUCT = re.compile("product|item|offer|article|artikel|good|entry", re.IGNORECASE)
+_INLINE_TAGS = frozenset("a b big em i sub sup small span strong u".split())
 # What parts the names of elements within each other, from the outermost.
 _Place = tuple[str, ...]
 
@@ -82,6 +90,7 @@ def open_xml(path: Path) -> XmlRecords:
         ProductFileError: If it is no XML, or nothing in it names what a product has.
     """
     kinds: dict[_Place, _Kind] = {}
+    broken = ""
     try:
         for place, element in _elements(path):
             kind = kinds.setdefault(place, _Kind())
@@ -92,15 +101,17 @@ def open_xml(path: Path) -> XmlRecords:
             if kind.count == _PLAINLY_MANY and _count_fields(kind) >= _PLAINLY_FIELDS:
                 break
     except ParseError as error:
-        if not any(kind.count for kind in kinds.values()):
-            raise ProductFileError(f"{path} cannot be read as XML: {error}") from error
+        broken = str(error)
 
-    def fitness(place: _Place) -> tuple[bool, int, int]:
-        """Whether they are several, how many fields they name, and how far out they stand."""
+    def fitness(place: _Place) -> tuple[bool, bool, int, int]:
+        """Whether they are several, and called products; how many fields they name, how far out."""
         kind = kinds[place]
-        return kind.count > 1, _count_fields(kind), -len(place)
+        is_called = _PRODUCT.search(place[-1]) is not None
+        return kind.count > 1, is_called, _count_fields(kind), -len(place)
 
-    told = [place for place in kinds if kinds[place].count and fitness(place)[1] > 1]
+    told = [place for place in kinds if kinds[place].count and _count_fields(kinds[place]) > 1]
+    if not told and broken:
+        raise ProductFileError(f"{path} cannot be read as XML: {broken}")
     if not told:
         raise ProductFileError(
             f"{path} is XML of which no element names what a product has; expected elements such "
@@ -160,8 +171,9 @@ def _elements(path: Path, product: _Place = ()) -> Iterator[tuple[_Place, Elemen
 
 
 def _name(element: Element) -> str:
-    """The name of an element without its namespace: "g:price" is price."""
-    return element.tag.rpartition("}")[2]
+    """The name of an element without its namespace: "g:price" is price; of a <field> its own."""
+    name = element.tag.rpartition("}")[2]
+    return element.attrib.get("name", name) if name in _FIELD_TAGS else name
 
 
 def _record_of(element: Element) -> Record:
@@ -185,8 +197,24 @@ def _value_of(element: Element) -> object:
     """A text; what stands within, by name; of <param name="Colour">red</param> name and value."""
     text = (element.text or "").strip()
     if len(element):
+        if text or any((child.tail or "").strip() for child in element):
+            return _text_of(element)
         return _record_of(element)
     if not text:
         return dict(element.attrib) or None
     name = element.attrib.get("name")
-    return text if name is None else {"name": name, "value": text}
+    if name is not None and name != _name(element):
+        return {"name": name, "value": text}
+    language = element.attrib.get("lang") or element.attrib.get(_XML_LANGUAGE)
+    if _name(element) == "language":
+        language = element.attrib.get("id")
+    return {"language": language, "value": text} if language else text
+
+
+def _text_of(element: Element) -> str:
+    """A text with elements among its words, as XHTML has: a blank for those that part lines."""
+    parts = [element.text or ""]
+    for child in element:
+        blank = "" if child.tag.rpartition("}")[2].casefold() in _INLINE_TAGS else " "
+        parts += [blank, _text_of(child), blank, child.tail or ""]
+    return " ".join("".join(parts).split())

@@ -21,7 +21,7 @@ from twinshelf.client.files.rows import ProductFileError
             "ID,Type,SKU,Name,Published,Short description,Description,Sale price,Regular price,"
             "Categories,Tags,Images,Brands",
             "product_id=ID,title=Name,description=Description,category=Categories,brand=Brands,"
-            "price=Regular price,images=Images",
+            "price=Sale price,images=Images",
         ),
         (
             "item_sku,item_name,brand_name,standard_price,main_image_url,other_image_url1,"

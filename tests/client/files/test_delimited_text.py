@@ -223,3 +223,12 @@ def test_the_first_cell_may_hold_lines_too(tmp_path: Path, ending: str) -> None:
     rows, bad, _ = read(write(tmp_path, ending.join(lines)))
     assert [row.product_id for row in rows] == ["FR-1", "B", "M"] and not bad
     assert rows[0].title == f"Foam roller{ending}(long)"
+
+
+def test_names_of_columns_may_go_over_lines(tmp_path: Path) -> None:
+    table = 'List of March\n\n"Product\nCode","Product\nName",Price\n001,Mug,5\n002,Pan,6\n'
+    rows, bad, _ = read(write(tmp_path, table))
+    assert not bad and [(row.product_id, row.title) for row in rows] == [
+        ("001", "Mug"),
+        ("002", "Pan"),
+    ]

@@ -60,7 +60,7 @@ SHAPES: dict[str, tuple[str | bytes, str]] = {
             "discounted_price,image,brand",
         ),
         "product_id=uniq_id,title=product_name,category=product_category_tree,brand=brand,"
-        "price=discounted_price,images=image",
+        "price=discounted_price,price=retail_price,images=image",
     ),
     "wdc.jsonl": (
         lines('{{"id": {n}, "cluster_id": 1, "title": "{t}", "brand": "{b}", "price": null}}'),

@@ -352,7 +352,10 @@ def test_a_column_of_another_meaning_is_no_price(tmp_path: Path) -> None:
 def test_a_cell_of_an_error_is_counted(tmp_path: Path) -> None:
     rows, _, findings = read(write(tmp_path, "id,title,brand\n1,#REF!,Stabilo\n2,Pen,#N/A\n"))
     assert [row.title for row in rows] == ["", "Pen"]
-    assert findings == ["2 cells with an error of a table program, such as '#REF!': left empty"]
+    assert findings == [
+        "1 product without a title: row 1",
+        "2 cells with an error of a table program, such as '#REF!': left empty",
+    ]
 
 
 def test_a_category_may_be_a_list(tmp_path: Path) -> None:
@@ -375,3 +378,20 @@ def test_a_text_without_a_letter_is_none(tmp_path: Path, title: str) -> None:
     assert [row.reason for row in bad] == [
         "nothing to embed: no text, and no photo that can be read"
     ]
+
+
+def test_the_price_of_a_sale_comes_before_the_usual_one(tmp_path: Path) -> None:
+    table = "sku,name,regularPrice,salePrice\n1,Mug,20,15\n2,Pan,30,\n3,Pot,,9.5\n4,Lid,,\n"
+    rows, _, _ = read(write(tmp_path, table))
+    assert [row.price for row in rows] == [15, 30, 9.5, None]
+
+
+def test_names_are_freed_of_what_web_pages_write_around_them(tmp_path: Path) -> None:
+    table = 'id,title\n1,Red &amp; <b>blue</b> mug\n2,"{""en"": ""Pan"", ""de"": ""Pfanne""}"\n'
+    rows, _, _ = read(write(tmp_path, table))
+    assert [row.title for row in rows] == ["Red & blue mug", "Pan"]
+
+
+def test_a_barcode_that_products_share_costs_no_row(tmp_path: Path) -> None:
+    rows, bad, _ = read(write(tmp_path, "upc,title\n111,Mug\n111,Pan\n222,Pot\n"))
+    assert not bad and [row.product_id for row in rows] == ["111", "2", "222"]

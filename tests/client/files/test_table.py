@@ -104,6 +104,8 @@ def test_rows_are_the_same_in_every_form(
             "a": [["id", "title"], [*RECORDS[0].values()]],
             "b": [["id", "title"], [*RECORDS[1].values()]],
         },
+        {"chairs": [RECORDS[0]], "tables": [RECORDS[1]], "tags": [{"name": "x"}] * 3},
+        {"features": [{"feature_idx": 0, "name": "title"}], "rows": [{"row": r} for r in RECORDS]},
         {"meta": [{"name": "id"}, {"name": "title"}], "data": [[*r.values()] for r in RECORDS]},
     ],
 )

@@ -93,3 +93,30 @@ def test_entities_that_unfold_are_refused(tmp_path: Path) -> None:
     bomb = f'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY e0 "lol">{entities}]>'
     with pytest.raises(ProductFileError, match="cannot be read as XML"):
         open_table(write(tmp_path, bomb + "<r><title>&e7;</title></r>", "feed.xml"))
+
+
+def test_words_around_elements_are_read(tmp_path: Path) -> None:
+    feed = (
+        "<shop><item><id>1</id><title>Red <b>oak</b> chair<br/>with arms</title></item>"
+        "<item><id>2</id><title xml:lang='en'>Mug</title><title xml:lang='de'>Tasse</title></item>"
+        "</shop>"
+    )
+    rows, _, _ = read(write(tmp_path, feed, "feed.xml"))
+    assert [row.title for row in rows] == ["Red oak chair with arms", "Mug"]
+
+
+def test_fields_may_have_their_names_in_attributes(tmp_path: Path) -> None:
+    feed = (
+        "<add><doc><field name='id'>1</field><field name='title'>Mug</field></doc>"
+        "<doc><field name='id'>2</field><field name='title'>Pan</field></doc></add>"
+    )
+    rows, _, _ = read(write(tmp_path, feed, "solr.xml"))
+    assert [(row.product_id, row.title) for row in rows] == [("1", "Mug"), ("2", "Pan")]
+
+
+def test_products_are_not_taken_for_what_is_said_of_them(tmp_path: Path) -> None:
+    review = "<review><id>1</id><title>Good</title><brand>x</brand></review>"
+    feed = f"<shop>{review * 5}<product><id>p1</id><name>Mug</name></product></shop>"
+    feed = feed.replace("</shop>", "<product><id>p2</id><name>Pan</name></product></shop>")
+    rows, _, _ = read(write(tmp_path, feed, "feed.xml"))
+    assert [row.product_id for row in rows] == ["p1", "p2"]
