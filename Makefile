@@ -159,8 +159,11 @@ HERE = not browser and not milvus and not bulk
 unit: setup ## Run the quick tests alone (four minutes on two cores)
 	@OMP_NUM_THREADS=1 python -m pytest -n 3 --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
 
-test: setup lint ## Check everything (no GPU needed)
-	@OMP_NUM_THREADS=1 python -m pytest -n 3 --no-loadscope-reorder -m '$(HERE)' $(ARGS)
+# Style and types are checked in the time in which tests wait for servers.
+test: setup ## Check everything, as `make lint` does too (no GPU needed)
+	@mkdir -p .cache; make --no-print-directory lint > .cache/lint.log 2>&1 & \
+		OMP_NUM_THREADS=1 python -m pytest -n 3 --no-loadscope-reorder -m '$(HERE)' $(ARGS); tested=$$?; \
+		wait $$!; linted=$$?; cat .cache/lint.log; exit $$((tested + linted))
 
 test-web: setup ## Drive the web page in Chromium, which must be installed; writes .cache/screenshots
 	@uv pip install --quiet --require-hashes -r tests/browser/requirements.lock
