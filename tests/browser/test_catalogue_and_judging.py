@@ -51,13 +51,15 @@ def test_pairs_are_judged_by_key_and_taken_back(filled: Site, open_page: OpenPag
         page.get_by_label(f"{name} probability").nth(1).fill(value)
     page.get_by_role("button", name="Look among the offers").click()
     page.get_by_text("Are these the same item?").wait_for()
+    page.wait_for_load_state()  # keys are heard once the script of the page has run
     first = page.locator("[name=pair]").input_value()
     page.keyboard.press("s")
     page.locator(f"[name=pair]:not([value='{first}'])").wait_for(state="attached")
-    page.wait_for_load_state()  # keys are heard once the script of the page has run
+    page.wait_for_load_state()
     page.keyboard.press("d")
     different = page.locator(".counts div", has_text="different").locator("dd", has_text="1")
     different.wait_for()
+    page.wait_for_load_state()
     page.keyboard.press("z")
     different.wait_for(state="detached")
     second = open_page("/review")  # somebody else
