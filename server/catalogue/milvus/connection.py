@@ -159,10 +159,12 @@ class MilvusConnection:
                 collection,
                 filter=condition,
                 output_fields=list(fields),
-                limit=limit,
+                limit=MOST_ROWS if self.is_lite else limit,
                 consistency_level=level or self._level(collection),
                 timeout=_CALL_TIMEOUT_S,
             )
+        if self.is_lite:  # which takes any rows up to the limit, in the order of their writing
+            rows = sorted(rows, key=lambda row: str(row["key"]))[:limit]
         return [dict(row) for row in rows]
 
     def count(self, collection: str, condition: str, *, level: Level | None = None) -> int:
