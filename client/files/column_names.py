@@ -364,7 +364,9 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         mrp msrp rrp_price msrp_price"""
     ),
 }
-_TRADE_NUMBER = re.compile("gtin|ean|upc|isbn|jan|barcode|mpn|pzn")
+_TRADE_NUMBER = re.compile(
+    r"(?:product|item)?(?:gtin|ean|upc|isbn|jan|barcode|mpn|pzn)(?:code|コード|number|nr|no|\d+)*"
+)
 _SALE = re.compile("sale_?price|salepreis|special_?price|offer_?price|discount(?:ed)?_?price")
 _NET = re.compile(r"net(?:to|te?)?$|net(?:to|te?)?price|excl|ohne|zzgl|exkl|^ht|ht$|безндс|bezdph")
 _HUNDREDTHS = re.compile(
@@ -425,7 +427,7 @@ def is_sale(column: str) -> bool:
 
 def is_trade_number(column: str) -> bool:
     """Whether a column's name is that of a number of the trade, which several products may have."""
-    return _TRADE_NUMBER.search(plain_name(column)) is not None
+    return _TRADE_NUMBER.fullmatch(plain_name(column)) is not None
 
 
 def is_product_number(column: str) -> bool:

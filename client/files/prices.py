@@ -113,7 +113,9 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
         "price": price.get("currency_minor_unit"),
     }
     for key, digits in in_parts.items():
-        if isinstance(digits, int) and 0 <= digits <= _MOST_DIGITS and price.get(key):
+        if price.get(key) in (None, ""):
+            continue
+        if isinstance(digits, int) and 0 <= digits <= _MOST_DIGITS:
             return float(str(price[key])) / float(10**digits)
     known = {_AMOUNT_WORD.sub("", key.casefold()): value for key, value in price.items()}
     named = [known[key] for key in _AMOUNT_KEYS if key in known]

@@ -26,7 +26,7 @@ _FIELD_TAGS = frozenset(
 _XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _PRODUCT = re.compile("product|item|offer|article|artikel|good|entry", re.IGNORECASE)
 _INLINE_TAGS = frozenset("a b big em i sub sup small span strong u".split())
-# What parts the names of elements within each other, from the outermost.
+# The names of the elements around one and its own, the outermost first.
 _Place = tuple[str, ...]
 
 

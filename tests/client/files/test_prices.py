@@ -25,7 +25,7 @@ from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
         ({"centAmount": None, "value": 5}, 5.0), ({"amount": 5, "divisor": float("inf")}, 5.0),
         ({"regularPrice": {"amount": {"value": 9.5, "currency": "USD"}}}, 9.5),
         ({"regular": 20, "special_price": {"amount": 15}}, 15.0), ({"unit_amount": 2495}, 24.95),
-        ({"price": "2495", "currency_minor_unit": 2}, 24.95),
+        ({"price": "2495", "currency_minor_unit": 2}, 24.95), ({"unit_amount": 0}, 0.0),
         ("{'value': 24.95, 'currency': 'USD'}", 24.95), ("24.95, USD", 24.95),
         ("USD 24.95,", 24.95),
         ("Rp 12.500", 12500.0), ("١٩٩", 199.0), ("1 299,00 kr", 1299.0), ("5 each", 5.0),

@@ -395,3 +395,5 @@ def test_names_are_freed_of_what_web_pages_write_around_them(tmp_path: Path) -> 
 def test_a_barcode_that_products_share_costs_no_row(tmp_path: Path) -> None:
     rows, bad, _ = read(write(tmp_path, "upc,title\n111,Mug\n111,Pan\n222,Pot\n"))
     assert not bad and [row.product_id for row in rows] == ["111", "2", "222"]
+    _, bad, _ = read(write(tmp_path, "sku,title\n111,Mug\n111,Pan\n222,Pot\n"))
+    assert len(bad) == 1  # the shop's own number says that they are one
