@@ -167,7 +167,9 @@ test: setup ## Check everything, as `make lint` does too (no GPU needed)
 
 test-web: setup ## Drive the web page in Chromium, which must be installed; writes .cache/screenshots
 	@uv pip install --quiet --require-hashes -r tests/browser/requirements.lock
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 -m browser tests/browser $(ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 -m browser tests/browser $(ARGS) || \
+		{ echo "What failed is tried once more, alone: a browser without a GPU may hang."; \
+		python -m pytest -m browser tests/browser --last-failed $(ARGS); }
 
 test-milvus: setup ## Try the catalogue on a real Milvus, which is installed from its wheel
 	@uv pip install --quiet --require-hashes -r tests/milvus/requirements.lock

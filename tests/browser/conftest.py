@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,5 +89,8 @@ def open_page(chromium: Browser, site: Site) -> Iterator[OpenPage]:
 
     yield open_one
     for context in contexts:
+        for page in context.pages:
+            # pytest shows it beside a test that failed.
+            sys.stderr.write(f"{page.url}\n{page.locator('body').inner_text()}\n")
         context.close()
     assert not troubles
