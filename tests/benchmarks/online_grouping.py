@@ -150,7 +150,7 @@ def run(count: int, dimension: int, noise: float) -> Table:
     embeddings = [rounded(each) for each in embeddings]
     contract = contract_of(dimension)
     products = products_of(embeddings, contract)
-    batch = np.array(batch_groups(embeddings, planted, contract))
+    batch = np.array(batch_groups(embeddings, planted, contract, planted))
     orders = [generator.permutation(len(products)).tolist() for _ in range(ORDER_COUNT)]
     without = asyncio.run(write_all(products, orders[0], contract, groups=False))
     table = Table(title=f"{len(products):,} offers of {len(sizes):,} products", box=None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from twinshelf.server.catalogue.groups.amounts import do_amounts_clash, read_amounts
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.grouping.edges import Edges, neighbour_edges, unite
 from twinshelf.training.grouping.grouping_config import GroupingConfig
@@ -96,3 +97,16 @@ def accepted_edges(edges: Mapping[str, Edges], thresholds: Mapping[str, float]) 
     return unite(
         [found.rows(found.scores >= thresholds.get(name, np.inf)) for name, found in edges.items()]
     )
+
+
+def without_clashes(edges: Edges, titles: Sequence[str]) -> Edges:
+    """Drops the pairs whose titles state different amounts, such as 250 ml and 400 ml.
+
+    Args:
+        edges: Pairs of products.
+        titles: Titles of the products, by row.
+    """
+    amounts = [read_amounts(title) for title in titles]
+    pairs = zip(edges.left.tolist(), edges.right.tolist(), strict=True)
+    is_clash = [do_amounts_clash(amounts[left], amounts[right]) for left, right in pairs]
+    return edges.rows(~np.array(is_clash, dtype=np.bool_))

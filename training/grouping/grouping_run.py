@@ -12,7 +12,11 @@ import numpy as np
 from twinshelf.training.checkpoint import CALIBRATION
 from twinshelf.training.evaluation.embedded_products import Embedder
 from twinshelf.training.grouping.components import Groups, form_groups
-from twinshelf.training.grouping.evidence import accepted_edges, gather_evidence
+from twinshelf.training.grouping.evidence import (
+    accepted_edges,
+    gather_evidence,
+    without_clashes,
+)
 from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
 from twinshelf.training.grouping.group_table import name_groups, read_group_ids, write_groups
 from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
@@ -68,9 +72,8 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
         )
     previous = read_group_ids(files.previous) if files.previous else None
     thresholds = calibration.thresholds
-    products = embedder.embed(
-        "products", embedder.read("products", files.products, files.columns), are_passages=True
-    )
+    records = embedder.read("products", files.products, files.columns)
+    products = embedder.embed("products", records, are_passages=True)
     logger.info("searching %d products in themselves", len(products))
     evidence = gather_evidence(
         products,
@@ -80,7 +83,10 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
     )
     if not evidence:
         embedder.notes.append("no two products have what a calibrated pattern needs: all are alone")
-    groups = form_groups(accepted_edges(evidence, thresholds), len(products), config)
+    edges = without_clashes(
+        accepted_edges(evidence, thresholds), [record.title for record in records]
+    )
+    groups = form_groups(edges, len(products), config)
     result = GroupingResult(
         product_count=len(products),
         group_count=len(np.unique(groups.numbers[groups.sizes > 1])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -135,6 +135,9 @@ class GroupStore(Protocol):
 
     def lists(self, product: int) -> Lists:
         """Returns the neighbour lists of a product as they are stored."""
+
+    def titles(self, products: Collection[int]) -> Mapping[int, str]:
+        """Returns the titles of those of some products that there are."""
 
     def member(self, product: int) -> Member | None:
         """Returns where a product stands; None if it is alone."""

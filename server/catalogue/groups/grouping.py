@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import chain
 
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.groups.group_store import GroupChange, GroupStore, PendingBatch
@@ -96,7 +97,10 @@ class Grouping:
             pattern.key: asdict(curve) for pattern, curve in sorted(contract.pair_curves.items())
         }
         return json.dumps(
-            [contract.digest, curves, contract.weights.image, self._guards.neighbour_count]
+            [
+                *(contract.digest, curves, contract.weights.image, self._guards.neighbour_count),
+                "titles with other amounts are not tied",
+            ]
         )
 
     def _group(self, batch: PendingBatch, contract: EncoderContract) -> None:
@@ -108,7 +112,12 @@ class Grouping:
     ) -> GroupChange:
         # One that was written again meanwhile is noted again; a damaged one stays where it is.
         pending = [each for each in batch.products if each.pattern is None or each.product in found]
-        lists = NeighbourLists(self.store.lists, contract.pair_curves, self._guards.neighbour_count)
+        lists = NeighbourLists(
+            self.store.lists, self.store.titles, contract.pair_curves, self._guards.neighbour_count
+        )
+        lists.read_titles(
+            chain(found, *(near for each in found.values() for near in each.values()))
+        )
         before = {each.product: lists.ties(each.product).keys() for each in pending}
         for each in pending:
             lists.replace(each.product, found.get(each.product, {}), forget=each.is_changed)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -127,6 +128,15 @@ class SqliteGroups:
     def lists(self, product: int) -> Lists:
         """Returns the neighbour lists of a product."""
         return read_lists(self._connection, product)
+
+    def titles(self, products: Collection[int]) -> Mapping[int, str]:
+        """Returns the titles of those of some products that there are."""
+        rows = self._connection.execute(
+            "SELECT product_number, title FROM products "
+            "WHERE product_number IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(products)),),
+        )
+        return {number: str(title) for number, title in rows}
 
     def member(self, product: int) -> Member | None:
         """Returns where a product stands; None if it is alone."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -152,6 +152,12 @@ class MilvusGroupStore:
             return {}
         self._rows.fetch(other for each in grouped.lists.values() for other in each)
         return {pattern: dict(each) for pattern, each in grouped.lists.items()}
+
+    def titles(self, products: Collection[int]) -> Mapping[int, str]:
+        """Returns the titles of those of some products that there are."""
+        self._rows.fetch(set(products) - self._pending.product_ids.keys())
+        ids = [product_id for each in products if (product_id := self.product_id(each)) is not None]
+        return {row.number: row.record.title for row in self._stored.products(ids).values()}
 
     def member(self, product: int) -> Member | None:
         """Returns where a product stands; None if it is alone."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,17 @@ from twinshelf.server.catalogue.groups.group_record import Group
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
-from twinshelf.server.catalogue.product_record import NewProduct
+from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.grouping.components import form_groups
-from twinshelf.training.grouping.evidence import accepted_edges, gather_evidence
+from twinshelf.training.grouping.evidence import (
+    accepted_edges,
+    gather_evidence,
+    without_clashes,
+)
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration, Curve
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
@@ -80,10 +85,16 @@ GUARDS = GroupGuards()
 
 
 def products_of(
-    embeddings: Sequence[OfferEmbedding], contract: EncoderContract
+    embeddings: Sequence[OfferEmbedding], contract: EncoderContract, titles: Sequence[str] = ()
 ) -> list[NewProduct]:
-    """Makes products p0, p1, ..."""
-    return [new_product(f"p{row:05}", each, contract) for row, each in enumerate(embeddings)]
+    """Makes products p0, p1, ...; the last of them have no titles of their own."""
+    records = [
+        ProductRecord(product_id=f"p{row:05}", title=title) for row, title in enumerate(titles)
+    ]
+    return [
+        new_product(f"p{row:05}", each, contract, record)
+        for row, (each, record) in enumerate(zip_longest(embeddings, records))
+    ]
 
 
 def rounded(embedding: OfferEmbedding) -> OfferEmbedding:
@@ -96,7 +107,10 @@ def rounded(embedding: OfferEmbedding) -> OfferEmbedding:
 
 
 def batch_groups(
-    embeddings: Sequence[OfferEmbedding], groups: Sequence[str], contract: EncoderContract
+    embeddings: Sequence[OfferEmbedding],
+    groups: Sequence[str],
+    contract: EncoderContract,
+    titles: Sequence[str],
 ) -> list[int]:
     """Returns the number of each product's group as `make group` forms them."""
     absent = np.zeros(contract.image_dimension, dtype=np.float32)
@@ -113,7 +127,7 @@ def batch_groups(
     evidence = gather_evidence(
         products, calibration=CALIBRATION, fusion_weight=contract.fusion_weight, config=config
     )
-    edges = accepted_edges(evidence, CALIBRATION.thresholds)
+    edges = without_clashes(accepted_edges(evidence, CALIBRATION.thresholds), titles)
     numbers: list[int] = form_groups(edges, len(products), config).numbers.tolist()
     return numbers
 

@@ -42,8 +42,9 @@ async def test_any_order_gives_the_groups_of_the_batch_command(
 ) -> None:
     sizes = generator.choice([1, 2, 3, 5, 9], 150)
     embeddings, planted = plant(sizes.tolist(), dimension=16, noise=0.5, generator=generator)
-    products = products_of(embeddings, CONTRACT)
-    batch = batch_groups(embeddings, planted, CONTRACT)
+    titles = generator.choice(["tea", "tea 250 g", "tea 400 g"], len(embeddings)).tolist()
+    products = products_of(embeddings, CONTRACT, titles)
+    batch = batch_groups(embeddings, planted, CONTRACT, titles)
     found: list[list[int]] = []
     for order in range(3):
         async with grouping(engine, name=f"order{order}") as catalogue:
@@ -94,6 +95,26 @@ async def test_a_joining_product_leaves_the_number_and_is_told_of(
     ]  # fmt: skip
     assert events[0].product_ids == ("p00000", "p00001")
     assert events[0].number == events[0].target == before["p00000"]
+
+
+async def test_a_title_of_another_amount_parts_a_product_from_its_group(
+    engine: Engine, generator: np.random.Generator
+) -> None:
+    same = family(generator, 6)
+    first, second = [
+        [
+            replace(each, record=ProductRecord(product_id=f"p{row}", title=f"tea {amount}"))
+            for row, each in enumerate(products)
+        ]
+        for amount, products in (("250 g", same[:3]), ("400 g", same[3:]))
+    ]
+    async with grouping(engine) as catalogue:
+        await write(catalogue, first)
+        assert sorted(map(len, await partition(catalogue))) == [3]
+        await write(catalogue, second[2:])
+        assert sorted(map(len, await partition(catalogue))) == [2]
+        await write(catalogue, second[:2])
+        assert sorted(map(len, await partition(catalogue))) == [3]
 
 
 async def test_further_photos_leave_the_groups_as_they_are(

@@ -30,16 +30,35 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     opened.close()
 
 
+TITLES = {6: "tea 250 g", 7: "tea 0.25 kg", 8: "tea 400 g"}
+
+
+def lists_of(connection: sqlite3.Connection) -> NeighbourLists:
+    """Makes lists of two products at most."""
+    return NeighbourLists(
+        partial(read_lists, connection),
+        lambda products: {each: TITLES[each] for each in products if each in TITLES},
+        CURVES,
+        2,
+    )
+
+
 @pytest.fixture
 def lists(connection: sqlite3.Connection) -> NeighbourLists:
-    """Lists of two products at most."""
-    return NeighbourLists(partial(read_lists, connection), CURVES, 2)
+    return lists_of(connection)
 
 
 def test_a_tie_has_the_strength_of_its_best_pattern(lists: NeighbourLists) -> None:
     lists.replace(1, {IMAGE: {2: 0.7}, TEXT: {2: 0.9, 3: 0.8}}, forget=True)
     assert lists.ties(1) == {2: (0.7, 0.7), 3: (0.4, 0.8)}
     assert lists.ties(2) == {1: (0.7, 0.7)}
+
+
+def test_titles_of_other_amounts_are_not_tied(lists: NeighbourLists) -> None:
+    lists.replace(7, {IMAGE: {6: 0.9, 8: 0.9}}, forget=True)
+    assert set(lists.ties(7)) == {6}
+    assert set(lists.ties(6)) == {7}
+    assert lists.ties(8) == {}
 
 
 def test_a_full_list_gives_way_to_a_nearer_product_alone(lists: NeighbourLists) -> None:
@@ -73,7 +92,7 @@ def test_lists_come_back_as_they_were_written(
 ) -> None:
     lists.replace(1, {IMAGE: {2: 0.7}, TEXT: {2: 0.9, 3: 0.8}}, forget=True)
     write_lists(connection, lists.changed())
-    again = NeighbourLists(partial(read_lists, connection), CURVES, 2)
+    again = lists_of(connection)
     assert [again.of(product) for product in (1, 2, 3)] == [
         {IMAGE: {2: 0.7}, TEXT: {2: 0.9, 3: 0.8}},
         {IMAGE: {1: 0.7}, TEXT: {1: 0.9}},

@@ -43,7 +43,7 @@ def whole(standing: dict[str, OfferEmbedding]) -> set[frozenset[str]]:
     """Groups all that stands at once, as the batch command does."""
     ids = sorted(standing)
     found: dict[int, set[str]] = {}
-    groups = batch_groups([standing[each] for each in ids], [""] * len(ids), CONTRACT)
+    groups = batch_groups([standing[each] for each in ids], [""] * len(ids), CONTRACT, ids)
     for product_id, number in zip(ids, groups, strict=True):
         found.setdefault(number, set()).add(product_id)
     return {frozenset(each) for each in found.values() if len(each) > 1}
