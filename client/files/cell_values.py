@@ -32,6 +32,8 @@ _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
 # Bytes that are no text, and so many, are an identifier.
 _UUID_BYTES = 16
 _MOST_BROKEN = 2
+# Python's own stack bears a few hundred.
+MOST_NESTED = 32
 # Half a character, which JSON can spell and no encoding can hold.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Nothing is seen of these; text programs leave them at the ends.
@@ -63,8 +65,15 @@ def text_of(cell: object) -> str:
     return str(cell).strip()
 
 
-def present_text_of(cell: object) -> str:
-    """Returns a cell as text, lists and objects joined; "" also for NULL, N/A and their like."""
+def present_text_of(cell: object, depth: int = MOST_NESTED) -> str:
+    """Returns a cell as text, lists and objects joined; "" also for NULL, N/A and their like.
+
+    Args:
+        cell: The cell.
+        depth: What is nested deeper is no text.
+    """
+    if isinstance(cell, (Mapping, list, tuple)) and not depth:
+        return ""
     if isinstance(cell, Mapping):
         keys = (*_TEXT_KEYS, *(key for key in cell if str(key).casefold().endswith("name")))
         named = next((cell[key] for key in keys if cell.get(key)), None)
@@ -73,9 +82,10 @@ def present_text_of(cell: object) -> str:
         if named is None:
             told = {key: value for key, value in cell.items() if str(key) not in _ABOUT_KEYS}
             named = list((told or cell).values())
-        return present_text_of(named)
+        return present_text_of(named, depth - 1)
     if isinstance(cell, (list, tuple)):
-        return ", ".join(filter(None, map(present_text_of, _of_one_language(cell))))
+        texts = (present_text_of(item, depth - 1) for item in _of_one_language(cell))
+        return ", ".join(filter(None, texts))
     text = text_of(cell)
     return "" if text.casefold() in _ABSENT else text
 

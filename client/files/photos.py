@@ -12,9 +12,9 @@ from pathlib import Path
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
-from twinshelf.client.files.cell_values import nested_within, present_text_of, text_of
+from twinshelf.client.files.cell_values import MOST_NESTED, nested_within, present_text_of, text_of
 
-# Far above what the service embeds (16 MiB unless told otherwise), yet below what ends its stream.
+# Far above what the service embeds (8 MiB unless told otherwise), yet below what ends its stream.
 LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 # A photo that is told from a path by its first bytes.
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
@@ -57,7 +57,7 @@ class PhotoReference:
         return not self.data and _URL.match(self.name) is not None
 
 
-def photos_of(cell: object) -> list[PhotoReference]:
+def photos_of(cell: object, depth: int = MOST_NESTED) -> list[PhotoReference]:
     """Reads the photos of a cell, the main one first.
 
     They may be bytes, objects with bytes and a path (as the library `datasets` writes them), paths,
@@ -65,26 +65,32 @@ def photos_of(cell: object) -> list[PhotoReference]:
 
     Args:
         cell: The cell.
+        depth: How deep photos may be nested in it.
 
     Raises:
         PhotoError: If it holds anything else.
     """
+    if isinstance(cell, (Mapping, list, tuple)) and not depth:
+        raise PhotoError(f"images must be nested {MOST_NESTED} deep at most")
     if isinstance(cell, (bytes, bytearray)):
         data = bytes(cell)
         if data.startswith(_MAGIC) or b"\0" in data[:64]:
             return [PhotoReference(data=data)]
-        return photos_of(text_of(data))
+        return photos_of(text_of(data), depth)
     if isinstance(cell, Mapping):
-        return _photos_of_object(cell)
+        return _photos_of_object(cell, depth - 1)
     if isinstance(cell, (list, tuple)):
         if len(cell) > _MOST_ITEMS:
             raise PhotoError(f"images must be {_MOST_ITEMS:,} at most, got {len(cell):,}")
-        return [photo for item in cell for photo in photos_of(item)]
-    text = present_text_of(cell)
+        return [photo for item in cell for photo in photos_of(item, depth - 1)]
+    return _photos_of_text(present_text_of(cell), depth)
+
+
+def _photos_of_text(text: str, depth: int) -> list[PhotoReference]:
     if text in ("", "[]", "{}"):
         return []
     if (items := nested_within(text)) is not None:
-        return photos_of(items)
+        return photos_of(items, depth - 1)
     written = _DATA_URI.sub("", text, count=1)
     if written != text or (text.startswith(_BASE64_MAGIC) and _BASE64.fullmatch(text)):
         return [PhotoReference(data=_decoded(written))]
@@ -93,19 +99,20 @@ def photos_of(cell: object) -> list[PhotoReference]:
     return [PhotoReference(name=name) for name in _names_within(text)]
 
 
-def _photos_of_object(cell: Mapping[object, object]) -> list[PhotoReference]:
+def _photos_of_object(cell: Mapping[object, object], depth: int) -> list[PhotoReference]:
     data = cell.get("bytes")
     if isinstance(data, (bytes, bytearray)) and data:
         return [PhotoReference(name=text_of(cell.get("path")), data=bytes(data))]
     for key in (*_URL_KEYS, *_LIST_KEYS):
         if cell.get(key):
-            return photos_of(cell[key])
+            return photos_of(cell[key], depth)
     within = {str(key): value for key, value in cell.items() if value is not None}
     named = {k: v for k, v in within.items() if isinstance(v, str) and looks_like_photo(v)}
     if len(named) == len(within):
-        return photos_of(list(named.values()))
+        return photos_of(list(named.values()), depth)
     if named:  # one photo in several sizes, with its place or its text
-        return photos_of(max(named.items(), key=lambda item: "large" in item[0].casefold())[1])
+        largest = max(named.items(), key=lambda item: "large" in item[0].casefold())
+        return photos_of(largest[1], depth)
     raise PhotoError(f"images must be bytes, paths or URLs, got an object with {', '.join(within)}")
 
 

@@ -164,15 +164,21 @@ class ProductFiles:
                     self.findings.add("sheet", sheet)
                 for column in mapped.table.formula_columns:
                     self.findings.add("formula", column)
-                for row in self._with_photos(self._joined(mapped)):
-                    yield row if isinstance(row, BadRow) else self._checked(row, seen, mapped)
+                decimal, prefix = mapped.look_ahead()
+                for row in self._with_photos(self._joined(mapped, decimal, prefix)):
+                    if isinstance(row, BadRow):
+                        yield row
+                    else:
+                        number = f"{prefix}{row.row_number}" if mapped.may_repeat else ""
+                        yield self._checked(row, seen, number)
         finally:
             seen.close()
 
-    def _checked(
-        self, row: ProductRow, seen: SeenIdentifiers, mapped: MappedTable
-    ) -> ProductRow | BadRow:
-        """Returns the row; or why it is bad: nothing to embed, or an earlier row's identifier."""
+    def _checked(self, row: ProductRow, seen: SeenIdentifiers, number: str) -> ProductRow | BadRow:
+        """Returns the row; or why it is bad: nothing to embed, or an earlier row's identifier.
+
+        The number, where there is one, takes the place of an earlier row's identifier.
+        """
         bad = partial(BadRow, source=row.source, row_number=row.row_number)
         if not (row.has_text or row.main_photo or self._is_update):
             is_url = self._fetcher is None and any(photo.is_url for photo in row.photos)
@@ -186,9 +192,9 @@ class ProductFiles:
         if not (row.title or self._is_update):
             self.findings.add("untitled", f"row {row.row_number}")
         earlier = seen.add(row.product_id, place)
-        if earlier and mapped.may_repeat:
+        if earlier and number:
             self.findings.add("repeated", f"{row.product_id!r} of {earlier}")
-            row = replace(row, product_id=mapped.prefix + str(row.row_number))
+            row = replace(row, product_id=number)
             earlier = seen.add(row.product_id, place)
         if earlier:
             return bad(reason=f"product_id {row.product_id!r} stands in {earlier} too")
@@ -199,11 +205,12 @@ class ProductFiles:
             return rows
         return fetch_photos(rows, self._fetcher, self.photo_count, self.findings)
 
-    def _joined(self, mapped: MappedTable) -> Iterator[ProductRow | BadRow]:
+    def _joined(
+        self, mapped: MappedTable, decimal: DecimalSign, prefix: str
+    ) -> Iterator[ProductRow | BadRow]:
         """Joins rows that only add photos or variants to the product before them."""
         waiting: ProductRow | None = None
         names = list(dict.fromkeys(name for names in mapped.columns.values() for name in names))
-        decimal, prefix = mapped.look_ahead()
         rows = RowFilter(mapped.columns, decimal, self.findings)
         for cells in rows.products(mapped.table.rows(names)):
             row = cells if isinstance(cells, BadRow) else self._read(cells, mapped, decimal, prefix)

@@ -110,3 +110,10 @@ def test_attributes_of_ruby_are_read() -> None:
 def test_an_object_is_called_by_its_name() -> None:
     assert present_text_of({"seller_id": 9, "seller_name": "Acme"}) == "Acme"
     assert present_text_of({"_id": 9, "name": "Tea"}) == "Tea"
+
+
+def test_what_is_nested_without_end_is_no_text() -> None:
+    cell: list[object] = ["tea"]
+    for _ in range(600):
+        cell = [cell]
+    assert present_text_of(cell) == ""

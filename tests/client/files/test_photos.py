@@ -14,6 +14,11 @@ from twinshelf.client.files import photos
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, photos_of, read_photo
 
 
+def test_photos_that_are_nested_without_end_are_refused() -> None:
+    with pytest.raises(PhotoError, match="nested 32 deep at most"):
+        photos_of("[" * 600 + "]" * 600)
+
+
 @pytest.mark.parametrize(
     ("cell", "names"),
     [

@@ -394,6 +394,15 @@ def test_names_are_freed_of_what_web_pages_write_around_them(tmp_path: Path) -> 
 
 def test_a_barcode_that_products_share_costs_no_row(tmp_path: Path) -> None:
     rows, bad, _ = read(write(tmp_path, "upc,title\n111,Mug\n111,Pan\n222,Pot\n"))
-    assert not bad and [row.product_id for row in rows] == ["111", "2", "222"]
+    assert not bad and [row.product_id for row in rows] == ["111", "table-2", "222"]
     _, bad, _ = read(write(tmp_path, "sku,title\n111,Mug\n111,Pan\n222,Pot\n"))
     assert len(bad) == 1  # the shop's own number says that they are one
+
+
+def test_a_number_that_comes_again_changes_no_other_row(tmp_path: Path) -> None:
+    numbers = [*range(299), 7, *range(300, 400)]
+    lines = [f"{number},Shoe {row}" for row, number in enumerate(numbers)]
+    rows, bad, findings = read(write(tmp_path, "\n".join(["train_id,title", *lines])))
+    assert not bad and findings[0].startswith("1 number that stood before")
+    expected = [*map(str, range(299)), "table-300", *map(str, range(300, 400))]
+    assert [row.product_id for row in rows] == expected
