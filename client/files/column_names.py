@@ -122,7 +122,8 @@ def plain_name(column: str) -> str:
     """
     outer, _, inner = column.partition(".")
     column = inner if inner and outer.casefold() in WRAPPERS else column
-    column = _IN_BRACKETS.sub("", _SHOPEE_MARKS.sub("", column)) or column
+    column = _SHOPEE_MARKS.sub("", " ".join(column.split()))  # long blanks would take for ever
+    column = _IN_BRACKETS.sub("", column) or column
     column = _NUMBER_SIGN.sub(r"\1 no", column)
     words = re.findall(r"[^\W_]+", _folded(column))
     if len(words) > 1 and words[0] in _PREFIXES:

@@ -58,7 +58,7 @@ _DEPTH_OF_TABLE = 4
 _ROW_KEYS = frozenset(("values", "rows", "data", "table"))
 _NAME_KEYS = ("columns", "header", "headers", "fields", "names", "meta")
 _ROWS_ABOVE_NAMES = 5
-_LISTS_IN_LINES = re.compile(r"\s*\[[^][{}]*\]\s*\n\s*\[")
+_LISTS_IN_LINES = re.compile(r"\s*\[[^][{}]*\][^\S\n]*+\n\s*+\[")
 Record = dict[str, object]
 
 

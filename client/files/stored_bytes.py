@@ -45,7 +45,7 @@ _WORKBOOK = b"urn:schemas-microsoft-com:office:spreadsheet"
 _XML = re.compile(rb"\s*<(?:\?xml\b|!--|!doctype\b|[a-z_][\w.:-]*[\s>])", re.IGNORECASE)
 _SCRIPTS = {
     "an SQL script; export its table as CSV": re.compile(
-        rb"(?:\s|--[^\n]*\n|/\*.*?\*/;?)*(?:(?:insert|replace)\s+into|(?:create|drop|lock)\s+table"
+        rb"(?:\s|--[^\n]*\n|/\*.*?\*/;?)*+(?:(?:insert|replace)\s+into|(?:create|drop|lock)\s+table"
         rb"|set\s+[@\w.]+\s*=|begin\s*;|copy\s+\S+\s*\()",
         re.IGNORECASE | re.DOTALL,
     ),
