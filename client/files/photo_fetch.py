@@ -8,10 +8,12 @@ import ipaddress
 import os
 import socket
 import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -64,10 +66,13 @@ class PhotoFetcher:
         path = self._folder / hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
         if path.is_file():
             return path
+        deadline_s = time.monotonic() + _TOTAL_TIMEOUT_S
         try:
-            data = self._follow(url, deadline_s=time.monotonic() + _TOTAL_TIMEOUT_S)
+            data = self._follow(url, deadline_s)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise PhotoError(f"the photo {url[:120]} cannot be fetched: {error}") from None
+            is_late = time.monotonic() > deadline_s
+            reason = f"slower than {_TOTAL_TIMEOUT_S:g} seconds" if is_late else error
+            raise PhotoError(f"the photo {url[:120]} cannot be fetched: {reason}") from None
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{os.getpid()}.{id(data)}.partial")
         partial.write_bytes(data)
@@ -77,24 +82,28 @@ class PhotoFetcher:
     def _follow(self, url: str, deadline_s: float) -> bytes:
         for _ in range(_MOST_REDIRECTS + 1):
             parts = urlsplit(url)
-            connection = self._connect(parts)
-            try:
+            with self._connected(parts, deadline_s) as connection:
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 connection.request("GET", quote(target, safe=_SAFE), headers=_HEADERS)
-                response = connection.getresponse()
-                location = response.getheader("Location")
-                if response.status in _REDIRECTS and location:
-                    url = urljoin(url, location)
-                    continue
-                if response.status != 200:
-                    raise PhotoError(f"the server answered {response.status}")
-                return _read_within(response, deadline_s)
-            finally:
-                connection.close()
+                with connection.getresponse() as response:
+                    location = response.getheader("Location")
+                    if response.status in _REDIRECTS and location:
+                        url = urljoin(url, location)
+                        continue
+                    if response.status != 200:
+                        raise PhotoError(f"the server answered {response.status}")
+                    return _read_within(response, deadline_s)
         raise PhotoError(f"more than {_MOST_REDIRECTS} redirects")
 
-    def _connect(self, parts: SplitResult) -> http.client.HTTPConnection:
-        """Connects to an address that was looked at: a second look-up might name another one."""
+    @contextmanager
+    def _connected(
+        self, parts: SplitResult, deadline_s: float
+    ) -> Iterator[http.client.HTTPConnection]:
+        """Connects to an address that was looked at: a second look-up might name another one.
+
+        At the deadline the connection is cut: a server that sends a byte now and then passes every
+        time-out of the socket.
+        """
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise PhotoError("expected an http or https URL")
         is_tls = parts.scheme == "https"
@@ -104,12 +113,26 @@ class PhotoFetcher:
         for address in addresses:
             if not (self._may_be_private or ipaddress.ip_address(address.split("%")[0]).is_global):
                 raise PhotoError(f"{parts.hostname} has the address {address}, which is not public")
-        sock = socket.create_connection((addresses[0], port), timeout=_CONNECT_TIMEOUT_S)
-        if is_tls:
-            sock = self._tls.wrap_socket(sock, server_hostname=parts.hostname)
+        plain = socket.create_connection((addresses[0], port), timeout=_CONNECT_TIMEOUT_S)
+        descriptor = socket.socket(fileno=os.dup(plain.fileno()))  # TLS takes the other one over
+        cut = threading.Timer(deadline_s - time.monotonic(), _shut, [descriptor])
+        cut.daemon = True
+        cut.start()
         connection = http.client.HTTPConnection(parts.hostname, port, timeout=_CONNECT_TIMEOUT_S)
-        connection.sock = sock
-        return connection
+        connection.sock = plain
+        try:
+            if is_tls:
+                connection.sock = self._tls.wrap_socket(plain, server_hostname=parts.hostname)
+            yield connection
+        finally:
+            cut.cancel()
+            connection.close()
+            descriptor.close()
+
+
+def _shut(connected: socket.socket) -> None:
+    with suppress(OSError):  # it has ended already
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _read_within(response: http.client.HTTPResponse, deadline_s: float) -> bytes:
@@ -120,8 +143,8 @@ def _read_within(response: http.client.HTTPResponse, deadline_s: float) -> bytes
         byte_count += len(block)
         if byte_count > LARGEST_PHOTO_BYTES:
             raise PhotoError(f"larger than {LARGEST_PHOTO_BYTES // 1024**2} MiB")
-        if time.monotonic() > deadline_s:
-            raise PhotoError(f"slower than {_TOTAL_TIMEOUT_S:g} seconds")
+    if time.monotonic() > deadline_s:  # what was read is only the beginning
+        raise PhotoError(f"slower than {_TOTAL_TIMEOUT_S:g} seconds")
     if not blocks:
         raise PhotoError("the answer is empty")
     return b"".join(blocks)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,6 +31,12 @@ class Shop(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "/loop" if self.path == "/loop" else "/a%20b.jpg?x=1")
             self.end_headers()
+            return
+        if self.path == "/drip":  # a byte of a header now and then passes every time-out
+            with suppress(OSError):
+                for sign in itertools.cycle(b"HTTP/1.0 200 OK\r\nX: "):
+                    self.wfile.write(bytes([sign]))
+                    time.sleep(0.01)
             return
         self.send_response(404 if self.path == "/gone" else 200)
         self.end_headers()
@@ -71,6 +80,14 @@ def test_a_photo_that_is_too_large_is_left(
     monkeypatch.setattr(photo_fetch, "LARGEST_PHOTO_BYTES", 5)
     with pytest.raises(PhotoError, match="larger than"):
         PhotoFetcher(tmp_path, may_be_private=True).fetch(f"{shop}/a.jpg")
+
+
+def test_a_server_that_drips_is_cut_off(
+    shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_fetch, "_TOTAL_TIMEOUT_S", 0.2)
+    with pytest.raises(PhotoError, match="slower than"):
+        PhotoFetcher(tmp_path, may_be_private=True).fetch(f"{shop}/drip")
 
 
 @pytest.mark.parametrize(
