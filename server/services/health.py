@@ -59,12 +59,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         """Sends the state of a service now and whenever it changes."""
         last = None
         while True:
-            changed = self._changed
+            # Before the answer is sent: what happens meanwhile is told in the next round.
+            changed, is_last = self._changed, self._is_stopping
             response = self._response(request.service)
             if response != last:
                 yield response
                 last = response
-            if self._is_stopping:
+            if is_last:
                 return
             await changed.wait()
 
