@@ -67,9 +67,11 @@ def rotate_key(
         now: The time, UTC.
 
     Raises:
-        ApiKeyError: If there is no such key, or it was revoked.
+        ApiKeyError: If there is no such key, it was revoked, or another took its place already.
     """
     old = find_key(keys, key_id)
+    if old.replaced_by:
+        raise ApiKeyError(f"the key {key_id} was replaced by {old.replaced_by}: rotate that one")
     if old.HasField("revoke_time"):
         raise ApiKeyError(f"the key {key_id} was revoked: add a new one instead")
     wanted = access_pb2.ApiKey()
@@ -80,7 +82,9 @@ def rotate_key(
         wanted.expire_time.FromDatetime(now + lifetime)
         end = min(end, old.expire_time.ToDatetime(tzinfo=now.tzinfo))
     old.expire_time.FromDatetime(end)
-    return add_key(keys, wanted, now)
+    new = add_key(keys, wanted, now)
+    old.replaced_by = new.key.key_id
+    return new
 
 
 def revoke_key(keys: access_pb2.KeyFile, key_id: str, now: datetime) -> access_pb2.ApiKey:

@@ -72,6 +72,15 @@ def test_a_key_that_ends_is_replaced_by_one_that_lasts_as_long() -> None:
     assert ends_at(find_key(keys, old.key.key_id)) == NOW + 10 * HOUR  # not made to last longer
 
 
+def test_a_key_is_rotated_once() -> None:
+    keys = access_pb2.KeyFile()
+    old = add_key(keys, wanted(), NOW).key.key_id
+    new = rotate_key(keys, old, overlap=HOUR, now=NOW).key
+    with pytest.raises(ApiKeyError, match=f"replaced by {new.key_id}: rotate that one"):
+        rotate_key(keys, old, overlap=HOUR, now=NOW)
+    assert not new.HasField("expire_time")
+
+
 def test_a_revoked_key_stays_as_it_is() -> None:
     keys = access_pb2.KeyFile()
     key_id = add_key(keys, wanted(), NOW).key.key_id

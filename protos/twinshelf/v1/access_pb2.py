@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19twinshelf/v1/access.proto\x12\x0ctwinshelf.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"-\n\x07KeyFile\x12\"\n\x04keys\x18\x01 \x03(\x0b\x32\x14.twinshelf.v1.ApiKey\"\xdf\x02\n\x06\x41piKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x15\n\rsecret_sha256\x18\x02 \x01(\x0c\x12(\n\x05scope\x18\x03 \x01(\x0e\x32\x19.twinshelf.v1.AccessScope\x12\r\n\x05label\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x13requests_per_second\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x62urst_count\x18\t \x01(\x05H\x01\x88\x01\x01\x42\x16\n\x14_requests_per_secondB\x0e\n\x0c_burst_count*r\n\x0b\x41\x63\x63\x65ssScope\x12\x1c\n\x18\x41\x43\x43\x45SS_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43\x43\x45SS_SCOPE_READ\x10\x01\x12\x16\n\x12\x41\x43\x43\x45SS_SCOPE_WRITE\x10\x02\x12\x16\n\x12\x41\x43\x43\x45SS_SCOPE_ADMIN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19twinshelf/v1/access.proto\x12\x0ctwinshelf.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"-\n\x07KeyFile\x12\"\n\x04keys\x18\x01 \x03(\x0b\x32\x14.twinshelf.v1.ApiKey\"\xf4\x02\n\x06\x41piKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x15\n\rsecret_sha256\x18\x02 \x01(\x0c\x12(\n\x05scope\x18\x03 \x01(\x0e\x32\x19.twinshelf.v1.AccessScope\x12\r\n\x05label\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x13requests_per_second\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x62urst_count\x18\t \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0breplaced_by\x18\n \x01(\tB\x16\n\x14_requests_per_secondB\x0e\n\x0c_burst_count*r\n\x0b\x41\x63\x63\x65ssScope\x12\x1c\n\x18\x41\x43\x43\x45SS_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43\x43\x45SS_SCOPE_READ\x10\x01\x12\x16\n\x12\x41\x43\x43\x45SS_SCOPE_WRITE\x10\x02\x12\x16\n\x12\x41\x43\x43\x45SS_SCOPE_ADMIN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinshelf.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCESSSCOPE']._serialized_start=477
-  _globals['_ACCESSSCOPE']._serialized_end=591
+  _globals['_ACCESSSCOPE']._serialized_start=498
+  _globals['_ACCESSSCOPE']._serialized_end=612
   _globals['_KEYFILE']._serialized_start=76
   _globals['_KEYFILE']._serialized_end=121
   _globals['_APIKEY']._serialized_start=124
-  _globals['_APIKEY']._serialized_end=475
+  _globals['_APIKEY']._serialized_end=496
 # @@protoc_insertion_point(module_scope)

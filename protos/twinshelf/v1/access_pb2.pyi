@@ -28,7 +28,7 @@ class KeyFile(_message.Message):
     def __init__(self, keys: _Optional[_Iterable[_Union[ApiKey, _Mapping]]] = ...) -> None: ...
 
 class ApiKey(_message.Message):
-    __slots__ = ("key_id", "secret_sha256", "scope", "label", "create_time", "expire_time", "revoke_time", "requests_per_second", "burst_count")
+    __slots__ = ("key_id", "secret_sha256", "scope", "label", "create_time", "expire_time", "revoke_time", "requests_per_second", "burst_count", "replaced_by")
     KEY_ID_FIELD_NUMBER: _ClassVar[int]
     SECRET_SHA256_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,7 @@ class ApiKey(_message.Message):
     REVOKE_TIME_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     BURST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_BY_FIELD_NUMBER: _ClassVar[int]
     key_id: str
     secret_sha256: bytes
     scope: AccessScope
@@ -47,4 +48,5 @@ class ApiKey(_message.Message):
     revoke_time: _timestamp_pb2.Timestamp
     requests_per_second: float
     burst_count: int
-    def __init__(self, key_id: _Optional[str] = ..., secret_sha256: _Optional[bytes] = ..., scope: _Optional[_Union[AccessScope, str]] = ..., label: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., requests_per_second: _Optional[float] = ..., burst_count: _Optional[int] = ...) -> None: ...
+    replaced_by: str
+    def __init__(self, key_id: _Optional[str] = ..., secret_sha256: _Optional[bytes] = ..., scope: _Optional[_Union[AccessScope, str]] = ..., label: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., requests_per_second: _Optional[float] = ..., burst_count: _Optional[int] = ..., replaced_by: _Optional[str] = ...) -> None: ...
