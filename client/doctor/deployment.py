@@ -50,6 +50,9 @@ class DoctorPlan:
         other_triton: host:port of the gRPC of the Triton with a further encoder; None without one.
         other_triton_http: host:port of its HTTP; None takes port 8000 of the same host.
         catalogue: Folder of the catalogue, when it is on this machine; None leaves it out.
+
+    Raises:
+        ValueError: If both Tritons are on one host, and nobody says where the HTTP of the other is.
     """
 
     service: ServiceTarget
@@ -59,6 +62,12 @@ class DoctorPlan:
     other_triton: Endpoint | None = None
     other_triton_http: Endpoint | None = None
     catalogue: Path | None = None
+
+    def __post_init__(self) -> None:
+        first = self.triton or Endpoint.parse(DEFAULT_TRITON)
+        other = self.other_triton
+        if other and other.host == first.host and self.other_triton_http is None:
+            raise ValueError(f"--other-triton-http is needed: {first} is on {first.host}, too")
 
 
 def run_doctor(client: Client, plan: DoctorPlan, stream: TextIO, *, as_json: bool) -> bool:
@@ -139,7 +148,7 @@ def _usual(address: str, plan: DoctorPlan, timeout_s: float) -> Endpoint | None:
     is_here = plan.service.address.startswith("unix:")
     if not is_here:
         try:
-            is_here = Endpoint.parse(plan.service.address).is_loopback
+            is_here = Endpoint.parse_all(plan.service.address)[0].is_loopback
         except ValueError:
             return None
     return endpoint if is_here and answers(endpoint, timeout_s) else None

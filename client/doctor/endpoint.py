@@ -31,6 +31,18 @@ class Endpoint:
             raise ValueError(f"must be host:port, got {address!r}")
         return cls(host=host, port=int(port))
 
+    @classmethod
+    def parse_all(cls, address: str) -> tuple[Endpoint, ...]:
+        """Reads the places of one service: host:port, or gRPC's list "ipv4:10.0.0.1:50051,...".
+
+        Raises:
+            ValueError: If one is nothing of the kind.
+        """
+        scheme, _, listed = address.partition(":")
+        if scheme not in ("ipv4", "ipv6"):
+            return (cls.parse(address),)
+        return tuple(map(cls.parse, listed.split(",")))
+
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine by a name that only this machine reaches."""

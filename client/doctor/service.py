@@ -117,18 +117,21 @@ def check_address(target: ServiceTarget) -> list[Finding]:
     if target.address.startswith("unix:"):
         return [good("address", f"{target.address} is a socket of this machine")]
     try:
-        endpoint = Endpoint.parse(target.address)
-        spoken = language(endpoint, target.timeout_s / 4)
+        return [_check_endpoint(each, target) for each in Endpoint.parse_all(target.address)]
     except ValueError as error:
         return [bad("address", str(error), "Give host:port by --address.")]
+
+
+def _check_endpoint(endpoint: Endpoint, target: ServiceTarget) -> Finding:
+    try:
+        return _language_finding(endpoint, language(endpoint, target.timeout_s / 4), target)
     except OSError as error:
-        said = f"{target.address} cannot be reached: {error.strerror or error}"
-        return [bad("address", said, _remedy_of_silence(target.address))]
-    return [_language_finding(endpoint, spoken, target)]
+        said = f"{endpoint} cannot be reached: {error.strerror or error}"
+        return bad("address", said, _remedy_of_silence(endpoint))
 
 
-def _remedy_of_silence(address: str) -> str:
-    if Endpoint.parse(address).is_loopback:
+def _remedy_of_silence(endpoint: Endpoint) -> str:
+    if endpoint.is_loopback:
         return _START
     return (
         f"See that the service runs there, that it listens on more than loopback, and that no "
@@ -211,7 +214,8 @@ def _check_scope(client: Client, target: ServiceTarget) -> Finding:
     allowed = "read and write" if may_write else "read, not write"
     if target.has_key:
         return good("key", f"accepted; it may {allowed}")
-    if target.address.startswith("unix:") or Endpoint.parse(target.address).is_loopback:
+    is_socket = target.address.startswith("unix:")
+    if is_socket or all(each.is_loopback for each in Endpoint.parse_all(target.address)):
         return good("key", f"none is asked for; whoever reaches the port may {allowed}")
     return doubtful(
         "key",

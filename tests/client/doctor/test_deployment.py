@@ -88,8 +88,14 @@ def test_the_triton_of_a_further_encoder_is_checked_as_well(service: FakeService
     assert findings["2nd models"].state is State.GOOD and "models" not in findings
     assert "sha256:bbbbbbbbbbbb" in findings["2nd contract"].message
     with serve(service) as address:
-        findings = examine(address, other_triton=Endpoint.parse("127.0.0.1:1"))
+        findings = examine(address, other_triton=Endpoint.parse("localhost:1"))
     assert findings["2nd triton"].state is State.BAD
+
+
+def test_two_tritons_of_one_host_need_a_port_of_http_each() -> None:
+    service = ServiceTarget(address="127.0.0.1:1", tls=None, has_key=False, timeout_s=1)
+    with pytest.raises(ValueError, match=r"--other-triton-http is needed: .* is on 127\.0\.0\.1"):
+        DoctorPlan(service=service, other_triton=Endpoint.parse("127.0.0.1:8011"))
 
 
 def test_an_empty_catalogue_is_said_to_be_empty(service: FakeService) -> None:

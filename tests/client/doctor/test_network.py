@@ -14,6 +14,13 @@ from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.doctor.network import Language, answers, certificate_trouble, language
 
 
+def test_several_places_of_one_service_are_read() -> None:
+    places = Endpoint.parse_all("ipv4:10.0.0.1:50051,10.0.0.2:50052")
+    assert list(map(str, places)) == ["10.0.0.1:50051", "10.0.0.2:50052"]
+    assert list(map(str, Endpoint.parse_all("ipv6:[::1]:1,[::2]:2"))) == ["[::1]:1", "[::2]:2"]
+    assert Endpoint.parse_all("dns:///matching:1") == (Endpoint.parse("matching:1"),)
+
+
 @pytest.mark.parametrize(
     ("address", "host", "port", "is_loopback"),
     [
