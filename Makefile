@@ -1,5 +1,5 @@
 # Every target is a command that a user could type; `make` alone prints them.
-#? DATA      data set: generated (default), grocery, fashion, shopee, sports, kazanexpress, esci (esci-us, esci-es, esci-jp), or a CSV or Parquet file
+#? DATA      data set: generated (default), grocery, fashion, shopee, sports, kazanexpress, esci (esci-us, esci-es, esci-jp), or a table of your own
 DATA ?= generated
 #? DATA_DIR  folder of the data set
 DATA_DIR ?=
@@ -83,7 +83,8 @@ data: setup ## Read a data set into .cache/data/NAME
 	@$(STEP) --name prepare --inputs $(if $(IS_DRAWN),$(SOURCE),$(wildcard $(DATA))) $(DATA_DIR) --reading-list $(TABLES)/photos.txt --outputs $(addprefix $(TABLES)/,train.parquet queries.parquet gallery.parquet) -- \
 		twinshelf.training.catalogues.prepare --data $(SOURCE) $(DATA_OPTIONS) --out $(TABLES) $(if $(IS_DRAWN),,$(DATA_ARGS))
 
-train: data ## Train the encoder into runs/NAME
+# With the NAME of data that is there alone, it is trained on as it is.
+train: $(if $(filter file,$(origin DATA)),$(if $(filter file,$(origin NAME)),data,$(if $(wildcard $(TABLES)/train.parquet),setup,data)),data) ## Train the encoder into runs/NAME
 	@$(STEP) --name train --inputs $(TABLES) $(IMAGE_WEIGHTS) $(wildcard $(CONFIG)) --outputs $(RUN_FILES) -- \
 		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(TRAIN_ARGS) $(ARGS)
 
@@ -119,7 +120,7 @@ categories: setup ## Predict the categories of held-out offers with the encoder 
 	@python -m twinshelf.training.categories --run runs/$(NAME) $(ARGS)
 
 group: setup ## Find duplicate groups among the products of FILE
-	@python -m twinshelf.training.grouping --run runs/$(NAME) --products $(FILE) --output runs/$(NAME)/groups.parquet $(ARGS)
+	@python -m twinshelf.training.grouping --run runs/$(NAME) --products "$$GIVEN_FILE" $(COLUMN_OPTION) --output runs/$(NAME)/groups.parquet $(ARGS)
 
 compare: setup ## Lay runs side by side: RUNS='runs/a runs/b'
 	@python -m twinshelf.training.runs $(RUNS) $(ARGS)

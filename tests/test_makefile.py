@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,7 +38,26 @@ def test_values_arrive_as_they_were_given(tmp_path: Path, value: str) -> None:
     assert commanded(tmp_path, "index", f"FILE={value}.csv", f"COLUMNS=title={value}") == [
         "index", f"{value}.csv", "--columns", f"title={value}"
     ]  # fmt: skip
+    # As a command of `twinshelf` hands it on, `make group` hands it to Python.
+    shown = commanded(tmp_path, "-n", "group", f"FILE={value}.csv", f"COLUMNS=title={value}")
+    assert '--products "$GIVEN_FILE" --columns "$GIVEN_COLUMNS"' in shown[0]
     assert commanded(tmp_path, "match", f"FILE={value}.csv")[:2] == ["match", f"{value}.csv"]
+
+
+def test_data_that_is_there_is_not_read_again_for_a_name_alone(tmp_path: Path) -> None:
+    tables = PROJECT / ".cache" / "data" / f"test-{tmp_path.name}"
+    tables.mkdir(parents=True)
+    try:
+        arguments = ("-n", "train", f"NAME={tables.name}")
+        drawn = commanded(tmp_path, *arguments)
+        (tables / "train.parquet").touch()
+        trained = commanded(tmp_path, *arguments)
+        given = commanded(tmp_path, *arguments, "DATA=products.csv")
+    finally:
+        shutil.rmtree(tables)
+    assert ["catalogues.prepare" in "".join(lines) for lines in (drawn, trained, given)] == [
+        True, False, True
+    ]  # fmt: skip
 
 
 def test_the_width_of_a_terminal_is_no_mapping(tmp_path: Path) -> None:
