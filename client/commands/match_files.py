@@ -123,6 +123,8 @@ class _OfferStream:
             is_photo = any(each.field.endswith("image") for each in answer.error.field_violations)
             (self._refuse if is_photo else self._fail)(place, row, str(answer.error))
         elif answer.result is not None:
+            if answer.result.is_cut:
+                self._files.findings.add("cut", row.product_id)
             self._lines[place] = _result_lines(row, answer.result)
 
     def stage(self) -> None:

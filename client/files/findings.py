@@ -22,6 +22,7 @@ Kind = Literal[
     "formula",
     "error",
     "encoding",
+    "cut",
 ]
 _SENTENCES: dict[Kind, tuple[str, str]] = {
     "price": ("price", "could not be read, such as {example}: left empty"),
@@ -49,6 +50,10 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     ),
     "error": ("cell", "with an error of a table program, such as {example}: left empty"),
     "total": ("row", "left out as a heading, a total or a note, no product{first} {example}"),
+    "cut": (
+        "offer",
+        "with fewer matches than asked for, as more do not fit into an answer, such as {example}",
+    ),
     "continued": ("row", "joined to the row before, of the same product, such as {example}"),
 }
 _LONGEST_EXAMPLE = 160

@@ -99,6 +99,7 @@ async def take_offers(request: Request) -> Response:
         form=form,
         views_attribute=state.config.views_attribute,
         photos=state.product_photos,
+        progress=upload.progress,  # so that the table is kept until then
     )
     left, right = (
         state.service.waiting_client(visitor, setting.service)

@@ -66,8 +66,8 @@ class ComparedFile:
         form: The two settings, and what they share.
         views_attribute: Attribute of a product that holds its views.
         photos: Finds the photos of offers.
-        offers: Those that are done, in the order of the file.
-        progress: Counts them.
+        progress: Counts the offers that are done.
+        offers: Those, in the order of the file.
     """
 
     name: str
@@ -75,8 +75,8 @@ class ComparedFile:
     form: CompareForm
     views_attribute: str
     photos: ProductPhotos
+    progress: Progress
     offers: list[ComparedOffer] = field(default_factory=list)
-    progress: Progress = field(default_factory=Progress)
 
     @property
     def matched(self) -> list[ComparedOffer]:

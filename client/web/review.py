@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 
 from twinshelf.client.records import Product
 from twinshelf.client.sync_client import Client
+from twinshelf.client.web.background import Progress
 from twinshelf.client.web.catalogue import keep_table
 from twinshelf.client.web.guard import sent_form, visitor_of
 from twinshelf.client.web.judgements import VERDICTS, JudgedPair
@@ -98,7 +99,8 @@ async def search_offers(request: Request) -> Response:
         upload_id = keep_table(request, form)
     upload = state.uploads.find(upload_id, visitor_of(request))
     assert upload is not None
-    return _start(request, lambda client: state.pairs.search_table(client, upload, band))
+    work = partial(state.pairs.search_table, upload=upload, band=band)
+    return _start(request, work, upload.progress)  # so that the table is kept until then
 
 
 async def search_catalogue(request: Request) -> Response:
@@ -108,7 +110,8 @@ async def search_catalogue(request: Request) -> Response:
     if not count.isdecimal() or not 1 <= int(count[:9]) <= PRODUCTS_AT_MOST:
         raise HTTPException(400, f"The number of products must be 1 to {PRODUCTS_AT_MOST:,}.")
     pairs = state_of(request).pairs
-    return _start(request, lambda client: pairs.search_catalogue(client, int(count), band))
+    work = partial(pairs.search_catalogue, product_count=int(count), band=band)
+    return _start(request, work, Progress())
 
 
 async def send_csv(request: Request) -> Response:
@@ -143,13 +146,13 @@ def _download(response: Response, name: str) -> Response:
     return response
 
 
-def _start(request: Request, work: Callable[[Client], None]) -> Response:
+def _start(request: Request, work: Callable[[Client], None], progress: Progress) -> Response:
     state = state_of(request)
     if state.pairs.progress.doing:
         raise HTTPException(409, "Pairs are being looked for already: wait for that.")
-    state.pairs.reset()
+    state.pairs.reset(progress)
     client = state.service.waiting_client(visitor_of(request))
-    state.background.start("looking for pairs", state.pairs.progress, partial(work, client), client)
+    state.background.start("looking for pairs", progress, partial(work, client), client)
     return RedirectResponse("/review", status_code=303)
 
 

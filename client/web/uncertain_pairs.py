@@ -67,8 +67,9 @@ class PairSearch:
     failed_count: int = 0
     failure: str = ""
 
-    def reset(self) -> None:
-        """Forgets the search before this one."""
+    def reset(self, progress: Progress) -> None:
+        """Forgets the search before this one; the next is counted by another progress."""
+        self.progress = progress
         self.found_count = self.failed_count = 0
         self.failure = ""
 
