@@ -86,6 +86,10 @@ class _Commands(TyperGroup):
             # complain again when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit from None
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            complain(f"{place}{error.strerror or error}")
+            raise typer.Exit(UNUSABLE_INPUT) from None
 
 
 def _hide_types(command: Any, ctx: Any) -> None:
@@ -235,18 +239,17 @@ def list_products(
     """Print products, by their ids."""
     count = None if has_no_limit else limit
     with connection.open() as client:
-        products = islice(client.list_all(page_size=min(count or 1000, 1000)), count)
+        products = client.list_all(page_size=min(count or 1000, 1000))
         if connection.json:
-            for product in products:
+            for product in islice(products, count):
                 output.write_json(sys.stdout, output.product_json(product))
             return
-        shown = list(products)
+        shown, more = output.first_of(products, count)
     if shown:
         output.make_console(sys.stdout).print(output.product_list_table(shown))
     else:
         sys.stdout.write("the catalogue is empty\n")
-    if len(shown) == count:
-        sys.stderr.write(f"the first {count:,}; --all prints all of them\n")
+    sys.stderr.write(more)
 
 
 @app.command()

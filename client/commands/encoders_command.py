@@ -8,7 +8,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
 
+from twinshelf.client.commands import output
 from twinshelf.client.commands.option_groups import spread
 from twinshelf.client.commands.options import Connection
 
@@ -62,7 +65,7 @@ def switch(encoder: EncoderArgument, connection: Connection) -> None:
     with connection.open() as client:
         made = client.encoders.switch(_resolve(client, encoder))
     if connection.json:
-        _write_json(asdict(made))
+        output.write_json(sys.stdout, asdict(made))
     else:
         sys.stdout.write(
             f"version {made.serving.version} serves, {made.serving.digest}; before: version "
@@ -77,7 +80,7 @@ def drop(encoder: EncoderArgument, connection: Connection) -> None:
     with connection.open() as client:
         count = client.encoders.drop(_resolve(client, encoder))
     if connection.json:
-        _write_json({"dropped_product_count": count})
+        output.write_json(sys.stdout, {"dropped_product_count": count})
     else:
         sys.stdout.write(f"vectors of {count:,} products removed\n")
 
@@ -89,7 +92,7 @@ def compare(connection: Connection) -> None:
     with connection.open() as client:
         found = client.encoders.compare()
     if connection.json:
-        _write_json(asdict(found))
+        output.write_json(sys.stdout, asdict(found))
     elif found.other is None:
         sys.stdout.write("no encoder beside has embedded every product\n")
     else:
@@ -113,7 +116,7 @@ def _resolve(client: Client, text: str) -> int | str:
     if text.isdecimal():
         return int(text)
     digests = [state.encoder.digest for state in client.encoders.list()]
-    found = [each for each in digests if text in (each, each[: len(text)], each[7:][: len(text)])]
+    found = [each for each in digests if each.startswith(f"sha256:{text.removeprefix('sha256:')}")]
     if len(found) != 1:
         raise ValueError(f"{text!r} must begin one of {', '.join(digests)}")
     return found[0]
@@ -121,13 +124,9 @@ def _resolve(client: Client, text: str) -> int | str:
 
 def _follow(client: Client, state: EncoderState) -> EncoderState:
     """Shows the progress until nothing more can be embedded without photos."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from twinshelf.client.commands.output import make_console
-
     digest = state.encoder.digest
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=make_console(sys.stderr)) as progress:
+    with Progress(*columns, console=output.make_console(sys.stderr)) as progress:
         task = progress.add_task("embedding")
         while True:
             total = state.embedded_product_count + state.missing_product_count
@@ -139,21 +138,11 @@ def _follow(client: Client, state: EncoderState) -> EncoderState:
             state = next(each for each in client.encoders.list() if each.encoder.digest == digest)
 
 
-def _write_json(value: dict[str, object]) -> None:
-    from twinshelf.client.commands.output import write_json
-
-    write_json(sys.stdout, value)
-
-
 def _tell(states: tuple[EncoderState, ...], *, as_json: bool) -> None:
     if as_json:
         for state in states:
-            _write_json(asdict(state))
+            output.write_json(sys.stdout, asdict(state))
         return
-    from rich.table import Table
-
-    from twinshelf.client.commands.output import make_console
-
     table = Table(box=None, pad_edge=False)
     for name in ("version", "digest", "state", "embedded", "missing", "photos", "refused"):
         table.add_column(name, no_wrap=name != "digest", overflow="fold")
@@ -167,7 +156,7 @@ def _tell(states: tuple[EncoderState, ...], *, as_json: bool) -> None:
             f"{state.waiting_product_count:,}",
             f"{state.failed_product_count:,}",
         )
-    console = make_console(sys.stdout)
+    console = output.make_console(sys.stdout)
     console.print(table)
     for state in states:
         for failure in state.failures:

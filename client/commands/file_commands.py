@@ -98,6 +98,7 @@ def run_index(
             client.address, files, read_options, *(_kept_digests(client) if reindexes else ())
         )
     )
+    is_piped = "-" in map(str, paths)  # then nothing is there to go on with
     if starts_anew:
         note.unlink(missing_ok=True)
     point, report, is_finished = ResumePoint(note), IndexReport(reindexes=reindexes), False
@@ -112,12 +113,11 @@ def run_index(
         is_finished = True
     except (TwinshelfError, ProductFileError, KeyboardInterrupt):
         stored = count_of(report.stored_count, "product")
-        sys.stderr.write(
-            f"{stored} {report.done_word} before this; the same command goes on from here:\n"
-        )
+        way_on = "" if is_piped else "; the same command goes on from here"
+        sys.stderr.write(f"{stored} {report.done_word} before this{way_on}:\n")
         raise
     finally:
-        point.close(is_finished=is_finished)
+        point.close(is_finished=is_finished or is_piped)
     if as_json:
         write_report(report, stream)
     else:

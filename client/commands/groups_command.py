@@ -9,7 +9,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from twinshelf.client.commands import output
 from twinshelf.client.commands.option_groups import spread
 from twinshelf.client.commands.options import FAILED, GREATEST_COUNT, Connection, complain
 
@@ -35,16 +38,15 @@ def list_groups(
     """Print the groups of two products or more, oldest first."""
     count = None if has_no_limit else limit
     with connection.open() as client:
-        found = islice(client.groups.list_all(page_size=min(count or 1000, 1000)), count)
+        found = client.groups.list_all(page_size=min(count or 1000, 1000))
         if connection.json:
-            for group in found:
-                _write_json(_group_json(group))
+            for group in islice(found, count):
+                output.write_json(sys.stdout, _group_json(group))
             return
-        shown = list(found)
+        shown, more = output.first_of(found, count)
         pending_count = client.groups.list_page(page_size=1).pending_product_count
     _print_groups(shown)
-    if len(shown) == count:
-        sys.stderr.write(f"the first {count:,}; --all prints all of them\n")
+    sys.stderr.write(more)
     if pending_count:
         sys.stderr.write(f"{pending_count:,} products are not grouped yet\n")
 
@@ -70,7 +72,7 @@ def get(
             complain(f"{product_id} stands in no group")
             raise typer.Exit(FAILED)
     if connection.json:
-        _write_json(_group_json(group))
+        output.write_json(sys.stdout, _group_json(group))
     else:
         _print_groups([group])
 
@@ -86,15 +88,14 @@ def history(
     """Print what became of a group or of all of them, oldest first."""
     count = None if has_no_limit else limit
     with connection.open() as client:
-        found = islice(client.groups.history(group_id, page_size=min(count or 1000, 1000)), count)
+        found = client.groups.history(group_id, page_size=min(count or 1000, 1000))
         if connection.json:
-            for event in found:
-                _write_json(_event_json(event))
+            for event in islice(found, count):
+                output.write_json(sys.stdout, _event_json(event))
             return
-        shown = list(found)
+        shown, more = output.first_of(found, count)
     _print_events(shown)
-    if len(shown) == count:
-        sys.stderr.write(f"the first {count:,}; --all prints all of them\n")
+    sys.stderr.write(more)
 
 
 @groups.command()
@@ -139,15 +140,9 @@ def undo(
 
 def _tell(event: GroupEvent, *, as_json: bool) -> None:
     if as_json:
-        _write_json(_event_json(event))
+        output.write_json(sys.stdout, _event_json(event))
     else:
         _print_events([event])
-
-
-def _write_json(value: dict[str, Any]) -> None:
-    from twinshelf.client.commands.output import write_json
-
-    write_json(sys.stdout, value)
 
 
 def _group_json(group: Group) -> dict[str, Any]:
@@ -210,11 +205,6 @@ def _joined(product_ids: Iterable[str]) -> str:
 
 def _print_table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]], nothing: str) -> None:
     """Prints rows, the last cell folded; or that there are none."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from twinshelf.client.commands.output import make_console
-
     if not rows:
         sys.stdout.write(f"{nothing}\n")
         return
@@ -224,4 +214,4 @@ def _print_table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]], nothin
     table.add_column(names[-1], overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    make_console(sys.stdout).print(table)
+    output.make_console(sys.stdout).print(table)

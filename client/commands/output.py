@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, TextIO
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from twinshelf.client.changes import ProductChange
     from twinshelf.client.errors import TwinshelfError
 
+Shown = TypeVar("Shown")
 # Far enough for any terminal; a pipe is not folded to the 80 columns that rich would assume.
 PIPE_WIDTH = 160
 
@@ -48,6 +51,21 @@ def write_json(stream: TextIO, value: dict[str, Any]) -> None:
         value: Made of what JSON knows.
     """
     stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def first_of(found: Iterator[Shown], count: int | None) -> tuple[list[Shown], str]:
+    """Returns what a list prints.
+
+    Args:
+        found: All that there is.
+        count: How many are printed at most; None for all.
+
+    Returns:
+        The first, and a line that says so when there are more, or "".
+    """
+    shown = list(islice(found, count))
+    has_more = count is not None and next(found, None) is not None
+    return shown, f"the first {count:,}; --all prints all of them\n" if has_more else ""
 
 
 def product_json(product: Product) -> dict[str, Any]:

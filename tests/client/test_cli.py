@@ -349,6 +349,15 @@ def test_a_service_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]
     assert "Traceback" not in err
 
 
+def test_a_table_that_cannot_be_written_is_unusable_input(
+    stocked: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offers = tmp_path / "offers.csv"
+    offers.write_text("id,title\n1,tea\n")
+    assert main(["match", str(offers), "--output", str(tmp_path / "none" / "m.csv")]) == 2
+    assert "none/m.csv" in capsys.readouterr().err
+
+
 def test_text_that_is_no_unicode_is_unusable_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["match", "--title", "caf\udce9"]) == 2
     assert capsys.readouterr().err == "twinshelf: text must be UTF-8, got 'caf\\udce9'\n"
