@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from twinshelf.export.precision import Precision
 from twinshelf.export.record import PublicationRecord, find_unchanged, source_digest
@@ -36,23 +37,15 @@ class ExportOptions:
         force: Replace the version when it holds another encoder.
         uncalibrated: Publish a run that training.evaluation has not calibrated.
         verbose: Log what the libraries do.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     run: Path
     repository: Path = Path("model_repository")
-    version: int | None = None
+    version: Annotated[int | None, "1 or more"] = None
     precision: Precision = "fp32"
     force: bool = False
     uncalibrated: bool = False
     verbose: bool = False
-
-    def __post_init__(self) -> None:
-        """Checks the range."""
-        if self.version is not None and self.version < 1:
-            raise ValueError(f"version must be 1 or more, got {self.version}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,7 +30,7 @@ def build_contract(
     Args:
         encoder: The trained encoder.
         version: Version in the model repository, 1 or more.
-        digest: "sha256:" and 64 hex digits, from `export.digest`.
+        digest: "sha256:" and 64 hex digits, from `export.manifest`.
         max_batch_size: Most rows that the models take at once.
         precision: Number format of the towers.
 

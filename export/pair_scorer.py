@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from twinshelf.training.command_line import read_command_line
 
@@ -20,20 +21,12 @@ class PairScorerOptions:
         repository: Model repository to publish into.
         version: Version to publish as, from 1; default: the next free one.
         force: Replace the version when it holds another scorer.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     run: Path
     repository: Path = Path("model_repository")
-    version: int | None = None
+    version: Annotated[int | None, "1 or more"] = None
     force: bool = False
-
-    def __post_init__(self) -> None:
-        """Checks the range."""
-        if self.version is not None and self.version < 1:
-            raise ValueError(f"version must be 1 or more, got {self.version}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -88,7 +88,7 @@ def publish_pair_scorer(
     """Publishes the trees of a scorer; the repository stays as it was when anything fails.
 
     Args:
-        run: Folder that `training.pairs.train` wrote.
+        run: Folder that `make pairs` wrote.
         repository: Model repository; made when missing.
         version: Version to publish as, 1 or more; None takes the next free one, or the one that
             holds the same scorer.

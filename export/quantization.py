@@ -57,7 +57,7 @@ def read_calibration_pixels(folder: Path, settings: PreprocessingSettings) -> Pi
     """Reads the first photos of the training table, which the gate never sees.
 
     Args:
-        folder: Folder that `training.prepare` wrote.
+        folder: Folder that `make data` wrote.
         settings: How photos become pixels.
 
     Returns:

@@ -80,7 +80,7 @@ def read_sample(folder: Path, *, seed: int = 42) -> RetrievalSample | None:
     """Draws a sample from prepared data.
 
     Args:
-        folder: Folder that `training.prepare` wrote.
+        folder: Folder that `make data` wrote.
         seed: Seed of the draw.
 
     Returns:

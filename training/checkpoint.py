@@ -38,7 +38,7 @@ class TrainedEncoder:
         tokenizer: Texts to token ids.
         config: What it was trained with.
         tokenizer_path: File of the tokenizer, to be published.
-        calibration: Scores to probabilities; None until `training.evaluate` has fitted it.
+        calibration: Scores to probabilities; None until `make evaluate` has fitted it.
     """
 
     model: FusedEncoder

@@ -53,12 +53,10 @@ class HeldOut:
     Attributes:
         offers: The sample.
         gallery: Every product of the catalogue by its id.
-        offer_count: Offers that there were to choose from.
     """
 
     offers: tuple[ProductRow, ...]
     gallery: Mapping[str, ProductRow]
-    offer_count: int
 
 
 def read_held_out(prepared: Path, *, query_count: int, seed: int) -> HeldOut:
@@ -83,7 +81,7 @@ def read_held_out(prepared: Path, *, query_count: int, seed: int) -> HeldOut:
             "needs a column group in which rows of the same product have the same value"
         )
     sample = random.Random(seed).sample(offers, min(query_count, len(offers)))
-    return HeldOut(offers=tuple(sample), gallery=gallery, offer_count=len(offers))
+    return HeldOut(offers=tuple(sample), gallery=gallery)
 
 
 def match_held_out(client: Client, held_out: HeldOut, pattern: str) -> tuple[MatchedOffer, ...]:

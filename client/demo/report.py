@@ -19,7 +19,7 @@ METRICS_SHOWN = ("R@1", "R@5", "R@10", "P@1", "F1@1", "NDCG@10", "MAP", "Acc@10"
 
 
 def metrics_table(evaluation: Path) -> RenderableType:
-    """Returns the metrics of `training.evaluate` by modality.
+    """Returns the metrics of `make evaluate` by modality.
 
     Args:
         evaluation: Its JSON file.

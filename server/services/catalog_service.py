@@ -21,7 +21,7 @@ from twinshelf.server.errors import (
     TwinshelfError,
 )
 from twinshelf.server.services.calls.call_observer import CallObserver, reason_of
-from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done
+from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done, message_bytes
 from twinshelf.server.services.conversions import (
     encoder_info,
     modality_pattern,
@@ -109,7 +109,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             self._note(UPSERT_METHOD, context, outcome, (response.product_id,))
             return response
 
-        async for response in answers_as_done(requests, answer, _size_bytes, self._bounds):
+        async for response in answers_as_done(requests, answer, message_bytes, self._bounds):
             yield response
 
     async def GetProduct(  # noqa: N802 - the name is the proto's
@@ -299,10 +299,6 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             thumbnail=await self._thumbnails.make(product.image),
         )
         return new, await self._catalogue.upsert(new), contract
-
-
-def _size_bytes(request: pb.UpsertProductsRequest) -> int:
-    return int(request.ByteSize())
 
 
 def _change_responses(

@@ -17,7 +17,7 @@ from twinshelf.server.errors import (
     TwinshelfError,
 )
 from twinshelf.server.services.calls.call_observer import CallObserver, reason_of
-from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done
+from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done, message_bytes
 from twinshelf.server.services.conversions import encoder_info, modality_pattern
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
 from twinshelf.server.services.matching.encoder_comparison import DEPTH, EncoderComparison
@@ -95,7 +95,7 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
             self._note("ReindexProducts", outcome, "", context, (product.product_id,))
             return response
 
-        async for response in answers_as_done(requests, answer, _size_bytes, self._bounds):
+        async for response in answers_as_done(requests, answer, message_bytes, self._bounds):
             yield response
 
     async def SwitchEncoder(  # noqa: N802 - the name is the proto's
@@ -227,10 +227,6 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
                 encoder=encoder,
             )
         )
-
-
-def _size_bytes(request: pb.ReindexProductsRequest) -> int:
-    return int(request.ByteSize())
 
 
 def _check(request: HasEncoder) -> None:

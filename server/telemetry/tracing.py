@@ -69,11 +69,6 @@ class Tracing:
 
         return cls(make_provider(exporter, sample_ratio=sample_ratio))
 
-    @property
-    def is_on(self) -> bool:
-        """Whether traces are made."""
-        return self._tracer is not None
-
     @contextmanager
     def call(
         self, method: str, metadata: Iterable[tuple[str, str | bytes]] = ()

@@ -207,7 +207,7 @@ async def compare(
         measured.append(replace(result, memory_mib=memory_mib))
         await shared.close()
     finally:
-        server.stop()
+        server.kill()
     return measured
 
 

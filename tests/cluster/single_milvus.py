@@ -42,4 +42,4 @@ class SingleMilvus:
 
     def close(self) -> None:
         """Ends it. A repeat is safe."""
-        self._server.stop()
+        self._server.kill()

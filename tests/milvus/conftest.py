@@ -15,4 +15,4 @@ def local_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServ
     server = LocalServer(tmp_path_factory.mktemp("milvus"))
     server.start()
     yield server
-    server.stop()
+    server.kill()

@@ -6,7 +6,6 @@ Its runtime folder is a fixed one, so a machine runs one at a time.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -86,16 +85,12 @@ class LocalServer:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """Ends the process at once, as a power cut would. A repeat is safe."""
-        self._end(signal.SIGKILL)
+        """Ends the process at once, as a power cut would: its own tidy end may take half an hour.
 
-    def stop(self) -> None:
-        """Ends the process; its own tidy end may take half an hour, so it is short."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> None:
+        A repeat is safe.
+        """
         if self._process is not None:
-            self._process.send_signal(number)
+            self._process.kill()
             self._process.wait()
             self._process = None
 

@@ -16,7 +16,7 @@ class DataConfig:
     """Where the data lie and how they are fed.
 
     Attributes:
-        folder: Folder that `training.prepare` wrote.
+        folder: Folder that `make data` wrote.
         pixel_cache: Folder of decoded photos, some 80 KB each at 160 px; null decodes them at each
             reading, for more photos than a disk holds so.
         validation_share: Share of the training groups (of the training offers, when the queries

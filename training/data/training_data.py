@@ -79,7 +79,7 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
 
     Raises:
         FileNotFoundError: If a table is missing.
-        ValueError: If it is none that `training.prepare` writes.
+        ValueError: If it is none that `make data` writes.
     """
     train, queries, gallery = (
         _map(Path(config.folder) / f"{name}.parquet") for name in ("train", "queries", "gallery")
@@ -123,5 +123,5 @@ def _label(*parts: MappedProducts) -> TrainingData:
 
 def _map(path: Path) -> MappedProducts:
     if not path.is_file():
-        raise FileNotFoundError(f"no table {path}: run training.prepare first")
+        raise FileNotFoundError(f"no table {path}: run `make data` first")
     return map_table(path)

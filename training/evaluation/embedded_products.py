@@ -184,7 +184,7 @@ class Embedder:
         """
         own = Path(self.encoder.config.data.folder) / f"{name}.parquet"
         if not paths and not own.is_file():
-            raise FileNotFoundError(f"no table of {name} at {own}: run training.prepare first")
+            raise FileNotFoundError(f"no table of {name} at {own}: run `make data` first")
         return read_products(paths or (own,), self.notes, columns if paths else None)
 
     def embed(

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from google.protobuf.message import Message
+
 from twinshelf.server.services.calls.byte_budget import ByteBudget
 
 Request = TypeVar("Request")
@@ -28,6 +30,11 @@ class StreamBounds:
     in_flight_count: int
     budget: ByteBudget
     limit_bytes: int
+
+
+def message_bytes(message: Message) -> int:
+    """Returns the size of a message: what a request may take whose answer is small."""
+    return int(message.ByteSize())
 
 
 async def answers_as_done(

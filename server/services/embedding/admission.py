@@ -52,7 +52,7 @@ class Work:
 
     Attributes:
         pattern: Its modalities.
-        cost: How much computing it takes, from `server.services.costs`; 1 or so is ordinary.
+        cost: How much computing it takes, from `costs`; 1 or so is ordinary.
         is_patient: Whether it may wait as long as it takes, as the messages of a stream do.
         deadline_s: When its caller will have gone, by `time.monotonic`; None never.
     """

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m tests.benchmarks.quality.class_tables",
         description="Split prepared tables anew, with the category as the group.",
     )
-    parser.add_argument("--tables", type=Path, required=True, help="folder of training.prepare")
+    parser.add_argument("--tables", type=Path, required=True, help="folder that `make data` wrote")
     parser.add_argument("--out", type=Path, required=True, help="target folder")
     parser.add_argument("--seed", type=int, default=42, help="seed (default: %(default)s)")
     options = parser.parse_args(arguments)

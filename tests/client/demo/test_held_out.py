@@ -47,7 +47,6 @@ def stocked(client: Client, prepared: Path) -> None:
 
 def test_offers_without_an_answer_in_the_gallery_are_left_out(prepared: Path) -> None:
     held_out = read_held_out(prepared, query_count=10, seed=1)
-    assert held_out.offer_count == 3
     assert sorted(row.product_id for row in held_out.offers) == ["q1", "q2", "q3"]
     assert len(read_held_out(prepared, query_count=2, seed=1).offers) == 2
 

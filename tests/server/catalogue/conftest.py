@@ -45,7 +45,7 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = LocalServer(tmp_path_factory.mktemp("milvus"))
     server.start()
     yield server.address
-    server.stop()
+    server.kill()
 
 
 @pytest.fixture(params=ENGINES)
