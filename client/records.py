@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from twinshelf.client.filters import FilterPlan, ProductFilter, ValueLimit
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from twinshelf.client.pair_records import PairScorerInfo
 
 Pattern = Literal["none", "image", "text", "both"]
-NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,7 @@ class Product:
     brand: str = ""
     seller: str = ""
     price: float | None = None
-    attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
+    attributes: Mapping[str, str] = field(default_factory=dict)
     image: bytes = field(default=b"", repr=False)
     further_images: tuple[bytes, ...] = field(default=(), repr=False)
     image_uri: str = ""
@@ -100,7 +98,7 @@ class Offer:
     category: str = ""
     brand: str = ""
     price: float | None = None
-    attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
+    attributes: Mapping[str, str] = field(default_factory=dict)
     product_id: str = ""
     seller: str = ""
 
@@ -229,9 +227,7 @@ class MatchResult:
     is_cut: bool = False
     scorer: PairScorerInfo | None = None
     filter_plan: FilterPlan | None = None
-    pictures: Mapping[str, bytes] = field(
-        default_factory=lambda: MappingProxyType({}), repr=False, compare=False
-    )
+    pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def to_pandas(self) -> pd.DataFrame:
         """Returns a row for each match, best first, with the fields of its product."""

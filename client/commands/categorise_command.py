@@ -72,6 +72,6 @@ def categorise(
         output.write_json(sys.stdout, asdict(found))
         return
     name = found.category or "no answer"
-    sys.stdout.write(f"{name} (ahead by {found.margin:.1%} of the votes)\n")
+    sys.stdout.write(f"{output.printable(name)} (ahead by {found.margin:.1%} of the votes)\n")
     if found.votes:
         output.make_console(sys.stdout).print(output.category_votes_table(found))

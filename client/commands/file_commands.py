@@ -52,7 +52,7 @@ def run_check(
         output.write_json(stream, value)
         return
     for line in check.lines():
-        stream.write(line + "\n")
+        stream.write(output.printable(line) + "\n")
 
 
 def run_index(
@@ -178,7 +178,7 @@ def run_match_files(
     if as_json:
         output.write_json(stream, asdict(report) | {"findings": findings})
         return not report.failed_count
-    stream.writelines(f"{sentence}\n" for sentence in findings)
+    stream.writelines(f"{output.printable(sentence)}\n" for sentence in findings)
     stream.write(
         f"{count_of(report.matched_count, 'offer')} matched, {report.unmatched_count:,} "
         f"without a match, {report.failed_count:,} failed; the matches are in {table}\n"

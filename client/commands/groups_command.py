@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from twinshelf.client.commands import output
 from twinshelf.client.commands.option_groups import spread
@@ -213,5 +212,5 @@ def _print_table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]], nothin
         table.add_column(name, no_wrap=True)
     table.add_column(names[-1], overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(output.plain, row))
     output.make_console(sys.stdout).print(table)

@@ -10,9 +10,8 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from twinshelf.client.commands.output import write_json
+from twinshelf.client.commands.output import plain, write_json
 from twinshelf.client.commands.resume_point import ResumePoint
 from twinshelf.client.commands.row_progress import RowProgress
 from twinshelf.client.encoders.records import ReindexAnswer
@@ -240,13 +239,13 @@ def print_report(report: IndexReport, console: Console) -> None:
         table.add_column("product", overflow="fold")
         table.add_column("reason")
         for failure in report.failures[:FAILURES_SHOWN]:
-            table.add_row(str(failure.row_number), Text(failure.product_id), Text(failure.reason))
+            table.add_row(str(failure.row_number), plain(failure.product_id), plain(failure.reason))
         console.print(table)
         hidden_count = len(report.failures) - FAILURES_SHOWN
         if hidden_count > 0:
             console.print(f"… and {hidden_count:,} more; --json prints all of them")
     for sentence in report.findings:
-        console.print(Text(sentence))
+        console.print(plain(sentence))
     console.print(
         f"{count_of(report.stored_count, 'product')} {report.done_word}, "
         f"{report.replaced_count:,} of them {'before' if report.reindexes else 'replaced'}; "

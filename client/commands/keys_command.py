@@ -165,7 +165,7 @@ def _key_table(keys: Any, now: datetime) -> Table:
             f"{key.create_time.ToDatetime():%Y-%m-%d}",
             f"{key.expire_time.ToDatetime():%Y-%m-%d %H:%M}" if has_end else "never",
             f"{key.requests_per_second:g}" if key.HasField("requests_per_second") else "–",
-            Text(key.label),
+            output.plain(key.label),
         )
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from itertools import islice
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 Shown = TypeVar("Shown")
 # Far enough for any terminal; a pipe is not folded to the 80 columns that rich would assume.
 PIPE_WIDTH = 160
+# Narrower ones fold the lines themselves: a table would lose its figures.
+LEAST_WIDTH = 80
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def make_console(stream: TextIO) -> Console:
@@ -40,7 +44,19 @@ def make_console(stream: TextIO) -> Console:
         stream: Usually standard output or standard error.
     """
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    console.width = max(console.width, LEAST_WIDTH)
+    return console
+
+
+def printable(text: str) -> str:
+    """Returns what others wrote, without what would move the cursor or colour the terminal."""
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def plain(text: str) -> Text:
+    """Returns what others wrote as text without markup, and printable."""
+    return Text(printable(text))
 
 
 def write_json(stream: TextIO, value: dict[str, Any]) -> None:
@@ -156,9 +172,9 @@ def match_table(result: MatchResult) -> Table:
             f"{match.score:.3f}",
             _cosine(match.image_score),
             _cosine(match.text_score),
-            Text(match.product.product_id),
-            Text(match.product.title),
-            Text(match.product.brand),
+            plain(match.product.product_id),
+            plain(match.product.title),
+            plain(match.product.brand),
             _price(match.product.price),
         )
     return table
@@ -181,7 +197,7 @@ def reasons_table(score: PairScore) -> Table:
     table.add_column("feature", overflow="fold")
     for reason in score.reasons:
         value = "–" if reason.value is None else f"{reason.value:.3g}"
-        table.add_row(f"{reason.log_odds:+.2f}", value, Text(reason.feature))
+        table.add_row(f"{reason.log_odds:+.2f}", value, plain(reason.feature))
     return table
 
 
@@ -194,14 +210,14 @@ def category_votes_table(prediction: CategoryPrediction) -> Table:
     table.add_column("product", overflow="fold")
     table.add_column("title")
     for each in prediction.categories:
-        table.add_row(f"{each.share:.1%}", "", Text(each.category, style="bold"), "", "")
+        table.add_row(f"{each.share:.1%}", "", Text(printable(each.category), style="bold"), "", "")
     for vote in prediction.votes:
         table.add_row(
             f"{vote.share:.1%}",
             f"{vote.score:.3f}",
-            Text(vote.category),
-            Text(vote.product_id),
-            Text(vote.title),
+            plain(vote.category),
+            plain(vote.product_id),
+            plain(vote.title),
         )
     return table
 
@@ -223,10 +239,10 @@ def product_list_table(products: list[Product]) -> Table:
     table.add_column("embedded", no_wrap=True)
     for product in products:
         table.add_row(
-            Text(product.product_id),
-            Text(product.title),
-            Text(product.category),
-            Text(product.brand),
+            plain(product.product_id),
+            plain(product.title),
+            plain(product.category),
+            plain(product.brand),
             _price(product.price),
             product.pattern,
         )
@@ -275,7 +291,7 @@ def _facts_table(rows: dict[str, str]) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(Text(name), Text(value))
+        table.add_row(plain(name), plain(value))
     return table
 
 

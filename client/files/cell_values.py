@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 _ABSENT = frozenset(
     (
         "", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil",
-        "-", "--", "–", "—", "n.a.", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
+        "-", "--", "–", "—", "n.a.", "(null)",
+        "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
     )
 )  # fmt: skip
 # What a nested value may call its text, the better first.
@@ -29,9 +30,6 @@ _ABOUT_KEYS = frozenset(
 # Of a text in several languages one is read: the first that is there.
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
-# Bytes that are no text, and so many, are an identifier.
-_UUID_BYTES = 16
-_MOST_BROKEN = 2
 # Python's own stack bears a few hundred.
 MOST_NESTED = 32
 # Half a character, which JSON can spell and no encoding can hold.
@@ -59,10 +57,18 @@ def text_of(cell: object) -> str:
         if cell.is_integer():  # identifiers that a table program turned into floats
             return str(int(cell))
     if isinstance(cell, (bytes, bytearray)):
-        text = bytes(cell).decode("utf-8", errors="replace").strip()
-        is_text = text.isprintable() and text.count("\ufffd") <= _MOST_BROKEN
-        return text if is_text or len(cell) != _UUID_BYTES else cell.hex()
+        return _decoded(bytes(cell))
     return str(cell).strip()
+
+
+def _decoded(data: bytes) -> str:
+    """Bytes as text: UTF-8, or cp1252 where most is ASCII; others are an identifier, in hex."""
+    filled = data.rstrip(b"\0")  # columns of a fixed width are filled up
+    text = filled.decode("utf-8", errors="replace").strip()
+    if "\ufffd" in text and len(text.encode("ascii", "ignore")) * 2 > len(filled):
+        text = filled.decode("cp1252", errors="replace").strip()
+    is_text = all(sign.isprintable() or sign.isspace() for sign in text) and "\ufffd" not in text
+    return text if is_text else data.hex()
 
 
 def present_text_of(cell: object, depth: int = MOST_NESTED) -> str:
@@ -173,7 +179,9 @@ def _value_text(value: object) -> str:
 
 def _parse(text: str) -> object:
     """Reads JSON or Python's own notation, which some tables hold; None for neither."""
-    for written in dict.fromkeys((text, text.replace("=>", ":"))):  # Ruby: {"key"=>"value"}
+    # Ruby writes {"key"=>"value"}, PostgreSQL's hstore without the braces.
+    inner = text.replace("=>", ":")
+    for written in dict.fromkeys((text, inner, f"{{{inner}}}" if "=>" in text else inner)):
         try:
             return json.loads(written)
         except (ValueError, RecursionError):

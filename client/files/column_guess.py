@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
@@ -292,6 +293,9 @@ def header_is_data(table: Table) -> bool:
     values below it.
     """
     cells = _first_cells(table)
+    stems = {re.sub(r"\d+$", "", name) for name in cells}
+    if len(cells) > 1 and len(stems) == 1:  # a program's own names: Column1, Column2
+        return False
     return any(looks_like_photo(name) or _is_value(name, cells[name]) for name in cells)
 
 

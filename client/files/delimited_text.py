@@ -9,9 +9,11 @@ import itertools
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinshelf.client.files.column_names import USUAL_NAMES, plain_name
 from twinshelf.client.files.header import (
     count_comments,
     count_named,
@@ -30,6 +32,7 @@ _MOST_LINES_IN_ROW = 10_000
 _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 1 << 20
 _MOST_HEADER_LINES = 10
+_HALVES = "twinshelf.halves"
 _FORMULA_TEXT = re.compile(r'^="([^"]*)"$')
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
 
@@ -44,6 +47,7 @@ class DelimitedText:
         delimiter: The character between cells.
         header: Names of the columns; "1", "2" and so on where the file names none.
         has_header: Whether the first row is the header.
+        quote: What stands round cells that hold a delimiter.
         skipped_line_count: Lines before the header: the delimiter's name, as Excel's "sep=;", or
             what the report is called.
     """
@@ -53,6 +57,7 @@ class DelimitedText:
     delimiter: str
     header: tuple[str, ...]
     has_header: bool
+    quote: str = '"'
     skipped_line_count: int = 0
 
     def rows(self) -> Iterator[list[str] | str]:
@@ -64,7 +69,7 @@ class DelimitedText:
         with _opened(self.path, self.encoding.name) as file:
             for _ in range(self.skipped_line_count):
                 file.readline()
-            rows = _Rows(file, self.delimiter, len(self.header))
+            rows = _Rows(file, self.delimiter, len(self.header), self.quote)
             rows.line_number += self.skipped_line_count
             records = iter(rows)
             if self.has_header:
@@ -89,19 +94,22 @@ class DelimitedText:
         # The first cell tells of most rows that they are none.
         if not self.has_header or filled[0].strip('\ufeff "') not in self.header[0]:
             return False
-        return unique_names([mended(cell).strip() for cell in cells]) == self.header
+        return unique_names([self._mended(cell).strip() for cell in cells]) == self.header
+
+    def _mended(self, cell: str) -> str:
+        return mended(cell, self.encoding.of_broken)
 
     def _fitted(self, cells: list[str], rows: _Rows) -> list[str] | str:
         """Fills up a short row; a long one has lost its columns unless its surplus is empty."""
         expected = len(self.header)
         if expected == 1:  # nothing parts the header: what would part a row is its text
-            return [mended(self.delimiter.join(cells))]
+            return [self._mended(self.delimiter.join(cells))]
         if len(cells) > expected and any(cell.strip() for cell in cells[expected:]):
             return (
                 f"line {rows.first_line_number}: has {len(cells)} cells; the header names "
-                f"{expected}"
+                f"{expected}: put cells that hold {self.delimiter!r} in quotes"
             )
-        return [mended(cell) for cell in cells[:expected]] + [""] * (expected - len(cells))
+        return [self._mended(cell) for cell in cells[:expected]] + [""] * (expected - len(cells))
 
 
 def open_delimited(path: Path, form: TableForm) -> DelimitedText:
@@ -133,23 +141,35 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     if not named:
         rows, line_counts = _first_rows(sample[start:], delimiter)
         start += sum(line_counts[: count_preamble(rows)])
-    first = next(iter(_Rows(io.StringIO("".join(sample[start:]), newline=""), delimiter, 0)))
+    quote = _find_quote(sample[start:])
+    text = io.StringIO("".join(sample[start:]), newline="")
+    first = next(iter(_Rows(text, delimiter, 0, quote)))
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
     if len(first) == 1 and not form.delimiter and _is_of_fixed_widths(sample[start:]):
         raise ProductFileError(
             f"{path} is a table of fixed widths, parted by blanks; save it with commas or tabs"
         )
-    if form.has_header and _has_row_names(sample[start:], delimiter, len(first)):
+    if form.has_header and _has_row_names(sample[start:], delimiter, first, quote):
         first = ["", *first]
     return DelimitedText(
         path=path,
         encoding=encoding,
         delimiter=delimiter,
-        header=unique_names([mended(name).strip() * form.has_header for name in first]),
+        header=unique_names(
+            [mended(name, encoding.of_broken).strip() * form.has_header for name in first]
+        ),
         has_header=form.has_header,
+        quote=quote,
         skipped_line_count=start,
     )
+
+
+def _find_quote(lines: list[str]) -> str:
+    """The quote: a single one only where each line behind the header begins and ends with it."""
+    texts = [text for line in lines if (text := line.strip())][1:]
+    is_single = all(len(text) > 1 and text[0] == text[-1] == "'" for text in texts)
+    return "'" if texts and is_single else '"'
 
 
 def _first_rows(lines: list[str], delimiter: str) -> tuple[list[list[str]], list[int]]:
@@ -174,11 +194,23 @@ def _is_of_fixed_widths(lines: list[str]) -> bool:
     return len(counts) > 1 and counts[0] > 2 and counts.count(counts[0]) > 0.8 * len(counts)
 
 
-def _has_row_names(lines: list[str], delimiter: str, width: int) -> bool:
-    """Whether each row has one cell more than the header, as R writes the names of rows."""
-    rows = list(_Rows(io.StringIO("".join(lines), newline=""), delimiter, width))[1:]
-    counts = {len(cells) for cells in rows if not isinstance(cells, str)}
-    return width > 1 and counts == {width + 1} and any(row[-1].strip() for row in rows if row)
+def _has_row_names(lines: list[str], delimiter: str, header: list[str], quote: str) -> bool:
+    """Whether each row has one cell more than the header, as R writes the names of rows.
+
+    A delimiter in each row's title or price, without quotes, gives as many: the names of rows are
+    all different and without blanks, and under a name of identifiers stand some.
+    """
+    text = io.StringIO("".join(lines), newline="")
+    rows = list(_Rows(text, delimiter, len(header), quote))[1:]
+    cells = [row for row in rows if not isinstance(row, str)]
+    if len(header) < 2 or {len(row) for row in cells} != {len(header) + 1}:
+        return False
+    names = [row[0] for row in cells]
+    if len(set(names)) < len(names) or any(" " in name.strip() for name in names):
+        return False
+    are_identifiers = all(any(map(str.isdigit, row[1])) and " " not in row[1] for row in cells)
+    is_named = plain_name(header[0]) in USUAL_NAMES["product_id"]
+    return any(row[-1].strip() for row in cells) and (are_identifiers or not is_named)
 
 
 def find_delimiter(lines: list[str]) -> str:
@@ -220,21 +252,33 @@ def form_of(text: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text))
 
 
+def _pass_or_replace(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Lets half an emoji stand; a last odd byte is replaced."""
+    try:
+        return codecs.lookup_error("surrogatepass")(error)
+    except UnicodeDecodeError as broken:
+        return "\ufffd", broken.end
+
+
+codecs.register_error(_HALVES, _pass_or_replace)
+
+
 def _opened(path: Path, encoding: str) -> io.TextIOWrapper:
     name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     errors = "surrogateescape" if name.startswith("utf-8") else "replace"
     if name.startswith("utf-16"):  # half an emoji stands; read as something else, all is wrong
-        errors = "surrogatepass"
+        errors = _HALVES
     return io.TextIOWrapper(open_bytes(path), encoding=name, errors=errors, newline="")
 
 
 class _Rows:
     """Cells of each row of a text; a row whose quotes are broken costs no other row."""
 
-    def __init__(self, file: io.TextIOBase, delimiter: str, width: int) -> None:
+    def __init__(self, file: io.TextIOBase, delimiter: str, width: int, quote: str = '"') -> None:
         self._file = file
         self._delimiter = delimiter
         self._width = width
+        self._quote = quote
         self._given_back: deque[str] = deque()
         self._taken: list[str] = []
         self.line_number = 0
@@ -246,12 +290,22 @@ class _Rows:
             self.first_line_number = self.line_number
             if len(line) >= LONGEST_ROW_CHARACTERS:
                 yield self._skip_line(line)
-            elif '"' not in line:
+            elif self._quote not in line:
                 text = line.rstrip("\r\n")
                 if text.strip():  # an empty line is no row
-                    yield text.split(self._delimiter)
+                    yield self._parted(text)
             else:
                 yield self._quoted(line)
+
+    def _parted(self, text: str) -> list[str]:
+        """The cells of a line without quotes; a backslash may stand before a delimiter in one."""
+        cells = text.split(self._delimiter)
+        if len(cells) > self._width > 0 and f"\\{self._delimiter}" in text:
+            return [
+                cell.replace(f"\\{self._delimiter}", self._delimiter)
+                for cell in re.split(rf"(?<!\\){re.escape(self._delimiter)}", text)
+            ]
+        return cells
 
     def _next_line(self) -> str:
         line = self._given_back.popleft() if self._given_back else self._read_line()
@@ -272,9 +326,13 @@ class _Rows:
         try:
             cells = next(self._reader(self._row_lines(line)))
         except csv.Error as error:
-            if '\\"' in line:
-                return self._backslashed(line, str(error))
-            return self._unquoted(line, str(error))
+            return self._mended(line, str(error))
+        if len(cells) != self._width > 0 and f"\\{self._quote}" in line:
+            mended = self._mended(line, "")
+            if len(mended) == self._width:
+                return mended
+            self._give_back()
+            return cells
         if len(self._taken) > 1 and self._has_swallowed_rows(cells):
             return self._unquoted(line, "its quote closes in another row")
         if '="' in line:  # "=""0012""", so that Excel takes digits for a text
@@ -299,19 +357,33 @@ class _Rows:
         return csv.reader(
             lines,
             delimiter=self._delimiter,
+            quotechar=self._quote,
             escapechar=escape,
             skipinitialspace=True,
             strict=True,
         )
 
-    def _backslashed(self, line: str, reason: str) -> list[str] | str:
-        """Reads a line in which, as databases write it, a backslash stands before a quote."""
+    def _mended(self, line: str, reason: str) -> list[str] | str:
+        """Reads a line of other programs.
+
+        A backslash may stand before a quote, a blank behind one, and quotes within quotes that are
+        not doubled: then the cells are those between quote, delimiter and quote.
+        """
         self._give_back()
         self._taken = [line]
-        try:
-            return next(self._reader([line], escape="\\"))
-        except csv.Error:
-            return self._unquoted(line, reason)
+        text, quote = line.strip(), self._quote
+        closed = re.sub(rf"{quote}[ \t]+(?={re.escape(self._delimiter)}|$)", quote, text)
+        tries = (
+            (line, "\\") if f"\\{quote}" in line else None,
+            (closed, None) if closed != text else None,
+        )
+        for each in filter(None, tries):
+            with suppress(csv.Error):
+                return next(self._reader([each[0]], escape=each[1]))
+        cells = text[1:-1].split(f"{quote}{self._delimiter}{quote}")
+        if len(cells) == self._width > 1 and text[0] == text[-1] == quote:
+            return [cell.replace(2 * quote, quote) for cell in cells]
+        return self._unquoted(line, reason)
 
     def _row_lines(self, line: str) -> Iterator[str]:
         length = 0
@@ -342,9 +414,15 @@ class _Rows:
     def _unquoted(self, line: str, reason: str) -> list[str] | str:
         """Gives the lines behind the first back. Tab-separated text knows cells without quotes."""
         self._give_back()
-        literal = line.rstrip("\r\n").split(self._delimiter)
+        text = line.rstrip("\r\n")
+        literal = text.split(self._delimiter)
         if self._delimiter == "\t" and len(literal) == self._width:
             return literal
+        literal = text.split(self._delimiter, self._width - 1)
+        if len(literal) == self._width and literal[-1][:1] + literal[-1][-1:] in ("{}", "[]"):
+            return literal  # JSON without quotes round it
         if reason == "unexpected end of data":
             reason = "it is never closed"
+        else:
+            reason = f"more follows behind its end; a {self._quote} within a cell is written twice"
         return f"line {self.first_line_number}: a quote is opened and not rightly closed: {reason}"

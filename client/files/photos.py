@@ -19,7 +19,7 @@ LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 # A photo that is told from a path by its first bytes.
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
-_NEXT_URL = re.compile(r"[\s;,|]+(?=(?:https?:)?//)", re.IGNORECASE)
+_NEXT_URL = re.compile(r"(?:[\s;,|~^#\"]|<br */?>|::)+(?=(?:https?:)?//)", re.IGNORECASE)
 # A few bytes of Parquet may spell a list of millions.
 _MOST_ITEMS = 10_000
 _DATA_URI = re.compile(r"^data:image/[\w.+-]+;base64,", re.IGNORECASE)
@@ -138,9 +138,9 @@ def _names_within(text: str) -> list[str]:
     if text[0] + text[-1] in ("[]", "{}"):  # a list whose texts have no quotes
         text = text[1:-1]
     names = [part.strip() for part in _NEXT_URL.split(text)]
-    for delimiter in (_LINES, "|", ","):
+    for delimiter in (_LINES, "|", ",", " "):
         names = [part for name in names for part in _parted(name, delimiter)]
-    return [name for part in names if (name := _TAOBAO.sub("", part).rstrip(";|"))]
+    return [name for part in names if (name := _TAOBAO.sub("", part).strip("\"';|~^"))]
 
 
 def _parted(name: str, delimiter: str) -> list[str]:

@@ -37,7 +37,11 @@ _MONTH = (
     r"(?:jan|feb|fev|mar(?!k)|mär|mrz|apr|abr|avr|mai|may|maj|jun|jul|aug|ago|sep|okt|oct|out|nov|dez|dec"
     r"|янв|фев|мар(?!о|к)|апр|май|мая|июн|июл|авг|сен|окт|ноя|дек)[^\W\d_]{0,6}"
 )
-_DATE = re.compile(rf"\d{{1,2}}[.\s-]*{_MONTH}\W*|{_MONTH}[.\s-]*\d{{1,2}}", re.IGNORECASE)
+# Dates, and the errors of table programs: "#DIV/0!", "Err:502".
+_NO_PRICE = re.compile(
+    rf"\d{{1,2}}[.\s-]*{_MONTH}\W*|{_MONTH}[.\s-]*\d{{1,2}}|#¡?[^\W\d_]+(?:/\w+)?[!?]?|Err:\d+",
+    re.IGNORECASE,
+)
 _PARTED_BY_POINTS = re.compile("harga|^gia|preis|prijs|prezzo|preco|fiyat|^pris|hinta|^pret|cijena")
 # Currencies of a thousand parts.
 _THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
@@ -82,7 +86,7 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     is_negative = before.rstrip().endswith(("-", "−", "("))
     # Some programs write the sign behind: "12,50-". That of "12.-" stands for the decimals.
     is_negative |= after.strip() in ("-", "−") and numbers[0][-1].isdigit()
-    is_price = len(numbers) == 1 and not is_negative and not _DATE.fullmatch(text)
+    is_price = len(numbers) == 1 and not is_negative and not _NO_PRICE.fullmatch(text)
     if not is_price or _MULTIPLIED.match(after):
         raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
     price = float(_with_decimal_point(numbers[0], before + after, decimal))

@@ -6,11 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 _MARKUP = re.compile(r"<[^<>]*>|&(?:[a-z]\w{1,31}|#x?[0-9a-f]{1,7});", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W_]")
-NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +31,10 @@ class Photo:
     def is_readable(self) -> bool:
         """Whether the photo's bytes are at hand."""
         return bool(self.data) or self.path is not None
+
+
+def _has_letter(text: str) -> bool:
+    return bool(text) and _LETTER.search(_MARKUP.sub(" ", text)) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +65,21 @@ class ProductRow:
     brand: str = ""
     seller: str = ""
     price: float | None = None
-    attributes: Mapping[str, str] = field(default_factory=lambda: NO_ATTRIBUTES)
+    attributes: Mapping[str, str] = field(default_factory=dict)
     photos: tuple[Photo, ...] = ()
     group: str = ""
 
     @property
     def has_text(self) -> bool:
         """Whether any field that is embedded holds a letter or a digit outside of markup."""
-        fields = (self.title, self.description, self.category, self.brand)
-        return any(text and _LETTER.search(_MARKUP.sub(" ", text)) for text in fields)
+        return self.has_title or any(
+            map(_has_letter, (self.description, self.category, self.brand))
+        )
+
+    @property
+    def has_title(self) -> bool:
+        """Whether the title holds a letter or a digit outside of markup."""
+        return _has_letter(self.title)
 
     @property
     def readable_photos(self) -> tuple[Photo, ...]:

@@ -29,7 +29,7 @@ from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
 from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
-from twinshelf.client.files.product_row import NO_ATTRIBUTES, Photo, ProductRow
+from twinshelf.client.files.product_row import Photo, ProductRow
 from twinshelf.client.files.row_filter import RowFilter
 from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
 from twinshelf.client.files.seen_identifiers import SeenIdentifiers
@@ -189,7 +189,7 @@ class ProductFiles:
         place = f"row {row.row_number}"
         if len(self.tables) > 1:
             place += f" of {row.source}"
-        if not (row.title or self._is_update):
+        if not (row.has_title or self._is_update):
             self.findings.add("untitled", f"row {row.row_number}")
         earlier = seen.add(row.product_id, place)
         if earlier and number:
@@ -292,7 +292,7 @@ class ProductFiles:
             attributes, nested_count = attributes_of(cell)
         except ValueError:
             self.findings.add("attributes", repr(text_of(cell)[:40]))
-            return NO_ATTRIBUTES
+            return {}
         if nested_count:
             self.findings.add("attribute", repr(text_of(cell)[:40]), nested_count)
         return attributes

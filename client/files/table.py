@@ -83,6 +83,8 @@ class Table:
         if not isinstance(self.content, (DelimitedText, JsonRecords)):
             return ""
         encoding = self.content.encoding
+        if encoding.of_broken:
+            return f"some lines of {self.path.name} are no UTF-8 and read as {encoding.of_broken}"
         if not encoding.rivals:
             return ""
         return (

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import chardet
 
+from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.stored_bytes import open_bytes
 
 # The encodings that product tables are written in besides Unicode's; of those that give the same
@@ -64,6 +65,7 @@ _SAMPLE_BYTES = 1 << 18
 # them apart, the smaller share.
 _RIVAL_SHARE, _RIVAL_SHARE_OF_FEW = 0.85, 0.5
 _FEW_CHARACTERS = 10
+_USUAL_OLD = "cp1252"
 _RIVALS_NAMED = 3
 # How the first bytes of Latin letters and of quotes look in cp1252.
 _READ_WRONGLY = ("Ã", "Â", "â€")
@@ -78,10 +80,13 @@ class FoundEncoding:
     Attributes:
         name: Python's name of the encoding.
         rivals: Others that are nearly as likely and give other letters, the likeliest three.
+        of_broken: What the lines are read as that are no UTF-8, in a file that else is; empty where
+            all lines are.
     """
 
     name: str
     rivals: tuple[str, ...] = ()
+    of_broken: str = ""
 
 
 def find_encoding(path: Path, given: str = "") -> FoundEncoding:
@@ -96,25 +101,55 @@ def find_encoding(path: Path, given: str = "") -> FoundEncoding:
         given: What the user says that it is; empty to find it.
 
     Raises:
-        ProductFileError: If the file cannot be read.
+        ProductFileError: If the file cannot be read, or most of its lines with letters beyond ASCII
+            are not in the encoding that was given.
     """
     if given:
-        return FoundEncoding(name=given)
+        return FoundEncoding(name=given, of_broken=_require_encoding(path, given))
     state = path.stat()
     return _find_encoding(path.absolute(), state.st_size, state.st_mtime_ns)
 
 
-def mended(cell: str) -> str:
+def _require_encoding(path: Path, given: str) -> str:
+    """Refuses an encoding that most lines are not in; returns what the others are read as."""
+    if codecs.lookup(given).name.startswith(("utf-16", "utf-32")):
+        return ""
+    broken: list[int] = []
+    line_count = 0
+    with open_bytes(path) as file:
+        for number, line in enumerate(_lines(file), start=1):
+            if line.isascii():
+                continue
+            line_count += 1
+            try:
+                line.decode(given)
+            except UnicodeError:
+                broken.append(number)
+    if len(broken) * 2 > line_count:
+        raise ProductFileError(
+            f"{path} is not in {given}: line {broken[0]} holds other bytes; without --encoding its "
+            "encoding is found"
+        )
+    return _USUAL_OLD if broken else ""
+
+
+def mended(cell: str, of_broken: str) -> str:
     """Undoes what other programs did to a cell's letters.
 
-    Bytes that are no UTF-8, in a file that else is, are read as cp1252. What was UTF-8, read as
-    cp1252 and written so, such as "MÃ¼ller", is read as UTF-8.
+    Bytes that are no UTF-8, in a file that else is, are read as another encoding. What was UTF-8,
+    read as cp1252 and written so, such as "MÃ¼ller", is read as UTF-8.
+
+    Args:
+        cell: The cell.
+        of_broken: The other encoding; see `FoundEncoding`.
     """
     if cell.isascii():
         return cell
     cell = cell.replace("\ufeff", "")  # the mark of a file that was joined to another
     if any(_FIRST_BROKEN <= letter <= _LAST_BROKEN for letter in cell):
-        return cell.encode("utf-8", "surrogateescape").decode("cp1252", errors="replace")
+        return cell.encode("utf-8", "surrogateescape").decode(
+            of_broken or _USUAL_OLD, errors="replace"
+        )
     if any(mark in cell for mark in _READ_WRONGLY):
         try:
             return cell.encode("cp1252").decode("utf-8")
@@ -133,9 +168,14 @@ def _find_encoding(path: Path, byte_count: int, written_ns: int) -> FoundEncodin
             return FoundEncoding(name="utf-8")
     with open_bytes(path) as file:
         lines = [line for line in _lines(file) if not _is_ascii(line)]
-    if sum(map(_is_utf_8, lines)) * 2 >= len(lines):
-        return FoundEncoding(name="utf-8")
-    return _find_old_encoding(b"".join(lines))
+    broken = [line for line in lines if not _is_utf_8(line)]
+    if len(broken) * 2 > len(lines):
+        return _find_old_encoding(b"".join(lines))
+    # The letters of a word or two tell too little.
+    letter_count = sum(byte > 127 for line in broken for byte in line)
+    is_told = letter_count >= _FEW_CHARACTERS
+    old = _find_old_encoding(b"".join(broken)).name if is_told else _USUAL_OLD
+    return FoundEncoding(name="utf-8", of_broken=old)
 
 
 def _wide_encoding(start: bytes) -> str:

@@ -117,3 +117,21 @@ def test_what_is_nested_without_end_is_no_text() -> None:
     for _ in range(600):
         cell = [cell]
     assert present_text_of(cell) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"P0\0\0\0\0", "P0"),
+        ("Crème brûlée".encode("cp1252"), "Crème brûlée"),
+        ("Лосось".encode(), "Лосось"),
+        ((5).to_bytes(8, "big"), "0000000000000005"),
+        (bytes(range(200, 212)), bytes(range(200, 212)).hex()),
+    ],
+)
+def test_bytes_are_text_or_an_identifier_in_hex(data: bytes, text: str) -> None:
+    assert text_of(data) == text
+
+
+def test_attributes_of_postgresql_are_read() -> None:
+    assert attributes_of('"color"=>"white", "size"=>"M"') == ({"color": "white", "size": "M"}, 0)

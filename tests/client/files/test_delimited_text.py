@@ -10,7 +10,7 @@ import pytest
 
 from tests.client.files.tables import read, write
 from twinshelf.client.files import delimited_text
-from twinshelf.client.files.delimited_text import find_delimiter
+from twinshelf.client.files.delimited_text import find_delimiter, open_delimited
 from twinshelf.client.files.product_rows import ReadOptions
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.table import open_table, read_cells
@@ -109,7 +109,9 @@ def test_tab_separated_text_may_hold_bare_quotes(tmp_path: Path) -> None:
 def test_a_row_of_too_many_cells_is_bad_unless_they_are_empty(tmp_path: Path) -> None:
     rows, (bad,), _ = read(write(tmp_path, "id,title\n1,Shoe, red\n2,Boot,,\n\n3,Hat\n"))
     assert [row.product_id for row in rows] == ["2", "3"]
-    assert bad.reason == "line 2: has 3 cells; the header names 2"
+    assert bad.reason == (
+        "line 2: has 3 cells; the header names 2: put cells that hold ',' in quotes"
+    )
 
 
 def test_a_cell_of_another_encoding_is_mended(tmp_path: Path) -> None:
@@ -232,3 +234,38 @@ def test_names_of_columns_may_go_over_lines(tmp_path: Path) -> None:
         ("001", "Mug"),
         ("002", "Pan"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("id,title\n'1','Mug, red'\n'2','Pan'\n", ["1", "Mug, red"]),
+        ("id,title\n1,Mug\\, red\n2,Pan\n", ["1", "Mug, red"]),
+        ('id,title\n1,"TV 55\\", OLED"\n2,Pan\n', ["1", 'TV 55", OLED']),
+        ('"id" ,"title"\n"1" ,"Mug, red"\n', ["1", "Mug, red"]),
+        ('id,title\n"1","TV 12" wide"\n"2","Pan"\n', ["1", 'TV 12" wide']),
+        ('id,title\n1,{"en": "Mug", "de": "Becher"}\n', ["1", '{"en": "Mug", "de": "Becher"}']),
+    ],
+)
+def test_quotes_of_other_programs_are_read(tmp_path: Path, text: str, cells: list[str]) -> None:
+    table = open_delimited(write(tmp_path, text), TableForm())
+    assert table.header == ("id", "title") and next(table.rows()) == cells
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,title,price\n1,Coffee beans,3,99\n2,Tea,4,99\n",
+        "title,brand\nUSB stick, new,Acme\nMouse, new,Acme\n",
+    ],
+)
+def test_a_delimiter_in_each_row_shifts_no_column(tmp_path: Path, text: str) -> None:
+    table = open_delimited(write(tmp_path, text), TableForm())
+    assert all("put cells that hold ',' in quotes" in str(row) for row in table.rows())
+
+
+def test_names_of_rows_have_a_column_of_their_own(tmp_path: Path) -> None:
+    table = open_delimited(
+        write(tmp_path, '"sku","title"\n"1","A-7","Tea"\n"2","A-8","Mug"\n'), TableForm()
+    )
+    assert table.header == ("1", "sku", "title") and next(table.rows()) == ["1", "A-7", "Tea"]

@@ -49,6 +49,8 @@ def test_prices_are_read_whatever_their_form(cell: object, price: float | None) 
         "(5)",
         "$1.5k",
         "9.90, 12.50",
+        "#DIV/0!",
+        "Err:502",
         "[3, 4]",
         {"currency": "USD", "id": "price_0"},
     ],

@@ -8,7 +8,8 @@ import pytest
 
 from tests.client.files.tables import read, write
 from twinshelf.client.files.product_rows import ReadOptions
-from twinshelf.client.files.rows import TableForm
+from twinshelf.client.files.rows import CellRow, ProductFileError, TableForm
+from twinshelf.client.files.table import open_table
 from twinshelf.client.files.text_encoding import find_encoding
 
 GERMAN = ["Müller", "Größe 42 – “weiß”", "Käse für 5 Gäste", "Crème brûlée"]
@@ -86,3 +87,25 @@ def test_encodings_that_fit_as_well_are_named(tmp_path: Path) -> None:
 def test_an_encoding_that_is_given_is_not_doubted(tmp_path: Path) -> None:
     path = write(tmp_path, "id,title\n1,Šálek na čaj\n".encode("iso8859_2"))
     assert not read(path, ReadOptions(form=TableForm(encoding="iso8859_2")))[2]
+
+
+def test_lines_that_are_no_utf_8_are_read_as_what_they_look_like(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    old = "".join(f"{n},Чайник заварочный стеклянный {n}\n" for n in range(3)).encode("cp1251")
+    path.write_bytes(
+        b"id,title\n" + "".join(f"{n},Кружка {n}\n" for n in range(5, 15)).encode() + old
+    )
+    found = find_encoding(path)
+    assert (found.name, found.of_broken) == ("utf-8", "cp1251")
+    table = open_table(path)
+    assert "no UTF-8 and read as cp1251" in table.encoding_doubt
+    titles = [row.cells["title"] for row in table.rows(["title"]) if isinstance(row, CellRow)]
+    assert titles[-1] == "Чайник заварочный стеклянный 2"
+
+
+@pytest.mark.parametrize("given", ["utf-8", "ascii"])
+def test_an_encoding_that_most_lines_are_not_in_is_refused(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes("id,title\n1,Кружка\n".encode("cp1251"))
+    with pytest.raises(ProductFileError, match=f"is not in {given}: line 2 holds other bytes"):
+        find_encoding(path, given)
