@@ -271,7 +271,7 @@ class AsyncClient:
                     for change in point.take(response):
                         yield change
             except grpc.RpcError as error:
-                await asyncio.sleep(point.broke(error))
+                await asyncio.sleep(point.wait_after_break_s(error))
             finally:
                 call.cancel()
 
@@ -290,4 +290,4 @@ class AsyncClient:
             try:
                 return await method(request, timeout=attempts.remaining_s, metadata=self._metadata)
             except grpc.RpcError as error:
-                await asyncio.sleep(attempts.failed(error))
+                await asyncio.sleep(attempts.wait_after_failure_s(error))

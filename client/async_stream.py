@@ -51,7 +51,7 @@ class AsyncStream(Generic[Row, Answer]):
                     yield answer
             except grpc.RpcError as error:
                 mapped = _stream_error(error, self._listening.address)
-                await asyncio.sleep(self._rows.stream_broke(mapped, time.monotonic()))
+                await asyncio.sleep(self._rows.wait_after_break_s(mapped, time.monotonic()))
 
     @property
     def _is_done(self) -> bool:

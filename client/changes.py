@@ -90,7 +90,7 @@ class WatchPoint:
             )
             self._sequence = message.change_sequence
 
-    def broke(self, error: grpc.RpcError) -> float:
+    def wait_after_break_s(self, error: grpc.RpcError) -> float:
         """Takes the end of a watch; returns how long to wait before the next, seconds.
 
         Raises:

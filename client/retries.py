@@ -100,7 +100,7 @@ class CallAttempts:
         """Time that is left for the next attempt, seconds."""
         return max(0.0, self._deadline - time.monotonic())
 
-    def failed(self, error: grpc.RpcError) -> float:
+    def wait_after_failure_s(self, error: grpc.RpcError) -> float:
         """Takes the failure of an attempt and returns how long to wait before the next, seconds.
 
         Args:

@@ -199,7 +199,7 @@ class StreamRows(Generic[Row, Answer]):
                 return None
         return answer
 
-    def stream_broke(self, error: TwinshelfError, now_s: float) -> float:
+    def wait_after_break_s(self, error: TwinshelfError, now_s: float) -> float:
         """Takes the end of a stream that still owed answers; returns how long to wait, seconds.
 
         What was not answered goes into the next stream; that it had been sent is not held against

@@ -415,7 +415,7 @@ class Client:
                 for response in call:
                     yield from point.take(response)
             except grpc.RpcError as error:
-                time.sleep(point.broke(error))
+                time.sleep(point.wait_after_break_s(error))
             finally:
                 call.cancel()
 
@@ -440,4 +440,4 @@ class Client:
             try:
                 return method(request, timeout=attempts.remaining_s, metadata=self._metadata)
             except grpc.RpcError as error:
-                time.sleep(attempts.failed(error))
+                time.sleep(attempts.wait_after_failure_s(error))

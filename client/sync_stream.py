@@ -51,7 +51,7 @@ class SyncStream(Generic[Row, Answer]):
                 yield from self._one_stream()
             except grpc.RpcError as error:
                 mapped = error_from_call(error, self._listening.address)
-                time.sleep(self._rows.stream_broke(mapped, time.monotonic()))
+                time.sleep(self._rows.wait_after_break_s(mapped, time.monotonic()))
 
     @property
     def _is_done(self) -> bool:

@@ -24,19 +24,19 @@ from twinshelf.client.files.column_fitness import (
     title_fitness,
 )
 from twinshelf.client.files.column_names import (
-    is_of_other,
     is_other_photo,
     is_product_number,
     is_sale,
     is_trade_number,
     is_usual_name,
     may_be_identifier,
+    names_something_else,
 )
 from twinshelf.client.files.columns import TELLING, Columns, map_columns, usual_identifiers
-from twinshelf.client.files.delimited_text import form_of
 from twinshelf.client.files.photos import ends_like_photo, looks_like_photo
 from twinshelf.client.files.rows import CellRow, ProductFileError
 from twinshelf.client.files.table import Table
+from twinshelf.client.files.text_rows import form_of
 
 _SAMPLE_ROWS = 200
 # Photos may stand in the table itself: of large ones fewer rows are looked at.
@@ -93,7 +93,7 @@ class _ColumnMap:
             columns = self._without(usual, unlike)
         columns = self._with_usual_price(columns)
         if self._needed == TELLING:
-            columns = self._with_photos(self._without_lot(columns))
+            columns = self._with_photos(self._without_common_group(columns))
             if "title" not in {*columns, *self._given}:
                 self._require_no_titles(columns)
         if "product_id" in self._given:
@@ -174,7 +174,7 @@ class _ColumnMap:
             return columns
         return {**_leave_out(columns, "description"), "title": (name,)}
 
-    def _without_lot(self, columns: Columns) -> Columns:
+    def _without_common_group(self, columns: Columns) -> Columns:
         """A group of most of the products is no group of duplicates, but their category."""
         (name,) = columns.get("group", ("",))
         if not name or "group" in self._given:
@@ -199,7 +199,7 @@ class _ColumnMap:
 
     def _require_no_titles(self, columns: Columns) -> None:
         """Photos and descriptions are whole products only where nothing looks like titles."""
-        free = (name for name in self._free(columns) if not is_of_other(name))
+        free = (name for name in self._free(columns) if not names_something_else(name))
         scores = {name: title_fitness(self._cells[name]) for name in free}
         best = max(scores, key=lambda name: scores[name], default="")
         if best and scores[best] >= _WORDS_OF_TITLE:
@@ -276,7 +276,7 @@ def guess_columns(table: Table) -> Columns:
         scores = {
             name: fitness(values)
             for name, values in cells.items()
-            if field not in ("title", "price") or not is_of_other(name)
+            if field not in ("title", "price") or not names_something_else(name)
             if field != "price" or not is_product_number(name)
         }
         best = max(scores, key=lambda name: scores[name], default="")

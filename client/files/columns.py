@@ -7,15 +7,10 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
-from twinshelf.client.files.column_names import (
-    LATE_NAMES,
-    USUAL_NAMES,
-    is_net,
-    is_other_object,
-    names_by_word,
-    plain_name,
-)
+from twinshelf.client.files.column_names import is_net, is_other_object, names_by_word
+from twinshelf.client.files.plain_name import plain_name
 from twinshelf.client.files.rows import ProductFileError
+from twinshelf.client.files.usual_names import LATE_NAMES, USUAL_NAMES
 
 FIELDS = tuple(USUAL_NAMES)
 _NEXT_FIELD = re.compile(r",(?=\s*\w+\s*=)")

@@ -19,9 +19,9 @@ MOST_UNPACKED_BYTES = 2 * 1024**3
 # A workbook far above this ratio was made to fill a memory.
 _MOST_RATIO = 50
 _RATIO_COUNTS_FROM_BYTES = 256 * 1024**2
-# A header stands in these rows, below whatever title the sheet has.
 # A list of choices names fewer, and a wider archive is not the better sheet.
 _ENOUGH_FIELDS = 3
+# A header stands in these rows, below whatever title the sheet has.
 _HEADER_ROWS = 20
 _ROWS_LOOKED_AT = 200
 Cells = list[object]

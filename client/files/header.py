@@ -6,7 +6,8 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from twinshelf.client.files.column_names import USUAL_NAMES, plain_name
+from twinshelf.client.files.plain_name import plain_name
+from twinshelf.client.files.usual_names import USUAL_NAMES
 
 _RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*")
 # Of the rows behind a preamble so many have several cells.

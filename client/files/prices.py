@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from twinshelf.client.files.cell_values import text_of
-from twinshelf.client.files.column_names import CURRENCIES, plain_name
+from twinshelf.client.files.plain_name import CURRENCIES, plain_name
 
 DecimalSign = Literal["", ".", ","]
 # Of a nested price in smaller units.

@@ -10,7 +10,8 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from twinshelf.client.files.columns import named_fields
-from twinshelf.client.files.json_records import LONGEST_RECORD_CHARACTERS, Record, header_of
+from twinshelf.client.files.json_records import LONGEST_RECORD_CHARACTERS, header_of
+from twinshelf.client.files.json_shapes import Record
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.stored_bytes import open_bytes
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.files.tables import read, write
-from twinshelf.client.files import delimited_text
+from twinshelf.client.files import text_rows
 from twinshelf.client.files.delimited_text import find_delimiter, open_delimited
 from twinshelf.client.files.product_rows import ReadOptions
 from twinshelf.client.files.rows import ProductFileError, TableForm
@@ -91,7 +91,7 @@ def test_a_lone_column_may_hold_any_sign(tmp_path: Path) -> None:
 def test_a_line_without_end_is_never_whole_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delimited_text, "LONGEST_ROW_CHARACTERS", 1 << 20)
+    monkeypatch.setattr(text_rows, "LONGEST_ROW_CHARACTERS", 1 << 20)
     lines = [b"id,title\n1,", b"a" * (40 << 20), b"\n2,Shoe\n"]
     path = write(tmp_path, gzip.compress(b"".join(lines), 1), "t.csv.gz")
     tracemalloc.start()

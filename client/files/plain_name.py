@@ -1,0 +1,69 @@
+"""The plain form of a column's name, in which shops, programs and languages agree."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Letters that no accent parts from their plain form.
+_STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
+
+
+def _folded(text: str) -> str:
+    """Small letters without accents; sounds of Japanese and Korean lose their marks as well."""
+    text = unicodedata.normalize("NFKD", text).casefold().translate(_STROKED)
+    return "".join(c for c in text if not unicodedata.combining(c))
+
+
+def pattern(words: str) -> re.Pattern[str]:
+    """A pattern for folded names."""
+    return re.compile(_folded(words))
+
+
+# Marketplaces put these before or behind a field's name, without a meaning of their own.
+_PREFIXES = ("ps", "g", "c", "et", "prod")
+CURRENCIES = frozenset(
+    "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
+    " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar rp vnd vnđ thb myr php"
+    " sgd hkd twd nt gel kzt byn rsd bam egp mad ngn kes pen uyu".split()
+)
+PHOTO_WORD = pattern(
+    "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
+    "|画像|图片|이미지|gorsel|صور"
+)
+# "Item #" is a number, no item.
+_NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
+# Shopee's templates mark each name: "ps_price|1|1".
+_SHOPEE_MARKS = re.compile(r"(?:\|\d+)+$")
+# Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
+WRAPPERS = (
+    "_source", "fields", "node", "data", "product", "item", "properties", "offers", "variants",
+    "row", "info", "details", "article_details", "product_details",
+)  # fmt: skip
+
+
+def plain_name(column: str) -> str:
+    """Reduces a column's name to its letters and digits, in small letters: "Image Src" to imagesrc.
+
+    Numbers at the end of names of photos fall away, so that image1 and image_2 are both an image;
+    so does what stands in brackets at the end: "Price (incl. VAT)".
+    """
+    outer, _, inner = column.partition(".")
+    column = inner if inner and outer.casefold() in WRAPPERS else column
+    column = _SHOPEE_MARKS.sub("", " ".join(column.split()))  # long blanks would take for ever
+    column = _IN_BRACKETS.sub("", column) or column
+    column = _NUMBER_SIGN.sub(r"\1 no", column)
+    words = re.findall(r"[^\W_]+", _folded(column))
+    if len(words) > 1 and words[0] in _PREFIXES:
+        words = words[1:]
+    if len(words) > 1 and words[-1] in CURRENCIES:
+        words = words[:-1]
+    plain = "".join(words)
+    is_photo = PHOTO_WORD.search(plain)
+    return re.sub(r"[0-9]+$", "", plain) if is_photo else plain
+
+
+def plain_names(text: str) -> tuple[str, ...]:
+    """Returns the plain forms of names between blanks, each once."""
+    return tuple(dict.fromkeys(plain_name(name) for name in text.split()))
