@@ -19,6 +19,7 @@ LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 # A photo that is told from a path by its first bytes.
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
+_IMG_SOURCE = re.compile(r"<img\b[^<>]*?\ssrc\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE)
 _NEXT_URL = re.compile(r"(?:[\s;,|~^#\"]|<br */?>|::)+(?=(?:https?:)?//)", re.IGNORECASE)
 # A few bytes of Parquet may spell a list of millions.
 _MOST_ITEMS = 10_000
@@ -91,6 +92,8 @@ def _photos_of_text(text: str, depth: int) -> list[PhotoReference]:
         return []
     if (items := nested_within(text)) is not None:
         return photos_of(items, depth - 1)
+    if sources := _IMG_SOURCE.findall(text):
+        return photos_of(sources, depth)
     written = _DATA_URI.sub("", text, count=1)
     if written != text or (text.startswith(_BASE64_MAGIC) and _BASE64.fullmatch(text)):
         return [PhotoReference(data=_decoded(written))]

@@ -39,6 +39,9 @@ def test_photos_that_are_nested_without_end_are_refused() -> None:
         ('{"0": "https://x.y/a"}', ["https://x.y/a"]),
         ("[https://x.y/a, https://x.y/b]", ["https://x.y/a", "https://x.y/b"]),
         (b"a.jpg", ["a.jpg"]),
+        ("a.jpg b.jpg", ["a.jpg", "b.jpg"]),
+        ("https://x.y/a.jpg~https://x.y/b.jpg", ["https://x.y/a.jpg", "https://x.y/b.jpg"]),
+        ('<p><img alt="" src="//x.y/a"><img src=b.jpg></p>', ["//x.y/a", "b.jpg"]),
     ],
 )
 def test_names_are_parted(cell: object, names: list[str]) -> None:
