@@ -89,7 +89,7 @@ train: $(if $(filter file,$(origin DATA)),$(if $(filter file,$(origin NAME)),dat
 		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(TRAIN_ARGS) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
-	@$(STEP) --name evaluate --inputs $(RUN_FILES) $(wildcard $(TABLES) $(ARGS)) --outputs $(RUN)/evaluation.json $(RUN)/calibration.json -- \
+	@$(if $(findstring --queries,$(ARGS)),python -m,$(STEP) --name evaluate --inputs $(RUN_FILES) $(wildcard $(TABLES) $(ARGS)) --outputs $(RUN)/evaluation.json --) \
 		twinshelf.training.evaluation --run $(RUN) $(ARGS)
 
 export: setup ## Publish runs/NAME as a version of the model repository

@@ -12,7 +12,7 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -191,7 +191,8 @@ def _first_photos(table: Path) -> list[bytes]:
     photos: list[bytes] = []
     for row in read_table(table):
         if isinstance(row, Product) and row.images:
-            photos.append(row.images[0].read_bytes())
+            with suppress(OSError):
+                photos.append(row.images[0].read_bytes())
             if len(photos) == CALIBRATION_PHOTOS:
                 break
     return photos

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from twinshelf.training.retrieval.metrics import (
     pairs_by_group,
 )
 
+logger = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
 
@@ -247,7 +249,11 @@ def _halves(
 
 
 def _read_photo(product: Product) -> bytes | None:
-    return product.images[0].read_bytes() if product.images else None
+    try:
+        return product.images[0].read_bytes() if product.images else None
+    except OSError as error:  # as in training, it counts as missing
+        logger.warning("a photo cannot be read: %s", error)
+        return None
 
 
 def _products(path: Path) -> list[Product]:

@@ -126,7 +126,7 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
     parts = Parts(
         catalogue=catalogue,
         encoders=serving,
-        health=HealthServicer((OVERALL, *SERVICES)),
+        health=HealthServicer((OVERALL, *SERVICES), max(1, config.call_count // 4)),
         intake=intake,
         admission=admission,
         embedder=embedder,

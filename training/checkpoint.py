@@ -23,6 +23,7 @@ CONFIG = "config.yaml"
 PREPROCESSING = "preprocessing.json"
 TOKENIZER = "tokenizer.json"
 ARCHITECTURE = "text_backbone.json"
+EVALUATION = "evaluation.json"
 CALIBRATION = "calibration.json"
 # What an encoder cannot be loaded without.
 RUN_FILES = (CONFIG, PREPROCESSING, ARCHITECTURE, TOKENIZER, WEIGHTS)
@@ -82,12 +83,13 @@ def load_inputs(folder: Path) -> tuple[Tokenizer, PretrainedConfig]:
 def save_weights(folder: Path, model: FusedEncoder) -> None:
     """Completes what `save_inputs` began: `load_encoder` then gives the same embeddings.
 
-    An older calibration, which no longer holds, is removed.
+    An older evaluation and its calibration, which no longer hold, are removed.
     """
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic_write(folder / WEIGHTS) as partial:
         save_file(weights, partial)
-    (folder / CALIBRATION).unlink(missing_ok=True)
+    for name in (CALIBRATION, EVALUATION):
+        (folder / name).unlink(missing_ok=True)
 
 
 def load_encoder(folder: Path) -> TrainedEncoder:

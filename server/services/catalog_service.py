@@ -51,6 +51,7 @@ from twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 UPSERT_METHOD, DELETE_METHOD = f"/{_SERVICE}/UpsertProducts", f"/{_SERVICE}/DeleteProducts"
+SNAPSHOT_METHOD = f"/{_SERVICE}/Snapshot"
 # Long products are 64 KiB: 2 MiB for a caller that reads slowly.
 _CHANGES_AT_ONCE = 32
 # Clients of others take messages of 4 MiB.
@@ -106,6 +107,9 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             except Exception as error:  # the boundary: one product's failure is its own answer
                 response.error.CopyFrom(self._observer.row_status_of(error, position))
                 outcome = reason_of(error)
+            except asyncio.CancelledError:  # the caller has gone; the product may be written
+                self._note(UPSERT_METHOD, context, "CANCELLED", (response.product_id,))
+                raise
             self._note(UPSERT_METHOD, context, outcome, (response.product_id,))
             return response
 
@@ -191,6 +195,9 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         except TwinshelfError as error:
             self._note(DELETE_METHOD, context, error.reason, request.product_ids)
             raise
+        except asyncio.CancelledError:  # the caller has gone; the products may be
+            self._note(DELETE_METHOD, context, "CANCELLED", request.product_ids)
+            raise
         missing_count = len(deleted.missing)
         self._note(DELETE_METHOD, context, "DELETED", request.product_ids, missing_count)
         return pb.DeleteProductsResponse(
@@ -223,6 +230,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self, request: pb.SnapshotRequest, context: grpc.aio.ServicerContext
     ) -> pb.SnapshotResponse:
         """Writes a snapshot of the search index."""
+        self._note(SNAPSHOT_METHOD, context, "STARTED", ())
         report = await self._catalogue.snapshot()
         return pb.SnapshotResponse(
             vector_count=report.vector_count, change_sequence=report.change_sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
@@ -157,7 +158,10 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
 
     async def _drop(self, request: HasEncoder) -> int:
         _check(request)
-        known = [each.digest for each in self._encoders.known() if _fits(request, each)]
+        reached = list(self._encoders.known())
+        known = [each.digest for each in reached if _fits(request, each)]
+        if not known and any(each.digest == request.encoder_digest for each in reached):
+            raise _not_found(request, "has another version")
         digest = known[0] if known else request.encoder_digest
         counts, kept = self._catalogue.encoders.count_vectors(), self._catalogue.encoders.kept
         if digest not in counts.keys() | kept:
@@ -206,6 +210,9 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
             result = await change
         except TwinshelfError as error:
             self._note(method, error.reason, name, context)
+            raise
+        except asyncio.CancelledError:  # the caller has gone; the change may be made
+            self._note(method, "CANCELLED", name, context)
             raise
         self._note(method, outcome, name, context)
         return result

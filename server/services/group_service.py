@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import TypeVar
@@ -130,6 +131,9 @@ class GroupServicer(group_service_pb2_grpc.GroupServiceServicer):
             event = await change
         except TwinshelfError as error:
             note(error.reason)
+            raise
+        except asyncio.CancelledError:  # the caller has gone; the change may be made
+            note("CANCELLED")
             raise
         note(event.kind.name, event.product_ids)
         return _event_message(event)

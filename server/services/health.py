@@ -20,8 +20,15 @@ LONGEST_ECHO = 128
 class HealthServicer(health_pb2_grpc.HealthServicer):
     """Answers `grpc.health.v1.Health`. Nothing is healthy before it is said to be."""
 
-    def __init__(self, service_names: Sequence[str]) -> None:
-        """Names the services that it knows of."""
+    def __init__(self, service_names: Sequence[str], watcher_limit: int) -> None:
+        """Names the services that it knows of.
+
+        Args:
+            service_names: Their names.
+            watcher_limit: Most watchers at once: they need no key, and each takes one of the
+                server's calls for as long as it likes.
+        """
+        self._watcher_limit, self._watcher_count = watcher_limit, 0
         self._is_serving = dict.fromkeys(service_names, False)
         self._is_stopping = False
         self._changed = asyncio.Event()
@@ -57,11 +64,24 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Sends the state of a service now and whenever it changes."""
+        if self._watcher_count >= self._watcher_limit:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{self._watcher_count} callers watch already: ask by Check instead",
+            )
+        self._watcher_count += 1
+        try:
+            async for response in self._states(request.service):
+                yield response
+        finally:
+            self._watcher_count -= 1
+
+    async def _states(self, service: str) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         last = None
         while True:
             # Before the answer is sent: what happens meanwhile is told in the next round.
             changed, is_last = self._changed, self._is_stopping
-            response = self._response(request.service)
+            response = self._response(service)
             if response != last:
                 yield response
                 last = response

@@ -295,7 +295,7 @@ def _read_skip_count(token: str, match_count: int, path: str) -> int:
     if not token:
         return 0
     place = _read_token(token, path)
-    if not (place.isdecimal() and 0 < int(place[:9]) < match_count):
+    if not (place.isdecimal() and len(place) < 10 and 0 < int(place) < match_count):
         raise InvalidRequestError(
             "page_token must be the next_page_token of an answer to the same request", field=path
         )

@@ -119,8 +119,9 @@ def predict_categories(files: CategoryFiles, config: CategoryConfig) -> Categori
     tuning, reported = _read_queries(files, config, embedder)
     evaluated: dict[str, EvaluatedPattern] = {}
     for pattern in config.patterns:
-        if not reported.with_pattern(pattern).any():
-            embedder.notes.append(f"no query has what {pattern!r} needs")
+        needed = (reported,) if earlier else (reported, tuning)
+        if not all(queries.with_pattern(pattern).any() for queries in needed):
+            embedder.notes.append(f"too few queries have what {pattern!r} needs")
             continue
         rows = LabelledGallery.of(
             gallery, pattern, labels=labels, config=config, fusion_weight=embedder.fusion_weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.splits import split_validation
 from twinshelf.training.data.data_config import DataConfig
 from twinshelf.training.preprocessing.settings import TEXT_FIELDS
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,6 +89,11 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
     )
     share = min(config.validation_share, config.validation_limit / max(1, len(train)))
     kept, validation = split_validation(train, gallery, queries, share, seed)
+    if share > 0 and not len(validation):
+        logger.warning(
+            "no validation offers: all offers that could be are products of the gallery, or alone "
+            "in their group; the last epoch is kept, and both modalities weigh the same"
+        )
     data = _label(kept, validation, gallery)
     if len(gallery) <= config.validation_limit:
         return data

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.training.checkpoint import EVALUATION
 from twinshelf.training.command_line import Device, option, text_option
 
-RESULTS = "evaluation.json"
+RESULTS = EVALUATION
 OTHER_DATA = "evaluations"
 SEED = 42  # of halves, folds and samples
 

@@ -170,7 +170,7 @@ def score_pairs(
         pairs: Queries, products and labels; the text of a query gets the query prefix.
         block_pair_count: Pairs whose texts and embeddings are in memory at once.
     """
-    numbers: dict[tuple[str, str], int] = {}
+    numbers: dict[str, int] = {}
     queries: list[int] = []
     gains: list[float] = []
     scores: list[Floats] = [np.zeros(0)]
@@ -178,7 +178,7 @@ def score_pairs(
         logger.info("scoring judged products %d to %d", len(gains) + 1, len(gains) + len(block))
         scores.append(_score_block(embedder, block))
         for pair in block:
-            queries.append(numbers.setdefault((pair.locale, pair.query), len(numbers)))
+            queries.append(numbers.setdefault(pair.query_id, len(numbers)))
             gains.append(pair.label.gain)
     return JudgedPairs(
         query_count=len(numbers),

@@ -78,6 +78,7 @@ class WorldQuality:
 class _World:
     """Lists with what was claimed of them; N lists."""
 
+    holds: npt.NDArray[np.bool_]  # whether the catalogue has the product, listed or not
     is_match: npt.NDArray[np.bool_]
     is_there: npt.NDArray[np.bool_]
     probabilities: Floats
@@ -146,6 +147,7 @@ def _claim(parts: Sequence[OfferLists], models: Sequence[TriedModels], prior: fl
                 thresholds = match_thresholds(fitted, rows.image_weights, prior, target)
                 is_taken[number, chosen] = found.matches >= thresholds
     return _World(
+        holds=np.concatenate([lists.relevant_counts > 0 for lists in parts]),
         is_match=np.concatenate([lists.is_match for lists in parts]),
         is_there=np.concatenate([np.isfinite(lists.scores) for lists in parts]),
         probabilities=matches.reshape(-1, shape[-1]),
@@ -158,7 +160,7 @@ def _measure(world: _World, clusters: Sequence[str], categories: Sequence[str]) 
     first, is_right = world.probabilities[:, 0], world.is_match[:, 0]
     names = np.array(clusters, dtype=object)
     rows_of = pd.Series(categories).groupby(list(categories)).indices
-    holds = world.is_match.any(axis=1)
+    holds = world.holds
     return WorldQuality(
         offer_count=len(first),
         first=measure_reliability(first, is_right, clusters),

@@ -45,7 +45,9 @@ class CrossModalLoss(nn.Module):
         Returns:
             A scalar; 0 for less than two rows.
         """
-        scale = self.log_scale.exp().clamp(max=LARGEST_SCALE)
+        # Cut outside of the graph: a scale at the limit must still learn to be smaller.
+        self.log_scale.data.clamp_(max=math.log(LARGEST_SCALE))
+        scale = self.log_scale.exp()
         if len(labels) < 2:
             return 0.0 * (scale + image.sum() + text.sum())
         logits = scale * image @ text.T  # (B, B)

@@ -110,6 +110,8 @@ def keep_encoder(run: Path, folder: Path) -> None:
         FileNotFoundError: If the run lacks a file.
     """
     target = folder / ENCODER
+    if run.resolve() == target.resolve():
+        return
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for name in RUN_FILES:

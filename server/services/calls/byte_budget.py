@@ -49,6 +49,7 @@ class ByteBudget:
         except asyncio.CancelledError:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+                self.give_back(0)  # those behind it may fit
             elif turn.done() and not turn.cancelled():
                 self.give_back(size_bytes)
             raise

@@ -14,7 +14,7 @@ from google.rpc import status_pb2
 from twinshelf.server.errors import TwinshelfError
 from twinshelf.server.services.calls.statuses import CODES, status_of
 from twinshelf.server.telemetry.logs import log_call
-from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.metrics import OTHER, Metrics
 from twinshelf.server.telemetry.request_context import begin_request, request_id
 from twinshelf.server.telemetry.tracing import Tracing
 
@@ -61,7 +61,8 @@ class CallObserver:
             begin_request(metadata)
         outcome = CallOutcome()
         start_s = time.perf_counter()
-        with self._tracing.call(method, metadata) as trace:
+        known = method if self._metrics.knows(method) else OTHER
+        with self._tracing.call(known, metadata) as trace:
             try:
                 yield outcome
             except BaseException:

@@ -231,6 +231,7 @@ class Admission:
             elif waiter in self._lanes[lane]:
                 self._lanes[lane].remove(waiter)
                 self._waiting_cost[lane] -= _charge(work)
+                self._start_waiting()  # those behind it may fit
             raise
 
     def _start_waiting(self) -> None:

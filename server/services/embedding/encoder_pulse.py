@@ -126,7 +126,9 @@ class EncoderPulse:
 
 def fresh(error: TwinshelfError) -> TwinshelfError:
     """Returns a copy to raise: a raised error gathers the tracebacks of all who raise it."""
-    return type(error)(error.message, facts=error.facts)
+    copied = type(error).__new__(type(error), *error.args)
+    copied.__dict__.update(error.__dict__)
+    return copied
 
 
 def _modalities(pattern: Pattern) -> tuple[Pattern, ...]:

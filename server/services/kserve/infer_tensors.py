@@ -55,6 +55,9 @@ def read_requests(
         InvalidRequestError: If a tensor is unknown, missing, or of another type or shape, or the
             version is no number.
     """
+    known = [spec.name for spec in OUTPUTS]
+    if unknown := sorted({output.name for output in request.outputs} - set(known)):
+        raise InvalidRequestError(f"outputs must be of {known}, got {unknown}", field="outputs")
     if request.raw_input_contents and len(request.raw_input_contents) != len(request.inputs):
         raise InvalidRequestError(
             f"raw_input_contents must have one entry for each of the {len(request.inputs)} inputs, "
@@ -105,17 +108,8 @@ def write_response(
         request: What is answered, which may ask for some outputs alone.
         version: That of the encoder that answered.
         rows: One answer for each row.
-
-    Raises:
-        InvalidRequestError: If an output is asked for that there is not.
     """
     names = [output.name for output in request.outputs] or [spec.name for spec in OUTPUTS]
-    unknown = sorted(set(names) - {spec.name for spec in OUTPUTS})
-    if unknown:
-        raise InvalidRequestError(
-            f"outputs must be of {[spec.name for spec in OUTPUTS]}, got {unknown}",
-            field="outputs",
-        )
     values = _output_values(rows)
     response = service_pb2.ModelInferResponse(
         model_name=MODEL_NAME, model_version=str(version), id=request.id

@@ -161,7 +161,12 @@ class EncoderComparison:
             sums.failure_count += 1
             logger.exception("the encoder beside could not answer")
         else:
-            sums.add(result.found.page.hits, other.found.page.hits)
+            sums.add(_by_score(result.found.page.hits), other.found.page.hits)
+
+
+def _by_score(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+    """Hits in the order of the encoder, whatever a pair scorer made of it."""
+    return tuple(sorted(hits, key=lambda hit: -hit.ranked.score))
 
 
 def _best_ids(hits: tuple[Hit, ...]) -> list[str]:

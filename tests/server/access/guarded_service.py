@@ -266,7 +266,7 @@ async def serving(
     encoder_service_pb2_grpc.add_EncoderServiceServicer_to_server(service, server)
     kserve = {name: service.kserve_handler(name) for name in KSERVE_METHODS}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(KSERVE_SERVICE, kserve),))
-    health = HealthServicer([""])
+    health = HealthServicer([""], 4)
     health.set_serving(True)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((reflection.SERVICE_NAME,), server)

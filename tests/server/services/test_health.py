@@ -18,7 +18,7 @@ UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 @pytest.fixture
 def servicer() -> HealthServicer:
-    return HealthServicer((OVERALL, "a"))
+    return HealthServicer((OVERALL, "a"), 4)
 
 
 @pytest.fixture
@@ -78,4 +78,16 @@ async def test_stopping_tells_the_watchers_and_lets_them_go(
     assert (await watch.read()).status == NOT_SERVING
     assert await watch.read() is grpc.aio.EOF
     servicer.set_serving(True)
+    assert await check(stub, "a") == NOT_SERVING
+
+
+async def test_watchers_are_bounded_and_checks_are_not(
+    stub: health_pb2_grpc.HealthStub, servicer: HealthServicer
+) -> None:
+    watches = [stub.Watch(health_pb2.HealthCheckRequest(service="a")) for _ in range(4)]
+    for watch in watches:
+        await watch.read()
+    with pytest.raises(grpc.aio.AioRpcError, match="ask by Check instead") as refused:
+        await stub.Watch(health_pb2.HealthCheckRequest(service="a")).read()
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert await check(stub, "a") == NOT_SERVING

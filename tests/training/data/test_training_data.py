@@ -31,7 +31,7 @@ def test_tables_are_read_back(tmp_path: Path) -> None:
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"train\.parquet: run training\.prepare first"):
+    with pytest.raises(FileNotFoundError, match=r"train\.parquet: run `make data` first"):
         load_training_data(DataConfig(folder=str(tmp_path)), seed=42)
 
 
