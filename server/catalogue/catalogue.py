@@ -243,7 +243,9 @@ class Catalogue(Protocol):
             CatalogueDamagedError: If one of the rows is damaged.
         """
 
-    async def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+    async def changes_after(
+        self, sequence: int, count: int, *, whole_until: int = 0
+    ) -> list[ProductChange]:
         """Returns up to `count` changes after one, by rising sequence; waits until there is one.
 
         A product comes once, by its last change; before it may come deletions of it. Whoever goes
@@ -252,6 +254,8 @@ class Catalogue(Protocol):
         Args:
             sequence: The last change that is known; 0 tells every product there is.
             count: Most changes, one or more.
+            whole_until: The last change when the caller began from 0, with an empty copy: it has
+                not heard of what was deleted before. 0 for one who began elsewhere.
 
         Raises:
             ChangesForgottenError: If deletions after that change are no longer known, or the

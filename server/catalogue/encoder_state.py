@@ -85,6 +85,14 @@ class EncoderState:
             raise EncoderChangedError(f"vectors of the encoder {digest} are not kept")
 
 
+def only_vectors_error(count: int, digest: str) -> EncoderConflictError:
+    """Makes the error of dropping an encoder whose vectors some products have alone."""
+    return EncoderConflictError(
+        f"{count} products have not been embedded by the encoder that serves; those of {digest} "
+        "are all there is of them"
+    )
+
+
 def missing_error(count: int, digest: str) -> EncoderConflictError:
     """Makes the error of a switch to an encoder that some products are missing of."""
     return EncoderConflictError(

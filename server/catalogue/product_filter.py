@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from twinshelf.server.catalogue.product_record import ProductRecord
 
 _LEVEL_MARKS = re.compile("[/>]")
+_MOST_LEVELS = 64
 CategoryPath = tuple[str, ...]
 
 
@@ -69,8 +71,12 @@ ProductFilter = AllOf | AnyOf | NoneOf | CategoryUnder | FieldIn | PriceBetween 
 
 
 def category_path(category: str) -> CategoryPath:
-    """Returns the levels of a category, the highest first; what is empty is no level."""
-    return tuple(level for part in _LEVEL_MARKS.split(category) if (level := part.strip()))
+    """Returns the levels of a category, the highest first; what is empty is no level.
+
+    Those below the 64th are left out: each level costs as much as all above it.
+    """
+    levels = (level for part in _LEVEL_MARKS.split(category) if (level := part.strip()))
+    return tuple(islice(levels, _MOST_LEVELS))
 
 
 def is_allowed(record: ProductRecord, condition: ProductFilter) -> bool:

@@ -245,8 +245,11 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             raise InvalidRequestError(
                 f"from_sequence must be zero or more, got {sequence}", field="from_sequence"
             )
+        whole_until = 0 if sequence else (await self._catalogue.stats(None)).change_sequence
         while True:
-            changes = await self._catalogue.changes_after(sequence, _CHANGES_AT_ONCE)
+            changes = await self._catalogue.changes_after(
+                sequence, _CHANGES_AT_ONCE, whole_until=whole_until
+            )
             sequence = changes[-1].sequence
             for response in _change_responses(changes, has_products=request.includes_products):
                 yield response

@@ -91,6 +91,7 @@ class Allowed:
 
     Attributes:
         count: How many.
+        table: Where they were found.
         mask: Whether the product of each row of the table is one of them; one more, of none, at
             the end, to which all rows of later products are clipped.
     """
@@ -99,17 +100,17 @@ class Allowed:
         """Takes what the table found."""
         self.mask = mask
         self.count = int(np.count_nonzero(mask))
-        self._table = table
+        self.table = table
 
     def find_rows(self, product_numbers: npt.NDArray[np.int64]) -> Rows:
         """Returns the row (N,) of the table of each product; it never changes."""
-        return self._table.find_rows(product_numbers)
+        return self.table.find_rows(product_numbers)
 
     def without(self, mask: Mask) -> Allowed:
         """Returns these products without those of a mask (N,) over the first rows."""
         rest = self.mask.copy()
         rest[: len(mask)] &= ~mask[: len(rest)]
-        return Allowed(rest, self._table)
+        return Allowed(rest, self.table)
 
 
 class FacetTable:

@@ -23,6 +23,7 @@ from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.catalogue.rows.schema import open_reader
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueUnavailableError
 
 # So that no write waits long.
 _MARK_BLOCK = 4096
@@ -112,9 +113,9 @@ class SqliteGroups:
     ) -> dict[int, Lists]:
         """Searches products in the index; one that was written again meanwhile is left out."""
         index = self._index_of(contract.digest)
+        if index is None:  # it is opened again; what is pending stays noted
+            raise CatalogueUnavailableError("the index is not there for a moment; repeat")
         found: dict[int, Lists] = {}
-        if index is None:
-            return found
         for pattern in {each.pattern for each in pending if each.pattern is not None}:
             numbers = np.array([each.product for each in pending if each.pattern is pattern])
             table = self._store.reader.vectors.table(

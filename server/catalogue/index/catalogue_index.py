@@ -171,12 +171,10 @@ class CatalogueIndex:
             is_complete: Whether all patterns with new vectors are merged, and not only those in
                 which a merge is due.
         """
-        is_changed = False
         for pattern, index in self._indexes.items():
             if index.needs_merge or (is_complete and not index.is_merged):
                 self._merge(pattern, index, products, run_in_writer)
-                is_changed = True
-        if is_changed:
+        if not self.folder.is_committed:
             self.folder.commit()
 
     def _merge(

@@ -185,8 +185,10 @@ def _ask_graph(
 
 def _facet_rows(part: Part, allowed: Allowed) -> Rows:
     """Returns the rows of the facet table of a part, found once for each vector."""
-    rows, numbers = part.facet_rows, part.product_numbers
+    (table, rows), numbers = part.facet_rows, part.product_numbers
+    if table is not allowed.table:  # it was read anew: its rows are others
+        rows = np.empty(0, dtype=np.int64)
     if len(rows) < len(numbers):
         rows = np.append(rows, allowed.find_rows(numbers[len(rows) :]))
-        part.facet_rows = rows
+        part.facet_rows = allowed.table, rows
     return rows

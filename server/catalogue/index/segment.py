@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.server.catalogue.facets.facet_table import FacetTable
 from twinshelf.server.catalogue.index.graph import (
     IndexSettings,
     MappedGraph,
@@ -38,7 +39,7 @@ class Segment:
         dead_count: Rows that have died.
         is_stored: Whether a snapshot holds it.
         is_graph_wanted: Whether there is no graph, though there are enough vectors for one.
-        facet_rows: Row of the facet table of each vector (N,), once a filter has asked for them.
+        facet_rows: A facet table, and the row in it of each vector (N,), once a filter has asked.
         vectors_per_product: Mean number of them, 1 or more; a product has one for each photo.
     """
 
@@ -60,7 +61,7 @@ class Segment:
         self.dead_since = np.full(len(table), ALIVE, dtype=np.int64)
         self.dead_count = 0
         self.is_graph_wanted = graph is None and len(table) > settings.exact_limit
-        self.facet_rows: Rows = np.empty(0, dtype=np.int64)
+        self.facet_rows: tuple[FacetTable | None, Rows] = None, np.empty(0, dtype=np.int64)
         keys = table.keys
         self.vectors_per_product = 1.0
         if is_further(table.vector_versions).any():
@@ -101,7 +102,7 @@ class Delta:
         self._further_count = 0
         self.dead_count = 0
         self.is_graph_wanted = False
-        self.facet_rows: Rows = np.empty(0, dtype=np.int64)
+        self.facet_rows: tuple[FacetTable | None, Rows] = None, np.empty(0, dtype=np.int64)
 
     @property
     def vectors(self) -> npt.NDArray[np.float16]:

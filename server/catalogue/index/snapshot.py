@@ -77,7 +77,11 @@ def remove_snapshot(parent: Path, digest: str) -> None:
 
 
 class SnapshotFolder:
-    """The snapshot of the vectors of one encoder. One thread writes; opened once."""
+    """The snapshot of the vectors of one encoder. One thread writes; opened once.
+
+    Attributes:
+        is_committed: Whether the manifest names what was written.
+    """
 
     def __init__(
         self,
@@ -108,6 +112,7 @@ class SnapshotFolder:
             "expansion_add": settings.expansion_add,
         }
         self._entries: dict[Pattern, SegmentEntry] = {}
+        self.is_committed = True
 
     @property
     def last_change(self) -> int:
@@ -169,25 +174,30 @@ class SnapshotFolder:
             self.path / f"{stem}.{kind}" for kind in ("vectors", "columns", "graph")
         )
         count = sum(len(rows) for _, rows in pieces)
+        self.is_committed = False
         if count == 0:
             self._entries.pop(pattern, None)
             return None
         self.path.mkdir(exist_ok=True)
-        write_synced(vectors, _vector_blocks(pieces))
-        write_synced(columns, [_columns(pieces).tobytes()])
-        graph_entry = None
-        if count > self._settings.exact_limit:
-            self._write_graph(graph, vectors, pieces)
-            graph_entry = FileEntry.of(graph)
-        entry = SegmentEntry(
-            count=count,
-            last_change=last_change,
-            vectors=FileEntry.of(vectors),
-            columns=FileEntry.of(columns),
-            graph=graph_entry,
-        )
+        try:
+            write_synced(vectors, _vector_blocks(pieces))
+            write_synced(columns, [_columns(pieces).tobytes()])
+            if count > self._settings.exact_limit:
+                self._write_graph(graph, vectors, pieces)
+            entry = SegmentEntry(
+                count=count,
+                last_change=last_change,
+                vectors=FileEntry.of(vectors),
+                columns=FileEntry.of(columns),
+                graph=FileEntry.of(graph) if graph.exists() else None,
+            )
+            segment = self._map_segment(entry)
+        except BaseException:  # it is tried again under another name: a full disk stays full
+            for path in (vectors, columns, graph):
+                path.unlink(missing_ok=True)
+            raise
         self._entries[pattern] = entry
-        return self._map_segment(entry)
+        return segment
 
     def commit(self) -> None:
         """Makes the segments that were written the valid ones, and removes all other files.
@@ -203,6 +213,7 @@ class SnapshotFolder:
         write_synced(temporary, [text.encode()])
         os.replace(temporary, path)
         sync_folder(self.path)
+        self.is_committed = True
         valid = {file.name for entry in self._entries.values() for file in entry.files}
         for other in self.path.iterdir():
             if other.name not in valid | {MANIFEST}:

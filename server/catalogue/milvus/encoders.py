@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
-from twinshelf.server.catalogue.encoder_state import missing_error
+from twinshelf.server.catalogue.encoder_state import missing_error, only_vectors_error
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.counts import Counts
 from twinshelf.server.catalogue.milvus.state import CatalogueState
@@ -17,7 +18,6 @@ from twinshelf.server.catalogue.product_record import NewVector, Stored, Unembed
 from twinshelf.server.catalogue.write_item import Task, WriteItem
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.errors import EncoderConflictError
 
 Result = TypeVar("Result")
 
@@ -109,6 +109,7 @@ class MilvusEncoders:
             EncoderConflictError: Also if the one that serves has not embedded every product.
         """
         counted: list[int] = []
+        made_numbers: list[int] = []
 
         def dropping(state: CatalogueState) -> CatalogueState:
             """Runs in the thread of the writer."""
@@ -116,15 +117,15 @@ class MilvusEncoders:
             self._counts.refresh(state)
             counted.append(self._counts.embedded_count(digest))
             current = state.encoders.current
-            if current is not None and counted[0] and self.count_missing(current):
-                raise EncoderConflictError(
-                    f"{self.count_missing(current)} products have not been embedded by the "
-                    f"encoder that serves; those of {digest} are all there is of them"
-                )
-            self._collections.forget(state.made_number(digest))
+            if current is not None and counted[0] and (missing := self.count_missing(current)):
+                raise only_vectors_error(missing, digest)
+            made_numbers.append(state.made_number(digest))
             return dropped
 
         await self._change(dropping)
+        # Last: a state that names vectors which are gone could not be counted.
+        forget = partial(self._collections.forget, made_numbers[0])
+        await self._writes.submit(Task(function=forget))
         return counted[0]
 
     async def serve(self, contract: EncoderContract, *, instead_of: str | None) -> None:

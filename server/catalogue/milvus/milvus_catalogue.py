@@ -174,7 +174,9 @@ class MilvusCatalogue:
         """Returns up to `count` products by rising product_id, from after the one given."""
         return await self._read(self._stored.products_after, product_id, count)
 
-    async def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+    async def changes_after(
+        self, sequence: int, count: int, *, whole_until: int = 0
+    ) -> list[ProductChange]:
         """Returns up to `count` changes after one; see `Catalogue`.
 
         The numbers are timestamps of Milvus. A change is told some seconds after it was written,

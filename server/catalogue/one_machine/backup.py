@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,8 @@ from twinshelf.server.catalogue.rows.schema import (
 )
 from twinshelf.server.catalogue.rows.stored_rows import find_damaged_rows
 
+# So that other threads of a program have their turn between two pieces.
 _PAGES_AT_ONCE = 256
-# Between two pieces, so that the commits of a service are not held up.
-_PAUSE_S = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +83,11 @@ def back_up(path: Path, copy: Path) -> None:
     temporary = copy.with_name(copy.name + ".tmp")
     temporary.unlink(missing_ok=True)
     with closing(open_reader(path)) as source, closing(sqlite3.connect(temporary)) as target:
-        source.backup(target, pages=_PAGES_AT_ONCE, sleep=_PAUSE_S)
+        # One moment of it: else each commit of the service would begin the copy anew.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM catalogue_state").fetchone()
+        source.backup(target, pages=_PAGES_AT_ONCE)
+        target.execute("PRAGMA journal_mode = DELETE")  # it can be read from a read-only medium
     _move_synced(temporary, copy)
 
 
@@ -112,7 +115,10 @@ def restore(copy: Path, folder: Path) -> None:
         shutil.copyfile(copy, temporary)
         with closing(open_writer(temporary)) as writer:
             renew_catalogue_id(writer)
-        # A log of the old file would be taken for one of the new.
+        # A log of the old file would be taken for one of the new. Until it is replaced, the old
+        # file must hold what stands in it.
+        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as before:
+            before.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for ending in ("-wal", "-shm"):
             database.with_name(DATABASE + ending).unlink(missing_ok=True)
         _move_synced(temporary, database)

@@ -7,7 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from twinshelf.server.catalogue.encoder_state import EncoderState, missing_error
+from twinshelf.server.catalogue.encoder_state import (
+    EncoderState,
+    missing_error,
+    only_vectors_error,
+)
 from twinshelf.server.catalogue.index.snapshot import remove_snapshot
 from twinshelf.server.catalogue.one_machine.batch_writer import BatchWriter
 from twinshelf.server.catalogue.product_record import NewVector, Stored, UnembeddedProduct
@@ -104,10 +108,17 @@ class CatalogueEncoders:
         await self._in_writer(write)
 
     async def drop(self, digest: str) -> int:
-        """Removes all vectors of an encoder that does not serve; see `Encoders`."""
+        """Removes all vectors of an encoder that does not serve; see `Encoders`.
+
+        Raises:
+            EncoderConflictError: Also if the one that serves has not embedded every product.
+        """
 
         def forbid() -> None:
             """Runs in the thread of the writer."""
+            current = self.current
+            if current is not None and before and (missing := self.count_missing(current)):
+                raise only_vectors_error(missing, digest)
             self._write(self._store.encoders.state.dropping(digest))
             indexes = self._batches.indexes
             indexes.keep(indexes.by_digest.keys() - {digest})

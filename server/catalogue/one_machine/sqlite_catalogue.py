@@ -189,12 +189,16 @@ class SqliteCatalogue:
         """Returns up to `count` products by rising product_id, from after the one given."""
         return await self._read(lambda: list(self._store.reader.products_after(product_id, count)))
 
-    async def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+    async def changes_after(
+        self, sequence: int, count: int, *, whole_until: int = 0
+    ) -> list[ProductChange]:
         """Returns up to `count` changes after one; see `Catalogue`."""
         feed = self._batches.feed
         while True:
             turn = feed.turn()
-            changes = await self._read(lambda: self._store.reader.changes_after(sequence, count))
+            changes = await self._read(
+                lambda: self._store.reader.changes_after(sequence, count, whole_until)
+            )
             if changes:
                 return changes
             await feed.wait_after(turn)

@@ -16,7 +16,7 @@ from twinshelf.server.errors import CatalogueDamagedError, ChangesForgottenError
 
 
 def read_changes(
-    reader: sqlite3.Connection, guard: FileGuard, sequence: int, count: int
+    reader: sqlite3.Connection, guard: FileGuard, sequence: int, count: int, whole_until: int
 ) -> list[ProductChange]:
     """Returns up to `count` changes after one, by rising sequence, all of one moment.
 
@@ -25,6 +25,8 @@ def read_changes(
         guard: Sets damaged products aside.
         sequence: The last change that is known; 0 tells every product there is.
         count: Most changes.
+        whole_until: The last change when the caller began from 0: it has not heard of what was
+            deleted before.
 
     Raises:
         ChangesForgottenError: If there may have been others.
@@ -33,7 +35,7 @@ def read_changes(
         last, forgotten = reader.execute(
             "SELECT change_sequence, forgotten_sequence FROM catalogue_state"
         ).fetchone()
-        _check_known(sequence, last, forgotten)
+        _check_known(sequence, last, forgotten if forgotten > whole_until else 0)
         changes = _read_deletions(reader, sequence, count)
         changes += _read_writes(reader, guard, sequence, count)
     changes.sort(key=lambda change: change.sequence)

@@ -127,9 +127,9 @@ class ProductReader:
         )
         return map(product_from_embedded, rows)
 
-    def changes_after(self, sequence: int, count: int) -> list[ProductChange]:
+    def changes_after(self, sequence: int, count: int, whole_until: int) -> list[ProductChange]:
         """Returns up to `count` changes after one, all of one moment; see `read_changes`."""
-        return read_changes(self._reader, self._guard, sequence, count)
+        return read_changes(self._reader, self._guard, sequence, count, whole_until)
 
     def products_by_number(
         self, patterns: Mapping[int, Pattern], digest: str

@@ -267,6 +267,16 @@ async def test_every_encoder_has_all_photos_of_a_product(open_catalogue: OpenCat
     await catalogue.close()
 
 
+async def test_the_only_vectors_of_products_are_not_dropped(open_catalogue: OpenCatalogue) -> None:
+    catalogue = open_catalogue()
+    await fill(catalogue, np.random.default_rng(6), 3)
+    await catalogue.use_encoder(NEW)  # the operator has put it in the place of the other
+    with pytest.raises(EncoderConflictError, match=r"3 products .* are all there is of them"):
+        await catalogue.encoders.drop(CONTRACT.digest)
+    assert catalogue.encoders.count_vectors() == {CONTRACT.digest: 3}
+    await catalogue.close()
+
+
 async def test_a_third_encoder_waits_until_one_is_dropped(open_catalogue: OpenCatalogue) -> None:
     catalogue = open_catalogue()
     await fill(catalogue, np.random.default_rng(6), 2)

@@ -74,3 +74,7 @@ def test_a_condition_holds_for_the_products_that_it_describes(
 def test_a_category_has_no_empty_levels() -> None:
     assert category_path(" / Kitchen //Mugs> ") == ("Kitchen", "Mugs")
     assert category_path("") == ()
+
+
+def test_a_category_has_64_levels_at_most() -> None:
+    assert len(category_path("a/" * 8000)) == 64

@@ -154,6 +154,30 @@ async def test_a_start_from_a_snapshot_reads_no_vector_again(
     await catalogue.close()
 
 
+@pytest.mark.parametrize("broken", ["build_graph", "os.replace"])
+async def test_a_snapshot_that_failed_leaves_nothing_and_is_written_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fails(*_: object) -> None:
+        """Stands for a full disk."""
+        raise OSError("no room")
+
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    await catalogue.use_encoder(CONTRACT)
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        await catalogue.upsert(new_product(f"p{number}", random_embedding(rng)))
+    with monkeypatch.context() as patched:
+        patched.setattr(f"twinshelf.server.catalogue.index.snapshot.{broken}", fails)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no room"):
+                await catalogue.snapshot()
+    assert bool(index_files(tmp_path, ".vectors")) == (broken == "os.replace")
+    assert (await catalogue.snapshot()).vector_count == 60
+    assert index_files(tmp_path, "manifest.json")
+    await catalogue.close()
+
+
 async def test_the_first_snapshot_may_be_of_nothing_that_is_left(tmp_path: Path) -> None:
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
     await catalogue.use_encoder(CONTRACT)

@@ -48,4 +48,9 @@ async def test_a_restored_catalogue_knows_no_change_of_another_history(
             await catalogue.changes_after(known, 9)
     (change,) = await catalogue.changes_after(0, 9)
     assert change.product_id == "p"
+    # Whoever began anew since then goes on: it has no deletion to hear of.
+    await write(catalogue, "q", "title")
+    last = (await catalogue.stats(None)).change_sequence
+    (second,) = await catalogue.changes_after(change.sequence, 9, whole_until=last)
+    assert second.product_id == "q"
     await catalogue.close()
