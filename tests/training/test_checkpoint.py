@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.training.small_catalogue import small_config
-from twinshelf.training.checkpoint import load_encoder, save_inputs, save_weights
+from twinshelf.training.checkpoint import EVALUATION, load_encoder, save_inputs, save_weights
 from twinshelf.training.config import TrainConfig
 from twinshelf.training.model.encoder import FusedEncoder, build_encoder
 from twinshelf.training.model.text_backbone import scratch_architecture
@@ -84,5 +84,6 @@ def test_saving_removes_an_old_calibration(
     saved: tuple[Path, FusedEncoder, TrainConfig],
 ) -> None:
     folder, model, _ = saved
+    (folder / EVALUATION).write_text("{}")
     save_weights(folder, model)
-    assert load_encoder(folder).calibration is None
+    assert load_encoder(folder).calibration is None and not (folder / EVALUATION).exists()

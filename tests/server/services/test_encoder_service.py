@@ -219,6 +219,8 @@ async def test_dropping_ends_what_can_be_asked_for(stocked: grpc.aio.Channel) ->
         is grpc.StatusCode.FAILED_PRECONDITION
     )
     await switch(stocked, 2)
+    other = pb.DropEncoderRequest(encoder_digest=digest_of("first"), encoder_version=7)
+    assert await code_of(encoders(stocked).DropEncoder(other)) is grpc.StatusCode.NOT_FOUND
     dropped = await encoders(stocked).DropEncoder(pb.DropEncoderRequest(encoder_version=1))
     assert dropped.dropped_product_count == 15
     await check_answers(stocked, 2)

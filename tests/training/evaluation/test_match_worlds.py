@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,3 +43,10 @@ def test_coverage_comes_near_the_oracle() -> None:
     assert 0.1 < found.share < 0.5
     assert found.share > 0.8 * found.oracle_share
     assert found.precision > 0.85
+
+
+def test_an_offer_whose_product_is_not_listed_has_one_all_the_same() -> None:
+    lists = replace(LISTS, is_match=np.zeros_like(LISTS.is_match))
+    tried = cross_fitted_models(LISTS, CLUSTERS, 0.4, seed=1)
+    found = evaluate_worlds(lists, tried, CLUSTERS, CATEGORIES)["open"]
+    assert 0 <= found.has_match_auroc <= 1  # NaN, were they counted as without

@@ -125,6 +125,12 @@ def slow_contrast(
     return torch.stack(losses).mean()
 
 
+def test_a_scale_at_its_limit_still_learns() -> None:
+    loss = CrossModalLoss(0.01)
+    loss(unit_rows(0).float(), unit_rows(1).float(), LABELS).backward()
+    assert loss.log_scale.grad is not None and loss.log_scale.grad.abs() > 0
+
+
 def test_the_contrast_equals_the_loop_in_value_and_gradient() -> None:
     image, text = unit_rows(0), unit_rows(1)
     loss = CrossModalLoss(0.3).double()

@@ -216,7 +216,8 @@ async def test_a_long_answer_is_cut_to_pages_that_hold_every_match_once(
     assert len(found) == len(set(found)) == 90
 
 
-@pytest.mark.parametrize("token", ["nonsense", "YWZ0ZXI6", "YWZ0ZXI6LTE=", "YWZ0ZXI6OTk5OTk5"])
+@pytest.mark.parametrize("token", ["nonsense", "YWZ0ZXI6", "YWZ0ZXI6LTE=", "YWZ0ZXI6OTk5OTk5",
+    "YWZ0ZXI6MDAwMDAwMDA1OTk5OTk5"])  # fmt: skip
 async def test_a_page_token_of_no_answer_is_refused(channel: grpc.aio.Channel, token: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError, match="page_token must be") as raised:
         await match(channel, title="mug", page_token=token)
