@@ -135,7 +135,10 @@ def _follow(client: Client, state: EncoderState) -> EncoderState:
             if state.missing_product_count <= stuck:
                 return state
             time.sleep(LOOK_INTERVAL_S)
-            state = next(each for each in client.encoders.list() if each.encoder.digest == digest)
+            listed = {each.encoder.digest: each for each in client.encoders.list()}
+            if digest not in listed:
+                raise ValueError(f"the encoder {digest} is gone: somebody dropped it")
+            state = listed[digest]
 
 
 def _tell(states: tuple[EncoderState, ...], *, as_json: bool) -> None:

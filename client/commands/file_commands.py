@@ -113,6 +113,8 @@ def run_index(
         is_finished = True
     except (TwinshelfError, ProductFileError, KeyboardInterrupt):
         stored = count_of(report.stored_count, "product")
+        if report.failures:  # a run that goes on from here knows nothing of them
+            print_report(report, output.make_console(sys.stderr))
         way_on = "" if is_piped else "; the same command goes on from here"
         sys.stderr.write(f"{stored} {report.done_word} before this{way_on}:\n")
         raise
@@ -172,7 +174,8 @@ def run_match_files(
                 client, files, match_options, staged, output.make_console(sys.stderr)
             )
         except (TwinshelfError, ProductFileError, KeyboardInterrupt):
-            sys.stderr.write("stopped; the same command goes on from here:\n")
+            way_on = "" if "-" in map(str, paths) else "; the same command goes on from here"
+            sys.stderr.write(f"stopped{way_on}:\n")
             raise
     findings = files.findings.sentences()
     if as_json:

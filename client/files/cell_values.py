@@ -40,7 +40,7 @@ _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9a-fA-F
 _TAG = re.compile(
     r"</?(?:b|big|em|font|i|mark|small|span|strong|sub|sup|u)(?:\s[^<>]*)?>", re.IGNORECASE
 )
-_PLAIN_PAIR = re.compile(r"\s*([^:=;|{}\[\]]{1,80}?)\s*[:=]\s*([^;|]+?)\s*(?:[;|]|$)")
+_PLAIN_PAIR = re.compile(r"\s*+([^\s:=;|{}\[\]][^:=;|{}\[\]]{0,79})[:=]([^;|]+)(?:[;|]|$)")
 
 
 def text_of(cell: object) -> str:
@@ -190,7 +190,7 @@ def _parse(text: str) -> object:
         return None
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 
 

@@ -24,6 +24,7 @@ _ENOUGH_FIELDS = 3
 # A header stands in these rows, below whatever title the sheet has.
 _HEADER_ROWS = 20
 _ROWS_LOOKED_AT = 200
+_MOST_ROWS = 1 << 20  # of Excel itself: a file may number its rows as it likes
 Cells = list[object]
 
 
@@ -171,7 +172,8 @@ def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
 
 
 def _sheet_rows(sheet: Any, path: Path) -> Iterator[Cells]:
-    rows = sheet.iter_rows()
+    sheet.reset_dimensions()  # some programs write wrong ones, and rows would be lost
+    rows = islice(sheet.iter_rows(), _MOST_ROWS)
     while True:
         try:
             cells = [_value_of(cell) for cell in next(rows)]

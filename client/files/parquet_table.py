@@ -121,6 +121,13 @@ def _require_bounded(path: Path, metadata: Any, columns: Sequence[str]) -> float
 
 def _values(column: pa.Array) -> list[object]:
     if not pa.types.is_dictionary(column.type):
-        return list(column.to_pylist())
-    texts = column.dictionary.to_pylist()
+        return _plain_values(column)
+    texts = _plain_values(column.dictionary)
     return [None if place is None else texts[place] for place in column.indices.to_pylist()]
+
+
+def _plain_values(column: pa.Array) -> list[object]:
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:  # texts in another encoding: as bytes they are read one by one
+        return list(column.cast(pa.large_binary()).to_pylist())

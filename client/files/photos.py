@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from twinshelf.client.files.cell_values import MOST_NESTED, nested_within, present_text_of, text_of
 
@@ -20,13 +20,16 @@ LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
 _IMG_SOURCE = re.compile(r"<img\b[^<>]*?\ssrc\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE)
-_NEXT_URL = re.compile(r"(?:[\s;,|~^#\"]|<br */?>|::)+(?=(?:https?:)?//)", re.IGNORECASE)
+_NEXT_URL = re.compile(
+    r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|<br */?>|::)++(?=(?:https?:)?//)", re.IGNORECASE
+)
+_FILE_HOST = re.compile("^file://[^/]*", re.IGNORECASE)
 # A few bytes of Parquet may spell a list of millions.
 _MOST_ITEMS = 10_000
 _DATA_URI = re.compile(r"^data:image/[\w.+-]+;base64,", re.IGNORECASE)
 # How those bytes begin when they are written out, as databases of shops do.
 _BASE64_MAGIC = ("/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}+={0,2}")
 # What Taobao writes before the address of each photo: "0a1b2c:1:0:|https://...".
 _TAOBAO = re.compile(r"[0-9a-f]+:\d+:\d+:\|?(?=(?:https?:)?//|$)", re.IGNORECASE)
 _LINES = r"[;\n]"
@@ -177,7 +180,7 @@ class PhotoFiles:
             PhotoError: If it is missing, no regular file, empty, too large, or outside the folders.
         """
         if name.lower().startswith("file://"):
-            name = unquote(urlsplit(name).path)
+            name = unquote(_FILE_HOST.sub("", name))
         name = name.replace("\\", "/")
         # A shop names photos from its own root; a Mac spells "ü" with two signs.
         names = dict.fromkeys(
@@ -196,8 +199,10 @@ class PhotoFiles:
             _require_photo(path, resolved.stat())
         except (FileNotFoundError, NotADirectoryError):
             raise PhotoError(f"there is no photo {path}") from None
-        except (OSError, RuntimeError) as error:
-            raise PhotoError(f"the photo {name[:80]} cannot be read: {error}") from None
+        except PhotoError:
+            raise
+        except (OSError, RuntimeError, ValueError) as error:  # a name may hold any sign
+            raise PhotoError(f"the photo {name[:80]!r} cannot be read: {error}") from None
         if not os.access(path, os.R_OK):
             raise PhotoError(f"the photo {path} cannot be read: permission denied")
         return path

@@ -25,6 +25,7 @@ _FIELD_TAGS = frozenset(
     "field column str int long float double bool date arr property prop cell".split()
 )
 _XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+_MOST_NESTED = 64
 _PRODUCT = re.compile("product|item|offer|article|artikel|good|entry", re.IGNORECASE)
 _INLINE_TAGS = frozenset("a b big em i sub sup small span strong u".split())
 # The names of the elements around one and its own, the outermost first.
@@ -154,6 +155,8 @@ def _elements(path: Path, product: _Place = ()) -> Iterator[tuple[_Place, Elemen
                 if not isinstance(element, Element):
                     continue
                 if event[0] == "start":
+                    if len(stack) == _MOST_NESTED:
+                        raise ProductFileError(f"{path} nests elements over {_MOST_NESTED} deep")
                     place = (*place, _name(element))
                     stack.append(element)
                     continue
@@ -181,6 +184,7 @@ def _record_of(element: Element) -> Record:
     """What an element holds, by name; several of one name are a list."""
     record: Record = dict(element.attrib)
     tags: dict[str, str] = {}
+    lists: dict[str, list[object]] = {}
     for child in element:
         name, value = _name(child), _value_of(child)
         if name not in tags:
@@ -189,8 +193,10 @@ def _record_of(element: Element) -> Record:
         elif tags[name] != child.tag:  # "title" and "g:title" are one
             record[name] = record[name] or value
         else:
-            earlier = record[name]
-            record[name] = [*earlier, value] if isinstance(earlier, list) else [earlier, value]
+            several = lists.get(name)
+            if several is None:
+                record[name] = lists[name] = several = [record[name]]
+            several.append(value)
     return record
 
 

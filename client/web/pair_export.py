@@ -11,6 +11,7 @@ from typing import Final
 
 from twinshelf.client.records import Product
 from twinshelf.client.web.judgements import JudgedPair
+from twinshelf.client.web.uncertain_pairs import is_stored
 
 _FIELDS: Final = ("product_id", "title", "description", "category", "brand", "seller", "price")
 _DITTO_FIELDS: Final = ("title", "description", "category", "brand", "price")
@@ -44,9 +45,12 @@ def offer_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
     yield csv_line([*_FIELDS, "image", "group"])
     offers: dict[str, JudgedPair] = {}
     for pair in pairs:
-        if pair.verdict == "same" and offers.setdefault(pair.left_key, pair) is pair:
-            fields = [_cell(pair.left, name) for name in (*_FIELDS, "image_uri")]
-            yield csv_line([*fields, pair.right.product_id])
+        offer, product, key = pair.left, pair.right, pair.left_key
+        if is_stored(key) and not is_stored(pair.right_key):  # pairs lie in the order of their keys
+            offer, product, key = product, offer, pair.right_key
+        if pair.verdict == "same" and offers.setdefault(key, pair) is pair:
+            fields = [_cell(offer, name) for name in (*_FIELDS, "image_uri")]
+            yield csv_line([*fields, product.product_id])
 
 
 def ditto_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:

@@ -131,7 +131,14 @@ class TableUpload:
         try:
             files = ProductFiles([self.path], self.options)
             index_files(client, files, self.report, point, Console(file=io.StringIO()))
+        except ProductFileError as error:
+            raise ProductFileError(self._without_place(str(error))) from None
         finally:
+            report = self.report
+            report.findings = list(map(self._without_place, report.findings))
+            report.failures = [
+                replace(each, reason=self._without_place(each.reason)) for each in report.failures
+            ]
             point.close(is_finished=True)
 
 
@@ -166,7 +173,8 @@ class TableUploads:
         self._uploads[upload_id] = TableUpload(
             name=name, path=path, visitor=visitor, image_root=self._image_root
         )
-        idle = [key for key, each in self._uploads.items() if not each.progress.doing]
+        others = list(self._uploads.items())[:-1]
+        idle = [key for key, each in others if not each.progress.doing]
         for key in idle[: max(0, len(self._uploads) - TABLES_KEPT)]:
             shutil.rmtree(self._uploads.pop(key).path.parent)
         return upload_id

@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -52,6 +53,8 @@ from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.errors import CatalogueUnavailableError
 
+_TITLES_REMEMBERED: Final = 100_000
+
 
 class MilvusGroupStore:
     """Keeps groups in Milvus; see `GroupStore`."""
@@ -80,6 +83,7 @@ class MilvusGroupStore:
         self._lock = threading.Lock()
         self._state = GroupState()
         self._rows = GroupedRows(self.reader)
+        self._titles: dict[int, str] = {}
         self._pending = PendingProducts(connection, collections, stored, self._rows, settle_s)
 
     def close(self) -> None:
@@ -117,7 +121,12 @@ class MilvusGroupStore:
     def pending(self, digest: str, count: int) -> PendingBatch | None:
         """Returns what is to be grouped next of what an encoder embedded; None for nothing."""
         made_number = self._stored.state.made_number(digest)
-        return self._pending.read(self._state, made_number, count)
+        batch = self._pending.read(self._state, made_number, count)
+        if len(self._titles) > _TITLES_REMEMBERED:
+            self._titles.clear()
+        for each in batch.products if batch is not None else ():  # they were written since
+            self._titles.pop(each.product, None)
+        return batch
 
     def neighbours(
         self, pending: Sequence[Pending], contract: EncoderContract, count: int
@@ -155,9 +164,12 @@ class MilvusGroupStore:
 
     def titles(self, products: Collection[int]) -> Mapping[int, str]:
         """Returns the titles of those of some products that there are."""
-        self._rows.fetch(set(products) - self._pending.product_ids.keys())
-        ids = [product_id for each in products if (product_id := self.product_id(each)) is not None]
-        return {row.number: row.record.title for row in self._stored.products(ids).values()}
+        unknown = set(products) - self._titles.keys()
+        self._rows.fetch(unknown - self._pending.product_ids.keys())
+        ids = [product_id for each in unknown if (product_id := self.product_id(each)) is not None]
+        rows = self._stored.products(ids).values() if ids else ()
+        self._titles |= {row.number: row.record.title for row in rows}
+        return {each: self._titles[each] for each in products if each in self._titles}
 
     def member(self, product: int) -> Member | None:
         """Returns where a product stands; None if it is alone."""
@@ -262,6 +274,7 @@ class MilvusGroupStore:
     def _recover(self) -> None:
         """Reads the state, and finishes a change that was cut off."""
         self._rows.forget()
+        self._titles.clear()
         self._connection.query(self._collection, 'key == ""', ["key"], level="Strong", limit=1)
         self._state = self.reader.state()
         rows = self._connection.query(self._collection, f'key == "{REDO_KEY}"', GROUP_FIELDS)

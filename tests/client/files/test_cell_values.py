@@ -135,3 +135,8 @@ def test_bytes_are_text_or_an_identifier_in_hex(data: bytes, text: str) -> None:
 
 def test_attributes_of_postgresql_are_read() -> None:
     assert attributes_of('"color"=>"white", "size"=>"M"') == ({"color": "white", "size": "M"}, 0)
+
+
+@pytest.mark.parametrize("cell", ["{{1}}", "{[1]: 2}", "{{title}}"])
+def test_what_a_template_left_is_a_text(cell: str) -> None:
+    assert present_text_of(cell) == cell

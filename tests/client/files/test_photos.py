@@ -109,3 +109,9 @@ def test_of_one_photo_in_several_sizes_the_large_one_is_taken() -> None:
     assert [photo.name for photo in photos_of([cell])] == ["https://x.com/l.jpg"]
     with pytest.raises(PhotoError, match="got an object with orderNumber, kind"):
         photos_of({"orderNumber": 1, "kind": "front"})
+
+
+@pytest.mark.parametrize("name", ["file://[x.jpg", "file:///a%00b.jpg", "a\0b.jpg", "\ud800.jpg"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PhotoError):
+        PhotoFiles([tmp_path]).find(name)

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -369,3 +370,24 @@ def test_a_single_object_over_several_lines_is_json(tmp_path: Path) -> None:
     assert open_table(path).form.startswith("JSON, ")
     rows, _, _ = read(path)
     assert [row.title for row in rows] == ["Tea", "Mug"]
+
+
+def test_a_workbook_whose_dimension_is_wrong_loses_no_row(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["id", "title", "price"], [1, "Tea", 2.5], [2, "Mug", 4]):
+        book.active.append(row)
+    plain, wrong = tmp_path / "plain.xlsx", tmp_path / "wrong.xlsx"
+    book.save(plain)
+    with zipfile.ZipFile(plain) as given, zipfile.ZipFile(wrong, "w") as made:
+        for name in given.namelist():
+            made.writestr(name, given.read(name).replace(b'ref="A1:C3"', b'ref="A1"'))
+    rows, bad, _ = read(wrong)
+    assert not bad and [(row.title, row.price) for row in rows] == [("Tea", 2.5), ("Mug", 4)]
+
+
+def test_texts_of_parquet_that_are_no_utf_8_are_read(tmp_path: Path) -> None:
+    texts = pa.array(["Cr\u00e8me".encode("cp1252"), b"Mug"]).cast(pa.binary())
+    broken = pa.StringArray.from_buffers(2, texts.buffers()[1], texts.buffers()[2])
+    pq.write_table(pa.table({"id": ["1", "2"], "title": broken}), tmp_path / "a.parquet")
+    rows, bad, _ = read(tmp_path / "a.parquet")
+    assert not bad and [row.title for row in rows] == ["Cr\u00e8me", "Mug"]

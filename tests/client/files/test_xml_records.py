@@ -9,6 +9,7 @@ import pytest
 from tests.client.files.tables import read, write
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.table import open_table
+from twinshelf.client.files.xml_records import open_xml
 
 GOOGLE = """<?xml version="1.0" encoding="utf-8"?>
 <rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel>
@@ -120,3 +121,10 @@ def test_products_are_not_taken_for_what_is_said_of_them(tmp_path: Path) -> None
     feed = feed.replace("</shop>", "<product><id>p2</id><name>Pan</name></product></shop>")
     rows, _, _ = read(write(tmp_path, feed, "feed.xml"))
     assert [row.product_id for row in rows] == ["p1", "p2"]
+
+
+def test_elements_that_are_nested_without_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "feed.xml"
+    path.write_text("<a>" * 3000 + "</a>" * 3000)
+    with pytest.raises(ProductFileError, match="over 64 deep"):
+        open_xml(path)
