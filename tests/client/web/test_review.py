@@ -14,7 +14,10 @@ from tests.client.fake_service import REFUSED, FakeService
 from tests.client.web.conftest import Browser, open_browser
 from tests.client.web.test_catalogue import add, settle
 from tests.client.web.test_guard import HOSTILE, Elements
+from twinshelf.client.records import Product
 from twinshelf.client.web.config import PageConfig
+from twinshelf.client.web.judgements import JudgedPair
+from twinshelf.client.web.pair_export import offer_lines
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
 from twinshelf.training.catalogues.product import Pair
 from twinshelf.training.evaluation.embedded_products import read_products
@@ -188,3 +191,21 @@ def test_a_page_without_its_file_says_so(config: PageConfig, tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="cannot be used for judgements"):
         open_browser(replace(config, judgements=tmp_path / "file" / "j.sqlite"))
+
+
+def test_an_offer_is_told_from_a_product_whatever_its_file_is_called() -> None:
+    product, offer = Product(product_id="P9", title="stored"), Product(product_id="O1", title="it")
+    pair = JudgedPair(
+        pair_id=1,
+        left_key="catalogue\nP9",
+        right_key="offers.csv\n1",
+        left=product,
+        right=offer,
+        score=0.9,
+        probability=0.5,
+        verdict="same",
+        judged_by="v",
+        judged_at_s=0.0,
+    )
+    (row,) = csv.DictReader(io.StringIO("".join(offer_lines([pair]))))
+    assert (row["product_id"], row["group"]) == ("O1", "P9")
