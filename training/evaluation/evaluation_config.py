@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from twinshelf.client.files.columns import read_column_mapping
-from twinshelf.training.checkpoint import EVALUATION
 from twinshelf.training.command_line import Device, option, text_option
 
-RESULTS = EVALUATION
+RESULTS = "evaluation.json"  # which `save_weights` of `training.checkpoint` removes
 OTHER_DATA = "evaluations"
 SEED = 42  # of halves, folds and samples
 
