@@ -1,7 +1,7 @@
 """Amounts in titles: 250 ml and 400 ml of one thing are two products, however alike they look.
 
-Of labelled pairs whose titles clash so, 0 of 194 are the same product in Abt-Buy, 0 of 6 in
-Amazon-Google and 19 of 712 in the computers of WDC, where some of the labels are wrong.
+Of labelled pairs whose titles clash so, 0 of 146 are the same product in Abt-Buy, 0 of 3 in
+Amazon-Google and 19 of 675 in the computers of WDC, where some of the labels are wrong.
 """
 
 from __future__ import annotations
