@@ -85,13 +85,16 @@ class TextRows:
         try:
             cells = next(self._reader(self._row_lines(line)))
         except csv.Error as error:
-            return self._mended(line, str(error))
-        if len(cells) != self._width > 0 and f"\\{self._quote}" in line:
-            mended = self._mended(line, "")
-            if len(mended) == self._width:
+            if (mended := self._read_otherwise(line)) is not None:
+                self._give_back()
                 return mended
-            self._give_back()
-            return cells
+            mended = self._read_escaped(line) if f"\\{self._quote}" in line else None
+            return self._unquoted(line, self._reason(error)) if mended is None else mended
+        if len(cells) != self._width > 0 and f"\\{self._quote}" in line:
+            mended = self._read_otherwise(line)
+            if mended is not None and len(mended) == self._width:
+                self._give_back()
+                return mended
         if len(self._taken) > 1 and self._has_swallowed_rows(cells):
             return self._unquoted(line, "its quote closes in another row")
         if '="' in line:  # "=""0012""", so that Excel takes digits for a text
@@ -122,14 +125,12 @@ class TextRows:
             strict=True,
         )
 
-    def _mended(self, line: str, reason: str) -> list[str] | str:
-        """Reads a line of other programs.
+    def _read_otherwise(self, line: str) -> list[str] | None:
+        """Reads a line alone, as other programs write it; None where that gives no cells.
 
         A backslash may stand before a quote, a blank behind one, and quotes within quotes that are
         not doubled: then the cells are those between quote, delimiter and quote.
         """
-        self._give_back()
-        self._taken = [line]
         text, quote = line.strip(), self._quote
         closed = re.sub(rf"{quote}[ \t]+(?={re.escape(self._delimiter)}|$)", quote, text)
         tries = (
@@ -142,7 +143,17 @@ class TextRows:
         cells = text[1:-1].split(f"{quote}{self._delimiter}{quote}")
         if len(cells) == self._width > 1 and text[0] == text[-1] == quote:
             return [cell.replace(2 * quote, quote) for cell in cells]
-        return self._unquoted(line, reason)
+        return None
+
+    def _read_escaped(self, line: str) -> list[str] | None:
+        """Reads a row of several lines in which a backslash stands before a quote, or None."""
+        self._give_back()
+        self._taken = []
+        with suppress(csv.Error):
+            cells = next(self._reader(self._row_lines(line), escape="\\"))
+            if len(cells) == self._width and not self._has_swallowed_rows(cells):
+                return cells
+        return None
 
     def _row_lines(self, line: str) -> Iterator[str]:
         length = 0
@@ -180,8 +191,9 @@ class TextRows:
         literal = text.split(self._delimiter, self._width - 1)
         if len(literal) == self._width and literal[-1][:1] + literal[-1][-1:] in ("{}", "[]"):
             return literal  # JSON without quotes round it
-        if reason == "unexpected end of data":
-            reason = "it is never closed"
-        else:
-            reason = f"more follows behind its end; a {self._quote} within a cell is written twice"
         return f"line {self.first_line_number}: a quote is opened and not rightly closed: {reason}"
+
+    def _reason(self, error: csv.Error) -> str:
+        if str(error) == "unexpected end of data":
+            return "it is never closed"
+        return f"more follows behind its end; a {self._quote} within a cell is written twice"

@@ -269,3 +269,15 @@ def test_names_of_rows_have_a_column_of_their_own(tmp_path: Path) -> None:
         write(tmp_path, '"sku","title"\n"1","A-7","Tea"\n"2","A-8","Mug"\n'), TableForm()
     )
     assert table.header == ("1", "sku", "title") and next(table.rows()) == ["1", "A-7", "Tea"]
+
+
+def test_a_row_of_several_lines_that_is_too_long_is_one_bad_row(tmp_path: Path) -> None:
+    text = 'id,title,brand\n1,"a\\","b\nc",x,y,z\n2,"d",e\n'
+    bad, good = open_delimited(write(tmp_path, text), TableForm()).rows()
+    assert "has 6 cells" in bad and good == ["2", "d", "e"]
+
+
+def test_a_row_of_several_lines_may_have_a_backslash_before_its_quotes(tmp_path: Path) -> None:
+    text = 'id,title,brand\n1,"a \\"b\nc",x\n2,"d",e\n'
+    first, second = open_delimited(write(tmp_path, text), TableForm()).rows()
+    assert first == ["1", 'a "b\nc', "x"] and second == ["2", "d", "e"]
