@@ -83,8 +83,9 @@ data: setup ## Read a data set into .cache/data/NAME
 	@$(STEP) --name prepare --inputs $(if $(IS_DRAWN),$(SOURCE),$(wildcard $(DATA))) $(DATA_DIR) --reading-list $(TABLES)/photos.txt --outputs $(addprefix $(TABLES)/,train.parquet queries.parquet gallery.parquet) -- \
 		twinshelf.training.catalogues.prepare --data $(SOURCE) $(DATA_OPTIONS) --out $(TABLES) $(if $(IS_DRAWN),,$(DATA_ARGS))
 
-# With the NAME of data that is there alone, it is trained on as it is.
-train: $(if $(filter file,$(origin DATA)),$(if $(filter file,$(origin NAME)),data,$(if $(wildcard $(TABLES)/train.parquet),setup,data)),data) ## Train the encoder into runs/NAME
+# With NAME alone, and not DATA, what was read under that name is trained on as it is.
+IS_READ = $(and $(filter file,$(origin DATA)),$(filter-out file,$(origin NAME)),$(wildcard $(TABLES)/train.parquet))
+train: $(if $(IS_READ),setup,data) ## Train the encoder into runs/NAME
 	@$(STEP) --name train --inputs $(TABLES) $(IMAGE_WEIGHTS) $(wildcard $(CONFIG)) --outputs $(RUN_FILES) -- \
 		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(TRAIN_ARGS) $(ARGS)
 

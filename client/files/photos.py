@@ -146,7 +146,7 @@ def _names_within(text: str) -> list[str]:
     names = [part.strip() for part in _NEXT_URL.split(text)]
     for delimiter in (_LINES, "|", ",", " "):
         names = [part for name in names for part in _parted(name, delimiter)]
-    return [name for part in names if (name := _TAOBAO.sub("", part).strip("\"';|~^"))]
+    return [name for part in names if (name := _TAOBAO.sub("", part).rstrip(";|~^").strip("\"'"))]
 
 
 def _parted(name: str, delimiter: str) -> list[str]:
