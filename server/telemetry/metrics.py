@@ -154,10 +154,6 @@ class Metrics:
         """Whether the encoder can be used."""
         return self._is_encoder_up
 
-    def knows(self, method: str) -> bool:
-        """Whether the server has a method, by its name or path: callers make others up."""
-        return method.rpartition("/")[2] in self._methods
-
     def record_call(self, method: str, code: str, duration_s: float) -> None:
         """Counts a call that has ended.
 

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from tests.training.small_catalogue import small_config
 from twinshelf.training.checkpoint import EVALUATION, load_encoder, save_inputs, save_weights
 from twinshelf.training.config import TrainConfig
+from twinshelf.training.evaluation.evaluation_config import RESULTS
 from twinshelf.training.model.encoder import FusedEncoder, build_encoder
 from twinshelf.training.model.text_backbone import scratch_architecture
 from twinshelf.training.model.wordpiece import train_wordpiece
@@ -84,6 +85,7 @@ def test_saving_removes_an_old_calibration(
     saved: tuple[Path, FusedEncoder, TrainConfig],
 ) -> None:
     folder, model, _ = saved
+    assert EVALUATION == RESULTS
     (folder / EVALUATION).write_text("{}")
     save_weights(folder, model)
     assert load_encoder(folder).calibration is None and not (folder / EVALUATION).exists()

@@ -11,6 +11,7 @@ from typing import Final
 import grpc
 from google.rpc import status_pb2
 
+from twinshelf.server.access.scopes import METHOD_SCOPES
 from twinshelf.server.errors import TwinshelfError
 from twinshelf.server.services.calls.statuses import CODES, status_of
 from twinshelf.server.telemetry.logs import log_call
@@ -61,7 +62,8 @@ class CallObserver:
             begin_request(metadata)
         outcome = CallOutcome()
         start_s = time.perf_counter()
-        known = method if self._metrics.knows(method) else OTHER
+        # Strangers make paths up, and each would be a name of its own.
+        known = method if method in METHOD_SCOPES else OTHER
         with self._tracing.call(known, metadata) as trace:
             try:
                 yield outcome
