@@ -113,7 +113,7 @@ def run_index(
         is_finished = True
     except (TwinshelfError, ProductFileError, KeyboardInterrupt):
         stored = count_of(report.stored_count, "product")
-        if report.failures:  # a run that goes on from here knows nothing of them
+        if report.failures:
             print_report(report, output.make_console(sys.stderr))
         way_on = "" if is_piped else "; the same command goes on from here"
         sys.stderr.write(f"{stored} {report.done_word} before this{way_on}:\n")

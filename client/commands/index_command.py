@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TextIO
 
 from rich.console import Console
@@ -52,7 +53,7 @@ class IndexReport:
         stored_count: Products stored by this run.
         replaced_count: Those of them that replaced one.
         resumed_count: Rows that an earlier run had done.
-        failures: Rows that are not in the catalogue.
+        failures: Rows that are not in the catalogue, those of an earlier run too.
         findings: What was left empty or left out, in sentences.
         reindexes: Whether products were not stored, but embedded by a new encoder; those that it
             had embedded before count as replaced.
@@ -95,6 +96,7 @@ def index_files(
         TwinshelfError: If the service fails as a whole.
     """
     report.resumed_count = point.done_count
+    report.failures = [RowFailure(**json.loads(note)) for note in point.notes]
     with RowProgress(console, files.name, files.count_rows(), point.done_count) as progress:
         stream = _RowStream(files, report, point, progress, updated_fields)
         try:
@@ -199,13 +201,12 @@ class _RowStream:
         self._again.append((place, replace(row, photos=others)))
 
     def _fail(self, place: int, row_number: int, product_id: str, reason: str) -> None:
-        self._report.failures.append(
-            RowFailure(row_number=row_number, product_id=product_id, reason=reason)
-        )
-        self._done(place)
+        failure = RowFailure(row_number=row_number, product_id=product_id, reason=reason)
+        self._report.failures.append(failure)
+        self._done(place, json.dumps(asdict(failure)))
 
-    def _done(self, place: int) -> None:
-        self._point.reach(place)
+    def _done(self, place: int, note: str = "") -> None:
+        self._point.reach(place, note)
         self._progress.advance()
 
 
@@ -261,14 +262,7 @@ def write_report(report: IndexReport, stream: TextIO) -> None:
         stream: Where to.
     """
     for failure in report.failures:
-        write_json(
-            stream,
-            {
-                "row_number": failure.row_number,
-                "product_id": failure.product_id,
-                "reason": failure.reason,
-            },
-        )
+        write_json(stream, asdict(failure))
     write_json(
         stream,
         {

@@ -34,37 +34,55 @@ def run_digest(address: str, files: ProductFiles, options: ReadOptions, *further
 
 
 class ResumePoint:
-    """The count of rows from the start of which every one is done.
+    """The count of rows from the start of which every one is done, and notes of some of them.
 
     It is written with every row, so that a killed process repeats only what was under way.
+
+    Attributes:
+        done_count: Rows that are done.
+        notes: What an earlier run noted of those that it had done.
     """
 
     def __init__(self, path: Path) -> None:
         """Reads how far an earlier run came.
 
         Args:
-            path: The note; made when missing.
+            path: Where it is kept; made when missing.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        noted = os.pread(self._file, _DIGITS, 0)
-        self.done_count = int(noted) if noted.isdigit() else 0
+        content = path.read_bytes()
+        end = content.rfind(b"\n") + 1
+        os.ftruncate(self._file, end)  # a line that was cut off; its row will be done again
+        lines = content[:end].decode().splitlines()
+        self.done_count = int(lines[0]) if lines else 0
+        if not lines:
+            os.pwrite(self._file, self._counted(), 0)
+        # A row that was done ahead of others may have been done twice.
+        noted = dict(line.split(" ", 1) for line in lines[1:])
+        self.notes = [note for place, note in noted.items() if int(place) < self.done_count]
         self._done_ahead: set[int] = set()
 
-    def reach(self, row_place: int) -> None:
+    def reach(self, row_place: int, note: str = "") -> None:
         """Notes that a row is done; rows may be done in any order.
 
         Args:
             row_place: From 0 in the order of the files.
+            note: What a later run should know of it, in one line.
         """
+        if note:
+            os.pwrite(self._file, f"{row_place} {note}\n".encode(), os.fstat(self._file).st_size)
         self._done_ahead.add(row_place)
         before = self.done_count
         while self.done_count in self._done_ahead:
             self._done_ahead.remove(self.done_count)
             self.done_count += 1
         if self.done_count != before:
-            os.pwrite(self._file, f"{self.done_count:0{_DIGITS}}".encode(), 0)
+            os.pwrite(self._file, self._counted(), 0)
+
+    def _counted(self) -> bytes:
+        return f"{self.done_count:0{_DIGITS}}\n".encode()
 
     def close(self, *, is_finished: bool) -> None:
         """Ends the notes; those of a finished run are removed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from starlette.datastructures import FormData, UploadFile
@@ -116,8 +117,7 @@ async def take_columns(request: Request) -> Response:
     async with sent_form(request) as form:
         upload = _idle_upload(request)
         columns = {name: tuple(filter(None, map(str, form.getlist(name)))) for name in FIELDS}
-    upload.columns = columns
-    _read(request, upload)
+    _read(request, upload, columns)
     return _back(request)
 
 
@@ -136,10 +136,12 @@ async def store_table(request: Request) -> Response:
     return _back(request)
 
 
-def _read(request: Request, upload: TableUpload) -> None:
-    state = state_of(request)
+def _read(
+    request: Request, upload: TableUpload, columns: Mapping[str, Sequence[str]] | None = None
+) -> None:
     upload.report = None
-    state.background.start("reading", upload.progress, upload.find_columns)
+    read = partial(upload.find_columns, columns)
+    state_of(request).background.start("reading", upload.progress, read)
 
 
 def _upload_of(request: Request, upload_id: str) -> TableUpload:

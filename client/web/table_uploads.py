@@ -23,6 +23,7 @@ from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import ProductFileError, TableForm
+from twinshelf.client.files.table import open_table
 from twinshelf.client.records import Product
 from twinshelf.client.sync_client import Client
 from twinshelf.client.web.background import Progress
@@ -39,7 +40,8 @@ class TableUpload:
         path: Where it lies.
         visitor: Whose it is.
         image_root: Folder below which its photos may lie; None takes those that it holds itself.
-        columns: Field to columns, as the visitor chose; empty to guess.
+        columns: Field to columns, as it was read last; empty before it was.
+        all_columns: Names of its columns; empty before it was opened.
         has_header: Whether its first row names the columns.
         check: How it would be read; None before it was.
         report: What became of its rows; None before they were sent.
@@ -51,6 +53,7 @@ class TableUpload:
     visitor: str
     image_root: Path | None
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    all_columns: Sequence[str] = ()
     has_header: bool = True
     check: FileCheck | None = None
     report: IndexReport | None = None
@@ -65,28 +68,26 @@ class TableUpload:
             image_root=self.image_root,
         )
 
-    @property
-    def all_columns(self) -> list[str]:
-        """Names of its columns, as far as they are known."""
-        if self.check is None:
-            return []
-        proposal = self.check.proposals[0]
-        read = [name for names in proposal.columns.values() for name in names]
-        return [*dict.fromkeys([*read, *proposal.other_columns])]
-
-    def find_columns(self) -> None:
+    def find_columns(self, columns: Mapping[str, Sequence[str]] | None = None) -> None:
         """Reads every row, and keeps what would become of it and which column is what.
 
+        Args:
+            columns: Field to columns, as the visitor chose; None to guess.
+
         Raises:
-            ProductFileError: If it cannot be read.
+            ProductFileError: If it cannot be read so; what was kept before stays.
         """
-        self.check = None
+        options = replace(self.options, columns=columns or {})
         try:
-            check = check_files([self.path], self.options)
+            if not self.all_columns:
+                self.all_columns = open_table(self.path, options.form).columns
+            check = check_files([self.path], options)
         except ProductFileError as error:
             raise ProductFileError(self._without_place(str(error))) from None
         check.findings = list(map(self._without_place, check.findings))
         proposal = check.proposals[0]
+        read = [name for names in proposal.columns.values() for name in names]
+        self.all_columns = [*dict.fromkeys([*read, *proposal.other_columns])]
         self.has_header = proposal.has_header
         self.columns = {name: proposal.columns.get(name, ()) for name in FIELDS}
         self.check = check

@@ -22,7 +22,7 @@ from typing import Final, Self
 
 from twinshelf.server.command_line import check_ranges, option, read_options
 from twinshelf.server.triton.healing import TritonKeeper, TritonLostError
-from twinshelf.server.triton.installation import TritonNotFoundError
+from twinshelf.server.triton.installation import TritonNotFoundError, find_triton
 from twinshelf.server.triton.plan import (
     ServingPlan,
     default_plan,
@@ -147,8 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: TritonOptions, signals: _StopSignals) -> None:
     started_at = time.monotonic()
-    config = _config(options)
-    server = TritonServer(config)
+    installation = find_triton()
+    config = _config(options, has_gpu(installation.full_environment))
+    server = TritonServer(config, installation)
     keeper = TritonKeeper(server, config.models, stuck_after_s=options.stuck_after_s)
     logger.info("Triton is loading %s; its log is %s", ", ".join(config.models), config.log_path)
     # In this order: what is outstanding is let go of when the server has stopped.
@@ -182,7 +183,7 @@ def _usable_log(path: Path) -> Path:
         return Path(other)
 
 
-def _config(options: TritonOptions) -> TritonConfig:
+def _config(options: TritonOptions, is_on_gpu: bool) -> TritonConfig:
     version = options.version
     if version is None:
         version = newest_version(options.model_repository, options.models or ENCODERS)
@@ -192,7 +193,7 @@ def _config(options: TritonOptions) -> TritonConfig:
         models=options.models or served_models(options.model_repository, version),
         plan=ServingPlan.read(options.plan)
         if options.plan
-        else default_plan(usable_core_count(), has_gpu=has_gpu()),
+        else default_plan(usable_core_count(), has_gpu=is_on_gpu),
         host=options.host,
         grpc_port=options.grpc_port,
         http_port=options.http_port,

@@ -74,6 +74,11 @@ class TritonInstallation:
     stub: Path | None = None
     python_backend: Path | None = None
 
+    @property
+    def full_environment(self) -> dict[str, str]:
+        """Environment variables of its process: those of this one, and its own."""
+        return {**os.environ, **self.environment}
+
     def make_backends(self, folder: Path) -> Path:
         """Returns a folder of backends: the server's own, or one put together below `folder`.
 

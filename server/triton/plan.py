@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final, Self
@@ -105,9 +106,14 @@ def usable_core_count() -> int:
         return count
 
 
-def has_gpu() -> bool:
-    """Says whether there is an NVIDIA GPU that this process may use."""
-    return _GPU_DEVICE.exists() and os.environ.get(_GPU_VARIABLE) not in ("", "-1")
+def has_gpu(environment: Mapping[str, str] | None = None) -> bool:
+    """Says whether there is an NVIDIA GPU that a process may use.
+
+    Args:
+        environment: Environment variables of the process; those of this one by default.
+    """
+    variables = os.environ if environment is None else environment
+    return _GPU_DEVICE.exists() and variables.get(_GPU_VARIABLE) not in ("", "-1")
 
 
 def write_plan(plan: ServingPlan, models: Path, version: int) -> None:

@@ -220,7 +220,7 @@ class TritonServer:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 tied_to_this_process(command),
-                env={**os.environ, **self._installation.environment},
+                env=self._installation.full_environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

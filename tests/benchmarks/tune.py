@@ -26,6 +26,7 @@ from tests.benchmarks.perf import find_queries
 from tests.benchmarks.perf_analyzer import PerfAnalyzer, PerfError, find_perf_analyzer, measure
 from tests.benchmarks.perf_input import read_offers, write_input
 from twinshelf.client.files.rows import ProductFileError
+from twinshelf.server.triton.installation import TritonNotFoundError, find_triton
 from twinshelf.server.triton.plan import ServingPlan, default_plan, has_gpu, usable_core_count
 from twinshelf.server.triton.process import TritonServer, TritonStartError
 from twinshelf.server.triton.repository import RepositoryError, newest_version
@@ -37,6 +38,13 @@ from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 MODEL = "product_encoder"
 CONCURRENCIES = (1, 4, 16)
+_REFUSALS = (
+    PerfError,
+    ProductFileError,
+    RepositoryError,
+    TritonNotFoundError,
+    TritonStartError,
+)
 # Less is what two runs of one plan differ by.
 LEAST_GAIN = 1.03
 
@@ -184,9 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_input(data, MODEL, read_offers(products))
         tuner = Tuner(options.repository, version, find_perf_analyzer(), data, options.output)
         cores = usable_core_count()
-        best = tuner.tune(default_plan(cores, has_gpu=has_gpu()), cores, options.plans)
+        is_on_gpu = has_gpu(find_triton().full_environment)
+        best = tuner.tune(default_plan(cores, has_gpu=is_on_gpu), cores, options.plans)
         buckets = recommend_buckets(options.repository, version, products)
-    except (PerfError, ProductFileError, RepositoryError, TritonStartError, ValueError) as error:
+    except (*_REFUSALS, ValueError) as error:
         console.print(f"[red]✗[/] {error}", soft_wrap=True)
         return 1
     curves = tuner.measured()

@@ -56,6 +56,7 @@ class WriteBatch:
         state: CatalogueState,
         rows: Mapping[str, ProductRow],
         timestamps: Sequence[int],
+        begun_s: float,
     ) -> None:
         """Begins a batch.
 
@@ -66,6 +67,7 @@ class WriteBatch:
             state: The state of the catalogue.
             rows: The rows of all products that are written, as they stand now, by key.
             timestamps: As many as there are writes and deletions of single products.
+            begun_s: When the first of them was asked for, by `time.monotonic`.
         """
         self.state = state
         self._connection = connection
@@ -73,7 +75,7 @@ class WriteBatch:
         self._stored = stored
         self._digests = state.digests
         self._rows = dict(rows)
-        self._begun_s = time.monotonic()
+        self._begun_s = begun_s
         self._timestamps = iter(timestamps)
         self._changed: set[str] = set()
         # Of each encoder: rows of vectors by their keys.
@@ -153,7 +155,6 @@ class WriteBatch:
     def commit(self) -> None:
         """Makes the writes, and waits until every search of this server sees them."""
         call = self._connection
-        self._write_thumbnails()
         for made_number, added in self._added.items():
             call.upsert(self._collections.vectors(made_number), list(added.values()))
         changed = [self._rows[key].to_row() for key in self._changed]
@@ -162,6 +163,7 @@ class WriteBatch:
         call.upsert(self._collections.products, changed, timeout_s=LONGEST_STEP_S)
         for made_number, ended in self._ended.items():
             call.delete(self._collections.vectors(made_number), ended)
+        self._write_thumbnails()
         for collection in self._written():
             call.wait_until_seen(collection)
 

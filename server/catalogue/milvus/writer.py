@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from twinshelf.server.catalogue.change_feed import ChangeFeed
@@ -78,6 +79,7 @@ class MilvusWriter:
             write_count += len(ids)
         rows = self._stored.rows(list(dict.fromkeys(keys)), "Strong")
         before = self._stored.state
+        begun_s = time.monotonic()
         # Making a collection takes seconds, and timestamps must be young when they are written.
         for made in (made for item in items for made in _vectors(item)):
             self._collections.make_vectors(before.made_number(made.digest), len(made.vector))
@@ -90,6 +92,7 @@ class MilvusWriter:
             before,
             rows,
             self._connection.timestamps(write_count),
+            begun_s,
         )
         results = [self._add(batch, item) for item in items]
         if batch.state != before:

@@ -92,6 +92,22 @@ def test_a_broken_run_goes_on_where_it_stopped_and_repeats_nothing(
     assert "300 products stored, 300 of them replaced" in index(client, path)
 
 
+def test_rows_that_failed_before_a_break_are_reported_after_it(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    lines = [f"p{number},{'' if number in (3, 30) else 'tea'}" for number in range(50)]
+    path = write(tmp_path / "t.csv", "\n".join(["id,title", *lines]))
+    service.break_after = [20, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    with pytest.raises(TwinshelfError):
+        index(client, path)
+    (note,) = tmp_path.rglob("index/*")
+    with note.open("a") as file:
+        file.write('44 {"row_num')  # a process that was killed while it wrote
+    service.break_after = []
+    out = index(client, path)
+    assert "nothing to embed" in out and "2 rows failed" in out and not note.exists()
+
+
 def test_an_earlier_run_can_be_forgotten_and_a_changed_file_begins_anew(
     client: Client, service: FakeService, tmp_path: Path
 ) -> None:

@@ -87,6 +87,19 @@ def test_columns_may_be_told(browser: Browser, service: FakeService) -> None:
     assert service.products["a"].title == "Hot" and not service.products["a"].description
 
 
+def test_columns_that_do_not_do_may_be_chosen_again(browser: Browser, service: FakeService) -> None:
+    address, text = upload(browser, b"a,b\n1,2\n")
+    assert "needs a column" in text and "<option>b</option>" in text
+    browser.send(f"{address}/columns", {"product_id": "a", "title": "b"})
+    assert "1 product would be stored" in settle(browser, address)
+    browser.send(f"{address}/columns", {"price": "a"})
+    text = settle(browser, address)
+    assert "needs a column" in text and "1 product would be stored" in text
+    browser.send(f"{address}/store")
+    settle(browser, address)
+    assert service.products["1"].title == "2"
+
+
 def test_columns_without_names_are_guessed_and_said_to_be(
     browser: Browser, service: FakeService
 ) -> None:

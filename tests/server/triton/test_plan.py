@@ -66,6 +66,7 @@ def test_a_gpu_that_is_hidden_is_none(
     assert not has_gpu()
     device.touch()
     assert has_gpu() == expected
+    assert not has_gpu({"CUDA_VISIBLE_DEVICES": ""})  # as for Triton with onnxruntime of CPUs
 
 
 def test_a_plan_is_written_into_the_version_alone(tmp_path: Path) -> None:
