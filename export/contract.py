@@ -14,7 +14,7 @@ from twinshelf.training.retrieval.match_probability_fit import NO_THRESHOLDS
 
 logger = logging.getLogger(__name__)
 
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3
 
 
 def build_contract(

@@ -50,7 +50,7 @@ from twinshelf.training.pairs.scorer import PairScorer
 
 logger = logging.getLogger(__name__)
 
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3
 SETTINGS = "pairs.json"
 MODEL_FILE = (FEATURES_MODEL, "model.py")
 

@@ -211,7 +211,7 @@ def _ranks(scores: Floats, relevant: RelevantPairs, shift: int) -> RelevantRanks
 def _embed(
     comparison: ParityComparison, products: Sequence[Product], encoder: TrainedEncoder, prefix: str
 ) -> _BothWays:
-    joined = [join_fields(text_fields(product), encoder.settings) for product in products]
+    joined = [join_fields(text_fields(each), encoder.settings, prefix=prefix) for each in products]
     image = _halves(
         [_read_photo(product) for product in products],
         comparison.photos,
@@ -219,7 +219,7 @@ def _embed(
         comparison.max_batch_size,
     )
     text = _halves(
-        [row if text and comparison.reads(row := prefix + text) else None for text in joined],
+        [row if comparison.reads(row) else None for row in joined],
         comparison.texts,
         ("TEXT_EMBEDDING", encoder.model.text_tower.embedding_dim),
         comparison.max_batch_size,

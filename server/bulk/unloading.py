@@ -75,14 +75,20 @@ async def unload_products(
     with locked(folder):
         write_contract(folder, document)
         part: list[EmbeddedRow] = []
-        part_count = 0
+        part_count = row_count = 0
         async for rows in _row_batches(catalogue, contract):
             part += rows
+            row_count += len(rows)
             if len(part) >= PART_ROWS:
                 output.write_part(part_count, [make_table(part, contract)])
                 part, part_count = [], part_count + 1
             for _ in rows:
                 advance()
+        if row_count != catalogue.product_count:
+            raise CatalogueDamagedError(
+                f"{catalogue.product_count - row_count:,} products are damaged, and the log says "
+                "which: write them again, or delete them"
+            )
         if part:
             output.write_part(part_count, [make_table(part, contract)])
             part_count += 1

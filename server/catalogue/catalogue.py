@@ -239,8 +239,7 @@ class Catalogue(Protocol):
     async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
         """Returns up to `count` products by rising product_id, from after the one given.
 
-        Raises:
-            CatalogueDamagedError: If one of the rows is damaged.
+        What is damaged is set aside and left out.
         """
 
     async def changes_after(
@@ -269,10 +268,9 @@ class Catalogue(Protocol):
     async def embedded_products(
         self, product_ids: Sequence[str], contract: EncoderContract
     ) -> dict[str, EmbeddedProduct]:
-        """Returns products with what an encoder made of them, by their ids; none that is not there.
+        """Returns products with what an encoder made of them, by their ids.
 
-        Raises:
-            CatalogueDamagedError: If the fields of one of them are damaged.
+        What is not there, or damaged, is left out.
         """
 
     async def search(self, query: Query) -> HitPage:

@@ -14,7 +14,7 @@ from twinshelf.server.encoders.pair_curve import PairCurve
 from twinshelf.server.errors import EncoderContractError
 
 PARAMETER = "twinshelf_contract"
-READABLE_VERSION = 2
+READABLE_VERSION = 3
 # Those that the service asks, one for each modality.
 ENSEMBLES = {Pattern.IMAGE: "image_encoder", Pattern.TEXT: "text_encoder"}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -26,33 +26,33 @@ class TextFields:
 
     Attributes:
         names: Fields in the order in which they are joined.
-        separator: What stands between two fields.
         query_prefix: Put before the text of an offer.
         passage_prefix: Put before the text of a product.
     """
 
     names: tuple[str, ...]
-    separator: str
     query_prefix: str
     passage_prefix: str
 
     def join(self, fields: Mapping[str, str | Mapping[str, str]], *, prefix: str) -> str | None:
         """Joins fields into the text that is embedded; None when all of them are blank.
 
-        Cleaning is left to the preprocessing that travels with the model. Attributes are sorted
-        by name, because a map carries no order over the wire.
+        They are joined as they are: the preprocessing that travels with the model takes them apart
+        at ASCII's separators of files, groups, records and units, and cleans them one by one.
+        Attributes are sorted by name, because a map carries no order over the wire.
         """
         parts = []
         for name in self.names:
             value = fields.get(name, "")
             if not isinstance(value, str):
-                pairs = [
-                    (k, text) for k, text in sorted(value.items()) if k.strip() and text.strip()
-                ]
-                value = ", ".join(f"{key}: {text}" for key, text in pairs)
+                value = "\x1e".join(
+                    f"{key}\x1f{text}"
+                    for key, text in sorted(value.items())
+                    if key.strip() and text.strip()
+                )
             if value.strip():
                 parts.append(value)
-        return prefix + self.separator.join(parts) if parts else None
+        return (prefix and f"{prefix}\x1c") + "\x1d".join(parts) if parts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,6 @@ class EncoderContract:
 def _text_fields(values: Mapping[str, Any]) -> TextFields:
     return TextFields(
         names=tuple(values["text_fields"]),
-        separator=values["text_separator"],
         query_prefix=values["query_prefix"],
         passage_prefix=values["passage_prefix"],
     )

@@ -15,7 +15,7 @@ PAIR_PARAMETER: Final = "twinshelf_pair_contract"
 # Asked one after the other: their ensemble answers the probability alone, and one that also told
 # the features, which its second step reads, would deadlock.
 FEATURES_MODEL, CLASSIFIER_MODEL = "pair_features", "pair_classifier"
-READABLE_VERSION: Final = 2
+READABLE_VERSION: Final = 3
 _MODALITIES: Final = {
     "image_cosine": Pattern.IMAGE,
     "text_cosine": Pattern.TEXT,

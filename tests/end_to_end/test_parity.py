@@ -157,13 +157,13 @@ def test_joining_on_the_server_gives_the_tokens_of_training(
     published: Published, local: LocalEncoder
 ) -> None:
     fields: dict[str, str | dict[str, str]] = {
-        "title": "Red <b>Soap</b>\u00a0500",
+        "title": "Red <b>Soap</b>\u00a0500 <!-- large",
         "brand": " ",
         "description": "large &amp; green",
         "attributes": {"size": "500", "colour": "red"},
     }
     joined = local.contract.text_fields.join(fields, prefix="query: ")
-    cleaned = "query: " + join_fields(fields, published.encoder.settings)
+    there = join_fields(fields, published.encoder.settings, prefix="query: ")
     assert joined is not None
     encode = published.encoder.tokenizer.encode
-    np.testing.assert_array_equal(encode([joined]).input_ids, encode([cleaned]).input_ids)
+    np.testing.assert_array_equal(encode([joined]).input_ids, encode([there]).input_ids)

@@ -25,7 +25,7 @@ def contract(encoder: TrainedEncoder) -> dict[str, Any]:
 
 
 def test_contract_holds_sizes_weight_and_preprocessing(contract: dict[str, Any]) -> None:
-    assert contract["contract_version"] == 2
+    assert contract["contract_version"] == 3
     assert contract["encoder_version"] == 4
     assert contract["digest"] == DIGEST
     assert (contract["image_dim"], contract["text_dim"], contract["embedding_dim"]) == (12, 12, 24)

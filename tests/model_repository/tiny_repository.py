@@ -85,7 +85,7 @@ def write_manifest(repository: Path, version: int = 1) -> None:
 def contract(version: int) -> dict[str, object]:
     """Returns a contract document as `export` stamps it."""
     return {
-        "contract_version": 2,
+        "contract_version": 3,
         "encoder_version": version,
         "digest": _digest(version),
         "image_dim": EMBEDDING_DIM,

@@ -43,7 +43,7 @@ def digest_of(name: str) -> str:
 def contract_json(name: str = "first", version: int = 1, **changes: object) -> str:
     """Makes the JSON of a contract, as export stamps it."""
     values: dict[str, object] = {
-        "contract_version": 2,
+        "contract_version": 3,
         "encoder_version": version,
         "digest": digest_of(name),
         "image_dim": 16,

@@ -15,7 +15,7 @@ from twinshelf.client.files.table import read_cells
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
-from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.preprocessing.texts import join_fields, normalise_text
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,8 @@ def _make(row: CellRow, make: Callable[[CellRow], Product]) -> Row:
 
 
 def _find_text_fault(product: Product) -> str:
-    if join_fields({name: getattr(product, name) for name in _CHECK.text_fields}, _CHECK):
+    fields = {name: getattr(product, name) for name in _CHECK.text_fields}
+    if normalise_text(join_fields(fields, _CHECK), _CHECK):
         return ""
     return "nothing to embed: has no photo, and no text in " + ", ".join(_CHECK.text_fields)
 

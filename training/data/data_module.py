@@ -120,9 +120,8 @@ class ProductRows(Dataset[Row]):
         fields = text_fields(product)
         if self.augmentation:
             fields = vary_fields(fields, self.augmentation.text, self.generator)
-        text = join_fields(fields, self.settings)
         prefix = self.settings.passage_prefix if is_passage else self.settings.query_prefix
-        return prefix + text if text else ""
+        return join_fields(fields, self.settings, prefix=prefix)
 
 
 class Collator:

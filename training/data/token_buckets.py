@@ -38,7 +38,8 @@ def fit_buckets(
     step = max(1, len(products) // _MOST_TEXTS)
     places = range(0, len(products), step)
     joined = (join_fields(text_fields(products[place]), settings) for place in places)
-    lengths = [int(tokenizer.encode([text]).attention_mask.sum()) for text in joined if text]
+    tokens = (tokenizer.encode([text]) for text in joined)
+    lengths = [int(each.attention_mask.sum()) for each in tokens if each.has_text[0]]
     candidates = sorted({*settings.token_buckets, *(each for each in _LENGTHS if each < longest)})
     return replace(settings, token_buckets=choose_buckets(lengths, candidates))
 

@@ -13,10 +13,15 @@ from collections.abc import Mapping
 
 from .settings import PreprocessingSettings
 
+# What fields are joined with: the separators that ASCII has for files, groups, records and units.
+# Cleaning takes them for white space.
+PREFIX_END, FIELD_END, ITEM_END, NAME_END = "\x1c\x1d\x1e\x1f"
 # No field says more after this many characters; it also bounds the time a hostile text can cost.
 MAX_RAW_CHARACTERS = 65_536
 # Each pass undoes one level of escaping; real texts need two.
 _MAX_PASSES = 8
+# Signs that NFKC turns into combining marks.
+_BECOME_MARKS = "\u0f73\u0f75\u0f81\uff9e\uff9f"
 # As many combining marks on one letter as Unicode's stream-safe form allows.
 _MAX_MARKS = 30
 # Tags inside a word; every other tag stands between words.
@@ -26,6 +31,8 @@ _INLINE_TAGS = frozenset(
 )
 # Group 1 names an opening tag, group 2 a closing one.
 _TAG_START = re.compile(r"<(?:!--|[!?]|([A-Za-z][A-Za-z0-9:-]*)|/([A-Za-z][A-Za-z0-9:-]*))")
+# Comments that HTML closes where they begin.
+_SHUT_COMMENT = re.compile("-?>")
 _QUOTE_OR_END = re.compile(r"=\s*[\"']|>")
 _HIDDEN_ENDS = {
     name: re.compile(rf"</{name}\b[^<>]*>", re.IGNORECASE | re.ASCII)
@@ -52,6 +59,8 @@ _BEFORE_FRACTION = re.compile("(?<=\\d)(?=[\xbc-\xbe\u2150-\u215f\u2189])")
 _FRACTION_SLASH = "\u2044"
 # The sign of a diameter is part of a measure, and mostly typed as the letter.
 _DIAMETER = ("\u2300", "\xd8")
+# Brackets of East Asian texts: NFKC would make markup of them.
+_NO_MARKUP = str.maketrans("\uff1c\uff1e\ufe64\ufe65", "    ")
 # What colours and closes an emoji, and has no sense without it.
 _EMOJI_PARTS = re.compile("[\u20e3\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 
@@ -65,8 +74,7 @@ def clean_text(text: str) -> str:
     "1 1/2", and the sign of a diameter is the letter "Ø". No letter and no digit outside of markup
     is lost. Markup that was escaped, even repeatedly, is markup too.
     Cleaning a clean text changes nothing. What begins as markup and never ends stays as it is (of a
-    script or style without its closing tag only the tag goes), so that a broken field cannot
-    swallow the fields that are joined behind it.
+    script or style without its closing tag only the tag goes).
 
     Args:
         text: Any text; only the first 65,536 characters are read.
@@ -87,47 +95,61 @@ def clean_text(text: str) -> str:
 
 
 def join_fields(
-    fields: Mapping[str, str | Mapping[str, str]], settings: PreprocessingSettings
+    fields: Mapping[str, str | Mapping[str, str]],
+    settings: PreprocessingSettings,
+    *,
+    prefix: str = "",
 ) -> str:
-    """Joins the fields of a product into the one text that is embedded.
+    """Joins the fields of a product as they are, into a text that `normalise_text` takes apart.
+
+    They are cleaned one by one, so that a broken field cannot swallow those behind it.
 
     Args:
         fields: Field name to text; `attributes` may map names to values. Fields that the settings
             do not name are left out.
-        settings: Which fields, in which order, and what stands between them.
+        settings: Which fields, in which order.
+        prefix: One of those of the settings.
 
     Returns:
-        The fields that hold anything, cleaned; attributes as
-            "name: value, name: value", sorted by name.
+        The text; empty when all fields are blank.
     """
     parts = []
     for name in settings.text_fields:
         value = fields.get(name, "")
         if not isinstance(value, str):
             # Sorted, because a protobuf map, in which the server gets them, has no order.
-            pairs = ((clean_text(key), clean_text(text)) for key, text in sorted(value.items()))
-            value = ", ".join(f"{key}: {text}" for key, text in pairs if key and text)
-        parts.append(clean_text(value))
-    return settings.text_separator.join(part for part in parts if part)
+            value = ITEM_END.join(f"{key}{NAME_END}{text}" for key, text in sorted(value.items()))
+        if value.strip():
+            parts.append(value)
+    return (prefix and prefix + PREFIX_END) + FIELD_END.join(parts) if parts else ""
 
 
 def normalise_text(text: str, settings: PreprocessingSettings) -> str:
-    """Makes a raw or joined text ready for the tokenizer.
+    """Makes a text ready for the tokenizer.
 
     Args:
-        text: A text, or fields joined by `settings.text_separator` before or after cleaning.
-        settings: The separator and the maximum length.
+        text: A text, or what `join_fields` made of fields.
+        settings: What stands between fields, the prefixes, and the maximum length.
 
     Returns:
-        The clean text without empty fields, at most `settings.max_text_characters` long.
+        The clean text, at most `settings.max_text_characters` long: the fields that hold anything
+        behind the prefix, attributes as "name: value, name: value". Empty when none does.
     """
-    text = clean_text(text)
-    separator = clean_text(settings.text_separator)
-    if separator and separator in text:
-        # A field that held only markup is found empty here when fields were joined uncleaned.
-        parts = (part.strip() for part in text.split(separator))
-        text = settings.text_separator.join(part for part in parts if part)
-    return text[: settings.max_text_characters].rstrip()
+    prefix, has_prefix, joined = text.partition(PREFIX_END)
+    if not has_prefix or prefix not in (settings.query_prefix, settings.passage_prefix):
+        prefix, joined = "", text
+    parts = map(_clean_field, joined[:MAX_RAW_CHARACTERS].split(FIELD_END))
+    text = settings.text_separator.join(filter(None, parts))
+    return (text and prefix + text)[: settings.max_text_characters].rstrip()
+
+
+def _clean_field(text: str) -> str:
+    items = []
+    for item in text.split(ITEM_END):
+        name_and_value = [clean_text(part) for part in item.split(NAME_END, 1)]
+        if all(name_and_value):
+            items.append(": ".join(name_and_value))
+    return ", ".join(items)
 
 
 def _clean_once(text: str) -> str:
@@ -137,7 +159,7 @@ def _clean_once(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text)
     if not text.isascii():
-        text = _BEFORE_FRACTION.sub(" ", text.replace(*_DIAMETER))
+        text = _BEFORE_FRACTION.sub(" ", text.translate(_NO_MARKUP).replace(*_DIAMETER))
         text = _EMOJI_PARTS.sub("", _SIGN.sub(_without_sign, text))
         text = unicodedata.normalize("NFKC", _with_few_marks(text)).replace(_FRACTION_SLASH, "/")
     return " ".join(_INVISIBLE.sub("", text).split())[:MAX_RAW_CHARACTERS].rstrip()
@@ -157,7 +179,8 @@ def _with_few_marks(text: str) -> str:
     kept = []
     run_length = 0
     for character in text:
-        run_length = run_length + 1 if unicodedata.combining(character) else 0
+        is_mark = unicodedata.combining(character) or character in _BECOME_MARKS
+        run_length = run_length + 1 if is_mark else 0
         if run_length <= _MAX_MARKS:
             kept.append(character)
     return "".join(kept)
@@ -181,6 +204,8 @@ class _MarkupEnds:
         if self._text.startswith("<![CDATA[", start.start()):  # what stands in it is text
             return start.start() + len("<![CDATA[")
         if start[0] == "<!--":
+            if shut := _SHUT_COMMENT.match(self._text, start.end()):
+                return shut.end()
             if start.end() > self._last_comment_end:
                 return -1
             return self._text.find("-->", start.end()) + 3

@@ -34,7 +34,7 @@ from twinshelf.training.model.text_backbone import (
     scratch_architecture,
 )
 from twinshelf.training.model.wordpiece import train_wordpiece
-from twinshelf.training.preprocessing.texts import join_fields
+from twinshelf.training.preprocessing.texts import join_fields, normalise_text
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 from twinshelf.training.retrieval.metrics import RankingScores
 from twinshelf.training.runs.environment import record_environment
@@ -189,7 +189,8 @@ def prepare_text(
             )
         return load_pretrained_tokenizer(text.name), architecture
     places = range(0, len(products), max(1, len(products) // MOST_VOCABULARY_ROWS))
-    texts = (join_fields(text_fields(products[place]), config.preprocessing) for place in places)
+    joined = (join_fields(text_fields(products[place]), config.preprocessing) for place in places)
+    texts = (normalise_text(each, config.preprocessing) for each in joined)
     tokenizer = train_wordpiece(texts, text.scratch.vocabulary_size)
     return tokenizer, scratch_architecture(
         text.scratch, vocabulary_size=tokenizer.get_vocab_size(), max_token_count=buckets[-1]

@@ -187,7 +187,7 @@ class SqliteCatalogue:
 
     async def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
         """Returns up to `count` products by rising product_id, from after the one given."""
-        return await self._read(lambda: list(self._store.reader.products_after(product_id, count)))
+        return await self._read(lambda: self._store.reader.products_after(product_id, count))
 
     async def changes_after(
         self, sequence: int, count: int, *, whole_until: int = 0

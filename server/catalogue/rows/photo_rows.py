@@ -16,21 +16,25 @@ def has_photos(
     number: int,
     encoder_number: int,
     images: npt.NDArray[np.float16],
+    checksum: int,
 ) -> bool:
-    """Tells whether the photos after the first that are stored are just these.
+    """Tells whether the photos after the first that are stored are just these, and whole.
 
     Args:
         writer: The writing connection.
         number: Internal number of the product.
         encoder_number: Number of the encoder that made the embeddings.
         images: (P, I) the embeddings.
+        checksum: That of the vector of the product by this encoder.
     """
+    if len(images) == 0:
+        return True
     stored = writer.execute(
-        "SELECT image_vector FROM further_photos "
+        "SELECT image_vector, checksum FROM further_photos "
         "WHERE product_number = ? AND encoder_number = ? ORDER BY photo_number",
         (number, encoder_number),
     )
-    return [half for (half,) in stored] == [image.tobytes() for image in images]
+    return stored.fetchall() == _photo_rows(images, checksum)
 
 
 def add_photos(
@@ -54,17 +58,20 @@ def add_photos(
     """
     if len(images) == 0:
         return (checksum,)
-    rows = []
-    for photo, image in enumerate(images, start=1):
-        half = image.tobytes()
-        rows.append((number, encoder_number, photo, half, photo_checksum(half, photo, checksum)))
+    rows = _photo_rows(images, checksum)
     writer.executemany(
         "INSERT INTO further_photos "
         "(product_number, encoder_number, photo_number, image_vector, checksum) "
         "VALUES (?, ?, ?, ?, ?)",
-        rows,
+        [(number, encoder_number, photo, *row) for photo, row in enumerate(rows, start=1)],
     )
-    return (checksum, *(row[-1] for row in rows))
+    return (checksum, *(photo_sum for _, photo_sum in rows))
+
+
+def _photo_rows(images: npt.NDArray[np.float16], checksum: int) -> list[tuple[bytes, int]]:
+    """Returns each photo (P, I) as it is stored, with its checksum."""
+    halves = [image.tobytes() for image in images]
+    return [(half, photo_checksum(half, n, checksum)) for n, half in enumerate(halves, start=1)]
 
 
 def remove_photos(writer: sqlite3.Connection, number: int, encoder_number: int) -> None:

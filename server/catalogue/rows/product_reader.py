@@ -5,10 +5,9 @@ Any number of threads read, each through a connection of its own.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -118,14 +117,24 @@ class ProductReader:
             )
         return bytes(jpeg)
 
-    def products_after(self, product_id: str, count: int) -> Iterator[StoredProduct]:
-        """Yields up to `count` products by rising product_id, from after the one given."""
-        rows = self._reader.execute(
-            f"SELECT {EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} "
-            "WHERE p.product_id > ? ORDER BY p.product_id LIMIT ?",
-            (product_id, count),
-        )
-        return map(product_from_embedded, rows)
+    def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
+        """Returns up to `count` whole products by rising product_id, from after the one given."""
+        found: list[StoredProduct] = []
+        while len(found) < count:
+            rows = self._reader.execute(
+                f"SELECT p.product_number, {EMBEDDED_COLUMNS} FROM {PRODUCT_TABLES} "
+                "WHERE p.product_id > ? ORDER BY p.product_id LIMIT ?",
+                (product_id, count - len(found)),
+            ).fetchall()
+            if not rows:
+                break
+            for number, *row in rows:
+                try:
+                    found.append(product_from_embedded(row))
+                except CatalogueDamagedError as error:
+                    self._guard.set_aside(number, error.message)
+            product_id = rows[-1][1]
+        return found
 
     def changes_after(self, sequence: int, count: int, whole_until: int) -> list[ProductChange]:
         """Returns up to `count` changes after one, all of one moment; see `read_changes`."""
@@ -159,15 +168,16 @@ class ProductReader:
         self, product_ids: Sequence[str], contract: EncoderContract
     ) -> dict[str, EmbeddedProduct]:
         """Returns products and their embeddings, both of one moment; see `Catalogue`."""
+        asked = ", ".join(f"?{place}" for place in range(1, len(product_ids) + 1))
         # One statement, so that no vector moves from one table to the other meanwhile.
         rows = self._reader.execute(
             " UNION ALL ".join(
                 f"SELECT {PRODUCT_COLUMNS}, e.digest, p.product_number, {VECTOR_COLUMNS} "
-                "FROM json_each(?1) j JOIN products p ON p.product_id = j.value "
-                f"JOIN {table} v USING (product_number) JOIN encoders e USING (encoder_number)"
+                f"FROM products p JOIN {table} v USING (product_number) "
+                f"JOIN encoders e USING (encoder_number) WHERE p.product_id IN ({asked})"
                 for table in VECTOR_TABLES
             ),
-            (json.dumps(list(product_ids)),),
+            tuple(product_ids),
         )
         found = {}
         for *fields, digest, number, encoder, pattern, version, checksum, blob in rows:
@@ -182,7 +192,11 @@ class ProductReader:
                 else:
                     vector = np.frombuffer(blob, dtype=np.float16)
                     embedding = stored_embedding(vector, Pattern(pattern), contract)
-            product = product_from_row(fields, pattern, digest)
+            try:
+                product = product_from_row(fields, pattern, digest)
+            except CatalogueDamagedError as error:
+                self._guard.set_aside(number, error.message)
+                continue
             found[fields[0]] = EmbeddedProduct(product=product, embedding=embedding)
         return found
 

@@ -38,6 +38,7 @@ class _Row:
     pattern: Pattern
     version: int
     blob: bytes
+    checksum: int
     is_beside: bool
     is_kept: bool
     further_count: int
@@ -165,8 +166,8 @@ class VectorRows:
     def _rows(self, number: int) -> dict[str, _Row]:
         rows = self._writer.execute(
             " UNION ALL ".join(
-                f"SELECT e.digest, v.pattern, v.vector_version, v.vector, {place}, e.is_kept, "
-                "(SELECT count(*) FROM further_photos f WHERE f.product_number = ?1 "
+                f"SELECT e.digest, v.pattern, v.vector_version, v.vector, v.checksum, {place}, "
+                "e.is_kept, (SELECT count(*) FROM further_photos f WHERE f.product_number = ?1 "
                 "AND f.encoder_number = v.encoder_number) "
                 f"FROM {table} v JOIN encoders e USING (encoder_number) "
                 "WHERE v.product_number = ?1"
@@ -185,7 +186,8 @@ class VectorRows:
         is_same = (
             row is not None
             and (row.pattern, row.blob, row.further_count) == (made.pattern, blob, len(images))
-            and (not row.further_count or has_photos(self._writer, number, encoder, images))
+            and row.checksum == vector_checksum(blob, encoder, row.pattern, row.version)
+            and has_photos(self._writer, number, encoder, images, row.checksum)
         )
         if row is not None and is_same:
             if row.is_beside == (table is _Table.BESIDE):

@@ -32,16 +32,12 @@ class MatchedRow:
     """What one row of a batch is answered with.
 
     Attributes:
-        product_ids: Of the matches, best first.
-        scores: Of the matches, -1 to 1.
-        probabilities: Of the matches, 0 to 1.
+        matches: Product, score (-1 to 1) and probability (0 to 1) of each, best first.
         no_match_probability: Probability that nothing matches; NaN for a row that failed.
         status: Why the row failed; empty when it did not.
     """
 
-    product_ids: Sequence[str] = ()
-    scores: Sequence[float] = ()
-    probabilities: Sequence[float] = ()
+    matches: Sequence[tuple[str, float, float]] = ()
     no_match_probability: float = float("nan")
     status: str = ""
 
@@ -218,15 +214,15 @@ def _read_row(
 
 
 def _output_values(rows: Sequence[MatchedRow]) -> dict[str, np.ndarray]:
-    width = max(len(row.product_ids) for row in rows)
+    width = max(len(row.matches) for row in rows)
     product_ids = np.full((len(rows), width), b"", dtype=object)
     scores = np.zeros((len(rows), width), np.float32)
     probabilities = np.zeros((len(rows), width), np.float32)
     for position, row in enumerate(rows):
-        count = len(row.product_ids)
-        product_ids[position, :count] = [each.encode() for each in row.product_ids]
-        scores[position, :count] = row.scores
-        probabilities[position, :count] = row.probabilities
+        for place, (product_id, score, probability) in enumerate(row.matches):
+            product_ids[position, place] = product_id.encode()
+            scores[position, place] = score
+            probabilities[position, place] = probability
     statuses = np.empty((len(rows), 1), dtype=object)
     statuses[:, 0] = [row.status.encode() for row in rows]
     no_match = np.array([[row.no_match_probability] for row in rows], np.float32)

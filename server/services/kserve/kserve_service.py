@@ -13,6 +13,7 @@ from typing import Any, Final
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from twinshelf.server.catalogue.ranking import HitPage
 from twinshelf.server.errors import InvalidRequestError, ModelNotFoundError
 from twinshelf.server.services.calls.call_interceptor import deadline_of
 from twinshelf.server.services.calls.call_observer import CallObserver
@@ -32,6 +33,7 @@ from twinshelf.server.services.kserve.matcher_model import (
 )
 from twinshelf.server.services.matching.encoder_comparison import EncoderComparison
 from twinshelf.server.services.matching.matcher import Matcher
+from twinshelf.server.services.requests import page_token
 from twinshelf.v1 import matching_service_pb2
 
 _SERVICE: Final = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -210,12 +212,13 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         result = await self._matcher.match(request, deadline_s=deadline_s)
         self._comparison.consider(request, result)
         page = result.found.page
-        return MatchedRow(
-            product_ids=[hit.product.record.product_id for hit in page.hits],
-            scores=[hit.ranked.score for hit in page.hits],
-            probabilities=[hit.ranked.probability for hit in page.hits],
-            no_match_probability=page.no_match_probability,
-        )
+        matches = _matches(page)
+        # A page is cut by texts that are not answered here.
+        while page.next_skip_count is not None:
+            request.page_token = page_token(str(page.next_skip_count))
+            page = (await self._matcher.match(request, deadline_s=deadline_s)).found.page
+            matches += _matches(page)
+        return MatchedRow(matches=matches, no_match_probability=page.no_match_probability)
 
     def _failure(self, error: BaseException, position: int) -> MatchedRow:
         return MatchedRow(status=self._observer.row_status_of(error, position).message)
@@ -229,3 +232,10 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         if asked and asked not in served:
             raise ModelNotFoundError(f"{MODEL_NAME} has the versions {served}, got {asked}")
         return asked or served[0]
+
+
+def _matches(page: HitPage) -> list[tuple[str, float, float]]:
+    return [
+        (hit.product.record.product_id, hit.ranked.score, hit.ranked.probability)
+        for hit in page.hits
+    ]

@@ -15,7 +15,7 @@ TEMPERATURE: Final = 0.07
 MARGIN_NEIGHBOURS: Final = 20
 # Sums are rounded, so that the order of summation decides no tie.
 _DIGITS: Final = 9
-_LEVEL_END: Final = re.compile("[/>]")
+_LEVEL_END: Final = re.compile(r"[/>](?:\s*[/>])*")  # what is empty is no level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +18,12 @@ from twinshelf.server.bulk.embedded_folder import read_outputs
 from twinshelf.server.bulk.loading import load_outputs
 from twinshelf.server.bulk.unloading import find_document, unload_products
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, ProductVector
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueDamagedError
 
 COUNT = 25
 
@@ -56,6 +59,19 @@ async def fill(folder: Path, contract: EncoderContract) -> None:
     await catalogue.use_encoder(contract)
     for number in range(COUNT):
         await catalogue.upsert(make_product(number, contract))
+    await catalogue.close()
+
+
+async def test_damaged_products_are_not_left_out_in_silence(
+    tmp_path: Path, encoder: LocalEncoder, repository: Path
+) -> None:
+    await fill(tmp_path / "from", encoder.contract)
+    with closing(sqlite3.connect(tmp_path / "from" / DATABASE)) as file, file:
+        file.execute("UPDATE products SET title = 'no' WHERE product_id = 'p7'")
+    catalogue = SqliteCatalogue(tmp_path / "from", reader_count=1)
+    document = find_document(catalogue, repository)
+    with pytest.raises(CatalogueDamagedError, match="1 products are damaged"):
+        await unload_products(catalogue, document, tmp_path / "out", lambda: None)
     await catalogue.close()
 
 

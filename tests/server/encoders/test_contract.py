@@ -27,7 +27,7 @@ def test_a_contract_is_read() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"contract_version": 1}, "contract_version must be 2, got 1; publish the encoder again"),
+        ({"contract_version": 1}, "contract_version must be 3, got 1; publish the encoder again"),
         ({"digest": "md5:0"}, "digest must be sha256"),
         ({"encoder_version": 0}, "version must be 1 or more"),
         ({"fusion_weight": 1.0}, "fusion_weight must lie between 0 and 1"),
@@ -61,17 +61,22 @@ def test_what_is_no_contract_is_refused(text: str) -> None:
         {"title": "", "category": "  ", "description": "only this"},
         {"attributes": {"volume": "300 ml", "colour": "blue", "empty": " "}},
         {"title": "Кружка", "attributes": {}, "brand": "<i></i>", "category": "Кухня"},
+        {"title": "tea <!-- x", "brand": "Acme", "description": "gold <!-- c --> | ring"},
+        {"title": "<br>", "attributes": {"colour": "red", "note": "<br/>", "size": "&nbsp;"}},
+        {"title": "a\x1cb\x1dc\x1ed\x1fe", "brand": "x\x1fy"},
     ],
 )
-def test_joining_here_and_cleaning_there_equals_what_training_does(
-    fields: dict[str, str | dict[str, str]],
+@pytest.mark.parametrize("prefix", ["", "query: "])
+def test_a_text_that_is_joined_here_is_that_of_training(
+    fields: dict[str, str | dict[str, str]], prefix: str
 ) -> None:
-    settings = PreprocessingSettings()
+    settings = PreprocessingSettings(query_prefix=prefix)
     preprocessing = json.loads(settings.to_json())
     text_fields = make_contract(preprocessing=preprocessing).text_fields
-    joined = text_fields.join(fields, prefix="")
+    joined = text_fields.join(fields, prefix=prefix)
     assert joined is not None
-    assert normalise_text(joined, settings) == join_fields(fields, settings)
+    there = join_fields(fields, settings, prefix=prefix)
+    assert normalise_text(joined, settings) == normalise_text(there, settings) != ""
 
 
 def test_blank_fields_are_no_text() -> None:

@@ -15,7 +15,7 @@ from twinshelf.server.errors import EncoderContractError
 
 def make_config(**changes: object) -> ModelConfig:
     values = {
-        "contract_version": 2,
+        "contract_version": 3,
         "digest": "sha256:" + "b" * 64,
         "feature_names": ["text_cosine", "price_log_ratio"],
         "threshold": 0.4,
@@ -58,7 +58,7 @@ def test_only_modalities_whose_cosines_are_read_are_embedded(
     ("config", "message"),
     [
         (ModelConfig(), "cannot be read"),
-        (make_config(contract_version=1), "contract_version must be 2, got 1"),
+        (make_config(contract_version=1), "contract_version must be 3, got 1"),
         (make_config(threshold="high"), "publish the scorer again"),
         (make_config(feature_names=None), "publish the scorer again"),
     ],

@@ -26,6 +26,7 @@ from twinshelf.training.data.training_data import TrainingRows, load_training_da
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
+from twinshelf.training.preprocessing.texts import normalise_text
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 pytestmark = pytest.mark.slow
@@ -139,7 +140,8 @@ def test_prefixes_tell_offers_from_catalogue_products(loaders: ProductDataModule
     settings = PreprocessingSettings(query_prefix="query: ", passage_prefix="passage: ")
     products = [Product(product_id=name, title="red paint") for name in ("offer", "product")]
     rows = ProductRows(products, [0, 0], photos_of(loaders), settings, is_passage=[False, True])
-    assert [rows[0].text, rows[1].text] == ["query: red paint", "passage: red paint"]
+    texts = [normalise_text(row.text, settings) for row in (rows[0], rows[1])]
+    assert texts == ["query: red paint", "passage: red paint"]
 
 
 def test_variation_is_repeated_by_the_seed_and_differs_between_readings(

@@ -140,8 +140,11 @@ def test_pairs_are_compared_as_the_towers_embed_them(
     assert math.isnan(second.image) and second.fused == pytest.approx(second.text, abs=1e-5)
     assert (same.image, same.text, same.fused) == pytest.approx((1, 1, 1), abs=1e-5)
     texts = [
-        encoder.settings.passage_prefix
-        + join_fields({"title": p.title, "attributes": p.attributes}, encoder.settings)
+        join_fields(
+            {"title": p.title, "attributes": p.attributes},
+            encoder.settings,
+            prefix=encoder.settings.passage_prefix,
+        )
         for p in (with_photo, other)
     ]
     tokens = encoder.tokenizer.encode(texts)

@@ -14,6 +14,16 @@ from twinshelf.training.preprocessing.texts import (
 )
 
 SETTINGS = PreprocessingSettings()
+
+
+def embedded(
+    fields: dict[str, str | dict[str, str]],
+    settings: PreprocessingSettings = SETTINGS,
+    prefix: str = "",
+) -> str:
+    return normalise_text(join_fields(fields, settings, prefix=prefix), settings)
+
+
 # Pieces that, put together at random, make every kind of trouble.
 PIECES = (
     "<", ">", "&", ";", "/", "!--", "-->", "<!--", "<b>", "</b>", "<p>", "<br/>", "amp;", "&amp;",
@@ -71,6 +81,8 @@ PIECES = (
         ("<![cdata[ Tea ]]> green <b>big</b>", "green big"),
         ("<![CDATA[a]]><img src=x ]]>green tea <b>x</b>", "a green tea x"),
         ("1½ in, 10¾ × 2⅛, 3 ¼, 1⁄2, ⌀8", "1 1/2 in, 10 3/4 × 2 1/8, 3 1/4, 1/2, Ø8"),
+        ("＜NIKE＞ Air Max ﹤90﹥", "NIKE Air Max 90"),
+        ("<!--> Tea <!---> green <!-- x --> bag", "Tea green bag"),
         ("★★★ best → choice ☆", "best → choice"),
         ("", ""),
     ],
@@ -119,8 +131,9 @@ def test_markup_that_appears_as_markup_goes_ends_in_a_fixed_point(depth: int) ->
     "unit",
     [
         "<", "<!--", "<a ", "<a b='", '<a b=">', "<script>", "<script></style>", "&", "&amp;",
-        "&lt;", "&#60;", "&#x315;&#x300;", "a\u0315\u0300", "\u0315\u0300", "\ufdfa", "= =", "<b",
-        "</", "Tea <b>100</b> g. ", "\x00", "＜b＞", "&amp;lt;",
+        "&lt;", "&#60;", "&#x315;&#x300;", "a\u0315\u0300", "\u0315\u0300", "\u0f73",
+        "\uff9e\u0301", "\ufdfa", "= =", "<b", "</", "Tea <b>100</b> g. ",
+        "\x00", "＜b＞", "&amp;lt;",
     ],
 )  # fmt: skip
 @pytest.mark.timeout(20)  # a quadratic step would take minutes
@@ -145,31 +158,36 @@ def test_fields_are_joined_in_the_order_of_the_settings_and_empty_ones_left_out(
         "brand": "Acme",
         "price": "5",
     }
-    assert join_fields(fields, SETTINGS) == "Tea | Acme | colour: green, size: 100 g"
+    assert embedded(fields) == "Tea | Acme | colour: green, size: 100 g"
     short = PreprocessingSettings(text_fields=("brand", "title"), text_separator=" / ")
-    assert join_fields(fields, short) == "Acme / Tea"
-    assert join_fields({}, SETTINGS) == ""
+    assert embedded(fields, short) == "Acme / Tea"
+    assert embedded({}) == ""
 
 
 def test_attributes_come_in_one_order_whatever_theirs_was() -> None:
     first = join_fields({"attributes": {"b": "2", "a": "1"}}, SETTINGS)
-    assert first == join_fields({"attributes": {"a": "1", "b": "2"}}, SETTINGS) == "a: 1, b: 2"
+    assert first == join_fields({"attributes": {"a": "1", "b": "2"}}, SETTINGS)
+    assert normalise_text(first, SETTINGS) == "a: 1, b: 2"
 
 
-def test_a_text_is_the_same_whether_its_fields_were_cleaned_before_joining_or_not() -> None:
-    # Training joins clean fields, the server raw ones; both go through normalise_text.
-    plain = {
-        "title": "<b>Tea</b> &amp; more",
-        "brand": " ",
+def test_a_broken_field_swallows_nothing_of_the_others() -> None:
+    fields: dict[str, str | dict[str, str]] = {
+        "title": "<b>Tea</b> &amp; more <!-- x",
+        "brand": "Acme <One",
         "category": "<!-- none -->",
-        "description": "<p>Long</p> <script>x</script> text <b",
+        "description": "<p title='a | b'>Long</p> <script>x</script> text <b",
+        "attributes": {"size": "100&nbsp;g", "note": "<br>", "&nbsp;": "x"},
     }
-    raw: dict[str, str | dict[str, str]] = {**plain, "attributes": {"size": "100&nbsp;g"}}
-    parts = (plain["title"], plain["category"], plain["description"], "size: 100&nbsp;g")
-    joined_raw = " | ".join(parts)
-    clean = normalise_text(join_fields(raw, SETTINGS), SETTINGS)
-    assert normalise_text(joined_raw, SETTINGS) == clean
-    assert clean == "Tea & more | Long text <b | size: 100 g"
+    parts = "Tea & more <!-- x", "Acme <One", "Long text <b", "size: 100 g"
+    assert embedded(fields) == " | ".join(parts)
+
+
+def test_a_prefix_stands_before_what_holds_anything() -> None:
+    settings = PreprocessingSettings(query_prefix="query: ")
+    assert embedded({"title": "<br>", "brand": "Acme"}, settings, "query: ") == "query: Acme"
+    assert embedded({"title": "<br>"}, settings, "query: ") == ""
+    # Only a prefix of the settings is one.
+    assert normalise_text("<b>no</b>\x1cTea", settings) == "no Tea"
 
 
 def test_normalising_twice_changes_nothing() -> None:
@@ -189,7 +207,7 @@ def test_cleaning_never_loses_a_letter_or_a_digit() -> None:
     ]  # fmt: skip
     for _ in range(3000):
         letters = [chr(generator.randint(*generator.choice(planes))) for _ in range(30)]
-        text = "".join(letter for letter in letters if letter not in "<>＜＞﹤﹥&＆﹠™℠⌀")
+        text = "".join(letter for letter in letters if letter not in "<>&＆﹠™℠⌀")
         assert _letters_and_digits(clean_text(text)) == _letters_and_digits(text), ascii(text)
 
 

@@ -306,15 +306,52 @@ async def test_a_damaged_product_is_left_out_of_hits_and_refused_by_name(tmp_pat
     await catalogue.close()
 
 
-async def test_a_damaged_further_photo_is_set_aside_and_written_anew(tmp_path: Path) -> None:
+async def test_a_damaged_product_is_left_out_of_lists(tmp_path: Path) -> None:
+    await fill(tmp_path, 6)
+    change_database(
+        tmp_path, "UPDATE products SET title = 'no' WHERE product_id IN ('p0', 'p2', 'p3')"
+    )
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    listed = await catalogue.products_after("", 2)
+    assert [each.record.product_id for each in listed] == ["p1", "p4"]
+    assert (await catalogue.embedded_products(["p1", "p2"], CONTRACT)).keys() == {"p1"}
+    assert (await catalogue.stats(None)).damaged_product_count == 3
+    await catalogue.close()
+
+
+async def test_an_identifier_with_a_zero_in_it_is_no_other(tmp_path: Path) -> None:
+    rng = np.random.default_rng(13)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    for product_id in ("a", "a\0b"):
+        await catalogue.upsert(new_product(product_id, random_embedding(rng)))
+    assert (await catalogue.embedded_products(["a\0b"], CONTRACT)).keys() == {"a\0b"}
+    await catalogue.close()
+
+
+async def test_a_vector_of_a_damaged_checksum_is_written_anew(tmp_path: Path) -> None:
+    embeddings = await fill(tmp_path)
+    change_database(
+        tmp_path, "UPDATE product_vectors SET checksum = checksum + 1 WHERE product_number = 5"
+    )
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    await catalogue.use_encoder(CONTRACT)
+    assert catalogue.indexed_vector_count == 59
+    await catalogue.upsert(new_product("p4", embeddings[4]))
+    assert catalogue.indexed_vector_count == 60
+    await catalogue.close()
+    assert verify(tmp_path / DATABASE).is_clean
+
+
+@pytest.mark.parametrize("harm", ["image_vector = zeroblob(32)", "checksum = checksum + 1"])
+async def test_a_damaged_further_photo_is_set_aside_and_written_anew(
+    tmp_path: Path, harm: str
+) -> None:
     rng = np.random.default_rng(12)
     first, second, third = (random_embedding(rng) for _ in range(3))
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
     await catalogue.upsert(new_product("p", first, further=[second, third]))
     await catalogue.close()
-    change_database(
-        tmp_path, "UPDATE further_photos SET image_vector = zeroblob(32) WHERE photo_number = 1"
-    )
+    change_database(tmp_path, f"UPDATE further_photos SET {harm} WHERE photo_number = 1")
     assert verify(tmp_path / DATABASE).damaged == {1: "the checksum of its further photo 1 differs"}
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
     await catalogue.use_encoder(CONTRACT)

@@ -106,6 +106,18 @@ async def test_a_broken_row_fails_alone(client: triton.InferenceServerClient) ->
     assert np.isnan(result.as_numpy("NO_MATCH_PROBABILITY")[1:]).all()
 
 
+async def test_long_texts_of_the_products_leave_no_match_out(
+    client: triton.InferenceServerClient, address: str
+) -> None:
+    goods = [
+        Product(product_id=f"p{n}", title="Tin cup", description="x" * 60_000) for n in range(40)
+    ]
+    async with grpc.aio.insecure_channel(address) as channel:
+        await upsert(channel, goods)
+    (found,) = strings(await infer(client, TEXT=[b"Tin cup"], K=[42]), "PRODUCT_ID")
+    assert set(found) >= {product.product_id for product in goods}
+
+
 async def test_a_shorter_row_ends_with_empty_identifiers(
     client: triton.InferenceServerClient,
 ) -> None:

@@ -71,6 +71,8 @@ def test_of_equal_sums_the_category_that_came_first_wins() -> None:
         ("Grocery/Coffee/Beans", 2, "Grocery/Coffee"),
         ("Grocery/Coffee/Beans", 9, "Grocery/Coffee/Beans"),
         ("Grocery > Coffee > Beans", 2, "Grocery > Coffee"),
+        ("Home >> Garden >> Tools", 2, "Home >> Garden"),
+        ("Grocery// Coffee / ", 2, "Grocery// Coffee"),
         ("/Grocery/Coffee", 1, "/Grocery"),
         ("Mugs", 1, "Mugs"),
         ("  ", 0, ""),
