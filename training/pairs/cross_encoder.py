@@ -22,7 +22,7 @@ from transformers import (
 
 from twinshelf.training.files import write_json
 from twinshelf.training.pairs.pair_config import CrossEncoderConfig
-from twinshelf.training.pairs.records import PairRecord
+from twinshelf.training.pairs.records import PairRecord, attribute_values
 
 Texts = tuple[str, str]
 FOLDER, SETTINGS = "cross_encoder", "fine_tuning.json"
@@ -34,8 +34,8 @@ SEED = 42
 
 def pair_text(record: PairRecord) -> str:
     """Returns what the cross-encoder reads of a record."""
-    price = "" if record.price is None else f"{record.price:g}"
-    parts = (record.title, record.description, record.brand, *record.attributes.values(), price)
+    price = "" if record.price is None else f"{record.price:.12g}"
+    parts = (record.title, record.description, record.brand, *attribute_values(record), price)
     return " ".join(part for part in parts if part)
 
 

@@ -27,6 +27,7 @@ NAN = float("nan")
 DECIMALS = 5
 # Known only where precomputed vectors tell main pictures from others.
 MAIN_IMAGE_COSINE = "main_image_cosine"
+_MOST_CODES = 64
 # A record stands in several pairs, often near each other; a reading takes some 50 kB.
 _KEPT_READINGS = 4096
 
@@ -109,11 +110,17 @@ def _rarity_features(prefix: str, left: WeighedTokens, right: WeighedTokens) -> 
     }
 
 
+def _longest_first(code: str) -> tuple[int, str]:
+    return -len(code), code
+
+
 def _closest_codes(a: Set[str], b: Set[str]) -> float:
     """Length of the longest common start of two codes over the longer's length, best pair."""
     best = 0.0
-    for left in a:
-        for right in b:
+    # Of a text of nothing but codes the longest count: all with all would take seconds.
+    a_codes, b_codes = (sorted(codes, key=_longest_first)[:_MOST_CODES] for codes in (a, b))
+    for left in a_codes:
+        for right in b_codes:
             shorter, longer = sorted((left, right), key=len)
             same = len(shorter if shorter in longer else commonprefix([left, right]))
             best = max(best, same / len(longer))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
 
@@ -58,7 +59,7 @@ def canonical_word(word: str) -> str:
     if word in _NUMERALS:
         return _NUMERALS[word]
     version = _VERSION.fullmatch(word)
-    return f"{float(version[1]):g}" if version else word
+    return _plain_number(version[1]) if version else word
 
 
 def pieces(text: str) -> list[str]:
@@ -73,7 +74,12 @@ def compact(text: str) -> str:
 
 def numbers(text: str) -> set[str]:
     """Returns the numbers of a text, "2.70" and "2.7" being one."""
-    return {f"{float(n):g}" for n in _NUMBER.findall(text)}
+    return set(map(_plain_number, _NUMBER.findall(text)))
+
+
+@lru_cache(maxsize=65536)
+def _plain_number(number: str) -> str:
+    return f"{Decimal(number).normalize():f}"
 
 
 def quantities(text: str) -> set[tuple[str, float]]:

@@ -20,7 +20,7 @@ from .pair_tokens import (
     words,
 )
 from .product_variants import colours, editions, plain_numbers, versions, years
-from .records import PairRecord
+from .records import PairRecord, attribute_values
 from .statistics import TokenStatistics, WeighedTokens
 
 # Comparing two titles takes time by the product of their lengths.
@@ -144,7 +144,7 @@ def pair_tokens(record: PairRecord) -> set[str]:
 
 def _texts(record: PairRecord) -> tuple[str, str]:
     """Returns title and all text; of very long ones only the beginning."""
-    parts = (record.title, record.description, record.brand, *record.attributes.values())
+    parts = (record.title, record.description, record.brand, *attribute_values(record))
     text = " ".join(part for part in parts if part)[:TEXT_CHARACTERS]
     title = record.title[:TITLE_CHARACTERS]
     return title if words(title) else text[:TITLE_CHARACTERS], text

@@ -52,10 +52,15 @@ class ReceivedRecord:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
+def attribute_values(record: PairRecord) -> list[str]:
+    """Returns the values of the attributes by name: a message to Triton has no other order."""
+    return [value for _, value in sorted(record.attributes.items())]
+
+
 def record_to_json(record: PairRecord) -> str:
     """Returns a record as a JSON object; fields that say nothing are left out."""
     values: dict[str, Any] = {name: getattr(record, name) for name in TEXT_FIELDS}
-    values["attributes"] = dict(record.attributes)
+    values["attributes"] = dict(sorted(record.attributes.items()))
     values = {name: value for name, value in values.items() if value}
     if record.price is not None:
         values["price"] = record.price

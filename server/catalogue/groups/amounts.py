@@ -15,6 +15,8 @@ from typing import Final
 Amounts = Mapping[str, Set[float]]
 # Shops round: 13.5 megapixels are 13, and 3072 MB are 3 GB.
 _ROUNDING: Final = 0.06
+# A title of thousands of amounts would hold up the grouping of all others.
+_TITLE_CHARACTERS: Final = 512
 _TIMES: Final = re.compile(r"(?<=\d)\s*[x×*]\s*(?=\d)")
 _AMOUNT: Final = re.compile(r"(?<![\w.,/–-])(\d+(?:[.,]\d+)?)[\s-]*([^\W\d_]{1,12}|\")(?!\w)")
 _IN_THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
@@ -54,7 +56,7 @@ _UNITS: Final[dict[str, tuple[str, float]]] = {
 
 def read_amounts(title: str) -> Amounts:
     """Returns the amounts that a title states, by unit, in base units: 0.5 l are 500 ml."""
-    text = _TIMES.sub(" x ", title.lower())
+    text = _TIMES.sub(" x ", title[:_TITLE_CHARACTERS].lower())
     found: defaultdict[str, set[float]] = defaultdict(set)
     for amount in _AMOUNT.finditer(text):
         number, name = amount.groups()

@@ -146,6 +146,26 @@ def test_a_code_is_found_in_any_text_of_the_other_side(describe: Callable[..., A
     assert found["left_title_code_in_right_text"] == len("dscw170")
 
 
+def test_the_order_of_attributes_says_nothing(describe: Callable[..., Any]) -> None:
+    names = {f"n{n}": f"Lego Technic {4000 + n}" * 12 for n in range(30)}
+    one, other = (
+        describe({"attributes": dict(items)}, {"title": "Lego Technic 4029"})
+        for items in (names.items(), reversed(names.items()))
+    )
+    assert one == pytest.approx(other, nan_ok=True)
+
+
+def test_records_of_nothing_but_codes_are_compared_by_the_longest(
+    describe: Callable[..., Any],
+) -> None:
+    codes = [f"a{n}" for n in range(1000, 2000)]
+    one, other = (
+        {"title": "cup", "description": " ".join([long, *codes])}
+        for long in ("ab12345678", "ab12345699")
+    )
+    assert describe(one, other)["text_closest_codes"] == 1.0
+
+
 def test_prices_are_compared_as_a_ratio(describe: Callable[..., Any]) -> None:
     found = describe({"title": "a", "price": 9.0}, {"title": "a", "price": 99.0})
     assert found["price_log_ratio"] == pytest.approx(math.log(10))

@@ -52,6 +52,7 @@ def test_what_has_no_known_unit_is_no_quantity(text: str) -> None:
 
 def test_numbers_are_compared_by_value() -> None:
     assert numbers("2.70 and 7.0, 300") == numbers("2.7 7 300.0") == {"2.7", "7", "300"}
+    assert numbers("4006381333931 1000000.50") == {"4006381333931", "1000000.5"}
 
 
 @pytest.mark.parametrize(
