@@ -18,6 +18,7 @@ from twinshelf.v1 import access_pb2
 
 _KEY_ID: Final = re.compile(r"[a-z0-9]{4,32}")
 _HASH_BYTES: Final = 32
+_ROOT: Final = 0
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -50,15 +51,17 @@ def read_key_file(path: Path) -> dict[str, ApiKey]:
     """Reads all keys of a file, by their ids.
 
     Args:
-        path: The file; nobody but its owner may read or write it.
+        path: The file; nobody but its owner may read or write it. Where it is root's and the
+            service is not, its group may read it.
 
     Raises:
         AccessSetupError: If the file is missing, is open to others, or is no key file.
     """
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & _OF_OTHERS:
+            state = os.fstat(file.fileno())
+            mode = stat.S_IMODE(state.st_mode)
+            if mode & _OF_OTHERS & ~_allowed_to_others(state):
                 raise AccessSetupError(
                     f"the key file {path} is open to others (mode {mode:04o}): chmod 600 it"
                 )
@@ -74,6 +77,11 @@ def read_key_file(path: Path) -> dict[str, ApiKey]:
     if len(by_id) < len(keys):
         raise AccessSetupError(f"{path} is no key file: a key_id stands in it twice")
     return by_id
+
+
+def _allowed_to_others(state: os.stat_result) -> int:
+    """Returns what others than the owner may do: Kubernetes gives a secret to root and a group."""
+    return stat.S_IRGRP if state.st_uid == _ROOT != os.geteuid() else 0
 
 
 def _read_key(message: access_pb2.ApiKey) -> ApiKey:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,46 @@ def test_a_file_that_is_open_to_others_is_refused(tmp_path: Path, mode: int) -> 
     path.chmod(mode)
     with pytest.raises(AccessSetupError, match=rf"{path} is open to others.*chmod 600"):
         read_key_file(path)
+
+
+@pytest.mark.parametrize(
+    ("owner", "user", "mode", "is_read"),
+    [
+        (0, 1000, 0o440, True),
+        (0, 1000, 0o640, True),
+        (0, 1000, 0o460, False),
+        (0, 1000, 0o444, False),
+        (0, 1000, 0o442, False),
+        (0, 0, 0o440, False),
+        (1000, 1000, 0o440, False),
+        (2000, 1000, 0o440, False),
+    ],
+)
+def test_the_group_may_read_what_root_laid_for_a_service_without_rights(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: int,
+    user: int,
+    mode: int,
+    is_read: bool,
+) -> None:
+    path = write_keys(tmp_path / "keys.json", make_key("some"))
+    path.chmod(mode)
+    # Only root may give files away: the owner is made up.
+    true_fstat = os.fstat
+
+    def fstat(descriptor: int) -> os.stat_result:
+        fields = list(true_fstat(descriptor))
+        fields[stat.ST_UID] = owner
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if is_read:
+        assert list(read_key_file(path)) == ["some"]
+    else:
+        with pytest.raises(AccessSetupError, match="is open to others"):
+            read_key_file(path)
 
 
 def test_a_file_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:

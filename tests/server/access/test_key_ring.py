@@ -94,6 +94,22 @@ def test_a_change_is_taken_up_after_a_second_without_a_restart(
     assert "unknown" in refusal(lambda: ring.recognise_again("first"))
 
 
+def test_a_secret_that_kubernetes_lays_anew_is_taken_up(tmp_path: Path, clock: Clock) -> None:
+    for name in ("first", "third"):
+        (tmp_path / name).mkdir()
+        write_keys(tmp_path / name / "keys.json", make_key(name))
+    # Names are links through `..data`, which is turned to another folder.
+    (tmp_path / "..data").symlink_to("first")
+    path = tmp_path / "keys.json"
+    path.symlink_to("..data/keys.json")
+    ring = KeyRing(path, clock_s=clock, now_s=lambda: NOW_S)
+    (tmp_path / "..new").symlink_to("third")
+    (tmp_path / "..new").replace(tmp_path / "..data")
+    clock.now_s += LOOK_INTERVAL_S
+    assert ring.recognise(token_of("third"))
+    assert "unknown" in refusal(lambda: ring.recognise(token_of("first")))
+
+
 def break_content(path: Path) -> None:
     path.write_text("{")
 
