@@ -120,6 +120,21 @@ def test_no_container_of_ours_has_rights_or_writes_to_its_image() -> None:
         assert "memory" in container["resources"]["limits"]
 
 
+def test_secrets_are_laid_for_those_who_need_them_alone() -> None:
+    secrets = {
+        (document["metadata"]["name"], volume["name"]): volume["secret"]
+        for document in documents()
+        if document["kind"] in ("StatefulSet", "Deployment")
+        for volume in document["spec"]["template"]["spec"].get("volumes", [])
+        if "secret" in volume
+    }
+    for name in ("tls", "keys"):
+        assert secrets.pop(("twinshelf", name))["defaultMode"] == 0o440
+    # The page is no server: it needs the authority's certificate, and no private key.
+    (of_page,) = secrets.values()
+    assert of_page["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+
+
 @pytest.mark.parametrize("name", ["compose.yaml", "compose.watched.yaml"])
 def test_compose_mounts_files_that_there_are(name: str) -> None:
     services = yaml.safe_load((DEPLOY / name).read_text("utf-8"))["services"]
