@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from twinshelf.server.config import read_config
@@ -72,14 +73,25 @@ def test_the_key_is_drawn_anew_by_each_start() -> None:
 def test_triton_is_reached_through_the_matching_service_alone() -> None:
     text = joined_lines("triton.Dockerfile")
     triton, server = (services("compose.yaml")[name] for name in ("triton", "server"))
+    beside = services("compose.beside.yaml")["other_triton"]
 
     assert re.findall(r"--(\w+)-address=(\S+?)[\s\"]", text) == [
         (name, "127.0.0.1") for name in ("grpc", "http", "metrics")
     ]
-    assert triton["network_mode"] == "service:server"
-    assert "ports" not in triton
-    # Triton's network is there once the service is: the service cannot wait for Triton.
-    assert "depends_on" not in server
+    assert server["network_mode"] == triton["network_mode"] == beside["network_mode"]
+    assert "ports" not in triton and "ports" not in beside
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.beside.yaml", "compose.watched.yaml"])
+def test_what_may_die_and_start_again_takes_no_network_from_the_others(name: str) -> None:
+    assert "build" not in services("compose.yaml")["network"]
+    for service, settings in services(name).items():
+        if service == "network":
+            assert settings.keys() <= {"image", "read_only", "ports", "restart"}
+            assert all(port.startswith("127.0.0.1:") for port in settings["ports"])
+        elif settings.keys() & {"build", "image"}:
+            assert settings["network_mode"] == "service:network", service
+            assert "ports" not in settings, service
 
 
 def test_the_service_is_configured_by_variables_that_it_knows() -> None:
@@ -116,7 +128,9 @@ def test_a_second_triton_in_the_pod_is_as_the_first() -> None:
 
 
 def test_the_compose_files_name_files_and_services_that_exist() -> None:
-    for name, service in services("compose.yaml").items():
+    built = {n: each for n, each in services("compose.yaml").items() if "build" in each}
+    assert set(built) == {"triton", "server"}
+    for name, service in built.items():
         context = (DEPLOY / service["build"]["context"]).resolve()
         assert context == PROJECT
         assert (context / service["build"]["dockerfile"]).is_file(), name
@@ -125,7 +139,8 @@ def test_the_compose_files_name_files_and_services_that_exist() -> None:
 
 
 def test_only_the_service_is_published_and_to_this_machine_only() -> None:
-    assert services("compose.yaml")["server"]["ports"] == ["127.0.0.1:50051:50051"]
+    published = {n: each.get("ports") for n, each in services("compose.yaml").items()}
+    assert published == {"network": ["127.0.0.1:50051:50051"], "triton": None, "server": None}
 
 
 def test_copied_files_are_let_through_by_the_ignore_file() -> None:
