@@ -120,6 +120,35 @@ def test_no_container_of_ours_has_rights_or_writes_to_its_image() -> None:
         assert "memory" in container["resources"]["limits"]
 
 
+def test_what_the_pods_need_and_nothing_makes_is_told() -> None:
+    folder = DEPLOY / "kubernetes" / "one_machine"
+    made = {(each["kind"], each["metadata"]["name"]) for each in documents() if "metadata" in each}
+    told = (folder / "kustomization.yaml").read_text("utf-8")
+    manifests = "".join(path.read_text("utf-8") for path in folder.glob("*.yaml"))
+    claims = set(re.findall(r"claimName: ([\w-]+)", manifests))
+    secrets = set(re.findall(r"(?:secretName|secretKeyRef: {name): ([\w-]+)", manifests))
+    missing = {name for name in claims if ("PersistentVolumeClaim", name) not in made} | secrets
+    assert missing == {"twinshelf-models", "twinshelf-tls", "twinshelf-keys", "twinshelf-page-key"}
+    for name in missing:
+        assert name in told, name
+    for name in ("tls.crt", "tls.key", "ca.crt", "keys.json", "key="):
+        assert re.search(rf"--from-(file|literal) {re.escape(name)}", told), name
+
+
+def test_images_hold_what_is_imported_in_them() -> None:
+    folder = DEPLOY / "kubernetes"
+    (kserve,) = yaml.safe_load_all((folder / "inference_service.yaml").read_text("utf-8"))
+    name, _ = kserve["spec"]["predictor"]["model"]["image"].split(":")
+    build = f"docker build -f server/deploy/triton.Dockerfile -t {name} ."
+    assert build in (DEPLOY / "triton.Dockerfile").read_text("utf-8")
+
+    text = (folder / "milvus" / "kustomization.yaml").read_text("utf-8")
+    (image,) = yaml.safe_load(text)["images"]
+    comment = re.sub(r"\\\n#\s*", "", text)
+    assert image["name"] == "twinshelf-server" != image["newName"]
+    assert re.search(rf"EXTRAS=server,milvus .*-t {image['newName']}:", comment)
+
+
 def test_secrets_are_laid_for_those_who_need_them_alone() -> None:
     secrets = {
         (document["metadata"]["name"], volume["name"]): volume["secret"]
