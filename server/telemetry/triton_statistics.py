@@ -56,12 +56,17 @@ def _families(models: tuple[ModelStatistics, ...]) -> list[Metric]:
         "Batches that Triton computed; inferences / executions is the mean batch size.",
         labels=("model", "version"),
     )
+    requests = CounterMetricFamily(
+        "twinshelf_triton_requests", "Requests that Triton answered.", labels=("model", "version")
+    )
     failures = CounterMetricFamily(
         "twinshelf_triton_failures", "Requests that failed in Triton.", labels=("model", "version")
     )
     stages = CounterMetricFamily(
         "twinshelf_triton_stage_seconds",
-        "Time of requests in Triton, by stage; an ensemble holds that of its steps.",
+        "Time of requests in Triton, by stage; each request of a batch adds the whole time of the "
+        "batch, so that stage_seconds / requests is the mean of a request. An ensemble holds that "
+        "of its steps.",
         labels=("model", "version", "stage"),
     )
     batches = HistogramMetricFamily(
@@ -72,13 +77,14 @@ def _families(models: tuple[ModelStatistics, ...]) -> list[Metric]:
         times = model.inference_stats
         inferences.add_metric(labels, model.inference_count)
         executions.add_metric(labels, model.execution_count)
+        requests.add_metric(labels, times.success.count)
         failures.add_metric(labels, times.fail.count)
         stages.add_metric((*labels, "queue"), times.queue.ns / _NS_PER_S)
         compute_ns = times.compute_input.ns + times.compute_infer.ns + times.compute_output.ns
         stage = "preprocess" if model.name.endswith(_PREPROCESSING) else "compute"
         stages.add_metric((*labels, stage), compute_ns / _NS_PER_S)
         batches.add_metric(labels, *_batch_histogram(model))
-    return [inferences, executions, failures, stages, batches]
+    return [inferences, executions, requests, failures, stages, batches]
 
 
 def _batch_histogram(model: ModelStatistics) -> tuple[list[tuple[str, float]], float]:

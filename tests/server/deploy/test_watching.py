@@ -51,6 +51,15 @@ def test_alerts_and_dashboard_name_metrics_that_there_are() -> None:
         assert name in known or _PART.sub("", name) in known, name
 
 
+def test_times_of_requests_are_divided_by_requests_and_not_by_batches() -> None:
+    (panel,) = (each for each in dashboard()["panels"] if "Triton (mean" in each["title"])
+    (target,) = panel["targets"]
+    assert _NAME.findall(target["expr"]) == [
+        "twinshelf_triton_stage_seconds_total",
+        "twinshelf_triton_requests_total",
+    ]
+
+
 def test_every_alert_says_what_to_do_and_is_tried() -> None:
     tried = yaml.safe_load((DEPLOY / "prometheus" / "alerts.test.yaml").read_text("utf-8"))["tests"]
     fired = {

@@ -17,6 +17,7 @@ def statistics(name: str, batches: dict[int, int]) -> ModelStatistics:
         inference_count=sum(size * count for size, count in batches.items()),
         execution_count=sum(batches.values()),
     )
+    model.inference_stats.success.count = 7
     model.inference_stats.fail.count = 2
     model.inference_stats.queue.ns = 500_000_000
     model.inference_stats.compute_input.ns = 250_000_000
@@ -57,6 +58,11 @@ def test_times_are_in_seconds_by_stage(metrics: Metrics) -> None:
     ]
     assert seconds == [0.5, 1.5, 1.5]
     assert value(metrics, "stage_seconds_total", model="image_tower", stage="preprocess") is None
+
+
+def test_the_mean_time_of_a_request_can_be_had_from_the_counts(metrics: Metrics) -> None:
+    # Each request of a batch adds the time of the whole batch, however many rows it has.
+    assert value(metrics, "requests_total", model="image_tower") == 7
 
 
 def test_batch_sizes_are_a_histogram(metrics: Metrics) -> None:
