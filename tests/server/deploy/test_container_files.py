@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -55,14 +56,32 @@ def test_the_models_of_the_container_cannot_be_changed_by_callers() -> None:
     assert "--grpc-restricted-protocol=$restricted --http-restricted-api=$restricted" in text
 
 
-def test_the_key_is_drawn_anew_by_each_start() -> None:
+def options_of_triton(**variables: str) -> str:
+    """Returns what the image of Triton would start its server with."""
     (script,) = re.findall(r'CMD \["sh", "-c", (".*")\]', joined_lines("triton.Dockerfile"))
     shown = json.loads(script).replace("exec tritonserver", "echo")
+    own = {"PATH": os.environ["PATH"], "TWINSHELF_VERSION": "1", "TWINSHELF_FIRST_PORT": "8000"}
+    return subprocess.run(
+        ["sh", "-c", shown], env=own | variables, capture_output=True, text=True, check=True
+    ).stdout
 
-    answers = [
-        subprocess.run(["sh", "-c", shown], capture_output=True, text=True, check=True).stdout
-        for _ in range(2)
+
+def test_triton_adds_to_the_traces_of_the_service_where_a_collector_takes_them() -> None:
+    url = services("compose.watched.yaml")["triton"]["environment"]["TWINSHELF_TRACE_URL"]
+    receivers = yaml.safe_load(read("collector.yaml"))["receivers"]["otlp"]["protocols"]
+    assert url == f"http://{receivers['http']['endpoint']}/v1/traces"
+    service = services("compose.watched.yaml")["server"]["environment"]
+    assert service["TWINSHELF_TRACE_ENDPOINT"] == receivers["grpc"]["endpoint"]
+
+    assert re.findall(r"--trace-config=(\S+)", options_of_triton(TWINSHELF_TRACE_URL=url)) == [
+        *("mode=opentelemetry", "rate=0", "count=-1", "level=TIMESTAMPS"),
+        f"opentelemetry,url={url}",
     ]
+    assert "trace-config" not in options_of_triton(TWINSHELF_TRACE_URL="")
+
+
+def test_the_key_is_drawn_anew_by_each_start() -> None:
+    answers = [options_of_triton() for _ in range(2)]
 
     keys = [re.findall(rf"{RESTRICTED_HEADER}=(\w+)", answer) for answer in answers]
     assert all(re.fullmatch("[0-9a-f]{32}", key) for pair in keys for key in pair)
