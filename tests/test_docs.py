@@ -52,3 +52,11 @@ def test_python_imports_what_there_is(code: str) -> None:
 def test_every_path_that_a_page_names_is_there() -> None:
     for path in re.findall(r"`((?:server|client|training|export)/[^`*]+)`", TEXT):
         assert (ROOT / path).exists(), path
+
+
+def test_a_newcomer_trains_without_a_gpu_and_without_a_download() -> None:
+    tutorial = (ROOT / "docs" / "pages" / "tutorial.md").read_text("utf-8")
+    typed = "\n".join(re.findall(r"```sh\n(.*?)```", tutorial, re.DOTALL))
+    assert "make train NAME=" in typed
+    for preset in re.findall(r"CONFIG=(\w+)", typed):
+        assert "pretrained" not in (ROOT / "training" / "configs" / f"{preset}.yaml").read_text()
