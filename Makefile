@@ -192,8 +192,11 @@ docs: setup ## Build the documentation as a site, links checked; writes .cache/s
 	@uv pip install --quiet --require-hashes -r docs/requirements.lock
 	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true python -m mkdocs build --strict --quiet -f docs/mkdocs.yaml && echo .cache/site/index.html
 
-audit: setup ## Look the locked packages up among known holes (asks the package index)
-	@uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
+# One after another, for two locks may hold different versions of a package.
+audit: setup ## Look the packages of every lock up among known holes (asks the package index)
+	@failed=0; locks=$$(git ls-files '*.lock') && for lock in $$locks; do echo "$$lock"; \
+		uv tool run --quiet pip-audit --disable-pip --require-hashes --requirement $$lock $(ARGS) || failed=1; \
+		done && exit $$failed
 
 # Each list of its own agrees with the versions of the whole.
 LOCKED_APART = tests/browser tests/benchmarks tests/milvus tests/cluster tests/server/bulk docs

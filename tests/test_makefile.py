@@ -1,32 +1,42 @@
-"""The Makefile hands what a user gives over to the commands, whatever stands in it."""
+"""The Makefile hands what a user gives over to the commands; CI and the audit leave nothing out."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-def commanded(folder: Path, *arguments: str, **environment: str) -> list[str]:
-    """Returns the arguments that `twinshelf` gets from make."""
-    command = folder / "twinshelf"
-    command.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-    command.chmod(0o755)
+def made(
+    folder: Path, command: str, script: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs make with a shell script in the place of a command."""
+    path = folder / command
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
     # The make that runs the tests would hand its own variables on.
     own = {name: text for name, text in os.environ.items() if name not in ("MAKEFLAGS", "ARGS")}
-    run = subprocess.run(
+    return subprocess.run(
         ["make", "-s", "-o", "setup", *arguments, f"PATH={folder}:{os.environ['PATH']}"],
         cwd=PROJECT,
         env=own | environment,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+
+
+def commanded(folder: Path, *arguments: str, **environment: str) -> list[str]:
+    """Returns the arguments that `twinshelf` gets from make."""
+    run = made(folder, "twinshelf", "printf '%s\\n' \"$@\"", *arguments, **environment)
+    run.check_returncode()
     return run.stdout.splitlines()
 
 
@@ -67,3 +77,31 @@ def test_the_width_of_a_terminal_is_no_mapping(tmp_path: Path) -> None:
 def test_prepared_data_may_name_photos_anywhere(tmp_path: Path) -> None:
     gallery = ".cache/data/shop/gallery.parquet"
     assert commanded(tmp_path, "index", "NAME=shop") == ["index", gallery, "--image-root", "/"]
+
+
+@pytest.mark.parametrize("hole_in", [None, "docs/requirements.lock", "requirements.lock"])
+def test_every_lock_is_audited_and_a_hole_in_one_is_told(
+    tmp_path: Path, hole_in: str | None
+) -> None:
+    locks = [
+        path for part in ("docs", "server", "tests") for path in PROJECT.glob(f"{part}/**/*.lock")
+    ]
+    names = {str(path.relative_to(PROJECT)) for path in locks} | {"requirements.lock"}
+    run = made(tmp_path, "uv", f"""shift 6; echo "$@"; [ "$2" != "{hole_in}" ]""", "audit")
+    audited = re.findall(r"^--requirement (\S+)$", run.stdout, re.MULTILINE)
+    assert set(audited) == names and len(audited) == len(names)
+    assert (run.returncode == 0) == (hole_in is None)
+
+
+def test_the_workflow_runs_what_ci_runs_and_the_audit() -> None:
+    workflow = yaml.safe_load((PROJECT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    steps = [
+        step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step
+    ]
+    assert steps == [".ci/run", "make audit"]
+    program = PROJECT / ".ci" / "run"
+    assert os.access(program, os.X_OK)
+    targets = set(re.findall(r"\bmake ([a-z-]+)", program.read_text("utf-8") + steps[1]))
+    makefile = (PROJECT / "Makefile").read_text("utf-8")
+    assert {"test", "test-web", "test-alerts"} < targets
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
