@@ -142,7 +142,8 @@ def _read_webp(data: bytes) -> ImageHeader | None:
             height = 1 + int.from_bytes(data[27:30], "little")
             is_animated = bool(data[20] & _ANIMATION_FLAG)
             kinds = []
-            for kind, start, length in _walk_chunks(data, 12, "little"):
+            end = 8 + int.from_bytes(data[4:8], "little")
+            for kind, start, length in _walk_chunks(data[:end], 12, "little"):
                 part_count += 1
                 exif_bytes += length if kind == b"EXIF" else 0
                 kinds.append(data[start + 16 : start + 20] if kind == b"ANMF" else kind)
@@ -180,5 +181,7 @@ def _walk_chunks(
         kind, size = (second, first) if byte_order == "big" else (first, second)
         length = int.from_bytes(size, byte_order)
         yield kind, position + 8, min(length, len(data) - position)
+        if kind == b"IEND":  # what follows the picture of a PNG is none of it
+            return
         # A PNG chunk is followed by its checksum; a WebP chunk is filled up to an even length.
         position += 8 + length + (4 if byte_order == "big" else length % 2)

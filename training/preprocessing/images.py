@@ -219,7 +219,12 @@ def _resize(
 def _to_true_colour(image: Image.Image) -> Image.Image:
     """Brings a decoded photo to RGB, or to RGBA when parts of it are transparent."""
     if image.mode.startswith("I"):  # 16-bit grey: the high byte, as Pillow does for 16-bit RGB
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        values, transparent = np.asarray(image), image.info.get("transparency")
+        image = Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+        if transparent is not None:
+            opacity = np.where(values == transparent, 0, 255).astype(np.uint8)
+            image.putalpha(Image.fromarray(opacity))
+        return image
     wanted = "RGBA" if image.has_transparency_data else "RGB"
     return image if image.mode == wanted else image.convert(wanted)
 

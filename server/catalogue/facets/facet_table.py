@@ -31,6 +31,7 @@ from twinshelf.server.catalogue.product_filter import (
 from twinshelf.server.catalogue.product_record import ProductRecord
 
 FIELDS = ("category", "brand", "seller")
+_LEAST_REMOVED = 65_536
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 
@@ -134,10 +135,16 @@ class FacetTable:
         }
         self._columns = {field: GrowingColumn(np.int32) for field in FIELDS}
         self._attributes = AttributeTable()
+        self._removed_count = 0
 
     def __len__(self) -> int:
         """Counts the rows, those of removed products too."""
         return len(self._numbers)
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether most rows are of removed products, so that it should be read anew."""
+        return self._removed_count > max(_LEAST_REMOVED, len(self) // 2)
 
     def append(self, facets: Facets) -> None:
         """Adds products whose numbers are above all that are here."""
@@ -159,8 +166,9 @@ class FacetTable:
             for number, row in zip(numbers.tolist(), rows, strict=True):
                 record = changes[number]
                 if record is None:
-                    if row < len(self):
+                    if row < len(self) and self._is_living.numbers[row]:
                         self._is_living.numbers[row] = False
+                        self._removed_count += 1
                 elif row < len(self):
                     self._replace(row, record)
                 else:

@@ -37,6 +37,8 @@ class ServedFacets:
             return
         try:
             self.table.change(changes)
+            if self.table.is_worn:  # its rows are never given to other products
+                self.table = None
         except Exception:  # the truth is written; the table is thrown away and read again
             logger.exception("the table of facets failed and will be read again")
             self.table = None

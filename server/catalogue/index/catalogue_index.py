@@ -63,6 +63,10 @@ class CatalogueIndex:
         self.digest = contract.digest
         self.folder = folder
         self._settings = settings
+        self._missing_halves = {
+            Pattern.IMAGE: slice(contract.image_dimension, None),
+            Pattern.TEXT: slice(contract.image_dimension),
+        }
         self._indexes = {p: VectorIndex(contract.dimension, settings) for p in PATTERNS}
         # The last change that searches see, counted here; see `VectorIndex.retire`.
         self._now = 0
@@ -138,7 +142,7 @@ class CatalogueIndex:
         found: list[list[PatternFound]] = [[] for _ in queries]
         for indexed, index in self._indexes.items():
             if indexed & pattern:
-                near = index.search(queries, count, now, allowed)
+                near = index.search(self._facing(queries, indexed), count, now, allowed)
                 for each, parts in zip(found, near, strict=True):
                     each += [PatternFound(pattern=indexed, found=part) for part in parts]
         return found
@@ -152,8 +156,25 @@ class CatalogueIndex:
             PatternFound(pattern=indexed, found=found)
             for indexed, index in self._indexes.items()
             if indexed & pattern
-            for found in index.search_exactly(query, count, now)
+            for found in index.search_exactly(
+                self._facing(query[np.newaxis], indexed)[0], count, now
+            )
         ]
+
+    def _facing(
+        self, queries: npt.NDArray[np.float32], pattern: Pattern
+    ) -> npt.NDArray[np.float32]:
+        """Returns queries (N, D) for vectors of a pattern: of one half, it alone at length 1.
+
+        The ranking is the same. A small weight would be lost where products are compared in fp16.
+        """
+        missing = self._missing_halves.get(pattern)
+        if missing is None:
+            return queries
+        faced = queries.astype(np.float64)
+        faced[:, missing] = 0
+        norms = np.linalg.norm(faced, axis=1, keepdims=True)
+        return (faced / np.maximum(norms, np.finfo(np.float64).tiny)).astype(np.float32)
 
     @property
     def needs_merge(self) -> bool:

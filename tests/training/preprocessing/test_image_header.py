@@ -109,6 +109,16 @@ def test_an_animated_webp_is_as_large_as_its_canvas() -> None:
     assert header.is_animated and (header.width_px, header.height_px) == (9000, 20)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_what_follows_a_picture_is_none_of_it(kind: str) -> None:
+    stream = io.BytesIO()
+    Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(stream, kind, exif=Image.Exif().tobytes())
+    header = read_image_header(stream.getvalue())
+    assert header is not None
+    with_tail = read_image_header(stream.getvalue() + bytes(400_000))
+    assert with_tail is not None and with_tail.part_count == header.part_count
+
+
 @pytest.mark.parametrize("data", MANY_PARTS.values(), ids=MANY_PARTS)
 def test_very_many_parts_are_refused_soon(data: bytes) -> None:
     started_s = time.process_time()

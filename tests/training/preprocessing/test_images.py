@@ -139,6 +139,13 @@ def test_transparent_palette_and_key_colour_become_white() -> None:
     assert (decode_image(encode(key, "PNG", transparency=(1, 2, 3)), SETTINGS) == 255).all()
 
 
+def test_a_transparent_grey_of_16_bits_is_laid_on_white() -> None:
+    stream = io.BytesIO()
+    values = np.full((10, 10), 1000, dtype=np.uint16)
+    Image.fromarray(values).save(stream, "PNG", transparency=1000)
+    assert (decode_image(stream.getvalue(), PreprocessingSettings(image_size_px=8)) == 255).all()
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_every_png_mode_shows_the_same_grey(mode: str) -> None:
     level = 255

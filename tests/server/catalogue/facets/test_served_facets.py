@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.server.catalogue.products import new_product, random_embedding
+from twinshelf.server.catalogue.facets import facet_table
 from twinshelf.server.catalogue.facets.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.facets.served_facets import ServedFacets
 from twinshelf.server.catalogue.index_changes import Write
@@ -43,6 +44,19 @@ def test_what_is_written_while_the_table_is_read_is_caught_up_with() -> None:
     assert served.table.allow(None).count == 3
     served.learn([written(3, "Acme"), removed(1)])
     assert served.table.allow(ACME).count == 2
+
+
+def test_a_table_of_mostly_removed_products_is_thrown_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(facet_table, "_LEAST_REMOVED", 2)
+    served = ServedFacets()
+    served.publish(FacetTable())
+    served.learn([written(number, "Acme") for number in range(5)])
+    served.learn([removed(0), removed(0), removed(1)])
+    assert served.table is not None
+    served.learn([removed(3)])
+    assert served.table is None
 
 
 def test_a_table_that_failed_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from twinshelf.server.catalogue.product_record import ProductRecord, ProductVect
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError, vector_checksum
 from twinshelf.server.catalogue.rows.vector_reader import VectorReader
 from twinshelf.server.encoders.embedding import OfferEmbedding
-from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.errors import CatalogueDamagedError, CatalogueFullError
 
 pytestmark = pytest.mark.slow
@@ -316,6 +316,19 @@ async def test_a_damaged_product_is_left_out_of_lists(tmp_path: Path) -> None:
     assert [each.record.product_id for each in listed] == ["p1", "p4"]
     assert (await catalogue.embedded_products(["p1", "p2"], CONTRACT)).keys() == {"p1"}
     assert (await catalogue.stats(None)).damaged_product_count == 3
+    await catalogue.close()
+
+
+async def test_a_product_is_found_by_its_photo_however_little_that_counts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(14)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    photos = [random_embedding(rng, Pattern.IMAGE) for _ in range(300)]
+    for number, photo in enumerate(photos):
+        await catalogue.upsert(new_product(f"p{number}", photo))
+    offer = OfferEmbedding(image=photos[250].image, text=random_embedding(rng).text)
+    page = await catalogue.search(query_of(offer, weights=Weights(image=1e-9, text=1)))
+    assert page.hits[0].product.record.product_id == "p250"
     await catalogue.close()
 
 
