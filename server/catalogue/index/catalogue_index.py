@@ -174,7 +174,8 @@ class CatalogueIndex:
         faced = queries.astype(np.float64)
         faced[:, missing] = 0
         norms = np.linalg.norm(faced, axis=1, keepdims=True)
-        return (faced / np.maximum(norms, np.finfo(np.float64).tiny)).astype(np.float32)
+        faced /= np.maximum(norms, np.finfo(np.float64).tiny)
+        return faced.astype(np.float32)
 
     @property
     def needs_merge(self) -> bool:
