@@ -12,22 +12,20 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.errors import InvalidRequestError
 from twinshelf.client.records import Product, ProductEmbedding
 from twinshelf.client.web.pages import page
 from twinshelf.client.web.state import client_of
 
 SAMPLE_COUNT: Final = 1000
 SIZE: Final = 600
-# A large catalogue is sampled in runs of products that were written one after the other.
-_RUN_COUNT, _RUN_LENGTH = 50, 20
-# A service gives all of its callers some dozens of streams.
-_STREAM_COUNT: Final = 4
-# The changes of a run come at once; a run at the end of the changes would wait for new ones.
-_SAMPLE_LIMIT_S: Final = 2.0
+# What is read for a sample: few enough calls that nobody waits for them.
+_PAGES_READ, _PAGE_SIZE = 10, 1000
 _EMBEDDINGS_AT_ONCE: Final = 250
 _COLOUR_COUNT: Final = 8
 _ITERATION_COUNT: Final = 20
@@ -78,14 +76,34 @@ class ProductMap:
     shown_share: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Products drawn from the catalogue.
+
+    Attributes:
+        products: They, in no order.
+        read_count: Of how many they were drawn.
+        next_token: Where the next sample begins; empty for the beginning of the catalogue.
+    """
+
+    products: Sequence[Product]
+    read_count: int
+    next_token: str
+
+
 async def show_map(request: Request) -> HTMLResponse:
     """Answers GET /catalogue/map: a sample of the products by their likeness."""
     client = client_of(request)
-    seed = request.query_params.get("sample", "")
+    seed, token = (request.query_params.get(name, "") for name in ("sample", "after"))
     stats = await client.stats()
-    products = await sample_products(client, stats.product_count, stats.change_sequence, seed)
-    embeddings = await _embeddings_of(client, products)
-    embedded = [each for each in products if each.product_id in embeddings]
+    try:
+        sample = await sample_products(client, seed, token)
+    except InvalidRequestError:
+        if not token:
+            raise
+        raise HTTPException(400, "There is no such sample of the catalogue.") from None
+    embeddings = await _embeddings_of(client, sample.products)
+    embedded = [each for each in sample.products if each.product_id in embeddings]
     drawn = None
     if len(embedded) > 2:
         rows = [embeddings[each.product_id] for each in embedded]
@@ -95,56 +113,41 @@ async def show_map(request: Request) -> HTMLResponse:
         "size": SIZE,
         "product_count": stats.product_count,
         "is_sample": stats.product_count > SAMPLE_COUNT,
+        "read_count": sample.read_count,
+        "next_token": sample.next_token,
         "next_sample": random.Random(seed).randrange(1_000_000),
         "colours": {name: place for place, (name, _) in enumerate(drawn.legend)} if drawn else {},
     }
     return page(request, "map", values)
 
 
-async def sample_products(
-    client: AsyncClient, product_count: int, change_sequence: int, seed: str
-) -> list[Product]:
-    """Returns about `SAMPLE_COUNT` products, all of them where there are no more.
+async def sample_products(client: AsyncClient, seed: str, token: str) -> Sample:
+    """Draws `SAMPLE_COUNT` products, all of them where there are no more.
+
+    The service tells its products by their identifiers and begins at no place that it has not told
+    before: of a large catalogue each sample is drawn from the stretch behind that of the last one,
+    and behind the end from the beginning.
 
     Args:
         client: Reads the catalogue.
-        product_count: Products that it holds.
-        change_sequence: Number of its last change.
-        seed: Chooses the sample.
+        seed: Chooses among the products that are read.
+        token: Where to begin to read; empty for the beginning.
+
+    Raises:
+        InvalidRequestError: If that is no such place.
     """
-    if product_count <= SAMPLE_COUNT:
-        return list((await client.list_page(page_size=SAMPLE_COUNT)).products)
-    randomness = random.Random(seed)
     found: dict[str, Product] = {}
-
-    async def read_runs(starts: Sequence[int]) -> None:
-        """Reads some runs, one after the other."""
-        for start in starts:
-            await _read_run(client, start, found)
-
-    starts = [randomness.randrange(change_sequence) for _ in range(_RUN_COUNT)]
-    readers = [
-        asyncio.create_task(read_runs(starts[place::_STREAM_COUNT]))
-        for place in range(_STREAM_COUNT)
-    ]
-    done, late = await asyncio.wait(readers, timeout=_SAMPLE_LIMIT_S)
-    for reader in late:
-        reader.cancel()
-    await asyncio.gather(*late, return_exceptions=True)
-    for reader in done:
-        reader.result()
-    return list(found.values())
-
-
-async def _read_run(client: AsyncClient, start: int, found: dict[str, Product]) -> None:
-    """Adds products in the order in which they were written."""
-    count = 0
-    async for change in client.watch(start, includes_products=True):
-        if change.product is not None:
-            found[change.product_id] = change.product
-        count += 1
-        if count == _RUN_LENGTH:
-            return
+    has_passed_end = not token
+    for _ in range(_PAGES_READ):
+        part = await client.list_page(page_size=_PAGE_SIZE, page_token=token)
+        found |= {each.product_id: each for each in part.products}
+        token = part.next_page_token
+        if not token:
+            if has_passed_end:
+                break
+            has_passed_end = True
+    drawn = random.Random(seed).sample(list(found.values()), min(len(found), SAMPLE_COUNT))
+    return Sample(products=drawn, read_count=len(found), next_token=token)
 
 
 async def _embeddings_of(

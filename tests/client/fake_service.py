@@ -75,6 +75,7 @@ class FakeService(
         changes: What a watch tells, the first as change 1; after the last it ends.
         calls: How often each method was called, and each product sent.
         failures: Statuses that the next unary calls end with, first in, first out.
+        method_failures: Statuses that all unary calls of a method end with.
         row_failures: Statuses that the next answers to a product id are, first in, first out.
         stream_failures: Statuses that the next streams end with before they begin, as `failures`.
         authorizations: The authorization that came with each call; empty where none came.
@@ -88,6 +89,7 @@ class FakeService(
         self.changes: list[catalog_service_pb2.ProductChange] = []
         self.calls: Counter[str] = Counter()
         self.failures: list[status_pb2.Status] = []
+        self.method_failures: dict[str, status_pb2.Status] = {}
         self.row_failures: dict[str, list[status_pb2.Status]] = {}
         self.stream_failures: list[status_pb2.Status] = []
         self.authorizations: list[str] = []
@@ -107,6 +109,8 @@ class FakeService(
             self.released.wait(20)
         if self.failures:
             self._abort(context, self.failures.pop(0))
+        if method in self.method_failures:
+            self._abort(context, self.method_failures[method])
 
     def _enter_stream(self, method: str, context: grpc.ServicerContext) -> None:
         self.calls[method] += 1

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import random
+import re
 
 import pytest
 
-from tests.client.fake_service import FakeService
+from tests.client.fake_service import REFUSED, FakeService
 from tests.client.web.conftest import Browser
 from twinshelf.client.records import Product, ProductEmbedding
 from twinshelf.client.web import product_map
 from twinshelf.client.web.product_map import SIZE, draw_map, name_categories
-from twinshelf.v1 import catalog_service_pb2, product_pb2
+from twinshelf.v1 import product_pb2
 
 
 def near(axis: int, randomness: random.Random) -> tuple[float, ...]:
@@ -77,22 +79,48 @@ def test_the_page_shows_the_products_and_escapes_their_titles(
     assert "/catalogue/product?id=p3" in text and "another sample" not in text
 
 
-def test_of_many_products_a_sample_is_shown(
-    browser: Browser, service: FakeService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(product_map, "SAMPLE_COUNT", 30)
-    monkeypatch.setattr(product_map, "_RUN_COUNT", 3)
-    monkeypatch.setattr(product_map, "_RUN_LENGTH", 5)
+DOT = re.compile(r'product\?id=p(\d+)" tabindex')
+NEXT = re.compile(r'href="(/catalogue/map\?sample=[^"]*)"')
+
+
+@pytest.fixture
+def large(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue of which a sample reads a part alone, and shows a part of that."""
+    monkeypatch.setattr(product_map, "SAMPLE_COUNT", 10)
+    monkeypatch.setattr(product_map, "_PAGES_READ", 4)
+    monkeypatch.setattr(product_map, "_PAGE_SIZE", 10)
     for number in range(100):
-        product = product_pb2.Product(product_id=f"p{number:02}")
-        service.products[product.product_id] = product
-        service.changes.append(
-            catalog_service_pb2.ProductChange(
-                product_id=product.product_id,
-                kind=catalog_service_pb2.CHANGE_KIND_UPSERTED,
-                product=product,
-            )
-        )
-    text = browser.get("/catalogue/map?sample=7").text
-    assert 3 <= text.count('r="4"') <= 15 and "of 100, drawn at random" in text
-    assert "another sample" in text
+        service.products[f"p{number:02}"] = product_pb2.Product(product_id=f"p{number:02}")
+
+
+@pytest.mark.usefixtures("large")
+def test_of_many_products_samples_are_shown_until_each_had_its_turn(
+    browser: Browser, service: FakeService
+) -> None:
+    address = "/catalogue/map?sample=7"
+    stretches = []
+    for _ in range(3):
+        text = browser.get(address).text
+        shown = [int(each) for each in DOT.findall(text)]
+        assert len(set(shown)) == 10 and "10 products of 100, drawn at random from 40" in text
+        stretches.append({number // 10 for number in shown})
+        address = html.unescape(NEXT.findall(text)[0])
+    assert stretches[0] <= {0, 1, 2, 3} and stretches[1] <= {4, 5, 6, 7}
+    assert stretches[2] <= {8, 9, 0, 1} and len(set().union(*stretches)) > 6
+    assert service.calls["ListProducts"] == 12 and not service.calls["WatchChanges"]
+
+
+@pytest.mark.usefixtures("large")
+def test_a_seed_chooses_the_sample(browser: Browser) -> None:
+    first, again, other = (
+        sorted(DOT.findall(browser.get(f"/catalogue/map?sample={seed}").text)) for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_a_sample_from_no_place_of_the_catalogue_is_refused(
+    browser: Browser, service: FakeService
+) -> None:
+    service.method_failures = {"ListProducts": REFUSED}
+    answer = browser.get("/catalogue/map?after=x")
+    assert answer.status_code == 400 and "no such sample" in answer.text
