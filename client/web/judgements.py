@@ -55,7 +55,8 @@ class CandidatePair:
     """Two records that may be the same item.
 
     Attributes:
-        left_key: What tells the left record from all others, such as its file and its id.
+        left_key: What tells the left record from all others: the content of its file, or the
+            catalogue, and its id.
         right_key: The same of the right one.
         left: The left record.
         right: The right record.

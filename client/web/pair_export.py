@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,8 +16,12 @@ from twinshelf.client.records import Product
 from twinshelf.client.web.judgements import JudgedPair
 from twinshelf.client.web.uncertain_pairs import is_stored
 
-_FIELDS: Final = ("product_id", "title", "description", "category", "brand", "seller", "price")
+_FIELDS: Final = tuple(
+    "product_id title description category brand seller price attributes".split()
+)
 _DITTO_FIELDS: Final = ("title", "description", "category", "brand", "price")
+# Further columns that readers of the form take for one of these.
+_DITTO_NAMES: Final = frozenset((*_DITTO_FIELDS, "name", "manufacturer"))
 
 
 def csv_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
@@ -39,16 +46,24 @@ def csv_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
 def offer_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
     """Yields a table of the offers that show a known product: their `group` is its identifier.
 
+    Offers of several files may share an identifier, which readers of a table take for one offer:
+    those that come later have another.
+
     Args:
         pairs: That were judged; of an offer with several right products the first counts.
     """
     yield csv_line([*_FIELDS, "image", "group"])
     offers: dict[str, JudgedPair] = {}
+    given_ids: set[str] = set()
     for pair in pairs:
         offer, product, key = pair.left, pair.right, pair.left_key
         if is_stored(key) and not is_stored(pair.right_key):  # pairs lie in the order of their keys
             offer, product, key = product, offer, pair.right_key
         if pair.verdict == "same" and offers.setdefault(key, pair) is pair:
+            if offer.product_id in given_ids:
+                digest = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+                offer = replace(offer, product_id=f"{offer.product_id}-{digest[:16]}")
+            given_ids.add(offer.product_id)
             fields = [_cell(offer, name) for name in (*_FIELDS, "image_uri")]
             yield csv_line([*fields, product.product_id])
 
@@ -69,19 +84,29 @@ def ditto_lines(pairs: Iterable[JudgedPair]) -> Iterator[str]:
 
 
 def csv_line(cells: Sequence[str]) -> str:
-    """Returns a line of a CSV table."""
+    """Returns a line of a CSV table, as RFC 4180 ends and quotes it."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
+    csv.writer(line).writerow(cells)  # quotes what holds either half of its line's end
     return line.getvalue()
 
 
 def _cell(record: Product, name: str) -> str:
     value = getattr(record, name)
+    if name == "attributes":
+        return json.dumps(value, ensure_ascii=False) if value else ""
     return "" if value is None else str(value)
 
 
 def _ditto_record(record: Product) -> str:
-    return " ".join(f"COL {name} VAL {_ditto_text(_cell(record, name))}" for name in _DITTO_FIELDS)
+    fields = [(name, _cell(record, name)) for name in _DITTO_FIELDS]
+    fields += [(_ditto_name(name), value) for name, value in record.attributes.items()]
+    return " ".join(f"COL {name} VAL {_ditto_text(value)}" for name, value in fields)
+
+
+def _ditto_name(name: str) -> str:
+    """Makes the name of an attribute one word, and none of a field."""
+    word = "_".join(name.split())
+    return f"attribute_{word}" if word.casefold() in _DITTO_NAMES else word
 
 
 def _ditto_text(text: str) -> str:

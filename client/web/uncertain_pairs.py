@@ -87,7 +87,8 @@ class PairSearch:
         """
         upload.find_columns()
         self.progress.total_count = upload.count_rows()
-        self._search(client, upload.products(), upload.name, band)
+        # Next week's offers.csv has other offers under the same numbers.
+        self._search(client, upload.products(), upload.digest(), band)
 
     def search_catalogue(self, client: Client, product_count: int, band: Band) -> None:
         """Matches products of the catalogue against the others, from where it stopped last.

@@ -17,7 +17,7 @@ from tests.client.web.test_guard import HOSTILE, Elements
 from twinshelf.client.records import Product
 from twinshelf.client.web.config import PageConfig
 from twinshelf.client.web.judgements import JudgedPair
-from twinshelf.client.web.pair_export import offer_lines
+from twinshelf.client.web.pair_export import csv_lines, ditto_lines, offer_lines
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
 from twinshelf.training.catalogues.product import Pair
 from twinshelf.training.evaluation.embedded_products import read_products
@@ -80,6 +80,33 @@ def test_offers_of_a_file_are_matched(browser: Browser, service: FakeService) ->
         in browser.get("/review").text
     )
     assert "Red tea" in text
+
+
+def test_another_file_of_the_same_name_has_other_offers(
+    browser: Browser, service: FakeService, tmp_path: Path
+) -> None:
+    del service.products["b"]
+    for title in (b"Red tea", b"Tea, red", b"Tea, red"):
+        browser.send("/review/offers", BAND, files={"file": ("offers.csv", b"title\n" + title)})
+        settle(browser, "/review")
+        if pair := pair_id(browser):
+            browser.send("/review/verdict", {"pair": pair, "verdict": "same"})
+    assert "0 new pairs found" in browser.get("/review").text  # the same file once more
+    (tmp_path / "offers.csv").write_bytes(browser.get("/review/offers.csv").content)
+    notes: list[str] = []
+    offers = read_products([tmp_path / "offers.csv"], notes, {})
+    assert [each.title for each in offers] == ["Red tea", "Tea, red"] and not notes
+    assert [each.group for each in offers] == ["a", "a"] and offers[0].product_id == "1"
+
+
+def test_a_file_called_catalogue_is_not_the_catalogue(browser: Browser) -> None:
+    browser.send("/review/offers", BAND, files={"file": ("catalogue", b"id,title\na,Red tea\n")})
+    settle(browser, "/review")
+    # Its offer a is another record than the product a, and has no thumbnail there.
+    assert "1 record looked at, 2 new pairs found" in browser.get("/review").text
+    browser.send("/review/verdict", {"pair": pair_id(browser), "verdict": "same"})
+    (row,) = csv.DictReader(io.StringIO(browser.get("/review/offers.csv").text))
+    assert (row["product_id"], row["title"]) == ("a", "Red tea")
 
 
 def test_a_file_that_is_no_table_is_a_sentence(browser: Browser) -> None:
@@ -193,13 +220,13 @@ def test_a_page_without_its_file_says_so(config: PageConfig, tmp_path: Path) -> 
         open_browser(replace(config, judgements=tmp_path / "file" / "j.sqlite"))
 
 
-def test_an_offer_is_told_from_a_product_whatever_its_file_is_called() -> None:
-    product, offer = Product(product_id="P9", title="stored"), Product(product_id="O1", title="it")
-    pair = JudgedPair(
+def judged(offer: Product) -> JudgedPair:
+    """An offer that somebody said is the product P9."""
+    return JudgedPair(
         pair_id=1,
         left_key="catalogue\nP9",
-        right_key="offers.csv\n1",
-        left=product,
+        right_key="sha256:0\n1",
+        left=Product(product_id="P9", title="stored"),
         right=offer,
         score=0.9,
         probability=0.5,
@@ -207,5 +234,36 @@ def test_an_offer_is_told_from_a_product_whatever_its_file_is_called() -> None:
         judged_by="v",
         judged_at_s=0.0,
     )
+
+
+def test_an_offer_is_told_from_a_product_whichever_stands_first() -> None:
+    pair = judged(Product(product_id="O1", title="it"))
     (row,) = csv.DictReader(io.StringIO("".join(offer_lines([pair]))))
     assert (row["product_id"], row["group"]) == ("O1", "P9")
+
+
+def test_attributes_leave_with_their_record(tmp_path: Path) -> None:
+    attributes = {"colour": "red, dark", "net weight": "500 g", "title": "COL x VAL"}
+    pair = judged(Product(product_id="O1", title="Tea", attributes=attributes))
+    (tmp_path / "offers.csv").write_text("".join(offer_lines([pair])))
+    (offer,) = read_products([tmp_path / "offers.csv"], [], {})
+    assert offer.attributes == attributes
+    (tmp_path / "pairs.txt").write_text("".join(ditto_lines([pair])))
+    (read,) = read_entity_pairs(tmp_path / "pairs.txt")
+    assert isinstance(read, Pair) and read.right.title == "Tea"
+    assert read.right.attributes == {
+        "colour": "red, dark",
+        "net_weight": "500 g",
+        "attribute_title": "col x VAL",
+    }
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_lines_within_a_text_stay_in_its_cell(tmp_path: Path, end: str) -> None:
+    pair = judged(Product(product_id="O1", title="Tea", description=f"one{end}two"))
+    table = "".join(csv_lines([pair]))
+    (row,) = csv.DictReader(io.StringIO(table, newline=""))
+    assert row["right_description"] == f"one{end}two" and row["verdict"] == "same"
+    (tmp_path / "offers.csv").write_bytes("".join(offer_lines([pair])).encode())
+    (offer,) = read_products([tmp_path / "offers.csv"], [], {})
+    assert offer.description.split() == ["one", "two"] and offer.group == "P9"
