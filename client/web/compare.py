@@ -101,10 +101,11 @@ async def take_offers(request: Request) -> Response:
         photos=state.product_photos,
         progress=upload.progress,  # so that the table is kept until then
     )
-    left, right = (
-        state.service.waiting_client(visitor, setting.service)
-        for setting in (form.left, form.right)
-    )
+    addresses = [setting.service for setting in (form.left, form.right)]
+    for address in addresses:
+        # Asks for a key here: work in the background cannot.
+        await state.service.client(visitor, address).stats()
+    left, right = (state.service.waiting_client(visitor, address) for address in addresses)
     work = partial(file.compare, (left, right), upload)
     state.background.start("comparing", file.progress, work, left, right)
     return RedirectResponse(f"/compare/files/{state.compared_files.keep(file)}", status_code=303)

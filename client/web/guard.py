@@ -56,6 +56,7 @@ class Guard:
         given = _cookie(Request(scope))
         visitor = given or secrets.token_hex(16)
         scope.setdefault("state", {})["visitor"] = visitor
+        scope["state"]["is_returning"] = bool(given)
         scope["state"]["token"] = hmac.new(
             self._secret, visitor.encode(), hashlib.sha256
         ).hexdigest()
@@ -79,6 +80,11 @@ class Guard:
 def visitor_of(request: Request) -> str:
     """Returns the name of whoever asks: 32 hex digits."""
     return str(request.state.visitor)
+
+
+def is_returning(request: Request) -> bool:
+    """Whether the cookie came with the request: never with one that another site makes."""
+    return bool(request.state.is_returning)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from twinshelf.client.doctor.findings import Finding, State
 from twinshelf.client.doctor.metrics import read_samples
 from twinshelf.client.doctor.network import ask
 from twinshelf.client.doctor.service import ServiceTarget
-from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.errors import TwinshelfError, UnauthenticatedError
 from twinshelf.client.web.guard import visitor_of
 from twinshelf.client.web.live_figures import LiveFigures, read_figures
 from twinshelf.client.web.pages import page
@@ -20,14 +20,16 @@ from twinshelf.client.web.state import client_of, state_of
 
 async def show_health(request: Request) -> HTMLResponse:
     """Answers GET /health: encoder, counts, the outcome of each check, and figures."""
+    stats, asks_for_key = None, False
     try:
         stats = await client_of(request).stats()
-    except TwinshelfError:
-        stats = None  # the checks say what is wrong
+    except TwinshelfError as error:  # the checks say what is wrong
+        asks_for_key = isinstance(error, UnauthenticatedError)
     plan = _plan(request)
     findings = await run_in_threadpool(_findings, request, plan)
     values = {
         "stats": stats,
+        "asks_for_key": asks_for_key,
         "figures": await run_in_threadpool(_figures, plan),
         "findings": findings,
         "bad_count": sum(each.state is State.BAD for each in findings),

@@ -10,23 +10,30 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from twinshelf.client.records import Product
 from twinshelf.client.sync_client import Client
 from twinshelf.client.web.background import Progress
 from twinshelf.client.web.catalogue import keep_table
-from twinshelf.client.web.guard import sent_form, visitor_of
+from twinshelf.client.web.guard import is_returning, sent_form, visitor_of
 from twinshelf.client.web.judgements import VERDICTS, JudgedPair
 from twinshelf.client.web.pages import page
 from twinshelf.client.web.pair_export import csv_lines, ditto_lines, offer_lines
 from twinshelf.client.web.product_photos import PhotoPlace, ProductPhotos
-from twinshelf.client.web.state import state_of
+from twinshelf.client.web.state import client_of, state_of
 from twinshelf.client.web.training_set import training_set
 from twinshelf.client.web.uncertain_pairs import PRODUCTS_AT_MOST, Band, is_stored
 from twinshelf.client.web.word_comparison import Comparison, compare_words
 
 _TEXTS = ("title", "brand", "category", "description")
+# What the page shows besides attributes.
+_FIELD_NAMES = (*_TEXTS, "price", "seller", "product")
+# What the page says once a form could not do what it was for.
+_REFUSALS = {
+    "judged": "That pair was judged already, or is somebody else's by now.",
+    "nothing": "There is nothing of yours to take back.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +56,41 @@ def compared_fields(left: Product, right: Product) -> list[ComparedField]:
         left: One record.
         right: The other.
     """
-    names = {name: (getattr(left, name), getattr(right, name)) for name in _TEXTS}
-    names["price"] = (_price(left), _price(right))
+    texts = [(name, getattr(left, name), getattr(right, name)) for name in _TEXTS]
+    texts.append(("price", _price(left), _price(right)))
     for name in {**left.attributes, **right.attributes}:
-        names[name] = (left.attributes.get(name, ""), right.attributes.get(name, ""))
+        shown = f"attribute {name}" if name in _FIELD_NAMES else name
+        texts.append((shown, left.attributes.get(name, ""), right.attributes.get(name, "")))
     return [
-        ComparedField(name=name, words=compare_words(*texts))
-        for name, texts in names.items()
-        if any(texts)
+        ComparedField(name=name, words=compare_words(one, other))
+        for name, one, other in texts
+        if one or other
     ]
 
 
-async def show_review(request: Request) -> HTMLResponse:
-    """Answers GET /review: the next pair of whoever asks."""
-    return await _review_page(request)
+async def show_review(request: Request) -> Response:
+    """Answers GET /review: the next pair of whoever asks.
+
+    A pair is held for its reviewer, so that only those get one who come back with their cookie:
+    each request of another site, as for a picture, would take one for a reviewer who never comes.
+    """
+    if not is_returning(request) and "first" not in request.query_params:
+        return RedirectResponse("/review?first", status_code=303)  # brings the cookie back, once
+    state, pair = state_of(request), None
+    if is_returning(request):
+        pair = await run_in_threadpool(state.judgements.next_pair, visitor_of(request))
+    values = {
+        "pair": pair,
+        "fields": compared_fields(pair.left, pair.right) if pair else [],
+        "photos": _photos(state.product_photos, pair) if pair else (),
+        "counts": await run_in_threadpool(state.judgements.counts),
+        "search": state.pairs,
+        "band": Band(),
+        "products_at_most": PRODUCTS_AT_MOST,
+        "is_returning": is_returning(request),
+        "message": _REFUSALS.get(request.query_params.get("refused", ""), ""),
+    }
+    return page(request, "review", values)
 
 
 async def take_verdict(request: Request) -> Response:
@@ -75,20 +103,15 @@ async def take_verdict(request: Request) -> Response:
     is_kept = await run_in_threadpool(
         state_of(request).judgements.judge, int(pair_id), visitor_of(request), verdict
     )
-    if not is_kept:
-        return await _review_page(
-            request, "That pair was judged already, or is somebody else's by now.", status=409
-        )
-    return RedirectResponse("/review", status_code=303)
+    return _back(is_kept, "judged")
 
 
 async def take_back(request: Request) -> Response:
     """Answers POST /review/undo: shows the last judged pair of this visitor again."""
     async with sent_form(request):
         pass
-    if not await run_in_threadpool(state_of(request).judgements.undo, visitor_of(request)):
-        return await _review_page(request, "There is nothing of yours to take back.", status=409)
-    return RedirectResponse("/review", status_code=303)
+    is_undone = await run_in_threadpool(state_of(request).judgements.undo, visitor_of(request))
+    return _back(is_undone, "nothing")
 
 
 async def search_offers(request: Request) -> Response:
@@ -100,7 +123,7 @@ async def search_offers(request: Request) -> Response:
     upload = state.uploads.find(upload_id, visitor_of(request))
     assert upload is not None
     work = partial(state.pairs.search_table, upload=upload, band=band)
-    return _start(request, work, upload.progress)  # so that the table is kept until then
+    return await _start(request, work, upload.progress)  # so that the table is kept until then
 
 
 async def search_catalogue(request: Request) -> Response:
@@ -111,7 +134,7 @@ async def search_catalogue(request: Request) -> Response:
         raise HTTPException(400, f"The number of products must be 1 to {PRODUCTS_AT_MOST:,}.")
     pairs = state_of(request).pairs
     work = partial(pairs.search_catalogue, product_count=int(count), band=band)
-    return _start(request, work, Progress())
+    return await _start(request, work, Progress())
 
 
 async def send_csv(request: Request) -> Response:
@@ -146,8 +169,15 @@ def _download(response: Response, name: str) -> Response:
     return response
 
 
-def _start(request: Request, work: Callable[[Client], None], progress: Progress) -> Response:
+def _back(is_done: bool, refusal: str) -> Response:
+    """Leads to the next pair, or to what could not be done: the page asks for its address again."""
+    return RedirectResponse("/review" if is_done else f"/review?refused={refusal}", status_code=303)
+
+
+async def _start(request: Request, work: Callable[[Client], None], progress: Progress) -> Response:
     state = state_of(request)
+    # Asks for a key here: work in the background cannot.
+    await client_of(request).stats()
     if state.pairs.progress.doing:
         raise HTTPException(409, "Pairs are being looked for already: wait for that.")
     state.pairs.reset(progress)
@@ -166,24 +196,6 @@ def _band(form: FormData) -> Band:
 
 def _price(record: Product) -> str:
     return "" if record.price is None else f"{record.price:,.2f}"
-
-
-async def _review_page(request: Request, message: str = "", status: int = 200) -> HTMLResponse:
-    state = state_of(request)
-    pair: JudgedPair | None = await run_in_threadpool(
-        state.judgements.next_pair, visitor_of(request)
-    )
-    values = {
-        "pair": pair,
-        "fields": compared_fields(pair.left, pair.right) if pair else [],
-        "photos": _photos(state.product_photos, pair) if pair else (),
-        "counts": await run_in_threadpool(state.judgements.counts),
-        "search": state.pairs,
-        "band": Band(),
-        "products_at_most": PRODUCTS_AT_MOST,
-        "message": message,
-    }
-    return page(request, "review", values, status=status)
 
 
 def _photos(photos: ProductPhotos, pair: JudgedPair) -> tuple[PhotoPlace, PhotoPlace]:

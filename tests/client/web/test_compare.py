@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.client.fake_service import REFUSED, FakeService, start_server
+from tests.client.fake_service import REFUSED, FakeService, make_status, start_server
 from tests.client.web.conftest import PNG, Browser, open_browser
 from tests.client.web.test_catalogue import add, settle
 from twinshelf.client.web.config import PageConfig
@@ -138,3 +138,17 @@ def test_a_comparison_has_only_the_pages_it_has(browser: Browser) -> None:
 def test_a_comparison_without_a_file_is_refused(browser: Browser) -> None:
     answer = browser.send("/compare/files")
     assert answer.status_code == 400 and "Choose a file" in answer.text
+
+
+def test_a_key_is_asked_for_before_a_file_is_compared(
+    beside: tuple[Browser, FakeService, str], service: FakeService
+) -> None:
+    browser, other, address = beside
+    other.method_failures = {"GetCatalogStats": make_status(16, "give an API key")}
+    answer = browser.send(
+        "/compare/files",
+        {"right_service": address},
+        files={"offers": ("a.csv", b"title\ntea\n")},
+    )
+    assert answer.status_code == 401 and 'name="key" type="password"' in answer.text
+    assert not service.calls["MatchProducts"]

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.client.fake_service import ENCODER, UNAVAILABLE, FakeService
+from tests.client.fake_service import ENCODER, UNAVAILABLE, FakeService, make_status
 from tests.client.web.conftest import Browser, open_browser
 from tests.client.web.test_live_figures import TEXT
 from twinshelf.client.doctor.endpoint import Endpoint
@@ -55,3 +55,13 @@ def test_health_answers_while_the_service_fails(browser: Browser, service: FakeS
     service.failures = [UNAVAILABLE] * 99
     answer = browser.get("/health")
     assert answer.status_code == 200 and "Triton is away" in answer.text
+
+
+def test_health_asks_for_a_key_that_the_service_wants(
+    browser: Browser, service: FakeService
+) -> None:
+    assert 'name="key"' not in browser.get("/health").text
+    service.failures = [make_status(16, "give an API key")] * 99
+    text = browser.get("/health").text
+    assert 'name="key" type="password"' in text and 'name="again" value="/health"' in text
+    assert "failed." in text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.fake_service import REFUSED, FakeService
+from tests.client.fake_service import REFUSED, FakeService, make_status
 from tests.client.web.conftest import Browser, open_browser
 from tests.client.web.test_catalogue import add, settle
 from tests.client.web.test_guard import HOSTILE, Elements
@@ -18,6 +18,7 @@ from twinshelf.client.records import Product
 from twinshelf.client.web.config import PageConfig
 from twinshelf.client.web.judgements import JudgedPair
 from twinshelf.client.web.pair_export import csv_lines, ditto_lines, offer_lines
+from twinshelf.client.web.review import compared_fields
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
 from twinshelf.training.catalogues.product import Pair
 from twinshelf.training.evaluation.embedded_products import read_products
@@ -124,10 +125,66 @@ def test_two_people_get_two_pairs(
     browser.client.cookies.clear()
     assert pair_id(browser) not in ("", mine)
     answer = browser.send("/review/verdict", {"pair": mine, "verdict": "same"})
-    assert answer.status_code == 409 and "somebody else" in answer.text
+    # Its address is asked for again while pairs are looked for, which a form's cannot be.
+    assert answer.status_code == 200 and "somebody else" in answer.text
+    assert answer.url.path == "/review"
     browser.client.cookies.clear()
     browser.client.cookies.update(cookies)
     assert pair_id(browser) == mine
+
+
+def test_nothing_to_take_back_is_a_sentence_on_the_review(browser: Browser) -> None:
+    answer = browser.send("/review/undo")
+    assert answer.url.path == "/review" and "nothing of yours to take back" in answer.text
+
+
+def test_only_who_comes_back_with_the_cookie_is_given_a_pair(
+    browser: Browser, service: FakeService
+) -> None:
+    add(service, "c", title="Green tea")
+    look(browser)
+    shown = {pair_id(browser)}
+    for path in ("/review", "/review?first", "/review?refused=judged"):
+        browser.client.cookies.clear()  # as with each picture that another site asks for
+        answer = browser.get(path, follow_redirects=False)
+        assert 'name="pair"' not in answer.text
+    browser.client.cookies.clear()
+    assert "show me one" in browser.get("/review?first").text
+    for _ in range(2):
+        browser.client.cookies.clear()
+        shown.add(pair_id(browser))  # somebody's first visit
+    assert len(shown) == 3 and "" not in shown
+
+
+def test_an_attribute_called_like_a_field_stands_apart() -> None:
+    left = Product(product_id="a", brand="Acme", price=5)
+    right = Product(
+        product_id="b", brand="Globex", price=9, attributes={"brand": "Acme", "colour": "red"}
+    )
+    shown = {
+        each.name: tuple(
+            "".join(piece.text for piece in side) for side in (each.words.left, each.words.right)
+        )
+        for each in compared_fields(left, right)
+    }
+    assert shown == {
+        "brand": ("Acme", "Globex"),
+        "price": ("5.00", "9.00"),
+        "attribute brand": ("", "Acme"),
+        "colour": ("", "red"),
+    }
+
+
+@pytest.mark.parametrize("path", ["/review/catalogue", "/review/offers"])
+def test_a_key_is_asked_for_before_pairs_are_looked_for(
+    browser: Browser, service: FakeService, path: str
+) -> None:
+    service.method_failures = {"GetCatalogStats": make_status(16, "give an API key")}
+    files = {"file": ("offers.csv", b"title\ntea\n")}
+    answer = browser.send(path, BAND | {"product_count": "5"}, files=files)
+    assert answer.status_code == 401 and 'name="key" type="password"' in answer.text
+    assert 'name="again" value="/review"' in answer.text
+    assert not service.calls["ListProducts"] and not service.calls["MatchProducts"]
 
 
 @pytest.mark.parametrize(
