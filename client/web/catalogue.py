@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from twinshelf.client.errors import InvalidRequestError
+from twinshelf.client.errors import InvalidRequestError, TwinshelfError, UnauthenticatedError
 from twinshelf.client.files.columns import FIELDS
 from twinshelf.client.records import Match, MatchOptions
 from twinshelf.client.web.guard import sent_form, visitor_of
@@ -53,18 +53,24 @@ async def show_product(request: Request) -> HTMLResponse:
     product = stored.product
     offer = photos.offer(product)
     matches: tuple[Match, ...] = ()
-    message = ""
+    message = trouble = ""
     if not (offer.image or product.pattern in ("text", "both")):
         message = "Neighbours need a text or a photo that lies below the folder of photos."
     else:
         options = MatchOptions(match_count=NEIGHBOURS_SHOWN, excludes_own_product=True)
-        matches = (await client.match(offer, options)).matches
+        try:
+            matches = (await client.match(offer, options)).matches
+        except UnauthenticatedError:
+            raise
+        except TwinshelfError as error:
+            trouble = error.message
     values = {
         "stored": stored,
         "product": product,
         "photo": photos.place(product),
         "cards": cards_of(matches, product.title, state_of(request)),
         "message": message,
+        "trouble": trouble,
     }
     return page(request, "product", values)
 

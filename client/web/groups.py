@@ -11,7 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from twinshelf.client.errors import InvalidRequestError, ProductNotFoundError
+from twinshelf.client.errors import (
+    InvalidRequestError,
+    ProductNotFoundError,
+    TwinshelfError,
+    UnauthenticatedError,
+)
 from twinshelf.client.groups.records import Group
 from twinshelf.client.records import MatchOptions, Offer, Product
 from twinshelf.client.web.group_links import Link, weakest_link
@@ -82,15 +87,17 @@ async def show_group(request: Request) -> HTMLResponse:
     start = int(first) if first.isdecimal() and len(first) < 9 else 0
     ids = group.product_ids[start : start + MEMBERS_ON_A_PAGE]
     members = await _members(request, ids)
-    links = await _links(request, members)
+    links, trouble = await _links(request, members)
     history = await client_of(request).groups.history_page(
         group.group_id, page_size=EVENTS_ON_A_PAGE
     )
+    is_part = len(ids) < len(group.product_ids)
     values = {
         "group": group,
         "members": [members[each] for each in ids],
         "links": {each: _best_link(each, links) for each in ids},
-        "weakest": weakest_link(ids, links) if len(ids) == len(group.product_ids) else None,
+        "weakest": None if trouble or is_part else weakest_link(ids, links),
+        "trouble": trouble,
         "titles": {each: _title(members[each]) for each in ids},
         "start": start,
         "next_start": start + MEMBERS_ON_A_PAGE,
@@ -174,25 +181,37 @@ async def _members(request: Request, ids: Sequence[str]) -> dict[str, Member]:
     return {each.product_id: each for each in await asyncio.gather(*map(member, ids))}
 
 
-async def _links(request: Request, members: Mapping[str, Member]) -> list[Link]:
+async def _links(request: Request, members: Mapping[str, Member]) -> tuple[list[Link], str]:
     """Asks how alike the members are: each is matched, and the others are looked for.
 
     A member that cannot be matched now, such as one by its photo alone when that is not at hand,
     is linked by the others' answers.
+
+    Returns:
+        The links, and why there are none where the service could not match.
     """
     photos = state_of(request).product_photos
     offers = [photos.offer(each.product) for each in members.values() if each.product]
     usable = [each for each in offers if _can_be_matched(each)]
     options = MatchOptions(match_count=_MATCHES_LOOKED_AT, excludes_own_product=True)
     scores: dict[tuple[str, str], float] = {}
-    async for answer in client_of(request).match_many(usable, options):
-        left = usable[answer.offer_index].product_id
-        for match in answer.result.matches if answer.result else ():
-            right = match.product.product_id
-            if right in members:
-                pair = (min(left, right), max(left, right))
-                scores[pair] = max(match.score, scores.get(pair, match.score))
-    return [Link(left=pair[0], right=pair[1], score=score) for pair, score in scores.items()]
+    trouble = ""
+    try:
+        async for answer in client_of(request).match_many(usable, options):
+            if answer.error is not None:
+                trouble = trouble or answer.error.message
+            left = usable[answer.offer_index].product_id
+            for match in answer.result.matches if answer.result else ():
+                right = match.product.product_id
+                if right in members:
+                    pair = (min(left, right), max(left, right))
+                    scores[pair] = max(match.score, scores.get(pair, match.score))
+    except UnauthenticatedError:
+        raise
+    except TwinshelfError as error:
+        return [], error.message
+    links = [Link(left=pair[0], right=pair[1], score=score) for pair, score in scores.items()]
+    return links, "" if links else trouble
 
 
 def _can_be_matched(offer: Offer) -> bool:

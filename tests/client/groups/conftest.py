@@ -23,9 +23,14 @@ PRODUCTS = [
 ]
 
 
+def make_encoder() -> FakeEncoder:
+    return FakeEncoder(make_contract(pair_curves=CURVES))
+
+
 @asynccontextmanager
-async def serve_groups(tmp_path: Path) -> AsyncIterator[str]:
+async def serve_groups(tmp_path: Path, encoder: FakeEncoder | None = None) -> AsyncIterator[str]:
     """Serves the products, once they are grouped; yields the address."""
+    encoder = encoder or make_encoder()
     config = ServerConfig(
         address="127.0.0.1:0",
         catalogue=tmp_path / "catalogue",
@@ -33,7 +38,6 @@ async def serve_groups(tmp_path: Path) -> AsyncIterator[str]:
         canary_interval_s=60,
         drain_timeout_s=5,
     )
-    encoder = FakeEncoder(make_contract(pair_curves=CURVES))
     server, port = await create_server(config, encoder)
     async with AsyncClient(f"127.0.0.1:{port}") as client, asyncio.timeout(20):
         # Mugs first, so that their group is the first.

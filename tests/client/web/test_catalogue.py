@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, wait_until
+from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, make_status, wait_until
 from tests.client.web.conftest import PNG, Browser
 from twinshelf.v1 import product_pb2
 
@@ -60,6 +60,18 @@ def test_a_product_stands_among_its_neighbours_and_not_beside_itself(
     assert service.last_match is not None and service.last_match.offer.image == PNG
     assert "<mark>Green</mark> tea" in text
     assert 'href="/catalogue/product?id=other"' in text and "?id=a/b" not in text
+
+
+def test_a_product_is_shown_while_it_cannot_be_matched(
+    browser: Browser, service: FakeService
+) -> None:
+    add(service, "a", title="Red tea", attributes={"colour": "red"})
+    service.method_failures = {"MatchProduct": UNAVAILABLE}
+    answer = browser.get("/catalogue/product?id=a")
+    assert answer.status_code == 200 and "<dt>colour</dt><dd>red</dd>" in answer.text
+    assert "Triton is away" in answer.text and "No other product is like it" not in answer.text
+    service.method_failures = {"MatchProduct": make_status(16, "give an API key")}
+    assert browser.get("/catalogue/product?id=a").status_code == 401
 
 
 def test_a_product_that_is_not_there_is_a_sentence(browser: Browser) -> None:

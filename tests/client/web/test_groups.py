@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.client.conftest import QUICK_RETRIES
-from tests.client.groups.conftest import serve_groups
+from tests.client.groups.conftest import make_encoder, serve_groups
 from tests.client.web.conftest import Browser, open_browser
+from tests.server.fake_encoder import FakeEncoder
 from twinshelf.client.web.config import PageConfig
 
 GROUP = re.compile(r'href="(/groups/group\?id=[^"&]+)" data-step>(\d+) products')
@@ -19,9 +20,14 @@ Walk = Callable[[Callable[[Browser], None]], object]
 
 
 @pytest.fixture
-async def walk(tmp_path: Path) -> AsyncIterator[Walk]:
+def encoder() -> FakeEncoder:
+    return make_encoder()
+
+
+@pytest.fixture
+async def walk(tmp_path: Path, encoder: FakeEncoder) -> AsyncIterator[Walk]:
     """Walks through pages in a thread, beside the service in the loop of the test."""
-    async with serve_groups(tmp_path) as address:
+    async with serve_groups(tmp_path, encoder) as address:
         config = PageConfig(
             address=address,
             judgements=tmp_path / "judgements.sqlite",
@@ -92,5 +98,24 @@ async def test_what_cannot_be_done_to_a_group_is_a_sentence(walk: Walk) -> None:
         assert browser.get("/groups/group?product=no").status_code == 404
         for page in ("/groups/group?id=no", "/groups?after=x", "/groups/history?after=x"):
             assert browser.get(page).status_code in (400, 404), page
+
+    await walk(steps)  # type: ignore[misc]
+
+
+async def test_a_group_can_be_mended_while_nothing_can_be_matched(
+    walk: Walk, encoder: FakeEncoder
+) -> None:
+    def steps(browser: Browser) -> None:
+        address = GROUP.findall(browser.get("/groups").text)[0][0]
+        encoder.is_away = True
+        answer = browser.get(address)
+        assert answer.status_code == 200 and answer.text.count('name="member"') == 3
+        assert "not known now: the encoder is away" in answer.text
+        assert "is-weak" not in answer.text and "none of these" not in answer.text
+        group_id = address.partition("=")[2]
+        answer = browser.send("/groups/split", {"id": group_id, "member": "mug 1"})
+        assert "taken out of their group" in answer.text and "<td>split</td>" in answer.text
+        number = re.findall(r'name="event" value="(\d+)"', answer.text)[-1]
+        assert "That event was undone" in browser.send("/groups/undo", {"event": number}).text
 
     await walk(steps)  # type: ignore[misc]
