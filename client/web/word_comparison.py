@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Set
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, Literal
 
 # A number with its unit is one thing: 500ml and 500 ml agree, 500 ml and 250 ml clash.
@@ -14,6 +16,9 @@ _UNITS: Final = frozenset(
 )
 _PIECE: Final = re.compile(r"\d+(?:[.,]\d+)*(?:\s?[^\W\d_]+\b)?|[^\W_]+", re.UNICODE)
 _NUMBER: Final = re.compile(r"(\d+(?:[.,]\d+)*)\s?(\D*)")
+_THOUSANDS: Final = (r"[1-9]\d{0,2}(?:,\d{3})+", r"[1-9]\d{0,2}(?:\.\d{3})+")
+_WHOLE: Final = re.compile(rf"\d+|{_THOUSANDS[0]}|{_THOUSANDS[1]}")
+_FRACTION: Final = re.compile(rf"\d+[.,]\d+|{_THOUSANDS[0]}\.\d+|{_THOUSANDS[1]},\d+")
 Kind = Literal["gap", "same", "other", "clash"]
 
 
@@ -71,7 +76,7 @@ def compare_words(left: str, right: str) -> Comparison:
 class _Word:
     start: int
     end: int
-    value: str
+    values: Set[str | Decimal]  # two for a number that can be read in two ways
     unit: str | None  # None for a word that is no number
 
 
@@ -84,16 +89,27 @@ def _read(text: str, start: int) -> list[_Word]:
     end = start + len(text)
     number = _NUMBER.fullmatch(text)
     if number is None:
-        return [_Word(start, end, _plain(text), None)]
-    value, name = number[1].replace(",", "."), _plain(number[2])
+        return [_Word(start, end, {_plain(text)}, None)]
+    values, name = _numbers(number[1]), _plain(number[2])
     if not name or name in _UNITS:
-        return [_Word(start, end, value, name)]
+        return [_Word(start, end, values, name)]
     if not text[len(number[1])].isspace():  # such as 8gen2 or 10th: no amount, a name
-        return [_Word(start, end, _plain(text), None)]
+        return [_Word(start, end, {_plain(text)}, None)]
     return [
-        _Word(start, start + len(number[1]), value, ""),
-        _Word(start + number.start(2), end, name, None),
+        _Word(start, start + len(number[1]), values, ""),
+        _Word(start + number.start(2), end, {name}, None),
     ]
+
+
+def _numbers(text: str) -> Set[str | Decimal]:
+    """Reads a number in each way that shops write it: 1,500 g are 1500 or 1.5; 1.2.3 is a name."""
+    digits, last = re.sub("[.,]", "", text), re.split("[.,]", text)[-1]
+    values: set[str | Decimal] = set()
+    if _WHOLE.fullmatch(text):
+        values.add(Decimal(digits))
+    if _FRACTION.fullmatch(text):
+        values.add(Decimal(f"{digits[: -len(last)]}.{last}"))
+    return values or {text.replace(",", ".")}
 
 
 def _plain(text: str) -> str:
@@ -101,14 +117,15 @@ def _plain(text: str) -> str:
 
 
 def _pieces(text: str, words: list[_Word], others: list[_Word]) -> tuple[Piece, ...]:
-    known = {(word.value, word.unit) for word in others}
+    known = {(value, word.unit) for word in others for value in word.values}
     units = {word.unit for word in others if word.unit is not None}
     pieces: list[Piece] = []
     end = 0
     for word in words:
         if word.start > end:
             pieces.append(Piece(text=text[end : word.start], kind="gap"))
-        kind: Kind = "same" if (word.value, word.unit) in known else "other"
+        is_known = any((value, word.unit) in known for value in word.values)
+        kind: Kind = "same" if is_known else "other"
         if kind == "other" and word.unit is not None and word.unit in units:
             kind = "clash"
         pieces.append(Piece(text=text[word.start : word.end], kind=kind))
