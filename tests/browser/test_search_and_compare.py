@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.browser.conftest import PHONE, OpenPage
 from tests.browser.site import Site, fill
 from twinshelf.client.records import Product
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 FIRST = "#results h3 >> nth=0"
 
 
 def wait_for_first(page: Page, title: str) -> None:
     page.locator(FIRST, has_text=title).wait_for()
+
+
+def hold_photos(page: Page, sent: list[Route]) -> None:
+    """Keeps what posts a photo on its way, until the test lets it through."""
+
+    def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            sent.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/", hold)
 
 
 def test_a_text_finds_while_it_is_typed_and_the_link_repeats_it(
@@ -42,6 +56,48 @@ def test_a_photo_is_chosen_and_the_slider_ranks_anew(filled: Site, open_page: Op
     page.locator("#weight").fill("1")
     wait_for_first(page, "red")
     page.wait_for_url(lambda url: "photo_weight=1" in url and "photo=" in url)
+
+
+def test_what_is_typed_while_a_photo_is_sent_is_asked_for_with_it(
+    filled: Site, open_page: OpenPage
+) -> None:
+    page = open_page("/")
+    sent: list[Route] = []
+    hold_photos(page, sent)
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.set_input_files("#file", filled.photos / "red.png")
+    page.locator("#title").fill("soap green 80 pieces")
+    wait_for_first(page, "soap green")  # by the title alone
+    (route,) = sent
+    route.continue_()
+    page.locator("#preview img").wait_for()
+    page.wait_for_url(lambda url: "title=soap" in url and "photo=" in url)
+    page.get_by_text("Scored by photo and text").wait_for()
+    page.get_by_text("without this photo").click()
+    page.get_by_text("Scored by text").wait_for()
+    assert page.locator("#title").input_value() == "soap green 80 pieces"
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_photo_that_fails_while_a_title_is_typed_is_told(
+    filled: Site, open_page: OpenPage, arrives: bool
+) -> None:
+    page = open_page("/")
+    sent: list[Route] = []
+    hold_photos(page, sent)
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.set_input_files(
+            "#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"no photo"}
+        )
+    page.locator("#title").fill("soap green 80 pieces")
+    wait_for_first(page, "soap green")
+    (route,) = sent
+    if arrives:
+        route.continue_()
+    else:
+        route.abort()
+    page.get_by_role("alert").wait_for()
+    assert "photo" in page.get_by_role("alert").inner_text()
 
 
 def test_a_phone_takes_a_photo_with_its_camera(filled: Site, open_page: OpenPage) -> None:

@@ -4,9 +4,11 @@
 const settleMs = 150;
 const pollMs = 1000;
 let latest = 0;
+let latestPhoto = 0;
 let isLeaving = false;
 
-// Asks for a page of ours and puts a part of it in the place of the same part here.
+// Asks for a page of ours and puts a part of it in the place of the same part here, unless a later
+// question is under way by then.
 async function replacePart(id, address, options) {
   const mine = ++latest;
   const old = document.getElementById(id);
@@ -14,10 +16,12 @@ async function replacePart(id, address, options) {
   try {
     const answer = await fetch(address, options);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (mine !== latest) return null; // a later question is under way
-    const fresh = page.getElementById(id) || page.getElementById("main");
-    document.getElementById(id).replaceChildren(...fresh.childNodes);
-    return { url: answer.url, page };
+    const isLatest = mine === latest;
+    if (isLatest) {
+      const fresh = page.getElementById(id) || page.getElementById("main");
+      document.getElementById(id).replaceChildren(...fresh.childNodes);
+    }
+    return { url: answer.url, page, isLatest };
   } catch {
     if (mine === latest) location.reload(); // the browser says what is wrong with the connection
     return null;
@@ -26,10 +30,11 @@ async function replacePart(id, address, options) {
   }
 }
 
-function addressOf(form) {
+function addressOf(form, leftOut = []) {
   const values = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
-    if (typeof value === "string" && value && name !== "token") values.set(name, value);
+    const isAsked = value && name !== "token" && !leftOut.includes(name);
+    if (typeof value === "string" && isAsked) values.set(name, value);
   }
   return new URL(form.action).pathname + "?" + values;
 }
@@ -37,30 +42,42 @@ function addressOf(form) {
 async function searchAgain(form) {
   const address = addressOf(form);
   const got = await replacePart("results", address);
-  if (got) history.replaceState(null, "", address);
+  if (got?.isLatest) history.replaceState(null, "", address);
+}
+
+// Says what is wrong in the place of the results; no answer that is under way hides it.
+function say(sentence) {
+  latest += 1;
+  const said = document.createElement("p");
+  said.className = "trouble";
+  said.setAttribute("role", "alert");
+  said.textContent = sentence;
+  document.getElementById("results").replaceChildren(said);
 }
 
 // The photo is sent once; after that the address names it by its content.
 async function sendPhoto(form, file) {
+  const mine = ++latestPhoto;
   for (const id of ["file", "camera"]) document.getElementById(id).value = ""; // the same may be chosen again
   if (file.size > Number(form.dataset.limitBytes)) {
-    const said = document.createElement("p");
-    said.className = "trouble";
-    said.setAttribute("role", "alert");
-    said.textContent = "That photo is too large: choose a smaller one.";
-    document.getElementById("results").replaceChildren(said);
+    say("That photo is too large: choose a smaller one.");
     return;
   }
   const body = new FormData(form);
   body.set("file", file);
   body.delete("offers");
+  const asked = addressOf(form, ["photo"]);
   const got = await replacePart("results", form.action, { method: "POST", body });
-  if (!got) return;
-  const named = got.page.querySelector("#search [name=photo]");
-  if (named && named.value) form.elements.photo.value = named.value;
-  const preview = got.page.getElementById("preview");
-  if (preview) document.getElementById("preview").replaceChildren(...preview.childNodes);
-  history.replaceState(null, "", got.url);
+  if (mine !== latestPhoto) return; // another one was chosen meanwhile
+  const photo = got?.page.querySelector("#search [name=photo]")?.value;
+  if (photo) {
+    form.elements.photo.value = photo;
+    document.getElementById("preview").replaceChildren(...got.page.getElementById("preview").childNodes);
+    // What was typed while it was sent is asked for with it.
+    if (!got.isLatest || addressOf(form, ["photo"]) !== asked) return searchAgain(form);
+  }
+  if (got?.isLatest) history.replaceState(null, "", got.url);
+  else say(got?.page.querySelector("[role=alert]")?.textContent || "That photo could not be sent: choose it again.");
 }
 
 function setUpSearch(form) {
@@ -87,6 +104,10 @@ function setUpSearch(form) {
     event.preventDefault();
     clearTimeout(timer);
     searchAgain(form);
+  });
+  document.getElementById("preview").addEventListener("click", (event) => {
+    // What was typed since the photo came stays.
+    if (event.target.matches("a")) event.target.href = addressOf(form, ["photo"]);
   });
   const drop = document.getElementById("drop");
   document.addEventListener("dragover", (event) => {
