@@ -31,6 +31,9 @@ _POLL_S: Final = 0.05
 _LAST_LINES: Final = 400
 _TAIL_BYTES: Final = 1 << 17
 _MODELS: Final = "models"
+# How often others are taken, where free ports were asked for and are taken by then.
+_FURTHER_PORTS: Final = 3
+_TAKEN: Final = "already in use"
 # Triton's log says so when no request is under way any more; the last answers are being sent.
 _UNLOADING: Final = "All models are stopped, unloading models"
 _SENDING_S: Final = 0.2
@@ -71,12 +74,8 @@ class TritonServer:
         self._folder: Path | None = None
         self._backends = Path()
         self._log_start = 0
-        stated = (config.grpc_port, config.http_port, config.metrics_port)
-        grpc_port, http_port, metrics_port = free_ports(config.host, stated)
-        self._config = dataclasses.replace(
-            config, grpc_port=grpc_port, http_port=http_port, metrics_port=metrics_port
-        )
-        self._shm_prefix = f"twinshelf_{os.getpid()}_{grpc_port}_"
+        self._stated = config
+        self._choose_ports()
 
     @property
     def grpc_address(self) -> str:
@@ -126,12 +125,19 @@ class TritonServer:
         """
         if self.is_running:
             raise TritonStartError("Triton is running already")
-        self._check_ports()
         is_first = self._folder is None
         try:
             folder = self._folder or self._prepare()
+            for _ in range(_FURTHER_PORTS if is_first else 0):
+                try:
+                    self._launch(folder)
+                    return
+                except TritonStartError as error:
+                    if self._config == self._stated or _TAKEN not in str(error):
+                        raise
+                self.kill()
+                self._choose_ports()  # another program took one that was free
             self._launch(folder)
-            self._wait_until_ready()
         except BaseException:
             if is_first:
                 self.stop()
@@ -198,6 +204,17 @@ class TritonServer:
         """Stops the server."""
         self.stop()
 
+    def _choose_ports(self) -> None:
+        """Takes the stated ports, with free ones for those that are 0."""
+        stated = self._stated
+        grpc_port, http_port, metrics_port = free_ports(
+            stated.host, (stated.grpc_port, stated.http_port, stated.metrics_port)
+        )
+        self._config = dataclasses.replace(
+            stated, grpc_port=grpc_port, http_port=http_port, metrics_port=metrics_port
+        )
+        self._shm_prefix = f"twinshelf_{os.getpid()}_{grpc_port}_"
+
     def _prepare(self) -> Path:
         """Makes the folder that the server is started from, with the models checked."""
         folder = self._folder = make_private_folder()
@@ -209,6 +226,7 @@ class TritonServer:
         return folder
 
     def _launch(self, folder: Path) -> None:
+        self._check_ports()
         command = server_command(
             self._config,
             binary=self._installation.binary,
@@ -227,6 +245,7 @@ class TritonServer:
                 # Ctrl-C goes to the launcher alone, which then stops the server in order.
                 start_new_session=True,
             )
+        self._wait_until_ready()
 
     def _has_answered_all(self, deadline_s: float) -> bool:
         """Waits until the server has ended, or has only its models to unload, which takes 3 s."""

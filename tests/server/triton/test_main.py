@@ -18,6 +18,7 @@ from tests.server.identity_repository import MODEL, write_identity_repository, w
 from twinshelf.server.triton import __main__ as launcher_module
 from twinshelf.server.triton.__main__ import main
 from twinshelf.server.triton.child_processes import children, is_alive
+from twinshelf.server.triton.installation import TritonInstallation
 from twinshelf.server.triton.triton_config import listen
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -218,11 +219,13 @@ def test_a_signal_never_breaks_into_what_watches_the_server(
     class Server(contextlib.nullcontext["Server"]):
         grpc_address = http_address = metrics_address = "127.0.0.1:1"
 
-        def __init__(self, config: object) -> None:
+        def __init__(self, config: object, installation: object) -> None:
             super().__init__(self)
 
     write_identity_repository(tmp_path, version=3)
     monkeypatch.setattr(launcher_module, "TritonKeeper", Keeper)
     monkeypatch.setattr(launcher_module, "TritonServer", Server)
+    installation = TritonInstallation(binary=tmp_path)
+    monkeypatch.setattr(launcher_module, "find_triton", lambda: installation)
     assert main(command(tmp_path)) == 0
     assert done == ["looked", "closed"]

@@ -89,6 +89,17 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path) -> None:
             server.start()
 
 
+def test_where_a_free_port_is_taken_by_others_another_one_is_chosen(tmp_path: Path) -> None:
+    script = f'echo "$@" >> {tmp_path}/starts; echo Address already in use; exit 1'
+    server = TritonServer(settings_for(tmp_path), fake_server(tmp_path, script))
+
+    with pytest.raises(TritonStartError, match="already in use"):
+        server.start()
+
+    starts = (tmp_path / "starts").read_text().splitlines()
+    assert len(starts) == len(set(starts)) == 4
+
+
 def test_a_server_that_ends_at_once_shows_the_end_of_its_log(tmp_path: Path) -> None:
     server = TritonServer(settings_for(tmp_path), fake_server(tmp_path, "echo no licence; exit 7"))
 
