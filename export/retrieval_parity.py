@@ -219,7 +219,7 @@ def _embed(
         comparison.max_batch_size,
     )
     text = _halves(
-        [row if comparison.reads(row) else None for row in joined],
+        [row if row and comparison.reads(row) else None for row in joined],
         comparison.texts,
         ("TEXT_EMBEDDING", encoder.model.text_tower.embedding_dim),
         comparison.max_batch_size,

@@ -74,6 +74,11 @@ def hashed_row(data: bytes, dimension: int) -> np.ndarray:
     return row / np.linalg.norm(row)
 
 
+def as_read(text: str) -> str:
+    """Returns a joined text as the preprocessing that travels with a model would read it."""
+    return text.translate({0x1C: "", 0x1D: " | ", 0x1E: ", ", 0x1F: ": "})
+
+
 class FakeEncoder:
     """Embeds by hashing. The prefixes of offers and products are left out, so that equals match."""
 
@@ -115,10 +120,11 @@ class FakeEncoder:
 
     def embed(self, row: EncoderInput) -> OfferEmbedding | TwinshelfError:
         """Embeds one row."""
-        self.texts.append(row.text)
+        text = row.text and as_read(row.text)
+        self.texts.append(text)
         if row.image == BROKEN_IMAGE:
             return InvalidRequestError("image must be a JPEG, PNG or WebP file", field="image")
-        text = row.text and row.text.removeprefix("query: ").removeprefix("passage: ")
+        text = text and text.removeprefix("query: ").removeprefix("passage: ")
         if text == UNKNOWN_TEXT and not row.image:
             return InvalidRequestError("text must hold words that the encoder knows", field="text")
         if text == "crash":

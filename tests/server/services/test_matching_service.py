@@ -12,6 +12,7 @@ from tests.server.calls import error_info, match, match_request, matching, upser
 from tests.server.fake_encoder import (
     BROKEN_IMAGE,
     FakeEncoder,
+    as_read,
     digest_of,
     hashed_row,
     make_contract,
@@ -381,7 +382,7 @@ async def test_a_stream_answers_as_done_and_not_in_turn(
     opened = asyncio.Event()
 
     async def gate(inputs: list[EncoderInput]) -> None:
-        if inputs[0].text == "query: slow":
+        if as_read(inputs[0].text or "") == "query: slow":
             await opened.wait()
 
     encoder.gate = gate

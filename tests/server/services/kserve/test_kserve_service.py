@@ -114,7 +114,7 @@ async def test_long_texts_of_the_products_leave_no_match_out(
     ]
     async with grpc.aio.insecure_channel(address) as channel:
         await upsert(channel, goods)
-    (found,) = strings(await infer(client, TEXT=[b"Tin cup"], K=[42]), "PRODUCT_ID")
+    (found,) = strings(await infer(client, TEXT=[b"Tin cup"], K=[50]), "PRODUCT_ID")
     assert set(found) >= {product.product_id for product in goods}
 
 

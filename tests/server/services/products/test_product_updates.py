@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import code_pb2
 
 from tests.server.calls import catalog, match, upsert
-from tests.server.fake_encoder import FakeEncoder, digest_of, make_contract
+from tests.server.fake_encoder import FakeEncoder, as_read, digest_of, make_contract
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.v1 import catalog_service_pb2 as pb
 from twinshelf.v1.product_pb2 import (
@@ -87,7 +87,7 @@ async def test_a_changed_text_is_embedded_again_and_the_photo_stays(
     inputs = Inputs(encoder)
     change = Product(product_id="mug", title="Red mug", attributes={"colour": "red"})
     await update(stocked, change, "title", "attributes.colour", "attributes.stock")
-    assert [(each.image, each.text) for each in inputs.seen] == [
+    assert [(each.image, as_read(each.text or "")) for each in inputs.seen] == [
         (None, "passage: Red mug | colour: red"),
     ]
     got = await get(stocked)
