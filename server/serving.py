@@ -61,6 +61,7 @@ class MatchingServer:
         grpc_server: grpc.aio.Server,
         parts: Parts,
         comparison: EncoderComparison,
+        watch: EncoderWatch,
         background: Sequence[asyncio.Task[None]],
         metrics_port: MetricsPort | None,
         drain_timeout_s: float,
@@ -70,6 +71,7 @@ class MatchingServer:
         self._parts = parts
         self._metrics_port = metrics_port
         self._comparison = comparison
+        self._watch = watch
         self._background = background
         self._drain_timeout_s = drain_timeout_s
 
@@ -84,8 +86,11 @@ class MatchingServer:
         self._parts.catalogue.end_changes()
         await self._grpc_server.stop(self._drain_timeout_s)
         await self._comparison.close()
-        # What callers have left behind at the encoder: closing the connection would cancel it.
-        await self._parts.embedder.close(self._drain_timeout_s)
+        # What callers and the watch have left there: closing the connection would cancel it.
+        await asyncio.gather(
+            self._parts.embedder.close(self._drain_timeout_s),
+            self._watch.close(self._drain_timeout_s),
+        )
         await self._parts.catalogue.close()
         await asyncio.to_thread(self._parts.thumbnails.close)
         if self._metrics_port is not None:
@@ -148,6 +153,7 @@ async def create_server(config: ServerConfig, *encoders: Encoder) -> tuple[Match
         grpc_server=grpc_server,
         parts=parts,
         comparison=workers.comparison,
+        watch=watch,
         background=[asyncio.ensure_future(each.run()) for each in (watch, workers.reindexer)],
         metrics_port=metrics_port,
         drain_timeout_s=config.drain_timeout_s,
@@ -158,7 +164,8 @@ async def create_server(config: ServerConfig, *encoders: Encoder) -> tuple[Match
 def _interceptors(parts: Parts, config: ServerConfig) -> list[grpc.aio.ServerInterceptor]:
     def expect_answer_s() -> float:
         """Returns how long a small offer takes; raises when the encoder is lost or has no room."""
-        parts.pulse.check()
+        if not parts.encoders.beside():  # which a call may name
+            parts.pulse.check()
         return parts.admission.expected_answer_s()
 
     def check_caller() -> None:

@@ -23,7 +23,7 @@ from twinshelf.server.services.conversions import encoder_info, modality_pattern
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
 from twinshelf.server.services.matching.encoder_comparison import DEPTH, EncoderComparison
 from twinshelf.server.services.products.reindexer import Reindexer
-from twinshelf.server.services.requests import HasEncoder
+from twinshelf.server.services.requests import HasEncoder, is_asked_for
 from twinshelf.v1 import encoder_service_pb2 as pb
 from twinshelf.v1 import encoder_service_pb2_grpc, product_pb2
 
@@ -103,13 +103,13 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         self, request: pb.SwitchEncoderRequest, context: grpc.aio.ServicerContext
     ) -> pb.SwitchEncoderResponse:
         """Lets another encoder serve."""
-        previous = self._encoders.contract
+        # It may be away: that is a reason to switch.
+        digest = self._catalogue.encoders.current or self._encoders.contract.digest
+        previous = self._state(digest).encoder
         contract = await self._noted(
             "SwitchEncoder", "SWITCHED", request, self._switch(request), context
         )
-        return pb.SwitchEncoderResponse(
-            serving=encoder_info(contract), previous=encoder_info(previous)
-        )
+        return pb.SwitchEncoderResponse(serving=encoder_info(contract), previous=previous)
 
     async def DropEncoder(  # noqa: N802 - the name is the proto's
         self, request: pb.DropEncoderRequest, context: grpc.aio.ServicerContext
@@ -159,7 +159,7 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
     async def _drop(self, request: HasEncoder) -> int:
         _check(request)
         reached = list(self._encoders.known())
-        known = [each.digest for each in reached if _fits(request, each)]
+        known = [each.digest for each in reached if is_asked_for(request, each)]
         if not known and any(each.digest == request.encoder_digest for each in reached):
             raise _not_found(request, "has another version")
         digest = known[0] if known else request.encoder_digest
@@ -172,7 +172,7 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         """Returns the contract of the encoder that a request names."""
         _check(request)
         for contract in self._encoders.known():
-            if _fits(request, contract):
+            if is_asked_for(request, contract):
                 return contract
         raise _not_found(request, "is not reached by this service")
 
@@ -241,13 +241,6 @@ def _check(request: HasEncoder) -> None:
         raise InvalidRequestError(
             "encoder_digest or encoder_version must name an encoder", field="encoder_digest"
         )
-
-
-def _fits(request: HasEncoder, contract: EncoderContract) -> bool:
-    return request.encoder_digest in ("", contract.digest) and request.encoder_version in (
-        0,
-        contract.version,
-    )
 
 
 def _not_found(request: HasEncoder, what: str) -> EncoderNotFoundError:

@@ -233,6 +233,12 @@ def read_weights(
         raise InvalidRequestError(str(error), field=f"{path}weights") from None
 
 
+def is_asked_for(request: HasEncoder, contract: EncoderContract) -> bool:
+    """Whether an encoder is one that a request may mean; one that names none means any."""
+    digest, version = request.encoder_digest, request.encoder_version
+    return digest in ("", contract.digest) and version in (0, contract.version)
+
+
 def choose_encoder(
     request: HasEncoder, contracts: Sequence[EncoderContract], path: str
 ) -> EncoderContract:
@@ -254,7 +260,7 @@ def choose_encoder(
             field=f"{path}encoder_version",
         )
     for contract in contracts:
-        if digest in ("", contract.digest) and version in (0, contract.version):
+        if is_asked_for(request, contract):
             return contract
     asked = f"version {version}" if not digest else digest[:128]
     serving = contracts[0]

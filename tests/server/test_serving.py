@@ -102,6 +102,22 @@ async def test_stopping_lets_running_requests_end(
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+async def test_stopping_waits_for_a_canary(config: ServerConfig, encoder: FakeEncoder) -> None:
+    started, may_end = asyncio.Event(), asyncio.Event()
+
+    async def gate(inputs: list[EncoderInput]) -> None:
+        started.set()
+        await may_end.wait()
+
+    encoder.gate = gate
+    server, _ = await create_server(dataclasses.replace(config, canary_interval_s=0.01), encoder)
+    await started.wait()
+    stopping = asyncio.ensure_future(server.stop())
+    asyncio.get_running_loop().call_later(0.2, may_end.set)
+    await stopping
+    assert may_end.is_set() and encoder.in_flight == 0
+
+
 async def test_more_requests_than_may_wait_are_refused(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:

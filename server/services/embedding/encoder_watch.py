@@ -83,6 +83,11 @@ class EncoderWatch:
                 self._health.set_serving(False)
             await self._sleep(min(_LOOK_INTERVAL_S, self._interval_s))
 
+    async def close(self, timeout_s: float) -> None:
+        """Waits until the canaries are answered, or until the time is over."""
+        if canaries := [each for each in self._canaries.values() if not each.done()]:
+            await asyncio.wait(canaries, timeout=timeout_s)
+
     async def _sleep(self, interval_s: float) -> None:
         """Waits until the next look; the time by which that comes late counts as nobody's."""
         start_s = time.monotonic()

@@ -13,7 +13,7 @@ from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import Encoder, EncoderInput
 from twinshelf.server.encoders.pair_models import PairModels
 from twinshelf.server.errors import EncoderChangedError, TwinshelfError
-from twinshelf.server.services.requests import HasEncoder, choose_encoder
+from twinshelf.server.services.requests import HasEncoder, choose_encoder, is_asked_for
 
 
 class ServingEncoders:
@@ -68,8 +68,7 @@ class ServingEncoders:
         kept = self._catalogue.encoders.kept
         if not kept:
             return []
-        serving = self.contract.digest
-        return [each for each in self.known() if each.digest in kept and each.digest != serving]
+        return [each for each in self.known() if each.digest in kept and not self.is_serving(each)]
 
     def choose(self, request: HasEncoder, path: str) -> EncoderContract:
         """Returns the contract of the encoder that a request asks for, or of the one that serves.
@@ -81,16 +80,24 @@ class ServingEncoders:
         Raises:
             InvalidRequestError: If the version is negative.
             EncoderMismatchError: If that encoder neither serves nor is kept.
-            TwinshelfError: If the one that serves is away.
+            TwinshelfError: If the one that serves is away, and is asked for.
         """
-        return choose_encoder(request, [self.contract, *self.beside()], path)
+        beside = self.beside()
+        try:
+            contracts = [self.contract, *beside]
+        except TwinshelfError:
+            is_named = request.encoder_digest or request.encoder_version
+            contracts = [each for each in beside if is_named and is_asked_for(request, each)]
+            if not contracts:
+                raise
+        return choose_encoder(request, contracts, path)
 
     def is_serving(self, contract: EncoderContract) -> bool:
         """Whether an encoder is the one that serves, as far as is known."""
         try:
             return self.contract.digest == contract.digest
         except TwinshelfError:
-            return True
+            return self._catalogue.encoders.current in (None, contract.digest)
 
     async def refresh(self) -> EncoderContract:
         """Looks at all encoders again; returns the contract of the one that serves.

@@ -128,7 +128,9 @@ class EncoderComparison:
             return
         if pair is None or result.found.contract.digest != pair[0].digest:
             return
-        task = asyncio.ensure_future(self._compare(request, result, pair))
+        again = matching_service_pb2.MatchProductRequest()
+        again.CopyFrom(request)  # which is the caller's to change
+        task = asyncio.ensure_future(self._compare(again, result, pair))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -140,7 +142,7 @@ class EncoderComparison:
 
     async def _compare(
         self,
-        request: matching_service_pb2.MatchProductRequest,
+        again: matching_service_pb2.MatchProductRequest,
         result: MatchResult,
         pair: tuple[EncoderContract, EncoderContract],
     ) -> None:
@@ -148,8 +150,6 @@ class EncoderComparison:
         if self._sums.digests != digests:
             self._sums = Comparison(digests=digests)
         sums = self._sums
-        again = matching_service_pb2.MatchProductRequest()
-        again.CopyFrom(request)
         again.encoder_digest = pair[1].digest
         again.pair_count = 0
         try:

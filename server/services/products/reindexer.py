@@ -24,6 +24,7 @@ from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
     CatalogueDamagedError,
     EncoderConflictError,
+    EncoderFailedError,
     InvalidRequestError,
     ProductChangedError,
     ProductNotFoundError,
@@ -60,11 +61,13 @@ class ReindexProgress:
     """What a look at all missing products found.
 
     Attributes:
+        embedded_count: Products that were embedded.
         waiting_count: Products whose photos are needed.
         failed_count: Products that the encoder refused.
         failures: Identifier and reason of the first of these.
     """
 
+    embedded_count: int = 0
     waiting_count: int = 0
     failed_count: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -106,7 +109,10 @@ class Reindexer:
     async def run(self) -> None:
         """Looks for what is missing until it is cancelled."""
         while True:
-            for contract in self._targets():
+            targets = self._targets()
+            for digest in self._next_look_s.keys() - {each.digest for each in targets}:
+                del self._next_look_s[digest]  # it was dropped: begun again, it begins at once
+            for contract in targets:
                 try:
                     await self._look(contract)
                 except TwinshelfError as error:
@@ -154,6 +160,7 @@ class Reindexer:
         digest, start_s = contract.digest, time.monotonic()
         if not self._catalogue.encoders.count_missing(digest):
             self._progress.pop(digest, None)
+            self._next_look_s.pop(digest, None)
             self._refused.pop(digest, None)
             return
         if start_s < self._next_look_s.get(digest, 0.0):
@@ -169,9 +176,10 @@ class Reindexer:
                 )
             number = page[-1].product_number
         self._progress[digest] = progress
-        # Who waits for many photos must not read all these products again and again.
-        end_s = time.monotonic()
-        self._next_look_s[digest] = end_s + _REST_SHARE * (end_s - start_s)
+        if not progress.embedded_count:
+            # Who waits for many photos must not read all these products again and again.
+            end_s = time.monotonic()
+            self._next_look_s[digest] = end_s + _REST_SHARE * (end_s - start_s)
 
     async def _embed_stored(
         self, contract: EncoderContract, missing: UnembeddedProduct, progress: ReindexProgress
@@ -192,8 +200,11 @@ class Reindexer:
         try:
             made = await self._embedder.embed_by(contract, product)
             await self._store(product_id, made, change)
+            progress.embedded_count += 1
         except InvalidRequestError as error:
             refused[product_id] = change, error.message
+            progress.fail(product_id, error.message)
+        except EncoderFailedError as error:  # the next look tries it again
             progress.fail(product_id, error.message)
         except ProductChangedError:
             return  # who changed it has embedded it, or the next look will

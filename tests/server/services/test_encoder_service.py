@@ -21,12 +21,12 @@ from tests.server.calls import (
     serving,
     upsert,
 )
-from tests.server.fake_encoder import UNKNOWN_TEXT, FakeEncoder, digest_of, make_contract
+from tests.server.fake_encoder import UNKNOWN_TEXT, FakeEncoder, as_read, digest_of, make_contract
 from tests.server.services.products.test_thumbnails import photo as make_photo
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
-from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.errors import EncoderFailedError, TwinshelfError
 from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 from twinshelf.v1 import encoder_service_pb2 as pb
 from twinshelf.v1.product_pb2 import Offer, Product
@@ -165,6 +165,49 @@ async def test_a_switch_and_the_way_back_change_nothing_but_the_encoder(
                 product_id,
             )
             assert answer.matches[0].score == pytest.approx(1, abs=2e-3)
+
+
+async def test_one_that_is_away_hinders_nobody_from_the_other(
+    stocked: grpc.aio.Channel, encoder: FakeEncoder
+) -> None:
+    await reindex(stocked)
+    encoder.is_away = True
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        while True:  # until the watch has seen it
+            await match(stocked, title="lamp 3")
+            await asyncio.sleep(0.02)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    await check_answers(stocked, 2, encoder_version=2)
+    answer = await switch(stocked, 2)
+    assert (answer.serving.version, answer.previous.digest) == (2, encoder.current.digest)
+
+
+async def test_a_reindex_that_is_dropped_and_begun_again_begins_at_once(
+    stocked: grpc.aio.Channel, second: SecondEncoder
+) -> None:
+    await reindex(stocked)
+    for _ in range(2):
+        await encoders(stocked).DropEncoder(pb.DropEncoderRequest(encoder_version=2))
+        await encoders(stocked).Reindex(pb.ReindexRequest(encoder_version=2))
+        await wait_for_missing(stocked, len(PHOTOS))
+
+
+async def test_a_product_that_the_new_encoder_fails_on_holds_up_no_other(
+    stocked: grpc.aio.Channel, second: SecondEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed = second.embed
+
+    def fail_on_one(row: EncoderInput) -> OfferEmbedding | TwinshelfError:
+        if row.text and as_read(row.text).endswith("lamp 0"):
+            return EncoderFailedError("no embedding came")
+        return embed(row)
+
+    monkeypatch.setattr(second, "embed", fail_on_one)
+    await encoders(stocked).Reindex(pb.ReindexRequest(encoder_version=2))
+    await wait_for_missing(stocked, len(PHOTOS) + 1)
+    while not (state := (await states(stocked))[NEW]).failed_product_count:
+        await asyncio.sleep(0.02)
+    assert [each.product_id for each in state.failures] == ["t0"]
 
 
 async def test_all_photos_of_a_product_are_sent_again_and_kept_by_updates(
