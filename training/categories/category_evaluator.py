@@ -31,11 +31,11 @@ class TunedMethods:
 
     Attributes:
         choices: Method, "knn" or "mlp", to what was chosen for it.
-        head: The network.
+        head: The network; None where every product is one of the queries.
     """
 
     choices: Mapping[str, Choice]
-    head: nn.Sequential
+    head: nn.Sequential | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,8 +84,14 @@ class LabelledGallery:
             config=config,
         )
 
-    def tune(self, queries: EmbeddedProducts) -> TunedMethods:
+    def tune(self, queries: EmbeddedProducts, reported: EmbeddedProducts) -> TunedMethods:
         """Tunes both methods; the queries choose K, the network's epoch and the margins.
+
+        The network learns from no product that is a query, as none is its own neighbour.
+
+        Args:
+            queries: Those that tune.
+            reported: Those that will be reported.
 
         Raises:
             ValueError: If no query has the pattern.
@@ -94,21 +100,22 @@ class LabelledGallery:
         actual, near = self._truth(queries), self._neighbours(queries)
         f1_by_k = score_neighbour_counts(near, self.numbers, actual)
         best = max(f1_by_k, key=lambda k: (round(f1_by_k[k], 9), -k))
+        voted = vote(near, self.numbers, best)
+        choices = {"knn": self._choose(actual, voted, neighbour_count=best, f1_by_k=f1_by_k)}
+        asked = {*queries.product_ids, *reported.product_ids}
+        is_learnt = np.array([each not in asked for each in self.products.product_ids])
+        if not is_learnt.any():
+            return TunedMethods(choices=choices, head=None)
         head = train_head(
-            self._inputs(self.products),
-            self.numbers,
+            self._inputs(self.products)[is_learnt],
+            self.numbers[is_learnt],
             self._inputs(queries),
             actual,
             label_count=len(self.labels.names),
         )
-        voted, computed = vote(near, self.numbers, best), predict(head, self._inputs(queries))
-        return TunedMethods(
-            choices={
-                "knn": self._choose(actual, voted, neighbour_count=best, f1_by_k=f1_by_k),
-                "mlp": self._choose(actual, computed, neighbour_count=None, f1_by_k={}),
-            },
-            head=head,
-        )
+        computed = predict(head, self._inputs(queries))
+        choices["mlp"] = self._choose(actual, computed, neighbour_count=None, f1_by_k={})
+        return TunedMethods(choices=choices, head=head)
 
     def predict(self, method: str, queries: EmbeddedProducts, tuned: TunedMethods) -> Predictions:
         """Predicts by one method, "knn" or "mlp".
@@ -116,7 +123,7 @@ class LabelledGallery:
         Raises:
             ValueError: If the network takes inputs of another size.
         """
-        if method == "mlp":
+        if method == "mlp" and tuned.head is not None:
             return predict(tuned.head, self._inputs(queries))
         neighbour_count = tuned.choices[method].neighbour_count or 1
         return vote(self._neighbours(queries), self.numbers, neighbour_count)
@@ -180,13 +187,15 @@ def split_queries(queries: EmbeddedProducts, label: LabelField, seed: int) -> np
     """Draws the queries that tune, bool (Q,); the others are reported.
 
     Offers of one group stay together, unless the group is what is predicted, by itself or as the
-    category that it is named after: then both halves must show the same labels.
+    category that it stands for: then both halves must show the same labels.
     """
+    labels = labels_of(queries, label)
+    grouped = {pair for pair in zip(queries.groups, labels, strict=True) if pair[0]}
+    groups, predicted = (set(each) for each in zip(*grouped, strict=True)) if grouped else ((), ())
+    is_label = len(grouped) == len(groups) == len(predicted)
     clusters = [
-        f"product {product_id}" if group in ("", predicted) else f"group {group}"
-        for group, predicted, product_id in zip(
-            queries.groups, labels_of(queries, label), queries.product_ids, strict=True
-        )
+        f"group {group}" if group and not is_label else f"product {product_id}"
+        for group, product_id in zip(queries.groups, queries.product_ids, strict=True)
     ]
     return split_halves(clusters, seed)
 

@@ -71,8 +71,10 @@ class EarlierChoice:
             labels = Labels(names=tuple(values["labels"]))
             tuned = {
                 pattern: TunedMethods(
-                    choices={name: _choice(methods[name]["choice"]) for name in ("knn", "mlp")},
-                    head=load_head(_head_path(folder, pattern), len(labels.names)),
+                    choices={name: _choice(found["choice"]) for name, found in methods.items()},
+                    head=load_head(_head_path(folder, pattern), len(labels.names))
+                    if "mlp" in methods
+                    else None,
                 )
                 for pattern, methods in values["patterns"].items()
             }
@@ -126,7 +128,7 @@ def predict_categories(files: CategoryFiles, config: CategoryConfig) -> Categori
         rows = LabelledGallery.of(
             gallery, pattern, labels=labels, config=config, fusion_weight=embedder.fusion_weight
         )
-        tuned = earlier.tuned.get(pattern) if earlier else rows.tune(tuning)
+        tuned = earlier.tuned.get(pattern) if earlier else rows.tune(tuning, reported)
         if tuned is None:
             raise ValueError(f"nothing was chosen for {pattern} before: tune it first")
         results = rows.evaluate(reported, tuned)
@@ -137,7 +139,8 @@ def predict_categories(files: CategoryFiles, config: CategoryConfig) -> Categori
     if files.kazanexpress is not None:
         answer_kazanexpress(files.kazanexpress, folder, evaluated, embedder)
     for name, found in evaluated.items():
-        save_head(_head_path(folder, name), found.tuned.head)
+        if found.tuned.head is not None:
+            save_head(_head_path(folder, name), found.tuned.head)
     result = CategoriesResult(
         label=config.label,
         labels=labels.names,

@@ -125,7 +125,10 @@ class EmbeddedProducts:
             The offers whose product is there, and the gallery, both with groups that tell products
             apart.
         """
-        names = tuple(g or i for g, i in zip(gallery.groups, gallery.product_ids, strict=True))
+        names = tuple(
+            f"group {group}" if group else f"product {product_id}"
+            for group, product_id in zip(gallery.groups, gallery.product_ids, strict=True)
+        )
         group_of = dict(zip(gallery.product_ids, names, strict=True))
         known = self.rows(np.array([name in group_of for name in self.groups], np.bool_))
         groups = tuple(group_of[name] for name in known.groups)

@@ -94,6 +94,7 @@ def evaluate(
         ValueError: If the embeddings do not fit, or the gallery is empty.
     """
     results, pairs = {}, {}
+    single_models: list[MatchModel] = []
     judged = judged and judged.rows(~np.isin(judged.product_ids, queries.product_ids))
     known = judged and judged.judged_against(gallery)
     for pattern, weight in pattern_weights(fusion_weight).items():
@@ -108,7 +109,11 @@ def evaluate(
         if known and (has_pattern := known[0].with_pattern(pattern)).any():
             offers = known[0].rows(has_pattern)
             further = [search_gallery(offers, known[1], weight, device=config.device)]
-        results[pattern] = evaluate_search(pattern, search, config, tuning, further)
+        # Of "both", candidates without a photo or a text are judged by these, as when it serves.
+        beside = single_models if pattern == "both" else ()
+        results[pattern] = evaluate_search(pattern, search, config, tuning, further, beside)
+        if (found := results[pattern].tuning) is not None:
+            single_models += found.match_models
     result = EvaluationResult(
         query_count=len(queries),
         gallery_count=len(gallery),
@@ -127,23 +132,26 @@ def evaluate_search(
     config: EvaluationConfig,
     tuning: Tuning | None,
     further: Sequence[Search] = (),
+    beside: Sequence[MatchModel] = (),
 ) -> PatternResult:
     """Computes all that is reported of one search.
 
-    The tuning of an earlier evaluation is tried; without one, `tune_and_try` makes it.
+    The tuning of an earlier evaluation is tried; without one, `tune_and_try` makes it. Models
+    beside that of the search judge candidates that are scored by other weights.
     """
     ranks, queries, gallery = search.found.ranks, search.queries, search.gallery
     values = metric_values(ranks, config.top_k)
     reason, held_out = "", None
     if tuning is None:
         try:
-            tuning, held_out = tune_and_try(search, config, further)
+            tuning, held_out = tune_and_try(search, config, further, beside)
         except ValueError as error:
             reason = str(error)
             logger.warning("no calibration for %s: %s", pattern, reason)
     else:
         everything = np.ones(len(queries), dtype=np.bool_)
-        held_out = try_tuning(search, tuning, everything, [(everything, tuning.match_models)])
+        models = _by_weight([*tuning.match_models, *beside])
+        held_out = try_tuning(search, tuning, everything, [(everything, models)])
     categories = None
     if any(queries.categories) and any(gallery.categories):
         categories = evaluate_categories(
@@ -184,11 +192,14 @@ def metric_values(ranks: metrics.RelevantRanks, top_k: Sequence[int]) -> dict[st
 
 
 def tune_and_try(
-    search: Search, config: EvaluationConfig, further: Sequence[Search] = ()
+    search: Search,
+    config: EvaluationConfig,
+    further: Sequence[Search] = (),
+    beside: Sequence[MatchModel] = (),
 ) -> tuple[Tuning, HeldOutQuality]:
     """Tunes on one half and tries on the other; match probabilities are cross-fitted.
 
-    Further searches are tuned on as well.
+    Further searches are tuned on as well; models beside are tried as they are.
 
     Raises:
         ValueError: If there are too few queries to fit to.
@@ -198,8 +209,13 @@ def tune_and_try(
     others = [each.lists for each in further]
     half = OfferLists.joined([search.lists.rows(fitting_half), *others])
     tuning = fit_tuning(half, models, config.target_precision)
-    tried = cross_fitted_models(search.lists, search.clusters, search.image_weight, SEED, others)
+    folds = cross_fitted_models(search.lists, search.clusters, search.image_weight, SEED, others)
+    tried = [(rows, _by_weight([*fitted, *models[1:], *beside])) for rows, fitted in folds]
     return tuning, try_tuning(search, tuning, ~fitting_half, tried)
+
+
+def _by_weight(models: Sequence[MatchModel]) -> list[MatchModel]:
+    return sorted(models, key=lambda model: model.image_weight)
 
 
 def fit_models(searches: Sequence[Search], *, device: str) -> list[MatchModel]:

@@ -23,6 +23,8 @@ Ints = npt.NDArray[np.int64]
 
 NO_CANDIDATE = -1
 SCORE_BLOCK_BYTES = 16 * 2**20  # larger blocks are slower: their memory is never reused
+# So far behind that no metric counts it.
+UNRANKED = 1 << 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -142,16 +144,19 @@ def rank_items(scores: Floats, rows: Ints, items: Ints) -> Ints:
     """Ranks given items among all, 1 is best; of equal scores the smaller item is better.
 
     Args:
-        scores: Scores of a block of queries, (B, G); -inf counts as the worst score.
+        scores: Scores of a block of queries, (B, G); -inf for what is no candidate.
         rows: Row of the block per pair, int64 (P,).
         items: Gallery row per pair, int64 (P,).
 
     Returns:
-        The rank of each pair's item, int64 (P,).
+        The rank of each pair's item, int64 (P,); beyond `UNRANKED` for what is no candidate.
     """
     ranks = np.empty(len(rows), dtype=np.int64)
     for pair, (row, item) in enumerate(zip(rows.tolist(), items.tolist(), strict=True)):
         line = scores[row]
+        if line[item] == -math.inf:
+            ranks[pair] = UNRANKED + item
+            continue
         above = np.count_nonzero(line > line[item])
         equal_before = np.count_nonzero(line[:item] == line[item])
         ranks[pair] = 1 + above + equal_before

@@ -49,6 +49,8 @@ def test_offers_of_one_group_stay_on_one_side_unless_the_group_is_predicted() ->
     tuning = split_queries(by_category, "category", 42)
     categories = np.array(queries.categories)
     assert set(categories[tuning]) == set(categories[~tuning]) == set(LABELS.names)
+    numbered = replace(queries, groups=tuple(f"number of {each}" for each in queries.categories))
+    assert (split_queries(numbered, "category", 42) == tuning).all()  # as KazanExpress
 
 
 def labelled(gallery: EmbeddedProducts, pattern: str) -> LabelledGallery:
@@ -61,7 +63,7 @@ def labelled(gallery: EmbeddedProducts, pattern: str) -> LabelledGallery:
 def test_both_methods_predict_near_offers(pattern: str) -> None:
     tuning, reported, gallery = halves()
     rows = labelled(gallery, pattern)
-    tuned = rows.tune(tuning)
+    tuned = rows.tune(tuning, reported)
     found = rows.evaluate(reported, tuned)
     for result in found.values():
         assert result.reported.query_count == len(reported)
@@ -75,8 +77,8 @@ def test_both_methods_predict_near_offers(pattern: str) -> None:
 
 
 def test_the_best_k_votes_and_the_smallest_of_equals() -> None:
-    tuning, _, gallery = halves()
-    choice = labelled(gallery, "both").tune(tuning).choices["knn"]
+    tuning, reported, gallery = halves()
+    choice = labelled(gallery, "both").tune(tuning, reported).choices["knn"]
     best = max(choice.f1_by_k.values())
     assert choice.tuned_f1 == best
     assert choice.neighbour_count == min(k for k, f1 in choice.f1_by_k.items() if f1 == best)
@@ -86,7 +88,7 @@ def test_a_label_that_the_gallery_lacks_counts_as_wrong() -> None:
     tuning, reported, gallery = halves()
     reported = replace(reported, categories=("new", *reported.categories[1:]))
     rows = labelled(gallery, "text")
-    found = rows.evaluate(reported, rows.tune(tuning))["knn"].reported
+    found = rows.evaluate(reported, rows.tune(tuning, reported))["knn"].reported
     assert found.unseen_count == 1
     assert found.accuracy.value <= 1 - 1 / len(reported)
 
@@ -95,12 +97,31 @@ def test_queries_without_the_pattern_are_left_out() -> None:
     tuning, reported, gallery = halves()
     reported = without(reported, "image", slice(0, 10))
     rows = labelled(without(gallery, "image", slice(0, 3)), "image")
-    found = rows.evaluate(reported, rows.tune(tuning))
+    found = rows.evaluate(reported, rows.tune(tuning, reported))
     assert found["knn"].reported.query_count == len(reported) - 10
     assert len(rows.products) == len(gallery) - 3
 
 
+def test_the_network_never_learns_what_it_is_asked() -> None:
+    tuning, reported, gallery = halves()
+    assert set(labelled(reported, "text").tune(tuning, reported).choices) == {"knn"}
+    odd = replace(reported, categories=tuple(f"c{row % 3}" for row in range(len(reported))))
+    both = EmbeddedProducts(
+        embeddings=ProductEmbeddings(
+            image=np.concatenate([gallery.embeddings.image, odd.embeddings.image]),
+            text=np.concatenate([gallery.embeddings.text, odd.embeddings.text]),
+        ),
+        product_ids=(*gallery.product_ids, *odd.product_ids),
+        groups=(*gallery.groups, *odd.groups),
+        categories=(*gallery.categories, *odd.categories),
+    )
+    for products in (gallery, both):
+        rows = labelled(products, "text")
+        found = rows.evaluate(odd, rows.tune(tuning, odd))["mlp"].reported
+        assert found.weighted_f1 < 0.6
+
+
 def test_a_pattern_that_no_query_has_is_refused() -> None:
-    tuning, _, gallery = halves()
+    tuning, reported, gallery = halves()
     with pytest.raises(ValueError, match="no tuning query"):
-        labelled(gallery, "image").tune(without(tuning, "image", slice(None)))
+        labelled(gallery, "image").tune(without(tuning, "image", slice(None)), reported)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import numpy as np
 import pytest
 
 from tests.training.evaluation.drawn_products import draw_products, without
+from twinshelf.training.evaluation import evaluator as evaluator_module
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult, read_tunings
 from twinshelf.training.evaluation.evaluator import Evaluation, evaluate
+from twinshelf.training.evaluation.match_worlds import TriedModels, evaluate_worlds
 from twinshelf.training.files import write_json
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
+from twinshelf.training.retrieval.match_probability import OfferLists
 
 SETTINGS = EvaluationConfig()
 
@@ -92,6 +96,14 @@ def test_a_product_without_the_modality_is_never_a_candidate() -> None:
     assert worse < better
 
 
+def test_the_group_of_one_product_is_not_the_identifier_of_another() -> None:
+    _, gallery = draw_products(product_count=3)
+    gallery = replace(gallery, product_ids=("100", "101", "7"), groups=("7", "7", ""))
+    offer = replace(gallery.rows(np.array([0])), groups=("7",))
+    judged, products = offer.judged_against(gallery)
+    assert [group == judged.groups[0] for group in products.groups] == [False, False, True]
+
+
 def test_tuning_is_tried_on_the_other_half() -> None:
     found = evaluate_drawn().result.patterns["both"]
     assert found.held_out is not None
@@ -139,6 +151,22 @@ def test_both_modalities_have_models_on_either_side() -> None:
 def saved(result: EvaluationResult, path: Path) -> str:
     write_json(path, result)
     return path.read_text("utf-8")
+
+
+def test_candidates_without_a_photo_are_judged_by_the_models_that_serve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[list[float]] = []
+
+    def note(lists: OfferLists, models: Sequence[TriedModels], *names: Any) -> Any:
+        tried.append([model.image_weight for model in models[0][1]])
+        return evaluate_worlds(lists, models, *names)
+
+    monkeypatch.setattr(evaluator_module, "evaluate_worlds", note)
+    queries, gallery = draw_products()
+    gallery = without(gallery, "image", slice(0, 10))
+    evaluate(queries, gallery, fusion_weight=0.4, config=EvaluationConfig())
+    assert tried == [[1.0], [0.0], [0.0, 0.2, 0.4, 0.7, 1.0]]
 
 
 def test_an_earlier_tuning_is_tried_on_all_queries(tmp_path: Path) -> None:

@@ -10,8 +10,14 @@ import pytest
 
 from tests.training.retrieval.test_embeddings import unit_rows
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Retrieval, rank_items, retrieve
-from twinshelf.training.retrieval.metrics import pairs_by_group
+from twinshelf.training.retrieval.exact_search import (
+    NO_CANDIDATE,
+    UNRANKED,
+    Retrieval,
+    rank_items,
+    retrieve,
+)
+from twinshelf.training.retrieval.metrics import accuracy_at, average_precision, pairs_by_group
 
 QUERY_COUNT, GALLERY_COUNT = 23, 41
 ONE_ROW_BYTES = 4 * GALLERY_COUNT
@@ -77,7 +83,9 @@ def test_search_equals_a_loop_over_all_pairs(image_weight: float) -> None:
         )
         labels = groups(GALLERY_COUNT, 2)
         expected_ranks += [
-            (query, rank) for rank, item in enumerate(order, 1) if labels[item] == group
+            (query, rank if scores[item] > -math.inf else UNRANKED + item)
+            for rank, item in enumerate(order, 1)
+            if labels[item] == group
         ]
     ranks = zip(found.ranks.queries.tolist(), found.ranks.ranks.tolist(), strict=True)
     assert list(ranks) == expected_ranks
@@ -145,3 +153,14 @@ def test_an_empty_gallery_is_refused() -> None:
 def test_a_weight_out_of_range_is_refused(image_weight: float) -> None:
     with pytest.raises(ValueError, match="image_weight must be 0 to 1"):
         search(image_weight, 1, 2**30)
+
+
+def test_what_is_no_candidate_has_no_rank() -> None:
+    image = unit_rows(4, 3, seed=1)
+    gallery = ProductEmbeddings(image=image, text=np.zeros_like(image))
+    query = ProductEmbeddings(image=np.zeros((1, 3), np.float32), text=unit_rows(1, 3, seed=2))
+    relevant = pairs_by_group(["a"], ["a", "b", "b", "b"])
+    found = retrieve(query, gallery, image_weight=0.0, k=2, relevant=relevant)
+    assert found.candidates.items.tolist() == [[NO_CANDIDATE, NO_CANDIDATE]]
+    assert accuracy_at(found.ranks, 4).tolist() == [0]
+    assert average_precision(found.ranks)[0] == pytest.approx(0)
