@@ -10,7 +10,7 @@ from typing import Literal
 import grpc
 
 from twinshelf.client.conversions import product_from_message
-from twinshelf.client.errors import error_from_call
+from twinshelf.client.errors import SLOW_MESSAGE, error_from_call
 from twinshelf.client.records import Product
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.v1 import catalog_service_pb2
@@ -19,8 +19,6 @@ _KINDS: dict[int, Literal["upserted", "deleted"]] = {
     catalog_service_pb2.CHANGE_KIND_UPSERTED: "upserted",
     catalog_service_pb2.CHANGE_KIND_DELETED: "deleted",
 }
-# How the service ends a stream that was not read for too long; what was read counts.
-_NOT_READ = "SLOW_MESSAGE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +95,7 @@ class WatchPoint:
             TwinshelfError: If another will not help.
         """
         mapped = error_from_call(error, self._address)
-        if mapped.reason == _NOT_READ:
+        if mapped.reason == SLOW_MESSAGE:
             return 0.0
         self._failure_count += 1
         wait_s = self._policy.wait_s(mapped, self._failure_count, self._randomness)

@@ -11,6 +11,9 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+# The reason of a stream that the service ended since nothing was sent, or read, for too long: what
+# was answered counts, and it may be opened again at once.
+SLOW_MESSAGE = "SLOW_MESSAGE"
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # How gRPC words what TLS failed with.

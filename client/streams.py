@@ -20,7 +20,7 @@ from twinshelf.client.conversions import (
     upsert_request,
 )
 from twinshelf.client.encoders.records import ReindexAnswer
-from twinshelf.client.errors import InvalidRequestError, TwinshelfError
+from twinshelf.client.errors import SLOW_MESSAGE, InvalidRequestError, TwinshelfError
 from twinshelf.client.records import (
     MatchAnswer,
     MatchOptions,
@@ -45,12 +45,15 @@ class StreamMethod(Generic[Row, Answer]):
 
     Attributes:
         request: Makes the request from its position in the stream and the row.
+        product_id: Reads which product a row writes, so that the last row of one stays; None where
+            rows may be answered in any order.
         position: Reads the position of the request that an answer belongs to; -1 when it is lost.
         answer: Makes the caller's answer from the row's index, the row and the response.
         failure: Makes the caller's answer from the row's index, the row and an error.
     """
 
     request: Callable[[int, Row], Any]
+    product_id: Callable[[Row], str | None]
     position: Callable[[Any], int]
     answer: Callable[[int, Row, Any], Answer]
     failure: Callable[[int, Row, TwinshelfError], Answer]
@@ -60,6 +63,7 @@ def upsert_method() -> StreamMethod[Product | ProductUpdate, UpsertAnswer]:
     """Returns how UpsertProducts speaks."""
     return StreamMethod(
         request=lambda position, product: upsert_request(product),
+        product_id=lambda product: product.product_id,
         position=lambda response: response.request_index,
         answer=lambda index, product, response: upsert_answer(index, product.product_id, response),
         failure=lambda index, product, error: UpsertAnswer(
@@ -78,6 +82,7 @@ def match_method(options: MatchOptions) -> StreamMethod[Offer, MatchAnswer]:
         request=lambda position, offer: matching_service_pb2.MatchProductsRequest(
             request_id=str(position), request=match_request(offer, options)
         ),
+        product_id=lambda offer: None,
         position=lambda response: int(response.request_id) if response.request_id.isdigit() else -1,
         answer=lambda index, offer, response: match_answer(index, response),
         failure=lambda index, offer, error: MatchAnswer(offer_index=index, error=error),
@@ -88,13 +93,15 @@ def match_method(options: MatchOptions) -> StreamMethod[Offer, MatchAnswer]:
 class _Sent(Generic[Row]):
     index: int
     row: Row
+    product_id: str | None
     failure_count: int = 0
 
 
 class StreamRows(Generic[Row, Answer]):
     """Feeds a stream from an iterator and repeats what came back UNAVAILABLE or busy, row by row.
 
-    At most `WINDOW` rows are unanswered at a time; those alone are kept in memory.
+    At most `WINDOW` rows are unanswered at a time; those alone are kept in memory. A row is held
+    back until the one before it of its product has its answer: a repeat of that one would undo it.
     """
 
     def __init__(
@@ -121,6 +128,7 @@ class StreamRows(Generic[Row, Answer]):
         self._position = 0
         self._sent: dict[int, _Sent[Row]] = {}
         self._waiting: list[tuple[float, int, _Sent[Row]]] = []
+        self._held: _Sent[Row] | None = None
         self._break_count = 0
         self._answered_in_stream = False
         self._unsendable: list[Answer] = []
@@ -130,16 +138,17 @@ class StreamRows(Generic[Row, Answer]):
 
         Args:
             answers_wait: Whether something was received that is not yet read. Then nothing is
-                taken, unless nothing at all is under way.
+                taken, unless nothing at all is under way. Nor while a row is held back: it would
+                have to wait for a source that rests.
         """
         if answers_wait:
             return self.is_empty
-        return len(self._sent) + len(self._waiting) < WINDOW
+        return self._held is None and len(self._sent) + len(self._waiting) < WINDOW
 
     @property
     def is_empty(self) -> bool:
         """Whether every row that was taken has been answered."""
-        return not self._sent and not self._waiting
+        return not self._sent and not self._waiting and self._held is None
 
     @property
     def has_unanswered(self) -> bool:
@@ -149,10 +158,14 @@ class StreamRows(Generic[Row, Answer]):
     def add(self, row: Row) -> Any | None:
         """Takes a row and returns its request, to be sent now.
 
-        None when no message can be made of the row; then its answer is in `take_unsendable`.
+        None when the row is held back; or when no message can be made of it, and then its answer is
+        in `take_unsendable`.
         """
-        sent = _Sent(index=self._row_count, row=row)
+        sent = _Sent(index=self._row_count, row=row, product_id=self._method.product_id(row))
         self._row_count += 1
+        if self._is_under_way(sent.product_id):
+            self._held = sent
+            return None
         return self._send(sent)
 
     def take_unsendable(self) -> list[Answer]:
@@ -161,13 +174,18 @@ class StreamRows(Generic[Row, Answer]):
         return answers
 
     def due_requests(self, now_s: float) -> Iterator[Any]:
-        """Yields the requests whose backoff is over.
+        """Yields the requests whose backoff is over, and that of a row no longer held back.
 
         Args:
             now_s: The monotonic clock.
         """
         while self._waiting and self._waiting[0][0] <= now_s:
             request = self._send(heapq.heappop(self._waiting)[2])
+            if request is not None:
+                yield request
+        if self._held is not None and not self._is_under_way(self._held.product_id):
+            held, self._held = self._held, None
+            request = self._send(held)
             if request is not None:
                 yield request
 
@@ -203,7 +221,8 @@ class StreamRows(Generic[Row, Answer]):
         """Takes the end of a stream that still owed answers; returns how long to wait, seconds.
 
         What was not answered goes into the next stream; that it had been sent is not held against
-        it, since the stream failed and not the row.
+        it, since the stream failed and not the row. One that rested until the service ended it has
+        not failed: it is opened again at once.
 
         Args:
             error: How the stream ended.
@@ -214,8 +233,10 @@ class StreamRows(Generic[Row, Answer]):
                 in a row as there are attempts broke without a single answer.
         """
         self._break_count = 0 if self._answered_in_stream else self._break_count
-        self._break_count += 1
-        wait_s = self._wait_s(error, self._break_count)
+        wait_s: float | None = 0.0
+        if error.reason != SLOW_MESSAGE:
+            self._break_count += 1
+            wait_s = self._wait_s(error, self._break_count)
         if wait_s is None:
             raise error
         self._answered_in_stream = False
@@ -224,6 +245,13 @@ class StreamRows(Generic[Row, Answer]):
         self._sent.clear()
         self._position = 0
         return wait_s
+
+    def _is_under_way(self, product_id: str | None) -> bool:
+        """Tells whether a row of the product is under way."""
+        if product_id is None:
+            return False
+        under_way = (*self._sent.values(), *(waiting for _, _, waiting in self._waiting))
+        return any(each.product_id == product_id for each in under_way)
 
     def _send(self, sent: _Sent[Row]) -> Any | None:
         try:

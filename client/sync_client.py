@@ -244,7 +244,8 @@ class Client:
         """Stores a stream of products; yields each answer as it comes, in any order.
 
         A product that exists is replaced; a `ProductUpdate` changes some of its fields alone, and
-        fails when there is none. Nothing happens before the answers are asked for.
+        fails when there is none. Of several rows of one product the last stays: each is sent once
+        the one before it is answered. Nothing happens before the answers are asked for.
 
         Args:
             products: Taken lazily, as fast as the service answers.

@@ -73,6 +73,7 @@ def reindex_method() -> StreamMethod[Product, ReindexAnswer]:
                 further_images=product.further_images,
             )
         ),
+        product_id=lambda product: None,
         position=lambda response: response.request_index,
         answer=lambda index, product, response: _answer(index, product, response),
         failure=lambda index, product, error: ReindexAnswer(

@@ -1,0 +1,91 @@
+"""Which rows of a stream are sent, held back, and sent again."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from tests.client.conftest import QUICK_RETRIES
+from tests.client.fake_service import UNAVAILABLE, FakeService, make_status
+from tests.client.test_listening import QUICK, refusal, rows_of
+from tests.client.test_sync_client import products
+from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.errors import DeadlineError, ServiceUnavailableError
+from twinshelf.client.records import Product, ProductUpdate
+from twinshelf.client.streams import WINDOW
+from twinshelf.client.sync_client import Client
+from twinshelf.v1 import catalog_service_pb2
+
+LATER_S = 100.0
+OLD, NEW = (Product(product_id="tea", title=title) for title in ("old", "new"))
+BROKEN = ServiceUnavailableError("away", code=grpc.StatusCode.UNAVAILABLE)
+RESTED = DeadlineError(
+    "nothing was sent", code=grpc.StatusCode.DEADLINE_EXCEEDED, reason="SLOW_MESSAGE"
+)
+
+
+def success(position: int) -> catalog_service_pb2.UpsertProductsResponse:
+    return catalog_service_pb2.UpsertProductsResponse(request_index=position)
+
+
+def test_a_row_waits_for_the_one_before_it_of_its_product_through_repeats_and_breaks() -> None:
+    rows = rows_of(QUICK)
+    sent = [rows.add(OLD)]
+    assert rows.add(ProductUpdate(product=NEW, fields=("title",))) is None
+    # A source that rests now would keep the row from being sent.
+    assert not rows.may_take(answers_wait=False)
+    assert not list(rows.due_requests(LATER_S))
+    assert rows.answered(refusal(0), 0.0) is None
+    sent += rows.due_requests(LATER_S)
+    rows.wait_after_break_s(BROKEN, LATER_S)
+    sent += rows.due_requests(LATER_S)
+    assert [request.product.title for request in sent if request] == ["old"] * 3
+    first = rows.answered(success(0), LATER_S)
+    assert first is not None and first.product_index == 0 and not rows.is_empty
+    (held,) = rows.due_requests(LATER_S)
+    assert held.product.title == "new" and rows.may_take(answers_wait=False)
+    last = rows.answered(success(1), LATER_S)
+    assert last is not None and last.product_index == 1 and rows.is_empty
+
+
+def test_rows_of_other_products_do_not_wait() -> None:
+    rows = rows_of(QUICK)
+    assert all(rows.add(product) is not None for product in products(WINDOW))
+
+
+@pytest.mark.parametrize("failure_count", [1, 3])
+def test_of_several_rows_of_one_product_the_last_stays(
+    client: Client, service: FakeService, failure_count: int
+) -> None:
+    service.row_failures = {"tea": [UNAVAILABLE] * failure_count}
+    answers = list(client.upsert([*products(3), OLD, OLD, NEW]))
+    assert sorted(answer.product_index for answer in answers) == list(range(6))
+    assert answers[-1].product_index == 5 and service.products["tea"].title == "new"
+
+
+async def test_both_clients_keep_the_last_row(address: str, service: FakeService) -> None:
+    service.row_failures = {"tea": [UNAVAILABLE]}
+    async with AsyncClient(address, retry_policy=QUICK_RETRIES) as client:
+        answers = [answer async for answer in client.upsert([OLD, NEW])]
+    assert [answer.error for answer in answers] == [None, None]
+    assert service.products["tea"].title == "new"
+
+
+def test_a_stream_that_rested_is_opened_again_at_once_and_has_not_failed() -> None:
+    rows = rows_of(QUICK)
+    rows.add(OLD)
+    for _ in range(10):
+        assert rows.wait_after_break_s(RESTED, 0.0) == 0.0
+        assert len(list(rows.due_requests(0.0))) == 1
+    with pytest.raises(DeadlineError):
+        rows.wait_after_break_s(DeadlineError("", code=RESTED.code), 0.0)
+
+
+async def test_both_clients_go_on_after_a_rest(client: Client, service: FakeService) -> None:
+    rested = make_status(4, "the stream sent nothing for 300 s", reason="SLOW_MESSAGE")
+    service.stream_failures = [rested] * 4
+    assert [answer.error for answer in client.upsert(products(2))] == [None, None]
+    service.stream_failures = [rested] * 4
+    async with AsyncClient(client.address, retry_policy=QUICK_RETRIES) as other:
+        answers = [answer async for answer in other.upsert(products(2))]
+    assert [answer.error for answer in answers] == [None, None]
