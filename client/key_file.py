@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from google.protobuf import json_format
 
 from twinshelf.client.api_keys import ApiKeyError
 from twinshelf.v1 import access_pb2
+
+_ROOT: Final = 0
+_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def read_keys(path: Path) -> access_pb2.KeyFile:
@@ -39,8 +44,9 @@ def changing_keys(path: Path) -> Iterator[access_pb2.KeyFile]:
     """Gives the keys to be changed, and writes them back when nothing was raised.
 
     Only one at a time has the file; a file that is not there yet is empty. Readers see the old
-    file or the new one, each of them whole, and only the owner can read it. The lock is a file
-    beside it, which stays: to remove it would let two in.
+    file or the new one, each of them whole. Only the owner can read it, and of a file of root's its
+    group where it could before. The lock is a file beside it, which stays: to remove it would let
+    two in.
 
     Args:
         path: The file.
@@ -71,7 +77,7 @@ def _replace(path: Path, text: str) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-            _keep_owner(path, file.fileno())
+            _keep_readers(path, file.fileno())
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
@@ -85,11 +91,14 @@ def _replace(path: Path, text: str) -> None:
         os.close(folder)
 
 
-def _keep_owner(path: Path, descriptor: int) -> None:
-    """Lets the service still read its file after root has changed it."""
+def _keep_readers(path: Path, descriptor: int) -> None:
+    """Lets the service still read its file after root has changed it, as owner or by its group."""
     try:
-        owner = path.stat()
+        old = path.stat()
     except FileNotFoundError:
         return
-    if owner.st_uid != os.geteuid():
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    if os.geteuid() == _ROOT or old.st_uid != os.geteuid():
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    # The service takes no file that is open any further.
+    if old.st_uid == _ROOT and old.st_mode & _OF_OTHERS == stat.S_IRGRP:
+        os.fchmod(descriptor, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP)

@@ -44,6 +44,31 @@ def test_the_file_is_made_and_only_its_owner_can_read_it(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize(
+    ("owner", "mode", "kept"), [(0, 0o440, 0o640), (0, 0o644, 0o600), (7, 0o640, 0o600)]
+)
+def test_whoever_could_read_the_file_still_can_after_root_has_changed_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, mode: int, kept: int
+) -> None:
+    add(path)
+    path.chmod(mode)
+    look, given = Path.stat, []
+
+    def stat_of_another(self: Path, **options: bool) -> os.stat_result:
+        """Tells of another owner and group, whoever runs the test."""
+        state = list(look(self, **options))
+        state[stat.ST_UID], state[stat.ST_GID] = owner, 1234
+        return os.stat_result(state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: 0)
+        patch.setattr(os, "fchown", lambda _, uid, gid: given.append((uid, gid)))
+        patch.setattr(Path, "stat", stat_of_another)
+        add(path)
+    assert given == [(owner, 1234)]
+    assert stat.S_IMODE(path.stat().st_mode) == kept
+
+
 def test_writers_at_once_lose_nothing(path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(lambda _: add(path), range(80)))
