@@ -49,6 +49,7 @@ class KeyRing:
         self._clock_s = clock_s
         self._now_s = now_s
         self._traits = _traits_of(path)
+        self._problem = ""
         self._keys = read_key_file(path)
         self._looked_at_s = clock_s()
         if not self._keys:
@@ -98,7 +99,7 @@ class KeyRing:
         return key
 
     def _follow_file(self) -> None:
-        """Reads the file again when it has changed; keeps what it has when that fails."""
+        """Reads the file again when it has changed; keeps what it has for as long as that fails."""
         now_s = self._clock_s()
         if now_s - self._looked_at_s < LOOK_INTERVAL_S:
             return
@@ -106,13 +107,16 @@ class KeyRing:
         # Taken before the file is read: a change in between is seen at the next look.
         traits = _traits_of(self._path)
         if traits == self._traits:
+            self._problem = ""
             return
-        self._traits = traits
         try:
             self._keys = read_key_file(self._path)
         except AccessSetupError as error:
-            logger.error("the keys read before stay in use: %s", error)
+            if str(error) != self._problem:  # it is met at every look until it has passed
+                self._problem = str(error)
+                logger.error("the keys read before stay in use: %s", error)
             return
+        self._traits, self._problem = traits, ""
         logger.info("read %d keys from %s", len(self._keys), self._path)
 
 

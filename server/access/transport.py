@@ -65,6 +65,7 @@ class _Certificate:
     def __init__(self, tls: ServerTls) -> None:
         self._tls = tls
         self._traits = _traits_of(tls)
+        self._problem = ""
         self.initial = _read(tls)
 
     def changed(self) -> grpc.ServerCertificateConfiguration | None:
@@ -74,13 +75,16 @@ class _Certificate:
         """
         traits = _traits_of(self._tls)
         if traits == self._traits:
+            self._problem = ""
             return None
-        self._traits = traits
         try:
             configuration = _read(self._tls)
         except AccessSetupError as error:
-            logger.error("the certificate read before stays in use: %s", error)
+            if str(error) != self._problem:  # it is met at every handshake until it has passed
+                self._problem = str(error)
+                logger.error("the certificate read before stays in use: %s", error)
             return None
+        self._traits, self._problem = traits, ""
         logger.info("read the certificate %s anew", self._tls.cert_file)
         return configuration
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +135,31 @@ def test_a_broken_new_file_keeps_the_old_keys_and_is_logged_once(
     write_keys(path, make_key("third"))
     clock.now_s += LOOK_INTERVAL_S
     assert ring.recognise(token_of("third"))
+
+
+def test_a_revocation_holds_although_the_first_look_at_it_failed(
+    path: Path,
+    clock: Clock,
+    ring: KeyRing,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    for _ in range(2):
+        write_keys(path, make_key("first"))
+        clock.now_s += LOOK_INTERVAL_S
+        assert ring.recognise(token_of("first"))
+        write_keys(path, make_key("first", revoke_s=NOW_S))
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", fail)
+            for _ in range(3):
+                clock.now_s += LOOK_INTERVAL_S
+                assert ring.recognise(token_of("first"))
+        clock.now_s += LOOK_INTERVAL_S
+        assert "was revoked" in refusal(lambda: ring.recognise(token_of("first")))
+    assert caplog.text.count("Too many open files") == 2  # each time once
 
 
 def test_a_file_that_cannot_be_used_at_the_start_is_refused(tmp_path: Path) -> None:
