@@ -93,6 +93,9 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
             except Exception as error:  # the boundary: one product's failure is its own answer
                 response.error.CopyFrom(self._observer.row_status_of(error, position))
                 outcome = reason_of(error)
+            except asyncio.CancelledError:  # the caller has gone; the product may be embedded
+                self._note("ReindexProducts", "CANCELLED", "", context, (product.product_id,))
+                raise
             self._note("ReindexProducts", outcome, "", context, (product.product_id,))
             return response
 

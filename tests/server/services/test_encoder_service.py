@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -130,6 +132,31 @@ async def test_texts_come_from_the_store_and_photos_are_sent_again(
         catalog_service_pb2.GetProductRequest(product_id="i0")
     )
     assert stored.encoder_digest == digest_of("first")
+
+
+async def test_a_caller_who_leaves_while_a_product_is_embedded_is_in_the_audit_log(
+    stocked: grpc.aio.Channel, second: SecondEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    await encoders(stocked).Reindex(pb.ReindexRequest(encoder_version=2))
+    await wait_for_missing(stocked, len(PHOTOS))
+    is_asked = asyncio.Event()
+
+    async def hold(_: list[EncoderInput]) -> None:
+        is_asked.set()
+        await asyncio.Event().wait()
+
+    second.gate = hold
+    call = encoders(stocked).ReindexProducts(iter([pb.ReindexProductsRequest(product=PHOTOS[0])]))
+    async with asyncio.timeout(20):
+        await is_asked.wait()
+        caplog.set_level(logging.INFO, "twinshelf.audit")
+        call.cancel()
+        while not (noted := [each for each in caplog.records if each.name == "twinshelf.audit"]):
+            await asyncio.sleep(0.01)
+    second.gate = None
+    line = json.loads(noted[0].getMessage())
+    assert (line["outcome"], line["product_ids"]) == ("CANCELLED", ["i0"])
+    assert line["method"] == "/twinshelf.v1.EncoderService/ReindexProducts"
 
 
 async def test_a_switch_and_the_way_back_change_nothing_but_the_encoder(
