@@ -158,7 +158,8 @@ class Metrics:
         """Counts a call that has ended.
 
         Args:
-            method: Its name, alone or at the end of its path: "/twinshelf.v1.X/MatchProduct".
+            method: Its name, alone or at the end of its path, "/twinshelf.v1.X/MatchProduct"; not a
+                path that a caller made up.
             code: Name of its gRPC code, such as "OK".
             duration_s: From its start to its end, seconds.
         """

@@ -74,7 +74,7 @@ class CallObserver:
             finally:
                 duration_s = time.perf_counter() - start_s
                 trace.end(outcome.code)
-                self._metrics.record_call(method, outcome.code, duration_s)
+                self._metrics.record_call(known, outcome.code, duration_s)
                 log_call(
                     method,
                     outcome.code,
