@@ -246,8 +246,9 @@ class AsyncClient:
     ) -> DeleteResult:
         """Does what `Client.delete` does, awaited."""
         request = catalog_service_pb2.DeleteProductsRequest(product_ids=product_ids)
+        method = self._catalog.DeleteProducts
         return conversions.delete_result(
-            await self._call(self._catalog.DeleteProducts, request, timeout_s)
+            await self._call(method, request, timeout_s, is_safe_to_repeat=False)
         )
 
     async def stats(self, *, timeout_s: float | None = None) -> CatalogStats:
@@ -283,9 +284,14 @@ class AsyncClient:
         )
 
     async def _call(
-        self, method: Callable[..., Awaitable[Response]], request: Any, timeout_s: float | None
+        self,
+        method: Callable[..., Awaitable[Response]],
+        request: Any,
+        timeout_s: float | None,
+        *,
+        is_safe_to_repeat: bool = True,
     ) -> Response:
-        attempts = self._terms.attempts(timeout_s)
+        attempts = self._terms.attempts(timeout_s, is_safe_to_repeat=is_safe_to_repeat)
         while True:
             try:
                 return await method(request, timeout=attempts.remaining_s, metadata=self._metadata)

@@ -44,11 +44,12 @@ class CallTerms:
         """
         return self._timeout_s if asked_s is None else check_timeout(asked_s)
 
-    def attempts(self, asked_s: float | None) -> CallAttempts:
+    def attempts(self, asked_s: float | None, *, is_safe_to_repeat: bool) -> CallAttempts:
         """Starts the clock of a call.
 
         Args:
             asked_s: Time for all attempts together, seconds; None takes the client's own.
+            is_safe_to_repeat: Whether the call may be made again after its answer was lost.
 
         Raises:
             ValueError: If it is not above zero.
@@ -58,6 +59,7 @@ class CallTerms:
             timeout_s=self.timeout_s(asked_s),
             policy=self._policy,
             randomness=self._randomness,
+            is_safe_to_repeat=is_safe_to_repeat,
         )
 
     def watching(self, from_sequence: int, *, includes_products: bool) -> WatchPoint:

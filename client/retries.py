@@ -79,7 +79,13 @@ class CallAttempts:
     """The attempts of one call: how long the next may take, and whether there is a next."""
 
     def __init__(
-        self, *, address: str, timeout_s: float, policy: RetryPolicy, randomness: random.Random
+        self,
+        *,
+        address: str,
+        timeout_s: float,
+        policy: RetryPolicy,
+        randomness: random.Random,
+        is_safe_to_repeat: bool,
     ) -> None:
         """Starts the clock.
 
@@ -88,11 +94,14 @@ class CallAttempts:
             timeout_s: Time for all attempts together, seconds.
             policy: How to repeat.
             randomness: Where the jitter comes from.
+            is_safe_to_repeat: Whether a call that was made, but whose answer was lost, may be made
+                again; else only one is repeated of which the service says that it did nothing.
         """
         self._address = address
         self._deadline = time.monotonic() + timeout_s
         self._policy = policy
         self._randomness = randomness
+        self._is_safe_to_repeat = is_safe_to_repeat
         self._failure_count = 0
 
     @property
@@ -112,6 +121,8 @@ class CallAttempts:
         mapped = error_from_call(error, self._address)
         self._failure_count += 1
         wait_s = self._policy.wait_s(mapped, self._failure_count, self._randomness)
+        if not (self._is_safe_to_repeat or is_refusal(mapped)):
+            wait_s = None
         if wait_s is None or wait_s >= self.remaining_s:
             # What went wrong says more than "out of time".
             raise mapped from error
@@ -123,3 +134,9 @@ def is_retriable(error: TwinshelfError) -> bool:
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return error.retry_after_s is not None
     return error.code is grpc.StatusCode.UNAVAILABLE
+
+
+def is_refusal(error: TwinshelfError) -> bool:
+    """Tells whether the service itself gave the error, before it changed anything."""
+    # Without a reason the error is gRPC's own. Milvus may have done what it did not answer.
+    return error.reason not in ("", "CATALOGUE_UNAVAILABLE")

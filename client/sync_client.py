@@ -367,11 +367,14 @@ class Client:
             timeout_s: Time for the call, seconds.
 
         Raises:
+            ServiceUnavailableError: Also if the answer was lost: the products may be removed then,
+                and nothing is repeated, as that would report them as missing.
             TwinshelfError: If the call fails.
         """
         request = catalog_service_pb2.DeleteProductsRequest(product_ids=product_ids)
+        method = self._catalog.DeleteProducts
         return conversions.delete_result(
-            self._call(self._catalog.DeleteProducts, request, timeout_s)
+            self._call(method, request, timeout_s, is_safe_to_repeat=False)
         )
 
     def stats(self, *, timeout_s: float | None = None) -> CatalogStats:
@@ -434,9 +437,14 @@ class Client:
         return conversions.snapshot_report(self._call(self._catalog.Snapshot, request, timeout_s))
 
     def _call(
-        self, method: Callable[..., Response], request: Any, timeout_s: float | None
+        self,
+        method: Callable[..., Response],
+        request: Any,
+        timeout_s: float | None,
+        *,
+        is_safe_to_repeat: bool = True,
     ) -> Response:
-        attempts = self._terms.attempts(timeout_s)
+        attempts = self._terms.attempts(timeout_s, is_safe_to_repeat=is_safe_to_repeat)
         while True:
             try:
                 return method(request, timeout=attempts.remaining_s, metadata=self._metadata)

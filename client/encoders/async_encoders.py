@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 from twinshelf.client.async_stream import AsyncStream
@@ -36,6 +37,7 @@ class AsyncEncoders:
         """Takes the service, and how `AsyncClient` calls a method of it, and opens a stream."""
         self._stub = stub
         self._call = call
+        self._change = partial(call, is_safe_to_repeat=False)
         self._terms = terms
         self._metadata = metadata
 
@@ -66,13 +68,13 @@ class AsyncEncoders:
     async def switch(self, encoder: int | str, *, timeout_s: float | None = None) -> EncoderSwitch:
         """Does what `Encoders.switch` does, awaited."""
         request = encoder_request(pb.SwitchEncoderRequest, encoder)
-        answer = await self._call(self._stub.SwitchEncoder, request, timeout_s)
+        answer = await self._change(self._stub.SwitchEncoder, request, timeout_s)
         return conversions.encoder_switch(answer)
 
     async def drop(self, encoder: int | str, *, timeout_s: float | None = None) -> int:
         """Does what `Encoders.drop` does, awaited."""
         request = encoder_request(pb.DropEncoderRequest, encoder)
-        answer = await self._call(self._stub.DropEncoder, request, timeout_s)
+        answer = await self._change(self._stub.DropEncoder, request, timeout_s)
         return int(answer.dropped_product_count)
 
     async def compare(self, *, timeout_s: float | None = None) -> EncoderComparison:

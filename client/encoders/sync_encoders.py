@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from twinshelf.client.call_terms import CallTerms
@@ -24,7 +25,8 @@ class Encoders:
     """Tells of encoders and changes them.
 
     Every method raises what those of `Client` raise, and takes `timeout_s` as they do. An encoder
-    is named by its version, or by its digest.
+    is named by its version, or by its digest. A switch or a drop whose answer was lost is not
+    repeated, as that would find it made: it ends UNAVAILABLE.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Encoders:
         """Takes the service, and how `Client` calls a method of it, and opens a stream."""
         self._stub = stub
         self._call = call
+        self._change = partial(call, is_safe_to_repeat=False)
         self._terms = terms
         self._metadata = metadata
 
@@ -96,7 +99,8 @@ class Encoders:
             PreconditionError: If it lacks products.
         """
         request = encoder_request(pb.SwitchEncoderRequest, encoder)
-        return conversions.encoder_switch(self._call(self._stub.SwitchEncoder, request, timeout_s))
+        answer = self._change(self._stub.SwitchEncoder, request, timeout_s)
+        return conversions.encoder_switch(answer)
 
     def drop(self, encoder: int | str, *, timeout_s: float | None = None) -> int:
         """Removes the vectors of an encoder that does not serve; returns of how many products.
@@ -109,7 +113,7 @@ class Encoders:
             PreconditionError: If it serves.
         """
         request = encoder_request(pb.DropEncoderRequest, encoder)
-        answer = self._call(self._stub.DropEncoder, request, timeout_s)
+        answer = self._change(self._stub.DropEncoder, request, timeout_s)
         return int(answer.dropped_product_count)
 
     def compare(self, *, timeout_s: float | None = None) -> EncoderComparison:

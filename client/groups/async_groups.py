@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twinshelf.client.groups import conversions
@@ -25,6 +26,7 @@ class AsyncGroups:
         """Takes the service, and how `AsyncClient` calls a method of it."""
         self._stub = stub
         self._call = call
+        self._change = partial(call, is_safe_to_repeat=False)
 
     async def get(self, group_id: str, *, timeout_s: float | None = None) -> Group:
         """Does what `Groups.get` does, awaited."""
@@ -94,7 +96,7 @@ class AsyncGroups:
         request = pb.MergeGroupsRequest(
             source_group_id=source_group_id, target_group_id=target_group_id
         )
-        answer = await self._call(self._stub.MergeGroups, request, timeout_s)
+        answer = await self._change(self._stub.MergeGroups, request, timeout_s)
         return conversions.event_from_message(answer.event)
 
     async def split(
@@ -102,11 +104,11 @@ class AsyncGroups:
     ) -> GroupEvent:
         """Does what `Groups.split` does, awaited."""
         request = pb.SplitGroupRequest(group_id=group_id, product_ids=product_ids)
-        answer = await self._call(self._stub.SplitGroup, request, timeout_s)
+        answer = await self._change(self._stub.SplitGroup, request, timeout_s)
         return conversions.event_from_message(answer.event)
 
     async def undo(self, event_number: int, *, timeout_s: float | None = None) -> GroupEvent:
         """Does what `Groups.undo` does, awaited."""
         request = pb.UndoGroupEventRequest(event_number=event_number)
-        answer = await self._call(self._stub.UndoGroupEvent, request, timeout_s)
+        answer = await self._change(self._stub.UndoGroupEvent, request, timeout_s)
         return conversions.event_from_message(answer.event)

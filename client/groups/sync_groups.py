@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from twinshelf.client.groups import conversions
@@ -14,7 +15,9 @@ from twinshelf.v1 import group_service_pb2_grpc
 class Groups:
     """Reads and changes groups.
 
-    Every method raises what those of `Client` raise, and takes `timeout_s` as they do.
+    Every method raises what those of `Client` raise, and takes `timeout_s` as they do. A change
+    whose answer was lost is not repeated, as that would be refused: it ends UNAVAILABLE, and may
+    have been made.
     """
 
     def __init__(
@@ -23,6 +26,7 @@ class Groups:
         """Takes the service, and how `Client` calls a method of it."""
         self._stub = stub
         self._call = call
+        self._change = partial(call, is_safe_to_repeat=False)
 
     def get(self, group_id: str, *, timeout_s: float | None = None) -> Group:
         """Returns a group, one that has ended as well.
@@ -141,7 +145,7 @@ class Groups:
         request = pb.MergeGroupsRequest(
             source_group_id=source_group_id, target_group_id=target_group_id
         )
-        answer = self._call(self._stub.MergeGroups, request, timeout_s)
+        answer = self._change(self._stub.MergeGroups, request, timeout_s)
         return conversions.event_from_message(answer.event)
 
     def split(
@@ -159,7 +163,7 @@ class Groups:
             PreconditionError: If a product is not in it, or none would stay.
         """
         request = pb.SplitGroupRequest(group_id=group_id, product_ids=product_ids)
-        answer = self._call(self._stub.SplitGroup, request, timeout_s)
+        answer = self._change(self._stub.SplitGroup, request, timeout_s)
         return conversions.event_from_message(answer.event)
 
     def undo(self, event_number: int, *, timeout_s: float | None = None) -> GroupEvent:
@@ -174,5 +178,5 @@ class Groups:
             PreconditionError: If it was undone before, or cannot be undone.
         """
         request = pb.UndoGroupEventRequest(event_number=event_number)
-        answer = self._call(self._stub.UndoGroupEvent, request, timeout_s)
+        answer = self._change(self._stub.UndoGroupEvent, request, timeout_s)
         return conversions.event_from_message(answer.event)

@@ -81,6 +81,7 @@ class FakeService(
         authorizations: The authorization that came with each call; empty where none came.
         break_after: Ends the next streams UNAVAILABLE after so many answers, first in, first out.
         stale_product_count: Products that another encoder embedded.
+        loses_answers: Whether deletes are made, but end as when the connection breaks then.
         hangs: Whether calls and rows are left without an answer until `released` is set.
     """
 
@@ -95,6 +96,7 @@ class FakeService(
         self.authorizations: list[str] = []
         self.break_after: list[int] = []
         self.stale_product_count = 1
+        self.loses_answers = False
         self.hangs = False
         self.released = threading.Event()
         self.last_masks: list[tuple[str, ...]] = []
@@ -265,6 +267,8 @@ class FakeService(
     ) -> catalog_service_pb2.DeleteProductsResponse:
         self._enter("DeleteProducts", context)
         missing = [each for each in request.product_ids if not self.products.pop(each, None)]
+        if self.loses_answers:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
         return catalog_service_pb2.DeleteProductsResponse(
             deleted_count=len(request.product_ids) - len(missing), missing_product_ids=missing
         )

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import grpc
 import pytest
 
 from tests.client.conftest import QUICK_RETRIES
-from tests.client.fake_service import FakeService, busy
+from tests.client.fake_service import UNAVAILABLE, FakeService, busy, make_status
 from tests.client.test_sync_client import products
 from twinshelf.client.async_client import AsyncClient
+from twinshelf.client.encoders.async_encoders import AsyncEncoders
+from twinshelf.client.encoders.sync_encoders import Encoders
 from twinshelf.client.errors import ServiceBusyError, ServiceUnavailableError
+from twinshelf.client.groups.async_groups import AsyncGroups
+from twinshelf.client.groups.sync_groups import Groups
 from twinshelf.client.records import Offer
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import Client
@@ -86,6 +93,49 @@ async def test_the_asyncio_client_repeats_busy_calls_and_rows(
         answers = [each async for each in client.upsert(products(3))]
         assert not any(each.error for each in answers) and service.calls["p001"] == 2
     assert service.calls["GetCatalogStats"] == 2
+
+
+async def test_a_delete_is_repeated_only_when_the_service_says_that_it_did_nothing(
+    client: Client, service: FakeService
+) -> None:
+    async with AsyncClient(client.address, retry_policy=QUICK_RETRIES) as other:
+        service.failures = [UNAVAILABLE, busy(0.01)]
+        assert client.delete(["no"]).missing_product_ids == ("no",)
+        service.failures = [UNAVAILABLE, busy(0.01)]
+        assert (await other.delete(["no"])).missing_product_ids == ("no",)
+        assert service.calls["DeleteProducts"] == 6
+        # Milvus may do what it has not answered.
+        service.failures = [make_status(14, "Milvus is away", reason="CATALOGUE_UNAVAILABLE")] * 2
+        for _ in range(2):
+            with pytest.raises(ServiceUnavailableError):
+                client.delete(["p000"])
+            with pytest.raises(ServiceUnavailableError):
+                await other.delete(["p000"])
+            service.loses_answers = True
+    assert service.calls["DeleteProducts"] == 10
+
+
+CHANGES: list[Callable[[Any, Any], Any]] = [
+    lambda groups, _: groups.merge("a", "b"),
+    lambda groups, _: groups.split("a", ["p"]),
+    lambda groups, _: groups.undo(1),
+    lambda _, encoders: encoders.switch(2),
+    lambda _, encoders: encoders.drop(1),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_changes_of_groups_and_encoders_are_not_safe_to_repeat(
+    change: Callable[[Any, Any], Any],
+) -> None:
+    lost = ServiceUnavailableError("lost", code=grpc.StatusCode.UNAVAILABLE)
+    call, async_call = Mock(side_effect=lost), AsyncMock(side_effect=lost)
+    with pytest.raises(ServiceUnavailableError):
+        change(Groups(Mock(), call), Encoders(Mock(), call, Mock(), ()))
+    with pytest.raises(ServiceUnavailableError):
+        await change(AsyncGroups(Mock(), async_call), AsyncEncoders(Mock(), async_call, Mock(), ()))
+    for each in (call, async_call):
+        assert each.call_args.kwargs == {"is_safe_to_repeat": False}
 
 
 # A test of its own: another stream that is still open would take the failure that is meant here.
