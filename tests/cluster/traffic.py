@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.cluster.known_catalogue import DEPTH, KnownCatalogue
 from tests.cluster.ledger import Ledger
-from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.errors import ServiceUnavailableError, TwinshelfError
 from twinshelf.client.records import MatchOptions, Offer, Product
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import Client
@@ -167,7 +167,15 @@ class Traffic:
     def _remove(self, product_ids: list[str]) -> None:
         for product_id in product_ids:
             self._ledger.attempt(product_id, None)
-        self._client.delete(product_ids)
+        until_s = time.monotonic() + _TIMEOUT_S
+        while True:
+            try:
+                self._client.delete(product_ids)
+                break
+            except ServiceUnavailableError:  # it may be done: to repeat it is safe
+                if time.monotonic() > until_s:
+                    raise
+                time.sleep(_WRITE_PAUSE_S)
         for product_id in product_ids:
             self._ledger.acknowledge(product_id, None)
 
