@@ -82,7 +82,10 @@ class ServerConfig:
         high=10_000_000,
     )
     waiting_count: int = option(
-        1024, "offers that may wait for a place; more are refused", low=0, high=1_000_000
+        1024,
+        "offers that may wait for a place, those of streams not counted; more are refused",
+        low=0,
+        high=1_000_000,
     )
     wait_limit_s: float = option(
         0.5, "longest expected wait for a place; who would wait longer is refused", low=0, high=3600

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final
 
 from twinshelf.server.encoders.modalities import Pattern
@@ -36,14 +35,10 @@ _PATIENT_TURN: Final = 4
 _ANSWER_MARGIN: Final = 1.25
 _WAIT_MARGIN: Final = 4.0
 _SHORTEST_RETRY_S: Final = 0.05
-
-
-class Lane(Enum):
-    """Where work waits."""
-
-    PROMPT = "prompt"
-    PATIENT = "patient"
-    HEAVY = "heavy"
+# What a kind of work took before that says nothing: who is refused for it teaches nothing either.
+_MEMORY_S: Final = 10.0
+# Modalities, and the cost by powers of two.
+_Kind = tuple[Pattern, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +58,9 @@ class Work:
     deadline_s: float | None = None
 
     @property
-    def lane(self) -> Lane:
-        """Where it waits."""
-        if self.cost > HEAVY_COST:
-            return Lane.HEAVY
-        return Lane.PATIENT if self.is_patient else Lane.PROMPT
+    def is_heavy(self) -> bool:
+        """Whether it goes one at a time."""
+        return self.cost > HEAVY_COST
 
 
 _SMALLEST: Final = Work(pattern=Pattern.TEXT, cost=0)
@@ -90,6 +83,60 @@ class _Waiter:
     )
 
 
+class _Lane:
+    """Those who wait for places of one kind: callers of streams, and the others, who take turns.
+
+    Whose turn it is keeps it until its work fits: what is cheaper would take every place else.
+    """
+
+    def __init__(self) -> None:
+        self._prompt: deque[_Waiter] = deque()
+        self._patient: deque[_Waiter] = deque()
+        self.prompt_cost = 0.0
+        self.start_count = 0
+
+    def __len__(self) -> int:
+        return len(self._prompt) + len(self._patient)
+
+    @property
+    def prompt_count(self) -> int:
+        """Those who wait and are not patient."""
+        return len(self._prompt)
+
+    def first(self) -> _Waiter | None:
+        """Whose turn it is; None while nobody waits."""
+        order = [self._prompt, self._patient]
+        if self.start_count % _PATIENT_TURN == 0:
+            order.reverse()
+        return next((queue[0] for queue in order if queue), None)
+
+    def add(self, waiter: _Waiter) -> None:
+        """Lets somebody wait."""
+        if waiter.work.is_patient:
+            self._patient.append(waiter)
+        else:
+            self._prompt.append(waiter)
+            self.prompt_cost += _charge(waiter.work)
+
+    def remove(self, waiter: _Waiter) -> bool:
+        """Takes somebody out; returns whether they waited."""
+        queue = self._patient if waiter.work.is_patient else self._prompt
+        if waiter not in queue:
+            return False
+        queue.remove(waiter)
+        if queue is self._prompt:
+            self.prompt_cost -= _charge(waiter.work)
+        return True
+
+    def empty(self) -> list[_Waiter]:
+        """Takes all out."""
+        waiters = [*self._prompt, *self._patient]
+        self._prompt.clear()
+        self._patient.clear()
+        self.prompt_cost = 0.0
+        return waiters
+
+
 class Admission:
     """Places for work in flight, and the lanes before them. Belongs to one event loop."""
 
@@ -104,12 +151,10 @@ class Admission:
         """
         self._settings = settings
         self._clock = clock
-        self._lanes: dict[Lane, deque[_Waiter]] = {lane: deque() for lane in Lane}
-        self._waiting_cost = dict.fromkeys(Lane, 0.0)
+        self._ordinary, self._heavy = _Lane(), _Lane()
         self._in_flight = 0.0
         self._in_flight_count = 0
         self._heavy_count = 0
-        self._start_count = 0
         self._latency = _Latency()
         self._limit = min(2 * _HEADROOM, settings.in_flight_limit)
 
@@ -126,19 +171,20 @@ class Admission:
     @property
     def waiting_count(self) -> int:
         """Offers and products that wait."""
-        return sum(map(len, self._lanes.values()))
+        return len(self._ordinary) + len(self._heavy)
 
     def expected_answer_s(self) -> float:
         """Seconds until a small offer that comes now would be answered, with a margin.
 
+        0 where it would not wait: it is tried then, for how long it takes may be known no more.
+
         Raises:
             ServerBusyError: If none would be let in now.
         """
-        wait_s = 0.0
-        if self._lanes[_SMALLEST.lane] or not self._fits(_SMALLEST):
-            self._check(_SMALLEST)
-            wait_s = self._expected_wait_s(_SMALLEST)
-        return self._needed_s(_SMALLEST, wait_s)
+        if not self._must_wait(_SMALLEST):
+            return 0.0
+        self._check(_SMALLEST)
+        return self._needed_s(_SMALLEST, self._expected_wait_s(_SMALLEST))
 
     async def enter(self, work: Work) -> Place:
         """Waits for a place; whoever is cancelled meanwhile leaves the lane.
@@ -147,7 +193,7 @@ class Admission:
             ServerBusyError: If the wait would be too long.
             DeadlineTooShortError: If the answer would come after the caller's deadline.
         """
-        if self._lanes[work.lane] or not self._fits(work):
+        if self._must_wait(work):
             self._check(work)
             await self._wait(work)
         else:
@@ -156,12 +202,9 @@ class Admission:
 
     def turn_away(self, make_error: Callable[[], Exception]) -> None:
         """Ends the wait of all who wait, each with an error of its own."""
-        for lane, waiters in self._lanes.items():
-            for waiter in waiters:
-                if not waiter.turn.done():
-                    waiter.turn.set_exception(make_error())
-            waiters.clear()
-            self._waiting_cost[lane] = 0.0
+        for waiter in (*self._ordinary.empty(), *self._heavy.empty()):
+            if not waiter.turn.done():
+                waiter.turn.set_exception(make_error())
 
     def leave(self, work: Work, latency_s: float, *, is_measured: bool) -> None:
         """Gives a place back; called by `Place` alone."""
@@ -169,7 +212,7 @@ class Admission:
         self._in_flight_count -= 1
         # Counted apart, for sums of fractions do not come back to zero.
         self._in_flight = self._in_flight - _charge(work) if self._in_flight_count else 0.0
-        self._heavy_count -= work.lane is Lane.HEAVY
+        self._heavy_count -= work.is_heavy
         if is_measured:
             excess = self._latency.learn(work, latency_s, self._clock())
             self._adapt(excess, was_full=was_full)
@@ -181,15 +224,17 @@ class Admission:
         wait_s = self._expected_wait_s(work)
         retry_after_s = max(wait_s, _SHORTEST_RETRY_S)
         settings = self._settings
-        if wait_s > settings.wait_limit_s or self.waiting_count >= settings.waiting_limit:
+        # Those who are never refused must not fill the queue of those who are.
+        waiting_count = self._ordinary.prompt_count + self._heavy.prompt_count
+        if wait_s > settings.wait_limit_s or waiting_count >= settings.waiting_limit:
             raise ServerBusyError(
-                f"{self.waiting_count} requests wait already, about {wait_s:.2f} s of work; "
+                f"{waiting_count} requests wait already, about {wait_s:.2f} s of work; "
                 "repeat the request later",
                 retry_after_s=retry_after_s,
             )
         if self._is_too_late(work, wait_s):
             raise DeadlineTooShortError(
-                f"the answer would take about {wait_s + self._latency.expected_s(work):.2f} s, "
+                f"the answer would take about {wait_s + self._expected_s(work):.2f} s, "
                 "longer than the deadline of the request leaves; allow more time",
                 retry_after_s=retry_after_s,
             )
@@ -200,72 +245,66 @@ class Admission:
         return work.deadline_s - self._clock() < self._needed_s(work, wait_s)
 
     def _needed_s(self, work: Work, wait_s: float) -> float:
-        margin = _ANSWER_MARGIN if work.lane is Lane.HEAVY else _WAIT_MARGIN
-        return _ANSWER_MARGIN * self._latency.expected_s(work) + margin * wait_s
+        margin = _ANSWER_MARGIN if work.is_heavy else _WAIT_MARGIN
+        return _ANSWER_MARGIN * self._expected_s(work) + margin * wait_s
+
+    def _expected_s(self, work: Work) -> float:
+        return self._latency.expected_s(work, self._clock())
 
     def _expected_wait_s(self, work: Work) -> float:
-        """How long work would wait behind what is in flight and before it in its lane."""
-        if work.lane is Lane.HEAVY:
-            ahead_count = len(self._lanes[Lane.HEAVY]) + self._heavy_count
-            return ahead_count * self._latency.expected_s(work)
-        ahead = self._waiting_cost[work.lane]
-        excess = self._in_flight + ahead + _charge(work) - self._limit
+        """How long prompt work would wait behind what is in flight, and its like before it."""
+        if work.is_heavy:
+            return (self._heavy.prompt_count + self._heavy_count) * self._expected_s(work)
+        excess = self._in_flight + self._ordinary.prompt_cost + _charge(work) - self._limit
         # Little's law: what is in flight leaves at the rate limit / latency.
         return max(0.0, excess) * self._latency.mean_s / self._limit
 
+    def _lane_of(self, work: Work) -> _Lane:
+        return self._heavy if work.is_heavy else self._ordinary
+
+    def _must_wait(self, work: Work) -> bool:
+        return len(self._lane_of(work)) > 0 or not self._fits(work)
+
     def _fits(self, work: Work) -> bool:
-        if work.lane is Lane.HEAVY:
+        if work.is_heavy:
             return self._heavy_count == 0
         return self._in_flight_count == 0 or self._in_flight + _charge(work) <= self._limit
 
     async def _wait(self, work: Work) -> None:
-        lane = work.lane
-        waiter = _Waiter(work=work)
-        self._lanes[lane].append(waiter)
-        self._waiting_cost[lane] += _charge(work)
+        lane, waiter = self._lane_of(work), _Waiter(work=work)
+        lane.add(waiter)
         try:
             await waiter.turn
         except asyncio.CancelledError:
             if waiter.turn.done() and not waiter.turn.cancelled() and not waiter.turn.exception():
                 self.leave(work, 0.0, is_measured=False)  # the turn came as the caller left
-            elif waiter in self._lanes[lane]:
-                self._lanes[lane].remove(waiter)
-                self._waiting_cost[lane] -= _charge(work)
+            elif lane.remove(waiter):
                 self._start_waiting()  # those behind it may fit
             raise
 
     def _start_waiting(self) -> None:
-        while (lane := self._next_lane()) is not None:
-            waiter = self._lanes[lane].popleft()
-            self._waiting_cost[lane] -= _charge(waiter.work)
-            if waiter.turn.done():
-                continue
-            if self._is_too_late(waiter.work, 0.0):
-                waiter.turn.set_exception(
-                    DeadlineTooShortError(
-                        "the request waited too long to be answered before its deadline",
-                        retry_after_s=_SHORTEST_RETRY_S,
+        # Heavy work starts whatever else is in flight: before the others, it could leave them none.
+        for lane in (self._ordinary, self._heavy):
+            while (waiter := lane.first()) is not None and self._fits(waiter.work):
+                lane.remove(waiter)
+                if waiter.turn.done():
+                    continue
+                if self._is_too_late(waiter.work, 0.0):
+                    waiter.turn.set_exception(
+                        DeadlineTooShortError(
+                            "the request waited too long to be answered before its deadline",
+                            retry_after_s=_SHORTEST_RETRY_S,
+                        )
                     )
-                )
-                continue
-            self._begin(waiter.work)
-            waiter.turn.set_result(None)
-
-    def _next_lane(self) -> Lane | None:
-        """The lane whose first may start now."""
-        order = [Lane.PROMPT, Lane.PATIENT]
-        if self._start_count % _PATIENT_TURN == 0:
-            order.reverse()
-        for lane in (Lane.HEAVY, *order):
-            if self._lanes[lane] and self._fits(self._lanes[lane][0].work):
-                return lane
-        return None
+                    continue
+                self._begin(waiter.work)
+                waiter.turn.set_result(None)
 
     def _begin(self, work: Work) -> None:
         self._in_flight += _charge(work)
         self._in_flight_count += 1
-        self._heavy_count += work.lane is Lane.HEAVY
-        self._start_count += work.lane is not Lane.HEAVY
+        self._heavy_count += work.is_heavy
+        self._lane_of(work).start_count += 1
 
     def _adapt(self, excess: float, *, was_full: bool) -> None:
         """Moves the limit by how many times longer than alone answers take.
@@ -305,9 +344,9 @@ class _Latency:
     """How long work of each kind takes, now and when there is little of it."""
 
     def __init__(self) -> None:
-        self._idle_s: dict[tuple[Pattern, int], float] = {}
-        self._now_s: dict[tuple[Pattern, int], float] = {}
-        self._learnt_at: dict[tuple[Pattern, int], float] = {}
+        self._idle_s: dict[_Kind, float] = {}
+        self._now_s: dict[_Kind, float] = {}
+        self._learnt_at: dict[_Kind, float] = {}
         self._excess = 1.0
         self.mean_s = 0.0
 
@@ -315,22 +354,28 @@ class _Latency:
         """Takes a measurement; returns how many times longer than alone answers take now."""
         kind = _kind(work)
         latency_s = max(latency_s, 1e-4)
+        last_s = self._lately_s(kind, now)
         elapsed_s = now - self._learnt_at.get(kind, now)
         self._learnt_at[kind] = now
         idle_s = self._idle_s.get(kind, latency_s) * (1 + _BASELINE_GROWTH_PER_S * elapsed_s)
         self._idle_s[kind] = min(idle_s, latency_s)
-        self._now_s[kind] = _smoothed(self._now_s.get(kind), latency_s)
-        if work.lane is not Lane.HEAVY:
+        self._now_s[kind] = _smoothed(last_s, latency_s)
+        if not work.is_heavy:
             self._excess = _smoothed(self._excess, latency_s / self._idle_s[kind])
             self.mean_s = _smoothed(self.mean_s or None, latency_s)
         return self._excess
 
-    def expected_s(self, work: Work) -> float:
+    def expected_s(self, work: Work, now: float) -> float:
         """How long work would take; as all work does where nothing is known of its kind."""
-        return self._now_s.get(_kind(work), self.mean_s)
+        lately_s = self._lately_s(_kind(work), now)
+        return self.mean_s if lately_s is None else lately_s
+
+    def _lately_s(self, kind: _Kind, now: float) -> float | None:
+        is_known = now - self._learnt_at.get(kind, -math.inf) < _MEMORY_S
+        return self._now_s[kind] if is_known else None
 
 
-def _kind(work: Work) -> tuple[Pattern, int]:
+def _kind(work: Work) -> _Kind:
     return work.pattern, round(math.log2(max(work.cost, 1.0)))
 
 

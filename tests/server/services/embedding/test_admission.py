@@ -134,9 +134,44 @@ async def test_a_deadline_that_cannot_be_kept_is_refused_before_anything_is_begu
     with pytest.raises(DeadlineTooShortError, match="deadline") as refused:
         await admission.enter(text(deadline_s=clock.now + 0.3))
     assert refused.value.retry_after_s == pytest.approx(0.2, rel=0.2)
+    waiting = await wait_in_line(admission, text())
     assert admission.expected_answer_s() > 0.2
     finish(place, clock, 0.2)
+    finish(await waiting, clock, 0.2)
     await admission.enter(text(deadline_s=clock.now + 0.3))
+
+
+async def test_an_encoder_without_a_queue_is_tried_however_long_it_took_before() -> None:
+    clock = Clock()
+    admission = make_admission(clock, in_flight_limit=2)
+    await learn(admission, clock, 5.0)
+    assert admission.expected_answer_s() == 0
+    await admission.enter(text(deadline_s=clock.now + 1))
+    assert admission.expected_answer_s() == 0
+
+
+@pytest.mark.parametrize(("elapsed_s", "is_let_in"), [(1, False), (60, True)])
+async def test_how_long_a_kind_took_a_while_ago_refuses_nobody_behind_others(
+    elapsed_s: float, is_let_in: bool
+) -> None:
+    clock = Clock()
+    admission = make_admission(clock, in_flight_limit=1)
+    await learn(admission, clock, 5.0)
+    clock.now += elapsed_s
+    photo = Work(pattern=Pattern.IMAGE, cost=1, is_patient=True)
+    for _ in range(200):
+        finish(await admission.enter(photo), clock, 0.001)
+    place = await admission.enter(photo)
+    caller = await wait_in_line(admission, text(deadline_s=clock.now + 1))
+    assert caller.done() is not is_let_in
+    finish(place, clock, 0.001)
+    if is_let_in:
+        finish(await caller, clock, 0.001)
+        await admission.enter(photo)
+        await wait_in_line(admission, photo)
+        assert admission.expected_answer_s() < 1
+    else:
+        assert isinstance(caller.exception(), DeadlineTooShortError)
 
 
 async def test_who_has_waited_too_long_is_not_begun_any_more() -> None:
@@ -186,12 +221,11 @@ async def test_heavy_work_goes_one_at_a_time_and_holds_up_nothing_else() -> None
     assert not second.done()
     finish(first, clock, 1.0)
     await second
-    third = await wait_in_line(admission, heavy)
-    ordinary = await wait_in_line(admission, text())
+    third, fourth = [await wait_in_line(admission, heavy) for _ in range(2)]
+    ordinary = await wait_in_line(admission, text(2.0))
     finish(second.result(), clock, 1.0)
-    await third
-    finish(third.result(), clock, 1.0)
-    await ordinary
+    await asyncio.sleep(0)
+    assert [each.done() for each in (third, ordinary, fourth)] == [True, True, False]
 
 
 async def test_heavy_work_that_would_wait_for_others_of_its_kind_too_long_is_refused() -> None:
@@ -222,6 +256,56 @@ async def test_streams_wait_without_being_refused_and_get_their_turn_among_the_o
     for task in patient:
         finish(place, clock, 0.01)
         place = await task
+
+
+@pytest.mark.parametrize("is_patient", [False, True])
+async def test_whose_turn_it_is_keeps_it_until_the_work_fits(is_patient: bool) -> None:
+    clock = Clock()
+    admission = make_admission(clock, in_flight_limit=8)
+    places = [await admission.enter(text(is_patient=not is_patient)) for _ in range(8)]
+    large = await wait_in_line(admission, text(6.0, is_patient=is_patient))
+    behind = await wait_in_line(admission, text(is_patient=is_patient))
+    waiting = [large, behind]
+    for _ in range(40):
+        waiting.append(await wait_in_line(admission, text(is_patient=not is_patient)))
+        finish(places.pop(0), clock, 0.01)
+        await asyncio.sleep(0)
+        places += [task.result() for task in waiting if task.done()]
+        waiting = [task for task in waiting if not task.done()]
+    assert large.done()
+    assert behind.done()
+
+
+async def test_callers_with_heavy_work_have_their_turn_among_streams_of_such_work() -> None:
+    clock = Clock()
+    admission = make_admission(clock, wait_limit_s=0.5)
+    stream, call = [
+        Work(pattern=Pattern.IMAGE, cost=2 * HEAVY_COST, is_patient=each) for each in (True, False)
+    ]
+    finish(await admission.enter(call), clock, 0.2)
+    place = await admission.enter(stream)
+    streams = [await wait_in_line(admission, stream) for _ in range(30)]
+    calls = [await wait_in_line(admission, call) for _ in range(2)]
+    for _ in range(3):
+        finish(place, clock, 0.01)
+        await asyncio.sleep(0)
+        started = next(task for task in (*calls, *streams) if task.done())
+        (calls if started in calls else streams).remove(started)
+        place = started.result()
+    assert (len(calls), len(streams)) == (0, 29)
+
+
+async def test_streams_that_wait_leave_the_queue_of_callers_free() -> None:
+    clock = Clock()
+    admission = make_admission(clock, in_flight_limit=1, waiting_limit=1)
+    await admission.enter(text())
+    for cost in (1.0, 2 * HEAVY_COST):
+        for _ in range(10):
+            await wait_in_line(admission, text(cost, is_patient=True))
+    caller = await wait_in_line(admission, text())
+    assert not caller.done()
+    with pytest.raises(ServerBusyError, match="^1 requests wait"):
+        await admission.enter(text())
 
 
 async def test_the_limit_grows_while_answers_are_quick_and_shrinks_when_they_wait() -> None:
