@@ -55,6 +55,7 @@ class Embedder:
         self._encode_timeout_s = encode_timeout_s
         self._metrics = metrics
         self._jobs: set[asyncio.Future[Any]] = set()
+        self._late: set[asyncio.Future[Any]] = set()
         pulse.listen(lambda error: admission.turn_away(lambda: fresh(error)))
 
     @asynccontextmanager
@@ -119,8 +120,9 @@ class Embedder:
         with span("admission"), self._metrics.stage("admission"):
             place = await self._admission.enter(work)
         job = asyncio.ensure_future(ask())
+        overdue_s = time.monotonic() + self._encode_timeout_s
         self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+        job.add_done_callback(self._forget)
         is_measured = False
         try:
             with self._metrics.stage(stage):
@@ -134,6 +136,8 @@ class Embedder:
                 place.leave(time.monotonic(), is_measured=is_measured)
             else:  # what the caller has left behind keeps its place until the encoder has answered
                 job.add_done_callback(lambda _: place.leave(time.monotonic(), is_measured=False))
+                rest_s = overdue_s - time.monotonic()
+                asyncio.get_running_loop().call_later(rest_s, self._note_late, job)
 
     async def close(self, timeout_s: float) -> None:
         """Waits until the encoder has answered all that was sent, or until the time is over."""
@@ -195,12 +199,15 @@ class Embedder:
 
     def _note_late(self, job: asyncio.Future[Any]) -> None:
         """Counts a job that nobody waits for any more, until the encoder answers it."""
+        if job in self._jobs and job not in self._late:
+            self._late.add(job)
+            self._metrics.add_stuck_calls(1)
 
-        def forget(late: asyncio.Future[Any]) -> None:
-            """Takes the answer, so that an error of it does not count as never seen."""
+    def _forget(self, job: asyncio.Future[Any]) -> None:
+        """Takes the answer, so that an error of it does not count as never seen."""
+        self._jobs.discard(job)
+        if job in self._late:
+            self._late.discard(job)
             self._metrics.add_stuck_calls(-1)
-            if not late.cancelled():
-                late.exception()
-
-        self._metrics.add_stuck_calls(1)
-        job.add_done_callback(forget)
+        if not job.cancelled():
+            job.exception()

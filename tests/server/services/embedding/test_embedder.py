@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -110,6 +112,44 @@ async def test_an_answer_that_takes_too_long_is_not_waited_for_and_is_counted_un
     assert stage.stuck_call_count() == 0
     assert stage.admission.in_flight == 0
     assert stage.cancelled_count == 0
+
+
+async def test_what_a_caller_left_behind_is_counted_once_it_is_overdue() -> None:
+    stage = Stage(encode_timeout_s=0.05)
+    leaving = stage.embed()
+    await stage.sent.wait()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert stage.stuck_call_count() == 0
+    async with asyncio.timeout(5):
+        while stage.stuck_call_count() == 0:
+            await asyncio.sleep(0.01)
+    stage.may_answer.set()
+    await stage.embedder.close(5)
+    assert stage.stuck_call_count() == 0
+
+
+async def test_an_error_after_the_caller_left_is_taken_and_frees_the_place() -> None:
+    unseen = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    stage = Stage()
+
+    async def fail(_: Sequence[EncoderInput]) -> None:
+        stage.sent.set()
+        await stage.may_answer.wait()
+        raise RuntimeError("broken")
+
+    stage.encoder.gate = fail
+    leaving = stage.embed()
+    await stage.sent.wait()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    stage.may_answer.set()
+    await stage.embedder.close(5)
+    del leaving
+    gc.collect()
+    assert unseen == []
+    assert (stage.admission.in_flight, stage.stuck_call_count()) == (0, 0)
 
 
 async def test_those_in_flight_hear_of_a_loss_at_once_and_new_ones_are_refused() -> None:
