@@ -179,7 +179,11 @@ def make_workers(parts: Parts, config: ServerConfig) -> Workers:
         pair_scorer=pair_scorer,
         metrics=parts.metrics,
     )
-    product_embedder = ProductEmbedder(encoders=parts.encoders, embedder=parts.embedder)
+    product_embedder = ProductEmbedder(
+        encoders=parts.encoders,
+        embedder=parts.embedder,
+        beside_timeout_s=config.encode_timeout_s,
+    )
     workers = Workers(
         limits=limits,
         bounds=StreamBounds(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from twinshelf.server.catalogue.product_record import ProductVector
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import stored_vector
 from twinshelf.server.encoders.encoder import EncoderInput
-from twinshelf.server.errors import InvalidRequestError, TwinshelfError
+from twinshelf.server.errors import EncoderUnavailableError, InvalidRequestError, TwinshelfError
 from twinshelf.server.services.conversions import encoder_input
 from twinshelf.server.services.embedding.routed_embedder import RoutedEmbedder
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
@@ -22,15 +22,25 @@ from twinshelf.server.services.products.product_photos import embed_further_imag
 from twinshelf.v1 import product_pb2
 
 logger = logging.getLogger(__name__)
+_Embed = Callable[[EncoderContract], Awaitable[ProductVector | None]]
 
 
 class ProductEmbedder:
     """Embeds products. One for the whole server."""
 
-    def __init__(self, *, encoders: ServingEncoders, embedder: RoutedEmbedder) -> None:
-        """Takes the parts that it works with."""
+    def __init__(
+        self, *, encoders: ServingEncoders, embedder: RoutedEmbedder, beside_timeout_s: float
+    ) -> None:
+        """Takes the parts that it works with.
+
+        Args:
+            encoders: The encoders.
+            embedder: Embeds by any of them.
+            beside_timeout_s: How much longer than the encoder that serves others may take.
+        """
         self._encoders = encoders
         self._embedder = embedder
+        self._beside_timeout_s = beside_timeout_s
 
     async def embed(
         self, product: product_pb2.Product
@@ -46,12 +56,46 @@ class ProductEmbedder:
             TwinshelfError: If the encoder that serves cannot embed it.
         """
         contract = self._encoders.contract
-        first, *others = await asyncio.gather(
-            self.embed_by(contract, product),
-            *(self._embed_beside(each, product) for each in self._encoders.beside()),
+        vectors = await self.embed_with_beside(
+            product.product_id, contract, lambda each: self.embed_by(each, product)
         )
-        assert first is not None
-        return (first, *(made for made in others if made is not None)), contract
+        return vectors, contract
+
+    async def embed_with_beside(
+        self, product_id: str, contract: EncoderContract, embed: _Embed
+    ) -> tuple[ProductVector, ...]:
+        """Embeds by the encoder that serves and, at the same time, by those kept beside it.
+
+        Whatever goes wrong beside, the product is written: one that hangs is not waited for. What
+        it lacks is left to the reindexer.
+
+        Args:
+            product_id: Identifier of the product.
+            contract: The contract of the encoder that serves.
+            embed: Embeds the product by the encoder of a contract; may have nothing to embed.
+
+        Returns:
+            The vectors, first that of the encoder that serves.
+
+        Raises:
+            TwinshelfError: If the encoder that serves cannot embed it.
+        """
+        others = self._encoders.beside()
+        tasks = [asyncio.ensure_future(_outcome(embed, each)) for each in others]
+        try:
+            first = await embed(contract)
+            if tasks:
+                await asyncio.wait(tasks, timeout=self._beside_timeout_s)
+        finally:
+            late = [task.cancel() for task in tasks]
+        vectors = [] if first is None else [first]
+        for each, task, is_late in zip(others, tasks, late, strict=True):
+            made = self._late_error() if is_late else task.result()
+            if isinstance(made, Exception):
+                _log_beside(product_id, each, made)
+            elif made is not None:
+                vectors.append(made)
+        return tuple(vectors)
 
     async def embed_by(
         self, contract: EncoderContract, product: product_pb2.Product
@@ -93,17 +137,20 @@ class ProductEmbedder:
         """Embeds the photos of a product after its first; see `embed_further_images`."""
         return await embed_further_images(images, self._embedder, contract)
 
-    async def _embed_beside(
-        self, contract: EncoderContract, product: product_pb2.Product
-    ) -> ProductVector | None:
-        try:
-            return await self.embed_by(contract, product)
-        except Exception as error:  # whatever goes wrong beside, the product is written
-            log_beside(product.product_id, contract, error)
-            return None
+    def _late_error(self) -> EncoderUnavailableError:
+        return EncoderUnavailableError(
+            f"it took {self._beside_timeout_s:g} s longer than the encoder that serves"
+        )
 
 
-def log_beside(product_id: str, contract: EncoderContract, error: Exception) -> None:
+async def _outcome(embed: _Embed, contract: EncoderContract) -> ProductVector | None | Exception:
+    try:
+        return await embed(contract)
+    except Exception as error:
+        return error
+
+
+def _log_beside(product_id: str, contract: EncoderContract, error: Exception) -> None:
     """Notes that an encoder that does not serve lacks a product."""
     logger.info(
         "product %r has yet to be embedded by %s: %s",

@@ -32,7 +32,7 @@ from twinshelf.server.services.conversions import (
     record_from_product,
 )
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
-from twinshelf.server.services.products.product_embedder import ProductEmbedder, log_beside
+from twinshelf.server.services.products.product_embedder import ProductEmbedder
 from twinshelf.server.services.products.product_photos import (
     FURTHER_IMAGES,
     check_first_image,
@@ -184,18 +184,12 @@ class ProductUpdater:
             keeps_first=not has_new_image,
             keeps_further=keeps_further,
         )
-        first = await self._embed(update, contract)
-        vectors = [] if first is None else [first]
-        for each in self._encoders.beside():
-            try:
-                made = await self._embed(update, each)
-            except Exception as error:  # whatever goes wrong beside, the product is written
-                log_beside(after.product_id, each, error)
-                continue
-            vectors += [] if made is None else [made]
+        vectors = await self._embedder.embed_with_beside(
+            after.product_id, contract, lambda each: self._embed(update, each)
+        )
         return NewProduct(
             record=record_from_product(after),
-            vectors=tuple(vectors) or (stored.shown,),
+            vectors=vectors or (stored.shown,),
             keeps_others=_EMBEDDED_BY_NONE.issuperset(mask.paths),
             thumbnail=await self._thumbnails.make(after.image) if has_new_image else None,
             expected_change=stored.change_sequence,
