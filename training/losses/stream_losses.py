@@ -114,9 +114,11 @@ class StreamLosses(nn.Module):
         values: dict[str, torch.Tensor] = {}
         for name in self.stream_weights:
             values[name] = self._stream_loss(name, streams[name], labels)
+        # Every weight must get a gradient in every step, that of a stream without a loss as well:
+        # distributed training waits for it.
+        no_loss = torch.stack([stream.embeddings[:0].sum() for stream in streams.values()]).sum()
         values["total"] = sum(
-            (self.stream_weights[name] * value for name, value in values.items()),
-            start=torch.zeros((), device=labels.device),
+            (self.stream_weights[name] * value for name, value in values.items()), start=no_loss
         )
         if self.cross_modal is not None:
             image, text = streams["image"], streams["text"]
@@ -129,8 +131,7 @@ class StreamLosses(nn.Module):
 
     def _stream_loss(self, name: str, stream: Stream, labels: torch.Tensor) -> torch.Tensor:
         rows, row_labels = stream.embeddings[stream.present], labels[stream.present]
-        # Every weight must get a gradient in every step, or distributed training waits forever.
-        total = 0.0 * stream.embeddings.sum()
+        total = torch.zeros((), device=labels.device)
         for weight, term in zip(self.term_weights, self.terms[name].children(), strict=True):
             total = total + sum(0.0 * centres.sum() for centres in term.parameters())
             if len(rows):

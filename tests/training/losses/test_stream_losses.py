@@ -83,6 +83,18 @@ def test_a_stream_without_rows_still_gives_every_weight_a_gradient() -> None:
     assert all(weight.grad is not None for weight in losses.parameters())
 
 
+def test_a_stream_without_a_weight_still_gives_its_tower_a_gradient() -> None:
+    everything = torch.ones(7, dtype=torch.bool)
+    config = LossConfig(streams=StreamWeights(image=0.0, text=1.0, fused=0.0), terms=(SUPCON,))
+    losses = StreamLosses(config, group_count=4, embedding_dims={"image": 4, "text": 4, "fused": 8})
+    streams = make_streams({"image": everything, "text": everything, "fused": everything})
+    losses(streams, LABELS)["total"].backward()
+    for name in ("image", "fused"):
+        gradient = streams[name].embeddings.grad
+        assert gradient is not None
+        assert not gradient.any()
+
+
 def test_modality_dropout_leaves_every_row_a_modality() -> None:
     has_image = torch.rand(4000, generator=torch.Generator().manual_seed(3)) < 0.8
     has_text = ~has_image | (torch.rand(4000, generator=torch.Generator().manual_seed(4)) < 0.8)
