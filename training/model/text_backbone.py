@@ -64,7 +64,8 @@ def build_text_backbone(architecture: PretrainedConfig, pretrained: str = "") ->
     # BERT's pooler reads the first token only; mean pooling would leave its weights without a
     # gradient, which stops distributed training and swells the checkpoint.
     has_pooler = architecture.model_type in {"bert", "roberta", "xlm-roberta", "camembert"}
-    options = {"add_pooling_layer": False} if has_pooler else {}
+    options: dict[str, Any] = {"add_pooling_layer": False} if has_pooler else {}
+    options["dtype"] = torch.float32  # or that in which it is stored: halves do not train well
     if pretrained:
         return TextBackbone(AutoModel.from_pretrained(pretrained, **options))
     return TextBackbone(AutoModel.from_config(architecture, **options))

@@ -51,7 +51,9 @@ class CrossEncoder:
         self.config = config or CrossEncoderConfig()
         torch.manual_seed(SEED)  # the head starts at random values
         self._tokenizer = AutoTokenizer.from_pretrained(source)
-        self._model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1)
+        self._model = AutoModelForSequenceClassification.from_pretrained(
+            source, num_labels=1, dtype=torch.float32
+        )
 
     def fit(
         self,

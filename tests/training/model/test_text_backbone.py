@@ -65,6 +65,19 @@ def test_a_backbone_is_rebuilt_from_its_description(folder: Path) -> None:
     assert torch.equal(backbone(ids, mask), rebuilt(ids, mask))
 
 
+def test_a_backbone_stored_in_half_precision_is_trained_in_whole(
+    folder: Path, tmp_path: Path
+) -> None:
+    BertModel.from_pretrained(folder).half().save_pretrained(tmp_path)
+    architecture = load_architecture(str(tmp_path))
+    description = architecture.to_json_string(use_diff=False)
+    for backbone in (
+        build_text_backbone(architecture, str(tmp_path)),
+        build_text_backbone(architecture_from_json(description)),
+    ):
+        assert {weight.dtype for weight in backbone.parameters()} == {torch.float32}
+
+
 def test_a_pretrained_backbone_keeps_its_weights_and_tokenizer(folder: Path) -> None:
     source = BertModel.from_pretrained(folder)
     backbone = build_text_backbone(load_architecture(str(folder)), str(folder))

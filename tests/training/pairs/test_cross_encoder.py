@@ -1,9 +1,11 @@
 """The neural pair scorer, on a tiny encoder of random weights."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import BertModel
 
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
@@ -61,6 +63,16 @@ def test_the_same_seed_trains_the_same(source: str) -> None:
         scorer.fit(SIDES[:8], LABELS[:8])
         scores.append(scorer.score(SIDES[:8]))
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
+
+
+def test_an_encoder_stored_in_half_precision_is_trained_in_whole(
+    source: str, tmp_path: Path
+) -> None:
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True)
+    BertModel.from_pretrained(source).half().save_pretrained(tmp_path)
+    scorer = CrossEncoder(tmp_path, CrossEncoderConfig(epoch_count=1, token_count=32))
+    scorer.fit(SIDES, LABELS)
+    assert np.isfinite(scorer.score(SIDES)).all()
 
 
 def test_all_fields_of_a_record_are_read() -> None:
