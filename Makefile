@@ -39,6 +39,8 @@ RUN = runs/$(NAME)
 RUN_FILES = $(addprefix $(RUN)/,weights.safetensors config.yaml preprocessing.json text_backbone.json tokenizer.json)
 TABLES = .cache/data/$(NAME)
 PRESET = $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA)),$(if $(filter esci-%,$(DATA)),esci),demo)
+# Files and folders that a user's options name decide what comes out, too.
+NAMED_FILES = $(wildcard $(subst =, ,$(1)))
 # Runs a command unless its outputs are there and nothing that decides them changed.
 STEP = python -m twinshelf.training.step $(if $(FRESH),--fresh) $(LOGS)
 STARTED_AT := $(shell date +%s)
@@ -86,11 +88,11 @@ data: setup ## Read a data set into .cache/data/NAME
 # With NAME alone, and not DATA, what was read under that name is trained on as it is.
 IS_READ = $(and $(filter file,$(origin DATA)),$(filter-out file,$(origin NAME)),$(wildcard $(TABLES)/train.parquet))
 train: $(if $(IS_READ),setup,data) ## Train the encoder into runs/NAME
-	@$(STEP) --name train --inputs $(TABLES) $(IMAGE_WEIGHTS) $(wildcard $(CONFIG)) --outputs $(RUN_FILES) -- \
+	@$(STEP) --name train --inputs $(TABLES) $(IMAGE_WEIGHTS) $(wildcard $(CONFIG)) $(call NAMED_FILES,$(TRAIN_ARGS) $(ARGS)) --outputs $(RUN_FILES) -- \
 		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(TRAIN_ARGS) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
-	@$(if $(findstring --queries,$(ARGS)),python -m,$(STEP) --name evaluate --inputs $(RUN_FILES) $(wildcard $(TABLES) $(ARGS)) --outputs $(RUN)/evaluation.json --) \
+	@$(if $(findstring --queries,$(ARGS)),python -m,$(STEP) --name evaluate --inputs $(RUN_FILES) $(wildcard $(TABLES)) $(call NAMED_FILES,$(ARGS)) --outputs $(RUN)/evaluation.json --) \
 		twinshelf.training.evaluation --run $(RUN) $(ARGS)
 
 export: setup ## Publish runs/NAME as a version of the model repository

@@ -70,6 +70,14 @@ def test_data_that_is_there_is_not_read_again_for_a_name_alone(tmp_path: Path) -
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["--model.text.name=docs", "--model.text.name docs"])
+def test_files_that_options_name_are_inputs_of_training(tmp_path: Path, form: str) -> None:
+    for variable in ("ARGS", "TRAIN_ARGS"):
+        lines = commanded(tmp_path, "-n", "train", f"{variable}={form} --loop.epoch_count=1")
+        (inputs,) = re.findall(r"--name train --inputs (.*) --outputs", "\n".join(lines))
+        assert inputs.split()[1:] == ["docs"]
+
+
 def test_the_width_of_a_terminal_is_no_mapping(tmp_path: Path) -> None:
     assert commanded(tmp_path, "index", "FILE=a.csv", COLUMNS="80") == ["index", "a.csv"]
 

@@ -27,7 +27,7 @@ from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.catalogues.sports import read_sports
 from twinshelf.training.catalogues.table import make_product, write_table
 from twinshelf.training.command_line import run_command
-from twinshelf.training.files import atomic_write, write_json
+from twinshelf.training.files import atomic_write, file_state, write_json
 
 BAD_ROWS = "bad_rows.csv"
 SUMMARY = "data.json"
@@ -120,7 +120,8 @@ def read_data(source: Source) -> MatchingData:
 def prepare(source: Source) -> MatchingData:
     """Writes the three tables of a data set, `bad_rows.csv` and `data.json` into its target folder.
 
-    `data.json` says what was read with which options, and holds a digest over the three tables.
+    `data.json` says what was read with which options, and holds a digest over the three tables and
+    the states of their photos.
 
     Raises:
         FileNotFoundError: If a file of the data set is missing.
@@ -135,6 +136,8 @@ def prepare(source: Source) -> MatchingData:
         write_table(out / f"{name}.parquet", getattr(data, name))
         with (out / f"{name}.parquet").open("rb") as table:
             digest.update(hashlib.file_digest(table, "sha256").digest())
+        for product in getattr(data, name):
+            digest.update("".join(map(file_state, product.images)).encode())
     _write_bad_rows(out / BAD_ROWS, data.bad_rows)
     summary = {
         "source": {name: value for name, value in asdict(source).items() if name not in PLACES},

@@ -104,6 +104,16 @@ def test_equal_calls_give_equal_tables_and_another_seed_others(table: Path, tmp_
     assert digest(seed=42) == digest(seed=42) != digest(seed=1)
 
 
+def test_another_photo_of_the_same_name_is_other_data(table: Path, tmp_path: Path) -> None:
+    def written() -> str:
+        prepare(Source(data=str(table), out=tmp_path / "out"))
+        return (tmp_path / "out" / "data.json").read_text()
+
+    before = written()
+    write_photo(tmp_path / "photos/0-0.jpg", seed=99)
+    assert written() != before
+
+
 def test_the_photos_that_a_table_names_are_listed_also_where_they_are_missing(
     table: Path, tmp_path: Path
 ) -> None:
