@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ EVALUATION = "evaluation.json"
 CALIBRATION = "calibration.json"
 # What an encoder cannot be loaded without.
 RUN_FILES = (CONFIG, PREPROCESSING, ARCHITECTURE, TOKENIZER, WEIGHTS)
+# What was found with some weights, and does not hold for others.
+FOUND_WITH_WEIGHTS = (CALIBRATION, EVALUATION, "judgements.json", "plots", "evaluations", "categories")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +86,15 @@ def load_inputs(folder: Path) -> tuple[Tokenizer, PretrainedConfig]:
 def save_weights(folder: Path, model: FusedEncoder) -> None:
     """Completes what `save_inputs` began: `load_encoder` then gives the same embeddings.
 
-    An older evaluation and its calibration, which no longer hold, are removed.
+    What was found with older weights no longer holds, and is removed.
     """
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic_write(folder / WEIGHTS) as partial:
         save_file(weights, partial)
-    for name in (CALIBRATION, EVALUATION):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / name for name in FOUND_WITH_WEIGHTS):
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
 
 
 def load_encoder(folder: Path) -> TrainedEncoder:

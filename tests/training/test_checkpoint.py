@@ -7,9 +7,13 @@ import torch
 from safetensors.torch import save_file
 
 from tests.training.small_catalogue import small_config
-from twinshelf.training.checkpoint import EVALUATION, load_encoder, save_inputs, save_weights
+from twinshelf.training.categories import category_run
+from twinshelf.training.categories.category_config import CategoryFiles
+from twinshelf.training.checkpoint import load_encoder, save_inputs, save_weights
 from twinshelf.training.config import TrainConfig
-from twinshelf.training.evaluation.evaluation_config import RESULTS
+from twinshelf.training.evaluation import evaluation_config, judged_search
+from twinshelf.training.evaluation.evaluation_config import EvaluationFiles
+from twinshelf.training.evaluation.evaluation_run import PLOTS
 from twinshelf.training.model.encoder import FusedEncoder, build_encoder
 from twinshelf.training.model.text_backbone import scratch_architecture
 from twinshelf.training.model.wordpiece import train_wordpiece
@@ -81,11 +85,19 @@ def test_weights_that_do_not_fit_are_refused(saved: tuple[Path, FusedEncoder, Tr
         load_encoder(folder)
 
 
-def test_saving_removes_an_old_calibration(
-    saved: tuple[Path, FusedEncoder, TrainConfig],
+def test_saving_removes_what_was_found_with_older_weights(
+    saved: tuple[Path, FusedEncoder, TrainConfig], tmp_path: Path
 ) -> None:
     folder, model, _ = saved
-    assert EVALUATION == RESULTS
-    (folder / EVALUATION).write_text("{}")
+    other = EvaluationFiles(run=folder, queries=tmp_path / "other.csv").results_folder
+    categories = CategoryFiles(run=folder).results_folder("group")
+    found = [folder / each.RESULTS for each in (evaluation_config, judged_search)]
+    found += [folder / PLOTS / "recall.png", other / "evaluation.json"]
+    found += [categories / name for name in (category_run.RESULTS, "mlp_both.safetensors")]
+    kept = folder / "groups.parquet"
+    for path in (*found, kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
     save_weights(folder, model)
-    assert load_encoder(folder).calibration is None and not (folder / EVALUATION).exists()
+    assert kept.exists() and not any(path.exists() for path in found)
+    assert load_encoder(folder).calibration is None

@@ -167,7 +167,10 @@ class BlendedScorer:
         """Writes the scorer and what was measured of its variants to a folder.
 
         A cross-encoder that has no share is left out; the encoder is kept by `keep_encoder`.
+        Evaluations of an older scorer, which no longer hold, are removed.
         """
+        for evaluation in folder.glob("evaluation-*.json"):
+            evaluation.unlink()
         self.boosting.save(folder)
         if self.cross_encoder is not None and self.neural_share > 0:
             self.cross_encoder.save(folder)

@@ -1,7 +1,9 @@
 """Blending of the boosting with the cross-encoder."""
 
 import math
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +11,12 @@ import pytest
 
 from twinshelf.training.pairs.blend import (
     NEURAL_SHARES,
+    BlendedScorer,
     blend_probabilities,
     choose_neural_share,
     measure_pairs,
 )
+from twinshelf.training.pairs.scorer import PairScorer
 
 
 def noisy(labels: npt.NDArray[Any], noise: float, seed: int) -> npt.NDArray[np.float64]:
@@ -68,3 +72,12 @@ def test_metrics_are_those_of_a_slow_count(labels: npt.NDArray[np.bool_]) -> Non
     average = np.mean([ranked[: i + 1].mean() for i in np.flatnonzero(ranked)])
     assert found.pr_auc == pytest.approx(average)
     assert (found.pair_count, found.match_count) == (300, labels.sum())
+
+
+def test_saving_removes_evaluations_of_an_older_scorer(tmp_path: Path) -> None:
+    scorer = BlendedScorer(
+        boosting=Mock(spec=PairScorer), cross_encoder=None, neural_share=0.0, threshold=0.5
+    )
+    (tmp_path / "evaluation-test.json").write_text("{}")
+    scorer.save(tmp_path, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.json"}
