@@ -10,7 +10,8 @@ from itertools import chain
 
 _WORD = re.compile(r"[^\W_]+(?:[.\-/][^\W_]+)*")
 _PIECE = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_IN_THOUSANDS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _QUANTITY = re.compile(r"(?<![\w.])(\d+(?:[.,]\d+)?)[\s\-]*([^\W\d_]{1,12}|['\"%])(?!\w)")
 _INNER_MARKS = re.compile(r"[.\-/]")
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]")
@@ -73,8 +74,16 @@ def compact(text: str) -> str:
 
 
 def numbers(text: str) -> set[str]:
-    """Returns the numbers of a text, "2.70" and "2.7" being one."""
-    return set(map(_plain_number, _NUMBER.findall(text)))
+    """Returns the numbers of a text, "2.70" and "2.7" being one; "1,000" is 1 as well as 1000."""
+    return {_plain_number(each) for number in _NUMBER.findall(text) for each in _readings(number)}
+
+
+def _readings(number: str) -> list[str]:
+    """Returns what a number may mean, with a decimal point: 1.500 kg are 1.5, 1,500 g are 1500."""
+    readings = [number.replace(",", ".")]
+    if _IN_THOUSANDS.fullmatch(number):
+        readings.append(_INNER_MARKS.sub("", readings[0]))
+    return readings
 
 
 @lru_cache(maxsize=65536)
@@ -83,12 +92,15 @@ def _plain_number(number: str) -> str:
 
 
 def quantities(text: str) -> set[tuple[str, float]]:
-    """Returns (unit, amount) pairs in base units: "1 TB" and "1000gb" are one."""
-    found = set()
+    """Returns (unit, amount) pairs in base units: "1 TB" and "1000gb" are one.
+
+    Of an amount that may have a thousands separator both readings are there.
+    """
+    found: set[tuple[str, float]] = set()
     for amount, unit in _QUANTITY.findall(text.lower()):
         if unit in _UNITS:
             name, factor = _UNITS[unit]
-            found.add((name, round(float(amount.replace(",", ".")) * factor, 6)))
+            found |= {(name, round(float(each) * factor, 6)) for each in _readings(amount)}
     return found
 
 

@@ -45,6 +45,14 @@ def test_spellings_of_one_quantity_are_one(spellings: tuple[str, ...]) -> None:
     assert all(each == found[0] for each in found)
 
 
+@pytest.mark.parametrize(
+    ("text", "amounts"),
+    [("1,000 ml", {1.0, 1000.0}), ("1.500 l", {1500.0, 1_500_000.0}), ("0.500 l", {500.0})],
+)
+def test_an_amount_of_thousands_may_be_a_decimal_too(text: str, amounts: set[float]) -> None:
+    assert quantities(text) == {("ml", amount) for amount in amounts}
+
+
 @pytest.mark.parametrize("text", ["7 dwarfs", "w170", "abc", "5 gbit", ""])
 def test_what_has_no_known_unit_is_no_quantity(text: str) -> None:
     assert quantities(text) == set()
@@ -52,6 +60,7 @@ def test_what_has_no_known_unit_is_no_quantity(text: str) -> None:
 
 def test_numbers_are_compared_by_value() -> None:
     assert numbers("2.70 and 7.0, 300") == numbers("2.7 7 300.0") == {"2.7", "7", "300"}
+    assert numbers("1,000 of 2,5") == {"1", "1000", "2.5"}
     assert numbers("4006381333931 1000000.50") == {"4006381333931", "1000000.5"}
 
 
