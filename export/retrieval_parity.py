@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -29,14 +31,16 @@ from twinshelf.training.retrieval.metrics import (
     average_precision,
     mean,
     pairs_by_group,
+    rows_of_same_product,
 )
 
 logger = logging.getLogger(__name__)
-Floats = npt.NDArray[np.float32]
+Floats, Ints = npt.NDArray[np.float32], npt.NDArray[np.int64]
 T = TypeVar("T")
 
 QUERIES, GALLERY = "queries.parquet", "gallery.parquet"
-MOST_QUERIES, MOST_DISTRACTORS = 200, 200
+# Where groups are categories, one of them holds thousands of products.
+MOST_QUERIES, MOST_OF_GROUP, MOST_DISTRACTORS = 200, 5, 200
 # Scores this near are a tie, which either runtime may break as it likes: many catalogues hold the
 # same title twice.
 SCORE_TOLERANCE = 1e-4
@@ -49,8 +53,8 @@ class RetrievalSample:
     """Real rows to search with.
 
     Attributes:
-        queries: Held-out offers whose product is in the gallery.
-        gallery: Their products and some distractors.
+        queries: Held-out offers whose product is in the gallery, besides themselves.
+        gallery: Their products, at most `MOST_OF_GROUP` of a group, and some distractors.
     """
 
     queries: tuple[Product, ...]
@@ -91,14 +95,21 @@ def read_sample(folder: Path, *, seed: int = 42) -> RetrievalSample | None:
     if not ((folder / QUERIES).is_file() and (folder / GALLERY).is_file()):
         return None
     gallery = _products(folder / GALLERY)
-    groups = {product.group for product in gallery} - {""}
+    members: defaultdict[str, list[Product]] = defaultdict(list)
+    for product in gallery:
+        members[product.group].append(product)
+    usable = [
+        query
+        for query in _products(folder / QUERIES)
+        if query.group and any(p.product_id != query.product_id for p in members[query.group])
+    ]
     generator = np.random.default_rng(seed)
-    usable = [p for p in _products(folder / QUERIES) if p.group in groups]
     queries = _draw(usable, MOST_QUERIES, generator)
-    wanted = {query.group for query in queries}
+    wanted = {query.group: None for query in queries}
     others = [p for p in gallery if p.group not in wanted]
-    chosen = {p.product_id for p in _draw(others, MOST_DISTRACTORS, generator)}
-    kept = tuple(p for p in gallery if p.group in wanted or p.product_id in chosen)
+    drawn = [_draw(members[group], MOST_OF_GROUP, generator) for group in wanted]
+    chosen = {p.product_id for p in chain(*drawn, _draw(others, MOST_DISTRACTORS, generator))}
+    kept = tuple(p for p in gallery if p.product_id in chosen)
     return RetrievalSample(queries=queries, gallery=kept) if queries else None
 
 
@@ -121,14 +132,20 @@ def compare_retrieval(
     settings, share = encoder.settings, encoder.model.fusion.image_share()
     queries = _embed(comparison, sample.queries, encoder, settings.query_prefix)
     gallery = _embed(comparison, sample.gallery, encoder, settings.passage_prefix)
+    itself = rows_of_same_product(
+        [query.product_id for query in sample.queries],
+        [product.product_id for product in sample.gallery],
+    )
     relevant = pairs_by_group(
-        [query.group for query in sample.queries], [product.group for product in sample.gallery]
+        [query.group for query in sample.queries],
+        [product.group for product in sample.gallery],
+        excluded=itself,
     )
     found: list[MetricPair] = []
     for pattern, weight in pattern_weights(share).items():
-        in_torch = _scores(queries.in_torch, gallery.in_torch, weight)
+        in_torch = _scores(queries.in_torch, gallery.in_torch, weight, itself)
         if np.isfinite(in_torch).any():
-            as_published = _scores(queries.as_published, gallery.as_published, weight)
+            as_published = _scores(queries.as_published, gallery.as_published, weight, itself)
             found += compare_metrics(pattern, in_torch, as_published, relevant, comparison.bounds)
     return tuple(found)
 
@@ -195,9 +212,15 @@ def _check_shift(
         )
 
 
-def _scores(queries: ProductEmbeddings, gallery: ProductEmbeddings, image_weight: float) -> Floats:
+def _scores(
+    queries: ProductEmbeddings, gallery: ProductEmbeddings, image_weight: float, itself: Ints
+) -> Floats:
+    """Scores all pairs, (Q, G); that of a query with itself, which proves nothing, is -inf."""
     blocks = score_blocks(queries, gallery, image_weight=image_weight)
-    return np.concatenate([scores.numpy() for _, scores in blocks])  # (Q, G)
+    scores = np.concatenate([scores.numpy() for _, scores in blocks])
+    there = itself >= 0
+    scores[there, itself[there]] = -np.inf
+    return scores
 
 
 def _ranks(scores: Floats, relevant: RelevantPairs, shift: int) -> RelevantRanks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,15 @@ from twinshelf.export.encoder_models import ENSEMBLES
 from twinshelf.export.parity import ParityComparison, ParityError
 from twinshelf.export.precision import BOUNDS
 from twinshelf.export.reference import TorchReference
-from twinshelf.export.retrieval_parity import compare_metrics, compare_retrieval, read_sample
+from twinshelf.export.retrieval_parity import (
+    RetrievalSample,
+    compare_metrics,
+    compare_retrieval,
+    read_sample,
+)
 from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import write_table
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.retrieval.metrics import pairs_by_group
 
@@ -79,6 +87,33 @@ def test_the_sample_has_the_product_of_every_query(tmp_path: Path) -> None:
     assert sample is not None
     assert len(sample.queries) == len(sample.gallery) == 8
     assert sample == read_sample(tmp_path)
+
+
+def test_of_a_large_group_some_products_are_enough_and_a_query_is_not_its_own(
+    tmp_path: Path,
+) -> None:
+    rows = [Product(product_id=str(n), title="tea", group="tea") for n in range(9)]
+    rows.append(Product(product_id="alone", title="rice", group="rice"))
+    for name in ("queries", "gallery"):
+        write_table(tmp_path / f"{name}.parquet", rows)
+    sample = read_sample(tmp_path)
+    assert sample is not None
+    assert {query.group for query in sample.queries} == {"tea"}
+    assert Counter(product.group for product in sample.gallery) == {"tea": 5, "rice": 1}
+
+
+def test_no_query_finds_itself(
+    reference: TorchReference, published: Path, encoder: TrainedEncoder, run: Path
+) -> None:
+    drawn = read_sample(run.parent / "data")
+    assert drawn is not None
+    rows = tuple(
+        dataclasses.replace(product, group=f"g{number % 4}")
+        for number, product in enumerate(drawn.gallery)
+    )
+    comparison = ParityComparison(reference, PublishedVersion(published, 1, ENSEMBLES))
+    pairs = compare_retrieval(comparison, RetrievalSample(queries=rows, gallery=rows), encoder)
+    assert max(pair.in_torch for pair in pairs) < 1.0
 
 
 def test_without_tables_there_is_no_sample(tmp_path: Path) -> None:
