@@ -12,7 +12,7 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,16 +31,12 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
+from twinshelf.export.calibration_photos import TRAINING_TABLE, list_calibration_photos
 from twinshelf.export.towers import strip_trace
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.table import read_table
 from twinshelf.training.preprocessing.images import decode_images
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 Pixels = npt.NDArray[np.uint8]
-TRAINING_TABLE = "train.parquet"
-# Half to measure the ranges of activations on, half to choose by.
-CALIBRATION_PHOTOS = 64
 # Either everything, or what convolutions run through alone: a small embedding can hang on what its
 # pooling and projection lose, while the first kind is faster and often as near.
 OPERATORS: Final[tuple[list[str] | None, ...]] = (
@@ -54,7 +50,7 @@ class CalibrationDataError(ValueError):
 
 
 def read_calibration_pixels(folder: Path, settings: PreprocessingSettings) -> Pixels:
-    """Reads the first photos of the training table, which the gate never sees.
+    """Reads the first photos of the training table.
 
     Args:
         folder: Folder that `make data` wrote.
@@ -67,7 +63,7 @@ def read_calibration_pixels(folder: Path, settings: PreprocessingSettings) -> Pi
         CalibrationDataError: If there are none.
     """
     table = folder / TRAINING_TABLE
-    photos = _first_photos(table) if table.is_file() else []
+    photos = [path.read_bytes() for path in list_calibration_photos(table)]
     pixels = [row for row in decode_images(photos, settings) if isinstance(row, np.ndarray)]
     if len(pixels) < 2:
         raise CalibrationDataError(
@@ -185,17 +181,6 @@ class _PhotoReader(CalibrationDataReader):
     def get_next(self) -> Mapping[str, Any] | None:
         """Returns the inputs of one run; None after the last."""
         return next(self._rows, None)
-
-
-def _first_photos(table: Path) -> list[bytes]:
-    photos: list[bytes] = []
-    for row in read_table(table):
-        if isinstance(row, Product) and row.images:
-            with suppress(OSError):
-                photos.append(row.images[0].read_bytes())
-            if len(photos) == CALIBRATION_PHOTOS:
-                break
-    return photos
 
 
 def _nodes_from_norm(graph: onnx.GraphProto) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
 
+from twinshelf.export.calibration_photos import TRAINING_TABLE, list_calibration_photos
 from twinshelf.export.encoder_models import MODELS, record_path
 from twinshelf.export.manifest import list_files
 from twinshelf.export.precision import Precision
@@ -20,6 +21,7 @@ from twinshelf.export.repository import (
     taken_versions,
 )
 from twinshelf.training import preprocessing
+from twinshelf.training.config import config_from_yaml
 from twinshelf.training.files import Step
 
 # Files of a run that end up in a version; the calibration may be missing.
@@ -126,6 +128,8 @@ def source_digest(
 ) -> str:
     """Computes SHA-256 of all that a version is made from: the run, the code, the libraries.
 
+    For int8 the photos count that it is measured on.
+
     Args:
         run: Folder of the run.
         repository: Model repository to publish into; its committed files count where it has them.
@@ -152,6 +156,10 @@ def source_digest(
     for model in MODELS:
         paths = [committed_file(repository, committed, model, name) for name in COMMITTED_FILES]
         inputs += [path for path in paths if path.is_file()]
+    if precision in ("int8", "int8-vnni"):
+        data = config_from_yaml((run / "config.yaml").read_text("utf-8")).data.folder
+        table = Path(data) / TRAINING_TABLE
+        inputs += [table] * table.is_file() + list_calibration_photos(table)
     # Named by its module and not imported: it takes seconds, and an unchanged version needs none.
     module = "twinshelf.export.publishing"
     step = Step(name="export", module=module, options=(precision,), inputs=tuple(inputs))

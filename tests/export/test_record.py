@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.export.tiny_run import make_run
+from tests.training.catalogues.photos import write_photo
 from twinshelf.export.encoder_models import record_path
+from twinshelf.export.precision import Precision
 from twinshelf.export.record import (
     PublicationRecord,
     RunError,
@@ -16,6 +19,8 @@ from twinshelf.export.record import (
     source_digest,
 )
 from twinshelf.export.repository import COMMITTED
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import write_table
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +85,25 @@ def test_the_source_changes_with_the_run(
     with (other / name).open("ab") as file:
         file.write(b" ")
     assert source_digest(other, published, COMMITTED) != same
+
+
+def test_the_source_of_int8_changes_with_the_photos_that_it_is_measured_on(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    photo, table = write_photo(tmp_path / "a.jpg", seed=1), tmp_path / "data" / "train.parquet"
+    write_table(table, [Product(product_id="a", images=(photo,))])
+    precisions: tuple[Precision, ...] = ("fp32", "int8", "int8-vnni")
+
+    def sources() -> list[str]:
+        return [source_digest(run, COMMITTED, COMMITTED, precision) for precision in precisions]
+
+    before = sources()
+    write_photo(photo, seed=2)
+    replaced = sources()
+    table.unlink()
+    for ours, theirs in ((before, replaced), (replaced, sources())):
+        assert [one == other for one, other in zip(ours, theirs, strict=True)] == [
+            True, False, False
+        ]  # fmt: skip
 
 
 def test_the_source_changes_with_the_repositorys_own_configuration(
