@@ -78,7 +78,7 @@ def decode_once(paths: Iterable[Path], settings: PreprocessingSettings, cache: P
     """Decodes photos, or maps the file of an earlier call with the same ones.
 
     The file is found by what decides its content: the decoding code and settings, and path, size
-    and time of change of each photo.
+    and time of change of each photo. Where one could not be read, the next call decodes anew.
 
     Args:
         paths: Photos; repeated ones are decoded once.
@@ -91,11 +91,16 @@ def decode_once(paths: Iterable[Path], settings: PreprocessingSettings, cache: P
         return Pixels(array=np.zeros(shape, dtype=np.uint8), rows={})
     stem = cache / _content_key(unique, settings)
     data, report = stem.with_suffix(".pixels"), stem.with_suffix(".json")
-    if not report.is_file() or not data.is_file():
+    if report.is_file() and data.is_file():
+        failures = json.loads(report.read_text("utf-8"))
+    else:
+        report.unlink(missing_ok=True)
         with atomic_write(data) as partial:
-            found = _decode_to_file(unique, settings, partial, shape)
-        write_json(report, found)
-    failures = json.loads(report.read_text("utf-8"))
+            errors = _decode_to_file(unique, settings, partial, shape)
+        failures = {name: str(error) for name, error in errors.items()}
+        # What could not be read may be readable the next time; that a file is missing is in the key.
+        if all(isinstance(each, PreprocessingError | FileNotFoundError) for each in errors.values()):
+            write_json(report, failures)
     for name, reason in failures.items():
         logger.warning("left out photo %s: %s", name, reason)
     rows = {path: row for row, path in enumerate(unique) if str(path) not in failures}
@@ -104,9 +109,9 @@ def decode_once(paths: Iterable[Path], settings: PreprocessingSettings, cache: P
 
 def _decode_to_file(
     paths: Sequence[Path], settings: PreprocessingSettings, target: Path, shape: tuple[int, ...]
-) -> dict[str, str]:
+) -> dict[str, Exception]:
     """Returns which photos could not be decoded, and why."""
-    failures: dict[str, str] = {}
+    failures: dict[str, Exception] = {}
     array = np.memmap(target, dtype=np.uint8, mode="w+", shape=shape)
 
     def decode(row: int) -> None:
@@ -114,7 +119,7 @@ def _decode_to_file(
         try:
             array[row] = images.decode_image(paths[row].read_bytes(), settings)
         except (PreprocessingError, OSError) as error:
-            failures[str(paths[row])] = str(error)
+            failures[str(paths[row])] = error
 
     # Pillow decodes outside of the interpreter lock.
     with ThreadPoolExecutor(max_workers=THREAD_COUNT) as pool:

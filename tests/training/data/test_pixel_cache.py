@@ -82,6 +82,18 @@ def test_a_broken_or_missing_photo_is_reported_and_the_rest_served(
         assert set(found.rows) == {photos[0], photos[2]}
 
 
+def test_a_photo_that_could_not_be_read_for_once_is_read_the_next_time(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> Never:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read)
+        assert not decode_once(photos, SETTINGS, tmp_path / "cache").rows
+    assert len(decode_once(photos, SETTINGS, tmp_path / "cache").rows) == 3
+
+
 def test_a_decoding_that_breaks_off_leaves_nothing(
     photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
