@@ -122,7 +122,8 @@ def split_validation(
     """
     columns = [products.texts("group") for products in (train, gallery, queries)]
     groups, catalogue_groups, asked_groups = number_texts(*columns, by_name=True)
-    is_offer = np.isin(groups, catalogue_groups) & (pc.utf8_length(columns[0]).to_numpy() > 0)
+    has_group = pc.utf8_length(columns[0]).to_numpy() > 0
+    is_offer = np.isin(groups, catalogue_groups) & has_group
     both_ids = (products.texts("product_id") for products in (train, gallery))
     ids, catalogue_ids = number_texts(*both_ids, by_name=True)
     is_offer &= ~np.isin(ids, catalogue_ids)
@@ -130,7 +131,7 @@ def split_validation(
     offers = offers[np.lexsort((ids[offers], groups[offers]))]
     generator = np.random.default_rng(seed)
     is_taken = np.zeros(len(train), dtype=np.bool_)
-    if np.isin(groups, asked_groups).any():
+    if np.isin(groups[has_group], asked_groups).any():
         spare = np.delete(offers, firsts_of(groups[offers]))
         is_taken[_draw(spare[np.argsort(ids[spare])], share, generator)] = True
         return train.take(~is_taken), train.take(is_taken)

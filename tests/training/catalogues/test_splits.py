@@ -168,6 +168,12 @@ def test_whole_groups_are_taken_when_queries_show_new_groups() -> None:
     assert {row.product_id for row in GALLERY}.isdisjoint(row.product_id for row in validation)
 
 
+def test_rows_without_a_group_share_none() -> None:
+    alone = [Product(product_id=f"alone{n}", title="x") for n in range(2)]
+    train, validation = split([*TRAIN, alone[0]], [*rows_of("g11", "xy"), alone[1]], 0.2, seed=42)
+    assert {row.group for row in validation}.isdisjoint(row.group for row in train)
+
+
 def test_single_offers_are_taken_when_queries_show_known_groups() -> None:
     queries = rows_of("g3", "xy")
     train, validation = split(TRAIN, queries, 0.3, seed=42)
