@@ -37,7 +37,8 @@ def fit_buckets(
     tokenizer = TextTokenizer(tokenizer_json, replace(settings, token_buckets=(longest,)))
     step = max(1, len(products) // _MOST_TEXTS)
     places = range(0, len(products), step)
-    joined = (join_fields(text_fields(products[place]), settings) for place in places)
+    prefix = max(settings.query_prefix, settings.passage_prefix, key=len)
+    joined = (join_fields(text_fields(products[each]), settings, prefix=prefix) for each in places)
     tokens = (tokenizer.encode([text]) for text in joined)
     lengths = [int(each.attention_mask.sum()) for each in tokens if each.has_text[0]]
     candidates = sorted({*settings.token_buckets, *(each for each in _LENGTHS if each < longest)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -52,3 +53,14 @@ def test_settings_get_the_buckets_of_the_products(tmp_path: Path) -> None:
     assert fitted.token_buckets[0] == 8
     assert 24 in fitted.token_buckets
     assert fit_buckets(fitted, tmp_path / "tokenizer.json", products) == fitted
+
+
+def test_a_prefix_takes_its_place_in_the_buckets(tmp_path: Path) -> None:
+    file, prefix = tmp_path / "tokenizer.json", "black tea " * 3
+    train_wordpiece([prefix] * 4, 400).save(str(file))
+    plain = PreprocessingSettings(token_buckets=(8, 64))
+    products = [Product(product_id="1", title="tea " * 36)]
+    assert 48 not in fit_buckets(plain, file, products).token_buckets
+    for name in ("query_prefix", "passage_prefix"):
+        settings = replace(plain, **{name: prefix})
+        assert 48 in fit_buckets(settings, file, products).token_buckets
