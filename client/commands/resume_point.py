@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from twinshelf.client.files.photo_folder import PhotoFolder
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 
 _DIGITS = 20
@@ -27,10 +28,18 @@ def run_digest(address: str, files: ProductFiles, options: ReadOptions, *further
     """
     parts = [address, repr(options), repr(options.fetcher is not None), *map(repr, further)]
     for mapped in files.tables:
-        state = mapped.table.path.stat()
-        path = mapped.table.path.absolute()
-        parts.append(f"{path} {state.st_size} {state.st_mtime_ns}")
+        content = mapped.table.content
+        read = content.photos() if isinstance(content, PhotoFolder) else [mapped.table.path]
+        parts += map(_state, read)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _state(path: Path) -> str:
+    try:
+        found = path.stat()
+    except FileNotFoundError:  # a link to nowhere is a photo that cannot be read
+        return f"{path.absolute()} absent"
+    return f"{path.absolute()} {found.st_size} {found.st_mtime_ns}"
 
 
 class ResumePoint:

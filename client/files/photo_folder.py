@@ -34,15 +34,20 @@ class PhotoFolder:
             ProductFileError: If there is none.
         """
         is_empty = True
-        for folder, folders, names in os.walk(self.path):
-            folders.sort()
-            for name in sorted(names):
-                photo = (Path(folder) / name).relative_to(self.path)
-                if photo.suffix.lower() in PHOTO_SUFFIXES:
-                    is_empty = False
-                    yield [photo.with_suffix("").as_posix(), photo.as_posix()]
+        for photo in self.photos():
+            is_empty = False
+            name = photo.relative_to(self.path)
+            yield [name.with_suffix("").as_posix(), name.as_posix()]
         if is_empty:
             raise ProductFileError(
                 f"the folder {self.path} has no photos ({', '.join(PHOTO_SUFFIXES)}); tables in it "
                 "are given by their names"
             )
+
+    def photos(self) -> Iterator[Path]:
+        """Yields the path of each photo."""
+        for folder, folders, names in os.walk(self.path):
+            folders.sort()
+            for name in sorted(names):
+                if Path(name).suffix.lower() in PHOTO_SUFFIXES:
+                    yield Path(folder) / name
