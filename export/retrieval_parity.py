@@ -35,7 +35,8 @@ from twinshelf.training.retrieval.metrics import (
 )
 
 logger = logging.getLogger(__name__)
-Floats, Ints = npt.NDArray[np.float32], npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 T = TypeVar("T")
 
 QUERIES, GALLERY = "queries.parquet", "gallery.parquet"

@@ -24,12 +24,11 @@ CONFIG = "config.yaml"
 PREPROCESSING = "preprocessing.json"
 TOKENIZER = "tokenizer.json"
 ARCHITECTURE = "text_backbone.json"
-EVALUATION = "evaluation.json"
 CALIBRATION = "calibration.json"
 # What an encoder cannot be loaded without.
 RUN_FILES = (CONFIG, PREPROCESSING, ARCHITECTURE, TOKENIZER, WEIGHTS)
 # What was found with some weights, and does not hold for others.
-FOUND_WITH_WEIGHTS = (CALIBRATION, EVALUATION, "judgements.json", "plots", "evaluations", "categories")
+RESULTS = (CALIBRATION, "evaluation.json", "judgements.json", "plots", "evaluations", "categories")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,7 @@ def save_weights(folder: Path, model: FusedEncoder) -> None:
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic_write(folder / WEIGHTS) as partial:
         save_file(weights, partial)
-    for path in (folder / name for name in FOUND_WITH_WEIGHTS):
+    for path in (folder / name for name in RESULTS):
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)

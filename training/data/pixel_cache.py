@@ -98,8 +98,9 @@ def decode_once(paths: Iterable[Path], settings: PreprocessingSettings, cache: P
         with atomic_write(data) as partial:
             errors = _decode_to_file(unique, settings, partial, shape)
         failures = {name: str(error) for name, error in errors.items()}
-        # What could not be read may be readable the next time; that a file is missing is in the key.
-        if all(isinstance(each, PreprocessingError | FileNotFoundError) for each in errors.values()):
+        # What could not be read may be another time; that a file is missing is in the key.
+        lasting = PreprocessingError | FileNotFoundError
+        if all(isinstance(error, lasting) for error in errors.values()):
             write_json(report, failures)
     for name, reason in failures.items():
         logger.warning("left out photo %s: %s", name, reason)

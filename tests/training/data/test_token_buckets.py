@@ -61,6 +61,5 @@ def test_a_prefix_takes_its_place_in_the_buckets(tmp_path: Path) -> None:
     plain = PreprocessingSettings(token_buckets=(8, 64))
     products = [Product(product_id="1", title="tea " * 36)]
     assert 48 not in fit_buckets(plain, file, products).token_buckets
-    for name in ("query_prefix", "passage_prefix"):
-        settings = replace(plain, **{name: prefix})
+    for settings in (replace(plain, query_prefix=prefix), replace(plain, passage_prefix=prefix)):
         assert 48 in fit_buckets(settings, file, products).token_buckets
