@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Annotated
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.training.command_line import Device, option, text_option
 
-RESULTS = "evaluation.json"  # which `save_weights` of `training.checkpoint` removes
+RESULTS = "evaluation.json"
 OTHER_DATA = "evaluations"
 SEED = 42  # of halves, folds and samples
 
@@ -53,7 +55,7 @@ class EvaluationFiles:
         columns: Columns of both tables, where they have other names than usual, such as
             title=name,images=photo: our field to the file's columns.
         output: Folder of the results; default: the run's for its own data, and for other
-            data a folder in it, named after the queries.
+            data a folder in it, named after the queries and a digest of both paths.
     """
 
     run: Path
@@ -75,7 +77,10 @@ class EvaluationFiles:
             return self.output
         if self.is_own_data:
             return self.run
-        return self.run / OTHER_DATA / (self.queries or self.gallery or self.run).stem
+        paths = (self.queries, self.gallery)
+        text = "\n".join(str(path and path.absolute()) for path in paths)
+        digest = hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
+        return self.run / OTHER_DATA / f"{next(filter(None, paths), self.run).stem}-{digest}"
 
     @property
     def name(self) -> str:

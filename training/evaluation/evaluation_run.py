@@ -34,7 +34,8 @@ def evaluate_run(
 ) -> EvaluationResult:
     """Evaluates a run, and saves evaluation.json, plots and, for its own data, calibration.json.
 
-    They go to the loggers of the run's training as well.
+    They go to the loggers of the run's training as well. With another folder for the results the
+    run's calibration stays as it is.
 
     On other data the curve and thresholds of the run's own evaluation are tried, if there are any
     and `tunes` does not ask for new ones; the run's calibration stays as it is.
@@ -76,11 +77,13 @@ def evaluate_run(
         notes=embedder.notes,
     )
     folder, result = files.results_folder, evaluation.result
+    # Calibration and evaluation of a run are of one and the same measurement.
+    is_of_run = files.is_own_data and folder == files.run
     outcome = Outcome(
         name=files.name,
         results=folder / RESULTS,
         plots=save_plots(result, evaluation.pairs, folder / PLOTS) if draws else (),
-        files=_save_calibration(result, files.run, config.match_prior) if files.is_own_data else (),
+        files=_save_calibration(result, files.run, config.match_prior) if is_of_run else (),
     )
     save_outcome(embedder.tracked_run, outcome, result, step="evaluation")
     return result

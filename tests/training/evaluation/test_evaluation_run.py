@@ -50,8 +50,33 @@ def test_other_data_is_measured_by_the_thresholds_of_the_run(run: Path, tmp_path
     assert part.tuning == own.patterns["text"].tuning
     assert part.held_out is not None and part.held_out.tuned_elsewhere
     assert any("1 rows were left out, first" in note for note in found.notes)
-    assert (run / "evaluations" / "offers" / "evaluation.json").is_file()
+    (written,) = (run / "evaluations").glob("offers-*/evaluation.json")
+    assert written.parent == files.results_folder
     assert {path: path.read_bytes() for path in run.glob("*.json")} == before
+
+
+def test_results_elsewhere_leave_the_calibration_of_the_run_alone(
+    run: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*.json")}
+    evaluate_run(EvaluationFiles(run=run, output=tmp_path / "out"), SETTINGS, draws=False)
+    assert (tmp_path / "out" / "evaluation.json").is_file()
+    written = {path for path in run.rglob("*.json") if path.read_bytes() != before.get(path)}
+    assert written <= {run / "environment.json"}
+
+
+def test_results_of_other_data_have_folders_of_their_own() -> None:
+    tables = [
+        (Path("a/test.csv"), None),
+        (Path("b/test.csv"), None),
+        (Path("a/test.parquet"), None),
+    ]
+    tables += [(Path("a/test.csv"), Path("shop.csv")), (None, Path("a/test.csv"))]
+    folders = {
+        EvaluationFiles(run=Path("runs/a"), queries=queries, gallery=gallery).results_folder
+        for queries, gallery in tables
+    }
+    assert len(folders) == len(tables)
 
 
 def test_other_data_can_be_tuned_anew(run: Path) -> None:

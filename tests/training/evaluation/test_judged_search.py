@@ -88,8 +88,8 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(judgements: Path, tmp_pat
         "judged/query_count": 3,
         "judged/metrics/NDCG_at_10/value": own.metrics["NDCG@10"].value,
         "judged/metrics/NDCG_of_a_random_order/value": by_chance,
-        "evaluations/half/judged/query_count": 1,
-        "evaluations/half/judged/metrics/NDCG/value": half.metrics["NDCG"].value,
+        f"{other.name}/judged/query_count": 1,
+        f"{other.name}/judged/metrics/NDCG/value": half.metrics["NDCG"].value,
     }
     events = EventAccumulator(str(run / "logs"))
     events.Reload()
