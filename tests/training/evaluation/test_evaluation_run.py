@@ -66,12 +66,8 @@ def test_results_elsewhere_leave_the_calibration_of_the_run_alone(
 
 
 def test_results_of_other_data_have_folders_of_their_own() -> None:
-    tables = [
-        (Path("a/test.csv"), None),
-        (Path("b/test.csv"), None),
-        (Path("a/test.parquet"), None),
-    ]
-    tables += [(Path("a/test.csv"), Path("shop.csv")), (None, Path("a/test.csv"))]
+    a, b, parquet, shop = (Path(x) for x in ("a/t.csv", "b/t.csv", "a/t.parquet", "shop.csv"))
+    tables = ((a, None), (b, None), (parquet, None), (a, shop), (None, a))
     folders = {
         EvaluationFiles(run=Path("runs/a"), queries=queries, gallery=gallery).results_folder
         for queries, gallery in tables
