@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,12 @@ def save_weights(folder: Path, model: FusedEncoder) -> None:
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic_write(folder / WEIGHTS) as partial:
         save_file(weights, partial)
-    for path in (folder / name for name in RESULTS):
+    remove(folder, RESULTS)
+
+
+def remove(folder: Path, names: Iterable[str]) -> None:
+    """Removes files and folders of a run, those that are there."""
+    for path in (folder / name for name in names):
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)

@@ -16,7 +16,15 @@ from torch.utils.data import DataLoader
 from transformers import PretrainedConfig
 
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.checkpoint import TOKENIZER, load_inputs, save_inputs, save_weights
+from twinshelf.training.checkpoint import (
+    RESULTS,
+    TOKENIZER,
+    WEIGHTS,
+    load_inputs,
+    remove,
+    save_inputs,
+    save_weights,
+)
 from twinshelf.training.config import TrainConfig
 from twinshelf.training.data.data_module import Batch, ProductDataModule, Row
 from twinshelf.training.data.token_buckets import fit_buckets
@@ -87,6 +95,8 @@ def train(config: TrainConfig) -> TrainingSummary:
     data = load_training_data(config.data, config.seed)
     products = data.train.products
     tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, products)
+    if last is None:  # weights of an earlier training would pass for those of this one
+        remove(folder, (WEIGHTS, METRICS, BEST, LAST, *RESULTS))
     write_atomically(folder / TOKENIZER, tokenizer.to_str(pretty=True))
     fitted = fit_buckets(config.preprocessing, folder / TOKENIZER, products)
     config = replace(config, preprocessing=fitted, resume=False)

@@ -13,6 +13,7 @@ from tests.training.small_catalogue import small_config, write_small_catalogue
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
 from twinshelf.training.model.wordpiece import train_wordpiece
+from twinshelf.training.runs import training_run
 from twinshelf.training.runs.training_run import TrainingSummary, train
 from twinshelf.training.train import main
 
@@ -156,6 +157,23 @@ def test_early_stopping_ends_a_run_that_no_longer_improves_and_leaves_what_is_fr
     assert running
     # A fresh network has means of zero; moving statistics would have left it.
     assert all(not saved[key].any() for key in running)
+
+
+def test_a_training_that_breaks_off_leaves_no_weights_of_an_earlier_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = folder / "broken"
+    run.mkdir()
+    for name in ("weights.safetensors", "last.ckpt", "calibration.json"):
+        (run / name).touch()
+    monkeypatch.setattr(training_run, "_assemble", lambda *parts: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(small_config(folder, f"--output={run}"))
+    with pytest.raises(FileNotFoundError, match="no weights"):
+        load_encoder(run)
+    with pytest.raises(FileNotFoundError, match="nothing to resume"):
+        train(small_config(folder, f"--output={run}", "--resume"))
+    assert not (run / "calibration.json").exists()
 
 
 def test_a_run_without_validation_saves_its_last_epoch(folder: Path) -> None:
