@@ -91,7 +91,7 @@ class _ColumnMap:
         while more := self._unlike(columns) - unlike:
             unlike |= more
             columns = self._without(usual, unlike)
-        columns = self._with_usual_price(columns)
+        columns = self._with_both_prices(columns)
         if self._needed == TELLING:
             columns = self._with_photos(self._without_common_group(columns))
             if "title" not in {*columns, *self._given}:
@@ -145,11 +145,15 @@ class _ColumnMap:
         cells = present(self._cells[name])
         return not share_of(cells, is_title if field == "title" else LOOKS[field])
 
-    def _with_usual_price(self, columns: Columns) -> Columns:
-        """Adds the usual price behind that of a sale, which not every product has."""
+    def _with_both_prices(self, columns: Columns) -> Columns:
+        """Puts the price of a sale, which not every product has, before the usual one."""
         names = columns.get("price", ())
-        if len(names) != 1 or "price" in self._given or not is_sale(names[0]):
+        if len(names) != 1 or "price" in self._given:
             return columns
+        if not is_sale(names[0]):
+            free = self._free(columns)
+            sales = [n for n in free if is_sale(n) and not self._is_unlike(n, "price")]
+            return {**columns, "price": (*sales[:1], *names)}
         try:
             others = self._fitting(frozenset(names)).get("price", ())
         except ProductFileError:

@@ -106,7 +106,11 @@ def is_other_photo(column: str) -> bool:
 _TRADE_NUMBER = re.compile(
     r"(?:product|item)?(?:gtin|ean|upc|isbn|jan|barcode|mpn|pzn)(?:code|コード|number|nr|no|\d+)*"
 )
-_SALE = re.compile("sale_?price|salepreis|special_?price|offer_?price|discount(?:ed)?_?price")
+_SALE = re.compile(
+    r"sale_?price$|salepreis|special_?price$|offer_?price$|discount(?:ed)?_?price$|indirimlifiyat"
+    r"|pre[cç]o_?promocional|precio_?oferta|prezzo_?scontato|prix_?(?:promo|sold[eé])|aktionspreis"
+    r"|angebotspreis|акционнаяцена|ценасоскидкой|cenapromocyjna|akciósbrutt[oó]ár|מחירמבצע|قیمتویژه"
+)
 _NET = re.compile(r"net(?:to|te?)?$|net(?:to|te?)?price|excl|ohne|zzgl|exkl|^ht|ht$|безндс|bezdph")
 _HUNDREDTHS = re.compile(
     r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount|price_?u)\W*$",

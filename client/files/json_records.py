@@ -214,7 +214,16 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
         between = _BETWEEN.match(text, position)
         position = between.end() if between else position
         if text[position : position + 1] == "]":
-            return
+            # Another list may follow, or on the next line the next page of an answer.
+            rest = text[position + 1 :] + file.read(_BLOCK_CHARACTERS)
+            if not opening:
+                text = rest.lstrip(" \t\r\n,;")
+                position = int(text.startswith("["))
+            elif page := _LIST_WITHIN.match(rest, rest.find("\n") + 1):
+                text, position = rest, rest.find("[", page.end()) + 1
+            else:
+                return
+            continue
         try:
             value, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:

@@ -42,7 +42,8 @@ def rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
     if is_alone and not is_named and (rows := list(_listed_rows(record))):
         yield from rows
         return
-    if len(lists) == len(values) > 1 and len({*map(len, lists)}) == 1:
+    is_of_columns = len(lists) == len(values) > 1 and len({*map(len, lists)}) == 1
+    if is_of_columns and not all(map(_are_objects, lists)):
         yield from (dict(zip(record, cells, strict=True)) for cells in zip(*lists, strict=True))
         return
     objects = [value for value in values if isinstance(value, dict)]
@@ -64,9 +65,12 @@ def rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
 def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
     """The lists within an object that name most of a product, or what identifiers stand before."""
     if tables := list(_tables_within(record if is_alone else _listed_within(record))):
-        fields = [named_fields(_names_within(table[0])) for table in tables]
-        for table, count in zip(tables, fields, strict=True):
-            if count == max(fields):  # lists of one kind are one table
+        names = [{name for each in table for name in _names_within(each)} for table in tables]
+        fields = [named_fields(tuple(each)) for each in names]
+        best = names[fields.index(max(fields))]
+        for table, each, count in zip(tables, names, fields, strict=True):
+            # Lists of one kind are one table.
+            if count == max(fields) or 2 * len(each & best) > len(each | best):
                 yield from table
     elif is_alone and (keyed := _keyed_within(record)):
         yield from _keyed_rows(keyed)

@@ -25,6 +25,7 @@ _AMOUNT_KEYS = (
 _MOST_NESTED = 4
 # A blank parts thousands alone: "12.50, 15.00" are two numbers.
 _NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
+_SIGN = re.compile(r"([.,'’٬٫\s])")
 _AMOUNT_WORD = re.compile(r"price|[_\s-]")
 _PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,2})?")
 # What may be a thousand and more, or one and three decimals.
@@ -87,6 +88,7 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     # Some programs write the sign behind: "12,50-". That of "12.-" stands for the decimals.
     is_negative |= after.strip() in ("-", "−") and numbers[0][-1].isdigit()
     is_price = len(numbers) == 1 and not is_negative and not _NO_PRICE.fullmatch(text)
+    is_price = is_price and _is_grouped(numbers[0])
     if not is_price or _MULTIPLIED.match(after):
         raise ValueError(f"price must be a number of zero or more, got {text[:40]!r}")
     price = float(_with_decimal_point(numbers[0], before + after, decimal))
@@ -187,6 +189,18 @@ def _with_decimal_point(number: str, beside: str, decimal: DecimalSign) -> str:
         return number.replace(",", "")
     number = number.replace(",", ".")
     return number if number.count(".") <= 1 else _digits(number)
+
+
+def _is_grouped(number: str) -> bool:
+    """Whether signs among the digits can be those of thousands: not those of 01.05.2024."""
+    first, *signs_and_groups = _SIGN.split(number.rstrip(".,"))
+    signs, groups = signs_and_groups[::2], signs_and_groups[1::2]
+    if len(signs) < 2:
+        return True
+    *inner, last = groups
+    # India parts hundred thousands by two digits.
+    is_whole = len(last) == 3 or signs[-1] != signs[-2]
+    return len(first) <= 3 and is_whole and all(len(group) in (2, 3) for group in inner)
 
 
 def _digits(number: str) -> str:

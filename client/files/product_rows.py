@@ -277,7 +277,9 @@ class ProductFiles:
         filled = [n for n in mapped.columns.get("price", ()) if text_of(row.cells[n])]
         if not filled:
             return None
-        column = next((n for n in filled if present_text_of(row.cells[n])), filled[0])
+        asked = [n for n in filled if present_text_of(row.cells[n])] or filled
+        # Where there is no sale, some programs write 0.
+        column = next((n for n in asked if not _is_zero(row.cells[n])), asked[0])
         cell = row.cells[column]
         try:
             price = price_of(cell, decimal)
@@ -351,3 +353,7 @@ def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
         photo_files=PhotoFiles([options.image_root or folder, folder]),
         prefix=prefix,
     )
+
+
+def _is_zero(cell: object) -> bool:
+    return not text_of(cell).strip("0.,")

@@ -109,7 +109,9 @@ def test_the_sign_decides_what_is_doubtful_alone(
 
 
 @pytest.mark.parametrize(
-    "cell", ["12,50-", "1.299,00-", "5-", "01. Okt", "12. Mai", "Jan 05", "5-Dec"]
+    "cell",
+    ["12,50-", "1.299,00-", "5-", "01. Okt", "12. Mai", "Jan 05", "5-Dec", "01.05.2024"]
+    + ["1.5.24", "2024.05.01", "1.2.3", "12,50,30"],
 )
 def test_a_sign_behind_and_a_date_are_no_price(cell: str) -> None:
     with pytest.raises(ValueError, match="zero or more"):

@@ -381,7 +381,7 @@ def test_a_text_without_a_letter_is_none(tmp_path: Path, title: str) -> None:
 
 
 def test_the_price_of_a_sale_comes_before_the_usual_one(tmp_path: Path) -> None:
-    table = "sku,name,regularPrice,salePrice\n1,Mug,20,15\n2,Pan,30,\n3,Pot,,9.5\n4,Lid,,\n"
+    table = "sku,name,price,salePrice\n1,Mug,20,15\n2,Pan,30,0.00\n3,Pot,,9.5\n4,Lid,,\n"
     rows, _, _ = read(write(tmp_path, table))
     assert [row.price for row in rows] == [15, 30, 9.5, None]
 

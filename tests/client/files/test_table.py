@@ -391,3 +391,18 @@ def test_texts_of_parquet_that_are_no_utf_8_are_read(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["1", "2"], "title": broken}), tmp_path / "a.parquet")
     rows, bad, _ = read(tmp_path / "a.parquet")
     assert not bad and [row.title for row in rows] == ["Cr\u00e8me", "Mug"]
+
+
+def test_no_list_of_a_json_file_is_lost(tmp_path: Path) -> None:
+    first, second = RECORDS
+    contents = {
+        "pages.jsonl": "\n".join(json.dumps({"products": [each], "n": 2}) for each in RECORDS),
+        "lists.jsonl": "\n".join(json.dumps([each]) for each in RECORDS),
+        "two.json": f"{json.dumps([first], indent=1)}\n{json.dumps([second], indent=1)}",
+        "kinds.json": json.dumps({"promoted": [first], "regular": [{**second, "price": 3}]}),
+        "more.json": json.dumps({"chairs": [first], "tables": [second]}),
+    }
+    for name, content in contents.items():
+        rows, bad, _ = read(write(tmp_path, content, name))
+        found = [{"id": row.product_id, "title": row.title} for row in rows]
+        assert (found, bad) == (RECORDS, []), name
