@@ -252,10 +252,17 @@ class SqliteCatalogue:
     async def snapshot(self) -> SnapshotReport:
         """Writes a snapshot of the index; see `Catalogue`."""
         await asyncio.to_thread(self._upkeep.write_snapshot)
-        return SnapshotReport(
-            vector_count=self.indexed_vector_count,
-            change_sequence=await self._read(self._store.reader.change_sequence),
-        )
+
+        def report() -> SnapshotReport:
+            """Counts between two batches of writes, of which half may be in the index else."""
+            return SnapshotReport(
+                vector_count=self.indexed_vector_count,
+                change_sequence=self._store.reader.change_sequence(),
+            )
+
+        made = await self._writes.submit(Task(function=report))
+        assert isinstance(made, SnapshotReport)
+        return made
 
     @property
     def problem(self) -> CatalogueDamagedError | None:
