@@ -151,6 +151,7 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
             raise EncoderConflictError(
                 f"version {contract.version} serves, and has embedded every product"
             )
+        self._reindexer.begin(contract.digest)
         await self._catalogue.encoders.keep(contract.digest)
 
     async def _switch(self, request: HasEncoder) -> EncoderContract:

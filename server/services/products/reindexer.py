@@ -109,10 +109,7 @@ class Reindexer:
     async def run(self) -> None:
         """Looks for what is missing until it is cancelled."""
         while True:
-            targets = self._targets()
-            for digest in self._next_look_s.keys() - {each.digest for each in targets}:
-                del self._next_look_s[digest]  # it was dropped: begun again, it begins at once
-            for contract in targets:
+            for contract in self._targets():
                 try:
                     await self._look(contract)
                 except TwinshelfError as error:
@@ -120,6 +117,10 @@ class Reindexer:
                 except Exception:  # it must outlive whatever goes wrong
                     logger.exception("reindexing failed, and will be tried again")
             await asyncio.sleep(_LOOK_INTERVAL_S)
+
+    def begin(self, digest: str) -> None:
+        """Lets a reindex begin at once, whatever an earlier one of the encoder waits for."""
+        self._next_look_s.pop(digest, None)
 
     async def embed(self, sent: product_pb2.Product) -> tuple[Pattern, bool]:
         """Embeds a product for the kept encoders that lack it, with photos that were sent again.

@@ -29,6 +29,7 @@ from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.errors import EncoderFailedError, TwinshelfError
+from twinshelf.server.services.products import reindexer
 from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 from twinshelf.v1 import encoder_service_pb2 as pb
 from twinshelf.v1.product_pb2 import Offer, Product
@@ -210,13 +211,18 @@ async def test_one_that_is_away_hinders_nobody_from_the_other(
 
 
 async def test_a_reindex_that_is_dropped_and_begun_again_begins_at_once(
-    stocked: grpc.aio.Channel, second: SecondEncoder
+    stocked: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await reindex(stocked)
-    for _ in range(2):
+    monkeypatch.setattr(reindexer, "_REST_SHARE", 1e9)
+    await encoders(stocked).Reindex(pb.ReindexRequest(encoder_version=2))
+    async with asyncio.timeout(60):  # else it would rest for ever
+        while not (await states(stocked))[NEW].waiting_product_count:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(1.2)  # a look that embeds nothing, after which it rests
         await encoders(stocked).DropEncoder(pb.DropEncoderRequest(encoder_version=2))
         await encoders(stocked).Reindex(pb.ReindexRequest(encoder_version=2))
         await wait_for_missing(stocked, len(PHOTOS))
+    assert (await states(stocked))[NEW].embedded_product_count == len(TEXTS)
 
 
 async def test_a_product_that_the_new_encoder_fails_on_holds_up_no_other(
