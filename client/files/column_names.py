@@ -106,10 +106,11 @@ def is_other_photo(column: str) -> bool:
 _TRADE_NUMBER = re.compile(
     r"(?:product|item)?(?:gtin|ean|upc|isbn|jan|barcode|mpn|pzn)(?:code|コード|number|nr|no|\d+)*"
 )
+# In the plain form of names: without accents, blanks and signs.
 _SALE = re.compile(
-    r"sale_?price$|salepreis|special_?price$|offer_?price$|discount(?:ed)?_?price$|indirimlifiyat"
-    r"|pre[cç]o_?promocional|precio_?oferta|prezzo_?scontato|prix_?(?:promo|sold[eé])|aktionspreis"
-    r"|angebotspreis|акционнаяцена|ценасоскидкой|cenapromocyjna|akciósbrutt[oó]ár|מחירמבצע|قیمتویژه"
+    "(?:sale|special|offer|discount(?:ed)?)price$|salepreis|aktionspreis|angebotspreis|indirimlifiyat"
+    "|precopromocional|preciooferta|prezzoscontato|prix(?:promo|solde)|акционнаяцена|ценасоскидкой"
+    "|cenapromocyjna|akciosbruttoar|מחירמבצע|قیمتویژه"
 )
 _NET = re.compile(r"net(?:to|te?)?$|net(?:to|te?)?price|excl|ohne|zzgl|exkl|^ht|ht$|безндс|bezdph")
 _HUNDREDTHS = re.compile(
