@@ -155,8 +155,8 @@ def _make_precomputed(
     return PrecomputedProduct(
         product_id=product_id,
         name_vector=names[0],
-        main_picture=main[0] if main else None,
-        further_pictures=np.stack(further) if further else np.zeros((0, size), np.float32),
+        main_pictures=np.array(main, np.float32).reshape(len(main), size),
+        further_pictures=np.array(further, np.float32).reshape(len(further), size),
     )
 
 

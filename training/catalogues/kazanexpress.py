@@ -96,15 +96,11 @@ def read_category_ids(folder: Path) -> dict[str, int]:
         if isinstance(row, BadRow):
             continue
         name, text = text_of(row.cells[_NAME]), text_of(row.cells[_ID])
+        place = f"{path}, row {row.row_number}, column {_ID!r}"
         if not text.isdigit():
-            raise ValueError(
-                f"{path}, row {row.row_number}, column {_ID!r}: must be a number, got {text!r}"
-            )
+            raise ValueError(f"{place}: must be a number, got {text!r}")
         if ids.setdefault(name, int(text)) != int(text):
-            raise ValueError(
-                f"{path}, row {row.row_number}, column {_ID!r}: {name!r} is {ids[name]} in an "
-                f"earlier row, here {text}"
-            )
+            raise ValueError(f"{place}: {name!r} is {ids[name]} in an earlier row, here {text}")
     return ids
 
 

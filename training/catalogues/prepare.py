@@ -105,7 +105,11 @@ def read_data(source: Source) -> MatchingData:
     if source.columns and source.data in PUBLISHED:
         raise ValueError(f"--columns is for tables of one's own, not for {source.data}")
     if source.data in PUBLISHED:
-        return PUBLISHED[source.data](_require_folder(source), source.seed)
+        if source.data_dir is None:
+            raise ValueError(f"--data {source.data} needs --data-dir, the folder of the data set")
+        if not source.data_dir.is_dir():
+            raise ValueError(f"--data-dir {source.data_dir} is not a folder")
+        return PUBLISHED[source.data](source.data_dir, source.seed)
     if source.data_dir is not None:
         raise ValueError("--data-dir is for data sets known by name, not for a table")
     table = Path(source.data)
@@ -185,14 +189,6 @@ def _read_own_table(table: Path, source: Source) -> MatchingData:
 
         data = split_by_group(checked(offers(), table.name, findings=files.findings), source.seed)
     return replace(data, findings=tuple(files.findings.sentences()))
-
-
-def _require_folder(source: Source) -> Path:
-    if source.data_dir is None:
-        raise ValueError(f"--data {source.data} needs --data-dir, the folder of the data set")
-    if not source.data_dir.is_dir():
-        raise ValueError(f"--data-dir {source.data_dir} is not a folder")
-    return source.data_dir
 
 
 def _write_bad_rows(path: Path, bad_rows: Sequence[BadRow]) -> None:

@@ -75,27 +75,18 @@ class PrecomputedProduct:
     Attributes:
         product_id: Identifier; never empty.
         name_vector: Embedding of the name, float32 (E,).
-        main_picture: Embedding of the main photo, float32 (D,); None without one.
+        main_pictures: Embedding of the main photo as a row, float32 (1, D); (0, D) without one.
         further_pictures: Embeddings of the other photos, float32 (N, D), N zero or more.
     """
 
     product_id: str
     name_vector: Vectors
-    main_picture: Vectors | None
+    main_pictures: Vectors
     further_pictures: Vectors
-
-    @property
-    def main_pictures(self) -> Vectors:
-        """The main photo's embedding as a row, float32 (1, D); (0, D) without one."""
-        if self.main_picture is None:
-            return self.further_pictures[:0]
-        return self.main_picture[None, :]
 
     @property
     def pictures(self) -> Vectors:
         """All photos' embeddings, the main one first, float32 (M, D)."""
-        if not len(self.further_pictures):
-            return self.main_pictures
         return np.vstack([self.main_pictures, self.further_pictures])
 
 
@@ -113,15 +104,7 @@ class Relevance(StrEnum):
 
         Source: Reddy et al., Shopping Queries Dataset, arXiv 2206.06588, query-product ranking.
         """
-        return _GAINS[self]
-
-
-_GAINS = {
-    Relevance.EXACT: 1.0,
-    Relevance.SUBSTITUTE: 0.1,
-    Relevance.COMPLEMENT: 0.01,
-    Relevance.IRRELEVANT: 0.0,
-}
+        return {"exact": 1.0, "substitute": 0.1, "complement": 0.01, "irrelevant": 0.0}[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

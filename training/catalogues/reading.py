@@ -137,9 +137,11 @@ def require_classes(path: Path, column: str, *, shared: bool = False) -> None:
     """
     first_rows: dict[str, int] = {}
     is_shared = not shared
-    for row_number, label in _labels(path, column):
+    for row in read_cells(path, [column]):
+        if isinstance(row, BadRow) or not (label := text_of(row.cells[column])):
+            continue
         is_shared |= label in first_rows
-        first_rows.setdefault(label, row_number)
+        first_rows.setdefault(label, row.row_number)
         if is_shared and len(first_rows) > 1:
             return
     if not first_rows:
@@ -153,12 +155,6 @@ def require_classes(path: Path, column: str, *, shared: bool = False) -> None:
             f"{row_number}; expected some with two or more"
         )
     raise ValueError(f"{path}, column {column!r}: {found}")
-
-
-def _labels(path: Path, column: str) -> Iterator[tuple[int, str]]:
-    for row in read_cells(path, [column]):
-        if isinstance(row, CellRow) and (label := text_of(row.cells[column])):
-            yield row.row_number, label
 
 
 def _make(row: CellRow, make: Callable[[CellRow], Product]) -> Row:

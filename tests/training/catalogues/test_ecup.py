@@ -46,8 +46,7 @@ def test_pairs_of_raw_fields_are_joined(folder: Path) -> None:
 def test_pairs_of_vectors_keep_all_pictures(folder: Path) -> None:
     first, second, _ = good_rows(read_ecup_vectors(folder))
     assert first.is_match and first.left.name_vector.tolist() == [11.0] * NAME_SIZE
-    assert first.left.main_picture is not None
-    assert first.left.main_picture.tolist() == [11.0] * PICTURE_SIZE
+    assert first.left.main_pictures.tolist() == [[11.0] * PICTURE_SIZE]
     assert first.left.further_pictures.shape == (0, PICTURE_SIZE)
     assert second.right.further_pictures.shape == (3, PICTURE_SIZE)
     assert second.right.pictures.shape == (4, PICTURE_SIZE)
@@ -67,7 +66,7 @@ def test_blocks_do_not_change_what_is_read(
 def test_a_product_without_main_picture_has_none(folder: Path) -> None:
     write_pictures(folder, IDS, main=[None, *([[[1.0] * PICTURE_SIZE]] * 3)])
     first = good_rows(read_ecup_vectors(folder))[0]
-    assert first.left.main_picture is None and len(first.left.pictures) == 0
+    assert len(first.left.main_pictures) == len(first.left.pictures) == 0
 
 
 def test_bad_pairs_are_reported_by_number(folder: Path) -> None:

@@ -54,7 +54,7 @@ def make(**fields: Any) -> PrecomputedProduct:
     values = {
         "product_id": "1",
         "name_vector": np.ones(3, np.float32),
-        "main_picture": np.ones(4, np.float32),
+        "main_pictures": np.ones((1, 4), np.float32),
         "further_pictures": np.zeros((2, 4), np.float32),
     }
     return PrecomputedProduct(**(values | fields))
@@ -62,8 +62,9 @@ def make(**fields: Any) -> PrecomputedProduct:
 
 def test_the_main_picture_comes_first() -> None:
     assert make().pictures.tolist() == [[1.0] * 4, [0.0] * 4, [0.0] * 4]
-    assert make(further_pictures=np.zeros((0, 0), np.float32)).pictures.tolist() == [[1.0] * 4]
-    assert make(main_picture=None).pictures.shape == (2, 4)
+    none = np.zeros((0, 4), np.float32)
+    assert make(further_pictures=none).pictures.tolist() == [[1.0] * 4]
+    assert make(main_pictures=none).pictures.shape == (2, 4)
 
 
 PRODUCT = Product(product_id="B1", title="Cable USB", brand="Anker")

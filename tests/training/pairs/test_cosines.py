@@ -47,7 +47,7 @@ def precomputed(
     return PrecomputedProduct(
         product_id="x",
         name_vector=np.array(name, np.float32),
-        main_picture=None if main is None else np.array(main, np.float32),
+        main_pictures=np.array([] if main is None else main, np.float32).reshape(-1, 3),
         further_pictures=np.array(further, np.float32).reshape(-1, 3),
     )
 
