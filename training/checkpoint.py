@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 from twinshelf.training.config import TrainConfig, config_from_yaml, config_to_yaml
 from twinshelf.training.files import atomic_write, write_atomically
 from twinshelf.training.model.encoder import FusedEncoder, build_encoder
-from twinshelf.training.model.text_backbone import architecture_from_json
+from twinshelf.training.model.text_backbone import load_architecture
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 from twinshelf.training.retrieval.calibration import Calibration
@@ -79,7 +79,7 @@ def load_inputs(folder: Path) -> tuple[Tokenizer, PretrainedConfig]:
     for name in (TOKENIZER, ARCHITECTURE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"no {name} in {folder}")
-    architecture = architecture_from_json((folder / ARCHITECTURE).read_text())
+    architecture = load_architecture(str(folder / ARCHITECTURE))
     return Tokenizer.from_file(str(folder / TOKENIZER)), architecture
 
 
@@ -118,7 +118,7 @@ def load_encoder(folder: Path) -> TrainedEncoder:
     model = build_encoder(
         config.model,
         image_size_px=settings.image_size_px,
-        architecture=architecture_from_json((folder / ARCHITECTURE).read_text()),
+        architecture=load_architecture(str(folder / ARCHITECTURE)),
         with_weights=False,
     )
     try:

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PretrainedConfig
 
 from twinshelf.training.model.image_backbone import build_image_backbone, count_image_features
-from twinshelf.training.model.model_config import HeadConfig, ModelConfig
+from twinshelf.training.model.model_config import ModelConfig
 from twinshelf.training.model.text_backbone import build_text_backbone
 
 
@@ -22,19 +22,15 @@ class Tower(nn.Module):
             each, to features (B, feature_dim).
         feature_dim: Features that the backbone gives.
         embedding_dim: Length of an embedding.
-        head: The projection between the two.
+        head_dropout: Share of features dropped before the projection, 0 to below 1.
     """
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        feature_dim: int,
-        embedding_dim: int,
-        head: HeadConfig | None = None,
+        self, backbone: nn.Module, feature_dim: int, embedding_dim: int, head_dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = build_head(feature_dim, embedding_dim, head or HeadConfig())
+        self.head = build_head(feature_dim, embedding_dim, head_dropout)
         self.embedding_dim = embedding_dim
 
     def forward(self, rows: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -46,9 +42,9 @@ class Tower(nn.Module):
         return F.normalize(self.head(features).float(), dim=1)
 
 
-def build_head(feature_dim: int, embedding_dim: int, config: HeadConfig) -> nn.Sequential:
+def build_head(feature_dim: int, embedding_dim: int, dropout: float) -> nn.Sequential:
     """Builds the projection (B, feature_dim) → (B, embedding_dim), not yet unit length."""
-    layers: list[nn.Module] = [nn.Dropout(config.dropout)] if config.dropout else []
+    layers: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
     # A bias before batch norm is undone by it.
     layers.append(nn.Linear(feature_dim, embedding_dim, bias=False))
     return nn.Sequential(*layers, nn.BatchNorm1d(embedding_dim))
@@ -167,7 +163,7 @@ def build_encoder(
     text = build_text_backbone(architecture, pretrained or "")
     image_features = count_image_features(image, image_size_px)
     return FusedEncoder(
-        Tower(image, image_features, config.embedding_dim, config.head),
-        Tower(text, architecture.hidden_size, config.embedding_dim, config.head),
+        Tower(image, image_features, config.embedding_dim, config.head_dropout),
+        Tower(text, architecture.hidden_size, config.embedding_dim, config.head_dropout),
         Fusion(),
     )

@@ -77,7 +77,8 @@ def read_weights(network: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"no image weights at {path}")
     state = load_state_dict(str(path), use_ema=False, weights_only=True)
-    classifier = _classifier_names(network)
+    names = _source(network).get("classifier") or ()
+    classifier = (names,) if isinstance(names, str) else tuple(names)
     own = {k: v for k, v in state.items() if not any(re.match(rf"{c}\b", k) for c in classifier)}
     try:
         network.load_state_dict(own)
@@ -88,11 +89,6 @@ def read_weights(network: nn.Module, path: Path) -> None:
 def _source(network: nn.Module) -> Mapping[str, Any]:
     """What timm knows of a model: input scale, name of the classifier."""
     return cast("Mapping[str, Any]", network.pretrained_cfg)
-
-
-def _classifier_names(network: nn.Module) -> tuple[str, ...]:
-    names = _source(network).get("classifier") or ()
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 @torch.no_grad()

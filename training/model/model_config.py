@@ -89,28 +89,17 @@ class TextBackboneConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadConfig:
-    """The projection from a backbone's features to the embedding.
-
-    Attributes:
-        dropout: Share of features dropped before the projection, 0 to below 1.
-    """
-
-    dropout: Annotated[float, "0 to below 1"] = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The model.
 
     Attributes:
         image: Backbone of the image tower.
         text: Backbone of the text tower.
-        head: Projection of either tower.
+        head_dropout: Share of features dropped before the projection of either tower, 0 to below 1.
         embedding_dim: Length of one tower's embedding; the fused one is twice as long.
     """
 
     image: ImageBackboneConfig = field(default_factory=ImageBackboneConfig)
     text: TextBackboneConfig = field(default_factory=TextBackboneConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
+    head_dropout: Annotated[float, "0 to below 1"] = 0.0
     embedding_dim: Annotated[int, "8 to 4096"] = 256

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ def build_text_backbone(architecture: PretrainedConfig, pretrained: str = "") ->
 
 
 def load_architecture(name: str) -> PretrainedConfig:
-    """Loads the description of a pretrained backbone from a hub name or a local folder.
+    """Loads the description of a backbone from a hub name, a local folder, or its file alone.
 
     Raises:
         ValueError: If there is no model there that transformers knows.
@@ -98,13 +97,3 @@ def load_pretrained_tokenizer(name: str) -> Tokenizer:
     if not isinstance(backend, Tokenizer):
         raise ValueError(f"the tokenizer of {name!r} has no tokenizer.json form")
     return backend
-
-
-def architecture_from_json(text: str) -> PretrainedConfig:
-    """Reads an architecture that was written whole, enough to rebuild the backbone.
-
-    Raises:
-        ValueError: If the model type is unknown to transformers.
-    """
-    values: dict[str, Any] = json.loads(text)
-    return AutoConfig.for_model(**values)

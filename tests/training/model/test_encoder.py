@@ -15,7 +15,6 @@ from twinshelf.training.model.encoder import (
     set_projection,
 )
 from twinshelf.training.model.model_config import (
-    HeadConfig,
     ImageBackboneConfig,
     ModelConfig,
     ScratchTextConfig,
@@ -35,7 +34,7 @@ def model() -> FusedEncoder:
     )
     config = ModelConfig(
         image=ImageBackboneConfig(name="test_efficientnet"),
-        head=HeadConfig(dropout=0.1),
+        head_dropout=0.1,
         embedding_dim=12,
     )
     return build_encoder(config, image_size_px=SIDE, architecture=architecture).eval()
@@ -134,7 +133,7 @@ def test_a_head_takes_another_projection(direction_count: int) -> None:
     generator = np.random.default_rng(0)
     mean, directions = generator.normal(size=5), generator.normal(size=(5, direction_count))
     features = generator.normal(size=(7, 5))
-    head = build_head(5, 4, HeadConfig(dropout=0.5)).train()
+    head = build_head(5, 4, 0.5).train()
     head(torch.randn(9, 5))  # moves the batch statistics
     set_projection(head, mean, directions)
     with torch.inference_mode():

@@ -16,7 +16,7 @@ from twinshelf.training.config import config_from_yaml
         ("text: {scratch: {head_count: 0}}", "scratch.head_count must be 1 or more, got 0"),
         ("text: {scratch: {layer_count: 0}}", "layer_count must be 1 or more, got 0"),
         ("text: {scratch: {dropout: 1.0}}", "model.text.scratch.dropout must be 0 to below 1"),
-        ("head: {dropout: 1.0}", "model.head.dropout must be 0 to below 1"),
+        ("head_dropout: 1.0", "model.head_dropout must be 0 to below 1"),
         ("embedding_dim: 3", "model.embedding_dim must be 8 to 4096, got 3"),
     ],
 )

@@ -9,7 +9,6 @@ from transformers import BertConfig, BertModel
 
 from twinshelf.training.model.model_config import ScratchTextConfig
 from twinshelf.training.model.text_backbone import (
-    architecture_from_json,
     build_text_backbone,
     load_architecture,
     load_pretrained_tokenizer,
@@ -54,11 +53,12 @@ def test_every_weight_takes_part() -> None:
     assert all(weight.grad is not None for weight in backbone.parameters())
 
 
-def test_a_backbone_is_rebuilt_from_its_description(folder: Path) -> None:
+def test_a_backbone_is_rebuilt_from_its_description(folder: Path, tmp_path: Path) -> None:
     architecture = load_architecture(str(folder))
     backbone = build_text_backbone(architecture, str(folder)).eval()
-    description = architecture.to_json_string(use_diff=False)
-    rebuilt = build_text_backbone(architecture_from_json(description)).eval()
+    description = tmp_path / "text_backbone.json"
+    description.write_text(architecture.to_json_string(use_diff=False))
+    rebuilt = build_text_backbone(load_architecture(str(description))).eval()
     rebuilt.load_state_dict(backbone.state_dict())
     ids = torch.randint(5, 300, (2, 6), generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(ids)
@@ -70,10 +70,11 @@ def test_a_backbone_stored_in_half_precision_is_trained_in_whole(
 ) -> None:
     BertModel.from_pretrained(folder).half().save_pretrained(tmp_path)
     architecture = load_architecture(str(tmp_path))
-    description = architecture.to_json_string(use_diff=False)
+    description = tmp_path / "text_backbone.json"
+    description.write_text(architecture.to_json_string(use_diff=False))
     for backbone in (
         build_text_backbone(architecture, str(tmp_path)),
-        build_text_backbone(architecture_from_json(description)),
+        build_text_backbone(load_architecture(str(description))),
     ):
         assert {weight.dtype for weight in backbone.parameters()} == {torch.float32}
 
