@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outputs=options.outputs,
         reading_list=options.reading_list,
     )
+    log = options.logs and options.logs / f"{step.name}.log"
     # Tables in a log are as wide as they need to be read.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     for number in STOP_SIGNALS:
@@ -84,9 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _report(console, step.name, "unchanged; FRESH=1 runs it again")
             return 0
         with step.stamped():
-            _run(step, options.logs, console)
+            _run(step, log, console)
     except subprocess.CalledProcessError as error:
-        _explain(error, step.name, options.logs, console)
+        _explain(error, step.name, log, console)
         return error.returncode if error.returncode > 0 else FAILED
     except StopRequestedError as request:
         console.print(f"{step.name} was stopped by {request}")
@@ -110,7 +111,7 @@ def last_lines(log: Path) -> list[str]:
     return [line.rstrip() for line in lines if line.strip()]
 
 
-def _run(step: Step, logs: Path | None, console: Console) -> None:
+def _run(step: Step, log: Path | None, console: Console) -> None:
     """Runs the command to its end.
 
     Raises:
@@ -120,24 +121,20 @@ def _run(step: Step, logs: Path | None, console: Console) -> None:
     command = [sys.executable, "-m", step.module, *step.options]
     with contextlib.ExitStack() as stack:
         output = None
-        if logs is not None:
-            logs.mkdir(parents=True, exist_ok=True)
-            output = stack.enter_context(_log(step, logs).open("wb"))
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            output = stack.enter_context(log.open("wb"))
         # A session of its own, so that Ctrl-C reaches us alone, and nothing below it stays behind.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         stack.callback(_stop, process)
-        if logs is None:
+        if log is None:
             process.wait()
         else:
-            _watch(process, step, _log(step, logs), console)
+            _watch(process, step, log, console)
     if process.returncode != 0:
         raise subprocess.CalledProcessError(process.returncode, command)
-
-
-def _log(step: Step, logs: Path) -> Path:
-    return logs / f"{step.name}.log"
 
 
 def _watch(process: subprocess.Popen[bytes], step: Step, log: Path, console: Console) -> None:
@@ -169,13 +166,12 @@ def _report(console: Console, name: str, what: str) -> None:
 
 
 def _explain(
-    error: subprocess.CalledProcessError, name: str, logs: Path | None, console: Console
+    error: subprocess.CalledProcessError, name: str, log: Path | None, console: Console
 ) -> None:
     status = error.returncode
     ended = f"ended with status {status}" if status > 0 else f"was killed by signal {-status}"
     text = f"the step {name} {ended}. It ran:\n  {shlex.join(['python', *error.cmd[1:]])}"
-    if logs is not None:
-        log = logs / f"{name}.log"
+    if log is not None:
         tail = "\n".join(f"  {line}" for line in last_lines(log)[-TAIL_LINES:])
         text += f"\nIts output is in {log} and ends:\n{tail}"
     console.print(f"[red]✗[/] {escape(text)}", soft_wrap=True)

@@ -84,9 +84,10 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
         FileNotFoundError: If a table is missing.
         ValueError: If it is none that `make data` writes.
     """
-    train, queries, gallery = (
-        _map(Path(config.folder) / f"{name}.parquet") for name in ("train", "queries", "gallery")
-    )
+    paths = [Path(config.folder) / f"{name}.parquet" for name in ("train", "queries", "gallery")]
+    if missing := [path for path in paths if not path.is_file()]:
+        raise FileNotFoundError(f"no table {missing[0]}: run `make data` first")
+    train, queries, gallery = map(map_table, paths)
     share = min(config.validation_share, config.validation_limit / max(1, len(train)))
     kept, validation = split_validation(train, gallery, queries, share, seed)
     if share > 0 and not len(validation):
@@ -127,9 +128,3 @@ def _label(*parts: MappedProducts) -> TrainingData:
         for part, own, ids in zip(parts, np.split(labels, starts), part_ids, strict=True)
     )
     return TrainingData(train=train, validation=validation, gallery=gallery)
-
-
-def _map(path: Path) -> MappedProducts:
-    if not path.is_file():
-        raise FileNotFoundError(f"no table {path}: run `make data` first")
-    return map_table(path)

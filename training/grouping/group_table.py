@@ -104,14 +104,10 @@ def read_group_ids(path: Path) -> dict[str, str]:
         raise FileNotFoundError(f"no table of groups at {path}")
     try:
         columns = pq.read_table(path, columns=["product_id", "group_id"]).to_pydict()
+        rows = zip(columns["product_id"], columns["group_id"], strict=True)
     except (pa.ArrowException, KeyError) as error:
-        raise ValueError(f"{path} is no table of groups: {error}") from error
-    if len(columns) != 2:
-        raise ValueError(f"{path} is no table of groups: needs product_id and group_id")
-    return {
-        str(product): str(group)
-        for product, group in zip(columns["product_id"], columns["group_id"], strict=True)
-    }
+        raise ValueError(f"{path} is no table of groups: {error!r}") from error
+    return {str(product): str(group) for product, group in rows}
 
 
 def _kept_names(

@@ -110,15 +110,13 @@ def _rarity_features(prefix: str, left: WeighedTokens, right: WeighedTokens) -> 
     }
 
 
-def _longest_first(code: str) -> tuple[int, str]:
-    return -len(code), code
-
-
 def _closest_codes(a: Set[str], b: Set[str]) -> float:
     """Length of the longest common start of two codes over the longer's length, best pair."""
     best = 0.0
     # Of a text of nothing but codes the longest count: all with all would take seconds.
-    a_codes, b_codes = (sorted(codes, key=_longest_first)[:_MOST_CODES] for codes in (a, b))
+    a_codes, b_codes = (
+        sorted(codes, key=lambda code: (-len(code), code))[:_MOST_CODES] for codes in (a, b)
+    )
     for left in a_codes:
         for right in b_codes:
             shorter, longer = sorted((left, right), key=len)

@@ -71,21 +71,6 @@ class ProductEmbeddings:
         return self.joined(image=math.sqrt(image_weight), text=math.sqrt(1 - image_weight))
 
 
-def check_same_length(queries: ProductEmbeddings, gallery: ProductEmbeddings) -> None:
-    """Checks that two sets of embeddings can be compared.
-
-    Raises:
-        ValueError: If the embeddings of a modality differ in length.
-    """
-    for name in ("image", "text"):
-        ours, theirs = getattr(queries, name).shape[1], getattr(gallery, name).shape[1]
-        if ours != theirs:
-            raise ValueError(
-                f"{name} embeddings of queries and gallery must be equally long, "
-                f"got {ours} and {theirs}"
-            )
-
-
 def _check_rows(name: str, rows: Floats) -> None:
     lengths = np.linalg.norm(rows, axis=1)
     wrong = ~((np.abs(lengths - 1) <= UNIT_TOLERANCE) | (lengths == 0))

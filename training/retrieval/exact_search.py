@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 
 from twinshelf.training.command_line import choose_device
-from twinshelf.training.retrieval.embeddings import ProductEmbeddings, check_same_length
-from twinshelf.training.retrieval.metrics import RelevantPairs, RelevantRanks
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
+from twinshelf.training.retrieval.metrics import RelevantPairs, RelevantRanks, pairs_by_group
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -81,7 +81,7 @@ def retrieve(
     Raises:
         ValueError: If the embeddings differ in length, or there is nothing to search.
     """
-    relevant = relevant or RelevantPairs.none(len(queries))
+    relevant = relevant or pairs_by_group([""] * len(queries), ())
     if relevant.query_count != len(queries):
         raise ValueError(f"relevant pairs are of {relevant.query_count}, not {len(queries)}")
     items = np.full((len(queries), k), NO_CANDIDATE, dtype=np.int64)
@@ -93,7 +93,8 @@ def retrieve(
     ):
         stop = start + len(scores)
         if excluded is not None:
-            _exclude(scores, excluded[start:stop])
+            rows = np.flatnonzero(excluded[start:stop] >= 0)
+            scores[torch.from_numpy(rows), torch.from_numpy(excluded[start + rows])] = -math.inf
         of_block = slice(*np.searchsorted(relevant.queries, [start, stop]))
         ranks[of_block] = rank_items(scores.cpu().numpy(), *relevant.of_queries(start, stop))
         near, highest = (each.cpu().numpy() for each in _best(scores, width))
@@ -122,7 +123,13 @@ def score_blocks(
         raise ValueError(f"image_weight must be 0 to 1, got {image_weight}")
     if not len(gallery):
         raise ValueError("the gallery is empty: there is nothing to search")
-    check_same_length(queries, gallery)
+    for name in ("image", "text"):
+        ours, theirs = getattr(queries, name).shape[1], getattr(gallery, name).shape[1]
+        if ours != theirs:
+            raise ValueError(
+                f"{name} embeddings of queries and gallery must be equally long, "
+                f"got {ours} and {theirs}"
+            )
     shares = np.array([image_weight, 1 - image_weight], dtype=np.float32)
     query_side = torch.from_numpy(queries.joined(image=image_weight, text=1 - image_weight))
     gallery_side = torch.from_numpy(gallery.joined(image=image_weight > 0, text=image_weight < 1))
@@ -161,11 +168,6 @@ def rank_items(scores: Floats, rows: Ints, items: Ints) -> Ints:
         equal_before = np.count_nonzero(line[:item] == line[item])
         ranks[pair] = 1 + above + equal_before
     return ranks
-
-
-def _exclude(scores: torch.Tensor, excluded: Ints) -> None:
-    rows = np.flatnonzero(excluded >= 0)
-    scores[torch.from_numpy(rows), torch.from_numpy(excluded[rows])] = -math.inf
 
 
 def _best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -31,12 +31,6 @@ class RelevantPairs:
     queries: Ints
     items: Ints
 
-    @classmethod
-    def none(cls, query_count: int) -> Self:
-        """Returns no pairs of so many queries."""
-        rows = np.zeros(0, dtype=np.int64)
-        return cls(query_count=query_count, queries=rows, items=rows)
-
     def of_queries(self, start: int, stop: int) -> tuple[Ints, Ints]:
         """Returns the pairs of queries start to stop; query rows are counted from start."""
         first, last = np.searchsorted(self.queries, [start, stop])

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinshelf.training.retrieval.embeddings import (
-    ProductEmbeddings,
-    check_same_length,
-)
+from twinshelf.training.retrieval.embeddings import ProductEmbeddings
+from twinshelf.training.retrieval.exact_search import retrieve
 
 
 def unit_rows(count: int, dim: int = 4, seed: int = 0) -> np.ndarray:
@@ -44,7 +42,7 @@ def test_different_counts_and_lengths_are_refused() -> None:
     longer = ProductEmbeddings(image=unit_rows(2), text=unit_rows(2, dim=5))
     shorter = ProductEmbeddings(image=unit_rows(2), text=unit_rows(2))
     with pytest.raises(ValueError, match="text embeddings .* got 5 and 4"):
-        check_same_length(longer, shorter)
+        retrieve(longer, shorter, image_weight=0.5, k=1)
 
 
 def test_the_inner_product_of_fused_rows_is_the_weighted_mean_of_the_cosines() -> None:
