@@ -8,8 +8,8 @@ Run: python -m twinshelf.training.categories --run runs/demo
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 
@@ -44,10 +44,7 @@ def categorise(options: CategoryOptions) -> None:
     console.print(f"saved in {files.results_folder(config.label)}", highlight=False)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    return run_command(CategoryOptions, "twinshelf.training.categories", categorise, arguments)
-
+main = partial(run_command, CategoryOptions, "twinshelf.training.categories", categorise)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -67,7 +67,3 @@ class CategoryFiles:
     def results_folder(self, label: str) -> Path:
         """Returns the folder of the results."""
         return self.output or self.run / FOLDER / label
-
-    def name(self, label: str) -> str:
-        """Returns the name under which the results are tracked."""
-        return f"{FOLDER}/{self.results_folder(label).resolve().name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -192,12 +192,9 @@ def split_queries(queries: EmbeddedProducts, label: LabelField, seed: int) -> np
     labels = labels_of(queries, label)
     grouped = {pair for pair in zip(queries.groups, labels, strict=True) if pair[0]}
     groups, predicted = (set(each) for each in zip(*grouped, strict=True)) if grouped else ((), ())
-    is_label = len(grouped) == len(groups) == len(predicted)
-    clusters = [
-        f"group {group}" if group and not is_label else f"product {product_id}"
-        for group, product_id in zip(queries.groups, queries.product_ids, strict=True)
-    ]
-    return split_halves(clusters, seed)
+    if len(grouped) == len(groups) == len(predicted):
+        queries = replace(queries, groups=("",) * len(queries))
+    return split_halves(queries.clusters, seed)
 
 
 def _quality(actual: Ints, made: Predictions, choice: Choice) -> LabelQuality:

@@ -20,7 +20,12 @@ from twinshelf.training.catalogues.kazanexpress import (
     write_result,
 )
 from twinshelf.training.catalogues.reading import separate
-from twinshelf.training.categories.category_config import SEED, CategoryConfig, CategoryFiles
+from twinshelf.training.categories.category_config import (
+    FOLDER,
+    SEED,
+    CategoryConfig,
+    CategoryFiles,
+)
 from twinshelf.training.categories.category_evaluator import (
     LabelledGallery,
     TunedMethods,
@@ -149,8 +154,8 @@ def predict_categories(files: CategoryFiles, config: CategoryConfig) -> Categori
         patterns={pattern: found.results for pattern, found in evaluated.items()},
         notes=tuple(embedder.notes),
     )
-    outcome = Outcome(name=files.name(config.label), results=folder / RESULTS)
-    save_outcome(embedder.tracked_run, outcome, result, step="categories")
+    outcome = Outcome(name=f"{FOLDER}/{folder.resolve().name}", results=folder / RESULTS)
+    save_outcome(embedder.tracked_run, outcome, result)
     return result
 
 

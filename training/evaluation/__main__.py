@@ -8,8 +8,8 @@ Run: python -m twinshelf.training.evaluation --run runs/demo
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -57,10 +57,7 @@ def evaluate(options: EvaluationOptions) -> None:
     console.print(f"saved in {files.results_folder}", highlight=False)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    return run_command(EvaluationOptions, "twinshelf.training.evaluation", evaluate, arguments)
-
+main = partial(run_command, EvaluationOptions, "twinshelf.training.evaluation", evaluate)
 
 if __name__ == "__main__":
     sys.exit(main())

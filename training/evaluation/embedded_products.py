@@ -113,6 +113,14 @@ class EmbeddedProducts:
             categories=tuple(self.categories[number] for number in numbers),
         )
 
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """What each belongs to: its group, or itself without one."""
+        return tuple(
+            f"group {group}" if group else f"product {product_id}"
+            for group, product_id in zip(self.groups, self.product_ids, strict=True)
+        )
+
     def judged_against(
         self, gallery: EmbeddedProducts
     ) -> tuple[EmbeddedProducts, EmbeddedProducts]:
@@ -125,10 +133,7 @@ class EmbeddedProducts:
             The offers whose product is there, and the gallery, both with groups that tell products
             apart.
         """
-        names = tuple(
-            f"group {group}" if group else f"product {product_id}"
-            for group, product_id in zip(gallery.groups, gallery.product_ids, strict=True)
-        )
+        names = gallery.clusters
         group_of = dict(zip(gallery.product_ids, names, strict=True))
         known = self.rows(np.array([name in group_of for name in self.groups], np.bool_))
         groups = tuple(group_of[name] for name in known.groups)
@@ -171,7 +176,7 @@ class Embedder:
     @property
     def tracked_run(self) -> TrackedRun:
         """The run, as its training was tracked."""
-        return TrackedRun.of(self.run, self.encoder.config.loop)
+        return TrackedRun(folder=self.run, loggers=self.encoder.config.loop.loggers)
 
     @property
     def fusion_weight(self) -> float:

@@ -6,7 +6,11 @@ import logging
 from pathlib import Path
 
 from twinshelf.training.checkpoint import CALIBRATION
-from twinshelf.training.evaluation.embedded_products import Embedder, read_products
+from twinshelf.training.evaluation.embedded_products import (
+    EmbeddedProducts,
+    Embedder,
+    read_products,
+)
 from twinshelf.training.evaluation.evaluation_config import (
     RESULTS,
     EvaluationConfig,
@@ -59,21 +63,15 @@ def evaluate_run(
     tunings = None
     if not (files.is_own_data or tunes):
         tunings = _read_run_tunings(files.run, embedder.notes)
-    judged = None
     if files.judged_offers and tunings is not None:
         raise ValueError("nothing is fitted to these queries, and so not to judged offers: --tune")
-    if files.judged_offers:
-        # The page names photos as the run's own tables do.
-        root = Path(embedder.encoder.config.data.folder)
-        offers = read_products((files.judged_offers,), embedder.notes, image_root=root)
-        judged = embedder.embed("judged offers", offers, are_passages=False)
     evaluation = evaluate(
         embedder.embed("queries", queries, are_passages=False),
         embedder.embed("gallery", gallery, are_passages=True),
         fusion_weight=embedder.fusion_weight,
         config=config,
         tunings=tunings,
-        judged=judged,
+        judged=_embed_judged(files.judged_offers, embedder) if files.judged_offers else None,
         notes=embedder.notes,
     )
     folder, result = files.results_folder, evaluation.result
@@ -85,8 +83,15 @@ def evaluate_run(
         plots=save_plots(result, evaluation.pairs, folder / PLOTS) if draws else (),
         files=_save_calibration(result, files.run, config.match_prior) if is_of_run else (),
     )
-    save_outcome(embedder.tracked_run, outcome, result, step="evaluation")
+    save_outcome(embedder.tracked_run, outcome, result)
     return result
+
+
+def _embed_judged(path: Path, embedder: Embedder) -> EmbeddedProducts:
+    # The page names photos as the run's own tables do.
+    root = Path(embedder.encoder.config.data.folder)
+    offers = read_products((path,), embedder.notes, image_root=root)
+    return embedder.embed("judged offers", offers, are_passages=False)
 
 
 def _read_run_tunings(run: Path, notes: list[str]) -> dict[str, Tuning] | None:

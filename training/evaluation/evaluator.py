@@ -162,7 +162,7 @@ def evaluate_search(
         query_count=len(queries),
         no_relevant_count=ranks.no_relevant_count,
         itself_count=int(search.lists.has_itself.sum()),
-        metrics=estimate_means(values, search.clusters),
+        metrics=estimate_means(values, queries.clusters),
         recall_by_k={k: metrics.mean(metrics.recall_at(ranks, k)) for k in CURVE_KS},
         accuracy_by_k={k: metrics.mean(metrics.accuracy_at(ranks, k)) for k in CURVE_KS},
         pair_average_precision=average_precision_of_pairs(candidate_pairs(search.lists)),
@@ -204,12 +204,14 @@ def tune_and_try(
     Raises:
         ValueError: If there are too few queries to fit to.
     """
-    fitting_half = split_halves(search.clusters, SEED)
+    fitting_half = split_halves(search.queries.clusters, SEED)
     models = fit_models([search, *further], device=config.device)
     others = [each.lists for each in further]
     half = OfferLists.joined([search.lists.rows(fitting_half), *others])
     tuning = fit_tuning(half, models, config.target_precision)
-    folds = cross_fitted_models(search.lists, search.clusters, search.image_weight, SEED, others)
+    folds = cross_fitted_models(
+        search.lists, search.queries.clusters, search.image_weight, SEED, others
+    )
     tried = [(rows, _by_weight([*fitted, *models[1:], *beside])) for rows, fitted in folds]
     return tuning, try_tuning(search, tuning, ~fitting_half, tried)
 
@@ -249,7 +251,7 @@ def try_tuning(
 ) -> HeldOutQuality:
     """Tries thresholds on the chosen queries, and models on those with a relevant product."""
     lists = search.lists.rows(held_out)
-    clusters = np.array(search.clusters)
+    clusters = np.array(search.queries.clusters)
     values = {"row F1": row_f1(lists, tuning.row_threshold)}
     worlds = {}
     if (has_match := search.lists.relevant_counts > 0).any():

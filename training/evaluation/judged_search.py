@@ -153,7 +153,7 @@ def evaluate_searches(files: EvaluationFiles, place: Path, *, device: str = "cpu
     result = _measure(judged, len(bad_rows))
     name = JUDGED if files.results_folder == files.run else f"{files.name}/{JUDGED}"
     outcome = Outcome(name=name, results=files.results_folder / RESULTS)
-    save_outcome(embedder.tracked_run, outcome, result, step=JUDGED)
+    save_outcome(embedder.tracked_run, outcome, result)
     return result
 
 

@@ -79,7 +79,6 @@ class Search:
         gallery: Products that were searched.
         image_weight: Share of the photo in the score, 0 to 1.
         found: What the search found.
-        clusters: What a query belongs to: its group, or itself without one.
         lists: The candidates with their labels, by query.
     """
 
@@ -87,7 +86,6 @@ class Search:
     gallery: EmbeddedProducts
     image_weight: float
     found: Retrieval
-    clusters: tuple[str, ...]
     lists: OfferLists
 
 
@@ -122,10 +120,6 @@ def search_gallery(
         gallery=gallery,
         image_weight=image_weight,
         found=found,
-        clusters=tuple(
-            f"group {group}" if group else f"product {product_id}"
-            for group, product_id in zip(queries.groups, queries.product_ids, strict=True)
-        ),
         lists=OfferLists(
             scores=found.candidates.scores.astype(np.float64),
             image_weights=image_weights[items],

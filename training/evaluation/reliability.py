@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twinshelf.training.evaluation.intervals import CONFIDENCE, Estimate
+from twinshelf.training.evaluation.intervals import CONFIDENCE, RESAMPLE_COUNT, SEED, Estimate
 
 Floats = npt.NDArray[np.float64]
 BIN_COUNT = 10
@@ -48,8 +48,7 @@ def measure_reliability(
     is_true: npt.NDArray[np.bool_],
     clusters: Sequence[str],
     *,
-    resample_count: int = 1000,
-    seed: int = 42,
+    resample_count: int = RESAMPLE_COUNT,
 ) -> Reliability:
     """Measures the expected calibration error over bins of equal mass.
 
@@ -61,7 +60,6 @@ def measure_reliability(
         is_true: Whether the claim is true (P,).
         clusters: What a claim belongs to: claims of one cluster come true together (P).
         resample_count: Resamples, 1 or more.
-        seed: Seed of the draws.
 
     Source: Naeini, Cooper, Hauskrecht, Obtaining well calibrated probabilities using Bayesian
     binning (2015); Efron, Tibshirani, An Introduction to the Bootstrap (1993), chapters 10 and 13.
@@ -77,7 +75,7 @@ def measure_reliability(
     for row, values in enumerate((np.ones(len(order)), probabilities, is_true)):
         np.add.at(sums[:, row], (numbers, places), values)
     error = float(_error(sums.sum(axis=0)))
-    draws = _resampled_errors(sums, resample_count, np.random.default_rng(seed))
+    draws = _resampled_errors(sums, resample_count, np.random.default_rng(SEED))
     low, high = np.percentile(draws, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
     value, low, high = (max(0.0, 2 * error - each) for each in (float(draws.mean()), high, low))
     counts, given, true = sums.sum(axis=0)

@@ -9,8 +9,8 @@ Run: python -m twinshelf.training.grouping --run runs/demo --products catalogue.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -74,10 +74,7 @@ def grouping_tables(result: GroupingResult) -> RenderableType:
     return Group(table, *(Text(f"Note: {note}") for note in result.notes))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    return run_command(GroupingOptions, "twinshelf.training.grouping", group, arguments)
-
+main = partial(run_command, GroupingOptions, "twinshelf.training.grouping", group)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,7 +10,6 @@ from typing import Annotated
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.training.command_line import Device, text_option
 
-GROUPING = "grouping"
 MOST_EXACT_ROWS = 50_000
 
 
@@ -70,8 +69,3 @@ class GroupingFiles:
     def results(self) -> Path:
         """File of the results."""
         return self.output.with_suffix(".json")
-
-    @property
-    def name(self) -> str:
-        """Name under which the results are tracked."""
-        return f"{GROUPING}/{self.output.stem}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from twinshelf.training.checkpoint import CALIBRATION
 from twinshelf.training.evaluation.embedded_products import Embedder
-from twinshelf.training.grouping.components import Groups, form_groups
+from twinshelf.training.grouping.components import form_groups
 from twinshelf.training.grouping.evidence import (
     accepted_edges,
     gather_evidence,
@@ -87,30 +87,28 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
         accepted_edges(evidence, thresholds), [record.title for record in records]
     )
     groups = form_groups(edges, len(products), config)
+    is_grouped = groups.sizes > 1
     result = GroupingResult(
         product_count=len(products),
-        group_count=len(np.unique(groups.numbers[groups.sizes > 1])),
-        grouped_count=int((groups.sizes > 1).sum()),
+        group_count=len(np.unique(groups.numbers[is_grouped])),
+        grouped_count=int(is_grouped.sum()),
         largest_size=int(groups.sizes.max()),
         thresholds=thresholds,
         edge_counts={
             pattern: int((edges.scores >= thresholds[pattern]).sum())
             for pattern, edges in evidence.items()
         },
-        estimated_precision=_estimated_precision(groups),
+        # Each group weighs as many pairs as it has.
+        estimated_precision=float(
+            np.average(groups.precision[is_grouped], weights=groups.sizes[is_grouped] - 1)
+        )
+        if is_grouped.any()
+        else math.nan,
         quality=evaluate_groups(groups.numbers, products.groups),
         notes=tuple(embedder.notes),
     )
     names = name_groups(products.product_ids, groups.numbers, previous)
     write_groups(files.output, products.product_ids, names, groups)
-    outcome = Outcome(name=files.name, results=files.results)
-    save_outcome(embedder.tracked_run, outcome, result, step=files.name)
+    outcome = Outcome(name=f"grouping/{files.output.stem}", results=files.results)
+    save_outcome(embedder.tracked_run, outcome, result)
     return result
-
-
-def _estimated_precision(groups: Groups) -> float:
-    """The mean of the groups' precision, each weighing as many pairs as it has."""
-    is_grouped = groups.sizes > 1
-    if not is_grouped.any():
-        return math.nan
-    return float(np.average(groups.precision[is_grouped], weights=groups.sizes[is_grouped] - 1))

@@ -1,1 +1,1 @@
-"""The training loop: module, trainer, optimizer, averaging, validation, last steps."""
+"""The training loop: module, trainer, optimizer, validation, last steps."""

@@ -50,7 +50,6 @@ class LoopConfig:
         precision: Precision of the arithmetic; "auto" mixes in 16 bits on a GPU, and on a
             CPU that has AMX.
         loggers: Where figures are written: "tensorboard", "mlflow".
-        mlflow_uri: Address of an MLflow server; null writes to a folder of the run.
         show_progress: Whether a progress bar is drawn.
     """
 
@@ -62,7 +61,6 @@ class LoopConfig:
     strategy: str = "auto"
     precision: Literal["auto"] | Precision = "auto"
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ("tensorboard",)
-    mlflow_uri: str | None = None
     show_progress: bool = True
 
 

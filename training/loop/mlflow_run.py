@@ -18,23 +18,18 @@ RUN_ID = "mlflow_run_id.txt"
 STORE = "mlflow"
 
 
-def mlflow_address(folder: Path, uri: str | None) -> str:
-    """Returns where the figures of a folder go.
-
-    Args:
-        folder: Folder of the run.
-        uri: Address of an MLflow server; None for plain files in the folder.
-    """
+def mlflow_address(folder: Path) -> str:
+    """Returns where figures go: the server of MLFLOW_TRACKING_URI, else plain files in a folder."""
     # MLflow asks for a yes before it writes plain files; a database needs more packages.
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     # Else it tells its makers of each run.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    return uri or (folder / STORE).absolute().as_uri()
+    return os.environ.get("MLFLOW_TRACKING_URI") or (folder / STORE).absolute().as_uri()
 
 
-def open_mlflow(folder: Path, uri: str | None) -> MlflowClient:
+def open_mlflow(folder: Path) -> MlflowClient:
     """Returns the client that writes to `mlflow_address`."""
-    address = mlflow_address(folder, uri)
+    address = mlflow_address(folder)
     # Here, since it takes seconds, and most runs are without it.
     from mlflow.tracking import MlflowClient
 
@@ -42,21 +37,19 @@ def open_mlflow(folder: Path, uri: str | None) -> MlflowClient:
 
 
 @contextmanager
-def mlflow_run(folder: Path, uri: str | None) -> Iterator[tuple[MlflowClient, str]]:
-    """Gives a client and the identifier of the folder's run; a folder without one gets one.
+def mlflow_run(folder: Path) -> Iterator[tuple[MlflowClient, str]]:
+    """Gives a client and the identifier of the folder's run, which mlflow_run_id.txt keeps.
 
-    Args:
-        folder: Folder of the run, whose mlflow_run_id.txt keeps it.
-        uri: As for `mlflow_address`.
+    A folder without one gets one.
 
     Raises:
         OSError: If MLflow cannot be reached or refuses, in the body too; names the address.
     """
-    address = mlflow_address(folder, uri)
+    address = mlflow_address(folder)  # before MLflow is imported, which reads the environment
     from mlflow.exceptions import MlflowException
 
     try:
-        client = open_mlflow(folder, uri)
+        client = open_mlflow(folder)
         path = folder / RUN_ID
         if not path.is_file():
             known = client.get_experiment_by_name(EXPERIMENT)
@@ -68,12 +61,7 @@ def mlflow_run(folder: Path, uri: str | None) -> Iterator[tuple[MlflowClient, st
         raise OSError(f"MLflow at {address} does not take the figures: {error}") from error
 
 
-def mlflow_run_id(folder: Path, uri: str | None) -> str:
+def mlflow_run_id(folder: Path) -> str:
     """Returns the identifier that `mlflow_run` gives; raises as it does."""
-    with mlflow_run(folder, uri) as (_, run_id):
+    with mlflow_run(folder) as (_, run_id):
         return run_id
-
-
-def forget_mlflow_run(folder: Path) -> None:
-    """Lets the next `mlflow_run_id` begin a new MLflow run; the earlier one stays with MLflow."""
-    (folder / RUN_ID).unlink(missing_ok=True)

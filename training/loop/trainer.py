@@ -80,10 +80,9 @@ def build_loggers(config: LoopConfig, folder: Path) -> list[Logger]:
     if "tensorboard" in config.loggers:
         loggers.append(TensorBoardLogger(folder, name=LOGS, version=""))
     if "mlflow" in config.loggers:
-        uri = config.mlflow_uri
         # Only the first process logs; the others must not begin runs, and get None.
-        run_id = rank_zero_only(mlflow_run_id)(folder, uri)
-        loggers.append(MLFlowLogger(tracking_uri=mlflow_address(folder, uri), run_id=run_id))
+        run_id = rank_zero_only(mlflow_run_id)(folder)
+        loggers.append(MLFlowLogger(tracking_uri=mlflow_address(folder), run_id=run_id))
     return loggers
 
 

@@ -6,8 +6,8 @@ Run: python -m twinshelf.training.pairs.evaluate_pairs --run runs/pairs --pairs 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -60,15 +60,12 @@ def evaluate(options: PairEvaluationOptions) -> None:
             sys.stdout.write(f"  {part.log_odds:+.2f}  {part.feature} = {part.value:.3g}\n")
     step = f"evaluation-{name}"
     outcome = Outcome(name=step, results=options.run / f"{step}.json")
-    save_outcome(scorer_run(options.run), outcome, metrics, step=step)
+    save_outcome(scorer_run(options.run), outcome, metrics)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    return run_command(
-        PairEvaluationOptions, "twinshelf.training.pairs.evaluate_pairs", evaluate, arguments
-    )
-
+main = partial(
+    run_command, PairEvaluationOptions, "twinshelf.training.pairs.evaluate_pairs", evaluate
+)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,11 +18,7 @@ def scorer_run(folder: Path) -> TrackedRun:
     """Returns the run of a scorer; one without a config.yaml is tracked nowhere."""
     config = folder / CONFIG
     settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
-    return TrackedRun(
-        folder=folder,
-        loggers=settings.get("loggers", ()),
-        mlflow_uri=settings.get("mlflow_uri"),
-    )
+    return TrackedRun(folder=folder, loggers=settings.get("loggers", ()))
 
 
 def record_training(folder: Path, options: Mapping[str, object], results: Path) -> None:
@@ -30,7 +26,7 @@ def record_training(folder: Path, options: Mapping[str, object], results: Path) 
 
     Args:
         folder: Folder of the scorer.
-        options: What it was trained with; `loggers` and `mlflow_uri` say where it is tracked.
+        options: What it was trained with; `loggers` say where it is tracked.
         results: JSON file of its figures.
 
     Raises:

@@ -6,8 +6,8 @@ Run: python -m twinshelf.training.pairs.train_pairs --pairs FILE_OR_FOLDER --out
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +35,6 @@ class PairTrainingOptions:
         cross_encoder: How that is fine-tuned.
         held_out: How the pairs to choose on are drawn.
         loggers: Where figures go as well; those of evaluations then too.
-        mlflow_uri: MLflow server; default: a folder of the run.
     """
 
     pairs: Path
@@ -45,7 +44,6 @@ class PairTrainingOptions:
     encoder: str | None = None
     encoder_run: Path | None = None
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
-    mlflow_uri: str | None = None
 
 
 def train_scorer(options: PairTrainingOptions) -> None:
@@ -78,12 +76,9 @@ def train_scorer(options: PairTrainingOptions) -> None:
     record_training(output, settings, output / "pairs.json")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    return run_command(
-        PairTrainingOptions, "twinshelf.training.pairs.train_pairs", train_scorer, arguments
-    )
-
+main = partial(
+    run_command, PairTrainingOptions, "twinshelf.training.pairs.train_pairs", train_scorer
+)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,8 +6,8 @@ Run: python -m twinshelf.training.runs runs/demo runs/base
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -37,10 +37,7 @@ def compare(options: ComparisonOptions) -> None:
     Console(width=options.width).print(comparison_tables(runs))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    return run_command(ComparisonOptions, "twinshelf.training.runs", compare, arguments)
-
+main = partial(run_command, ComparisonOptions, "twinshelf.training.runs", compare)
 
 if __name__ == "__main__":
     sys.exit(main())

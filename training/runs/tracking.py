@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
@@ -20,8 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.files import write_json
-from twinshelf.training.loop.loop_config import LoopConfig
-from twinshelf.training.loop.mlflow_run import forget_mlflow_run, mlflow_run
+from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_run
 from twinshelf.training.loop.trainer import LOGS
 from twinshelf.training.runs.environment import ENVIRONMENT, read_environments, record_environment
 from twinshelf.training.runs.figures import flat_texts, flatten
@@ -60,17 +59,10 @@ class TrackedRun:
         folder: Folder of the run.
         loggers: "tensorboard" writes to `logs` in the folder, "mlflow" to its MLflow run; empty
             tracks nothing.
-        mlflow_uri: Address of an MLflow server; None for plain files in the folder.
     """
 
     folder: Path
     loggers: Sequence[str]
-    mlflow_uri: str | None = None
-
-    @classmethod
-    def of(cls, folder: Path, loop: LoopConfig) -> Self:
-        """Returns the run as its training was told."""
-        return cls(folder=folder, loggers=loop.loggers, mlflow_uri=loop.mlflow_uri)
 
 
 @rank_zero_only
@@ -88,7 +80,7 @@ def begin_tracking(run: TrackedRun, *, is_resumed: bool) -> None:
         OSError: If MLflow cannot be reached or refuses.
     """
     if not is_resumed:
-        forget_mlflow_run(run.folder)
+        (run.folder / RUN_ID).unlink(missing_ok=True)  # the earlier one stays with MLflow
     _track_settings(run)
 
 
@@ -102,9 +94,14 @@ def track_outcome(run: TrackedRun, outcome: Outcome) -> None:
         OSError: If MLflow cannot be reached or refuses, or a file is missing.
     """
     _track_settings(run)
+    found = flatten(json.loads(outcome.results.read_text(encoding="utf-8")), "/")
     figures = {
-        f"{_allowed(outcome.name)}/{name}": value
-        for name, value in _read_figures(outcome.results).items()
+        f"{_allowed(outcome.name)}/{_allowed(name)}": float(value)
+        for name, value in found.items()
+        if UNTRACKED not in name.split("/")
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
     }
     if "tensorboard" in run.loggers:
         with _replaced_events(run.folder, outcome.name) as writer:
@@ -118,21 +115,18 @@ def track_outcome(run: TrackedRun, outcome: Outcome) -> None:
         _outcome_to_mlflow(run, outcome, figures)
 
 
-def save_outcome(
-    run: TrackedRun, outcome: Outcome, results: DataclassInstance, *, step: str
-) -> None:
+def save_outcome(run: TrackedRun, outcome: Outcome, results: DataclassInstance) -> None:
     """Writes results, the environment beside them, and both to the loggers of the run.
 
     Args:
         run: The run.
         outcome: The step; `outcome.results` is the file that is written.
         results: What is written, as JSON; NaN and infinity become null.
-        step: Name of the step in environment.json.
 
     Raises:
         OSError: If MLflow does not take the results, which are then saved.
     """
-    environment = record_environment(outcome.results.parent, step)
+    environment = record_environment(outcome.results.parent, outcome.name)
     write_json(outcome.results, results)
     track_outcome(run, replace(outcome, files=[environment, *outcome.files]))
 
@@ -146,18 +140,6 @@ def _track_settings(run: TrackedRun) -> None:
                     writer.add_text(Path(name).stem, f"```\n{text}```")
     if "mlflow" in run.loggers:
         _settings_to_mlflow(run)
-
-
-def _read_figures(path: Path) -> dict[str, float]:
-    found = flatten(json.loads(path.read_text(encoding="utf-8")), "/")
-    return {
-        _allowed(name): float(value)
-        for name, value in found.items()
-        if UNTRACKED not in name.split("/")
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    }
 
 
 def _allowed(name: str) -> str:
@@ -176,8 +158,9 @@ def _replaced_events(folder: Path, name: str) -> Iterator[SummaryWriter]:
 
 
 def _settings_to_mlflow(run: TrackedRun) -> None:
-    folder, settings = run.folder, _read_settings(run.folder)
-    with mlflow_run(folder, run.mlflow_uri) as (client, run_id):
+    folder, config = run.folder, run.folder / CONFIG
+    settings = flat_texts(yaml.safe_load(config.read_text("utf-8"))) if config.is_file() else {}
+    with mlflow_run(folder) as (client, run_id):
         from mlflow.entities import Param, RunTag
 
         earlier = client.get_run(run_id).data
@@ -198,15 +181,9 @@ def _settings_to_mlflow(run: TrackedRun) -> None:
                 client.log_artifact(run_id, str(folder / name))
 
 
-def _read_settings(folder: Path) -> dict[str, str]:
-    if not (folder / CONFIG).is_file():
-        return {}
-    return flat_texts(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
-
-
 def _outcome_to_mlflow(run: TrackedRun, outcome: Outcome, figures: Mapping[str, float]) -> None:
     place = _allowed(outcome.name)
-    with mlflow_run(run.folder, run.mlflow_uri) as (client, run_id):
+    with mlflow_run(run.folder) as (client, run_id):
         from mlflow.entities import Metric
 
         now_ms = time.time_ns() // 1_000_000

@@ -90,7 +90,9 @@ def train(config: TrainConfig) -> TrainingSummary:
     """
     check_terms(config.loss.terms)
     folder = Path(config.output)
-    last = _find_last(folder) if config.resume else None
+    last = folder / LAST if config.resume else None
+    if last and not last.is_file():
+        raise FileNotFoundError(f"nothing to resume: no {LAST} in {folder}")
     L.seed_everything(config.seed, workers=True)
     data = load_training_data(config.data, config.seed)
     products = data.train.products
@@ -102,7 +104,7 @@ def train(config: TrainConfig) -> TrainingSummary:
     config = replace(config, preprocessing=fitted, resume=False)
     save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
     record_environment(folder, "training")
-    tracked = TrackedRun.of(folder, config.loop)
+    tracked = TrackedRun(folder=folder, loggers=config.loop.loggers)
     begin_tracking(tracked, is_resumed=last is not None)
     loaders = _feed(config, data, folder)
     module = _assemble(config, architecture, data.group_count)
@@ -127,14 +129,9 @@ def train(config: TrainConfig) -> TrainingSummary:
     summary = _evaluate(module, loaders, data, trainer, duration_s)
     if trainer.is_global_zero:
         save_weights(folder, module.model)
-        _save_summary(summary, tracked)
+        write_json(folder / METRICS, summary)
+        track_outcome(tracked, Outcome(name="training", results=folder / METRICS))
     return summary
-
-
-def _save_summary(summary: TrainingSummary, run: TrackedRun) -> None:
-    results = run.folder / METRICS
-    write_json(results, summary)
-    track_outcome(run, Outcome(name="training", results=results))
 
 
 def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataModule:
@@ -241,9 +238,3 @@ def _embed(module: EncoderModule, loader: DataLoader[Row]) -> EmbeddedRows:
     device = module.device
     batches = (Batch(*(part.to(device) for part in batch)) for batch in loader)
     return join_rows([module.embed_rows(batch) for batch in batches])
-
-
-def _find_last(folder: Path) -> Path:
-    if not (folder / LAST).is_file():
-        raise FileNotFoundError(f"nothing to resume: no {LAST} in {folder}")
-    return folder / LAST

@@ -102,7 +102,7 @@ def ablate(config: AblationConfig) -> Ablation:
         notes=(*embedder.notes, *zero_shot.notes),
     )
     outcome = Outcome(name=config.name, results=config.results)
-    save_outcome(embedder.tracked_run, outcome, result, step=config.name)
+    save_outcome(embedder.tracked_run, outcome, result)
     return result
 
 

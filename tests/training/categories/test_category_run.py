@@ -53,7 +53,7 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(tmp_path: Path) -> None:
     (event,) = events.Scalars("categories/group/patterns/image/knn/reported/weighted_f1")
     expected = result.patterns["image"]["knn"].reported.weighted_f1
     assert event.value == pytest.approx(expected, abs=1e-6)
-    assert list(read_environments(tracked / "categories" / "group")) == ["categories"]
+    assert list(read_environments(tracked / "categories" / "group")) == ["categories/group"]
 
 
 def test_an_earlier_choice_is_tried_on_all_queries_without_tuning(

@@ -130,7 +130,7 @@ def test_a_tracked_run_gets_the_figures_and_plots_in_its_loggers(tmp_path: Path)
     assert f"evaluations/half/{tag}" in events.Tags()["scalars"]
     pictures = {"precision_recall", "scores", "reliability", "recall_by_k"}
     assert set(events.Tags()["images"]) == {f"evaluation/{name}" for name in pictures}
-    client, number = open_mlflow(run, None), mlflow_run_id(run, None)
+    client, number = open_mlflow(run), mlflow_run_id(run)
     figures = client.get_run(number).data.metrics
     assert figures[f"evaluation/{tag}"] == recall
     assert f"evaluations/half/{tag}" in figures

@@ -93,7 +93,7 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(judgements: Path, tmp_pat
     }
     events = EventAccumulator(str(run / "logs"))
     events.Reload()
-    client, number = open_mlflow(run, None), mlflow_run_id(run, None)
+    client, number = open_mlflow(run), mlflow_run_id(run)
     figures = client.get_run(number).data.metrics
     for name, value in expected.items():
         assert [event.value for event in events.Scalars(name)] == [pytest.approx(value, abs=1e-6)]
@@ -105,7 +105,7 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(judgements: Path, tmp_pat
 
 def test_a_run_without_loggers_gets_none(files: EvaluationFiles, judgements: Path) -> None:
     evaluate_searches(files, judgements)
-    assert list(read_environments(files.results_folder)) == ["judged"]
+    assert list(read_environments(files.results_folder)) == [f"{files.name}/judged"]
     assert not (files.run / "logs").exists() and not (files.run / "mlflow").exists()
 
 

@@ -38,7 +38,7 @@ def test_unknown_groups_match_nothing() -> None:
     )
     found = search_gallery(unknown, gallery, EVEN)
     assert not found.lists.is_match.any()
-    assert len(set(found.clusters)) == len(queries)
+    assert len(set(found.queries.clusters)) == len(queries)
 
 
 def test_leave_one_out_finds_the_other_offers_only() -> None:

@@ -64,7 +64,7 @@ def test_a_tracked_run_gets_the_figures_of_each_table_in_its_loggers(
     }
     events = EventAccumulator(str(run / "logs"))
     events.Reload()
-    client, number = open_mlflow(run, None), mlflow_run_id(run, None)
+    client, number = open_mlflow(run), mlflow_run_id(run)
     figures = client.get_run(number).data.metrics
     for name, value in expected.items():
         assert [event.value for event in events.Scalars(name)] == [pytest.approx(value, abs=1e-6)]

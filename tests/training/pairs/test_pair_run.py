@@ -34,8 +34,8 @@ def test_a_scorer_and_its_evaluation_are_tracked_when_asked(
     }
     events = EventAccumulator(str(run / "logs"))
     events.Reload()
-    client = open_mlflow(run, None)
-    found = client.get_run(mlflow_run_id(run, None))
+    client = open_mlflow(run)
+    found = client.get_run(mlflow_run_id(run))
     for name, value in expected.items():
         assert [event.value for event in events.Scalars(name)] == [pytest.approx(value, abs=1e-6)]
         assert found.data.metrics[name] == value

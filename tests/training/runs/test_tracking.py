@@ -60,7 +60,7 @@ def scalars(run: TrackedRun) -> dict[str, list[float]]:
 
 
 def only_mlflow_run(run: TrackedRun) -> Run:
-    client = open_mlflow(run.folder, None)
+    client = open_mlflow(run.folder)
     experiment = client.get_experiment_by_name("twinshelf")
     assert experiment is not None
     (found,) = client.search_runs([experiment.experiment_id])
@@ -68,8 +68,8 @@ def only_mlflow_run(run: TrackedRun) -> Run:
 
 
 def artifacts(run: TrackedRun, place: str | None = None) -> set[str]:
-    client = open_mlflow(run.folder, None)
-    listed = client.list_artifacts(mlflow_run_id(run.folder, None), place)
+    client = open_mlflow(run.folder)
+    listed = client.list_artifacts(mlflow_run_id(run.folder), place)
     return {file.path for file in listed if not file.is_dir}
 
 
@@ -124,8 +124,8 @@ def test_mlflow_gets_figures_plots_and_settings(tmp_path: Path) -> None:
 def test_a_second_evaluation_updates_the_mlflow_run_of_the_training(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", "mlflow")
     begin_tracking(run, is_resumed=False)
-    trained = mlflow_run_id(run.folder, None)
-    open_mlflow(run.folder, None).log_metric(trained, "train/loss", 0.5)
+    trained = mlflow_run_id(run.folder)
+    open_mlflow(run.folder).log_metric(trained, "train/loss", 0.5)
     assert only_mlflow_run(run).info.status == "RUNNING"
     for count in (20, 30):
         track_outcome(run, make_outcome(run.folder, query_count=count))
@@ -141,13 +141,13 @@ def test_only_a_resumed_training_goes_on_in_its_mlflow_run(
 ) -> None:
     run = make_run(tmp_path / "run", "mlflow")
     begin_tracking(run, is_resumed=False)
-    first = mlflow_run_id(run.folder, None)
+    first = mlflow_run_id(run.folder)
     for seed in (2, 1):
         (run.folder / "config.yaml").write_text(f"seed: {seed}\n")
         begin_tracking(run, is_resumed=is_resumed)
-        number = mlflow_run_id(run.folder, None)
+        number = mlflow_run_id(run.folder)
         assert (number == first) is is_resumed
-        data = open_mlflow(run.folder, None).get_run(number).data
+        data = open_mlflow(run.folder).get_run(number).data
         newest = data.tags.get("changed.seed", data.params["seed"])
         assert newest == str(seed)
         assert data.params["seed"] == ("1" if is_resumed else str(seed))

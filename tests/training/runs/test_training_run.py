@@ -119,9 +119,9 @@ def test_figures_go_to_one_mlflow_run_when_asked(folder: Path) -> None:
     output = folder / "tracked"
     options = (f"--output={output}", "--loop.loggers=[mlflow]")
     train(small_config(folder, *options))
-    first = mlflow_run_id(output, None)
+    first = mlflow_run_id(output)
     summary = train(small_config(folder, *options, "--resume", "--loop.epoch_count=2"))
-    client = open_mlflow(output, None)
+    client = open_mlflow(output)
     experiment = client.get_experiment_by_name("twinshelf")
     assert experiment is not None and first is not None
     (run,) = client.search_runs([experiment.experiment_id])
@@ -135,7 +135,7 @@ def test_figures_go_to_one_mlflow_run_when_asked(folder: Path) -> None:
     assert len(epochs) == 2
     train(small_config(folder, *options))
     assert len(client.search_runs([experiment.experiment_id])) == 2
-    assert mlflow_run_id(output, None) != first
+    assert mlflow_run_id(output) != first
 
 
 def test_early_stopping_ends_a_run_that_no_longer_improves_and_leaves_what_is_frozen(
