@@ -1,11 +1,22 @@
-"""Number formats that towers are published in, and how near to training each must stay."""
+"""Number formats that towers are published in: how near to training each must stay.
+
+Besides the photos that int8 is measured on: those that training began with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Final, Literal
 
+from twinshelf.training.catalogues.product import Product
+from twinshelf.training.catalogues.table import read_table
+
+TRAINING_TABLE = "train.parquet"
+# Half to measure the ranges of activations on, half to choose by.
+CALIBRATION_PHOTOS = 64
 Precision = Literal["fp32", "int8", "int8-vnni", "fp16"]
 
 
@@ -62,3 +73,10 @@ BOUNDS: Final[Mapping[Precision, ParityBounds]] = {
     "int8": _INT8,
     "int8-vnni": _INT8,
 }
+
+
+def list_calibration_photos(table: Path) -> list[Path]:
+    """Returns the first photos of a training table that are there; none without the table."""
+    rows = read_table(table) if table.is_file() else ()
+    photos = (row.images[0] for row in rows if isinstance(row, Product) and row.images)
+    return list(islice(filter(Path.is_file, photos), CALIBRATION_PHOTOS))

@@ -31,7 +31,7 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from twinshelf.export.calibration_photos import TRAINING_TABLE, list_calibration_photos
+from twinshelf.export.precision import TRAINING_TABLE, list_calibration_photos
 from twinshelf.export.towers import strip_trace
 from twinshelf.training.preprocessing.images import decode_images
 from twinshelf.training.preprocessing.settings import PreprocessingSettings

@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
 
-from twinshelf.export.calibration_photos import TRAINING_TABLE, list_calibration_photos
 from twinshelf.export.encoder_models import MODELS, record_path
 from twinshelf.export.manifest import list_files
-from twinshelf.export.precision import Precision
+from twinshelf.export.precision import TRAINING_TABLE, Precision, list_calibration_photos
 from twinshelf.export.repository import (
     CONFIG,
     committed_file,
