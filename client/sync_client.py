@@ -7,13 +7,9 @@ with Client("127.0.0.1:50051") as client:
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TypeVar
-
-import grpc
 
 from twinshelf.client import category_conversions, conversions, pair_conversions
 from twinshelf.client.call_terms import CallTerms
@@ -23,8 +19,8 @@ from twinshelf.client.category_records import (
     CategoryPrediction,
 )
 from twinshelf.client.changes import ProductChange
-from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
-from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
+from twinshelf.client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from twinshelf.client.credentials import ClientTls, call_metadata
 from twinshelf.client.encoders.sync_encoders import Encoders
 from twinshelf.client.errors import ProductNotFoundError
 from twinshelf.client.groups.sync_groups import Groups
@@ -47,7 +43,7 @@ from twinshelf.client.records import (
 )
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.streams import match_method, upsert_method
-from twinshelf.client.sync_stream import SyncStream
+from twinshelf.client.sync_calls import SyncCalls, open_channel
 from twinshelf.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
@@ -55,24 +51,6 @@ from twinshelf.v1 import (
     group_service_pb2_grpc,
     matching_service_pb2_grpc,
 )
-
-Response = TypeVar("Response")
-
-
-def open_channel(address: str, tls: ClientTls | None) -> grpc.Channel:
-    """Makes a channel; the service is reached at the first call.
-
-    Args:
-        address: host:port of the service.
-        tls: How to speak TLS; None speaks in clear.
-
-    Raises:
-        ValueError: If a file of TLS cannot be used.
-    """
-    if tls is None:
-        return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-    options = CHANNEL_OPTIONS + tls.channel_options
-    return grpc.secure_channel(address, channel_credentials(tls), options=options)
 
 
 class Client:
@@ -114,18 +92,14 @@ class Client:
                 used.
         """
         self.address = address
-        self._terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
-        self._metadata = call_metadata(api_key, address=address, tls=tls)
-        self._channel = open_channel(address, tls)
-        self._matching = matching_service_pb2_grpc.MatchingServiceStub(self._channel)
-        self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(self._channel)
-        self.groups = Groups(group_service_pb2_grpc.GroupServiceStub(self._channel), self._call)
-        self.encoders = Encoders(
-            encoder_service_pb2_grpc.EncoderServiceStub(self._channel),
-            self._call,
-            self._terms,
-            self._metadata,
-        )
+        terms = CallTerms(address, timeout_s=timeout_s, policy=retry_policy, seed=seed)
+        self._calls = SyncCalls(terms, call_metadata(api_key, address=address, tls=tls))
+        self._call = self._calls.call
+        self._channel = channel = open_channel(address, tls)
+        self._matching = matching_service_pb2_grpc.MatchingServiceStub(channel)
+        self._catalog = catalog_service_pb2_grpc.CatalogServiceStub(channel)
+        self.groups = Groups(group_service_pb2_grpc.GroupServiceStub(channel), self._call)
+        self.encoders = Encoders(encoder_service_pb2_grpc.EncoderServiceStub(channel), self._calls)
 
     def __enter__(self) -> Client:
         return self
@@ -183,11 +157,8 @@ class Client:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing offer is an answer.
         """
-        return SyncStream(
-            lambda requests: self._matching.MatchProducts(requests, metadata=self._metadata),
-            self._terms.listening(match_method(options), timeout_s),
-            offers,
-        ).answers()
+        method = match_method(options)
+        return self._calls.stream(self._matching.MatchProducts, method, offers, timeout_s)
 
     def score_pair(
         self,
@@ -254,11 +225,8 @@ class Client:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing product is an answer.
         """
-        return SyncStream(
-            lambda requests: self._catalog.UpsertProducts(requests, metadata=self._metadata),
-            self._terms.listening(upsert_method(), timeout_s),
-            products,
-        ).answers()
+        method = upsert_method()
+        return self._calls.stream(self._catalog.UpsertProducts, method, products, timeout_s)
 
     def get(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:
         """Returns one product.
@@ -412,16 +380,9 @@ class Client:
         """
         if from_sequence is None:
             from_sequence = self.stats().change_sequence
-        point = self._terms.watching(from_sequence, includes_products=includes_products)
-        while True:
-            call = self._catalog.WatchChanges(point.request, metadata=self._metadata)
-            try:
-                for response in call:
-                    yield from point.take(response)
-            except grpc.RpcError as error:
-                time.sleep(point.wait_after_break_s(error))
-            finally:
-                call.cancel()
+        yield from self._calls.watch(
+            self._catalog.WatchChanges, from_sequence, includes_products=includes_products
+        )
 
     def snapshot(self, *, timeout_s: float | None = None) -> SnapshotReport:
         """Writes a snapshot of the search index, from which the service starts quickly.
@@ -435,18 +396,3 @@ class Client:
         """
         request = catalog_service_pb2.SnapshotRequest()
         return conversions.snapshot_report(self._call(self._catalog.Snapshot, request, timeout_s))
-
-    def _call(
-        self,
-        method: Callable[..., Response],
-        request: Any,
-        timeout_s: float | None,
-        *,
-        is_safe_to_repeat: bool = True,
-    ) -> Response:
-        attempts = self._terms.attempts(timeout_s, is_safe_to_repeat=is_safe_to_repeat)
-        while True:
-            try:
-                return method(request, timeout=attempts.remaining_s, metadata=self._metadata)
-            except grpc.RpcError as error:
-                time.sleep(attempts.wait_after_failure_s(error))

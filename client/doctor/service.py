@@ -28,7 +28,8 @@ from twinshelf.client.errors import (
 )
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.records import CatalogStats, MatchOptions, Offer
-from twinshelf.client.sync_client import Client, open_channel
+from twinshelf.client.sync_calls import open_channel
+from twinshelf.client.sync_client import Client
 from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 
 # A grey PNG of one pixel: the smallest photo there is.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
 
-from twinshelf.client.call_terms import CallTerms
 from twinshelf.client.conversions import encoder_request
 from twinshelf.client.encoders import conversions
 from twinshelf.client.encoders.records import (
@@ -16,7 +14,7 @@ from twinshelf.client.encoders.records import (
     ReindexAnswer,
 )
 from twinshelf.client.records import Product
-from twinshelf.client.sync_stream import SyncStream
+from twinshelf.client.sync_calls import SyncCalls
 from twinshelf.v1 import encoder_service_pb2 as pb
 from twinshelf.v1 import encoder_service_pb2_grpc
 
@@ -29,19 +27,12 @@ class Encoders:
     repeated, as that would find it made: it ends UNAVAILABLE.
     """
 
-    def __init__(
-        self,
-        stub: encoder_service_pb2_grpc.EncoderServiceStub,
-        call: Callable[..., Any],
-        terms: CallTerms,
-        metadata: Any,
-    ) -> None:
+    def __init__(self, stub: encoder_service_pb2_grpc.EncoderServiceStub, calls: SyncCalls) -> None:
         """Takes the service, and how `Client` calls a method of it, and opens a stream."""
         self._stub = stub
-        self._call = call
-        self._change = partial(call, is_safe_to_repeat=False)
-        self._terms = terms
-        self._metadata = metadata
+        self._calls = calls
+        self._call = calls.call
+        self._change = partial(calls.call, is_safe_to_repeat=False)
 
     def list(self, *, timeout_s: float | None = None) -> tuple[EncoderState, ...]:
         """Returns every encoder that is reached or has embedded a product; the serving one first.
@@ -82,11 +73,8 @@ class Encoders:
         Raises:
             TwinshelfError: If the stream fails as a whole; one failing product is an answer.
         """
-        return SyncStream(
-            lambda requests: self._stub.ReindexProducts(requests, metadata=self._metadata),
-            self._terms.listening(conversions.reindex_method(), timeout_s),
-            products,
-        ).answers()
+        method = conversions.reindex_method()
+        return self._calls.stream(self._stub.ReindexProducts, method, products, timeout_s)
 
     def switch(self, encoder: int | str, *, timeout_s: float | None = None) -> EncoderSwitch:
         """Lets an encoder serve that has embedded every product, at once.

@@ -131,7 +131,7 @@ async def test_changes_of_groups_and_encoders_are_not_safe_to_repeat(
     lost = ServiceUnavailableError("lost", code=grpc.StatusCode.UNAVAILABLE)
     call, async_call = Mock(side_effect=lost), AsyncMock(side_effect=lost)
     with pytest.raises(ServiceUnavailableError):
-        change(Groups(Mock(), call), Encoders(Mock(), call, Mock(), ()))
+        change(Groups(Mock(), call), Encoders(Mock(), Mock(call=call)))
     with pytest.raises(ServiceUnavailableError):
         await change(AsyncGroups(Mock(), async_call), AsyncEncoders(Mock(), async_call, Mock(), ()))
     for each in (call, async_call):
