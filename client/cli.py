@@ -33,6 +33,7 @@ from twinshelf.client.commands.options import (
     UNUSABLE_INPUT,
     Connection,
     FileOptions,
+    IndexOptions,
     complain,
     read_sequence,
 )
@@ -147,41 +148,7 @@ def index(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help=FILES_HELP)],
     file_options: FileOptions,
     connection: Connection,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check",
-            help="Read all, store nothing: print what would happen and propose the columns.",
-        ),
-    ] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Do not go on where an earlier run stopped.")
-    ] = False,
-    update: Annotated[
-        str,
-        typer.Option(
-            metavar="FIELD,...",
-            help="Change only these fields of products that are stored, such as "
-            "price,attributes; empty cells leave what is stored.",
-        ),
-    ] = "",
-    photos: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            max=16,
-            help="Photos of a product at most, where the file has several; an offer is compared "
-            "to each.",
-        ),
-    ] = 1,
-    reindex: Annotated[
-        bool,
-        typer.Option(
-            "--reindex",
-            help="Only send the photos again that a new encoder needs; change nothing else.",
-        ),
-    ] = False,
+    options: IndexOptions,
 ) -> None:
     """Store the products of files.
 
@@ -190,24 +157,15 @@ def index(
     where it was.
     """
     from twinshelf.client.commands.file_commands import run_check, run_index
-    from twinshelf.client.file_products import read_updated_fields
 
-    if reindex and update:
+    if options.reindex and options.update:
         raise ValueError("either --reindex or --update can be given, not both")
-    if check:
+    if options.check:
         run_check(files, file_options, sys.stdout, as_json=connection.json)
         return
     with connection.open() as client:
         is_stored = run_index(
-            client,
-            files,
-            file_options,
-            sys.stdout,
-            as_json=connection.json,
-            starts_anew=restart,
-            updated_fields=read_updated_fields(update),
-            photo_count=photos,
-            reindexes=reindex,
+            client, files, file_options, options, sys.stdout, as_json=connection.json
         )
     if not is_stored:
         raise typer.Exit(FAILED)

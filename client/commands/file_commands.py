@@ -17,9 +17,10 @@ from twinshelf.client.commands.index_command import (
 )
 from twinshelf.client.commands.match_files import match_files
 from twinshelf.client.commands.match_table import StagedMatches
-from twinshelf.client.commands.options import FileOptions
+from twinshelf.client.commands.options import FileOptions, IndexOptions
 from twinshelf.client.commands.resume_point import ResumePoint, cache_folder, run_digest
 from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.file_products import read_updated_fields
 from twinshelf.client.files.file_check import check_files
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.photo_fetch import PhotoFetcher
@@ -58,50 +59,39 @@ def run_check(
 def run_index(
     client: Client,
     paths: Sequence[Path],
-    options: FileOptions,
+    file_options: FileOptions,
+    options: IndexOptions,
     stream: TextIO,
     *,
     as_json: bool,
-    starts_anew: bool,
-    updated_fields: tuple[str, ...] = (),
-    photo_count: int = 1,
-    reindexes: bool = False,
 ) -> bool:
     """Stores the products of files, from where an interrupted run of the same stopped.
 
     Args:
         client: Where to.
         paths: Files or folders; "-" is standard input.
-        options: How they are read.
+        file_options: How they are read.
+        options: What is done with the products; `check` is not for here.
         stream: Where the report goes; progress goes to standard error.
         as_json: Whether the report is for programs.
-        starts_anew: Whether an earlier run is forgotten.
-        updated_fields: Fields of stored products that are changed; none stores whole products.
-        photo_count: Most photos of a product.
-        reindexes: Whether products are not stored, but sent to the encoder that is reindexed.
 
     Returns:
         Whether every row is stored.
 
     Raises:
+        ValueError: If `update` names a field that there is not.
         ProductFileError: If a file cannot be read.
         TwinshelfError: If the service fails as a whole.
     """
-    read_options = replace(
-        choose_reading(options, photo_count=photo_count), updated_fields=updated_fields
-    )
-    files = ProductFiles(_stored(paths), read_options)
-    note = (
-        cache_folder()
-        / "index"
-        / run_digest(
-            client.address, files, read_options, *(_kept_digests(client) if reindexes else ())
-        )
-    )
+    reading = choose_reading(file_options, photo_count=options.photos)
+    reading = replace(reading, updated_fields=read_updated_fields(options.update))
+    files = ProductFiles(_stored(paths), reading)
+    kept = _kept_digests(client) if options.reindex else ()
+    note = cache_folder() / "index" / run_digest(client.address, files, reading, *kept)
     is_piped = "-" in map(str, paths)  # then nothing is there to go on with
-    if starts_anew:
+    if options.restart:
         note.unlink(missing_ok=True)
-    point, report, is_finished = ResumePoint(note), IndexReport(reindexes=reindexes), False
+    point, report, is_finished = ResumePoint(note), IndexReport(reindexes=options.reindex), False
     if point.done_count:
         sys.stderr.write(
             f"going on behind row {point.done_count:,}, where an earlier run stopped; --restart "
@@ -109,7 +99,7 @@ def run_index(
         )
     try:
         console = output.make_console(sys.stderr)
-        index_files(client, files, report, point, console, updated_fields)
+        index_files(client, files, report, point, console, reading.updated_fields)
         is_finished = True
     except (TwinshelfError, ProductFileError, KeyboardInterrupt):
         stored = count_of(report.stored_count, "product")

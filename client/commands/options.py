@@ -268,6 +268,47 @@ class FileOptions:
     ] = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexOptions:
+    """What `index` does with the products of files."""
+
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Read all, store nothing: print what would happen and propose the columns.",
+        ),
+    ] = False
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Do not go on where an earlier run stopped.")
+    ] = False
+    update: Annotated[
+        str,
+        typer.Option(
+            metavar="FIELD,...",
+            help="Change only these fields of products that are stored, such as "
+            "price,attributes; empty cells leave what is stored.",
+        ),
+    ] = ""
+    photos: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=16,
+            help="Photos of a product at most, where the file has several; an offer is compared "
+            "to each.",
+        ),
+    ] = 1
+    reindex: Annotated[
+        bool,
+        typer.Option(
+            "--reindex",
+            help="Only send the photos again that a new encoder needs; change nothing else.",
+        ),
+    ] = False
+
+
 def complain(message: str) -> None:
     """Says on standard error what went wrong."""
     sys.stderr.write(f"twinshelf: {message}\n")

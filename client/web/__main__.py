@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from starlette.types import ASGIApp
 
 from twinshelf.client.commands.option_groups import spread
 from twinshelf.client.commands.options import UNUSABLE_INPUT, Connection, complain
@@ -77,16 +78,14 @@ def serve(
     except ValueError as error:
         complain(str(error))
         raise typer.Exit(UNUSABLE_INPUT) from None
+    _run(app, listen)
+
+
+def _run(app: ASGIApp, listen: Endpoint) -> None:
     _require_free(listen)
     sys.stdout.write(f"the page is at http://{listen}/\n")
     sys.stdout.flush()
-    uvicorn.run(
-        app,
-        host=listen.host,
-        port=listen.port,
-        log_level="warning",
-        server_header=False,
-    )
+    uvicorn.run(app, host=listen.host, port=listen.port, log_level="warning", server_header=False)
 
 
 def _require_free(listen: Endpoint) -> None:

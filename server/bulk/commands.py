@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,28 @@ from twinshelf.client.commands.options import FAILED, FileOptions, JsonOption, c
 if TYPE_CHECKING:
     from twinshelf.client.commands.index_command import IndexReport
     from twinshelf.server.catalogue.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """Which processes embed."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Processes that embed (default: one for two cores; more than one need Ray).",
+        ),
+    ] = None
+    ray: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Embed on this cluster of Ray, such as auto or ray://host:10001; the model "
+            "repository lies at the same place on all of its machines (default: here).",
+        ),
+    ] = ""
 
 
 @spread
@@ -34,28 +57,13 @@ def embed(
             metavar="FOLDER", help="Where the embeddings go: a folder of Parquet for each file."
         ),
     ],
+    worker_options: WorkerOptions,
     model_repository: Annotated[
         Path, typer.Option(metavar="FOLDER", help="The model repository.")
     ] = Path("model_repository"),
     version: Annotated[
         int, typer.Option(metavar="N", min=0, help="Version of the encoder; 0 takes the newest.")
     ] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Processes that embed (default: one for two cores; more than one need Ray).",
-        ),
-    ] = None,
-    ray: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Embed on this cluster of Ray, such as auto or ray://host:10001; the model "
-            "repository lies at the same place on all of its machines (default: here).",
-        ),
-    ] = "",
     photos: Annotated[
         int,
         typer.Option(metavar="N", min=1, max=16, help="Photos of a product at most."),
@@ -81,7 +89,7 @@ def embed(
                 folder=out,
                 repository=model_repository.absolute(),
                 version=version,
-                workers=WorkerSettings(count=workers, address=ray),
+                workers=WorkerSettings(count=worker_options.workers, address=worker_options.ray),
             ),
             make_console(sys.stderr),
         )

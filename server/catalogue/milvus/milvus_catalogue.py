@@ -104,15 +104,7 @@ class MilvusCatalogue:
             open_index=self.open_index,
         )
         self._contract: EncoderContract | None = None
-        groups = MilvusGroupStore(
-            self._connection, self._collections, self._stored, settings.settle_s
-        )
-        self._grouping = Grouping(
-            store=groups, contract=self._grouped_contract, guards=guards or GroupGuards()
-        )
-        self.groups = CatalogueGroups(groups)
-        if guards is not None:
-            self._grouping.start()
+        self._begin_grouping(guards)
         self._upkeep = MilvusUpkeep(
             connection=self._connection,
             collections=self._collections,
@@ -120,6 +112,17 @@ class MilvusCatalogue:
             count=lambda: self._writes.put(Task(function=self._refresh)).result(),
             settings=settings,
         )
+
+    def _begin_grouping(self, guards: GroupGuards | None) -> None:
+        groups = MilvusGroupStore(
+            self._connection, self._collections, self._stored, self._settings.settle_s
+        )
+        self._grouping = Grouping(
+            store=groups, contract=self._grouped_contract, guards=guards or GroupGuards()
+        )
+        self.groups = CatalogueGroups(groups)
+        if guards is not None:
+            self._grouping.start()
 
     async def close(self) -> None:
         """Finishes the writes that were accepted, and closes the connection."""

@@ -114,8 +114,11 @@ class SqliteCatalogue:
             run_in_writer=self._run_in_writer,
             settings=upkeep or UpkeepSettings(),
         )
+        self._begin_grouping(guards)
+
+    def _begin_grouping(self, guards: GroupGuards | None) -> None:
         groups = SqliteGroups(
-            path=folder / DATABASE,
+            path=self._folder / DATABASE,
             store=self._store,
             index_of=lambda digest: self._indexes.by_digest.get(digest),
             run_in_writer=self._run_in_writer,

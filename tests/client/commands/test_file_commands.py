@@ -11,7 +11,7 @@ import pytest
 
 from tests.client.fake_service import REFUSED, FakeService, make_status
 from twinshelf.client.commands.file_commands import run_check, run_index, run_match_files
-from twinshelf.client.commands.options import FileOptions
+from twinshelf.client.commands.options import FileOptions, IndexOptions
 from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.files.columns import read_column_mapping
 from twinshelf.client.files.rows import ProductFileError
@@ -28,8 +28,8 @@ def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def index(client: Client, path: Path, options: FileOptions | None = None, **words: Any) -> str:
     """Stores a file and returns what is printed."""
     stream = io.StringIO()
-    words = {"as_json": False, "starts_anew": False} | words
-    run_index(client, [path], options or FileOptions(), stream, **words)
+    wanted = IndexOptions(**words)
+    run_index(client, [path], options or FileOptions(), wanted, stream, as_json=False)
     return stream.getvalue()
 
 
@@ -62,12 +62,12 @@ def test_several_photos_of_a_product_are_sent_and_a_refused_one_is_left_out(
     )
     refused = make_status(3, "no photo", field="product.further_images[1]")
     service.row_failures = {"p1": [refused]}
-    out = index(client, path, photo_count=8)
+    out = index(client, path, photos=8)
     assert "2 photos could not be read" in out and "2 products stored" in out
     tea, mug = service.products["p1"], service.products["p2"]
     assert (tea.image, list(tea.further_images)) == (b"a", [b"b", b"d"])
     assert (mug.image, list(mug.further_images)) == (b"a", [])
-    index(client, path, photo_count=2, updated_fields=("image",))
+    index(client, path, photos=2, update="image")
     assert service.last_masks[-1] == ("image", "image_uri", "further_images")
     assert list(service.products["p1"].further_images) == [b"b"]
     index(client, path)
@@ -116,12 +116,12 @@ def test_an_earlier_run_can_be_forgotten_and_a_changed_file_begins_anew(
     for again in ("restart", "change"):
         service.break_after = [20, 0, 0, 0, 0, 0, 0, 0, 0, 0]
         with pytest.raises(TwinshelfError):
-            index(client, path, starts_anew=True)
+            index(client, path, restart=True)
         service.break_after = []
         if again == "change":
             write(path, path.read_text() + "\nx,mug")
         assert f"{50 + (again == 'change')} products stored" in index(
-            client, path, starts_anew=again == "restart"
+            client, path, restart=again == "restart"
         )
 
 
