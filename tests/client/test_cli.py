@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -271,28 +269,6 @@ def test_input_that_cannot_be_used_exits_2(
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["match", "--title", "x", "-k", "0"],
-        ["match", "--title", "x", "-k", "99999999999"],
-        ["match", "--title", "x", "--weights", "image=a"],
-        ["match", "--title", "x", "--weights", "image=0,text=0"],
-        ["match", "--title", "x", "--min-probability", "2"],
-        ["match", "--title", "x", "--attribute", "red"],
-        ["match", "--title", "x", "--price", "-1"],
-        ["categorise", "--title", "x", "--min-margin", "2"],
-        ["score", "tea", "mug", "--reasons", "-1"],
-        ["stats", "--timeout", "0"],
-        ["index", "x.csv", "--columns", "colour=x"],
-        [],
-    ],
-)
-def test_a_wrong_option_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(arguments) == 2
-    assert "Usage: twinshelf" in capsys.readouterr().err
-
-
 def test_get_list_delete_and_stats_print_tables(
     stocked: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -367,50 +343,6 @@ def test_weights_left_out_are_zero() -> None:
     assert read_weights("text=2") == ModalityWeights(image=0, text=2)
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["index"], ["match"], ["groups", "merge"], ["keys", "add"]]
-)
-def test_help_names_no_types_of_flags_and_arguments(
-    command: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*command, "--help"]) == 0
-    text = capsys.readouterr().out
-    assert "--json" in text and "bool" not in text and "list[" not in text
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["match", "--nope"], ["match", "-k", "x"]])
-def test_a_command_line_is_read_before_anything_heavy_is_imported(arguments: list[str]) -> None:
-    program = (
-        "import sys; from twinshelf.client.cli import main; "
-        f"main({arguments}); sys.exit(any(name in sys.modules for name in "
-        "('grpc', 'numpy', 'pandas', 'pyarrow')))"
-    )
-    assert not subprocess.run([sys.executable, "-c", program], capture_output=True).returncode
-
-
-def test_options_of_the_service_stand_before_or_after_the_command(
-    stocked: None, address: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["--json", "--address", address, "stats"]) == 0
-    assert json_lines(capsys.readouterr().out)
-    assert main(["--address", "127.0.0.1:1", "stats", "--address", address, "--json"]) == 0
-    assert json_lines(capsys.readouterr().out)
-
-
-def test_the_shell_completes_commands_and_options(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("_TWINSHELF_COMPLETE", "complete_bash")
-    for words, last, completed in (
-        ("twinshelf ma", 1, "match"),
-        ("twinshelf get --tim", 2, "--timeout"),
-    ):
-        monkeypatch.setenv("COMP_WORDS", words)
-        monkeypatch.setenv("COMP_CWORD", str(last))
-        assert main([]) == 0
-        assert capsys.readouterr().out.split() == [completed]
-
-
 def test_tables_keep_their_figures_at_80_columns_beside_a_long_id() -> None:
     product = Product(
         product_id="https://www.example.com/feeds/snippets/" + "1843" * 9,
@@ -448,3 +380,12 @@ def test_tables_keep_their_figures_at_80_columns_beside_a_long_id() -> None:
         Console(file=stream, width=80).print(table)
         assert max(map(len, stream.getvalue().splitlines())) <= 80
         assert all(figure in stream.getvalue() for figure in figures)
+
+
+def test_options_of_the_service_stand_before_or_after_the_command(
+    stocked: None, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--json", "--address", address, "stats"]) == 0
+    assert json_lines(capsys.readouterr().out)
+    assert main(["--address", "127.0.0.1:1", "stats", "--address", address, "--json"]) == 0
+    assert json_lines(capsys.readouterr().out)

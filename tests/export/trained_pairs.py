@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tests.training.pairs.made_pairs import make_pairs
+from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import load_encoder
 from twinshelf.training.pairs.blend import keep_encoder
 from twinshelf.training.pairs.cosines import pair_cosines
@@ -83,18 +84,20 @@ def make_pair_run(
         "validation": {"boosting": metrics},
     }
     (run / "pairs.json").write_text(json.dumps(document))
-    write_probes(
-        run,
-        [
-            PairProbe(
-                left=record_to_json(left),
-                right=record_to_json(right),
-                cosines=cosine,
-                probability=float(score),
-            )
-            for (left, right), cosine, score in zip(
-                sides[:40], cosines, scorer.score(sides[:40], cosines[:40]), strict=False
-            )
-        ],
-    )
+    write_probes(run, _probes(scorer, sides[:40], cosines[:40]))
     return scorer
+
+
+def _probes(
+    scorer: PairScorer, sides: list[tuple[Product, Product]], cosines: list[Cosines]
+) -> list[PairProbe]:
+    scores = scorer.score(sides, cosines)
+    return [
+        PairProbe(
+            left=record_to_json(left),
+            right=record_to_json(right),
+            cosines=cosine,
+            probability=float(score),
+        )
+        for (left, right), cosine, score in zip(sides, cosines, scores, strict=True)
+    ]

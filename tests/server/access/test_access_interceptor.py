@@ -13,13 +13,8 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-from tests.server.access.guarded_service import (
-    CALLS,
-    StubService,
-    bearer,
-    outcome_of,
-    serving,
-)
+from tests.server.access.guarded_calls import CALLS, bearer, outcome_of
+from tests.server.access.guarded_service import StubService, serving
 from tests.server.access.keys import make_key, token_of, write_keys
 from tests.server.calls import detail, error_info, status_of
 from twinshelf.server.access import key_ring

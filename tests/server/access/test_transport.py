@@ -13,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from tests.server.access.certificates import CertifiedKey, make_authority, make_certificate
-from tests.server.access.guarded_service import CALLS, StubService, bearer, outcome_of, serving
+from tests.server.access.guarded_calls import CALLS, bearer, outcome_of
+from tests.server.access.guarded_service import StubService, serving
 from tests.server.access.keys import make_key, token_of, write_keys
 from twinshelf.server.access.audit import AuditLog
 from twinshelf.server.access.setup_error import AccessSetupError

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import grpc
 import pytest
@@ -23,8 +22,20 @@ from tests.server.calls import (
     serving,
     upsert,
 )
-from tests.server.fake_encoder import UNKNOWN_TEXT, FakeEncoder, as_read, digest_of, make_contract
+from tests.server.fake_encoder import UNKNOWN_TEXT, FakeEncoder, as_read, digest_of
 from tests.server.services.products.test_thumbnails import photo as make_photo
+from tests.server.services.second_encoder import (
+    NEW,
+    PHOTOS,
+    TEXTS,
+    SecondEncoder,
+    check_answers,
+    reindex,
+    send_again,
+    states,
+    switch,
+    wait_for_missing,
+)
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
@@ -33,25 +44,6 @@ from twinshelf.server.services.products import reindexer
 from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
 from twinshelf.v1 import encoder_service_pb2 as pb
 from twinshelf.v1.product_pb2 import Offer, Product
-
-NEW = digest_of("second")
-TEXTS = [Product(product_id=f"t{n}", title=f"lamp {n}") for n in range(12)]
-PHOTOS = [Product(product_id=f"i{n}", title=f"mug {n}", image=b"mug %d" % n) for n in range(3)]
-
-
-class SecondEncoder(FakeEncoder):
-    """Embeds otherwise than the first, and longer: a mix of both would fail, or score low."""
-
-    def __init__(self) -> None:
-        super().__init__(make_contract("second", 2, text_dim=24, embedding_dim=40))
-
-    def embed(self, row: EncoderInput) -> OfferEmbedding | TwinshelfError:
-        return super().embed(
-            EncoderInput(
-                image=row.image and b"second" + row.image,
-                text=row.text if row.text in (None, UNKNOWN_TEXT) else f"{row.text} again",
-            )
-        )
 
 
 @pytest.fixture
@@ -67,42 +59,6 @@ async def stocked(
     async with serving(replace(config, shadow_share=1.0), encoder, second) as channel:
         await upsert(channel, [*TEXTS, *PHOTOS])
         yield channel
-
-
-async def states(channel: grpc.aio.Channel) -> dict[str, pb.EncoderState]:
-    answer = await encoders(channel).ListEncoders(pb.ListEncodersRequest())
-    return {state.encoder.digest: state for state in answer.encoders}
-
-
-async def wait_for_missing(channel: grpc.aio.Channel, count: int) -> None:
-    while (await states(channel))[NEW].missing_product_count != count:
-        await asyncio.sleep(0.02)
-
-
-async def send_again(
-    channel: grpc.aio.Channel, products: list[Product]
-) -> list[pb.ReindexProductsResponse]:
-    requests = [pb.ReindexProductsRequest(product=product) for product in products]
-    answers = [each async for each in encoders(channel).ReindexProducts(iter(requests))]
-    return sorted(answers, key=lambda answer: answer.request_index)
-
-
-async def reindex(channel: grpc.aio.Channel) -> None:
-    await encoders(channel).Reindex(pb.ReindexRequest(encoder_version=2))
-    await wait_for_missing(channel, len(PHOTOS))
-    await send_again(channel, PHOTOS)
-
-
-async def switch(channel: grpc.aio.Channel, version: int) -> pb.SwitchEncoderResponse:
-    return await encoders(channel).SwitchEncoder(pb.SwitchEncoderRequest(encoder_version=version))
-
-
-async def check_answers(channel: grpc.aio.Channel, version: int, **options: Any) -> None:
-    """Checks that offers find their own products, by the vectors of one encoder alone."""
-    for offer in ({"title": "lamp 3"}, {"title": "mug 1"}, {"image": b"mug 1"}):
-        answer = await match(channel, **offer, **options)
-        assert answer.encoder.version == version
-        assert answer.matches[0].score == pytest.approx(1, abs=2e-3)  # fp16
 
 
 async def test_texts_come_from_the_store_and_photos_are_sent_again(

@@ -1,0 +1,67 @@
+"""How the command line of `twinshelf` is read: help, completion, options in any place."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from twinshelf.client.cli import main
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["match", "--title", "x", "-k", "0"],
+        ["match", "--title", "x", "-k", "99999999999"],
+        ["match", "--title", "x", "--weights", "image=a"],
+        ["match", "--title", "x", "--weights", "image=0,text=0"],
+        ["match", "--title", "x", "--min-probability", "2"],
+        ["match", "--title", "x", "--attribute", "red"],
+        ["match", "--title", "x", "--price", "-1"],
+        ["categorise", "--title", "x", "--min-margin", "2"],
+        ["score", "tea", "mug", "--reasons", "-1"],
+        ["stats", "--timeout", "0"],
+        ["index", "x.csv", "--columns", "colour=x"],
+        [],
+    ],
+)
+def test_a_wrong_option_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "Usage: twinshelf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["index"], ["match"], ["groups", "merge"], ["keys", "add"]]
+)
+def test_help_names_no_types_of_flags_and_arguments(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "--json" in text and "bool" not in text and "list[" not in text
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["match", "--nope"], ["match", "-k", "x"]])
+def test_a_command_line_is_read_before_anything_heavy_is_imported(arguments: list[str]) -> None:
+    program = (
+        "import sys; from twinshelf.client.cli import main; "
+        f"main({arguments}); sys.exit(any(name in sys.modules for name in "
+        "('grpc', 'numpy', 'pandas', 'pyarrow')))"
+    )
+    assert not subprocess.run([sys.executable, "-c", program], capture_output=True).returncode
+
+
+def test_the_shell_completes_commands_and_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_TWINSHELF_COMPLETE", "complete_bash")
+    for words, last, completed in (
+        ("twinshelf ma", 1, "match"),
+        ("twinshelf get --tim", 2, "--timeout"),
+    ):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(last))
+        assert main([]) == 0
+        assert capsys.readouterr().out.split() == [completed]
