@@ -59,7 +59,8 @@ class Door:
             remaining_s: Until the caller's deadline; None without one.
         """
         state = self._now()
-        if state.refusal is None and (remaining_s is None or remaining_s >= state.answer_s):
+        # Whoever gRPC kept until the deadline has 0 s left, and comes for nothing.
+        if state.refusal is None and (remaining_s is None or remaining_s > state.answer_s):
             return None
         if state.late is None:
             state.late = Refusal(

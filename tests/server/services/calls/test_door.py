@@ -61,7 +61,15 @@ def door(encoder: Encoder, clock: Clock, metrics: Metrics) -> Door:
 def test_whoever_can_be_answered_comes_in(door: Door) -> None:
     assert door.refuse() is None
     assert door.refuse_late(None) is None
-    assert door.refuse_late(0.1) is None
+    assert door.refuse_late(0.11) is None
+
+
+def test_whoever_has_no_time_left_is_refused_though_nobody_waits(
+    door: Door, encoder: Encoder
+) -> None:
+    encoder.answer_s = 0.0
+    assert door.refuse_late(0.001) is None
+    assert door.refuse_late(0.0) is not None
 
 
 def test_a_deadline_before_the_answer_is_refused(door: Door) -> None:
