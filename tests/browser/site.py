@@ -1,15 +1,16 @@
-"""A page before a real service, both in threads of the test's own process."""
+"""A page in a thread, before a real service in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import socket
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
 
 import uvicorn
 from PIL import Image
@@ -24,7 +25,6 @@ from twinshelf.client.web.config import PageConfig
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.serving import create_server
 
-Answer = TypeVar("Answer")
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 210)}
 KINDS = ("tea", "mug", "lamp", "soap", "chair", "pan", "towel", "clock")
 HOSTILE = "<img src=x onerror=window.ran=1><script>window.ran=1</script> tea"
@@ -47,30 +47,13 @@ class Site:
     judgements: Path
 
 
-class LoopThread:
-    """An event loop in a thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(20)
-        self._loop.close()
-
-
 @contextmanager
 def serve_site(folder: Path, keys: Path | None = None) -> Iterator[Site]:
     """Serves a page and its service, which holds nothing yet; with keys, callers need one."""
     photos = folder / "photos"
     photos.mkdir()
     _draw_photos(photos)
-    config = ServerConfig(
+    service_config = ServerConfig(
         address="127.0.0.1:0",
         catalogue=folder / "catalogue",
         metrics_address="",
@@ -79,22 +62,51 @@ def serve_site(folder: Path, keys: Path | None = None) -> Iterator[Site]:
         keep_thumbnails=160,
         keys=str(keys or ""),
     )
-    loop = LoopThread()
-    server, port = loop.run(create_server(config, WordEncoder()))
-    service = f"127.0.0.1:{port}"
-    page_config = PageConfig(
-        address=service,
-        judgements=folder / "judgements.sqlite",
-        image_root=photos,
-        timeout_s=10,
-        retry_policy=RetryPolicy(attempt_count=2, initial_backoff_s=0.01, max_backoff_s=0.02),
-    )
-    try:
+    with _serve(service_config) as service:
+        page_config = PageConfig(
+            address=service,
+            judgements=folder / "judgements.sqlite",
+            image_root=photos,
+            timeout_s=10,
+            retry_policy=RetryPolicy(attempt_count=2, initial_backoff_s=0.01, max_backoff_s=0.02),
+        )
         with serve_page(page_config) as address:
             yield Site(address, service, photos, page_config.judgements)
+
+
+@contextmanager
+def _serve(config: ServerConfig) -> Iterator[str]:
+    """Serves a service, yields where it is, and stops it.
+
+    In a process of its own, as page and service are: gRPC's asyncio has one poller per
+    process, and the event loops of two threads wait for each other there.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run_service, args=(config, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    assert ours.poll(60), "the service did not start"
+    try:
+        yield f"127.0.0.1:{ours.recv()}"
     finally:
-        loop.run(server.stop())
-        loop.close()
+        ours.close()
+        process.join(20)
+        process.kill()
+
+
+def _run_service(config: ServerConfig, test: Connection) -> None:
+    """Serves until the test closes its end of the connection, to which the port is sent."""
+
+    async def serve() -> None:
+        server, port = await create_server(config, WordEncoder())
+        test.send(port)
+        with suppress(EOFError):
+            await asyncio.to_thread(test.recv)
+        await server.stop()
+
+    asyncio.run(serve())
 
 
 def _draw_photos(folder: Path) -> None:
