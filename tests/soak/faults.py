@@ -72,9 +72,10 @@ def failed(sights: dict[str, dict[str, Any]]) -> list[str]:
     """Returns a sentence for each mark that was missed."""
     said = []
     for name, sight in sights.items():
-        is_noticed = any(code != "OK" for code in sight["codes"]) or sight["again_s"] is None
+        # What is served again before the alarm is due needs none: one of two processes was lost.
+        is_lasting = sight["again_s"] is None or sight["again_s"] > LATEST_ALARM_S
         alarm_s = sight["not_serving_s"]
-        if is_noticed and (alarm_s is None or alarm_s > LATEST_ALARM_S):
+        if is_lasting and (alarm_s is None or alarm_s > LATEST_ALARM_S):
             said.append(f"{name}: health says NOT_SERVING after {alarm_s} s")
         if sight["fast_s"] > LATEST_ALARM_S:
             said.append(f"{name}: callers wait longer than 1 s until {sight['fast_s']} s after it")
