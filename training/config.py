@@ -125,7 +125,10 @@ def config_from_yaml(text: str) -> TrainConfig:
     try:
         return _instantiated(parser, parser.parse_string(text))
     except ArgumentError as error:
-        raise ValueError(f"not a configuration of training: {error}") from error
+        raise ValueError(
+            f"config.yaml of the run is none of this version of Twinshelf: {error}; "
+            "train again, or change it as CHANGELOG.md says"
+        ) from error
 
 
 def _instantiated(parser: ArgumentParser, namespace: Namespace) -> TrainConfig:
