@@ -26,7 +26,6 @@ from twinshelf.client.files.column_fitness import (
 from twinshelf.client.files.column_names import (
     is_other_photo,
     is_product_number,
-    is_sale,
     is_trade_number,
     is_usual_name,
     may_be_identifier,
@@ -34,6 +33,7 @@ from twinshelf.client.files.column_names import (
 )
 from twinshelf.client.files.columns import TELLING, Columns, map_columns, usual_identifiers
 from twinshelf.client.files.photos import ends_like_photo, looks_like_photo
+from twinshelf.client.files.price_names import is_net, is_sale
 from twinshelf.client.files.rows import CellRow, ProductFileError
 from twinshelf.client.files.table import Table
 from twinshelf.client.files.text_rows import form_of
@@ -152,7 +152,8 @@ class _ColumnMap:
             return columns
         if not is_sale(names[0]):
             free = self._free(columns)
-            sales = [n for n in free if is_sale(n) and not self._is_unlike(n, "price")]
+            sales = [n for n in free if is_sale(n) and is_net(n) <= is_net(*names)]
+            sales = [n for n in sales if not self._is_unlike(n, "price")]
             return {**columns, "price": (*sales[:1], *names)}
         try:
             others = self._fitting(frozenset(names)).get("price", ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from twinshelf.client.files.plain_name import PHOTO_WORD, pattern, plain_name, plain_names
+from twinshelf.client.files.price_names import is_sale
 from twinshelf.client.files.usual_names import USUAL_NAMES
 
 _WORDS = {
@@ -15,7 +16,7 @@ _WORDS = {
     ),
     "price": pattern(
         "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"
-        "|ціна|fiyat|hinta|^(?:salgs|utsalgs)?pris(?:$|eks|exk|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$"
+        "|ціна|fiyat|hinta|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$"
     ),
     "description": pattern(
         "descri[pbz]|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
@@ -34,15 +35,16 @@ _WORDS = {
     "images": PHOTO_WORD,
 }
 # Of something else, or another price than that a shop asks.
-_OTHER_WORDS = pattern(
-    "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke|shop|store|vendor|seller|short"
+_OTHER_PRICE_WORDS = (
+    "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke(?!t)|vendor|seller|short"
     "|currency|wahrung|валют|date|datum|дата|old|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
-    "|групп|магазин|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
+    "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
     "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label|dealer|condition|status"
     "|^rrp|^msrp|^uvp|^srp|^mrp"
 )
+_OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин")
 # About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
 _ABOUT_WORDS = (
     "ids?$|codes?$|code$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
@@ -69,7 +71,7 @@ _OTHER_PHOTO = pattern(
 )
 _OTHERS = {
     "title": _OTHER_WORDS,
-    "price": _OTHER_WORDS,
+    "price": pattern(_OTHER_PRICE_WORDS),
     "description": _ABOUT_TEXT,
     "images": _ABOUT_PHOTO,
 }
@@ -85,6 +87,8 @@ def names_by_word(column: str, field: str) -> bool:
     """
     name = plain_name(column)
     word, others = _WORDS.get(field), _OTHERS.get(field, _ABOUT)
+    if field == "price" and is_sale(column):  # though of a discount
+        return True
     return word is not None and word.search(name) is not None and not others.search(name)
 
 
@@ -105,17 +109,6 @@ def is_other_photo(column: str) -> bool:
 
 _TRADE_NUMBER = re.compile(
     r"(?:product|item)?(?:gtin|ean|upc|isbn|jan|barcode|mpn|pzn)(?:code|コード|number|nr|no|\d+)*"
-)
-# In the plain form of names: without accents, blanks and signs.
-_SALE = re.compile(
-    "(?:sale|special|offer|discount(?:ed)?)price$|salepreis|aktionspreis|angebotspreis|indirimlifiyat"
-    "|precopromocional|preciooferta|prezzoscontato|prix(?:promo|solde)|акционнаяцена|ценасоскидкой"
-    "|cenapromocyjna|akciosbruttoar|מחירמבצע|قیمتویژه"
-)
-_NET = re.compile(r"net(?:to|te?)?$|net(?:to|te?)?price|excl|ohne|zzgl|exkl|^ht|ht$|безндс|bezdph")
-_HUNDREDTHS = re.compile(
-    r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount|price_?u)\W*$",
-    re.IGNORECASE,
 )
 # Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
 # of something else, such as a phone or a customs code, are none of them.
@@ -149,24 +142,9 @@ _PRODUCT_NUMBER = re.compile(
 )
 
 
-def is_net(column: str) -> bool:
-    """Whether a column's name says that its prices lack the tax."""
-    return _NET.search(plain_name(re.sub(r"[()\[\]]", " ", column))) is not None
-
-
-def price_divisor(column: str) -> int:
-    """Returns what the prices of a column are to be divided by: 100 for "price_cents", else 1."""
-    return 100 if _HUNDREDTHS.search(column) else 1
-
-
 def is_usual_name(column: str, field: str) -> bool:
     """Whether a column has one of a field's usual names."""
     return plain_name(column) in USUAL_NAMES[field]
-
-
-def is_sale(column: str) -> bool:
-    """Whether a column's name is that of the price of a sale, which some products have."""
-    return _SALE.search(plain_name(column)) is not None
 
 
 def is_trade_number(column: str) -> bool:

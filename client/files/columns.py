@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
-from twinshelf.client.files.column_names import is_net, is_other_object, names_by_word
-from twinshelf.client.files.plain_name import plain_name
+from twinshelf.client.files.column_names import is_other_object, names_by_word
+from twinshelf.client.files.plain_name import plain_name, plain_names
+from twinshelf.client.files.price_names import distance_from_paid
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.usual_names import LATE_NAMES, USUAL_NAMES
 
@@ -20,6 +21,8 @@ _NESTED_FIELDS = ("product_id", "title", "description", "brand", "price", "image
 TELLING = ("title", "description", "images")
 _EMBEDDED = (*TELLING, "category", "brand")
 _LONGEST_SHOWN = 80
+# Odoo's own: its "standard_price" is the cost, which is the price to Amazon.
+_OF_ODOO = frozenset(plain_names("default_code lst_price categ_id"))
 # Field to its columns: of images all are read, of prices the first that is there; else one.
 Columns = dict[str, tuple[str, ...]]
 
@@ -80,7 +83,8 @@ def map_columns(
         field: tuple(_find_column(source, header, field, name) for name in names)
         for field, names in given.items()
     }
-    taken = {name for names in columns.values() for name in names} | barred
+    costs = _costs_of_odoo(header) - {name for names in columns.values() for name in names}
+    taken = {name for names in columns.values() for name in names} | barred | costs
     for field in FIELDS:
         if field in given:
             continue
@@ -89,11 +93,10 @@ def map_columns(
             taken.update(found)
     for field in FIELDS if len(header) > 1 else ():
         named = [c for c in header if c not in taken and names_by_word(c, field)]
-        if field not in columns and named:
-            best = min(named, key=lambda name: (is_net(name), len(name)))
-            alone = tuple(c for c in named if c.rpartition(".")[0] not in named)
-            columns[field] = alone if field == "images" else (best,)
-            taken.update(columns[field])
+        if field not in given and (found := _best_by_word(named, field, columns.get(field, ()))):
+            columns[field] = found
+            taken.update(found)
+    taken -= costs - barred
     for field in LATE_NAMES:
         if field not in columns and (found := _usual_columns(header, field, taken, LATE_NAMES)):
             columns[field] = found
@@ -195,5 +198,25 @@ def _usual_columns(
         return tuple(large or found[:1])
     for name in names[field]:
         if same := by_name.get(name):
-            return (min(same, key=is_net) if field == "price" else same[0],)
+            return (min(same, key=distance_from_paid) if field == "price" else same[0],)
     return ()
+
+
+def _costs_of_odoo(header: Sequence[str]) -> set[str]:
+    plain = {name: plain_name(name) for name in header}
+    is_odoo = not _OF_ODOO.isdisjoint(plain.values())
+    return {name for name in header if is_odoo and plain[name] == "standardprice"}
+
+
+def _best_by_word(named: Sequence[str], field: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Of columns whose names hold a field's word the shortest; of photos all, of prices the paid.
+
+    Where a column has a usual name, none is better but a price that is nearer to what is paid.
+    """
+    if field == "images":
+        return () if known else tuple(c for c in named if c.rpartition(".")[0] not in named)
+    if field == "price":
+        best = min(named, key=lambda name: (distance_from_paid(name), len(name)), default="")
+        is_best = best and (not known or distance_from_paid(best) < distance_from_paid(known[0]))
+        return (best,) if is_best else ()
+    return (min(named, key=len),) if named and not known else ()

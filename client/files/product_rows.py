@@ -23,11 +23,12 @@ from twinshelf.client.files.cell_values import (
     without_markup,
 )
 from twinshelf.client.files.column_guess import map_table
-from twinshelf.client.files.column_names import is_trade_number, is_usual_name, price_divisor
+from twinshelf.client.files.column_names import is_trade_number, is_usual_name
 from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
+from twinshelf.client.files.price_names import price_divisor
 from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
 from twinshelf.client.files.product_row import Photo, ProductRow
 from twinshelf.client.files.row_filter import RowFilter

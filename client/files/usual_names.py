@@ -137,7 +137,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         selling_price current_price final_price
         discounted_price discount_price actual_price standard_price retail_price list_price
         unit_price price_usd price_eur price_rub price_gbp offer_price product_price item_price
-        your_price price_amount amount price_new start_price
+        your_price price_amount amount price_new start_price shop_price store_price web_price
+        online_price lst_price buy_it_now_price
         price_tax_incl price_tax_excl price_tax_included price_tax_excluded netpr gross_price
         net_price
         price_gross price_net default_price base_price
@@ -200,7 +201,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
         price_in_pence preis_cent preis_in_cent prix_centimes
         prices_amountmin rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная
-        ррц ár cost
+        ррц ár cost cost_price standard_price
         offers prices price_range price_range_v2 sale_price_u price_u zk_final_price original_price
         hind hind_km_ga ფასი багасы գին τιμη_λιανικης
         udsalgspris harga_jualan kaina_su_pvm ราคาขาย mpc_s_pdv_om reserve_price map uprc
