@@ -26,7 +26,6 @@ from twinshelf.client.files.column_fitness import (
 from twinshelf.client.files.column_names import (
     is_other_photo,
     is_product_number,
-    is_trade_number,
     is_usual_name,
     may_be_identifier,
     names_something_else,
@@ -214,7 +213,7 @@ class _ColumnMap:
             )
 
     def _choose_identifier(self, columns: Columns) -> str:
-        """The first identifier, or a later one that is alone in each row where that one is not.
+        """The first identifier, or a later one that is there and alone where that one is not.
 
         Rows without a title go on with the product before them, and must share its identifier.
         """
@@ -232,8 +231,7 @@ class _ColumnMap:
             return [present_text_of(value) for value, is_first in pairs if is_first]
 
         texts = texts_of(chosen)
-        is_whole = all(texts) or not is_trade_number(chosen)
-        if is_whole and len(set(texts)) > _RARELY_SHARED * len(texts):
+        if all(texts) and len(set(texts)) > _RARELY_SHARED * len(texts):
             return chosen
         groups = columns.get("group", ()) if "group" not in self._given else ()
         others = [*usual_identifiers(self._table.columns), *groups]

@@ -23,8 +23,8 @@ from twinshelf.client.files.cell_values import (
     without_markup,
 )
 from twinshelf.client.files.column_guess import map_table
-from twinshelf.client.files.column_names import is_trade_number, is_usual_name
-from twinshelf.client.files.columns import Columns
+from twinshelf.client.files.column_names import is_trade_number
+from twinshelf.client.files.columns import Columns, usual_identifiers
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
@@ -345,12 +345,13 @@ def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
         columns = map_table(table, options.columns, needed=("product_id",))
     else:
         columns = map_table(table, options.columns)
-    (identifier,) = columns.get("product_id", ("",))
+    identifiers = columns.get("product_id", ())
+    is_first = usual_identifiers(table.columns)[:1] == [*identifiers]
     return MappedTable(
         table=table,
         columns=columns,
-        may_repeat="product_id" not in options.columns
-        and (not is_usual_name(identifier, "product_id") or is_trade_number(identifier)),
+        may_repeat=not ({"product_id"} & options.columns.keys() or options.updated_fields)
+        and (not is_first or any(map(is_trade_number, identifiers))),
         photo_files=PhotoFiles([options.image_root or folder, folder]),
         prefix=prefix,
     )

@@ -249,14 +249,6 @@ def test_several_files_are_read_as_one(tmp_path: Path) -> None:
     assert [getattr(row, "product_id", None) for row in rows] == ["1-t-1", "2-t-1"]
 
 
-def test_a_folder_of_photos_is_a_table(tmp_path: Path) -> None:
-    for name in ("b/2.PNG", "a.jpg", "note.txt"):
-        write(tmp_path, JPEG, name)
-    rows, bad, _ = read(tmp_path)
-    assert [(row.product_id, product_of(row).image) for row in rows] == [("a", JPEG), ("b/2", JPEG)]
-    assert not bad
-
-
 def test_a_file_without_a_header_is_read_by_number(tmp_path: Path) -> None:
     path = write(tmp_path, gzip.compress(b"7;Shoe;5\n8;Boot;6\n"), "t.csv.gz")
     options = ReadOptions(
@@ -328,6 +320,9 @@ def test_an_error_of_a_table_program_is_no_value_and_its_mark_of_text_no_charact
         ("material,title\ncotton,Shirt\ncotton,Sock\n", ["1", "2"]),
         ("parent_asin,title\nB01,Tea\nB02,Mug\n", ["B01", "B02"]),
         ("id,title\n1,Tea\n2,Mug\n,Cup\n3,Hat\n", ["1", "2", "table-3", "3"]),
+        ("sku,item_number,title\na1,100,Mug\n,101,Pan\na3,102,Pot\n", ["100", "101", "102"]),
+        ("id,SKU,ean,title\n,S1,,Mug\n2,S2,,Pan\n", ["S1", "S2"]),
+        ("sku,item_number,title\na1,,Mug\n,,Pan\n", ["a1", "2"]),
     ],
 )
 def test_the_identifier_is_that_which_products_do_not_share(
