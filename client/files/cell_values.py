@@ -18,9 +18,28 @@ _ABSENT = frozenset(
     (
         "", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil",
         "-", "--", "–", "—", "n.a.", "(null)",
-        "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
     )
 )  # fmt: skip
+# What table programs write for an error, in the languages that they speak.
+_ERROR = re.compile(
+    r"Err:\d{3}|#[¡¿]?(?:"
+    # No value here, of another cell or of the web.
+    r"N/[ADBV]!?|NV|I/T|Н/Д|YOK|SAKNAS!?|PUUTTUU!?|HIÁNYZIK|NENÍ[ _]K[ _]DISPOZICI|NEDOSTUPNÝ"
+    r"|GETTING_DATA|(?:BUSY|BLOCKED|CONNECT|EXTERNAL|UNKNOWN|FIELD|MACRO|ERROR|ERREUR)[!?]?"
+    # No such cell.
+    r"|(?:REF|BEZUG|ADR|RIF|VERW|REFERENS|VIITTAUS|ODKAZ|BAŞV|HIV|ССЫЛКА|ПОСИЛАННЯ)!"
+    # Of another kind.
+    r"|(?:VALUE|WERT|VALEUR|VALORE?|ARG|WAARDE|VÄRDEFEL|VÆRDI|VERDI|ARVO|HODNOTA|DEĞER|ÉRTÉK|ЗНАЧ)!"
+    # No such name.
+    r"|(?:NAME|NOM|NOMBRE|NOME|NAZWA|NAAM|NAMN|NAVN|NIMI|NÁZEV|NÁZOV|AD|NÉV|NUME|ИМЯ|ІМ'Я)\?"
+    # Numbers that are none.
+    r"|(?:[A-ZÄÖÅÉА-Я]+/0|DĚLENÍ_NULOU|ZÉRÓOSZTÓ|NUM|NÚM|NOMBRE|ZAHL|LICZBA|GETAL|OGILTIGT|LUKU|ČÍSLO"
+    r"|SAYI|SZÁM|ЧИСЛО)!"
+    # Ranges.
+    r"|(?:NULL|NUL|NULO|NULLO|ZERO|LEEG|TYHJÄ|BOŞ|NULLA|ПУСТО|SPILL|CALC|ÜBERLAUF|PROPAGATION"
+    r"|DESBORDAMIENTO|ESPANSIONE|ПЕРЕНОС|ВЫЧИСЛ)!"
+    r")"
+)
 # What a nested value may call its text, the better first.
 _TEXT_KEYS = ("name", "title", "label", "value", "text", "data", "amount", "login", "nickname")
 # What an object says of itself: no text of the product.
@@ -93,7 +112,8 @@ def present_text_of(cell: object, depth: int = MOST_NESTED) -> str:
         texts = (present_text_of(item, depth - 1) for item in _of_one_language(cell))
         return ", ".join(filter(None, texts))
     text = text_of(cell)
-    return "" if text.casefold() in _ABSENT else text
+    is_error = text[:1] in ("#", "E") and _ERROR.fullmatch(text) is not None
+    return "" if is_error or text.casefold() in _ABSENT else text
 
 
 def _of_one_language(items: Sequence[object]) -> Sequence[object]:

@@ -254,7 +254,7 @@ class ProductFiles:
             if "product_id" in values and not is_rounded:
                 self.findings.add("identifier", repr(product_id))
         for name in EMBEDDED_TEXTS:
-            if isinstance(cell := values.get(name), str) and cell.strip().startswith("#"):
+            if isinstance(cell := values.get(name), str) and cell.strip()[:1] in ("#", "E"):
                 if not present_text_of(cell):
                     self.findings.add("error", repr(cell.strip()))
         for name in ("title", "category", "brand"):

@@ -30,6 +30,17 @@ def test_cells_become_trimmed_texts(cell: object, text: str) -> None:
     assert text_of(cell) == text
 
 
+@pytest.mark.parametrize(
+    "cell",
+    ["#NV", "#N/D", "#¡VALOR!", "#¡REF!", "#BEZUG!", "#¿NOMBRE?", "#VALEUR!", "#ЗНАЧ!", "#Н/Д",
+     "#ДЕЛ/0!", "#DIVISION/0!", "#SAKNAS!", "#BAŞV!", "#NENÍ_K_DISPOZICI", "#SPILL!", "Err:502"],
+)  # fmt: skip
+def test_an_error_of_a_table_program_is_absent_in_its_language(cell: str) -> None:
+    assert present_text_of(cell) == ""
+    for text in ("#1 Mug", "#Best!", "#WOW", "#TEA!", "Error 502", "#nv"):
+        assert present_text_of(text) == text
+
+
 @pytest.mark.parametrize("cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N"])
 def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
     assert present_text_of(cell) == ""
