@@ -12,6 +12,7 @@ Kind = Literal[
     "attribute",
     "photo",
     "photo_url",
+    "unread",
     "identifier",
     "rounded",
     "repeated",
@@ -33,6 +34,7 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
         "photo URL",
         "kept, not fetched, such as {example}; --fetch-images embeds such photos",
     ),
+    "unread": ("photo", "left out, as only JPEG, PNG and WebP are read{first} {example}"),
     "rounded": (
         "identifier",
         "that a table program rounded, such as {example}: called by the row's number; export "

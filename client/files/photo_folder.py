@@ -9,7 +9,11 @@ from pathlib import Path
 
 from twinshelf.client.files.rows import ProductFileError
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")
+# Photos that the preprocessing does not open: said, so that nobody misses them later.
+_UNREAD_SUFFIXES = frozenset(
+    ".gif .bmp .tif .tiff .avif .heic .heif .jp2 .jxl .svg .psd .raw .cr2 .nef .dng".split()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +43,28 @@ class PhotoFolder:
             name = photo.relative_to(self.path)
             yield [name.with_suffix("").as_posix(), name.as_posix()]
         if is_empty:
+            others = ", ".join(sorted({Path(name).suffix.lower() for name in self.unread}))
             raise ProductFileError(
-                f"the folder {self.path} has no photos ({', '.join(PHOTO_SUFFIXES)}); tables in it "
-                "are given by their names"
+                f"the folder {self.path} has no photos ({', '.join(PHOTO_SUFFIXES)}); "
+                + (f"those in it are not read ({others}): convert them" if others else "")
+                + "tables in it are given by their names" * (not others)
             )
 
     def photos(self) -> Iterator[Path]:
         """Yields the path of each photo."""
+        return (path for path in self._files() if path.suffix.lower() in PHOTO_SUFFIXES)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Paths, relative to the folder, of photos of other forms."""
+        return tuple(
+            path.relative_to(self.path).as_posix()
+            for path in self._files()
+            if path.suffix.lower() in _UNREAD_SUFFIXES
+        )
+
+    def _files(self) -> Iterator[Path]:
         for folder, folders, names in os.walk(self.path):
             folders.sort()
-            for name in sorted(names):
-                if Path(name).suffix.lower() in PHOTO_SUFFIXES:
-                    yield Path(folder) / name
+            # What a Mac leaves beside each file, "._a.jpg", is no photo.
+            yield from (Path(folder) / name for name in sorted(names) if not name.startswith("._"))

@@ -33,7 +33,9 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}+={0,2}")
 # What Taobao writes before the address of each photo: "0a1b2c:1:0:|https://...".
 _TAOBAO = re.compile(r"[0-9a-f]+:\d+:\d+:\|?(?=(?:https?:)?//|$)", re.IGNORECASE)
 _LINES = r"[;\n]"
-_PHOTO_NAME = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE)
+_PHOTO_NAME = re.compile(
+    r"\.(?:jpe?g|jfif|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE
+)
 # What GraphQL lays around each thing of a list.
 _LIST_KEYS = ("edges", "nodes", "node", "items")
 _URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")

@@ -163,6 +163,8 @@ class ProductFiles:
                     self.findings.add("encoding", doubt)
                 for sheet in mapped.table.other_sheets:
                     self.findings.add("sheet", sheet)
+                for photo in mapped.table.unread_photos:
+                    self.findings.add("unread", photo)
                 for column in mapped.table.formula_columns:
                     self.findings.add("formula", column)
                 decimal, prefix = mapped.look_ahead()

@@ -78,6 +78,11 @@ class Table:
         return self.content.formula_columns if isinstance(self.content, ExcelSheet) else ()
 
     @property
+    def unread_photos(self) -> tuple[str, ...]:
+        """Photos of a folder that are of a form that is not read."""
+        return self.content.unread if isinstance(self.content, PhotoFolder) else ()
+
+    @property
     def encoding_doubt(self) -> str:
         """What the text may be written in instead, in words; empty when that is plain."""
         if not isinstance(self.content, (DelimitedText, JsonRecords)):
