@@ -231,7 +231,8 @@ class _ColumnMap:
             return [present_text_of(value) for value, is_first in pairs if is_first]
 
         texts = texts_of(chosen)
-        if all(texts) and len(set(texts)) > _RARELY_SHARED * len(texts):
+        is_whole = all(texts) or self._needed != TELLING  # which one is changed must be plain
+        if is_whole and len(set(texts)) > _RARELY_SHARED * len(texts):
             return chosen
         groups = columns.get("group", ()) if "group" not in self._given else ()
         others = [*usual_identifiers(self._table.columns), *groups]

@@ -349,11 +349,12 @@ def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
         columns = map_table(table, options.columns)
     identifiers = columns.get("product_id", ())
     is_first = usual_identifiers(table.columns)[:1] == [*identifiers]
+    is_doubtful = not is_first or any(map(is_trade_number, identifiers))
+    is_given = "product_id" in options.columns
     return MappedTable(
         table=table,
         columns=columns,
-        may_repeat=not ({"product_id"} & options.columns.keys() or options.updated_fields)
-        and (not is_first or any(map(is_trade_number, identifiers))),
+        may_repeat=is_doubtful and not (is_given or options.updated_fields),
         photo_files=PhotoFiles([options.image_root or folder, folder]),
         prefix=prefix,
     )

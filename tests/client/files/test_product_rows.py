@@ -186,6 +186,9 @@ def test_a_product_that_is_changed_is_named_by_a_usual_identifier(tmp_path: Path
     table = write(tmp_path, "Stock Code;Price\nA7;3\n")
     with pytest.raises(ProductFileError, match="needs a column of product_id"):
         read(table, ReadOptions(updated_fields=("price",)))
+    table = write(tmp_path, "sku,ean,title\na1,40,Mug\n,41,Pan\n")
+    rows, bad, _ = read(table, ReadOptions(updated_fields=("title",)))
+    assert [row.product_id for row in rows] == ["a1"] and len(bad) == 1
 
 
 def test_identifiers_that_a_table_program_marked_or_rounded_cost_no_row(tmp_path: Path) -> None:
