@@ -46,6 +46,9 @@ _TEXT_KEYS = ("name", "title", "label", "value", "text", "data", "amount", "logi
 _ABOUT_KEYS = frozenset(
     ("id", "_id", "$id", "$ref", "$oid", "type", "typeId", "@type", "href", "slug")
 )
+# What a pair calls its two parts.
+_NAME_KEYS = ("name", "key", "param_name", "attribute_name")
+_VALUE_KEYS = ("value", "values", "value_name", "options", "val", "param_value", "attribute_value")
 # Of a text in several languages one is read: the first that is there.
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
@@ -236,7 +239,8 @@ def _pairs_of(cell: object) -> Iterable[tuple[object, object]]:
         (within,) = cell.values()
         if isinstance(within, list) and within and all(map(_pair_of, within)):
             cell = within
-    if isinstance(cell, Mapping) and cell.keys() == {"name", "value"}:  # XML's only parameter
+    # XML's only parameter.
+    if isinstance(cell, Mapping) and len(cell) == 2 and _pair_of(cell) is not None:
         cell = [cell]
     if isinstance(cell, Mapping):
         return cell.items()
@@ -252,9 +256,8 @@ def _pair_of(item: object) -> tuple[object, object] | None:
     if isinstance(item, tuple) and len(item) == 2:
         return item
     if isinstance(item, Mapping):
-        name = item.get("name") or item.get("key")
-        key = next(
-            (key for key in ("value", "values", "value_name", "options") if key in item), None
-        )
-        return None if name is None or key is None else (name, item[key])
+        known = {str(key).casefold(): value for key, value in item.items()}
+        name = next((known[key] for key in _NAME_KEYS if known.get(key)), None)
+        key = next((key for key in _VALUE_KEYS if key in known), None)
+        return None if name is None or key is None else (name, known[key])
     return None

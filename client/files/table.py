@@ -60,7 +60,7 @@ class Table:
             case JsonRecords() as records:
                 return f"{records.form}, {records.encoding.name}"
             case XmlRecords() as elements:
-                return f"XML, elements {'/'.join(elements.place)}"
+                return f"XML, elements {' and '.join(map('/'.join, elements.places))}"
             case ParquetTable():
                 return "Parquet"
             case ExcelSheet() as sheet:

@@ -108,7 +108,11 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         catalog_group_name productgroep varegruppe varugrupp rayon familia familie departamento
         dept группа группа_товаров название_группы назва_групи 館別 หมวดหมู่ tuoteryhma nhom_hang
         grupa gruppo kategooria კატեգորիա კატეგორია կատեգորիա санат
-        श्रेणी دسته_بندی 商品カテゴリ warengruppenbezeichnung"""
+        श्रेणी دسته_بندی 商品カテゴリ warengruppenbezeichnung
+        category_text item_type_keyword taxonomy product_taxonomy produktgruppe artikelgruppe rubrik
+        produkttyp famille sous_famille univers subfamilia seccion rubro reparto secao artikelgroep
+        grupa_towarowa skupina produktgrupp osasto тип_товара рубрика розділ група ジャンル 品类
+        商品類別 상품분류 대분류"""
     ),
     "brand": plain_names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
@@ -18,7 +18,9 @@ from twinshelf.client.files.stored_bytes import open_bytes
 _BLOCK_BYTES = 1 << 16
 _SAMPLE_RECORDS = 1000
 # So many elements that name so many fields are the products: no more needs to be looked at.
-_PLAINLY_MANY, _PLAINLY_FIELDS = 100, 4
+_PLAINLY_MANY, _PLAINLY_FIELDS = 10_000, 4
+# Elements of another kind that name fewer are categories, shops, reviews.
+_FIELDS_OF_PRODUCT = 3
 _SAMPLE_BYTES = 64 * 1024 * 1024
 # Their own name stands in an attribute: <field name="title">.
 _FIELD_TAGS = frozenset(
@@ -38,13 +40,14 @@ class XmlRecords:
 
     Attributes:
         path: The file.
-        place: Names of the elements around a product and its own, the outermost first.
+        places: Of each kind of product the names of the elements around it and its own, the
+            outermost first.
         header: Names of what the first products hold; those within behind the outer's own:
             "details.title".
     """
 
     path: Path
-    place: _Place
+    places: tuple[_Place, ...]
     header: tuple[str, ...]
 
     def rows(self) -> Iterator[Record | str]:
@@ -56,15 +59,17 @@ class XmlRecords:
         categories: dict[str, str] = {}
         number = 0
         try:
-            for place, element in _elements(self.path, self.place):
+            for place, element in _elements(self.path, self.places):
                 if place[-1:] == ("category",) and "id" in element.attrib:
                     categories[element.attrib["id"]] = (element.text or "").strip()
-                if place != self.place:
+                if place not in self.places:
                     continue
                 number += 1
                 record = _record_of(element)
                 if (known := categories.get(str(record.get("categoryId")))) is not None:
                     record["category"] = known  # Yandex names each category once, at the top
+                if "model" in record and not record.keys() & {"name", "title"}:
+                    record["name"] = _title_of_parts(record)
                 yield record
         except ParseError as error:
             yield f"element {number + 1}: is no XML: {error}; the rest cannot be read"
@@ -83,7 +88,7 @@ def open_xml(path: Path) -> XmlRecords:
     """Finds which elements of an XML file are the products.
 
     They are those that stand there several times and name most fields of a product, of equal ones
-    the outer.
+    the outer, and others beside them that hold much the same.
 
     Args:
         path: The file; may be compressed.
@@ -119,10 +124,26 @@ def open_xml(path: Path) -> XmlRecords:
             f"{path} is XML of which no element names what a product has; expected elements such "
             "as <item> with <id>, <title> and <price> in each"
         )
-    records = XmlRecords(path=path, place=max(told, key=fitness), header=())
+    best = max(told, key=fitness)
+    places = _alike(kinds, best, told)
+    records = XmlRecords(path=path, places=places, header=())
     sample = itertools.islice(records.rows(), _SAMPLE_RECORDS)
     header = header_of([record for record in sample if not isinstance(record, str)])
-    return XmlRecords(path=path, place=records.place, header=header)
+    return XmlRecords(path=path, places=places, header=header)
+
+
+def _alike(
+    kinds: Mapping[_Place, _Kind], best: _Place, told: Sequence[_Place]
+) -> tuple[_Place, ...]:
+    """The best kind, and those that hold most of what it does, none within another."""
+    places = [best]
+    for place in sorted(told, key=len):
+        shared, own = kinds[place].own & kinds[best].own, kinds[place].own | kinds[best].own
+        is_alike = 2 * len(shared) > len(own) and _count_fields(kinds[place]) >= _FIELDS_OF_PRODUCT
+        is_apart = all(place[: len(p)] != p[: len(place)] for p in places)
+        if is_alike and is_apart:
+            places.append(place)
+    return tuple(places)
 
 
 def _count_fields(kind: _Kind) -> int:
@@ -130,12 +151,12 @@ def _count_fields(kind: _Kind) -> int:
     return named_fields(tuple(sorted(kind.own | kind.within if kind.count > 1 else kind.own)))
 
 
-def _elements(path: Path, product: _Place = ()) -> Iterator[tuple[_Place, Element]]:
+def _elements(path: Path, products: Sequence[_Place] = ()) -> Iterator[tuple[_Place, Element]]:
     """Yields each element where it ends, the inner before the outer.
 
     Args:
         path: The file.
-        product: Where the products stand, of which one is kept at a time; without it nothing is
+        products: Where the products stand, of which one is kept at a time; without them nothing is
             kept, and the first 64 MiB are read.
 
     Raises:
@@ -161,17 +182,23 @@ def _elements(path: Path, product: _Place = ()) -> Iterator[tuple[_Place, Elemen
                     stack.append(element)
                     continue
                 yield place, element
-                is_part = len(place) > len(product) > 0 and place[: len(product)] == product
+                is_part = any(len(place) > len(p) and place[: len(p)] == p for p in products)
                 place = place[:-1]
                 stack.pop()
                 if not is_part and stack:
                     stack[-1].remove(element)
-                    byte_count = 0 if product else byte_count
-            if not product and byte_count >= _SAMPLE_BYTES:
+                    byte_count = 0 if products else byte_count
+            if not products and byte_count >= _SAMPLE_BYTES:
                 return
-            if product and byte_count > LONGEST_RECORD_CHARACTERS:
+            if products and byte_count > LONGEST_RECORD_CHARACTERS:
                 raise ProductFileError(f"{path} holds a product of more than 64 MiB")
         parser.close()
+
+
+def _title_of_parts(record: Record) -> str:
+    """The title that Yandex gives in parts: what it is, who makes it, and the model."""
+    parts = (record.get(name) for name in ("typePrefix", "vendor", "model"))
+    return " ".join(part for part in parts if isinstance(part, str))
 
 
 def _name(element: Element) -> str:

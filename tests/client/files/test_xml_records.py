@@ -128,3 +128,49 @@ def test_elements_that_are_nested_without_end_are_refused(tmp_path: Path) -> Non
     path.write_text("<a>" * 3000 + "</a>" * 3000)
     with pytest.raises(ProductFileError, match="over 64 deep"):
         open_xml(path)
+
+
+def _element(tag: str, product_id: str, within: str = "") -> str:
+    fields = f"<id>{product_id}</id><name>Mug {product_id}</name><price>5</price>"
+    return f"<{tag}>{fields}{within}</{tag}>"
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        _element("product", "1") + _element("product", "2") + _element("offer", "3"),
+        _element("simple", "1") + _element("configurable", "2") + _element("simple", "3"),
+        f"<books>{_element('book', '1')}{_element('book', '2')}</books>"
+        f"<toys>{_element('toy', '3')}</toys>",
+        "<categories><category><id>7</id><name>Mugs</name></category></categories>"
+        + "".join(_element("product", n, _element("variant", "9") * 2) for n in "123"),
+    ],
+)
+def test_several_kinds_of_products_are_read_and_nothing_else(tmp_path: Path, kinds: str) -> None:
+    rows, bad, _ = read(write(tmp_path, f"<shop>{kinds}</shop>", "feed.xml"))
+    assert [row.product_id for row in rows] == ["1", "2", "3"] and not bad
+
+
+def test_a_kind_behind_many_of_another_is_read(tmp_path: Path) -> None:
+    many = "".join(_element("product", f"p{n}", "<brand>A</brand>") for n in range(150))
+    feed = f"<shop>{many}{_element('offer', 'last', '<brand>A</brand>')}</shop>"
+    rows, _, _ = read(write(tmp_path, feed, "feed.xml"))
+    assert len(rows) == 151 and rows[-1].product_id == "last"
+
+
+def test_parameters_of_heureka_and_titles_in_parts_of_yandex_are_read(tmp_path: Path) -> None:
+    param = "<PARAM><PARAM_NAME>Barva</PARAM_NAME><VAL>modrá</VAL></PARAM>"
+    feed = "".join(
+        f"<SHOPITEM><ITEM_ID>{n}</ITEM_ID><PRODUCTNAME>Hrnek</PRODUCTNAME><CATEGORYTEXT>Hrnky"
+        f"</CATEGORYTEXT><PRICE_VAT>9</PRICE_VAT>{param * n}</SHOPITEM>"
+        for n in (1, 2)
+    )
+    rows, _, _ = read(write(tmp_path, f"<SHOP>{feed}</SHOP>", "heureka.xml"))
+    assert [dict(row.attributes) for row in rows] == [{"Barva": "modrá"}] * 2
+    assert rows[0].category == "Hrnky"
+    parts = "<typePrefix>Чайник</typePrefix><vendor>Tefal</vendor><model>KO 100</model>"
+    offers = (
+        f"<offer id='1'>{parts}<price>5</price></offer><offer id='2'><name>Кружка</name></offer>"
+    )
+    rows, _, _ = read(write(tmp_path, f"<offers>{offers}</offers>", "yandex.xml"))
+    assert [row.title for row in rows] == ["Чайник Tefal KO 100", "Кружка"]
