@@ -67,12 +67,13 @@ def is_identifier(text: str) -> bool:
 
 def _price_fitness(values: Values) -> float:
     texts = texts_in(values)
-    if share_of(texts, _is_price) == 0:
+    if share_of(texts, is_price) == 0:
         return 0.0
     return 0.5 + share_of(texts, lambda text: _CURRENCY.search(str(text)) is not None)
 
 
-def _is_price(cell: object) -> bool:
+def is_price(cell: object) -> bool:
+    """Whether a cell holds a price, and hardly a word besides."""
     try:
         price = price_of(cell)
     except ValueError:
@@ -140,6 +141,6 @@ LOOKS: dict[str, Callable[[object], bool]] = {
     "category": is_name,
     "brand": is_name,
     "seller": is_name,
-    "price": _is_price,
+    "price": is_price,
     "images": is_photo,
 }

@@ -16,6 +16,7 @@ from twinshelf.client.files.column_fitness import (
     is_identifier,
     is_name,
     is_photo,
+    is_price,
     is_title,
     mean_length,
     present,
@@ -24,13 +25,13 @@ from twinshelf.client.files.column_fitness import (
     title_fitness,
 )
 from twinshelf.client.files.column_names import (
-    is_other_photo,
     is_product_number,
     is_usual_name,
     may_be_identifier,
     names_something_else,
 )
 from twinshelf.client.files.columns import TELLING, Columns, map_columns, usual_identifiers
+from twinshelf.client.files.photo_names import is_other_photo
 from twinshelf.client.files.photos import ends_like_photo, looks_like_photo
 from twinshelf.client.files.price_names import is_net, is_sale
 from twinshelf.client.files.rows import CellRow, ProductFileError
@@ -90,7 +91,7 @@ class _ColumnMap:
         while more := self._unlike(columns) - unlike:
             unlike |= more
             columns = self._without(usual, unlike)
-        columns = self._with_both_prices(columns)
+        columns = self._with_whole_price(self._with_both_prices(columns))
         if self._needed == TELLING:
             columns = self._with_photos(self._without_common_group(columns))
             if "title" not in {*columns, *self._given}:
@@ -160,6 +161,16 @@ class _ColumnMap:
             return columns
         free = self._free(columns)
         return {**columns, "price": (*names, *(name for name in others if name in free))}
+
+    def _with_whole_price(self, columns: Columns) -> Columns:
+        """Adds what a price stands in, "offers" of "offers.price", where others are told there."""
+        names = columns.get("price", ())
+        outer = names[-1].partition(".")[0] if names else ""
+        if "price" in self._given or outer in names or outer not in self._table.columns:
+            return columns
+        pairs = zip(self._cells[names[-1]], self._cells[outer], strict=True)
+        is_told = any(is_price(whole) for amount, whole in pairs if not present_text_of(amount))
+        return {**columns, "price": (*names, outer)} if is_told else columns
 
     def _without(self, columns: Columns, unlike: frozenset[str]) -> Columns:
         """Maps again without some columns, which stay where no other has their field."""

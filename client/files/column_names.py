@@ -66,9 +66,6 @@ _OTHER_OBJECT = pattern(
     "|shipping|delivery|warehouse|variant|option|tag|meta|seo|link"
     "|param|propert|spec|feature|characteristic"
 )
-_OTHER_PHOTO = pattern(
-    "logo|avatar|swatch|icon|flag|banner|badge|seller|brand|shop|store|video|size"
-)
 _OTHERS = {
     "title": _OTHER_WORDS,
     "price": pattern(_OTHER_PRICE_WORDS),
@@ -100,11 +97,6 @@ def names_something_else(column: str) -> bool:
 def is_other_object(column: str) -> bool:
     """Whether a column's name says that its object is none of the product: "seller"."""
     return _OTHER_OBJECT.search(plain_name(column)) is not None
-
-
-def is_other_photo(column: str) -> bool:
-    """Whether a column's name says that its photos are not of the product: "seller_avatar"."""
-    return _OTHER_PHOTO.search(plain_name(column)) is not None
 
 
 _TRADE_NUMBER = re.compile(

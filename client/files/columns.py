@@ -8,7 +8,8 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from twinshelf.client.files.column_names import is_other_object, names_by_word
-from twinshelf.client.files.plain_name import plain_name, plain_names
+from twinshelf.client.files.photo_names import is_other_photo, photo_order
+from twinshelf.client.files.plain_name import PARTS, plain_name, plain_names
 from twinshelf.client.files.price_names import distance_from_paid
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.usual_names import LATE_NAMES, USUAL_NAMES
@@ -196,10 +197,16 @@ def _usual_columns(
         # A thumbnail is a smaller copy of a photo that stands there already.
         large = [column for column in found if "thumb" not in column.casefold()]
         return tuple(large or found[:1])
-    for name in names[field]:
-        if same := by_name.get(name):
-            return (min(same, key=distance_from_paid) if field == "price" else same[0],)
-    return ()
+    if not (named := [by_name[name] for name in names[field] if name in by_name]):
+        return ()
+    if field == "price":
+        return (min(named[0], key=distance_from_paid),)
+    # The title of a variant is none of the product's, if that has one itself.
+    return (next((same[0] for same in named if not _is_of_part(same[0])), named[0][0]),)
+
+
+def _is_of_part(column: str) -> bool:
+    return column.partition(".")[0].casefold() in PARTS and "." in column
 
 
 def _costs_of_odoo(header: Sequence[str]) -> set[str]:
@@ -211,10 +218,14 @@ def _costs_of_odoo(header: Sequence[str]) -> set[str]:
 def _best_by_word(named: Sequence[str], field: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """Of columns whose names hold a field's word the shortest; of photos all, of prices the paid.
 
-    Where a column has a usual name, none is better but a price that is nearer to what is paid.
+    Where a column has a usual name, photos join it, and a price that is nearer to what is paid
+    takes its place.
     """
     if field == "images":
-        return () if known else tuple(c for c in named if c.rpartition(".")[0] not in named)
+        inner = [c for c in named if c.rpartition(".")[0] in {*named, *known}]
+        own = [c for c in named if c not in inner and not is_other_photo(c)]
+        more = [c for c in own if not known or "thumb" not in c.casefold()]
+        return tuple(sorted((*known, *more), key=photo_order))
     if field == "price":
         best = min(named, key=lambda name: (distance_from_paid(name), len(name)), default="")
         is_best = best and (not known or distance_from_paid(best) < distance_from_paid(known[0]))

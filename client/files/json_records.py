@@ -40,6 +40,7 @@ _LIST_WITHIN = re.compile(
     rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
     re.IGNORECASE,
 )
+_AROUND = frozenset(("edges", "nodes", "node"))
 # What JSON-LD says of a shop's page besides its products.
 _NO_PRODUCTS = frozenset(
     "Organization OnlineStore Corporation LocalBusiness Store WebSite WebPage CollectionPage"
@@ -85,9 +86,18 @@ def value_of(record: Mapping[str, object], name: str) -> object:
 def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The object of that name, of several offers or variants the first; {} where there is none."""
     value = record.get(name)
-    if name.casefold() in WRAPPERS and isinstance(value, list) and value:
-        value = value[0]
+    if name.casefold() in WRAPPERS:
+        value = _first_of(value)
     return value if isinstance(value, Mapping) else {}
+
+
+def _first_of(value: object) -> object:
+    """The first of a list, also of one that GraphQL lays its own objects around."""
+    if isinstance(value, list) and value:
+        return _first_of(value[0])
+    if isinstance(value, Mapping) and (around := _AROUND & value.keys()):
+        return _first_of(value[around.pop()])
+    return value
 
 
 def open_json(path: Path, form: TableForm) -> JsonRecords:

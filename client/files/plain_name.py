@@ -29,7 +29,9 @@ CURRENCIES = frozenset(
 )
 PHOTO_WORD = pattern(
     "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
-    "|画像|图片|이미지|gorsel|صور"
+    "|画像|图片|圖片|主图|이미지|gorsel|صور|obraz|afbeeld|billed|^(?:tuote)?kuva(?!us)|^kep(?:ek|url|link)?[0-9]*$"
+    "|resim|зображ|снимк|^slik[ae]|εικον|תמונ|รูป|hinhanh|^poza|^pilt|nuotrauk|^attel"
+    "|^cover(?:url)?$|^visuel|медиафайл"
 )
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
@@ -38,9 +40,11 @@ _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 _SHOPEE_MARKS = re.compile(r"(?:\|\d+)+$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
-    "_source", "fields", "node", "data", "product", "item", "properties", "offers", "variants",
-    "row", "info", "details", "article_details", "product_details",
+    "_source", "fields", "node", "data", "product", "item", "properties", "values", "row", "info",
+    "details", "article_details", "product_details", "offers", "variants", "variations", "skus",
 )  # fmt: skip
+# Of these a product has several: what they hold is not its own.
+PARTS = ("offers", "variants", "variations", "skus")
 
 
 def plain_name(column: str) -> str:

@@ -20,7 +20,7 @@ _DIVISORS = (1, 10, 100, 1000)
 _AMOUNT_KEYS = (
     "amount", "value", "", "current", "now", "final", "special", "sale", "discounted", "offer",
     "selling", "regular", "default", "minvariant", "min", "low", "gross", "net", "from", "retail",
-    "list",
+    "list", "data",
 )  # fmt: skip
 _MOST_NESTED = 4
 # A blank parts thousands alone: "12.50, 15.00" are two numbers.
@@ -128,6 +128,8 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
     if not named and len(price) == 1:
         named = list(price.values())
     amount = next((each for each in named if each not in (None, "")), None)
+    if isinstance(amount, list) and amount:  # in several currencies
+        amount = amount[0]
     if isinstance(amount, Mapping) and depth:
         return _amount_of(amount, depth - 1)
     if price and not named or isinstance(amount, (Mapping, list)):

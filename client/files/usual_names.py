@@ -42,7 +42,14 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         kod_barang prekes_kodas sifra_artikla artikuls kat_номер кат_номер шифра kod_tovaru
         sifra_izdelka num_iid itm
         nr item_nbr upc_nbr 노출상품id 업체상품코드 کد_کالا کد_محصول ma_sp tuotenumero kode_barang
-        satici_stok_kodu hepsiburada_sku supplier_aid vendor_code"""
+        satici_stok_kodu hepsiburada_sku supplier_aid vendor_code
+        product_code_sku ebay_item_number shop_sku merchant_sku numer_oferty sygnatura
+        intern_referentie interne_referentie seller_product_reference handler_artikelnummer
+        haendler_artikelnummer best_nr id_produit identifiant_produit code_produit sku_produit
+        id_de_producto cod_producto numero_de_publicacion codigo_universal id_prodotto sku_prodotto
+        id_do_produto codigo_do_produto identifier product_uid item_uid код_номенклатуры
+        идентификатор_товара внешний_код номенклатура_код ідентифікатор_товару
+        унікальний_ідентифікатор 판매자_상품코드 자체_상품코드 tcin us_item_id symbol barkod han"""
     ),
     "title": plain_names(
         """title name product_title product_name item_name item_title product_display_name

@@ -39,7 +39,7 @@ from twinshelf.client.files.rows import ProductFileError
             "ps_item_cover_image,ps_item_image_1,ps_item_image_2",
             "product_id=ps_sku_parent_short,title=ps_product_name,"
             "description=ps_product_description,category=ps_category,price=ps_price,"
-            "images=ps_item_image_1,images=ps_item_image_2,images=ps_item_cover_image",
+            "images=ps_item_cover_image,images=ps_item_image_1,images=ps_item_image_2",
         ),
         ("Артикул;Название;Цена;Фото".replace(";", ","), "product_id=Артикул,title=Название,"
          "price=Цена,images=Фото"),
