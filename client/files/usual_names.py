@@ -79,7 +79,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nazwa_towaru urun_ismi artikkelin_nimi termek_neve nume_produs ονομα_προιοντος име
         име_на_продукта نام_کالا نام_محصول الاسم اسم_الصنف ชื่อ ten_hang
         商品名 タイトル 名称 商品名称 标题 商品标题 宝贝标题 品名 产品名称 商品名稱 產品名稱 標題
-        상품명 등록상품명 제품명"""
+        상품명 등록상품명 제품명
+        nombre_del_articulo nome_del_prodotto denominazione descrizione_articolo nome_do_anuncio
+        omschrijving_kort artikelnaam nazwa_artykulu jmeno_produktu nazev_polozky artikelnamn
+        urun_basligi baslik найменування 商品タイトル short_title"""
     ),
     "description": plain_names(
         """description product_description item_description body_html body long_description
@@ -94,7 +97,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         omschrijving 商品説明 描述 商品描述 产品描述 宝贝描述 商品詳情 상품설명
         аннотация urun_aciklamasi pc用商品説明文 상세설명 description_long long_desc
         item_caption long_text longdescr keterangan aprasymas opis_artikla apraksts विवरण kirjeldus
-        აღწერა նկարագրություն сипаттама σχολια توضیحات lange_omschrijving ext_desc"""
+        აღწერა նկարագրություն сипаттама σχολια توضیحات lange_omschrijving ext_desc
+        langtext beschrijving opis_produktu popis_produktu dlouhy_popis kratky_popis tuotekuvaus
+        marketing_text"""
     ),
     "category": plain_names(
         """category categories category_name category_path product_category product_categories
@@ -132,7 +137,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         الماركة mfr mfg mfr_name mfg_name κατασκευαστης ยี่ห้อ tuotemerkki tillverkare proizvodac
         производител jenama gamintojas brend razotajs произвођач proizvajalec tootja
         ბრენდი ապրանքանիշ
-        ब्रांड برند"""
+        ब्रांड برند
+        casa_produttrice merknaam fabrikant produsent uretici торговая_марка изготовитель
+        торгова_марка メーカー名 制造商 厂家 제조사명"""
     ),
     "seller": plain_names(
         """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
@@ -140,7 +147,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         proveedor fornitore fournisseur fornecedor التاجر
         продавец магазин поставщик verkäufer händler lieferant vendeur boutique vendedor tienda
         negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자
-        sprzedajacy satici البائع"""
+        sprzedajacy satici البائع
+        anbieter venditore verkoper winkel prodejce obchod saljare saelger forhandler selger myyja
+        magaza ショップ名 店舗名 商家 판매처 program_name advertiser_name"""
     ),
     "price": plain_names(
         """price search_price our_price sale_price special_price regular_price sales_price
@@ -159,14 +168,17 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         fiyat satis_fiyati pret cijena pris hinta kaina τιμη מחיר 価格 価格税込 販売価格
         ціна gia gia_ban السعر ราคา 价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가
         mpc salgspris utsalgspris prezzo_listino prezzo_al_pubblico
-        판매가격 قیمت سعر_البيع 売価 単価 定価 소비자가 मूल्य"""
+        판매가격 قیمت سعر_البيع 売価 単価 定価 소비자가 मूल्य
+        price_incl_tax buy_now valor_de_venda розница вартість"""
     ),
     "attributes": plain_names(
         """attributes specifications specification specs properties characteristics caracteristics
         product_specifications technical_details product_attributes attribute params parameters
         param additional_attributes product_detail additional_properties
         характеристики параметры атрибуты свойства eigenschaften merkmale attribute_de
-        caracteristiques caracteristicas caratteristiche cechy parametry 規格 属性"""
+        caracteristiques caracteristicas caratteristiche cechy parametry 規格 属性
+        характеристика kenmerken specificaties egenskaper specifikationer ominaisuudet ozellikler
+        仕様 スペック 规格 商品属性 參數 规格参数 사양 tech_specs technical_specifications"""
     ),
     "images": plain_names(
         """images image image_url image_urls image_link image_links image_src image_path image_file
@@ -196,7 +208,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "group": plain_names(
         """group label_group item_group_id group_id product_group product_group_id cluster_id
-        cluster parent_id parent_asin entity_id match_group duplicate_group"""
+        cluster parent_id parent_asin entity_id match_group duplicate_group
+        spu_id spu master_id variant_group style_id group_key"""
     ),
 }
 # Those that count only where no other column has the field: other prices, parts of a name.
@@ -205,14 +218,14 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         """model class_name shortdescr
         item_desc artikel articolo sku_name model_name style_name part_name part_description
         продукт 商品 产品 제품 상품
-        description_short short_desc"""
+        description_short short_desc subject"""
     ),
     "category": plain_names("тип"),
     "price": plain_names(
         """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
         price_in_pence preis_cent preis_in_cent prix_centimes
         prices_amountmin rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная
-        ррц ár cost cost_price standard_price
+        ррц ár cost cost_price standard_price min_price minimum_price ovh 정상가 valor value
         offers prices price_range price_range_v2 sale_price_u price_u zk_final_price original_price
         hind hind_km_ga ფასი багасы գին τιμη_λιανικης
         udsalgspris harga_jualan kaina_su_pvm ราคาขาย mpc_s_pdv_om reserve_price map uprc

@@ -112,6 +112,16 @@ from twinshelf.client.files.rows import ProductFileError
         ("sku,title,best_seller,category_description,brand new", "product_id=sku,title=title"),
         ("sku,title,brand_logo,image_count,hero_image_1,hero_image_2",
          "product_id=sku,title=title,images=hero_image_1,images=hero_image_2"),
+        ("Sygnatura,Tytuł oferty,Grupa towarowa,Торговая марка,Venditore",
+         "product_id=Sygnatura,title=Tytuł oferty,category=Grupa towarowa,brand=Торговая марка,"
+         "seller=Venditore"),
+        ("ID do produto,Nome do prodotto,Nome del prodotto,Beschrijving,Valor",
+         "product_id=ID do produto,title=Nome del prodotto,description=Beschrijving,price=Valor"),
+        ("Идентификатор_товара,Найменування,Розділ,Вартість,Kenmerken",
+         "product_id=Идентификатор_товара,title=Найменування,category=Розділ,price=Вартість,"
+         "attributes=Kenmerken"),
+        ("자체 상품코드,상품명,대분류,제조사명,정상가",
+         "product_id=자체 상품코드,title=상품명,category=대분류,brand=제조사명,price=정상가"),
     ],
 )  # fmt: skip
 def test_usual_names_are_known(header: str, mapping: str) -> None:
