@@ -18,7 +18,7 @@ from typing import TextIO, cast
 
 from twinshelf.client.files.cell_values import nested_within
 from twinshelf.client.files.columns import has_embedded
-from twinshelf.client.files.json_shapes import LIST_NAME, ListedRows, Record, rows_within
+from twinshelf.client.files.json_shapes import LIST_NAME, NO_TABLES, ListedRows, Record, rows_within
 from twinshelf.client.files.plain_name import WRAPPERS
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.stored_bytes import open_bytes
@@ -40,7 +40,9 @@ _LIST_WITHIN = re.compile(
     rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
     re.IGNORECASE,
 )
-_AROUND = frozenset(("edges", "nodes", "node"))
+_AROUND = ("edges", "nodes", "node")
+# Another list of the same object, behind the first.
+_LIST_BEHIND = re.compile(rf'[\s}}]*,(?:{_PLAIN_MEMBER})*+\s*"([^"\\]*)"\s*:\s*\[(?=\s*\{{)')
 # What JSON-LD says of a shop's page besides its products.
 _NO_PRODUCTS = frozenset(
     "Organization OnlineStore Corporation LocalBusiness Store WebSite WebPage CollectionPage"
@@ -95,8 +97,9 @@ def _first_of(value: object) -> object:
     """The first of a list, also of one that GraphQL lays its own objects around."""
     if isinstance(value, list) and value:
         return _first_of(value[0])
-    if isinstance(value, Mapping) and (around := _AROUND & value.keys()):
-        return _first_of(value[around.pop()])
+    around = [key for key in _AROUND if isinstance(value, Mapping) and key in value]
+    if isinstance(value, Mapping) and around:
+        return _first_of(value[around[0]])
     return value
 
 
@@ -219,19 +222,17 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
     opening = _LIST_WITHIN.match(text)
     position = opening.end() if opening else 0
     position = text.find("[", position) + 1 if opening or text.lstrip()[:1] == "[" else 0
-    number, listed = 0, ListedRows()
+    number, listed, lists = 0, ListedRows(), _Lists()
     while True:
         between = _BETWEEN.match(text, position)
         position = between.end() if between else position
         if text[position : position + 1] == "]":
             # Another list may follow, or on the next line the next page of an answer.
-            rest = text[position + 1 :] + file.read(_BLOCK_CHARACTERS)
+            text = text[position + 1 :] + file.read(_BLOCK_CHARACTERS)
             if not opening:
-                text = rest.lstrip(" \t\r\n,;")
+                text = text.lstrip(" \t\r\n,;")
                 position = int(text.startswith("["))
-            elif page := _LIST_WITHIN.match(rest, rest.find("\n") + 1):
-                text, position = rest, rest.find("[", page.end()) + 1
-            else:
+            elif (position := lists.next_in(text)) == 0:
                 return
             continue
         try:
@@ -245,9 +246,37 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
                     yield f"object {number + 1}: is no JSON: {error}; the rest cannot be read"
                 return
             continue
+        if not lists.takes(value):
+            continue
         number += 1
         if (row := listed.read(value)) is not None or value is None:
             yield _as_record(row, f"object {number}")
+
+
+class _Lists:
+    """The lists of an answer, one behind another, of which those of other things are left out."""
+
+    def __init__(self) -> None:
+        self._known: Record = {}  # the first product
+        self._is_read = self._is_first = True
+
+    def next_in(self, text: str) -> int:
+        """Where the next list begins in what stands behind one; 0 where there is none."""
+        if behind := _LIST_BEHIND.match(text):
+            self._is_read, self._is_first = behind[1].casefold() not in NO_TABLES, True
+            return behind.end()
+        page = _LIST_WITHIN.match(text, text.find("\n") + 1)
+        self._is_read, self._is_first = True, False
+        return text.find("[", page.end()) + 1 if page else 0
+
+    def takes(self, value: object) -> bool:
+        """Whether a value is read: those of a list whose first is much like the first product."""
+        if self._is_first and isinstance(value, dict):
+            self._is_first = False
+            self._known = self._known or value
+            shared, all_names = value.keys() & self._known.keys(), value.keys() | self._known.keys()
+            self._is_read &= 2 * len(shared) > len(all_names) or not all_names
+        return self._is_read
 
 
 def _as_record(value: object, place: str) -> Record | str:

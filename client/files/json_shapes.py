@@ -18,7 +18,7 @@ LIST_NAME = (
 )
 _IS_LIST_NAME = re.compile(LIST_NAME, re.IGNORECASE)
 # What other lists of named things an answer may have.
-_NO_TABLES = frozenset("categories tags filters facets options errors links schema params".split())
+NO_TABLES = frozenset("categories tags filters facets options errors links schema params".split())
 _DEPTH_OF_TABLE = 4
 # Of rows that are lists: where they stand, where the names of their columns, how far down at most.
 _ROW_KEYS = frozenset(("values", "rows", "data", "table"))
@@ -158,7 +158,7 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
             yield records
     elif isinstance(value, dict) and depth:
         for name, inner in value.items():
-            if name not in _NO_TABLES:
+            if name not in NO_TABLES:
                 yield from _tables_within(inner, depth - 1)
 
 

@@ -53,3 +53,38 @@ def test_values_of_akeneo_are_read(tmp_path: Path) -> None:
         ("a1", "Mug", 5),
         ("a2", "Mug", 5),
     ]
+
+
+def test_of_several_offers_or_variants_the_first_has_the_price(tmp_path: Path) -> None:
+    lines = (
+        '{"id": 1, "title": "Lamp", "offers": [{"price": "12.50"}, {"price": 14}]}\n'
+        '{"id": 2, "title": "Mug", "offers": []}\n{"id": 3, "title": "Hat", "offers": {"price": 9}}'
+    )
+    rows, bad, _ = read(write(tmp_path, lines, "t.jsonl"))
+    assert [row.price for row in rows] == [12.5, None, 9.0] and not bad
+    products = [{"id": 1, "title": "Lamp", "variants": [{"title": "Default", "price": "3.00"}]}]
+    (row,), _, _ = read(write(tmp_path, json.dumps({"products": products}), "t.json"))
+    assert (row.title, row.price) == ("Lamp", 3.0)
+
+
+def _objects(start: int, end: int) -> list[dict[str, object]]:
+    return [{"id": n, "title": f"Shoe {n}", "pad": "x" * 1000} for n in range(start, end)]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    ("further", "count"),
+    [
+        ({"items": _objects(1500, 2000)}, 2000),
+        ({"total": 3, "more": {"a": 1}, "others": _objects(1500, 2000), "n": 5}, 2000),
+        ({"facets": [{"name": "Brand"}], "items": _objects(1500, 2000)}, 2000),
+        ({"categories": [{"id": 7, "title": "Shoes", "pad": ""}], "page": {"n": 1}}, 1500),
+        ({"stores": [{"id": 7, "name": "Here", "city": "Ulm"}]}, 1500),
+    ],
+)
+def test_each_list_of_products_in_a_long_answer_is_read(
+    tmp_path: Path, further: dict[str, object], count: int, indent: int | None
+) -> None:
+    answer = json.dumps({"products": _objects(0, 1500), **further}, indent=indent)
+    rows, bad, _ = read(write(tmp_path, answer, "t.json"))
+    assert [row.product_id for row in rows] == [str(n) for n in range(count)] and not bad

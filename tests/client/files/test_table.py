@@ -153,18 +153,6 @@ def test_a_list_within_a_product_is_no_table(tmp_path: Path) -> None:
     ] and not bad
 
 
-def test_of_several_offers_or_variants_the_first_has_the_price(tmp_path: Path) -> None:
-    lines = (
-        '{"id": 1, "title": "Lamp", "offers": [{"price": "12.50"}, {"price": 14}]}\n'
-        '{"id": 2, "title": "Mug", "offers": []}\n{"id": 3, "title": "Hat", "offers": {"price": 9}}'
-    )
-    rows, bad, _ = read(write(tmp_path, lines, "t.jsonl"))
-    assert [row.price for row in rows] == [12.5, None, 9.0] and not bad
-    products = [{"id": 1, "title": "Lamp", "variants": [{"title": "Default", "price": "3.00"}]}]
-    (row,), _, _ = read(write(tmp_path, json.dumps({"products": products}), "t.json"))
-    assert (row.title, row.price) == ("Lamp", 3.0)
-
-
 def test_lines_of_json_may_end_in_commas_and_hold_half_an_emoji(tmp_path: Path) -> None:
     lines = (
         '{"id": 1, "title": "Tea \\ud83d", "offers": {"price": 5}},\n{\'id\': 2, \'title\': "a"},\n'
