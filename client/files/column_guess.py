@@ -108,7 +108,9 @@ class _ColumnMap:
         """Maps by name; a column with an unusual name must look like its field."""
         table = self._table
         while True:
-            columns = map_columns(str(table.path), table.columns, self._given, self._needed, barred)
+            columns = map_columns(
+                str(table.path), table.columns, self._given, self._needed, barred, table.kind
+            )
             unfit = {
                 name
                 for field, names in columns.items()

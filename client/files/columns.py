@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
+from typing import Literal
 
 from twinshelf.client.files.column_names import is_other_object, names_by_word
 from twinshelf.client.files.photo_names import is_other_photo, photo_order
@@ -24,6 +25,10 @@ _EMBEDDED = (*TELLING, "category", "brand")
 _LONGEST_SHOWN = 80
 # Odoo's own: its "standard_price" is the cost, which is the price to Amazon.
 _OF_ODOO = frozenset(plain_names("default_code lst_price categ_id"))
+_WITHOUT_HEADER = " (a file without a header: --no-header --columns product_id=1,title=2)"
+_SEVERAL_COLUMNS = "; if these are several columns: --delimiter CHARACTER"
+# Text between delimiters, rows of cells under a header, or records that name what they hold.
+Form = Literal["text", "sheet", "records"]
 # Field to its columns: of images all are read, of prices the first that is there; else one.
 Columns = dict[str, tuple[str, ...]]
 
@@ -63,6 +68,7 @@ def map_columns(
     given: Mapping[str, Sequence[str]],
     needed: Sequence[str] = TELLING,
     barred: AbstractSet[str] = frozenset(),
+    form: Form = "text",
 ) -> Columns:
     """Decides which columns each field is read from.
 
@@ -76,12 +82,13 @@ def map_columns(
         given: Field to columns, as the user wants it; no columns leave the field out.
         needed: Fields one of which must be there; none for no such demand.
         barred: Columns that are none of a field's, unless they are given.
+        form: What the table is, which decides what the messages advise.
 
     Raises:
         ProductFileError: If a given column is not there, or nothing of what is needed is.
     """
     columns = {
-        field: tuple(_find_column(source, header, field, name) for name in names)
+        field: tuple(_find_column(source, header, field, name, form) for name in names)
         for field, names in given.items()
     }
     costs = _costs_of_odoo(header) - {name for names in columns.values() for name in names}
@@ -111,9 +118,9 @@ def map_columns(
         wanted = "titles or images" if needed == TELLING else "product_id"
         raise ProductFileError(
             f"{source} needs a column of {wanted}, and none is named like one; it has "
-            f"{_listed(header)}. Name them: --columns product_id=sku,title=name (a file without a "
-            "header: --no-header --columns product_id=1,title=2)"
-            + ("" if len(header) > 1 else "; if these are several columns: --delimiter CHARACTER")
+            f"{_listed(header)}. Name them: --columns product_id=sku,title=name"
+            + (form != "records") * _WITHOUT_HEADER
+            + (form == "text" and len(header) == 1) * _SEVERAL_COLUMNS
         )
     return columns
 
@@ -146,7 +153,7 @@ def named_fields(header: Sequence[str]) -> int:
     return sum(bool(_usual_columns(header, field, set())) for field in FIELDS)
 
 
-def _find_column(source: str, header: Sequence[str], field: str, name: str) -> str:
+def _find_column(source: str, header: Sequence[str], field: str, name: str, form: Form) -> str:
     if name in header:
         return name
     folded = [column for column in header if column.casefold() == name.casefold()]
@@ -155,8 +162,8 @@ def _find_column(source: str, header: Sequence[str], field: str, name: str) -> s
     if name.isdecimal() and 1 <= int(name) <= len(header):
         return header[int(name) - 1]
     raise ProductFileError(
-        f"{source} has no column {name!r} for {field}; it has {_listed(header)}. If these are not "
-        "its columns: --delimiter CHARACTER"
+        f"{source} has no column {name!r} for {field}; it has {_listed(header)}"
+        + (form == "text") * ". If these are not its columns: --delimiter CHARACTER"
     )
 
 

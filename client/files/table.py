@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinshelf.client.files.columns import Form
 from twinshelf.client.files.delimited_text import DelimitedText, open_delimited
 from twinshelf.client.files.excel_sheet import ExcelSheet, open_excel
 from twinshelf.client.files.json_records import JsonRecords, open_json, value_of
@@ -68,6 +69,16 @@ class Table:
         return "folder of photos"
 
     @property
+    @property
+    def kind(self) -> Form:
+        """What the user may say of it: a delimiter, a missing header, or neither."""
+        match self.content:
+            case DelimitedText():
+                return "text"
+            case ExcelSheet():
+                return "sheet"
+        return "records"
+
     def other_sheets(self) -> tuple[str, ...]:
         """Sheets of a workbook that are not read."""
         return self.content.other_sheets if isinstance(self.content, ExcelSheet) else ()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from twinshelf.client.files.columns import format_column_mapping, map_columns, read_column_mapping
+from twinshelf.client.files.columns import (
+    Form,
+    format_column_mapping,
+    map_columns,
+    read_column_mapping,
+)
 from twinshelf.client.files.rows import ProductFileError
 
 
@@ -179,3 +184,24 @@ def test_what_is_missing_is_named_with_what_is_there() -> None:
         map_columns("t.csv", ["sku", "x"], {})
     with pytest.raises(ProductFileError, match="several columns: --delimiter"):
         map_columns("t.csv", ["sku:name"], {})
+
+
+@pytest.mark.parametrize(
+    ("form", "header", "advised"),
+    [
+        ("text", ["x"], ["--no-header", "--delimiter"]),
+        ("text", ["x", "y"], ["--no-header"]),
+        ("sheet", ["x"], ["--no-header"]),
+        ("records", ["x"], []),
+    ],
+)
+def test_what_is_advised_fits_the_kind_of_table(
+    form: Form, header: list[str], advised: list[str]
+) -> None:
+    with pytest.raises(ProductFileError, match="--columns product_id=sku") as refused:
+        map_columns("t", header, {}, form=form)
+    options = ("--no-header", "--delimiter")
+    assert [option for option in options if option in str(refused.value)] == advised
+    with pytest.raises(ProductFileError, match="has no column 'nom'") as refused:
+        map_columns("t", header, {"title": ("nom",)}, form=form)
+    assert ("--delimiter" in str(refused.value)) == (form == "text")

@@ -58,3 +58,10 @@ def test_names_tell_how_far_a_price_is_from_what_is_paid() -> None:
     names = ["Verkaufspreis", "Preis exkl. MwSt.", "Prix conseillé", "Закупочная цена"]
     assert [distance_from_paid(name) for name in names] == [0, 1, 2, 3]
     assert distance_from_paid("wholesale price") == 3 and distance_from_paid("sale price") == 0
+
+
+def test_the_price_of_a_sale_comes_before_the_usual_one(tmp_path: Path) -> None:
+    rows_of_prices = "\n1,Mug,20,15\n2,Pan,30,0.00\n3,Pot,,9.5\n4,Lid,,\n"
+    for sale in ("salePrice", "Preço promocional", "Акционная цена", "Akciós bruttó ár"):
+        rows, _, _ = read(write(tmp_path, f"sku,name,price,{sale}{rows_of_prices}"))
+        assert [row.price for row in rows] == [15, 30, 9.5, None], sale

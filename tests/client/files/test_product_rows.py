@@ -378,13 +378,6 @@ def test_a_text_without_a_letter_is_none(tmp_path: Path, title: str) -> None:
     ]
 
 
-def test_the_price_of_a_sale_comes_before_the_usual_one(tmp_path: Path) -> None:
-    rows_of_prices = "\n1,Mug,20,15\n2,Pan,30,0.00\n3,Pot,,9.5\n4,Lid,,\n"
-    for sale in ("salePrice", "Preço promocional", "Акционная цена", "Akciós bruttó ár"):
-        rows, _, _ = read(write(tmp_path, f"sku,name,price,{sale}{rows_of_prices}"))
-        assert [row.price for row in rows] == [15, 30, 9.5, None], sale
-
-
 def test_names_are_freed_of_what_web_pages_write_around_them(tmp_path: Path) -> None:
     table = 'id,title\n1,Red &amp; <b>blue</b> mug\n2,"{""en"": ""Pan"", ""de"": ""Pfanne""}"\n'
     rows, _, _ = read(write(tmp_path, table))
