@@ -52,9 +52,21 @@ class TextRows:
             elif self._quote not in line:
                 text = line.rstrip("\r\n")
                 if text.strip():  # an empty line is no row
-                    yield self._parted(text)
+                    yield self._parted(self._continued(text))
             else:
                 yield self._quoted(line)
+
+    def _continued(self, text: str) -> str:
+        """Joins the lines of a row with a backslash before each of its line ends, as of MySQL."""
+        while text.endswith("\\") and self._width > 1 and (line := self._next_line()):
+            joined = text[:-1] + "\n" + line.rstrip("\r\n")
+            is_row = len(self._parted(line)) >= self._width
+            if is_row or self._quote in line or len(self._parted(joined)) > self._width:
+                self._given_back.appendleft(line)
+                self.line_number -= 1
+                break
+            text = joined
+        return text
 
     def _parted(self, text: str) -> list[str]:
         """The cells of a line without quotes; a backslash may stand before a delimiter in one."""
@@ -97,6 +109,8 @@ class TextRows:
                 return mended
         if len(self._taken) > 1 and self._has_swallowed_rows(cells):
             return self._unquoted(line, "its quote closes in another row")
+        if len(self._taken) > 1:
+            cells = [cell.replace("\\\n", "\n") for cell in cells]
         if '="' in line:  # "=""0012""", so that Excel takes digits for a text
             cells = [_FORMULA_TEXT.sub(r"\1", cell) for cell in cells]
         return self._unwrapped(cells)
@@ -134,7 +148,7 @@ class TextRows:
         text, quote = line.strip(), self._quote
         closed = re.sub(rf"{quote}[ \t]+(?={re.escape(self._delimiter)}|$)", quote, text)
         tries = (
-            (line, "\\") if f"\\{quote}" in line else None,
+            (self._without_nulls(line), "\\") if f"\\{quote}" in line else None,
             (closed, None) if closed != text else None,
         )
         for each in filter(None, tries):
@@ -144,6 +158,11 @@ class TextRows:
         if len(cells) == self._width > 1 and text[0] == text[-1] == quote:
             return [cell.replace(2 * quote, quote) for cell in cells]
         return None
+
+    def _without_nulls(self, line: str) -> str:
+        """Empties what MySQL writes for NULL, which is no N behind an escape."""
+        delimiter = re.escape(self._delimiter)
+        return re.sub(rf"(^|{delimiter})\\N(?=\s*(?:{delimiter}|$))", r"\1", line)
 
     def _read_escaped(self, line: str) -> list[str] | None:
         """Reads a row of several lines in which a backslash stands before a quote, or None."""

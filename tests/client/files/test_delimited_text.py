@@ -281,3 +281,28 @@ def test_a_row_of_several_lines_may_have_a_backslash_before_its_quotes(tmp_path:
     text = 'id,title,brand\n1,"a \\"b\nc",x\n2,"d",e\n'
     first, second = open_delimited(write(tmp_path, text), TableForm()).rows()
     assert first == ["1", 'a "b\nc', "x"] and second == ["2", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "id\ttitle\tbrand\tdescription\n1\tMug\t\\N\tone\\\ntwo\\\nthree\n2\tPan\t\\N\t\\N\n",
+        "id,title,brand,description\n1,Mug,\\N,one\\\ntwo\\\nthree\n2,Pan,\\N,\\N\n",
+        'id,title,brand,description\n"1","Mug",\\N,"one\\\ntwo\\\nthree"\n"2","Pan",\\N,\\N\n',
+    ],
+)
+def test_line_ends_and_nothing_of_mysql_are_read(tmp_path: Path, table: str) -> None:
+    rows, bad, _ = read(write(tmp_path, table))
+    found = [(row.title, row.brand, row.description) for row in rows]
+    assert found == [("Mug", "", "one\ntwo\nthree"), ("Pan", "", "")] and not bad
+
+
+def test_nothing_of_mysql_is_no_letter_beside_escaped_quotes(tmp_path: Path) -> None:
+    table = 'id,title,brand\n"1","Mug \\"big\\"",\\N\n"2","Nuts \\"N\\"",Acme\n'
+    rows, _, _ = read(write(tmp_path, table))
+    assert [(row.title, row.brand) for row in rows] == [('Mug "big"', ""), ('Nuts "N"', "Acme")]
+
+
+def test_a_backslash_at_the_end_of_a_whole_row_joins_no_other(tmp_path: Path) -> None:
+    rows, _, _ = read(write(tmp_path, "id\ttitle\tfolder\n1\tMug\tC:\\x\\\n2\tPan\tC:\\y\\\n"))
+    assert [row.title for row in rows] == ["Mug", "Pan"]
