@@ -116,7 +116,8 @@ def present_text_of(cell: object, depth: int = MOST_NESTED) -> str:
         return ", ".join(filter(None, texts))
     text = text_of(cell)
     is_error = text[:1] in ("#", "E") and _ERROR.fullmatch(text) is not None
-    return "" if is_error or text.casefold() in _ABSENT else text
+    # R's "NA" is in capitals: a sodium is none.
+    return "" if is_error or text == "NA" or text.casefold() in _ABSENT else text
 
 
 def _of_one_language(items: Sequence[object]) -> Sequence[object]:

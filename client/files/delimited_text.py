@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinshelf.client.files.header import (
+    ColumnOrder,
     count_comments,
     count_preamble,
     is_ruled,
@@ -29,6 +30,11 @@ _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 1 << 20
 _MOST_HEADER_LINES = 10
 _HALVES = "twinshelf.halves"
+# Rakuten's feeds begin with a record of the shop's, and end with one of the count of rows.
+_RECORD_OF_SHOP = re.compile(r"HDR[|,;\t]")
+_CELLS_OF_TRAILER = 2
+# A header as R writes it, with blanks between the quotes.
+_PARTED_BY_BLANKS = re.compile(r'"[^"]*"(?: "[^"]*")+\s*')
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
 
 
@@ -69,12 +75,14 @@ class DelimitedText:
             records = iter(rows)
             if self.has_header:
                 next(records, None)
+            order = ColumnOrder(self.header)
             try:
                 for cells in records:
                     if isinstance(cells, str):
                         yield cells
-                    elif not self._says_nothing(cells):
-                        yield self._fitted(cells, rows)
+                    elif not order.is_renamed(cells) and not self._says_nothing(cells):
+                        fitted = self._fitted(cells, rows)
+                        yield fitted if isinstance(fitted, str) else order.ordered(fitted, "")
             except (OSError, UnicodeError) as error:
                 raise ProductFileError(
                     f"{self.path} cannot be read as {self.encoding.name}, "
@@ -85,6 +93,8 @@ class DelimitedText:
         """Whether a row is empty, ruled, or the header of a file that was joined to another."""
         filled = [cell for cell in cells if cell.strip()]
         if all(map(is_ruled, filled)):
+            return True
+        if len(filled) == _CELLS_OF_TRAILER and filled[0] == "TRL" and self.skipped_line_count:
             return True
         # The first cell tells of most rows that they are none.
         if not self.has_header or filled[0].strip('\ufeff "') not in self.header[0]:
@@ -130,9 +140,12 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     if not any(line.strip() for line in sample):
         raise ProductFileError(f"{path} is empty; expected a header with column names")
     start = count_comments(sample)
+    start += len(sample) > start + 1 and _RECORD_OF_SHOP.match(sample[start]) is not None
     named = _DELIMITER_LINE.fullmatch(sample[start])
     start += named is not None
-    delimiter = form.delimiter or (named[1] if named else find_delimiter(sample[start:]))
+    by_blanks = " " if _PARTED_BY_BLANKS.fullmatch(sample[start]) else ""
+    delimiter = form.delimiter or (named[1] if named else "") or by_blanks
+    delimiter = delimiter or find_delimiter(sample[start:])
     if not named:
         rows, line_counts = _first_rows(sample[start:], delimiter)
         start += sum(line_counts[: count_preamble(rows)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 from twinshelf.client.files.plain_name import plain_name
 from twinshelf.client.files.usual_names import USUAL_NAMES
@@ -15,6 +16,8 @@ _WIDE_SHARE = 0.8
 _FIELD_OF = {name: field for field, names in USUAL_NAMES.items() for name in names}
 # A template's own lines stand before its header, such as the two of Amazon's.
 _TEMPLATE_ROWS = 10
+_FIELDS_OF_HEADER = 2
+Cell = TypeVar("Cell")
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -72,6 +75,40 @@ def count_comments(lines: Sequence[str]) -> int:
     )
     count = sum(1 for _ in comments)
     return count if count < len(lines) else 0
+
+
+class ColumnOrder:
+    """Puts cells into the header's order where a row further down names the columns in another."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        """Begins with the header's own order."""
+        self._names = [name.casefold() for name in header]
+        self._known = frozenset(self._names)
+        self._places: list[int | None] | None = None
+
+    def is_renamed(self, cells: Sequence[object]) -> bool:
+        """Whether a row names the columns in another order, in which those behind it are."""
+        first = next((cell for cell in cells if cell not in (None, "")), "")
+        if not isinstance(first, str) or self._plain(first) not in self._known:
+            return False
+        named = [self._plain(str(cell)) if cell is not None else "" for cell in cells]
+        filled = [name for name in named if name]
+        is_header = self._known.issuperset(filled) and len({*filled}) == len(filled)
+        if not is_header or count_named(filled) < _FIELDS_OF_HEADER:
+            return False
+        places = [named.index(name) if name in filled else None for name in self._names]
+        is_same = all(place in (None, number) for number, place in enumerate(places))
+        self._places = None if is_same else places
+        return not is_same
+
+    def ordered(self, cells: list[Cell], empty: Cell) -> list[Cell]:
+        """The cells in the header's order; empty ones for columns that are not named anew."""
+        if self._places is None:
+            return cells
+        return [empty if place is None else cells[place] for place in self._places]
+
+    def _plain(self, cell: str) -> str:
+        return cell.strip('\ufeff "').casefold()
 
 
 def is_ruled(cell: str) -> bool:

@@ -29,6 +29,7 @@ _NAMES_OF_DELIMITERS = {
     ";": "semicolons",
     "\t": "tabs",
     "|": "vertical bars",
+    " ": "blanks",
     "#": "number signs",
     "\x01": "control-A",
 }
@@ -69,7 +70,6 @@ class Table:
         return "folder of photos"
 
     @property
-    @property
     def kind(self) -> Form:
         """What the user may say of it: a delimiter, a missing header, or neither."""
         match self.content:
@@ -79,6 +79,7 @@ class Table:
                 return "sheet"
         return "records"
 
+    @property
     def other_sheets(self) -> tuple[str, ...]:
         """Sheets of a workbook that are not read."""
         return self.content.other_sheets if isinstance(self.content, ExcelSheet) else ()
