@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from twinshelf.client.files.columns import has_embedded
-from twinshelf.client.files.header import count_named, count_preamble, unique_names
+from twinshelf.client.files.header import (
+    ColumnOrder,
+    count_named,
+    count_preamble,
+    unique_names,
+)
+from twinshelf.client.files.merged_cells import MergedCells
 from twinshelf.client.files.rows import ProductFileError
 
 MOST_UNPACKED_BYTES = 2 * 1024**3
@@ -58,14 +64,16 @@ class ExcelSheet:
         with _opened(self.path) as workbook:
             for name in self.sheets:
                 rows = _sheet_rows(workbook[name], self.path)
+                order = ColumnOrder(self.header)
                 for cells in islice(rows, self.first_row, None):
-                    yield (cells + [None] * width)[:width]
+                    if not order.is_renamed(cells):
+                        yield order.ordered((cells + [None] * width)[:width], None)
 
 
 def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
     """Finds the first sheet whose header names three fields, and those with the same header.
 
-    Where none does, the one that names the most; hidden ones where no other names a product.
+    Where none does, the one that names the most; hidden ones where no other holds a table.
 
     Args:
         path: The file, .xlsx.
@@ -81,8 +89,10 @@ def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
         if not headers:
             raise ProductFileError(f"{path} is empty; expected a header with column names")
         named = {name: header for name, header in headers.items() if has_embedded(header.cells)}
-        shown = {name: header for name, header in named.items() if name not in hidden}
-        candidates = shown or named or headers
+        shown = {name: header for name, header in headers.items() if name not in hidden}
+        tables = {name: header for name, header in shown.items() if len(header.cells) > 1}
+        shown_and_named = {name: header for name, header in named.items() if name in shown}
+        candidates = shown_and_named or tables or named or headers
         chosen = max(
             candidates.values(),
             key=lambda h: (min(count_named(h.cells), _ENOUGH_FIELDS), min(len(h.cells), 2)),
@@ -173,16 +183,26 @@ def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
 
 def _sheet_rows(sheet: Any, path: Path) -> Iterator[Cells]:
     sheet.reset_dimensions()  # some programs write wrong ones, and rows would be lost
-    rows = islice(sheet.iter_rows(), _MOST_ROWS)
+    rows = enumerate(islice(sheet.iter_rows(), _MOST_ROWS), start=1)
+    merged = _merged_of(sheet, path)
     while True:
         try:
-            cells = [_value_of(cell) for cell in next(rows)]
+            number, row = next(rows)
+            cells = [_value_of(cell) for cell in row]
         except StopIteration:
             return
         except Exception as error:  # openpyxl has no family of errors
             raise ProductFileError(f"{path} is not a readable Excel workbook: {error}") from error
         if any(cell is not None for cell in cells):
-            yield cells
+            yield merged.filled(cells, number) if merged else cells
+
+
+def _merged_of(sheet: Any, path: Path) -> MergedCells | None:
+    """Its merged cells, which openpyxl does not tell of a sheet that it reads row by row."""
+    try:
+        return MergedCells(path, getattr(sheet, "_worksheet_path", ""))
+    except (KeyError, OSError, zipfile.BadZipFile):
+        return None
 
 
 def _value_of(cell: Any) -> object:
