@@ -230,8 +230,9 @@ def _best_by_word(named: Sequence[str], field: str, known: tuple[str, ...]) -> t
     """
     if field == "images":
         inner = [c for c in named if c.rpartition(".")[0] in {*named, *known}]
-        own = [c for c in named if c not in inner and not is_other_photo(c)]
-        more = [c for c in own if not known or "thumb" not in c.casefold()]
+        outer = [c for c in named if c not in inner]
+        own = [c for c in outer if not is_other_photo(c) and "thumb" not in c.casefold()]
+        more = own if own or known else outer
         return tuple(sorted((*known, *more), key=photo_order))
     if field == "price":
         best = min(named, key=lambda name: (distance_from_paid(name), len(name)), default="")

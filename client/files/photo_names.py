@@ -7,7 +7,7 @@ import re
 from twinshelf.client.files.plain_name import pattern, plain_name
 
 _OTHER = pattern(
-    "logo|avatar|swatch|icon|flag|banner|badge|seller|vendor|brand|manufactur|shop(?!ify)|store|categor"
+    "logo|avatar|swatch|icon(?!ic)|flag|banner|badge|seller|vendor|brand|manufactur|shop(?!ify)|store|categor"
     "|kategor|review|user|author|owner|customer|video|size|energ|chart|barcode|certific"
 )
 _MAIN = pattern(
