@@ -23,13 +23,21 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return options
 
 
+@pytest.fixture
+def usual_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may have the page open while the tests run."""
+    monkeypatch.setattr(command, "_require_free", lambda listen: None)
+
+
 def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Any:
     app = typer.Typer()
     app.command()(command.serve)
     return CliRunner().invoke(app, arguments, env=environment)
 
 
-def test_the_page_listens_on_loopback(started: dict[str, Any], tmp_path: Path) -> None:
+def test_the_page_listens_on_loopback(
+    started: dict[str, Any], tmp_path: Path, usual_port: None
+) -> None:
     judgements = tmp_path / "j.sqlite"
     outcome = run("--judgements", str(judgements))
     assert outcome.exit_code == 0 and "http://127.0.0.1:8080" in outcome.stdout
@@ -50,7 +58,7 @@ def test_the_page_listens_where_it_is_told(started: dict[str, Any], tmp_path: Pa
 
 
 def test_the_page_knows_the_services_to_compare_with(
-    started: dict[str, Any], tmp_path: Path
+    started: dict[str, Any], tmp_path: Path, usual_port: None
 ) -> None:
     outcome = run(
         *("--beside", "127.0.0.1:1", "--beside", "127.0.0.1:2", "--views", "sold"),
