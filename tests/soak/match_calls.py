@@ -18,7 +18,7 @@ from tests.soak.tally import Tally
 from twinshelf.v1 import matching_service_pb2
 
 MATCH_STREAM: Final = "/twinshelf.v1.MatchingService/MatchProducts"
-PATIENCE_S: Final = 20.0
+PATIENCE_S, AGAIN_S = 20.0, 0.2
 STREAM_LENGTH: Final = 64
 TOLERANCE: Final = 1e-5
 REFUSED: Final = "INVALID_ARGUMENT"
@@ -116,13 +116,21 @@ async def run_streams(address: str, calls: Sequence[MatchCall], concurrency: int
     async def caller() -> None:
         async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
             while not tally.lost_count and (part := next(streams, None)) is not None:
-                await _stream(channel, part, tally)
+                end_s = time.monotonic() + PATIENCE_S
+                # A service has as many streams as it takes; the others come again.
+                while not await _stream(channel, part, tally):
+                    if time.monotonic() > end_s:
+                        tally.shed(len(part))
+                        break
+                    await asyncio.sleep(AGAIN_S)
 
     await asyncio.gather(*(caller() for _ in range(concurrency)))
     return tally
 
 
-async def _stream(channel: grpc.aio.Channel, calls: Sequence[MatchCall], tally: Tally) -> None:
+async def _stream(channel: grpc.aio.Channel, calls: Sequence[MatchCall], tally: Tally) -> bool:
+    """Sends requests in one stream; returns whether it was let in."""
+
     async def requests() -> Any:
         for number, call in enumerate(calls):
             yield stream_request(str(number), call.body)
@@ -143,14 +151,13 @@ async def _stream(channel: grpc.aio.Channel, calls: Sequence[MatchCall], tally: 
                 _judge(call, "OK", _best_of(message.response), tally)
     except grpc.aio.AioRpcError as error:
         if len(owed) == len(calls) and _is_not_let_in(error):
-            for _ in calls:
-                tally.shed()
-        else:
-            tally.lose(f"stream: {error.code().name} {error.details()}; {len(owed)} unanswered")
+            return False
+        tally.lose(f"stream: {error.code().name} {error.details()}; {len(owed)} unanswered")
     else:
         if owed:
             tally.lose(f"stream: {len(owed)} of {len(calls)} unanswered at its end")
     tally.took(time.monotonic() - start_s)
+    return True
 
 
 def _is_not_let_in(error: grpc.aio.AioRpcError) -> bool:

@@ -56,10 +56,10 @@ class Tally:
         with self.lock:
             self.refused[code] += 1
 
-    def shed(self) -> None:
-        """Counts an offer that was refused for want of room."""
+    def shed(self, count: int = 1) -> None:
+        """Counts offers that were refused for want of room."""
         with self.lock:
-            self.shed_count += 1
+            self.shed_count += count
 
     def lose(self, reason: str) -> None:
         """Counts a call that was not answered."""
