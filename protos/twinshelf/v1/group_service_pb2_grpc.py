@@ -129,7 +129,8 @@ class GroupServiceServicer:
 
     def UndoGroupEvent(self, request, context):
         """Moves the products of an event back to the group that they came from. What a person did is
-        then as if it had not been; what the service did does not come again. A repeat is refused.
+        then as if it had not been; what the service did does not come again. To undo that in turn does
+        it once more. A repeat is refused.
         Errors: NOT_FOUND (no such event), FAILED_PRECONDITION (undone before, not between two groups,
         or the products have gone on), RESOURCE_EXHAUSTED (the disk is full).
         """

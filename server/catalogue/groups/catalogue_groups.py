@@ -115,8 +115,7 @@ class CatalogueGroups:
                     f"none of the products of event {number} is still in group {event.target}"
                 )
             others = self._reader.members(event.source)
-            # What a person did is as if it had not been; what the service did must not come again.
-            pins = frozenset() if event.is_by_hand else _not_pinned([*standing, *others])
+            pins = _not_pinned([*standing, *others]) if self._is_against(event) else frozenset()
             return self._move(
                 moved,
                 event.target,
@@ -128,6 +127,16 @@ class CatalogueGroups:
                 ),
                 empties_source=len(moved) == len(standing),
             )
+
+    def _is_against(self, event: GroupEvent) -> bool:
+        """Whether the machine would do again what is undone, or undo again what is done once more.
+
+        So it is with what the machine did, and with the undoing of what a person did.
+        """
+        is_undoing = False
+        while event.undoes is not None and (undone := self._reader.event(event.undoes)) is not None:
+            event, is_undoing = undone, not is_undoing
+        return event.is_by_hand == is_undoing
 
     def _members(self, group: int) -> list[Member]:
         self._group(group)

@@ -75,6 +75,25 @@ async def test_an_undone_merge_or_split_leaves_things_to_the_machine_again(
     assert not (await groups.group(first)).has_pinned
 
 
+@pytest.mark.parametrize("is_merge", [True, False])
+async def test_what_a_person_undid_and_did_again_holds(
+    catalogue: GroupedCatalogue, is_merge: bool
+) -> None:
+    before = await numbers(catalogue)
+    first, second = before[FIRST[0]], before[SECOND[0]]
+    groups = catalogue.groups
+    event = await (groups.merge(second, first) if is_merge else groups.split(first, FIRST[:1]))
+    done = await numbers(catalogue)
+    undone = await groups.undo(event.number)
+    again = await groups.undo(undone.number)
+    await settle(catalogue)
+    assert await numbers(catalogue) == done
+    await groups.undo(again.number)
+    await settle(catalogue)
+    assert await numbers(catalogue) == before
+    assert not (await groups.group(first)).has_pinned
+
+
 async def test_a_merge_of_the_machine_that_is_undone_does_not_come_again(
     catalogue: GroupedCatalogue,
 ) -> None:
@@ -91,10 +110,14 @@ async def test_a_merge_of_the_machine_that_is_undone_does_not_come_again(
         for each in await catalogue.groups.events_after(None, 0, 10)
         if each.kind is EventKind.MERGED
     ]
-    await catalogue.groups.undo(event.number)
+    undone = await catalogue.groups.undo(event.number)
     await write(catalogue, family(np.random.default_rng(0), 1, first=3))
     assert await numbers(catalogue) == apart
     assert (await catalogue.groups.group(second)).has_pinned
+    await catalogue.groups.undo(undone.number)
+    await settle(catalogue)
+    assert await numbers(catalogue) == merged
+    assert not (await catalogue.groups.group(second)).has_pinned
 
 
 async def test_what_cannot_be_done_is_refused_in_a_sentence(catalogue: GroupedCatalogue) -> None:
