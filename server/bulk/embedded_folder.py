@@ -1,8 +1,8 @@
 """The folder that embedding writes: an output for each input, and the contract of their encoder.
 
 FOLDER/encoder.json                    the contract, as `export` stamped it
-FOLDER/products.csv/part-00000.parquet the rows of one input, PART_ROWS of them in each part
-FOLDER/products.csv/whole.json         written last: what the parts hold, once all are there
+FOLDER/INPUT/part-00000.parquet        the rows of one input, PART_ROWS of them in each part
+FOLDER/INPUT/whole.json                written last: what the parts hold, once all are there
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -161,15 +160,10 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def output_names(inputs: Sequence[Path]) -> list[str]:
-    """Names the outputs after the inputs; where two are called the same, by their paths too."""
-    counts = Counter(path.name for path in inputs)
-    return [
-        path.name
-        if counts[path.name] == 1
-        else f"{path.name}-{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]}"
-        for path in inputs
-    ]
+def output_name(given: Path) -> str:
+    """Names an output after its input and where that lies, so that each run calls it the same."""
+    path = os.path.abspath(given)  # "." has a name too
+    return f"{os.path.basename(path)}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
 def write_contract(folder: Path, document: str) -> None:

@@ -35,7 +35,7 @@ class EmbeddedRow:
         record: Its fields; those of a row that could not be read are empty.
         embedding: What the encoder made of it; None when the row failed.
         further_images: (P, I) what it made of the photos after the first.
-        thumbnail: The first photo as a small JPEG; empty for none.
+        thumbnail: The first photo as a small JPEG; empty for none, None where that is not known.
         error: Why the row failed; empty when it did not.
         photo_error: Why one of its photos was left out; empty when none was.
     """
@@ -44,7 +44,7 @@ class EmbeddedRow:
     record: ProductRecord = NO_RECORD
     embedding: OfferEmbedding | None = None
     further_images: Halves = field(default_factory=lambda: NO_IMAGES)
-    thumbnail: bytes = b""
+    thumbnail: bytes | None = None
     error: str = ""
     photo_error: str = ""
 
@@ -97,7 +97,7 @@ def make_table(rows: Sequence[EmbeddedRow], contract: EncoderContract) -> pa.Tab
         _halves([None if each is None else each.text for each in made], contract.text_dimension),
         _further(rows, contract.image_dimension),
         pa.array([None if each is None else contract.digest for each in made], pa.string()),
-        pa.array([row.thumbnail or None for row in rows], pa.binary()),
+        pa.array([row.thumbnail for row in rows], pa.binary()),
         pa.array([row.error or None for row in rows], pa.string()),
         pa.array([row.photo_error or None for row in rows], pa.string()),
     ]
@@ -135,10 +135,8 @@ def read_products(
             further_images=np.asarray(further[place], np.float16) if further[place] else NO_IMAGES,
         )
         record = ProductRecord(**values | {"attributes": dict(values["attributes"])})
-        yield (
-            row_number,
-            NewProduct(record=record, vectors=(vector,), thumbnail=thumbnail or b""),
-        )
+        # Embedding makes no thumbnail: that of the catalogue stays.
+        yield row_number, NewProduct(record=record, vectors=(vector,), thumbnail=thumbnail)
 
 
 def _halves(rows: Iterable[npt.NDArray[np.float32] | None], dimension: int) -> pa.Array:

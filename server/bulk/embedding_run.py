@@ -16,7 +16,7 @@ from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.server.bulk.embedded_folder import (
     EmbeddedOutput,
     locked,
-    output_names,
+    output_name,
     write_contract,
 )
 from twinshelf.server.bulk.embedding_worker import PublishedEncoder
@@ -123,9 +123,9 @@ def plan_tasks(order: EmbeddingOrder, digest: str) -> list[EmbeddingTask]:
     """
     tasks = []
     together = ProductFiles(order.paths, order.reading)
-    for files, name in zip(together.apart(), output_names(order.paths), strict=True):
+    for files, path in zip(together.apart(), order.paths, strict=True):
         run = run_digest(digest, files, order.reading, files.tables[0].prefix, PART_ROWS)
-        output = EmbeddedOutput(folder=order.folder / name, run=run)
+        output = EmbeddedOutput(folder=order.folder / output_name(path), run=run)
         tasks.append(EmbeddingTask(files=files, output=output, whole_parts=output.whole_parts()))
     return tasks
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from tests.model_repository.triton_calls import photo
 from twinshelf.client.commands.index_command import IndexReport
 from twinshelf.client.files.product_rows import USUAL_OPTIONS, ReadOptions
-from twinshelf.server.bulk.embedded_folder import enumerate_parts
+from twinshelf.server.bulk.embedded_folder import enumerate_parts, output_name
 from twinshelf.server.bulk.embedding_run import EmbeddingOrder, embed_files
 from twinshelf.server.bulk.workers import WorkerSettings
 
@@ -71,7 +71,7 @@ class BulkFiles:
     @property
     def output(self) -> Path:
         """Where those of the file go."""
-        return self.out / "products.csv"
+        return self.out / output_name(self.folder / "products.csv")
 
     def embed(
         self,

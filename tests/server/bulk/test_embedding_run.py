@@ -27,7 +27,12 @@ from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import USUAL_OPTIONS, ProductFiles
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.server.bulk import embedding_run
-from twinshelf.server.bulk.embedded_folder import EmbeddedFolderError, locked, read_whole
+from twinshelf.server.bulk.embedded_folder import (
+    EmbeddedFolderError,
+    locked,
+    output_name,
+    read_whole,
+)
 from twinshelf.server.bulk.workers import share_of_gpus
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
@@ -101,7 +106,7 @@ def test_further_photos_are_embedded_when_asked_for(bulk: BulkFiles, encoder: Lo
     path = bulk.folder / "many.csv"
     path.write_text("product_id,title,images\nm,tea,0.jpg|1.jpg|broken.jpg|2.jpg\n")
     bulk.embed(path, reading=replace(USUAL_OPTIONS, photo_count=4))
-    (row,) = pq.read_table(bulk.out / "many.csv" / "part-00000.parquet").to_pylist()
+    (row,) = pq.read_table(bulk.out / output_name(path) / "part-00000.parquet").to_pylist()
     made = encoder.encode_now(
         [
             EncoderInput(image=(bulk.folder / f"{number}.jpg").read_bytes(), text=None)
@@ -165,15 +170,26 @@ def test_files_of_one_name_have_outputs_of_their_own(bulk: BulkFiles) -> None:
     (bulk.folder / "other").mkdir()
     write_products(bulk.folder / "other" / "products.csv", row_count=5)
     bulk.embed(bulk.folder / "products.csv", bulk.folder / "other" / "products.csv")
+    # A run for one of them finds its own, not that of the other.
+    bulk.embed(bulk.folder / "other" / "products.csv")
     counts = [whole.row_count for path in bulk.out.iterdir() if (whole := read_whole(path))]
     assert sorted(counts) == [5, ROW_COUNT]
+
+
+@pytest.mark.parametrize("name", [".", "..", "photos/"])
+def test_every_folder_has_an_output_below(
+    bulk: BulkFiles, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bulk.folder)
+    assert output_name(Path(name)) == output_name(Path(name).resolve())
+    assert "/" not in output_name(Path(name)) and output_name(Path(name))[0] not in ".-"
 
 
 def test_an_empty_file_has_an_empty_output(bulk: BulkFiles) -> None:
     path = bulk.folder / "none.csv"
     path.write_text("product_id,title\n")
     assert bulk.embed(path).stored_count == 0
-    whole = read_whole(bulk.out / "none.csv")
+    whole = read_whole(bulk.out / output_name(path))
     assert whole is not None and whole.row_count == 0
 
 

@@ -14,6 +14,7 @@ from twinshelf.server.bulk.embedded_folder import EmbeddedFolderError, read_cont
 from twinshelf.server.bulk.loading import load_outputs
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.product_record import NewProduct
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.errors import EncoderMismatchError
 
@@ -75,6 +76,16 @@ async def test_what_has_changed_is_written_anew(bulk: BulkFiles, folder: Path) -
     catalogue = SqliteCatalogue(folder, reader_count=1)
     try:
         await load(bulk, catalogue)
+        there = await catalogue.changeable("p2")
+        assert there is not None
+        # A service kept a thumbnail of the photo that somebody sent; embedding makes none.
+        await catalogue.upsert(
+            NewProduct(
+                record=there.product.record,
+                vectors=tuple(there.vectors.values()),
+                thumbnail=b"small",
+            )
+        )
         path = bulk.folder / "products.csv"
         path.write_text(path.read_text().replace("p2,blue blue 2", "p2,blue box"))
         bulk.embed()
@@ -82,6 +93,7 @@ async def test_what_has_changed_is_written_anew(bulk: BulkFiles, folder: Path) -
         assert (report.stored_count, report.replaced_count) == (1, 1)
         stored = await catalogue.product("p2")
         assert stored is not None and stored.record.title == "blue box"
+        assert await catalogue.thumbnail("p2") == b"small"
     finally:
         await catalogue.close()
 
@@ -107,7 +119,7 @@ async def test_of_two_files_with_one_product_the_first_is_stored(
     try:
         report = await load(bulk, catalogue)
         assert [failure.product_id for failure in report.failures] == ["p1", "p2", "p3"]
-        assert "row 1 of products.csv" in report.failures[0].reason
+        assert "row 1 of products.csv-" in report.failures[0].reason
     finally:
         await catalogue.close()
 
