@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from twinshelf.server.catalogue.rows.group_tables import GROUP_TABLES
 
@@ -187,15 +188,39 @@ def thumbnail_checksum(jpeg: bytes, product_number: int) -> int:
     return zlib.crc32(str(product_number).encode(), zlib.crc32(jpeg))
 
 
+class _Connection(sqlite3.Connection):
+    """Tells damage of the schema as such also where the name of what is damaged is no text."""
+
+    def execute(self, *statement: Any) -> sqlite3.Cursor:
+        """Runs one statement.
+
+        Raises:
+            sqlite3.DatabaseError: Also where Python cannot decode what SQLite says of the error.
+        """
+        try:
+            return super().execute(*statement)
+        except UnicodeDecodeError as error:
+            message = error.object.decode("utf-8", "replace")
+            raise sqlite3.DatabaseError(message) from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=_Connection,
+    )
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """Opens the one writing connection; makes the file when there is none, migrates an older one.
 
     Raises:
         CatalogueFileError: If the file is another program's, or of a newer schema.
     """
-    connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
+    connection = _connect(path)
     try:
         _prepare(connection, path)
     except BaseException:
@@ -206,9 +231,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """Opens a connection that cannot write."""
-    connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
+    connection = _connect(path)
     connection.execute("PRAGMA query_only = ON")
     return connection
 

@@ -60,6 +60,19 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         SqliteCatalogue(tmp_path, reader_count=1)
 
 
+async def test_a_damaged_schema_whose_names_are_no_text_is_told(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.close()
+    path = tmp_path / DATABASE
+    data = path.read_bytes()
+    assert b"tableproductsproducts" in data
+    data = data.replace(b"tableproductsproducts", b"tableprod\xcectsproducts")
+    path.write_bytes(data.replace(b"CREATE TABLE products", b"CREATX TABLE products"))
+    with pytest.raises(CatalogueFileError, match="malformed database schema"):
+        SqliteCatalogue(tmp_path, reader_count=1)
+    assert not verify(path).is_clean
+
+
 @pytest.mark.parametrize("length", [3, 62, 64])
 async def test_a_damaged_vector_is_set_aside_and_named_and_all_else_is_found(
     tmp_path: Path, length: int, caplog: pytest.LogCaptureFixture
