@@ -13,7 +13,7 @@ from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.access.scopes import Scope, needed_scope
 from twinshelf.server.errors import PermissionDeniedError, TwinshelfError, UnauthenticatedError
-from twinshelf.server.telemetry.request_context import begin_request, key_id
+from twinshelf.server.telemetry.request_context import begin_request, key_id, peer
 
 _AUTHORIZATION: Final = "authorization"
 _SCHEME: Final = "bearer "
@@ -121,7 +121,8 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         )
 
     def _note(self, method: str, context: grpc.aio.ServicerContext, outcome: str) -> None:
-        self._audit_log.record(AuditEntry(method=method, peer=context.peer(), outcome=outcome))
+        peer.set(context.peer())
+        self._audit_log.record(AuditEntry(method=method, outcome=outcome))
 
 
 def _token_in(metadata: Iterable[tuple[str, str | bytes]]) -> str:

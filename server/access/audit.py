@@ -15,7 +15,7 @@ from typing import Final
 
 from twinshelf.server.access.caller import caller
 from twinshelf.server.access.setup_error import AccessSetupError
-from twinshelf.server.telemetry.request_context import request_id
+from twinshelf.server.telemetry.request_context import peer, request_id
 
 FILE_LIMIT_BYTES: Final = 64 * 1024 * 1024
 OLD_FILE_COUNT: Final = 16
@@ -29,7 +29,6 @@ class AuditEntry:
 
     Attributes:
         method: Full name of the method.
-        peer: Address of the caller, as gRPC gives it.
         outcome: What became of it, in UPPER_SNAKE_CASE: that of a product that was written, such as
             STORED, REPLACED or DELETED, or the reason of the error.
         product_ids: Which products; the first of them are written.
@@ -38,7 +37,6 @@ class AuditEntry:
     """
 
     method: str
-    peer: str
     outcome: str
     product_ids: Sequence[str] = ()
     missing_count: int = 0
@@ -86,7 +84,7 @@ class AuditLog:
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "key_id": known.key_id if known else "",
             "label": known.label if known else "",
-            "peer": entry.peer,
+            "peer": peer.get(),
             "request_id": request_id.get(),
             "method": entry.method,
             "outcome": entry.outcome,

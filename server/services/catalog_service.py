@@ -108,9 +108,9 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
                 response.error.CopyFrom(self._observer.row_status_of(error, position))
                 outcome = reason_of(error)
             except asyncio.CancelledError:  # the caller has gone; the product may be written
-                self._note(UPSERT_METHOD, context, "CANCELLED", (response.product_id,))
+                self._note(UPSERT_METHOD, "CANCELLED", (response.product_id,))
                 raise
-            self._note(UPSERT_METHOD, context, outcome, (response.product_id,))
+            self._note(UPSERT_METHOD, outcome, (response.product_id,))
             return response
 
         async for response in answers_as_done(requests, answer, message_bytes, self._bounds):
@@ -193,13 +193,13 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             check_product_ids(request.product_ids)
             deleted = await self._catalogue.delete(request.product_ids)
         except TwinshelfError as error:
-            self._note(DELETE_METHOD, context, error.reason, request.product_ids)
+            self._note(DELETE_METHOD, error.reason, request.product_ids)
             raise
         except asyncio.CancelledError:  # the caller has gone; the products may be
-            self._note(DELETE_METHOD, context, "CANCELLED", request.product_ids)
+            self._note(DELETE_METHOD, "CANCELLED", request.product_ids)
             raise
         missing_count = len(deleted.missing)
-        self._note(DELETE_METHOD, context, "DELETED", request.product_ids, missing_count)
+        self._note(DELETE_METHOD, "DELETED", request.product_ids, missing_count)
         return pb.DeleteProductsResponse(
             deleted_count=len(deleted.removed), missing_product_ids=deleted.missing
         )
@@ -230,7 +230,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self, request: pb.SnapshotRequest, context: grpc.aio.ServicerContext
     ) -> pb.SnapshotResponse:
         """Writes a snapshot of the search index."""
-        self._note(SNAPSHOT_METHOD, context, "STARTED", ())
+        self._note(SNAPSHOT_METHOD, "STARTED", ())
         report = await self._catalogue.snapshot()
         return pb.SnapshotResponse(
             vector_count=report.vector_count, change_sequence=report.change_sequence
@@ -257,7 +257,6 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     def _note(
         self,
         method: str,
-        context: grpc.aio.ServicerContext,
         outcome: str,
         product_ids: Sequence[str],
         missing_count: int = 0,
@@ -265,7 +264,6 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self._audit_log.record(
             AuditEntry(
                 method=method,
-                peer=context.peer(),
                 outcome=outcome,
                 product_ids=product_ids,
                 missing_count=missing_count,

@@ -69,7 +69,7 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         self, request: pb.ReindexRequest, context: grpc.aio.ServicerContext
     ) -> pb.ReindexResponse:
         """Begins to embed the catalogue for an encoder."""
-        await self._noted("Reindex", "STARTED", request, self._reindex(request), context)
+        await self._noted("Reindex", "STARTED", request, self._reindex(request))
         return pb.ReindexResponse(encoder=self._state(self._reached(request).digest))
 
     async def ReindexProducts(  # noqa: N802 - the name is the proto's
@@ -94,9 +94,9 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
                 response.error.CopyFrom(self._observer.row_status_of(error, position))
                 outcome = reason_of(error)
             except asyncio.CancelledError:  # the caller has gone; the product may be embedded
-                self._note("ReindexProducts", "CANCELLED", "", context, (product.product_id,))
+                self._note("ReindexProducts", "CANCELLED", "", (product.product_id,))
                 raise
-            self._note("ReindexProducts", outcome, "", context, (product.product_id,))
+            self._note("ReindexProducts", outcome, "", (product.product_id,))
             return response
 
         async for response in answers_as_done(requests, answer, message_bytes, self._bounds):
@@ -109,16 +109,14 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         # It may be away: that is a reason to switch.
         digest = self._catalogue.encoders.current or self._encoders.contract.digest
         previous = self._state(digest).encoder
-        contract = await self._noted(
-            "SwitchEncoder", "SWITCHED", request, self._switch(request), context
-        )
+        contract = await self._noted("SwitchEncoder", "SWITCHED", request, self._switch(request))
         return pb.SwitchEncoderResponse(serving=encoder_info(contract), previous=previous)
 
     async def DropEncoder(  # noqa: N802 - the name is the proto's
         self, request: pb.DropEncoderRequest, context: grpc.aio.ServicerContext
     ) -> pb.DropEncoderResponse:
         """Removes the vectors of an encoder."""
-        count = await self._noted("DropEncoder", "DROPPED", request, self._drop(request), context)
+        count = await self._noted("DropEncoder", "DROPPED", request, self._drop(request))
         return pb.DropEncoderResponse(dropped_product_count=count)
 
     async def CompareEncoders(  # noqa: N802 - the name is the proto's
@@ -206,19 +204,18 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         outcome: str,
         request: HasEncoder,
         change: Awaitable[Result],
-        context: grpc.aio.ServicerContext,
     ) -> Result:
         """Waits for a change, and notes what became of it in the audit log."""
         name = request.encoder_digest or f"version {request.encoder_version}"
         try:
             result = await change
         except TwinshelfError as error:
-            self._note(method, error.reason, name, context)
+            self._note(method, error.reason, name)
             raise
         except asyncio.CancelledError:  # the caller has gone; the change may be made
-            self._note(method, "CANCELLED", name, context)
+            self._note(method, "CANCELLED", name)
             raise
-        self._note(method, outcome, name, context)
+        self._note(method, outcome, name)
         return result
 
     def _note(
@@ -226,13 +223,11 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         method: str,
         outcome: str,
         encoder: str,
-        context: grpc.aio.ServicerContext,
         product_ids: tuple[str, ...] = (),
     ) -> None:
         self._audit_log.record(
             AuditEntry(
                 method=f"/{_SERVICE}/{method}",
-                peer=context.peer(),
                 outcome=outcome,
                 product_ids=product_ids,
                 encoder=encoder,

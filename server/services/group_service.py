@@ -86,7 +86,7 @@ class GroupServicer(group_service_pb2_grpc.GroupServiceServicer):
         source = _read_group_id(request.source_group_id, "source_group_id")
         target = _read_group_id(request.target_group_id, "target_group_id")
         change = self._groups.merge(source, target)
-        return pb.MergeGroupsResponse(event=await self._noted("MergeGroups", change, context))
+        return pb.MergeGroupsResponse(event=await self._noted("MergeGroups", change))
 
     async def SplitGroup(  # noqa: N802 - the name is the proto's
         self, request: pb.SplitGroupRequest, context: grpc.aio.ServicerContext
@@ -95,14 +95,14 @@ class GroupServicer(group_service_pb2_grpc.GroupServiceServicer):
         group = _read_group_id(request.group_id, "group_id")
         check_product_ids(request.product_ids)
         change = self._groups.split(group, request.product_ids)
-        return pb.SplitGroupResponse(event=await self._noted("SplitGroup", change, context))
+        return pb.SplitGroupResponse(event=await self._noted("SplitGroup", change))
 
     async def UndoGroupEvent(  # noqa: N802 - the name is the proto's
         self, request: pb.UndoGroupEventRequest, context: grpc.aio.ServicerContext
     ) -> pb.UndoGroupEventResponse:
         """Moves the products of an event back."""
         change = self._groups.undo(request.event_number)
-        return pb.UndoGroupEventResponse(event=await self._noted("UndoGroupEvent", change, context))
+        return pb.UndoGroupEventResponse(event=await self._noted("UndoGroupEvent", change))
 
     async def _group_of(self, product_id: str) -> pb.GetGroupResponse:
         check_product_id(product_id, "product_id")
@@ -115,16 +115,14 @@ class GroupServicer(group_service_pb2_grpc.GroupServiceServicer):
             )
         return pb.GetGroupResponse()
 
-    async def _noted(
-        self, method: str, change: Awaitable[GroupEvent], context: grpc.aio.ServicerContext
-    ) -> pb.GroupEvent:
+    async def _noted(self, method: str, change: Awaitable[GroupEvent]) -> pb.GroupEvent:
         """Waits for a change, and notes what became of it in the audit log."""
 
         def note(outcome: str, product_ids: Sequence[str] = ()) -> None:
             """Writes an entry."""
-            path, peer = f"/{_SERVICE}/{method}", context.peer()
+            path = f"/{_SERVICE}/{method}"
             self._audit_log.record(
-                AuditEntry(method=path, peer=peer, outcome=outcome, product_ids=product_ids)
+                AuditEntry(method=path, outcome=outcome, product_ids=product_ids)
             )
 
         try:

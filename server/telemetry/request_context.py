@@ -17,6 +17,8 @@ LONGEST_REQUEST_ID: Final = 128
 request_id: ContextVar[str] = ContextVar("twinshelf_request_id", default="")
 key_id: ContextVar[str] = ContextVar("twinshelf_key_id", default="")
 trace_id: ContextVar[str] = ContextVar("twinshelf_trace_id", default="")
+# The caller's address. Kept, for gRPC's own crashes the process once the caller has gone.
+peer: ContextVar[str] = ContextVar("twinshelf_peer", default="")
 
 
 def begin_request(metadata: Iterable[tuple[str, str | bytes]]) -> None:

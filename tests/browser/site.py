@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import uvicorn
@@ -17,13 +14,13 @@ from PIL import Image
 
 from tests.browser.word_encoder import WordEncoder
 from tests.client.fake_service import wait_until
+from tests.server.service_process import serve_apart
 from twinshelf.client.records import Product
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import Client
 from twinshelf.client.web.app import make_app
 from twinshelf.client.web.config import PageConfig
 from twinshelf.server.config import ServerConfig
-from twinshelf.server.serving import create_server
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 210)}
 KINDS = ("tea", "mug", "lamp", "soap", "chair", "pan", "towel", "clock")
@@ -62,7 +59,8 @@ def serve_site(folder: Path, keys: Path | None = None) -> Iterator[Site]:
         keep_thumbnails=160,
         keys=str(keys or ""),
     )
-    with _serve(service_config) as service:
+    with serve_apart(service_config, WordEncoder) as apart:
+        service = apart.address
         page_config = PageConfig(
             address=service,
             judgements=folder / "judgements.sqlite",
@@ -72,41 +70,6 @@ def serve_site(folder: Path, keys: Path | None = None) -> Iterator[Site]:
         )
         with serve_page(page_config) as address:
             yield Site(address, service, photos, page_config.judgements)
-
-
-@contextmanager
-def _serve(config: ServerConfig) -> Iterator[str]:
-    """Serves a service, yields where it is, and stops it.
-
-    In a process of its own, as page and service are: gRPC's asyncio has one poller per
-    process, and the event loops of two threads wait for each other there.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_run_service, args=(config, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    assert ours.poll(60), "the service did not start"
-    try:
-        yield f"127.0.0.1:{ours.recv()}"
-    finally:
-        ours.close()
-        process.join(20)
-        process.kill()
-
-
-def _run_service(config: ServerConfig, test: Connection) -> None:
-    """Serves until the test closes its end of the connection, to which the port is sent."""
-
-    async def serve() -> None:
-        server, port = await create_server(config, WordEncoder())
-        test.send(port)
-        with suppress(EOFError):
-            await asyncio.to_thread(test.recv)
-        await server.stop()
-
-    asyncio.run(serve())
 
 
 def _draw_photos(folder: Path) -> None:

@@ -16,7 +16,7 @@ from twinshelf.server.errors import TwinshelfError
 from twinshelf.server.services.calls.statuses import CODES, status_of
 from twinshelf.server.telemetry.logs import log_call
 from twinshelf.server.telemetry.metrics import OTHER, Metrics
-from twinshelf.server.telemetry.request_context import begin_request, request_id
+from twinshelf.server.telemetry.request_context import begin_request, peer, request_id
 from twinshelf.server.telemetry.tracing import Tracing
 
 _NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
@@ -58,6 +58,7 @@ class CallObserver:
             is_stream: Whether it may take as long as its caller likes.
         """
         metadata = tuple(context.invocation_metadata() or ())
+        peer.set(context.peer())
         if not request_id.get():  # else it was set when the caller's key was looked at
             begin_request(metadata)
         outcome = CallOutcome()

@@ -16,9 +16,9 @@ from twinshelf.server.access.audit import SHOWN_IDS, AuditEntry, AuditLog
 from twinshelf.server.access.caller import Caller, caller
 from twinshelf.server.access.scopes import Scope
 from twinshelf.server.access.setup_error import AccessSetupError
-from twinshelf.server.telemetry.request_context import request_id
+from twinshelf.server.telemetry.request_context import peer, request_id
 
-ENTRY = AuditEntry(method="/m", peer="ipv4:127.0.0.1:9", outcome="STORED", product_ids=["tea"])
+ENTRY = AuditEntry(method="/m", outcome="STORED", product_ids=["tea"])
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def test_a_line_names_the_encoder_that_it_is_about(path: Path, log: AuditLog) -> None:
-    log.record(AuditEntry(method="/m", peer="p", outcome="SWITCHED", encoder="version 2"))
+    log.record(AuditEntry(method="/m", outcome="SWITCHED", encoder="version 2"))
     (line,) = lines_of(path)
     assert (line["outcome"], line["encoder"]) == ("SWITCHED", "version 2")
     assert "product_ids" not in line
@@ -48,10 +48,12 @@ def test_a_line_says_who_did_what_and_when(path: Path, log: AuditLog) -> None:
     tokens = (
         caller.set(Caller(key_id="abcd", label="shop", scope=Scope.WRITE)),
         request_id.set("r-1"),
+        peer.set("ipv4:127.0.0.1:9"),
     )
     log.record(ENTRY)
     caller.reset(tokens[0])
     request_id.reset(tokens[1])
+    peer.reset(tokens[2])
     (line,) = lines_of(path)
     assert line.pop("time").endswith("+00:00")
     assert line == {
@@ -74,14 +76,14 @@ def test_without_keys_the_caller_is_empty(path: Path, log: AuditLog) -> None:
 
 def test_of_many_ids_the_first_are_written_and_all_counted(path: Path, log: AuditLog) -> None:
     ids = [f"p{number}" for number in range(10_000)]
-    log.record(AuditEntry(method="/m", peer="", outcome="DELETED", product_ids=ids))
+    log.record(AuditEntry(method="/m", outcome="DELETED", product_ids=ids))
     (line,) = lines_of(path)
     assert line["product_ids"] == ids[:SHOWN_IDS] and line["product_count"] == 10_000
 
 
 @pytest.mark.parametrize("product_id", ["a\nb", "100%s", "ключ", "\u2028", '"}', "x" * 10_000])
 def test_no_id_breaks_its_line(path: Path, log: AuditLog, product_id: str) -> None:
-    log.record(AuditEntry(method="/m", peer="", outcome="STORED", product_ids=[product_id]))
+    log.record(AuditEntry(method="/m", outcome="STORED", product_ids=[product_id]))
     (line,) = lines_of(path)
     assert line["product_ids"] == [product_id[: audit.LONGEST_ID]]
 
