@@ -205,13 +205,16 @@ class _Connection(sqlite3.Connection):
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,
         check_same_thread=False,
         factory=_Connection,
     )
+    # A text that is no UTF-8 is its row's damage, which the checksum tells; the others are read.
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
+    return connection
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

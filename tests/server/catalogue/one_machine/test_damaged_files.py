@@ -27,6 +27,7 @@ from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.one_machine.backup import verify
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.catalogue.product_record import ProductRecord
+from twinshelf.server.catalogue.ranking import ValueLimit
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError, vector_checksum
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError, CatalogueFullError
@@ -114,13 +115,21 @@ async def test_a_vector_that_is_not_finite_is_set_aside(tmp_path: Path) -> None:
     assert await missing_products(tmp_path, embeddings) == ["p4"]
 
 
-async def test_a_damaged_product_is_left_out_of_hits_and_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    # The latter are no UTF-8.
+    ["title = 'no'", "title = CAST(x'74ff' AS TEXT)", "attributes = CAST(x'7bff7d' AS TEXT)"],
+)
+async def test_a_damaged_product_is_left_out_of_hits_and_refused_by_name(
+    tmp_path: Path, damage: str
+) -> None:
     embeddings = await fill(tmp_path)
-    change_database(tmp_path, "UPDATE products SET title = 'no' WHERE product_id = 'p4'")
+    change_database(tmp_path, f"UPDATE products SET {damage} WHERE product_id = 'p4'")
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
-    hits = (await catalogue.search(query_of(embeddings[4], count=60))).hits
-    assert len(hits) == 59
+    for limit in (None, ValueLimit(field="brand", match_count=60)):  # the latter reads facets
+        query = replace(query_of(embeddings[4], count=60), value_limit=limit)
+        assert len((await catalogue.search(query)).hits) == 59
     with pytest.raises(CatalogueDamagedError, match="fields of product 'p4' are damaged"):
         await catalogue.product("p4")
     assert (await catalogue.stats(None)).damaged_product_count == 1
@@ -131,10 +140,11 @@ async def test_a_damaged_product_is_left_out_of_hits_and_refused_by_name(tmp_pat
     await catalogue.close()
 
 
-async def test_a_damaged_product_is_left_out_of_lists(tmp_path: Path) -> None:
+@pytest.mark.parametrize("title", ["'no'", "CAST(x'74ff' AS TEXT)"])
+async def test_a_damaged_product_is_left_out_of_lists(tmp_path: Path, title: str) -> None:
     await fill(tmp_path, 6)
     change_database(
-        tmp_path, "UPDATE products SET title = 'no' WHERE product_id IN ('p0', 'p2', 'p3')"
+        tmp_path, f"UPDATE products SET title = {title} WHERE product_id IN ('p0', 'p2', 'p3')"
     )
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
     listed = await catalogue.products_after("", 2)
