@@ -232,6 +232,8 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
 
 def full_values(candidates: Sequence[Candidates], limit: ValueLimit) -> npt.NDArray[np.int64]:
     """Returns the keys of the values that have as many candidates as a limit allows hits."""
+    if not candidates:  # no product meets the condition
+        return np.empty(0, np.int64)
     numbers = np.concatenate([each.product_numbers for each in candidates])
     _, firsts = np.unique(numbers, return_index=True)
     keys = np.concatenate([each.value_keys for each in candidates if each.value_keys is not None])

@@ -14,7 +14,7 @@ from tests.server.catalogue.products import CONTRACT, new_product, query_of, ran
 from tests.server.catalogue.random_facets import random_filter, random_record
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.product_filter import is_allowed
+from twinshelf.server.catalogue.product_filter import FieldIn, is_allowed
 from twinshelf.server.catalogue.product_record import ProductRecord
 from twinshelf.server.catalogue.ranking import Query, ValueLimit
 from twinshelf.server.encoders.embedding import OfferEmbedding
@@ -223,6 +223,22 @@ async def test_a_value_has_no_more_hits_than_its_limit_and_others_take_the_room(
         assert [hit.ranked.score for hit in hits] == pytest.approx(wanted, abs=4e-3)
         counts = Counter(values[hit.product.record.product_id] for hit in hits)
         assert all(count <= limit for value, count in counts.items() if value)
+    await catalogue.close()
+
+
+async def test_a_limit_of_a_value_allows_that_no_product_meets_the_filter(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    rng = np.random.default_rng(46)
+    catalogue = open_catalogue()
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue.upsert(new_product("p", random_embedding(rng)))
+    nobody = FieldIn(field="brand", values=frozenset({"nobody"}))
+    limit = ValueLimit(field="brand", match_count=1)
+    page = await catalogue.search(
+        query_of(random_embedding(rng), condition=nobody, value_limit=limit)
+    )
+    assert not page.hits and page.no_match_probability == pytest.approx(1)
     await catalogue.close()
 
 
