@@ -1,11 +1,13 @@
 """Pairs that people judge by eye, and what they said: one SQLite file, for several at once.
 
 A pair is handed to one person at a time. It comes back to the others when that person does not
-answer within the time of a hold.
+answer within the time of a hold. What the page knows people by, which lets in whoever has it, is
+not in the file: only a name that is made of it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import time
@@ -44,6 +46,8 @@ CREATE INDEX IF NOT EXISTS open_pairs ON pairs (place) WHERE verdict = '';
 CREATE INDEX IF NOT EXISTS judged_pairs ON pairs (judged_by, judged_at) WHERE verdict != '';
 CREATE TABLE IF NOT EXISTS places (name TEXT PRIMARY KEY, token TEXT NOT NULL) STRICT;
 """
+# Files of version 0 name people as the page does.
+_VERSION: Final = 1
 _COLUMNS: Final = (
     "pair_id, left_key, right_key, left_record, right_record, score, probability, verdict, "
     "judged_by, judged_at"
@@ -85,7 +89,7 @@ class JudgedPair:
         score: How alike the service found them, -1 to 1.
         probability: That they are the same item, 0 to 1, by the service.
         verdict: What was said; empty when nobody has said anything.
-        judged_by: Who said it; a random name.
+        judged_by: Who said it; a name that leads nowhere.
         judged_at_s: When, Unix seconds.
     """
 
@@ -135,9 +139,11 @@ class Judgements:
         self._clock = clock
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # SQLite gives its other files the mode of this one
             with self._open() as database:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.executescript(_SCHEMA)
+            self._rename_reviewers()
         except (sqlite3.Error, OSError) as error:
             raise ValueError(f"{path} cannot be used for judgements: {error}") from None
 
@@ -159,12 +165,12 @@ class Judgements:
         Args:
             reviewer: Who asks; nobody else gets this pair while it is held.
         """
-        now_s = self._clock()
+        now_s, name = self._clock(), _name_of(reviewer)
         with self._changing() as database:
             row = database.execute(
                 f"SELECT {_COLUMNS} FROM pairs WHERE verdict = '' AND holder = ? "
                 "ORDER BY held_until DESC LIMIT 1",
-                (reviewer,),
+                (name,),
             ).fetchone()
             if row is None:
                 row = database.execute(
@@ -176,7 +182,7 @@ class Judgements:
                 return None
             database.execute(
                 "UPDATE pairs SET holder = ?, held_until = ? WHERE pair_id = ?",
-                (reviewer, now_s + HOLD_S, row[0]),
+                (name, now_s + HOLD_S, row[0]),
             )
         return _pair(row)
 
@@ -188,11 +194,12 @@ class Judgements:
             reviewer: Who holds it.
             verdict: What was said.
         """
+        name = _name_of(reviewer)
         with self._changing() as database:
             changed = database.execute(
                 "UPDATE pairs SET verdict = ?, judged_by = ?, judged_at = ?, holder = '', "
                 "held_until = 0 WHERE pair_id = ? AND verdict = '' AND holder = ?",
-                (verdict, reviewer, self._clock(), pair_id, reviewer),
+                (verdict, name, self._clock(), pair_id, name),
             )
             return changed.rowcount == 1
 
@@ -205,13 +212,14 @@ class Judgements:
         Returns:
             Whether there was one.
         """
+        name = _name_of(reviewer)
         with self._changing() as database:
             changed = database.execute(
                 "UPDATE pairs SET verdict = '', judged_by = '', judged_at = 0, holder = ?, "
                 "held_until = ? WHERE pair_id = (SELECT pair_id FROM pairs WHERE verdict != '' "
                 "AND judged_by = ? ORDER BY judged_at DESC, pair_id DESC LIMIT 1)",
                 # Longer than any other hold, so that this pair is shown next.
-                (reviewer, self._clock() + 2 * HOLD_S, reviewer),
+                (name, self._clock() + 2 * HOLD_S, name),
             )
             return changed.rowcount == 1
 
@@ -245,6 +253,21 @@ class Judgements:
         with self._changing() as database:
             database.execute("INSERT OR REPLACE INTO places VALUES (?, ?)", (name, token))
 
+    def _rename_reviewers(self) -> None:
+        """Names the reviewers of an old file as they are named now, and closes it to others."""
+        with self._changing() as database:
+            if database.execute("PRAGMA user_version").fetchone()[0] >= _VERSION:
+                return
+            self._path.chmod(0o600)
+            database.create_function("name_of", 1, _name_of, deterministic=True)
+            for column in ("holder", "judged_by"):
+                database.execute(
+                    f"UPDATE pairs SET {column} = name_of({column}) WHERE {column} != ''"
+                )
+            database.execute(f"PRAGMA user_version = {_VERSION}")
+        with self._open() as database:
+            database.execute("VACUUM")  # the old names still stand where nothing is kept any more
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         with closing(
@@ -259,6 +282,10 @@ class Judgements:
             database.execute("BEGIN IMMEDIATE")
             yield database
             database.execute("COMMIT")  # an error closes it, which takes all back
+
+
+def _name_of(reviewer: str) -> str:
+    return hashlib.sha256(f"reviewer{reviewer}".encode()).hexdigest()[:16]
 
 
 def _ordered(pair: CandidatePair) -> tuple[str | float, ...]:

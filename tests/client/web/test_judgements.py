@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -119,6 +122,40 @@ def test_judgements_outlive_the_page(judgements: Judgements, tmp_path: Path) -> 
     assert (counts.open_count, counts.different_count, counts.same_count) == (1, 1, 0)
     assert [each.verdict for each in again.judged()] == ["different"]
     assert again.place("catalogue") == "p7" and again.place("other") == ""
+
+
+def test_no_file_tells_what_the_page_knows_a_reviewer_by(
+    judgements: Judgements, tmp_path: Path
+) -> None:
+    judgements.add([pair("a", "b"), pair("c", "d")])
+    judgements.judge(take(judgements, "anna"), "anna", "same")
+    with closing(sqlite3.connect(tmp_path / "judgements.sqlite")) as reader:
+        reader.execute("SELECT 1 FROM pairs").fetchall()  # keeps the log beside it
+        take(judgements, "anna")
+        files = list(tmp_path.iterdir())
+        assert len(files) > 1 and not any(b"anna" in each.read_bytes() for each in files)
+        assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
+    (judged,) = judgements.judged()
+    assert re.fullmatch("[0-9a-f]{16}", judged.judged_by)
+
+
+def test_a_file_of_before_loses_what_its_reviewers_were_known_by(
+    judgements: Judgements, tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "judgements.sqlite"
+    judgements.add([pair("a", "b"), pair("c", "d")])
+    first = take(judgements, "anna")
+    judgements.judge(first, "anna", "same")
+    second = take(judgements, "anna")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("PRAGMA user_version = 0")
+        for column in ("holder", "judged_by"):
+            database.execute(f"UPDATE pairs SET {column} = 'anna' WHERE {column} != ''")
+    path.chmod(0o644)
+    for _ in range(2):  # once, however often it is opened
+        again = Judgements(path, clock)
+    assert b"anna" not in path.read_bytes() and path.stat().st_mode & 0o777 == 0o600
+    assert take(again, "anna") == second and again.undo("anna") and take(again, "anna") == first
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:

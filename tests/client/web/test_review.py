@@ -224,6 +224,7 @@ def test_judged_pairs_leave_as_a_table_and_in_dittos_form(
     assert [row["verdict"] for row in rows] == ["same", "different", "unsure"]
     assert [row["label"] for row in rows] == ["1", "0", ""]
     assert "Red tea 50 bags" in {row["left_title"] for row in rows}
+    assert not set(browser.client.cookies.values()) & {row["judged_by"] for row in rows}
 
     # The reader of our own training takes it as it is.
     (tmp_path / "pairs.txt").write_text(browser.get("/review/pairs.txt").text)
