@@ -1,6 +1,7 @@
 """What every request passes: who asks, whether the page itself sent the form, how much may come.
 
-A visitor is a random cookie. The token in each form is made of it and of a secret of this process,
+A visitor is a random cookie, which comes along when a link of another site is followed, but with
+nothing else of another site. The token in each form is made of it and of a secret of this process,
 so that no other site can make a browser change anything here.
 """
 
@@ -70,7 +71,7 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
                 if not given:
                     headers.append(
-                        "set-cookie", f"{COOKIE}={visitor}; Path=/; HttpOnly; SameSite=Strict"
+                        "set-cookie", f"{COOKIE}={visitor}; Path=/; HttpOnly; SameSite=Lax"
                     )
             await send(message)
 
@@ -83,7 +84,7 @@ def visitor_of(request: Request) -> str:
 
 
 def is_returning(request: Request) -> bool:
-    """Whether the cookie came with the request: never with one that another site makes."""
+    """Whether the cookie came with the request: another site brings it only by a link."""
     return bool(request.state.is_returning)
 
 

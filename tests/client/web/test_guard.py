@@ -111,7 +111,7 @@ def test_the_token_of_one_visitor_is_of_no_use_to_another(browser: Browser) -> N
 
 def test_the_cookie_is_for_the_server_alone(browser: Browser) -> None:
     cookie = browser.get("/").headers["set-cookie"]
-    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie
     assert "set-cookie" not in browser.get("/").headers
 
 
