@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 
 from twinshelf.client import errors
 from twinshelf.client.web.pages import page
+from twinshelf.client.web.state import state_of
 
 _STATUSES: Final[dict[type[errors.TwinshelfError], int]] = {
     errors.InvalidRequestError: 400,
@@ -33,6 +34,8 @@ def status_of(error: errors.TwinshelfError) -> int:
 async def service_failed(request: Request, error: Exception) -> HTMLResponse:
     """Answers a request that the matching service let fail."""
     assert isinstance(error, errors.TwinshelfError)
+    if isinstance(error, errors.UnauthenticatedError):
+        state_of(request).service.wants_keys = True
     return _failure(request, error.message, status_of(error))
 
 

@@ -1,4 +1,8 @@
-"""The page that shows uncertain pairs to people, and keeps what they say."""
+"""The page that shows uncertain pairs to people, and keeps what they say.
+
+The pairs lie in a file of the page. Each answer asks the service first whether it takes the key of
+the visitor, since the file holds what comes from there.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +78,7 @@ async def show_review(request: Request) -> Response:
     A pair is held for its reviewer, so that only those get one who come back with their cookie:
     each request of another site, as for a picture, would take one for a reviewer who never comes.
     """
+    await _admit(request)
     if not is_returning(request) and "first" not in request.query_params:
         return RedirectResponse("/review?first", status_code=303)  # brings the cookie back, once
     state, pair = state_of(request), None
@@ -98,6 +103,7 @@ async def take_verdict(request: Request) -> Response:
     async with sent_form(request) as form:
         verdict = next((each for each in VERDICTS if each == form.get("verdict")), None)
         pair_id = str(form.get("pair", ""))
+    await _admit(request)
     if verdict is None or not pair_id.isdecimal() or len(pair_id) > 18:
         raise HTTPException(400, "A verdict must be same, different or unsure, of one pair.")
     is_kept = await run_in_threadpool(
@@ -109,7 +115,7 @@ async def take_verdict(request: Request) -> Response:
 async def take_back(request: Request) -> Response:
     """Answers POST /review/undo: shows the last judged pair of this visitor again."""
     async with sent_form(request):
-        pass
+        await _admit(request)
     is_undone = await run_in_threadpool(state_of(request).judgements.undo, visitor_of(request))
     return _back(is_undone, "nothing")
 
@@ -139,29 +145,37 @@ async def search_catalogue(request: Request) -> Response:
 
 async def send_csv(request: Request) -> Response:
     """Answers GET /review/pairs.csv: the judged pairs as a table."""
+    await _admit(request)
     lines = csv_lines(state_of(request).judgements.judged())
     return _download(StreamingResponse(lines, media_type="text/csv"), "pairs.csv")
 
 
 async def send_offers(request: Request) -> Response:
     """Answers GET /review/offers.csv: the offers whose product somebody has named."""
+    await _admit(request)
     lines = offer_lines(state_of(request).judgements.judged())
     return _download(StreamingResponse(lines, media_type="text/csv"), "offers.csv")
 
 
 async def send_ditto(request: Request) -> Response:
     """Answers GET /review/pairs.txt: the judged pairs in Ditto's form."""
+    await _admit(request)
     lines = ditto_lines(state_of(request).judgements.judged())
     return _download(StreamingResponse(lines, media_type="text/plain"), "pairs.txt")
 
 
 async def send_training_set(request: Request) -> Response:
     """Answers GET /review/pairs.zip: the judged pairs as `make pairs` reads them."""
+    await _admit(request)
     try:
         data = await run_in_threadpool(training_set, state_of(request).judgements.judged())
     except ValueError as error:
         raise HTTPException(409, str(error)) from None
     return _download(Response(data, media_type="application/zip"), "pairs.zip")
+
+
+async def _admit(request: Request) -> None:
+    await state_of(request).service.admit(visitor_of(request))
 
 
 def _download(response: Response, name: str) -> Response:

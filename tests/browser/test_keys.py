@@ -41,6 +41,33 @@ def test_a_key_is_asked_for_and_leads_back(
     assert reading_key not in page.content()
 
 
+def test_the_review_asks_for_a_key(site: Site, open_page: OpenPage, reading_key: str) -> None:
+    page = open_page("/review")
+    assert page.request.get("/review/pairs.csv").status == 401
+    page.get_by_label("API key").fill(reading_key)
+    page.get_by_role("button", name="Use this key").click()
+    page.get_by_text("No pair waits for you").wait_for()
+    assert page.request.get("/review/pairs.csv").ok
+
+
+def test_who_follows_a_link_of_another_site_is_still_known(
+    site: Site, open_page: OpenPage, reading_key: str
+) -> None:
+    page = open_page("/catalogue")
+    page.get_by_label("API key").fill(reading_key)
+    page.get_by_role("button", name="Use this key").click()
+    page.get_by_text("The catalogue is empty").wait_for()
+    other = page.context.new_page()
+    link = f'<a href="{site.address}/catalogue">link</a>'
+    other.route(
+        "http://elsewhere.example/",
+        lambda route: route.fulfill(body=link, content_type="text/html"),
+    )
+    other.goto("http://elsewhere.example/")
+    other.get_by_text("link").click()
+    other.get_by_text("The catalogue is empty").wait_for()
+
+
 def test_a_key_for_reading_may_not_store(site: Site, open_page: OpenPage, reading_key: str) -> None:
     page = open_page("/catalogue")
     page.get_by_label("API key").fill(reading_key)
