@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, Self
 
 from twinshelf.client.records import Match, Offer
 from twinshelf.client.sync_client import Client
@@ -23,6 +23,36 @@ from twinshelf.client.web.table_uploads import TableUpload
 OFFERS_AT_MOST: Final = 20_000
 FILES_KEPT: Final = 8
 _OFFERS_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestMatch:
+    """What is kept of a match: of whole products, 20,000 offers would fill the memory.
+
+    Attributes:
+        product_id: Of the product.
+        title: Of the product.
+        score: How alike they are, -1 to 1.
+        probability: That they are the same item, 0 to 1.
+    """
+
+    product_id: str
+    title: str
+    score: float
+    probability: float
+
+    @classmethod
+    def of(cls, matches: Sequence[Match]) -> Self | None:
+        """Returns the first of some matches; None when there is none."""
+        if not matches:
+            return None
+        first = matches[0]
+        return cls(
+            product_id=first.product.product_id,
+            title=first.product.title,
+            score=first.score,
+            probability=first.probability,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +73,7 @@ class ComparedOffer:
     row: int
     offer_id: str
     title: str
-    firsts: tuple[Match | None, Match | None] = (None, None)
+    firsts: tuple[BestMatch | None, BestMatch | None] = (None, None)
     shared_count: int = 0
     depth: int = 0
     agreement: float = 0.0
@@ -52,7 +82,7 @@ class ComparedOffer:
     @property
     def has_same_first(self) -> bool:
         """Whether both have the same best match, or none."""
-        left, right = (each and each.product.product_id for each in self.firsts)
+        left, right = (each and each.product_id for each in self.firsts)
         return left == right
 
 
@@ -139,7 +169,7 @@ class ComparedFile:
             row=row,
             offer_id=offer.product_id,
             title=offer.title,
-            firsts=(left[0] if left else None, right[0] if right else None),
+            firsts=(BestMatch.of(left), BestMatch.of(right)),
             shared_count=found.shared_count,
             depth=found.depth,
             agreement=found.agreement,
@@ -189,8 +219,7 @@ def comparison_csv(offers: Sequence[ComparedOffer]) -> Iterator[str]:
         )
 
 
-def _cells(match: Match | None) -> list[str]:
+def _cells(match: BestMatch | None) -> list[str]:
     if match is None:
         return [""] * 4
-    product = match.product
-    return [product.product_id, product.title, f"{match.score:.6f}", f"{match.probability:.6f}"]
+    return [match.product_id, match.title, f"{match.score:.6f}", f"{match.probability:.6f}"]

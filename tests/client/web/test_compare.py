@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.client.fake_service import REFUSED, FakeService, make_status, start_server
 from tests.client.web.conftest import PNG, Browser, open_browser
 from tests.client.web.test_catalogue import add, settle
+from twinshelf.client.sync_client import Client
+from twinshelf.client.web.background import Progress
+from twinshelf.client.web.compare_form import read_compare
+from twinshelf.client.web.compared_offers import ComparedFile
 from twinshelf.client.web.config import PageConfig
+from twinshelf.client.web.product_photos import ProductPhotos
+from twinshelf.client.web.table_uploads import TableUploads
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +133,28 @@ def test_a_file_of_offers_shows_its_largest_differences_first(
     assert table[0]["left_first_id"] == "a" and table[0]["agreement"] == "1.0000"
     browser.client.cookies.clear()
     assert browser.get(page).status_code == 404
+
+
+def test_of_a_product_only_what_is_shown_is_kept(
+    service: FakeService, client: Client, address: str, tmp_path: Path
+) -> None:
+    for each in service.products.values():
+        each.description = "long " * 10_000
+    uploads = TableUploads(tmp_path, None)
+    rows = io.BytesIO(b"title\ntea\nmug\n")
+    upload = uploads.find(uploads.keep("offers.csv", rows, "anna"), "anna")
+    assert upload is not None
+    file = ComparedFile(
+        name="offers.csv",
+        visitor="anna",
+        form=read_compare({"left_use": "text", "right_use": "text"}, (address,)),
+        views_attribute="views",
+        photos=ProductPhotos(None),
+        progress=Progress(),
+    )
+    file.compare((client, client), upload)
+    assert [each.has_same_first and bool(each.firsts[0]) for each in file.offers] == [True, True]
+    assert len(pickle.dumps(file.offers)) < 2_000
 
 
 def test_a_comparison_has_only_the_pages_it_has(browser: Browser) -> None:
