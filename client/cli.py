@@ -284,9 +284,20 @@ def snapshot(connection: Connection) -> None:
         sys.stdout.write(f"{vectors} stored, up to change {report.change_sequence:,}\n")
 
 
-# Those of parts that the client knows nothing of, such as the server's.
-for _found in entry_points(group=INSTALLED_COMMANDS):
-    app.command(_found.name, epilog=EPILOG)(_found.load())
+def _add_installed() -> None:
+    """Adds commands of parts that the client knows nothing of, such as the server's."""
+    for found in entry_points(group=INSTALLED_COMMANDS):
+        try:
+            command = found.load()
+        except ModuleNotFoundError as error:
+            # An image may hold the client alone, and the names of all commands.
+            if not (error.name or "").startswith("twinshelf."):
+                raise
+        else:
+            app.command(found.name, epilog=EPILOG)(command)
+
+
+_add_installed()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,17 @@ def test_a_command_line_is_read_before_anything_heavy_is_imported(arguments: lis
     assert not subprocess.run([sys.executable, "-c", program], capture_output=True).returncode
 
 
+@pytest.mark.parametrize(("module", "status"), [("twinshelf.gone.commands", 0), ("gone", 1)])
+def test_commands_of_a_part_that_is_not_there_are_passed_over(module: str, status: int) -> None:
+    program = (
+        "import sys, importlib.metadata as m; "
+        f"m.entry_points = lambda group: [m.EntryPoint('gone', '{module}:gone', group)]; "
+        "from twinshelf.client.cli import main; sys.exit(main(['stats', '--help']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert ended.returncode == status, ended.stderr
+
+
 def test_the_shell_completes_commands_and_options(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
