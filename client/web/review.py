@@ -136,10 +136,11 @@ async def search_catalogue(request: Request) -> Response:
     """Answers POST /review/catalogue: looks for pairs among the products of the catalogue."""
     async with sent_form(request) as form:
         band, count = _band(form), str(form.get("product_count", ""))
-    if not count.isdecimal() or not 1 <= int(count[:9]) <= PRODUCTS_AT_MOST:
+    product_count = int(count) if count.isdecimal() and len(count) < 9 else 0
+    if not 1 <= product_count <= PRODUCTS_AT_MOST:
         raise HTTPException(400, f"The number of products must be 1 to {PRODUCTS_AT_MOST:,}.")
     pairs = state_of(request).pairs
-    work = partial(pairs.search_catalogue, product_count=int(count), band=band)
+    work = partial(pairs.search_catalogue, product_count=product_count, band=band)
     return await _start(request, work, Progress())
 
 

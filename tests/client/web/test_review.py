@@ -203,7 +203,10 @@ def test_a_band_must_be_one(browser: Browser, band: dict[str, str]) -> None:
     assert browser.send("/review/offers", BAND | band, files=files).status_code == 400
 
 
-@pytest.mark.parametrize("fields", [{"product_count": "0"}, {"least": "x"}])
+@pytest.mark.parametrize(
+    "fields", [{"product_count": "0"}, {"least": "x"}, {"product_count": "000000001000000"},
+               {"product_count": "000000001" + "0" * 5000}]
+)  # fmt: skip
 def test_a_search_of_the_catalogue_must_have_bounds(
     browser: Browser, fields: dict[str, str]
 ) -> None:
