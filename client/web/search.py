@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from twinshelf.client.errors import TwinshelfError, UnauthenticatedError
 from twinshelf.client.records import Match, MatchResult, Offer
 from twinshelf.client.web.failures import status_of
-from twinshelf.client.web.guard import LARGEST_PHOTO_BYTES, sent_form
+from twinshelf.client.web.guard import LARGEST_PHOTO_BYTES, sent_form, visitor_of
 from twinshelf.client.web.kept_photos import photo_type
 from twinshelf.client.web.pages import FOLDER, page
 from twinshelf.client.web.popularity import by_popularity, views_of
@@ -127,6 +127,7 @@ async def send_kept_photo(request: Request) -> Response:
 
 async def send_product_photo(request: Request) -> Response:
     """Answers with the photo of a product, when it lies below the folder of photos."""
+    await state_of(request).service.admit(visitor_of(request))
     photos = state_of(request).product_photos
     return photo_response(photos.read(request.query_params.get("uri", "")))
 

@@ -25,6 +25,7 @@ _UNSAFE: Final = re.compile(
 _FAILURES: Final = frozenset(("INTERNAL", "UNKNOWN", "DATA_LOSS"))
 # At DEBUG they tell of each turn of their own loops, several for each call.
 _TALKATIVE: Final = ("grpc", "asyncio")
+_GRPC_CORE: Final = "grpc._cython.cygrpc"
 _CALL_FIELDS: Final = "twinshelf_call"
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,13 @@ def configure_logging(level: str, log_format: LogFormat, stream: TextIO | None =
     root.addHandler(handler)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(root.level, logging.INFO))
+    logging.getLogger(_GRPC_CORE).addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a record of gRPC's says more than that a caller left before the answer came."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != "ExecuteBatchError"
 
 
 def log_call(

@@ -14,10 +14,10 @@ from twinshelf.client.web.app import ROUTES
 REFUSES = {"GetCatalogStats": make_status(16, "give an API key")}
 FORBIDS = {"GetCatalogStats": make_status(7, "this key may not read")}
 IS_AWAY = {"GetCatalogStats": make_status(14, "away")}
-REVIEW = [
+KEPT = [
     (method, route.path)
     for route in ROUTES
-    if route.path.startswith("/review")
+    if route.path.startswith(("/review", "/product-photo"))
     for method in ("GET", "POST")
     if method in (route.methods or ())
 ]
@@ -36,8 +36,8 @@ def asks_always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("asks_always")
 @pytest.mark.parametrize(("failures", "status"), [(REFUSES, 401), (FORBIDS, 403)])
-@pytest.mark.parametrize(("method", "path"), REVIEW)
-def test_the_review_is_for_whom_the_service_lets_in(
+@pytest.mark.parametrize(("method", "path"), KEPT)
+def test_what_the_page_keeps_is_for_whom_the_service_lets_in(
     browser: Browser,
     service: FakeService,
     method: str,

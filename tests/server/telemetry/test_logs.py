@@ -174,3 +174,15 @@ def test_an_ordinary_call_is_not_logged_at_info() -> None:
     assert stream.getvalue() == ""
     log_call(PATH, "OK", 2.5, slow_call_s=2.0)
     assert f"{PATH} ended OK after 2.500 s, which is slow" in stream.getvalue()
+
+
+def test_grpc_tells_nothing_of_a_caller_who_left_before_the_answer() -> None:
+    class ExecuteBatchError(Exception):
+        """As gRPC's own is called."""
+
+    stream = io.StringIO()
+    configure_logging("info", "text", stream)
+    core = logging.getLogger("grpc._cython.cygrpc")
+    for error in (ExecuteBatchError(), ValueError("told")):
+        core.error("raised in core", exc_info=error)
+    assert "ExecuteBatchError" not in stream.getvalue() and "told" in stream.getvalue()
