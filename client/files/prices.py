@@ -7,6 +7,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Literal
 
 from twinshelf.client.files.cell_values import text_of
@@ -23,8 +24,10 @@ _AMOUNT_KEYS = (
     "list", "data",
 )  # fmt: skip
 _MOST_NESTED = 4
-# A blank parts thousands alone: "12.50, 15.00" are two numbers.
-_NUMBER = re.compile(r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|[.,]\d+")
+# A blank parts thousands alone: "12.50, 15.00" are two numbers. The point of "Rs.499" is no sign.
+_NUMBER = re.compile(
+    r"\d+(?:(?:[.,'’٬٫]|\s(?=\d{3}(?!\d)))\d+)*[.,]?(?:[eE][+-]?\d+)?|(?<![^\W\d_])[.,]\d+"
+)
 _SIGN = re.compile(r"([.,'’٬٫\s])")
 _AMOUNT_WORD = re.compile(r"price|[_\s-]")
 _PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,2})?")
@@ -53,6 +56,10 @@ _HUNDREDTHS = re.compile(
 )
 _WHOLE_AND_COMMA = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,")
 _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
+_BETWEEN_PRICES = re.compile(
+    r"\s*(?:[-–—~〜]|(?<![^\W\d_])(?:to|bis|до|à|a)(?![^\W\d_]))\s*(?=\D{0,5}\d)"
+)
+_TWO_DECIMALS = re.compile(r"[.,]\d\d(?!\d)")
 
 
 def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
@@ -61,7 +68,7 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     Currencies, blanks between thousands and decimal commas are understood, and "99p" or "99 ct"
     of a currency. One sign before exactly three digits is the column's decimal sign or not. Where
     that is unknown a comma parts thousands, and a point too beside a currency: "1.299 €". Else a
-    single point is a decimal point. Of a nested price the amount counts.
+    single point is a decimal point. Of a nested price the amount counts, of "$15 - $20" the lower.
 
     Args:
         cell: The cell; its text counts, or its number.
@@ -82,6 +89,8 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     if not text:
         return None
     numbers = _NUMBER.findall(text)
+    if len(numbers) == 2 and (lower := _lower_price(text, decimal)) is not None:
+        return lower
     before = text.partition(numbers[0])[0] if numbers else ""
     after = text[len(before) + len(numbers[0]) :] if numbers else ""
     is_negative = before.rstrip().endswith(("-", "−", "("))
@@ -97,6 +106,20 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     if not math.isfinite(price):
         raise ValueError(f"price must be a finite number, got {text[:40]!r}")
     return price
+
+
+def _lower_price(text: str, decimal: DecimalSign) -> float | None:
+    """The lower of two prices with "-" or "to" between; None for what may be sizes or dates."""
+    parts = _BETWEEN_PRICES.split(text)
+    if len(parts) != 2:
+        return None
+    if not _names_currency(text) and not all(map(_TWO_DECIMALS.search, parts)):
+        return None
+    with suppress(ValueError):
+        lower, higher = (price_of(part, decimal) for part in parts)
+        if lower is not None and higher is not None and lower < higher:
+            return lower
+    return None
 
 
 def _amount_within(cell: object) -> object:

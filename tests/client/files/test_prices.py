@@ -29,6 +29,9 @@ from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
         ("{'value': 24.95, 'currency': 'USD'}", 24.95), ("24.95, USD", 24.95),
         ("USD 24.95,", 24.95),
         ("Rp 12.500", 12500.0), ("١٩٩", 199.0), ("1 299,00 kr", 1299.0), ("5 each", 5.0),
+        ("Rs.499", 499.0), ("Rs.1,299.00", 1299.0), ("Rs. .5", 0.5),
+        ("$1,299.00 - $1,499.00", 1299.0), ("12,90 – 15,90 €", 12.9), ("¥3.50~¥5.80", 3.5),
+        ("US $12.90 to 15", 12.9), ("10.00-20.00", 10.0), ("5 bis 9 EUR", 5.0),
     ],
 )  # fmt: skip
 def test_prices_are_read_whatever_their_form(cell: object, price: float | None) -> None:
@@ -44,6 +47,10 @@ def test_prices_are_read_whatever_their_form(cell: object, price: float | None) 
         "nan",
         "-1",
         "10 - 20",
+        "10.5-12.5",
+        "$20 - $15",
+        "$15 - $20 - $25",
+        "- 12,50 €/3 Stk.",
         "1_000",
         "$-5",
         "(5)",
