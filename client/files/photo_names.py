@@ -20,15 +20,17 @@ _FURTHER = pattern(
     "|доп|додатк|その他|サブ|추가|附图|副图|辅图"
 )
 
+_LARGE = pattern("highres|hires|large|fullsize|zoom")
+
 
 def is_other_photo(column: str) -> bool:
     """Whether a column's name says that its photos are not of the product: "seller_avatar"."""
     return _OTHER.search(plain_name(column)) is not None
 
 
-def photo_order(column: str) -> tuple[int, int]:
-    """What columns of photos are sorted by: the main one, others by number, further ones."""
+def photo_order(column: str) -> tuple[int, bool, int]:
+    """What columns of photos are sorted by: the main one, large ones, by number, further ones."""
     name = plain_name(column)
     rank = 2 if _FURTHER.search(name) else 0 if _MAIN.search(name) else 1
     numbers = re.findall(r"\d+", column)
-    return rank, int(numbers[-1][:9]) if numbers else 0
+    return rank, not _LARGE.search(name), int(numbers[-1][:9]) if numbers else 0

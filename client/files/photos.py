@@ -121,6 +121,9 @@ def _photos_of_object(cell: Mapping[object, object], depth: int) -> list[PhotoRe
     if named:  # one photo in several sizes, with its place or its text
         largest = max(named.items(), key=lambda item: "large" in item[0].casefold())
         return photos_of(largest[1], depth)
+    parts = [value for value in within.values() if isinstance(value, (Mapping, list))]
+    if parts and len(parts) == len(within):  # {"main": {"url": …}, "i": [{"url": …}]}
+        return photos_of(parts, depth)
     raise PhotoError(f"images must be bytes, paths or URLs, got an object with {', '.join(within)}")
 
 
