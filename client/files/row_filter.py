@@ -204,6 +204,7 @@ class RowFilter:
             )
             if is_whole and any(self._text(each, "price") for each in head):
                 for each in head:
+                    self._has_headings |= self._is_title_alone(each)
                     self._leave_out(each)
             else:
                 yield from head

@@ -109,6 +109,10 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
         ("sku,name,price\nA-1,Tea,on request\nA-2,Milk,1\n", ["Tea", "Milk"]),
         ("sku,name,price\n1,Tea,1\n,Milk,\n2,Salt,1\n", ["Tea", "Milk", "Salt"]),
         ("sku,name,price\n,DRINKS,\n1,Tea,1\n,SPICES,\n2,Salt,1\n", ["Tea", "Salt"]),
+        (
+            "sku,name,price\n,,in EUR\n,DRINKS,\nK-1,Tea,1\n,SPICES,\nK-2,Salt,1\n",
+            ["Tea", "Salt"],
+        ),
         ("sku,name,price\n1,Tea,1\n,Subtotal drinks,1\n2,Salt,1\n", ["Tea", "Salt"]),
         ("sku,name,price\n1,Tea,1\n,Page 1 of 2,\n2,Salt,1\n", ["Tea", "Salt"]),
     ],
