@@ -106,6 +106,8 @@ def title_fitness(values: Values) -> float:
     texts = texts_in(values)
     if any(isinstance(value, list) and isinstance([*value, ""][0], Mapping) for value in values):
         return 0.0
+    if share_of([*texts], lambda text: looks_like_photo(str(text))):
+        return 0.0
     if not texts or 2 * len(set(texts)) < len(values) or mean_length(texts) > _LONGEST_TITLE:
         return 0.0
     words = sum(len(re.findall(r"[^\W\d_]{2,}", text)) for text in texts) / len(texts)

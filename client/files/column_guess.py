@@ -26,6 +26,7 @@ from twinshelf.client.files.column_fitness import (
 )
 from twinshelf.client.files.column_names import (
     is_product_number,
+    is_trade_number,
     is_usual_name,
     may_be_identifier,
     names_something_else,
@@ -248,7 +249,8 @@ class _ColumnMap:
         if is_whole and len(set(texts)) > _RARELY_SHARED * len(texts):
             return chosen
         groups = columns.get("group", ()) if "group" not in self._given else ()
-        others = [*usual_identifiers(self._table.columns), *groups]
+        numbers = filter(is_product_number, self._table.columns)
+        others = [*usual_identifiers(self._table.columns), *numbers, *groups]
         others = [n for n in others if n != chosen and n not in taken or n in groups]
         alone = (name for name in others if all(texts_of(name)))
         return next((n for n in alone if len(set(texts_of(n))) == len(texts)), chosen)
@@ -256,7 +258,7 @@ class _ColumnMap:
     def _with_number(self, columns: Columns, unlike: AbstractSet[str]) -> Columns:
         """Takes what numbers products by its name, or another identifier, that no rows share."""
         free = self._free(columns)
-        others = [each for each in free if may_be_identifier(each) or each in unlike]
+        others = [n for n in free if may_be_identifier(n) or is_trade_number(n) or n in unlike]
         groups = columns.get("group", ()) if "group" not in self._given else ()
         for name in [*filter(is_product_number, free), *others, *groups]:
             values = self._cells[name]

@@ -16,10 +16,11 @@ _WORDS = {
     ),
     "price": pattern(
         "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"
-        "|ціна|fiyat|hinta|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$"
+        "|ціна|fiyat|hinta|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$|^pvp|eladasiar"
+        "|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
     ),
     "description": pattern(
-        "descri[pbz]|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
+        "descri[pbz]|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
         "|الوصف"
     ),
     "category": pattern(
@@ -27,7 +28,7 @@ _WORDS = {
         "|artikelkategorie|warengruppe|الفئة"
     ),
     "brand": pattern(
-        "brand|marke(?!t)|marque|бренд|ブランド|品牌|브랜드|hersteller|fabricant|الماركة"
+        "brand|manufacturer(?:name)?$|marke(?!t)|marque|бренд|ブランド|品牌|브랜드|hersteller|fabricant|الماركة"
     ),
     "seller": pattern(
         "seller|satici|sprzedaj|sprzedawc|продав|vendedor|vendeur|卖家|賣家|판매자|البائع"
@@ -37,17 +38,17 @@ _WORDS = {
 # Of something else, or another price than that a shop asks.
 _OTHER_PRICE_WORDS = (
     "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke(?!t)|vendor|seller|short"
-    "|currency|wahrung|валют|date|datum|дата|old|compare|purchase|einkauf|закуп|cost|type|typ"
+    "|currency|wahrung|валют|date|datum|дата|(?<![ghsy])old|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
     "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
-    "|ident|leng|count|qty|quantity|discount|tax$|kurz|short|name2|label|dealer|condition|status"
+    "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|short|name2|label|dealer|condition|status"
     "|^rrp|^msrp|^uvp|^srp|^mrp"
 )
 _OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин")
 # About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
 _ABOUT_WORDS = (
-    "ids?$|codes?$|code$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
+    "ids?$|codes?$|code$|partno$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
     "|date|seo|meta|slug|deliver|shipping|versand|warrant|garant|return|lang|phone|email|mail"
     "|address|city|country|since|response|feedback|flag|verified|stok|sku|logo|image|photo|^is|^has"
     "|best|^brandnew|編號|番号|번호|编号|编码|コード|코드|код"
@@ -100,14 +101,14 @@ def is_other_object(column: str) -> bool:
 
 
 _TRADE_NUMBER = re.compile(
-    r"(?:product|item)?(?:gtin|ean|upc|isbn|jan|barcode|mpn|pzn)(?:code|コード|number|nr|no|\d+)*"
+    r"(?:product|item)?(?:gtin|ean|upc|isbn|jan|barcode|mpn|pzn)+(?:code|コード|number|nr|no|\d+)*"
 )
 # Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
 # of something else, such as a phone or a customs code, are none of them.
 _PRODUCT_WORDS = plain_names(
     """stock style part item product prod article artikel articolo articulo art material mat sku
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
-    interno interna parca rendelesi ware waren zbozi towaru produktu urun stok management
+    interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""
 )
 _NUMBER_WORDS = plain_names(
@@ -122,7 +123,9 @@ _ID_OF_OTHER = re.compile(
     "|owner|author|company|manufactur|producer|image|photo|colou?r|size|page|query|search|review"
     "|rating|market|site|attribute|unit|batch|job|tenant|channel|feed"
 )
-_PARTNERS = "(?:supplier|vendor|manufacturer|mfr|mfg|lieferanten|hersteller|fournisseur|fornecedor)"
+_PARTNERS = (
+    "(?:supplier|vendor|seller|manufacturer|mfr|mfg|lieferanten|hersteller|fournisseur|fornecedor)"
+)
 _PRODUCT_NUMBER = re.compile(
     "(?:{0})?(?:{1})+(?:{2})|(?:{2})(?:de|del|du|of|della)?(?:{1})+|{0}(?:ref|reference|sku)"
     "|(?:ref|reference){0}|{3}".format(

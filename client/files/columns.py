@@ -11,7 +11,7 @@ from typing import Literal
 from twinshelf.client.files.column_names import is_other_object, names_by_word
 from twinshelf.client.files.photo_names import is_other_photo, photo_order
 from twinshelf.client.files.plain_name import PARTS, plain_name, plain_names
-from twinshelf.client.files.price_names import distance_from_paid
+from twinshelf.client.files.price_names import COST, distance_from_paid
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.usual_names import LATE_NAMES, USUAL_NAMES
 
@@ -23,6 +23,7 @@ _NESTED_FIELDS = ("product_id", "title", "description", "brand", "price", "image
 TELLING = ("title", "description", "images")
 _EMBEDDED = (*TELLING, "category", "brand")
 _LONGEST_SHOWN = 80
+_KIND_OF_NUMBER = plain_name("product_id_type")
 # Odoo's own: its "standard_price" is the cost, which is the price to Amazon.
 _OF_ODOO = frozenset(plain_names("default_code lst_price categ_id"))
 _WITHOUT_HEADER = " (a file without a header: --no-header --columns product_id=1,title=2)"
@@ -106,7 +107,8 @@ def map_columns(
             taken.update(found)
     taken -= costs - barred
     for field in LATE_NAMES:
-        if field not in columns and (found := _usual_columns(header, field, taken, LATE_NAMES)):
+        found = _usual_columns(header, field, taken, LATE_NAMES) if field not in given else ()
+        if found and (field not in columns or _replaces_cost(field, found, columns[field])):
             columns[field] = found
             taken.update(found)
     if "title" not in columns and "title" not in given:
@@ -204,7 +206,14 @@ def _usual_columns(
         # A thumbnail is a smaller copy of a photo that stands there already.
         large = [column for column in found if "thumb" not in column.casefold()]
         return tuple(large or found[:1])
-    if not (named := [by_name[name] for name in names[field] if name in by_name]):
+    usual = names[field]
+    if field == "price":  # of price lists by number: "VK 1", "Listino 2"
+        for name in [*by_name]:
+            by_name.setdefault(name.rstrip("0123456789"), by_name[name])
+    # What product-id-type tells of is a number of Amazon's or the trade, and not the seller's own.
+    if field == "product_id" and _KIND_OF_NUMBER in by_name:
+        usual = (*(name for name in usual if name != "productid"), "productid")
+    if not (named := [by_name[name] for name in usual if name in by_name]):
         return ()
     if field == "price":
         return (min(named[0], key=distance_from_paid),)
@@ -214,6 +223,12 @@ def _usual_columns(
 
 def _is_of_part(column: str) -> bool:
     return column.partition(".")[0].casefold() in PARTS and "." in column
+
+
+def _replaces_cost(field: str, found: tuple[str, ...], known: tuple[str, ...]) -> bool:
+    """Whether a price stands in for what the shop pays itself."""
+    is_cost, *others = (distance_from_paid(name) == COST for name in (*known, *found))
+    return field == "price" and is_cost and not any(others)
 
 
 def _costs_of_odoo(header: Sequence[str]) -> set[str]:

@@ -21,7 +21,7 @@ def pattern(words: str) -> re.Pattern[str]:
 
 
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
-_PREFIXES = ("ps", "g", "c", "et", "prod")
+_PREFIXES = ("ps", "g", "c", "et", "prod", "p", "ie")
 CURRENCIES = frozenset(
     "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
     " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar rp vnd vnđ thb myr php"

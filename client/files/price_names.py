@@ -19,10 +19,11 @@ _SALE = pattern(
     "|акционнаяцена|цена(?:со|сучетом)скидк|ценапоакции|спеццена|специальнаяцена|ценараспродажи"
     "|ціназізнижк|акційнаціна|спецціна|akciosar|akciosbrutto|pret(?:promo|redus|oferta)"
     "|セール価格|特価|特別価格|割引価格|促销价|促銷價|特价|特價|优惠价|優惠價|折扣价|折扣價|活动价"
-    "|할인가|할인판매가|세일가|특가|מחירמבצע|قیمتویژه"
+    "|할인가|할인판매가|세일가|특가|מחירמבצע|قیمتویژه|harga(?:diskon|promo)|giakhuyenmai"
+    "|ราคา(?:ลด|โปร|พเศษ)|سعر(?:العرض|بعدالخصم)"
 )
 _NET = pattern(
-    "net(?:to|te?)?$|net(?:to|te?)?pr[ei]|excl|exkl|ekskl|^ex(?:vat|tax|gst)|ex(?:vat|tax|gst|btw|moms)$"
+    "net(?:to|te?)?$|^netto|net(?:to|te?)?pr[ei]|excl|exkl|ekskl|^ex(?:vat|tax|gst)|(?:ex|no)(?:vat|tax|gst|btw|moms)$"
     "|(?:without|before|plus)(?:tax|vat|gst)|ohne|zzgl|^ht|ht$|horst(?:axe|va)"
     "|(?:sin|s|senza|sem)iva|iva(?:esclus|exclu|nao)|bez(?:vat|dph|pdv)|безндс|безпдв"
     "|(?:eks|uten|uden|utan)(?:mva|moms)|alv0|ilmanalv|alvton|veroton|kdvharic|kdvsiz|faratva"
@@ -30,7 +31,7 @@ _NET = pattern(
 )
 # What was asked before, or is advised.
 _OLD = pattern(
-    "old|^was|wasprice|before|previous|compare|strike|rrp|msrp|^srp|suggested|recommended|marketprice"
+    "(?<![ghsy])old|^was|wasprice|before|previous|compare|strike|rrp|msrp|^srp|suggested|recommended|marketprice"
     "|original|listprice|alterpreis|streich|statt|uvp|listenpreis|normalpreis"
     "|barre|ancien|conseille|avantremise|anterior|antes|tachado|antigo|precode$|vecchio|precedente"
     "|barrato|listino|consigliato|advies|oudeprijs|vanprijs|star[aáý]?cena|poprzedni|katalogow"
@@ -38,14 +39,17 @@ _OLD = pattern(
     "|tidligere|vejl|veil|rekomm|vanhahinta|normaalihinta|ovh|suositus|eski|indirimsiz|onceki|piyasa"
     "|стар|прежн|до(?:скидки|знижки)|без(?:учета)?скидки|беззнижки|ррц|рекоменд|eredeti|regi|vech"
     "|通常価格|定価|参考価格|希望小売|原价|原價|市场价|市場價|吊牌价|划线价|정상가|정가|소비자가|할인전"
+    "|harga(?:normal|coret|asli)|gia(?:goc|niemyet)|ราคา(?:ปกต|เตม)|السعرالقديم|سعرقبل"
 )
 # What the shop pays itself, or another shop.
 _COST = pattern(
     "cost|purchase|buying|wholesale|trade|dealer|reseller|b2b|einkauf|^ek(?:preis|brutto|netto|$)"
     "|ekpreis|handler|haendler|achat|revient|compra|acquisto|custo|inkoop|zakup|hurt|nakup|velkoobch"
-    "|inkop|indkob|innkjop|kostpris|engros|ostohinta|tukku|alisfiyat|maliyet|toptan|закуп|себест|опт"
-    "|дилер|собіварт|гурт|beszerz|achizit|nabav|αγορασ|仕入|原価|卸|成本|进价|進價|批发|批發|采购|매입|도매|공급가"
+    "|inkop|indkob|innkjop|innpris|kostpri|(?:prezzo|preco)forn|engros|ostohinta|tukku|alisfiyat|maliyet|toptan|закуп|себест|опт"
+    "|дилер|собіварт|гурт|beszerz|achizit|nabav|αγορασ|仕入|原価|卸|成本|进价|進價|进货价|進貨價|批发|批發|采购|매입|도매|공급가"
+    "|harga(?:beli|modal|grosir)|gia(?:nhap|von|si)|ราคา(?:ทุน|ซอ|ส่ง)|سعر(?:التكلفة|الشراء|الجملة)|מחירעלות"
 )
+COST = 3
 _HUNDREDTHS = re.compile(
     r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount|price_?u)\W*$",
     re.IGNORECASE,
@@ -71,7 +75,7 @@ def distance_from_paid(column: str) -> int:
     """
     name = plain_name(column)
     if _COST.search(name):
-        return 3
+        return COST
     return 2 if _OLD.search(name) and not is_sale(column) else int(is_net(column))
 
 

@@ -18,7 +18,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         item_code item_number item_no article_number article_no article_id article part_number
         product_number product_no product_key goods_id goods_no pid pdt_id external_product_id
         system_id external_id internal_reference default_code
-        parent_sku sku_parent_short
+        parent_sku sku_parent_short goods_sn
         sku_parent sku_short product_ids retailer_id
         matnr material_number materialnummer aw_product_id merchant_product_id код_товару
         ma_san_pham رقم_المنتج رمز_المنتج รหัสสินค้า артикул_продавца
@@ -36,12 +36,11 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nr_katalogowy kod_towaru артикул_товара арт номенклатурный_номер urun_no tuotekoodi
         tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
         ma_hang 产品编号 商家编码 등록상품id
-        code model_number код_1с variation_id gtin ean ean13 ean_code upc upc_code barcode mpn
-        gtin_14 jan_code janコード isbn pzn sku_id sku_name sku_sellersku codice uuid 編號
+        code model_number код_1с variation_id plu sku_id sku_name sku_sellersku codice uuid 編號
         tootekood კოდი тауар_коды կոդ उत्पाद_कोड kod_produto
         kod_barang prekes_kodas sifra_artikla artikuls kat_номер кат_номер шифра kod_tovaru
         sifra_izdelka num_iid itm
-        nr item_nbr upc_nbr 노출상품id 업체상품코드 کد_کالا کد_محصول ma_sp tuotenumero kode_barang
+        item_nbr 노출상품id 업체상품코드 کد_کالا کد_محصول ma_sp tuotenumero kode_barang
         satici_stok_kodu hepsiburada_sku supplier_aid vendor_code
         product_code_sku ebay_item_number shop_sku merchant_sku numer_oferty sygnatura
         intern_referentie interne_referentie seller_product_reference handler_artikelnummer
@@ -49,7 +48,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         id_de_producto cod_producto numero_de_publicacion codigo_universal id_prodotto sku_prodotto
         id_do_produto codigo_do_produto identifier product_uid item_uid код_номенклатуры
         идентификатор_товара внешний_код номенклатура_код ідентифікатор_товару
-        унікальний_ідентифікатор 판매자_상품코드 자체_상품코드 tcin us_item_id symbol barkod han"""
+        унікальний_ідентифікатор 판매자_상품코드 자체_상품코드 tcin us_item_id symbol
+        gtin ean ean13 ean_code upc upc_code barcode barkod mpn gtin_14 jan_code janコード isbn pzn
+        upc_nbr han nr"""
     ),
     "title": plain_names(
         """title name product_title product_name item_name item_title product_display_name
@@ -65,7 +66,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nombre titulo nombre_producto nome nome_prodotto titolo nome_produto
         nome_do_produto nazev nazev_produktu nazev_zbozi nazov nazov_produktu megnevezes termeknev
         urun_adi denumire denumire_produs naziv naziv_proizvoda benamning produktnamn varenavn
-        produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר
+        produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר שם_פריט
         nazwa nazwa_produktu judul nama nama_produk nama_barang naam productnaam
         product_service_name namn navn varetekst назва назва_товару ten_san_pham
         اسم_المنتج ชื่อสินค้า 宝贝名称 produto producto prodotto produit produkt articulo
@@ -82,7 +83,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         상품명 등록상품명 제품명
         nombre_del_articulo nome_del_prodotto denominazione descrizione_articolo nome_do_anuncio
         omschrijving_kort artikelnaam nazwa_artykulu jmeno_produktu nazev_polozky artikelnamn
-        urun_basligi baslik найменування 商品タイトル short_title"""
+        urun_basligi baslik найменування 商品タイトル short_title
+        name_product"""
     ),
     "description": plain_names(
         """description product_description item_description body_html body long_description
@@ -99,14 +101,15 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         item_caption long_text longdescr keterangan aprasymas opis_artikla apraksts विवरण kirjeldus
         აღწერა նկարագրություն сипаттама σχολια توضیحات lange_omschrijving ext_desc
         langtext beschrijving opis_produktu popis_produktu dlouhy_popis kratky_popis tuotekuvaus
-        marketing_text"""
+        marketing_text synopsis"""
     ),
     "category": plain_names(
         """category categories category_name category_path product_category product_categories
         product_category_tree google_product_category amazon_category_and_sub_category
         amazon_category main_category category_1 cat category_tree breadcrumbs breadcrumb
-        category_names commodity_group nature_du_produit categories_paths ebay_category_1_name
-        collection tax_product_cat category_id
+        category_names cat_name commodity_group nature_du_produit categories_paths
+        ebay_category_1_name
+        collection tax_product_cat category_id categ_id
         article_type product_type
         item_type
         feed_product_type department type sub_category subcategory
@@ -124,7 +127,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         category_text item_type_keyword taxonomy product_taxonomy produktgruppe artikelgruppe rubrik
         produkttyp famille sous_famille univers subfamilia seccion rubro reparto secao artikelgroep
         grupa_towarowa skupina produktgrupp osasto тип_товара рубрика розділ група ジャンル 品类
-        商品類別 상품분류 대분류"""
+        商品類別 상품분류 대분류 部門 部門名"""
     ),
     "brand": plain_names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
@@ -149,7 +152,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자
         sprzedajacy satici البائع
         anbieter venditore verkoper winkel prodejce obchod saljare saelger forhandler selger myyja
-        magaza ショップ名 店舗名 商家 판매처 program_name advertiser_name"""
+        magaza ショップ名 店舗名 商家 판매처 program_name advertiser_name
+        供应商"""
     ),
     "price": plain_names(
         """price search_price our_price sale_price special_price regular_price sales_price
@@ -169,7 +173,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ціна gia gia_ban السعر ราคา 价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가
         mpc salgspris utsalgspris prezzo_listino prezzo_al_pubblico
         판매가격 قیمت سعر_البيع 売価 単価 定価 소비자가 मूल्य
-        price_incl_tax buy_now valor_de_venda розница вартість"""
+        price_no_tax price_incl_tax buy_now valor_de_venda розница вартість"""
     ),
     "attributes": plain_names(
         """attributes specifications specification specs properties characteristics caracteristics
@@ -220,7 +224,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         продукт 商品 产品 제품 상품
         description_short short_desc subject"""
     ),
-    "category": plain_names("тип"),
+    "category": plain_names("тип wg"),
     "price": plain_names(
         """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
         price_in_pence preis_cent preis_in_cent prix_centimes
@@ -229,6 +233,6 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         offers prices price_range price_range_v2 sale_price_u price_u zk_final_price original_price
         hind hind_km_ga ფასი багасы գին τιμη_λιανικης
         udsalgspris harga_jualan kaina_su_pvm ราคาขาย mpc_s_pdv_om reserve_price map uprc
-        mrp msrp rrp_price msrp_price"""
+        mrp msrp rrp_price msrp_price now gross brutto"""
     ),
 }

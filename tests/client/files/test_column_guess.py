@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.files.tables import read, write
-from twinshelf.client.files.column_guess import map_table
+from twinshelf.client.files.column_guess import guess_columns, map_table
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.table import open_table
 
@@ -19,6 +19,8 @@ from twinshelf.client.files.table import open_table
         ("trainId", ["0", "1"], ["0", "1"]),
         ("Material", ["P-100", "P-101"], ["P-100", "P-101"]),
         ("Satıcı Stok Kodu", ["S1", "S2"], ["S1", "S2"]),
+        ("ISBN13", ["978", "979"], ["978", "979"]),
+        ("EAN/UPC", ["40", "41"], ["40", "41"]),
         ("train_id", ["7", "7"], ["1", "2"]),
         ("Material", ["cotton 1", "cotton 2"], ["1", "2"]),
         ("category_id", ["10", "11"], ["1", "2"]),
@@ -49,6 +51,7 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("sku,title,category\n1,Mug,\n2,Pan,\n", "category", "category"),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "title", "Description"),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "product_id", "Item"),
+        ("Bestellnr.,ISBN,title\nB1,,Mug\nB2,3518018116,Pan\n", "product_id", "Bestellnr."),
         ("sku,title,x\n1,Mug,http://a.b/1.jpg\n2,Pan,http://a.b/2.jpg\n", "images", "x"),
         ("sku,title,x\n1,Mug,http://a.b/1\n2,Pan,http://a.b/2\n", "images", None),
         ("sku,title,Type\n1,Mug,simple\n2,Pan,variable\n", "category", None),
@@ -68,6 +71,14 @@ def test_photos_beside_an_unnamed_title_are_no_product_yet(tmp_path: Path) -> No
     with pytest.raises(ProductFileError, match="--columns title=maker_txt, or leave titles out"):
         map_table(open_table(path), {})
     assert map_table(open_table(path), {"title": ()}) == {"images": ("image",)}
+
+
+def test_paths_of_photos_are_no_titles_and_weights_no_prices(tmp_path: Path) -> None:
+    table = (
+        "x,pic_y,z,weight\n/up/blue mug.jpg,/a/1.jpg,Mug,0.30\n/up/red pan.jpg,/a/2.jpg,Pan,0.50\n"
+    )
+    guessed = guess_columns(open_table(write(tmp_path, table)))
+    assert guessed["title"] == ("z",) and "price" not in guessed
 
 
 def test_nested_columns_that_do_not_fit_are_left(tmp_path: Path) -> None:

@@ -127,6 +127,19 @@ from twinshelf.client.files.rows import ProductFileError
          "attributes=Kenmerken"),
         ("자체 상품코드,상품명,대분류,제조사명,정상가",
          "product_id=자체 상품코드,title=상품명,category=대분류,brand=제조사명,price=정상가"),
+        ("sku,product-id,product-id-type,title", "product_id=sku,title=title"),
+        ("product_id,product_id_type,title", "product_id=product_id,title=title"),
+        ("EAN,Shop SKU,Title", "product_id=Shop SKU,title=Title"),
+        ("PLU,Text,Preis1,WG", "product_id=PLU,description=Text,category=WG,price=Preis1"),
+        ("p_id,p_name.de,p_desc.de,p_manufacturer,p_image",
+         "product_id=p_id,title=p_name.de,description=p_desc.de,brand=p_manufacturer,"
+         "images=p_image"),
+        ("IE_XML_ID,IE_NAME,IE_DETAIL_TEXT,IE_DETAIL_PICTURE",
+         "title=IE_NAME,images=IE_DETAIL_PICTURE"),
+        ("goods_sn,goods_name,cat_name,synopsis,供应商,Seller Part #",
+         "product_id=goods_sn,title=goods_name,description=synopsis,category=cat_name,"
+         "seller=供应商"),
+        ("id,name,type,categ_id", "product_id=id,title=name,category=categ_id"),
     ],
 )  # fmt: skip
 def test_usual_names_are_known(header: str, mapping: str) -> None:

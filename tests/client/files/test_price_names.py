@@ -29,6 +29,13 @@ from twinshelf.client.files.price_names import distance_from_paid
         # A usual name of another price.
         "Price with VAT included,net_price", "web price,wholesale price",
         "list_price,standard_price,default_code", "standard_price,list_price,item_sku",
+        # By number, shortened, or of which another word is a part: "old", "kost".
+        "VK-Brutto 1,VK-Netto 1", "Listino 1,Prezzo forn.", "PVP1 c/IVA,Preço custo",
+        "Verkoopprijs,Kostprijs", "Adviesprijs,Kostprijs", "Utpris inkl. mva,Innpris",
+        "Bruttó eladási ár,Nettó eladási ár,Beszerzési ár", "零售价,进货价", "Now,Was",
+        "Trendyol'da Satılacak Fiyat,Piyasa Satış Fiyatı", "Gold price,Old price",
+        "Gross,Net", "p_price,p_priceNoTax", "Harga Jual,Harga Modal", "Giá lẻ,Giá vốn,Giá gốc",
+        "ราคาขายปลีก,ราคาทุน", "سعر البيع بالتجزئة,سعر التكلفة",
     ],
 )  # fmt: skip
 def test_the_price_to_be_paid_comes_before_others_in_either_order(prices: str) -> None:
@@ -41,7 +48,8 @@ def test_the_price_to_be_paid_comes_before_others_in_either_order(prices: str) -
     "prices",
     ["Цена со скидкой,Цена до скидки", "Ціна зі знижкою,Стара ціна", "할인가격,정상가격",
      "İndirimli Satış Fiyatı,Eski Fiyat", "セール価格,通常価格", "优惠价格,原价",
-     "price_after_discount,price_before_discount", "salePriceEUR,priceEUR"],
+     "price_after_discount,price_before_discount", "salePriceEUR,priceEUR",
+     "Harga Diskon,Harga Normal", "Giá khuyến mãi,Giá gốc", "ราคาพิเศษ,ราคาปกติ"],
 )  # fmt: skip
 def test_the_price_of_a_sale_comes_before_that_which_was_asked(tmp_path: Path, prices: str) -> None:
     for header, cells in ((prices, "15,20"), (",".join(reversed(prices.split(","))), "20,15")):
