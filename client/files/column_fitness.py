@@ -15,6 +15,11 @@ _LONGEST_TITLE = 200
 _CURRENCY = re.compile(
     r"[$€£¥₽₹₩₺]|zł|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
 )
+# Without "km", which are marks in Bosnia.
+_MEASURE = re.compile(
+    r"\d\s?(?:[mc]?m|[mk]?g|[mcd]?l|oz|lbs?|[kmgt]b|k?wh?|v|[mgk]?hz|mah|inch|zoll)\W*$",
+    re.IGNORECASE,
+)
 # What the records of shops and of JSON:API call themselves.
 _KINDS = frozenset(
     "simple variable variation configurable grouped bundle bundled external virtual downloadable"
@@ -73,13 +78,15 @@ def _price_fitness(values: Values) -> float:
 
 
 def is_price(cell: object) -> bool:
-    """Whether a cell holds a price, and hardly a word besides."""
+    """Whether a cell holds a price, and hardly a word besides: "250 ml" is none."""
     try:
         price = price_of(cell)
     except ValueError:
         return False
-    is_short = isinstance(cell, (Mapping, list)) or len(re.sub(r"[\d\s.,]", "", str(cell))) <= 4
-    return price is not None and is_short
+    if isinstance(cell, (Mapping, list)):
+        return price is not None
+    is_short = len(re.sub(r"[\d\s.,]", "", str(cell))) <= 4
+    return price is not None and is_short and not _MEASURE.search(str(cell))
 
 
 def _has_letters(cell: object) -> bool:

@@ -73,10 +73,8 @@ def test_photos_beside_an_unnamed_title_are_no_product_yet(tmp_path: Path) -> No
     assert map_table(open_table(path), {"title": ()}) == {"images": ("image",)}
 
 
-def test_paths_of_photos_are_no_titles_and_weights_no_prices(tmp_path: Path) -> None:
-    table = (
-        "x,pic_y,z,weight\n/up/blue mug.jpg,/a/1.jpg,Mug,0.30\n/up/red pan.jpg,/a/2.jpg,Pan,0.50\n"
-    )
+def test_paths_of_photos_are_no_titles_and_measures_no_prices(tmp_path: Path) -> None:
+    table = "x,y,z,weight,size\n/up/blue mug.jpg,a,Mug,0.3,50 ml\n/up/red pan.jpg,b,Pan,0.5,2 l"
     guessed = guess_columns(open_table(write(tmp_path, table)))
     assert guessed["title"] == ("z",) and "price" not in guessed
 
