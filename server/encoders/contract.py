@@ -17,6 +17,8 @@ PARAMETER = "twinshelf_contract"
 READABLE_VERSION = 3
 # Those that the service asks, one for each modality.
 ENSEMBLES = {Pattern.IMAGE: "image_encoder", Pattern.TEXT: "text_encoder"}
+# Of files, groups, records and units: those that fields are joined with.
+_NO_SEPARATORS = str.maketrans("\x1c\x1d\x1e\x1f", "    ")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -38,7 +40,8 @@ class TextFields:
         """Joins fields into the text that is embedded; None when all of them are blank.
 
         They are joined as they are: the preprocessing that travels with the model takes them apart
-        at ASCII's separators of files, groups, records and units, and cleans them one by one.
+        at ASCII's separators of files, groups, records and units, and cleans them one by one; a
+        blank stands for those of the caller.
         Attributes are sorted by name, because a map carries no order over the wire.
         """
         parts = []
@@ -46,10 +49,12 @@ class TextFields:
             value = fields.get(name, "")
             if not isinstance(value, str):
                 value = "\x1e".join(
-                    f"{key}\x1f{text}"
+                    f"{key.translate(_NO_SEPARATORS)}\x1f{text.translate(_NO_SEPARATORS)}"
                     for key, text in sorted(value.items())
                     if key.strip() and text.strip()
                 )
+            else:
+                value = value.translate(_NO_SEPARATORS)
             if value.strip():
                 parts.append(value)
         return (prefix and f"{prefix}\x1c") + "\x1d".join(parts) if parts else None

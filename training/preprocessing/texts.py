@@ -16,6 +16,8 @@ from .settings import PreprocessingSettings
 # What fields are joined with: the separators that ASCII has for files, groups, records and units.
 # Cleaning takes them for white space.
 PREFIX_END, FIELD_END, ITEM_END, NAME_END = "\x1c\x1d\x1e\x1f"
+# The caller's own ones would be taken for ours.
+_NO_SEPARATORS = str.maketrans("\x1c\x1d\x1e\x1f", "    ")
 # No field says more after this many characters; it also bounds the time a hostile text can cost.
 MAX_RAW_CHARACTERS = 65_536
 # Each pass undoes one level of escaping; real texts need two.
@@ -118,7 +120,13 @@ def join_fields(
         value = fields.get(name, "")
         if not isinstance(value, str):
             # Sorted, because a protobuf map, in which the server gets them, has no order.
-            value = ITEM_END.join(f"{key}{NAME_END}{text}" for key, text in sorted(value.items()))
+            named = [
+                (key.translate(_NO_SEPARATORS), text.translate(_NO_SEPARATORS))
+                for key, text in sorted(value.items())
+            ]
+            value = ITEM_END.join(f"{key}{NAME_END}{text}" for key, text in named)
+        else:
+            value = value.translate(_NO_SEPARATORS)
         if value.strip():
             parts.append(value)
     return (prefix and prefix + PREFIX_END) + FIELD_END.join(parts) if parts else ""

@@ -64,6 +64,7 @@ def test_what_is_no_contract_is_refused(text: str) -> None:
         {"title": "tea <!-- x", "brand": "Acme", "description": "gold <!-- c --> | ring"},
         {"title": "<br>", "attributes": {"colour": "red", "note": "<br/>", "size": "&nbsp;"}},
         {"title": "a\x1cb\x1dc\x1ed\x1fe", "brand": "x\x1fy"},
+        {"title": "gel\x1f", "attributes": {"\x1ea": "b\x1d", "c": "\x1c"}},
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "query: "])

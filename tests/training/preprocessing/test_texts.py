@@ -182,6 +182,16 @@ def test_a_broken_field_swallows_nothing_of_the_others() -> None:
     assert embedded(fields) == " | ".join(parts)
 
 
+@pytest.mark.parametrize("separator", "\x1c\x1d\x1e\x1f")
+def test_separators_of_the_caller_are_blanks(separator: str) -> None:
+    fields: dict[str, str | dict[str, str]] = {
+        "title": f"washing{separator}gel{separator}",
+        "brand": f"{separator}x",
+        "attributes": {f"{separator}a": f"b{separator}c", "d": separator},
+    }
+    assert embedded(fields) == "washing gel | x | a: b c"
+
+
 def test_a_prefix_stands_before_what_holds_anything() -> None:
     settings = PreprocessingSettings(query_prefix="query: ")
     assert embedded({"title": "<br>", "brand": "Acme"}, settings, "query: ") == "query: Acme"
