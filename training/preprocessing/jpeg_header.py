@@ -61,7 +61,9 @@ class _Frame:
     marker: int
     width_px: int
     height_px: int
-    samples_per_pixel: dict[int, float]
+    colour_count: int
+    samples_per_pixel: float  # of all colours
+    samples_by_name: dict[int, float]  # the largest where colours share a name
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:
@@ -95,7 +97,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
         height_px=frame.height_px,
         is_progressive=frame.marker == _PROGRESSIVE_FRAME,
         scan_count=max(scan_count, 1),
-        kept_samples_per_pixel=sum(frame.samples_per_pixel.values()) if scan_count else 0.0,
+        kept_samples_per_pixel=frame.samples_per_pixel if scan_count else 0.0,
         scanned_samples_per_pixel=scanned,
         refined_samples_per_pixel=refined,
         metadata_bytes=position,
@@ -142,25 +144,29 @@ def _read_frame(data: bytes, position: int, marker: int) -> _Frame | None:
     if position + 9 > len(data):
         return None
     parts = data[position + 10 : _segment_end(data, position)]
-    factors = {
-        parts[i]: (parts[i + 1] >> 4, parts[i + 1] & 15) for i in range(0, len(parts) - 2, 3)
-    }
-    widest = max((across for across, _ in factors.values()), default=1) or 1
-    tallest = max((down for _, down in factors.values()), default=1) or 1
+    colours = [
+        (parts[i], parts[i + 1] >> 4, parts[i + 1] & 15) for i in range(0, len(parts) - 2, 3)
+    ]
+    widest = max((across for _, across, _ in colours), default=1) or 1
+    tallest = max((down for _, _, down in colours), default=1) or 1
+    samples_by_name: dict[int, float] = {}
+    for name, across, down in colours:
+        samples = across * down / (widest * tallest)
+        samples_by_name[name] = max(samples, samples_by_name.get(name, 0.0))
     return _Frame(
         marker=marker,
         height_px=int.from_bytes(data[position + 5 : position + 7], "big"),
         width_px=int.from_bytes(data[position + 7 : position + 9], "big"),
-        samples_per_pixel={
-            name: across * down / (widest * tallest) for name, (across, down) in factors.items()
-        },
+        colour_count=len(colours),
+        samples_per_pixel=sum(across * down for _, across, down in colours) / (widest * tallest),
+        samples_by_name=samples_by_name,
     )
 
 
 def _count_scans(data: bytes, position: int, frame: _Frame) -> tuple[int, float, float]:
     """Counts scans and the samples that they walk over and refine; 0 when one scan holds all."""
     names, _, _ = _read_scan(data, position)
-    if frame.marker != _PROGRESSIVE_FRAME and len(names) == len(frame.samples_per_pixel):
+    if frame.marker != _PROGRESSIVE_FRAME and len(names) == frame.colour_count:
         return 0, 0.0, 0.0
     scan_count = part_count = 0
     scanned = refined = 0.0
@@ -174,7 +180,7 @@ def _count_scans(data: bytes, position: int, frame: _Frame) -> tuple[int, float,
             continue
         scan_count += 1
         names, (first, *_), step = _read_scan(data, start)
-        walked = sum(frame.samples_per_pixel.get(name, 0.0) for name in names)
+        walked = sum(frame.samples_by_name.get(name, 0.0) for name in names)
         scanned += walked
         refined += walked if first and step >> 4 else 0.0
     return scan_count, scanned, refined

@@ -76,6 +76,14 @@ def test_a_jpeg_of_one_scan_keeps_no_samples_and_one_of_several_keeps_all() -> N
     assert progressive.refined_samples_per_pixel == 2.5
 
 
+@pytest.mark.parametrize(("scan", "kept"), [(b"\1", 3), (b"\1\1\1", 0)])
+def test_colours_of_one_name_are_counted_one_by_one(scan: bytes, kept: int) -> None:
+    frame = b"\x08\0\x08\0\x08\x03" + b"\1\x11\0" * 3
+    names = bytes([len(scan)]) + b"".join(bytes([name, 0]) for name in scan)
+    data = b"\xff\xd8" + jpeg_segment(0xC0, frame) + jpeg_segment(0xDA, names + b"\0\x3f\0")
+    assert jpeg_header(data).kept_samples_per_pixel == kept
+
+
 def test_a_scan_cannot_be_hidden_behind_a_marker_that_stands_alone() -> None:
     data = FILES["jpeg progressive"]
     start = data.index(b"\xff\xda")
