@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .jpeg_header import JPEG_START, MAX_PART_COUNT, JpegHeader, read_jpeg_header
+from .lossless_header import count_code_groups
 from .settings import PreprocessingError
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -17,6 +18,7 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _PNG_DEFLATED = frozenset({b"zTXt", b"iTXt", b"iCCP"})
 _PNG_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"fdAT", b"IEND"})
 _ANIMATION_FLAG = 0x02  # of VP8X
+_PACKED_ALPHA = 1  # of ALPH, in the lowest two bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class ImageHeader:
         height_px: Height before any rotation; of an animation that of the canvas.
         is_animated: Whether a PNG or WebP file states that it is an animation.
         is_lossless: Whether a WebP file is coded without loss.
+        code_group_count: Groups of prefix codes of what a WebP file codes without loss.
         bytes_per_pixel: Bytes of a pixel of a PNG before they are packed, 0.125 to 8; else 0.
         file_bytes: Length of the file.
         metadata_bytes: Length of what does not make pixels; of a WebP file it is not counted.
@@ -43,6 +46,7 @@ class ImageHeader:
     height_px: int
     is_animated: bool = False
     is_lossless: bool = False
+    code_group_count: int = 0
     bytes_per_pixel: float = 0.0
     file_bytes: int = 0
     metadata_bytes: int = 0
@@ -133,24 +137,28 @@ def _read_png(data: bytes) -> ImageHeader | None:
 def _read_webp(data: bytes) -> ImageHeader | None:
     if len(data) < 30:
         return None
-    exif_bytes = part_count = 0
+    exif_bytes = part_count = code_group_count = 0
     is_animated = False
     is_lossless = data[12:16] == b"VP8L"
     match data[12:16]:
         case b"VP8X":
-            width = 1 + int.from_bytes(data[24:27], "little")
-            height = 1 + int.from_bytes(data[27:30], "little")
+            width, height = _read_sides(data, 24)
             is_animated = bool(data[20] & _ANIMATION_FLAG)
-            kinds = []
+            first: dict[tuple[bytes, bytes], int] = {}
+            kinds = set()
             end = 8 + int.from_bytes(data[4:8], "little")
             for kind, start, length in _walk_chunks(data[:end], 12, "little"):
                 part_count += 1
                 exif_bytes += length if kind == b"EXIF" else 0
-                kinds.append(data[start + 16 : start + 20] if kind == b"ANMF" else kind)
-            is_lossless = b"VP8L" in kinds and not {b"VP8 ", b"ALPH"} & set(kinds)
+                picture = data[start + 16 : start + 20] if kind == b"ANMF" else kind
+                kinds.add(picture)
+                first.setdefault((kind, picture), start)
+            is_lossless = b"VP8L" in kinds and not {b"VP8 ", b"ALPH"} & kinds
+            counts = (_count_groups(data, *each, start) for each, start in first.items())
+            code_group_count = max(counts, default=0)
         case b"VP8L":
-            bits = int.from_bytes(data[21:25], "little")
-            width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+            width, height = _lossless_sides(data, 20)
+            code_group_count = count_code_groups(data, 25, width, height)
         case b"VP8 ":
             width = int.from_bytes(data[26:28], "little") & 0x3FFF
             height = int.from_bytes(data[28:30], "little") & 0x3FFF
@@ -162,10 +170,36 @@ def _read_webp(data: bytes) -> ImageHeader | None:
         height_px=height,
         is_animated=is_animated,
         is_lossless=is_lossless,
+        code_group_count=code_group_count,
         file_bytes=len(data),
         exif_bytes=exif_bytes,
         part_count=part_count,
     )
+
+
+def _count_groups(data: bytes, kind: bytes, picture: bytes, start: int) -> int:
+    """Groups of prefix codes of a picture, or of the transparency of one, in a chunk or a frame."""
+    sides = 24  # of the canvas
+    if kind == b"ANMF":
+        sides, start = start + 6, start + 24
+    if picture == b"VP8L":
+        return count_code_groups(data, start + 5, *_lossless_sides(data, start))
+    if (
+        picture == b"ALPH"
+        and int.from_bytes(data[start : start + 1], "little") & 3 == _PACKED_ALPHA
+    ):
+        return count_code_groups(data, start + 1, *_read_sides(data, sides))
+    return 0
+
+
+def _read_sides(data: bytes, start: int) -> tuple[int, int]:
+    width, height = data[start : start + 3], data[start + 3 : start + 6]
+    return 1 + int.from_bytes(width, "little"), 1 + int.from_bytes(height, "little")
+
+
+def _lossless_sides(data: bytes, start: int) -> tuple[int, int]:
+    bits = int.from_bytes(data[start + 1 : start + 5], "little")
+    return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
 
 
 def _walk_chunks(

@@ -112,6 +112,29 @@ def animated_webp(canvas: Size, frame: Size, frame_count: int = 1, flags: int = 
     return riff(webp_canvas(canvas, flags), (b"ANIM", b"\1\2\3\x80\0\0"), *frames)
 
 
+def lossless_stream(side: int, tile_bits: int, transforms: str = "") -> bytes:
+    """Returns lossless pixels of one colour, with a group of prefix codes for each tile."""
+    count = (side + (1 << tile_bits) - 1) >> tile_bits
+    one_symbol = "1000"
+    # Its 256 lengths are all 8, and so take no bits themselves.
+    flat = "0" + write_bits((8, 4), *[(0, 3)] * 11, (1, 3), (1, 1), (3, 3), (254, 8))
+    tiles = "".join(f"{n & 255:08b}{n >> 8:08b}" for n in range(count**2))
+    groups = "0" + flat * 2 + one_symbol * 3 + tiles + 5 * one_symbol * count**2
+    bits = transforms + "0" + write_bits((1, 1), (11, 4), (1, 1), (tile_bits - 2, 3)) + groups
+    return int(bits[::-1], 2).to_bytes(len(bits) // 8 + 1, "little")
+
+
+def lossless_chunk(side: int, tile_bits: int, transforms: str = "") -> tuple[bytes, bytes]:
+    """Returns such pixels as the chunk of a WebP file."""
+    start = b"\x2f" + (side - 1 | (side - 1) << 14).to_bytes(4, "little")
+    return b"VP8L", start + lossless_stream(side, tile_bits, transforms)
+
+
+def write_bits(*numbers: tuple[int, int]) -> str:
+    """Returns numbers of so many bits each, their lowest bits first."""
+    return "".join(f"{number:0{bit_count}b}"[::-1] for number, bit_count in numbers)
+
+
 def webp_canvas(size: Size, flags: int) -> tuple[bytes, bytes]:
     """Returns the chunk that states the canvas of an extended WebP file."""
     return b"VP8X", bytes([flags, 0, 0, 0]) + _u24(size[0] - 1) + _u24(size[1] - 1)
@@ -179,6 +202,17 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         Image.new("RGB", (6000, 6000)), "WEBP", lossless=True, method=0
     ),
     "webp of one colour": lambda: encode(Image.new("RGB", (6000, 6000)), "WEBP", method=0),
+    "lossless webp of 65,536 groups of codes": lambda: riff(lossless_chunk(1024, 2)),
+    "animated webp of 65,025 groups of codes": lambda: riff(
+        webp_canvas((2040, 2040), 2),
+        (b"ANIM", b"\1\2\3\x80\0\0"),
+        (b"ANMF", bytes(6) + _u24(2039) * 2 + bytes(4) + _riff_chunk(*lossless_chunk(2040, 3))),
+    ),
+    "webp of 65,536 groups of codes of its transparency": lambda: riff(
+        webp_canvas((1024, 1024), 0x10),
+        (b"ALPH", b"\1" + lossless_stream(1024, 2)),
+        (b"VP8 ", encode(Image.new("RGB", (1024, 1024)), "WEBP")[20:]),
+    ),
     "png of 16-bit rgba": lambda: png_file(4000, 5000, bit_depth=16, colour_type=6),
     "png of one column": lambda: png_file(1, 6_000_000),
     "png of one row": lambda: png_file(6_000_000, 1),
