@@ -6,7 +6,9 @@ pages do not apply them alike either, and the towers learn what comes out here.
 
 from __future__ import annotations
 
+import functools
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +28,9 @@ _DRAFT_MARGIN = 2
 # More scans than any encoder writes: a small progressive file can otherwise cost minutes.
 _MAX_JPEG_SCANS = 100
 _ORIENTATION = 0x0112  # EXIF tag
+# What EXIF of a PNG or WebP says behind this many bytes is not read; a JPEG's is, as it is opened.
+_MAX_EXIF_BYTES = 65_536
+_PACKED_EXIF = "Raw profile type exif"  # text of a PNG, in hexadecimal lines
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -59,6 +64,7 @@ def decode_image(data: bytes, settings: PreprocessingSettings) -> npt.NDArray[np
     """
     header = _read_header(data)
     _check_cost(header, settings)
+    _silence_pillow()
     try:
         square = _to_square(*_load_upright(data, header, settings), settings)
     except PreprocessingError:
@@ -88,6 +94,15 @@ def decode_images(
         except PreprocessingError as error:
             decoded.append(error)
     return decoded
+
+
+@functools.cache
+def _silence_pillow() -> None:
+    """Keeps quiet, in the whole process, what Pillow has to say of each tag of broken EXIF.
+
+    Sixty kilobytes of it would write a megabyte to the log, and stay in Python's list of warnings.
+    """
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def _read_header(data: bytes) -> ImageHeader:
@@ -202,6 +217,11 @@ def _middle_square(width: int, height: int) -> tuple[float, float, float, float]
 
 def _turn_upright(image: Image.Image) -> Image.Image:
     """Turns and mirrors a decoded photo as its EXIF orientation says."""
+    info = image.info
+    if "exif" in info:
+        info["exif"] = info["exif"][:_MAX_EXIF_BYTES]
+    elif _PACKED_EXIF in info and len(info[_PACKED_EXIF]) > 2 * _MAX_EXIF_BYTES:
+        info[_PACKED_EXIF] = info[_PACKED_EXIF][: 2 * _MAX_EXIF_BYTES].rpartition("\n")[0]
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # broken EXIF is common, and the pixels are sound
@@ -222,7 +242,7 @@ def _to_true_colour(image: Image.Image) -> Image.Image:
         values, transparent = np.asarray(image), image.info.get("transparency")
         image = Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
         if transparent is not None:
-            opacity = np.where(values == transparent, 0, 255).astype(np.uint8)
+            opacity = (values != transparent).astype(np.uint8) * np.uint8(255)
             image.putalpha(Image.fromarray(opacity))
         return image
     wanted = "RGBA" if image.has_transparency_data else "RGB"

@@ -5,9 +5,12 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,6 +121,43 @@ def test_broken_exif_does_not_cost_the_photo() -> None:
     )
 
 
+def with_much_exif(kind: str) -> bytes:
+    """Returns a photo that is turned by a quarter, as the first of 40,000 damaged tags says."""
+    damaged = b"\0\2\x7f\xff\xff\xff\0\0\0\x08"
+    tags = (number.to_bytes(2, "big") + damaged for number in range(1000, 41_000))
+    turned = b"\x01\x12\0\3\0\0\0\1\0\6\0\0"
+    exif = b"MM\0*\0\0\0\x08" + (40_001).to_bytes(2, "big") + turned + b"".join(tags)
+    data = encode(draw_photo(64, 28), "WEBP" if kind == "webp" else "PNG", exif=exif)
+    if kind == "png text":
+        lines = "\n".join(exif[at : at + 36].hex() for at in range(0, len(exif), 36))
+        text = f"\nexif\n{len(exif)}\n{lines}\n".encode()
+        packed = png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text, 9))
+        data = encode(draw_photo(64, 28), "PNG")
+        data = data[:33] + packed + data[33:]
+    return data
+
+
+@pytest.mark.parametrize("kind", ["png", "png text", "webp"])
+def test_of_much_exif_the_beginning_is_read_and_nothing_is_said(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "photo"
+    path.write_bytes(with_much_exif(kind))
+    code = (
+        "import pathlib, sys, time\n"
+        "from twinshelf.training.preprocessing.images import decode_image\n"
+        "from twinshelf.training.preprocessing.settings import PreprocessingSettings\n"
+        "data = pathlib.Path(sys.argv[1]).read_bytes()\n"
+        "pixels = decode_image(data, PreprocessingSettings(image_size_px=32))\n"
+        "started_s = time.process_time()\n"
+        "decode_image(data, PreprocessingSettings(image_size_px=32))\n"
+        "assert time.process_time() - started_s < 0.15\n"
+        "sys.stdout.write(str(pixels[:, 16, 0].min()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.stderr, done.stdout) == ("", "255")  # white beside it: it stands upright
+
+
 def test_jpeg_decoded_at_reduced_scale_stays_close_to_the_whole() -> None:
     photo = draw_photo(1000, 700)
     data = encode(photo, "JPEG", quality=95)
@@ -137,6 +177,16 @@ def test_transparent_palette_and_key_colour_become_white() -> None:
     assert (decode_image(encode(palette, "PNG", transparency=0), SETTINGS) == 255).all()
     key = Image.new("RGB", (20, 20), (1, 2, 3))
     assert (decode_image(encode(key, "PNG", transparency=(1, 2, 3)), SETTINGS) == 255).all()
+
+
+def test_a_key_colour_of_16_bits_takes_no_more_memory_than_was_told() -> None:
+    grey = Image.fromarray(np.full((2000, 2000), 1000, dtype=np.uint16))
+    data = encode(grey, "PNG", transparency=1000, compress_level=1)
+    tracemalloc.start()
+    assert (decode_image(data, SETTINGS) == 255).all()
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 6 * 2000 * 2000  # numbers of 64 bits would be eight times alone
 
 
 def test_a_transparent_grey_of_16_bits_is_laid_on_white() -> None:
