@@ -15,12 +15,14 @@ from .image_header import ImageHeader
 _NS_PER_METADATA_BYTE = 60.0
 _NS_PER_EXIF_BYTE = 350.0
 _NS_PER_PART = 4_000.0
-_NS_PER_DEFLATED_PART = 1_500_000.0
-_BYTES_PER_DEFLATED_PART = 1_000_000.0
+_NS_PER_UNPACKED_BYTE = 3.0
+# Deflate may bring tables for no pixels at all. An honest file has no surplus, and of a file that
+# hides them among pixels too little is asked: were it asked of all, large photos would be refused.
+_NS_PER_SURPLUS_BYTE = 70.0
 # Tables of a group of prefix codes, and as many colours in its cache as there can be.
 _NS_PER_CODE_GROUP = 12_500.0
 _BYTES_PER_CODE_GROUP = 5_600.0
-_METADATA_COPIES = 5  # bytes, text, and what the reader makes of it
+_METADATA_COPIES = 8  # bytes, text, and what the reader makes of it
 _NS_PER_SIDE_PIXEL = 250.0  # rows, and the weights of a resize, have a price of their own
 _BYTES_PER_SIDE_PIXEL = 60.0
 
@@ -74,14 +76,15 @@ def estimate_cost(header: ImageHeader, jpeg_scale: int) -> DecodingCost:
             + _NS_PER_METADATA_BYTE * header.metadata_bytes
             + _NS_PER_EXIF_BYTE * header.exif_bytes
             + _NS_PER_PART * header.part_count
-            + _NS_PER_DEFLATED_PART * header.deflated_count
+            + _NS_PER_UNPACKED_BYTE * header.unpacked_bytes
+            + _NS_PER_SURPLUS_BYTE * header.surplus_bytes
             + _NS_PER_CODE_GROUP * header.code_group_count
             + _NS_PER_SIDE_PIXEL * side_px
         )
         / 1e6,
         fixed_mb=(
             _METADATA_COPIES * (header.metadata_bytes + header.exif_bytes)
-            + _BYTES_PER_DEFLATED_PART * header.deflated_count
+            + header.unpacked_bytes
             + _BYTES_PER_CODE_GROUP * header.code_group_count
             + _BYTES_PER_SIDE_PIXEL * side_px
         )

@@ -16,6 +16,9 @@ from .settings import PreprocessingError
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _PNG_DEFLATED = frozenset({b"zTXt", b"iTXt", b"iCCP"})
+# What a packed text or profile unpacks to at most: as deflate can, and as Pillow allows.
+_DEFLATE_RATIO, _MAX_UNPACKED_BYTES = 1032, 1 << 20
+_BYTES_PER_CHARACTER = 4  # of a text that holds a single emoji
 _PNG_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"fdAT", b"IEND"})
 _ANIMATION_FLAG = 0x02  # of VP8X
 _PACKED_ALPHA = 1  # of ALPH, in the lowest two bits
@@ -37,7 +40,8 @@ class ImageHeader:
         metadata_bytes: Length of what does not make pixels; of a WebP file it is not counted.
         exif_bytes: Length of its EXIF.
         part_count: Parts, segments or chunks, that are read one by one.
-        deflated_count: Packed texts and profiles of a PNG.
+        unpacked_bytes: What packed texts and profiles of a PNG take at most.
+        surplus_bytes: By how much the packed pixels of a PNG are longer than its pixels.
         jpeg: How a JPEG file is coded; None for the others.
     """
 
@@ -52,7 +56,8 @@ class ImageHeader:
     metadata_bytes: int = 0
     exif_bytes: int = 0
     part_count: int = 0
-    deflated_count: int = 0
+    unpacked_bytes: int = 0
+    surplus_bytes: int = 0
     jpeg: JpegHeader | None = None
 
     @property
@@ -109,29 +114,45 @@ def _read_jpeg(data: bytes) -> ImageHeader | None:
 def _read_png(data: bytes) -> ImageHeader | None:
     if len(data) < 26 or data[12:16] != b"IHDR":
         return None
-    metadata_bytes = exif_bytes = part_count = deflated_count = header_count = 0
+    metadata_bytes = exif_bytes = part_count = unpacked_bytes = packed_bytes = header_count = 0
     is_animated = False
-    for kind, _, length in _walk_chunks(data, len(_PNG_START), "big"):
+    for kind, start, length in _walk_chunks(data, len(_PNG_START), "big"):
         part_count += 1
         header_count += kind == b"IHDR"
-        deflated_count += kind in _PNG_DEFLATED
         is_animated |= kind == b"acTL"
+        packed_bytes += length if kind == b"IDAT" else 0
         metadata_bytes += 0 if kind in _PNG_PIXELS else length
         exif_bytes += length if kind == b"eXIf" else 0
+        if kind in _PNG_DEFLATED:
+            unpacked_bytes += _unpacked_bytes(data, kind, start, length)
     if header_count > 1:  # the second could undo the first
         return None
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    bytes_per_pixel = data[24] * _PNG_CHANNELS.get(data[25], 4) / 8
+    pixel_bytes = int(width * height * bytes_per_pixel) + 2 * height  # with each row's filter
     return ImageHeader(
         format="PNG",
-        width_px=int.from_bytes(data[16:20], "big"),
-        height_px=int.from_bytes(data[20:24], "big"),
+        width_px=width,
+        height_px=height,
         is_animated=is_animated,
-        bytes_per_pixel=data[24] * _PNG_CHANNELS.get(data[25], 4) / 8,
+        bytes_per_pixel=bytes_per_pixel,
         file_bytes=len(data),
         metadata_bytes=metadata_bytes,
         exif_bytes=exif_bytes,
         part_count=part_count,
-        deflated_count=deflated_count,
+        unpacked_bytes=unpacked_bytes,
+        surplus_bytes=max(0, packed_bytes - pixel_bytes),
     )
+
+
+def _unpacked_bytes(data: bytes, kind: bytes, start: int, length: int) -> int:
+    """What a text or profile takes at most that is unpacked as the file is opened."""
+    unpacked_bytes = min(_DEFLATE_RATIO * length, _MAX_UNPACKED_BYTES)
+    if kind != b"iTXt":
+        return unpacked_bytes
+    flag = data.find(b"\0", start, start + length) + 1  # behind the name
+    is_packed = flag > 0 and data[flag : flag + 1] != b"\0"
+    return _BYTES_PER_CHARACTER * unpacked_bytes if is_packed else 0
 
 
 def _read_webp(data: bytes) -> ImageHeader | None:

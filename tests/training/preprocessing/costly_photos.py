@@ -34,8 +34,11 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
 
-def packed_text(length: int) -> bytes:
-    """Returns a PNG chunk with so many characters, all the same."""
+def packed_text(length: int, end: str = "") -> bytes:
+    """Returns a PNG chunk with so many characters, all the same, and of any alphabet at the end."""
+    if end:
+        text = zlib.compress(bytes(length) + end.encode(), 9)
+        return png_chunk(b"iTXt", b"Comment\0\1\0\0\0" + text)
     return png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(length), 9))
 
 
@@ -223,6 +226,12 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         _SMALL_PNG, 33, png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(10**6), 9)) * 300
     ),
     "png of packed texts": lambda: _after_start(_SMALL_PNG, 33, packed_text(10**6) * 300),
+    "png of 60 packed texts with an emoji": lambda: _after_start(
+        _SMALL_PNG, 33, packed_text(10**6, "\U0001f600") * 60
+    ),
+    "png of 8 megabytes of deflate's tables": lambda: _after_start(
+        _SMALL_PNG, 33, png_chunk(b"IDAT", b"\x78\xda" + bytes(8 << 20))
+    ),
     "png of long exif": lambda: _after_start(
         _SMALL_PNG, 33, png_chunk(b"eXIf", exif_of_many_tags(65_535, 2 << 20))
     ),

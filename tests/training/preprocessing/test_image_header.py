@@ -3,6 +3,7 @@
 import io
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,6 +12,7 @@ from tests.training.preprocessing.costly_photos import (
     animated_webp,
     jpeg_segment,
     packed_text,
+    png_chunk,
     png_file,
 )
 from tests.training.preprocessing.golden import draw_photo, encode, with_orientation
@@ -103,8 +105,39 @@ def test_codings_that_shops_cannot_show_are_refused_by_name(marker: int) -> None
 def test_depth_and_packed_parts_of_a_png_are_told() -> None:
     data = png_file(50, 20, bit_depth=16, colour_type=6, extra=packed_text(1000) * 3)
     header = image_header(data)
-    assert (header.bytes_per_pixel, header.deflated_count, header.part_count) == (8, 3, 6)
-    assert header.metadata_bytes == 3 * (len(packed_text(1000)) - 12)
+    packed_bytes = len(packed_text(1000)) - 12
+    assert (header.bytes_per_pixel, header.part_count) == (8, 6)
+    assert header.unpacked_bytes == 3 * 1032 * packed_bytes
+    assert header.metadata_bytes == 3 * packed_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "unpacked_bytes"),
+    [
+        (b"", 0),
+        (b"name", 0),
+        (b"name\0\0\0\0\0" + bytes(9), 0),
+        (b"name\0\1\0\0\0" + bytes(11), 4 * 20 * 1032),
+        (b"name\0\1\0\0\0" + bytes(9999), 4 << 20),  # no more than Pillow allows
+    ],
+)
+def test_international_texts_are_told_where_they_are_packed(
+    text: bytes, unpacked_bytes: int
+) -> None:
+    data = FILES["png"][:33] + png_chunk(b"iTXt", text) + FILES["png"][33:]
+    assert image_header(data).unpacked_bytes == unpacked_bytes
+
+
+@pytest.mark.parametrize(("kind", "surplus_bytes"), [(b"IDAT", 90_000), (b"fdAT", 0), (b"tEXt", 0)])
+def test_packed_pixels_that_are_longer_than_pixels_are_told(
+    kind: bytes, surplus_bytes: int
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    for level in (0, 6):  # one of which does not pack at all
+        data = encode(Image.fromarray(noise), "PNG", compress_level=level)
+        assert image_header(data).surplus_bytes < 100
+        data = data[:33] + png_chunk(kind, bytes(90_000)) + data[33:]
+        assert abs(image_header(data).surplus_bytes - surplus_bytes) < 500
 
 
 def test_a_png_with_two_headers_has_none() -> None:
