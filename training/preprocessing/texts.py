@@ -7,7 +7,9 @@ a model is trained on one machine and served on another. It is linear in the len
 from __future__ import annotations
 
 import html
+import html.entities
 import re
+import string
 import unicodedata
 from collections.abc import Mapping
 
@@ -43,8 +45,9 @@ _HIDDEN_ENDS = {
 # A chain of "&amp;amp;" is undone at once. Only with the semicolon: "R&notebook" is a title.
 _ENTITY = re.compile(r"&(?:amp;)*(#[0-9]{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
 )
 
 # Where signs stand among the characters; what else stands there is told by its category.
@@ -52,17 +55,31 @@ _SIGN = re.compile(
     "[\xa6\xa9\xae\u0482\u2100-\u214f\u2195-\u2bff\u3004-\u33ff\ufffc\ufffd\U00010000-\U0001fbff]"
 )
 # Marks of ownership that NFKC would turn into letters: a sign of the seller, none of the product.
-_OWNERSHIP = "\u2120\u2122"
+_OWNERSHIP = "\u2120\u2122\u24b8\u24c7\U0001f12b\U0001f12c\U0001f16a\U0001f16b\U0001f16c"
 # The degree belongs to what is measured: "20°C".
 _KEPT_SIGNS = "\xb0"
-# NFKC makes two digits around a slash of "½": behind another digit it needs a blank, else "1½"
+# NFKC makes two digits around a slash of "½": beside another number it needs a blank, else "1½"
 # would become "11/2". Its slash is not the one that people type.
-_BEFORE_FRACTION = re.compile("(?<=\\d)(?=[\xbc-\xbe\u2150-\u215f\u2189])")
+_BESIDE_FRACTION = re.compile(
+    "(?<=[\\d\xb2\xb3\xb9\u2070-\u2089\u2460-\u249b\xbc-\xbe\u2150-\u215e\u2189])"
+    "(?=[\xbc-\xbe\u2150-\u215f\u2189])"
+    "|(?<=[\xbc-\xbe\u2150-\u215e\u2189])(?=\\d)"
+)
 _FRACTION_SLASH = "\u2044"
 # The sign of a diameter is part of a measure, and mostly typed as the letter.
 _DIAMETER = ("\u2300", "\xd8")
-# Brackets of East Asian texts: NFKC would make markup of them.
-_NO_MARKUP = str.maketrans("\uff1c\uff1e\ufe64\ufe65", "    ")
+# Between a number and the unit, the ordinal sign stands for the degree.
+_ORDINAL_DEGREE = re.compile("(?<=\\d)( ?)\xba(?=[CF]\\b)")
+# What NFKC would not make of them: of the brackets of East Asian texts markup, of accents that
+# stand alone a blank and a mark, and of letters on black and of a keycap nothing at all.
+_REPLACED: dict[int, str] = {
+    **dict.fromkeys(map(ord, "\uff1c\uff1e\ufe64\ufe65"), " "),
+    **dict.fromkeys(map(ord, "\xb4\u0384\u1fbd\u1ffd"), "'"),
+    0x2DA: "\xb0",
+    0x1F51F: "10",
+    **{0x1F150 + n: letter for n, letter in enumerate(string.ascii_uppercase)},
+    **{0x1F170 + n: letter for n, letter in enumerate(string.ascii_uppercase)},
+}
 # What colours and closes an emoji, and has no sense without it.
 _EMOJI_PARTS = re.compile("[\u20e3\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 
@@ -73,8 +90,8 @@ def clean_text(text: str) -> str:
     HTML tags, comments, scripts and styles go, entities are decoded, signs such as ® ™ © and emoji
     make room for a blank, the characters are brought to Unicode's NFKC form, control and zero-width
     characters and lone surrogates removed, and white space becomes single blanks. "1½" reads
-    "1 1/2", and the sign of a diameter is the letter "Ø". No letter and no digit outside of markup
-    is lost. Markup that was escaped, even repeatedly, is markup too.
+    "1 1/2", the sign of a diameter is the letter "Ø", and "´" is an apostrophe. No letter and no
+    digit outside of markup is lost. Markup that was escaped, even repeatedly, is markup too.
     Cleaning a clean text changes nothing. What begins as markup and never ends stays as it is (of a
     script or style without its closing tag only the tag goes).
 
@@ -165,12 +182,21 @@ def _clean_once(text: str) -> str:
     if "<" in text:
         text = _without_markup(text).replace("]]>", " ")  # the end of CDATA
     if "&" in text:
-        text = _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text)
+        text = _ENTITY.sub(_undo_entity, text)
+    text = _INVISIBLE.sub("", text)
     if not text.isascii():
-        text = _BEFORE_FRACTION.sub(" ", text.translate(_NO_MARKUP).replace(*_DIAMETER))
-        text = _EMOJI_PARTS.sub("", _SIGN.sub(_without_sign, text))
-        text = unicodedata.normalize("NFKC", _with_few_marks(text)).replace(_FRACTION_SLASH, "/")
-    return " ".join(_INVISIBLE.sub("", text).split())[:MAX_RAW_CHARACTERS].rstrip()
+        text = _EMOJI_PARTS.sub("", text.translate(_REPLACED).replace(*_DIAMETER))
+        text = _BESIDE_FRACTION.sub(" ", _SIGN.sub(_without_sign, text))
+        text = _with_few_marks(_ORDINAL_DEGREE.sub("\\1\xb0", text))
+        text = unicodedata.normalize("NFKC", text).replace(_FRACTION_SLASH, "/")
+    return " ".join(text[:MAX_RAW_CHARACTERS].split()).rstrip()
+
+
+def _undo_entity(match: re.Match[str]) -> str:
+    """What an entity stands for; none is found by its beginning, as browsers find "&cent"."""
+    entity = match[1]
+    is_known = entity[0] == "#" or entity in html.entities.html5
+    return html.unescape("&" + entity) if is_known else "&" + entity
 
 
 def _without_sign(match: re.Match[str]) -> str:
