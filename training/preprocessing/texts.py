@@ -6,6 +6,7 @@ a model is trained on one machine and served on another. It is linear in the len
 
 from __future__ import annotations
 
+import functools
 import html
 import html.entities
 import re
@@ -33,6 +34,18 @@ _INLINE_TAGS = frozenset(
     "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark nobr q s samp small span strike"
     " strong sub sup tt u var wbr".split()
 )
+_TAGS = _INLINE_TAGS | frozenset(
+    "address article aside audio base blockquote body br button canvas caption center col colgroup"
+    " data datalist dd details dialog dir div dl dt embed fieldset figcaption figure footer form"
+    " frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html iframe img input label legend li"
+    " link main map marquee menu meta meter nav noframes noscript object ol optgroup option output"
+    " p param picture pre progress rp rt ruby script search section select source style summary svg"
+    " table tbody td template textarea tfoot th thead time title tr track ul video".split()
+)
+# An attribute, or an end that only markup has: behind a name, and no longer than what it matches.
+_TAG_REST = re.compile(r"\s+[A-Za-z_:@][A-Za-z0-9_:@.-]*\s*=|\s*/>")
+_CLOSED = re.compile(r"</([A-Za-z][A-Za-z0-9:-]*)\s*>")
+_AFTER_NAME = re.compile(r"[\s/>]")
 # Group 1 names an opening tag, group 2 a closing one.
 _TAG_START = re.compile(r"<(?:!--|[!?]|([A-Za-z][A-Za-z0-9:-]*)|/([A-Za-z][A-Za-z0-9:-]*))")
 # Comments that HTML closes where they begin.
@@ -92,6 +105,7 @@ def clean_text(text: str) -> str:
     characters and lone surrogates removed, and white space becomes single blanks. "1½" reads
     "1 1/2", the sign of a diameter is the letter "Ø", and "´" is an apostrophe. No letter and no
     digit outside of markup is lost. Markup that was escaped, even repeatedly, is markup too.
+    A tag is one of HTML, or one that has an attribute or is closed: "<M>" is a size.
     Cleaning a clean text changes nothing. What begins as markup and never ends stays as it is (of a
     script or style without its closing tag only the tag goes).
 
@@ -186,7 +200,7 @@ def _clean_once(text: str) -> str:
     text = _INVISIBLE.sub("", text)
     if not text.isascii():
         text = _EMOJI_PARTS.sub("", text.translate(_REPLACED).replace(*_DIAMETER))
-        text = _BESIDE_FRACTION.sub(" ", _SIGN.sub(_without_sign, text))
+        text = _BESIDE_FRACTION.sub(" ", _SIGN.sub(lambda match: _read_sign(match[0]), text))
         text = _with_few_marks(_ORDINAL_DEGREE.sub("\\1\xb0", text))
         text = unicodedata.normalize("NFKC", text).replace(_FRACTION_SLASH, "/")
     return " ".join(text[:MAX_RAW_CHARACTERS].split()).rstrip()
@@ -199,9 +213,9 @@ def _undo_entity(match: re.Match[str]) -> str:
     return html.unescape("&" + entity) if is_known else "&" + entity
 
 
-def _without_sign(match: re.Match[str]) -> str:
+@functools.lru_cache(maxsize=4096)
+def _read_sign(sign: str) -> str:
     """A blank for a sign; what stands for letters or digits, such as "№" or "①", stays."""
-    sign = match[0]
     if sign in _OWNERSHIP:
         return " "
     is_sign = unicodedata.category(sign) == "So" and sign not in _KEPT_SIGNS
@@ -232,6 +246,13 @@ class _MarkupEnds:
         self._last_comment_end = text.rfind("-->")
         self._obeys_quotes = True
         self._unclosed: set[str] = set()
+        self._names = _TAGS | {name.lower() for name in _CLOSED.findall(text)}
+
+    def _is_tag(self, start: re.Match[str]) -> bool:
+        """Whether an opening tag is one: "<M>" and "x<y; 3>2" are text."""
+        if ":" in start[1] or start[1].lower() in self._names:
+            return _AFTER_NAME.match(self._text, start.end()) is not None
+        return _TAG_REST.match(self._text, start.end()) is not None
 
     def find(self, start: re.Match[str]) -> int:
         """Where the tag or comment ends that begins at `start`; -1 when it never does."""
@@ -243,7 +264,7 @@ class _MarkupEnds:
             if start.end() > self._last_comment_end:
                 return -1
             return self._text.find("-->", start.end()) + 3
-        if start.end() > self._last_tag_end:
+        if start.end() > self._last_tag_end or (start[1] and not self._is_tag(start)):
             return -1
         end = self._find_outside_quotes(start.end()) if self._obeys_quotes else -1
         if end == -1:  # a quote never closes: from here on read without them

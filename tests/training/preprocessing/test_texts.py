@@ -33,6 +33,7 @@ NOT_KEPT = (
 PIECES = (
     "<", ">", "&", ";", "/", "!--", "-->", "<!--", "<b>", "</b>", "<p>", "<br/>", "amp;", "&amp;",
     "&lt;", "&gt;", "lt;", "&#60;", "&#x3c;", "&nbsp;", "&quot;", "&#0;", "&#xD800;", "script",
+    "<M>", "<Earl ", "</M>", "<o:p ",
     "<script>", "</script>", "<style a='", "</style>", "=", '="', "='", '"', "'", " ", "\n", "\t",
     "\u00a0", "\u200b", "\u00ad", "\ufeff", "\x00", "\x1f", "\x85", "\ud800", "＜", "＞", "＆", "ﬁ",
     "①", "½", "e\u0301", "\u0301", "\u0338", "\u0344", "\ufdfa", "Tea", "чай", "й", "и\u0306",
@@ -94,6 +95,12 @@ PIECES = (
         ("20˚C 20ºC 70 ºF 2º Cup 1ºCup", "20°C 20°C 70 °F 2o Cup 1oCup"),
         ("Home&center; &amp;notebook; 5&cent; &nbsp;&AMP;", "Home&center; &notebook; 5¢ &"),
         ("a\U000e0100b\u180bc\u180fd\u3164e\uffa0f\u115f\u1160g\u17b4", "abcdefg"),
+        (
+            "x<y; 3>2, a<b, c>d, size <M> red <Earl Grey>",
+            "x<y; 3>2, a<b, c>d, size <M> red <Earl Grey>",
+        ),
+        ("<nom>Tea</nom> <o:p>red</o:p> <x a=1>bag<y/> </z>50", "Tea red bag 50"),
+        ("&lt;M&gt; <B>&lt;Earl&gt;</B>", "<M> <Earl>"),
         ("＜NIKE＞ Air Max ﹤90﹥", "NIKE Air Max 90"),
         ("<!--> Tea <!---> green <!-- x --> bag", "Tea green bag"),
         ("★★★ best → choice ☆", "best → choice"),
@@ -146,6 +153,7 @@ def test_markup_that_appears_as_markup_goes_ends_in_a_fixed_point(depth: int) ->
         "<", "<!--", "<a ", "<a b='", '<a b=">', "<script>", "<script></style>", "&", "&amp;",
         "&lt;", "&#60;", "&#x315;&#x300;", "a\u0315\u0300", "\u0315\u0300", "\u0f73",
         "\uff9e\u0301", "\ufdfa", "= =", "<b", "</", "Tea <b>100</b> g. ",
+        "<y ", "<y>", "<y a=", "<y></y>", "<z:", "㌀",
         "\x00", "＜b＞", "&amp;lt;",
     ],
 )  # fmt: skip
