@@ -9,13 +9,16 @@ from twinshelf.server.catalogue.groups.group_record import Group, GroupEvent, Me
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MOST_ROWS, MilvusConnection
 from twinshelf.server.catalogue.milvus.group_rows import (
+    CLAIM,
     EVENT,
     GROUP_FIELDS,
     NOTE,
     PRODUCT,
+    REDO_KEY,
     STATE_KEY,
     GroupedProduct,
     GroupState,
+    Redo,
     StoredEvent,
     event_key,
     read_body,
@@ -23,6 +26,7 @@ from twinshelf.server.catalogue.milvus.group_rows import (
 from twinshelf.server.catalogue.milvus.product_rows import product_key
 from twinshelf.server.catalogue.milvus.rising_rows import rows_after
 from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.errors import CatalogueUnavailableError
 
 _NEVER: Final = (1 << 63) - 1
 
@@ -40,9 +44,26 @@ class MilvusGroupReader:
         self._stored = stored
 
     def state(self) -> GroupState:
-        """Returns how far the groups have come."""
+        """Returns how far the groups have come.
+
+        Raises:
+            CatalogueUnavailableError: If Milvus shows a part of what it holds, or is away.
+        """
         rows = self._connection.query(self._collection, f'key == "{STATE_KEY}"', GROUP_FIELDS)
-        return GroupState(**read_body(rows[0])) if rows else GroupState()
+        if rows:
+            return GroupState(**read_body(rows[0]))
+        # The first change of groups may have been cut off before it wrote its state. Else the row
+        # is never missing: taken for new, events would be numbered anew, over those there are.
+        redo = self.redo()
+        is_begun = redo is not None and redo.state.commit == 1
+        if not is_begun and self._connection.count(self._collection, f"kind != {CLAIM}"):
+            raise CatalogueUnavailableError("Milvus has not read all of the groups yet; repeat")
+        return GroupState()
+
+    def redo(self) -> Redo | None:
+        """Returns the last change of groups, made or not; None before the first."""
+        rows = self._connection.query(self._collection, f'key == "{REDO_KEY}"', GROUP_FIELDS)
+        return Redo.from_row(rows[0]) if rows else None
 
     def group(self, number: int) -> Group | None:
         """Returns a group, one that ended as well; None if there never was one of the number."""

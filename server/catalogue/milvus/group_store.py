@@ -33,9 +33,7 @@ from twinshelf.server.catalogue.milvus.group_lease import GroupLease
 from twinshelf.server.catalogue.milvus.group_pending import PendingProducts
 from twinshelf.server.catalogue.milvus.group_reader import MilvusGroupReader
 from twinshelf.server.catalogue.milvus.group_rows import (
-    GROUP_FIELDS,
     NO_GROUP,
-    REDO_KEY,
     GroupedProduct,
     GroupState,
     Redo,
@@ -95,8 +93,12 @@ class MilvusGroupStore:
     def held(self) -> Iterator[None]:
         """Keeps the groups as they stand; see `GroupStore`."""
         with self._lock:
-            if self._lease.take():
-                self._recover()
+            try:
+                if self._lease.take():
+                    self._recover()
+            except Exception:  # whoever takes them again must read what it did not read here
+                self._lease.release()
+                raise
             try:
                 yield
             except CatalogueUnavailableError:
@@ -277,8 +279,7 @@ class MilvusGroupStore:
         self._titles.clear()
         self._connection.query(self._collection, 'key == ""', ["key"], level="Strong", limit=1)
         self._state = self.reader.state()
-        rows = self._connection.query(self._collection, f'key == "{REDO_KEY}"', GROUP_FIELDS)
-        redo = Redo.from_row(rows[0]) if rows else None
+        redo = self.reader.redo()
         if redo is not None and redo.state.commit > self._state.commit:
             self._make(redo)
 

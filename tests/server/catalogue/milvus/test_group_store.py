@@ -19,12 +19,19 @@ from tests.server.catalogue.groups.planted import (
     write,
 )
 from twinshelf.server.catalogue.groups.group_record import EventKind
+from twinshelf.server.catalogue.milvus.group_reader import MilvusGroupReader
+from twinshelf.server.catalogue.milvus.group_rows import STATE_KEY
 from twinshelf.server.catalogue.milvus.group_store import MilvusGroupStore
+from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.errors import CatalogueUnavailableError
 
 pytestmark = pytest.mark.milvus
 # `Bounded` reads may be so old.
 SEEN_WITHIN_S = 20.0
+
+
+def fail(*_: object) -> None:
+    raise CatalogueUnavailableError("Milvus is away")
 
 
 @pytest.fixture
@@ -61,9 +68,6 @@ async def test_two_servers_form_the_groups_of_all_and_either_may_change_them(
 async def test_a_change_that_was_cut_off_is_finished_by_whoever_comes_next(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise CatalogueUnavailableError("Milvus is away")
-
     async with grouping(engine, guards=None) as catalogue:
         await write(catalogue, family(np.random.default_rng(0), 3))
         await numbers(catalogue)
@@ -82,3 +86,34 @@ async def test_a_change_that_was_cut_off_is_finished_by_whoever_comes_next(
         assert await partition(catalogue) == {frozenset({"p00000", "p00001"})}
         (event,) = await catalogue.groups.events_after(number, number, 9)
         assert (event.kind, event.is_by_hand) == (EventKind.SPLIT, True)
+
+
+async def test_groups_go_on_from_where_they_stood_also_when_reading_that_fails_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with grouping(engine, guards=None) as catalogue:
+        await write(catalogue, family(np.random.default_rng(0), 3))
+        (number,) = set((await numbers(catalogue)).values())
+        before = await catalogue.groups.events_after(None, 0, 9)
+    async with grouping(engine, guards=None) as catalogue:
+        with monkeypatch.context() as patch:
+            patch.setattr(MilvusGroupReader, "state", fail)
+            with pytest.raises(CatalogueUnavailableError):
+                await catalogue.groups.split(number, ["p00002"])
+        event = await catalogue.groups.split(number, ["p00002"])
+        assert await catalogue.groups.events_after(None, 0, 9) == [*before, event]
+
+
+async def test_groups_without_the_row_of_their_state_are_no_new_ones(engine: Engine) -> None:
+    async with grouping(engine, guards=None) as catalogue:
+        assert isinstance(catalogue, MilvusCatalogue)
+        reader = MilvusGroupReader(catalogue._connection, catalogue._collections, catalogue._stored)
+        assert reader.state().event == 0  # though this server has claimed them
+        await write(catalogue, family(np.random.default_rng(0), 3))
+        (number,) = set((await numbers(catalogue)).values())
+        await catalogue.groups.split(number, ["p00002"])
+        groups = catalogue._collections.groups
+        catalogue._connection.delete(groups, [STATE_KEY])
+        catalogue._connection.count(groups, "kind == 0", level="Strong")  # `Session` may not see it
+        with pytest.raises(CatalogueUnavailableError, match="not read all"):
+            reader.state()
