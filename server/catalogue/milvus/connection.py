@@ -25,6 +25,10 @@ Row = dict[str, Any]
 Level = Literal["Strong", "Session", "Bounded"]
 # Milvus refuses to return more rows at once.
 MOST_ROWS: Final = 16_384
+# Milvus refuses messages of more than 64 MiB (`proxy.grpc.serverMaxRecvSize`).
+_MESSAGE_BYTES: Final = 8 << 20
+# A whole number of 64 bits may take as many.
+_NUMBER_BYTES: Final = 10
 # Bits of a timestamp below the milliseconds: a counter.
 LOGICAL_BITS: Final = 18
 # Longer than the staleness that `Bounded` allows.
@@ -217,10 +221,16 @@ class MilvusConnection:
     def upsert(
         self, collection: str, rows: Sequence[Row], *, timeout_s: float = _CALL_TIMEOUT_S
     ) -> None:
-        """Writes whole rows in the place of those of the same keys."""
-        if rows:
+        """Writes whole rows in the place of those of the same keys, in messages that fit.
+
+        Args:
+            collection: Where.
+            rows: The rows.
+            timeout_s: Time for each message.
+        """
+        for message in messages_of(rows):
             with _as_ours():
-                self._client.upsert(collection, list(rows), timeout=timeout_s)
+                self._client.upsert(collection, message, timeout=timeout_s)
             self._last_write_s[collection] = time.monotonic()
 
     def delete(self, collection: str, keys: Sequence[str]) -> None:
@@ -262,6 +272,32 @@ class MilvusConnection:
 def timestamp_of(time_s: float) -> int:
     """Returns the first timestamp of a moment, seconds since 1970."""
     return int(time_s * 1000) << LOGICAL_BITS
+
+
+def messages_of(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Cuts rows into messages of 8 MiB, or of one row that is larger."""
+    message: list[Row] = []
+    size_bytes = 0
+    for row in rows:
+        more_bytes = sum(_size_bytes(value) for value in row.values())
+        if message and size_bytes + more_bytes > _MESSAGE_BYTES:
+            yield message
+            message, size_bytes = [], 0
+        message.append(row)
+        size_bytes += more_bytes
+    if message:
+        yield message
+
+
+def _size_bytes(value: Any) -> int:
+    """Returns about how many bytes the value of a field takes."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return sum(len(each.encode()) for each in value)
+    if isinstance(value, list):
+        return _NUMBER_BYTES * len(value)
+    return int(getattr(value, "nbytes", _NUMBER_BYTES))
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ from twinshelf.server.catalogue.milvus.group_store import MilvusGroupStore
 from twinshelf.server.catalogue.milvus.searching import MilvusSearch
 from twinshelf.server.catalogue.milvus.stored import PATTERNS, StoredRows
 from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings, MilvusUpkeep
+from twinshelf.server.catalogue.milvus.write_parts import PART_LIMIT
 from twinshelf.server.catalogue.milvus.writer import MilvusWriter
 from twinshelf.server.catalogue.product_record import (
     ChangeableProduct,
@@ -46,9 +47,6 @@ from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.errors import EncoderUnavailableError, TwinshelfError
 
-# A batch waits for ticks of the clock of Milvus, however small it is; larger ones would meet the
-# limit of its messages, 64 MiB.
-WRITE_BATCH_LIMIT = 512
 Values = ParamSpec("Values")
 Result = TypeVar("Result")
 
@@ -90,9 +88,7 @@ class MilvusCatalogue:
             self._connection, self._collections, self._stored, settings.settle_s
         )
         self._writer = MilvusWriter(self._connection, self._collections, self._stored, self._counts)
-        self._writes: WriteQueue[WriteItem, object] = WriteQueue(
-            self._writer.write, WRITE_BATCH_LIMIT
-        )
+        self._writes: WriteQueue[WriteItem, object] = WriteQueue(self._writer.write, PART_LIMIT)
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
         self._opened: set[str] = set()
         self.encoders = MilvusEncoders(

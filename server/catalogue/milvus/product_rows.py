@@ -108,7 +108,7 @@ class ProductRow:
             **({FACETS: [], PRICE: 0.0} if self.is_deletion else self.facets),
             "embedded": [embedded_token(n, each.pattern) for n, each in self.vectors.items()],
             "vectors": json.dumps(made),
-            "body": chunks_of(json.dumps(body)),
+            "body": chunks_of(json.dumps(body, ensure_ascii=False)),
             ANCHOR: NO_ANCHOR,
         }
 
@@ -175,8 +175,15 @@ def embedded_token(made_number: int, pattern: Pattern) -> int:
 
 
 def chunks_of(text: str) -> list[str]:
-    """Cuts a text of ASCII into pieces that Milvus takes."""
-    return [text[start : start + CHUNK_BYTES] for start in range(0, len(text), CHUNK_BYTES)]
+    """Cuts a text into pieces that Milvus takes, between characters."""
+    data, chunks, start = text.encode(), [], 0
+    while start < len(data):
+        end = start + CHUNK_BYTES
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # within a character
+            end -= 1
+        chunks.append(data[start:end].decode())
+        start = end
+    return chunks
 
 
 def mark_of(made: ProductVector) -> str:

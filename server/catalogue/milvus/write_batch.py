@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from twinshelf.server.catalogue.milvus.collections import ANCHOR, NO_ANCHOR, Collections
-from twinshelf.server.catalogue.milvus.connection import MilvusConnection, Row
+from twinshelf.server.catalogue.milvus.connection import MilvusConnection, Row, messages_of
 from twinshelf.server.catalogue.milvus.product_rows import (
     MadeVectors,
     ProductRow,
@@ -158,9 +158,10 @@ class WriteBatch:
         for made_number, added in self._added.items():
             call.upsert(self._collections.vectors(made_number), list(added.values()))
         changed = [self._rows[key].to_row() for key in self._changed]
-        if time.monotonic() - self._begun_s > LONGEST_STEP_S:
-            raise CatalogueUnavailableError("Milvus is too slow just now; repeat the request")
-        call.upsert(self._collections.products, changed, timeout_s=LONGEST_STEP_S)
+        for message in messages_of(changed):
+            if time.monotonic() - self._begun_s > LONGEST_STEP_S:
+                raise CatalogueUnavailableError("Milvus is too slow just now; repeat the request")
+            call.upsert(self._collections.products, message, timeout_s=LONGEST_STEP_S)
         for made_number, ended in self._ended.items():
             call.delete(self._collections.vectors(made_number), ended)
         self._write_thumbnails()

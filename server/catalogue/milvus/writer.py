@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from twinshelf.server.catalogue.change_feed import ChangeFeed
 from twinshelf.server.catalogue.milvus.collections import Collections
@@ -13,7 +14,14 @@ from twinshelf.server.catalogue.milvus.product_rows import product_key, state_ro
 from twinshelf.server.catalogue.milvus.state import CatalogueState
 from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.catalogue.milvus.write_batch import WriteBatch
-from twinshelf.server.catalogue.product_record import NewProduct, NewVector, ProductVector
+from twinshelf.server.catalogue.milvus.write_parts import (
+    Piece,
+    joined,
+    parts_of,
+    product_ids,
+    vectors,
+)
+from twinshelf.server.catalogue.product_record import NewProduct, NewVector
 from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
 from twinshelf.server.errors import (
     CatalogueUnavailableError,
@@ -46,13 +54,16 @@ class MilvusWriter:
     def write(self, items: Sequence[WriteItem]) -> list[object]:
         """Writes a batch; returns a result for each item, or the error with which it failed."""
         results: list[object] = [None] * len(items)
-        if not all(isinstance(item, Task) for item in items):
+        parts = list(parts_of(items))
+        for number, part in enumerate(parts):
             try:
-                results = self._store(items)
-                self._counts.learn(list(zip(items, results, strict=True)))
+                self._store(part, results)
             except CatalogueUnavailableError as error:
                 # What was written in part counts as it stands; who repeats it does no harm.
-                results = [error] * len(items)
+                for piece in chain.from_iterable(parts[number:]):
+                    results[piece.place] = error
+                break
+        if parts:
             self.feed.announce()
         for place, item in enumerate(items):
             if isinstance(item, Task):
@@ -71,36 +82,36 @@ class MilvusWriter:
             self._write_state(state)
         return state
 
-    def _store(self, items: Sequence[WriteItem]) -> list[object]:
-        keys, write_count = [], 0
-        for item in items:
-            ids = _product_ids(item)
-            keys += [product_key(each) for each in ids]
-            write_count += len(ids)
-        rows = self._stored.rows(list(dict.fromkeys(keys)), "Strong")
+    def _store(self, part: Sequence[Piece], results: list[object]) -> None:
+        """Writes a part; notes the result of each piece, or the error with which it failed."""
+        items = [piece.item for piece in part]
+        ids = [product_id for item in items for product_id in product_ids(item)]
+        rows = self._stored.rows(list(dict.fromkeys(map(product_key, ids))), "Strong")
         before = self._stored.state
-        begun_s = time.monotonic()
-        # Making a collection takes seconds, and timestamps must be young when they are written.
-        for made in (made for item in items for made in _vectors(item)):
+        for made in (made for item in items for made in vectors(item)):
             self._collections.make_vectors(before.made_number(made.digest), len(made.vector))
         if any(isinstance(item, NewProduct) and item.thumbnail for item in items):
             self._collections.make_thumbnails()
+        # Making a collection takes seconds, and timestamps must be young when they are written.
+        begun_s = time.monotonic()
         batch = WriteBatch(
             self._connection,
             self._collections,
             self._stored,
             before,
             rows,
-            self._connection.timestamps(write_count),
+            self._connection.timestamps(len(ids)),
             begun_s,
         )
-        results = [self._add(batch, item) for item in items]
+        answers = [self._add(batch, item) for item in items]
         if batch.state != before:
             self._write_state(batch.state)
         batch.commit()
-        return results
+        self._counts.learn(list(zip(items, answers, strict=True)))
+        for piece, answer in zip(part, answers, strict=True):
+            results[piece.place] = joined(results[piece.place], answer)
 
-    def _add(self, batch: WriteBatch, item: WriteItem) -> object:
+    def _add(self, batch: WriteBatch, item: NewProduct | NewVector | Deletion) -> object:
         try:
             match item:
                 case NewProduct():
@@ -109,8 +120,6 @@ class MilvusWriter:
                     return batch.add_vector(item)
                 case Deletion():
                     return batch.delete(item.product_ids)
-                case Task():
-                    return None
         except (ProductChangedError, EncoderChangedError) as error:
             return error  # the others of the batch are written
 
@@ -119,25 +128,3 @@ class MilvusWriter:
         self._connection.upsert(products, [state_row(state)])
         self._connection.wait_until_seen(products)
         self._stored.state = state
-
-
-def _vectors(item: WriteItem) -> Sequence[ProductVector]:
-    match item:
-        case NewProduct():
-            return item.vectors
-        case NewVector():
-            return (item.made,)
-        case Deletion() | Task():
-            return ()
-
-
-def _product_ids(item: WriteItem) -> Sequence[str]:
-    match item:
-        case NewProduct():
-            return (item.record.product_id,)
-        case NewVector():
-            return (item.product_id,)
-        case Deletion():
-            return list(dict.fromkeys(item.product_ids))
-        case Task():
-            return ()

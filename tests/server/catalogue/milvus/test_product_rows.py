@@ -30,13 +30,16 @@ def test_a_product_comes_back_as_it_was_however_long() -> None:
         record=ProductRecord(
             product_id='ü "\\ %',
             title="x" * (2 * CHUNK_BYTES),
-            description="é\n",
+            description="é\n" + "\U0001f600ы" * CHUNK_BYTES,
             price=0.1,
             attributes={"colour": "réd"},
         ),
     )
     stored = row.to_row()
-    assert max(map(len, stored["body"])) <= CHUNK_BYTES
+    sizes_bytes = [len(chunk.encode()) for chunk in stored["body"]]
+    assert CHUNK_BYTES - 4 < min(sizes_bytes[:-1])
+    assert max(sizes_bytes) <= CHUNK_BYTES
+    assert sum(sizes_bytes) < row.record.size_bytes + 200  # texts are as they were, not escaped
     assert ProductRow.from_row(stored) == row
 
 
