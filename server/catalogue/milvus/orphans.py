@@ -1,4 +1,4 @@
-"""Vectors that no product names any more: what batches left that were cut off.
+"""Vectors that count no more: what batches and drops of encoders left that were cut off.
 
 Searches pass over them, but they take memory. The collections are walked through, a page at a time.
 """
@@ -49,6 +49,12 @@ class Orphans:
         is_last = len(rows) < _PAGE
         self._place = (made_number + 1, "") if is_last else (made_number, rows[-1]["key"])
         return len(orphans)
+
+    def drop_left(self) -> None:
+        """Drops collections of encoders that were dropped, where the server that did it died."""
+        for made_number in self._stored.state.dropped_numbers:
+            if self._connection.has_collection(self._collections.vectors(made_number)):
+                self._collections.forget(made_number)
 
     def _find(self, made_number: int, rows: Sequence[Row]) -> list[str]:
         """Returns the keys of those of some vectors that no product names, nor ever will."""

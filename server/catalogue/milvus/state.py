@@ -33,8 +33,12 @@ class CatalogueState:
 
         It follows from what all know, so that two servers never choose different ones.
         """
-        text = f"{digest}/{self.drops.get(digest, 0)}"
-        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest())
+        return _made_number(digest, self.drops.get(digest, 0))
+
+    @property
+    def dropped_numbers(self) -> list[int]:
+        """What stood for vectors before they were dropped; it never comes back."""
+        return [_made_number(each, n) for each, count in self.drops.items() for n in range(count)]
 
     @property
     def digests(self) -> dict[int, str]:
@@ -78,3 +82,8 @@ class CatalogueState:
             drops=values["drops"],
             known=frozenset(values["known"]),
         )
+
+
+def _made_number(digest: str, drop_count: int) -> int:
+    text = f"{digest}/{drop_count}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest())

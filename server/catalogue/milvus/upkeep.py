@@ -154,6 +154,7 @@ class MilvusUpkeep:
                     self.sample_recall()
                 if now_s >= next_orphan_s:
                     next_orphan_s = now_s + self._settings.orphan_interval_s
+                    self._orphans.drop_left()
                     self._orphans.remove_some()
             except CatalogueUnavailableError as error:
                 if self._problem is None:

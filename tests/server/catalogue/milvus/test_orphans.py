@@ -1,4 +1,7 @@
-"""Vectors that no product names are removed once they are old; all others stay."""
+"""Vectors that no product names are removed once they are old; all others stay.
+
+Those of an encoder that was dropped go as well.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,13 @@ import numpy as np
 import pytest
 
 from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
+from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.milvus.orphans import Orphans
+from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings
+from twinshelf.server.errors import CatalogueUnavailableError
 
 pytestmark = pytest.mark.milvus
 
@@ -45,4 +52,36 @@ async def test_only_old_vectors_that_no_product_names_are_removed(
     assert sum(orphans.remove_some() for _ in range(6)) == 1
     kept = {row["key"] for row in connection.query(collection, 'key > ""', ["key"])}
     assert kept == {row["key"] for row in rows}
+    await catalogue.close()
+
+
+async def test_the_vectors_of_a_dropped_encoder_go_though_its_drop_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise CatalogueUnavailableError("Milvus is away")
+
+    address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
+    assert address is not None
+    catalogue = MilvusCatalogue(
+        address, reader_count=1, settings=MilvusSettings(orphan_interval_s=3600)
+    )
+    await catalogue.use_encoder(CONTRACT)
+    connection, collections = catalogue._connection, catalogue._collections
+    other, left = make_contract("second", 2), []
+    for _ in range(2):
+        await catalogue.encoders.keep(other.digest)
+        catalogue._opened.discard(other.digest)  # another server opens it
+        await catalogue.open_index(other)
+        left.append(collections.vectors(catalogue._stored.state.made_number(other.digest)))
+        with monkeypatch.context() as patch:
+            patch.setattr(MilvusConnection, "drop", fail)
+            with pytest.raises(CatalogueUnavailableError):
+                await catalogue.encoders.drop(other.digest)
+        assert await catalogue.encoders.drop(other.digest) == 0
+    assert [connection.has_collection(each) for each in left] == [True, True]
+    Orphans(connection, collections, catalogue._stored).drop_left()
+    assert [connection.has_collection(each) for each in left] == [False, False]
+    serving = collections.vectors(catalogue._stored.state.made_number(CONTRACT.digest))
+    assert connection.has_collection(serving)
     await catalogue.close()
