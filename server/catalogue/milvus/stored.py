@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -36,7 +37,9 @@ from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError, CatalogueUnavailableError
 
 _KEYS_AT_ONCE: Final = 1024
-_TRIES: Final = 3
+# A row and its vectors are two reads: between them, or where one is older than the other, a product
+# that is written anew looks damaged. So it is read again, and then all that anybody has written.
+_TRIED_LEVELS: Final[tuple[Level | None, ...]] = (None, "Strong", "Strong")
 _NEVER: Final = (1 << 63) - 1
 PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 
@@ -88,9 +91,11 @@ class StoredRows:
         elif self.state != CatalogueState():
             raise CatalogueUnavailableError("Milvus has not read all of the catalogue yet; repeat")
 
-    def products(self, product_ids: Sequence[str]) -> dict[str, ProductRow]:
+    def products(
+        self, product_ids: Sequence[str], level: Level | None = None
+    ) -> dict[str, ProductRow]:
         """Returns the rows of those products that there are, by identifier."""
-        rows = self.rows([product_key(each) for each in product_ids]).values()
+        rows = self.rows([product_key(each) for each in product_ids], level).values()
         return {row.record.product_id: row for row in rows if not row.is_deletion}
 
     def product(self, product_id: str) -> StoredProduct | None:
@@ -114,8 +119,8 @@ class StoredRows:
         Raises:
             CatalogueDamagedError: If vectors that its row names are not there.
         """
-        for _ in range(_TRIES):  # between two reads it may have been written anew
-            row = self.products([product_id]).get(product_id)
+        for level in _TRIED_LEVELS:
+            row = self.products([product_id], level).get(product_id)
             if row is None:
                 return None
             digests = self.state.digests
@@ -124,7 +129,7 @@ class StoredRows:
                 digests[made_number]: vector
                 for made_number, each in made.items()
                 for vector in self.vectors(
-                    digests[made_number], made_number, {row.number: each}
+                    digests[made_number], made_number, {row.number: each}, level
                 ).values()
             }
             if len(vectors) == len(made):
@@ -183,29 +188,38 @@ class StoredRows:
         self, product_ids: Sequence[str], contract: EncoderContract
     ) -> dict[str, EmbeddedProduct]:
         """Returns products with what an encoder made of them; see `Catalogue`."""
-        rows = self.products(product_ids)
-        made_number = self.state.made_number(contract.digest)
-        asked = {
-            row.number: row.vectors[made_number]
-            for row in rows.values()
-            if made_number in row.vectors
-        }
-        vectors = self.vectors(contract.digest, made_number, asked) if asked else {}
-        found = {}
-        for product_id, row in rows.items():
-            made = vectors.get(row.number)
-            product = self.shown(row)
-            embedding = None
-            if made is not None:
-                embedding = stored_embedding(made.vector, made.pattern, contract)
-                product = StoredProduct(
-                    record=row.record,
-                    pattern=made.pattern,
-                    digest=contract.digest,
-                    update_time_us=row.update_time_us,
-                )
-            found[product_id] = EmbeddedProduct(product=product, embedding=embedding)
+        found: dict[str, EmbeddedProduct] = {}
+        left = product_ids
+        for level in _TRIED_LEVELS:
+            rows = self.products(left, level)
+            for product_id in left:  # it may be gone by now
+                found.pop(product_id, None)
+            made_number = self.state.made_number(contract.digest)
+            asked = {
+                row.number: row.vectors[made_number]
+                for row in rows.values()
+                if made_number in row.vectors
+            }
+            vectors = self.vectors(contract.digest, made_number, asked, level) if asked else {}
+            left = []
+            for product_id, row in rows.items():
+                made = vectors.get(row.number)
+                found[product_id] = self._embedded(row, made, contract)
+                if made is None and row.number in asked:
+                    left.append(product_id)
+            if not left:
+                break
         return found
+
+    def _embedded(
+        self, row: ProductRow, made: ProductVector | None, contract: EncoderContract
+    ) -> EmbeddedProduct:
+        product = self.shown(row)
+        if made is None:
+            return EmbeddedProduct(product=product, embedding=None)
+        embedding = stored_embedding(made.vector, made.pattern, contract)
+        product = replace(product, pattern=made.pattern, digest=contract.digest)
+        return EmbeddedProduct(product=product, embedding=embedding)
 
     def vectors(
         self,
