@@ -18,6 +18,7 @@ from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.orphans import Orphans
 from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.catalogue.milvus.write_batch import LONGEST_WRITE_S
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueUnavailableError
 
@@ -28,6 +29,8 @@ _COUNTING_SHARE: Final = 0.02
 _RECALL_DEPTH: Final = 128
 _SAMPLE_COUNT: Final = 1000
 _SAMPLES: Final = 100
+# Making messages of rows takes time as well, and clocks tick.
+_SETTLE_RESERVE_S: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class MilvusSettings:
     look_interval_s: float = 1.0
     recall_interval_s: float = 10.0
     orphan_interval_s: float = 10.0
-    settle_s: float = 5.0
+    settle_s: float = LONGEST_WRITE_S + _SETTLE_RESERVE_S
 
 
 class MilvusUpkeep:

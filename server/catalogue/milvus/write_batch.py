@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from twinshelf.server.catalogue.milvus.collections import ANCHOR, NO_ANCHOR, Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection, Row, messages_of
@@ -36,9 +37,16 @@ from twinshelf.server.catalogue.product_record import (
 )
 from twinshelf.server.errors import CatalogueUnavailableError, ProductChangedError
 
-# The change of a product bears the time when its batch began. Those who watch changes wait for
-# twice as long and a little more, so that none comes behind one that they know; see `ChangeWindow`.
-LONGEST_STEP_S = 2.0
+# The change of a product bears the time when its batch began. So long after it the row may be sent
+# at last, and Milvus has so long to answer.
+LONGEST_STEP_S: Final = 2.0
+# A call that finds no Milvus is tried again until its time is over. The last try may begin after a
+# pause (pymilvus: .01 s, and three times as long each time, so 2.43 s at most within two), and has
+# all of its time again.
+_LONGEST_PAUSE_S: Final = 2.43
+# Age of a change when it is written, at most. Those who watch changes wait for a little longer, so
+# that none comes behind one that they know; see `ChangeWindow`.
+LONGEST_WRITE_S: Final = LONGEST_STEP_S + LONGEST_STEP_S + _LONGEST_PAUSE_S + LONGEST_STEP_S
 
 
 class WriteBatch:
