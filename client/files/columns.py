@@ -118,13 +118,18 @@ def map_columns(
     is_asked_for = needed == TELLING and any(map(given.get, _EMBEDDED))
     if needed and not set(needed) & set(columns) and not is_asked_for:
         wanted = "titles or images" if needed == TELLING else "product_id"
-        raise ProductFileError(
-            f"{source} needs a column of {wanted}, and none is named like one; it has "
-            f"{_listed(header)}. Name them: --columns product_id=sku,title=name"
-            + (form != "records") * _WITHOUT_HEADER
-            + (form == "text" and len(header) == 1) * _SEVERAL_COLUMNS
-        )
+        raise ProductFileError(_nothing_needed(source, header, wanted, form))
     return columns
+
+
+def _nothing_needed(source: str, header: Sequence[str], wanted: str, form: Form) -> str:
+    """The sentence for a table without a needed column; advice is by what the table is."""
+    return (
+        f"{source} needs a column of {wanted}, and none is named like one; it has "
+        f"{_listed(header)}. Name them: --columns product_id=sku,title=name"
+        + (form != "records") * _WITHOUT_HEADER
+        + (form == "text" and len(header) == 1) * _SEVERAL_COLUMNS
+    )
 
 
 def _require_no_pairs(source: str, header: Sequence[str], found: Columns) -> None:

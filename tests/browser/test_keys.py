@@ -66,6 +66,7 @@ def test_who_follows_a_link_of_another_site_is_still_known(
     other.goto("http://elsewhere.example/")
     other.get_by_text("link").click()
     other.get_by_text("The catalogue is empty").wait_for()
+    assert other.get_by_label("API key").count() == 0
 
 
 def test_a_key_for_reading_may_not_store(site: Site, open_page: OpenPage, reading_key: str) -> None:

@@ -59,7 +59,7 @@ class Door:
             remaining_s: Until the caller's deadline; None without one.
         """
         state = self._now()
-        # Whoever gRPC kept until the deadline has 0 s left, and comes for nothing.
+        # Whoever has no time left is refused though the encoder is idle: nobody waits any more.
         if state.refusal is None and (remaining_s is None or remaining_s > state.answer_s):
             return None
         if state.late is None:
