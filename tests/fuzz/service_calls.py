@@ -67,6 +67,10 @@ def _call(channel: grpc.Channel, call: GeneratedCall, number: int, tally: CallTa
 def send(channel: grpc.Channel, call: GeneratedCall) -> tuple[str, list[bytes]]:
     """Sends a call as raw bytes; returns the code's name and the answers as raw bytes."""
     answers: list[bytes] = []
+    # A watch that is answered ends with its caller; one that cannot be read is refused.
+    is_watch = call.method.server_streaming and not call.method.client_streaming
+    ends_with_caller = is_watch and not call.is_malformed
+    timeout_s = _WATCH_TIMEOUT_S if ends_with_caller else CALL_TIMEOUT_S
     try:
         if call.method.client_streaming:
             stream: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(call.path)
@@ -74,15 +78,14 @@ def send(channel: grpc.Channel, call: GeneratedCall) -> tuple[str, list[bytes]]:
                 answers.append(answer)
         elif call.method.server_streaming:
             watch: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(call.path)
-            for answer in watch(call.payloads[0], timeout=_WATCH_TIMEOUT_S):
+            for answer in watch(call.payloads[0], timeout=timeout_s):
                 answers.append(answer)
         else:
             unary: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(call.path)
             answers.append(unary(call.payloads[0], timeout=CALL_TIMEOUT_S))
     except grpc.RpcError as error:
-        is_watch = call.method.server_streaming and not call.method.client_streaming
-        if is_watch and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return "OK", answers  # a watch ends with its caller
+        if ends_with_caller and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return "OK", answers
         return error.code().name, answers
     return "OK", answers
 
