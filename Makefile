@@ -205,7 +205,7 @@ LOCKED_APART = tests/browser tests/benchmarks tests/milvus tests/cluster tests/s
 COMPILE = uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet
 
 lock: setup ## Pin the dependencies anew
-	@$(COMPILE) pyproject.toml $(foreach extra,train export server client web dev,--extra $(extra)) -o requirements.lock
+	@$(COMPILE) pyproject.toml $(foreach extra,train export server local client web dev,--extra $(extra)) -o requirements.lock
 	@for folder in $(LOCKED_APART); do $(COMPILE) $$folder/requirements.in --constraints requirements.lock -o $$folder/requirements.lock || exit 1; done
 	@cd server/triton_backends && $(COMPILE) requirements.in -o requirements.lock
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.export.pair_scorer_repository import CLASSIFIER_MODEL, SCORER_MODEL
-from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.server.encoders.python_model import bytes_column
 from twinshelf.training.pairs.features import cosine_count
 from twinshelf.training.pairs.probes import PairProbe
 from twinshelf.training.pairs.scorer import PairScorer

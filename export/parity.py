@@ -14,8 +14,8 @@ from twinshelf.export.encoder_models import IMAGE_ENCODER, PRODUCT_ENCODER, TEXT
 from twinshelf.export.precision import BOUNDS, ParityBounds
 from twinshelf.export.probes import photo_probes, text_probes
 from twinshelf.export.reference import Tensors, TorchReference
-from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
-from twinshelf.server.encoders.python_model import RefusedInputError
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.server.encoders.python_model import RefusedInputError, bytes_column
 
 T = TypeVar("T")
 

@@ -5,7 +5,8 @@
 # Every option of `python -m twinshelf.server --help` has an environment variable; compose.yaml sets a few.
 FROM python:3.11-slim
 
-# server,milvus for a catalogue on Milvus: docker build --build-arg EXTRAS=server,milvus ...
+# docker build --build-arg EXTRAS=server,milvus ... for a catalogue on Milvus; server,local for
+# `--encoder local`, without Triton (2.4 GB more, most of it libraries of CUDA).
 ARG EXTRAS=server
 
 WORKDIR /app

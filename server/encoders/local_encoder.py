@@ -15,8 +15,8 @@ from twinshelf.server.encoders.embedding import Floats, OfferEmbedding, checked_
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.local_pair_models import LocalPairModels
 from twinshelf.server.encoders.modalities import Pattern
-from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
-from twinshelf.server.encoders.python_model import RefusedInputError
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.server.encoders.python_model import RefusedInputError, bytes_column
 from twinshelf.server.errors import (
     EncoderChangedError,
     EncoderContractError,

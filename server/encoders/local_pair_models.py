@@ -21,8 +21,8 @@ from twinshelf.server.encoders.pair_models import (
     checked_probabilities,
     cosine_rows,
 )
-from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
-from twinshelf.server.encoders.python_model import Tensors
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.server.encoders.python_model import Tensors, bytes_column
 from twinshelf.server.triton.repository import PAIR_SCORER
 
 

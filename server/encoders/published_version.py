@@ -6,13 +6,13 @@ The parity gate of `export` and the encoder for where no Triton runs read a repo
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import onnxruntime
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from twinshelf.server.encoders.python_model import PythonModel, Tensors
@@ -33,6 +33,8 @@ def execution_providers(*, has_gpu: bool) -> list[str | tuple[str, dict[str, str
     """
     if not has_gpu:
         return ["CPUExecutionProvider"]
+    import onnxruntime
+
     with contextlib.redirect_stdout(sys.stderr):  # it prints what it cannot find
         onnxruntime.preload_dlls()  # those of the packages that PyTorch brings
     # The exhaustive search, which is the default, plans twice as long for no faster runs.
@@ -47,6 +49,8 @@ class OnnxModel:
         self, path: Path, config: ModelConfig, thread_count: int, *, has_gpu: bool
     ) -> None:
         """Loads a graph; 0 threads uses every core, and a GPU is for models of KIND_AUTO."""
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = thread_count
         is_movable = any(each.kind == each.KIND_AUTO for each in config.instance_group)
@@ -99,8 +103,13 @@ class PublishedVersion:
             has_gpu: Whether the towers run on the first GPU.
 
         Raises:
-            RepositoryError: If a file is missing, or a model is of a kind that this cannot run.
+            RepositoryError: If a file is missing, or a model is of a kind that this cannot run, or
+                ONNX Runtime is not installed.
         """
+        if importlib.util.find_spec("onnxruntime") is None:
+            raise RepositoryError(
+                "to run models in this process needs ONNX Runtime: pip install 'twinshelf[local]'"
+            )
         self.configs = {
             name: read_config(config_path(repository, name, version)) for name in ensembles
         }
@@ -142,13 +151,6 @@ class PublishedVersion:
             answer = self.models[step.model_name].run(given)
             tensors |= {shared: answer[own] for own, shared in step.output_map.items()}
         return tensors
-
-
-def bytes_column(rows: Sequence[bytes]) -> np.ndarray:
-    """Returns a BYTES tensor (B, 1), as Triton hands strings to a model."""
-    column = np.empty((len(rows), 1), dtype=np.object_)
-    column[:, 0] = rows
-    return column
 
 
 def _load(repository: Path, name: str, version: int, thread_count: int, has_gpu: bool) -> Model:

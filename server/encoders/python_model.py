@@ -23,6 +23,13 @@ _BACKEND_UTILS = "triton_python_backend_utils"
 _loading = threading.Lock()
 
 
+def bytes_column(rows: Sequence[bytes]) -> np.ndarray:
+    """Returns a BYTES tensor (B, 1), as Triton hands strings to a model."""
+    column = np.empty((len(rows), 1), dtype=np.object_)
+    column[:, 0] = rows
+    return column
+
+
 class RefusedInputError(ValueError):
     """What a model answered to an input that it can do nothing with."""
 

@@ -25,8 +25,7 @@ from twinshelf.server.encoders.pair_models import (
     checked_probabilities,
     cosine_rows,
 )
-from twinshelf.server.encoders.published_version import bytes_column
-from twinshelf.server.encoders.python_model import Tensors
+from twinshelf.server.encoders.python_model import Tensors, bytes_column
 from twinshelf.server.encoders.triton_errors import is_away, is_missing, sentence_of
 from twinshelf.server.errors import (
     EncoderFailedError,

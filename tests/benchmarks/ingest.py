@@ -21,7 +21,7 @@ from tests.benchmarks.end_to_end.deployment import ServiceAddresses, serve_servi
 from tests.benchmarks.end_to_end.offers import Offer, make_products
 from tests.benchmarks.end_to_end.sides import ServiceSide
 from tests.benchmarks.report import FOLDER, AnswersDifferError, Report, Row
-from twinshelf.server.encoders.published_version import bytes_column
+from twinshelf.server.encoders.python_model import bytes_column
 from twinshelf.server.triton.repository import newest_version
 from twinshelf.v1 import catalog_service_pb2
 from twinshelf.v1.catalog_service_pb2_grpc import CatalogServiceStub

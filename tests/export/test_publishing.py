@@ -18,7 +18,8 @@ from twinshelf.export.probes import photo_probes, text_probes
 from twinshelf.export.reference import TorchReference
 from twinshelf.export.repository import copy_sources, taken_versions
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.server.encoders.python_model import bytes_column
 from twinshelf.server.triton.repository import check_version, config_path, read_config
 from twinshelf.training.checkpoint import load_encoder
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.benchmarks.end_to_end.offers import Offer
-from twinshelf.server.encoders.published_version import PublishedVersion, bytes_column
+from twinshelf.server.encoders.published_version import PublishedVersion
+from twinshelf.server.encoders.python_model import bytes_column
 
 WARM_UP_COUNT = 3
 

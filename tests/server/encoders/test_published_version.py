@@ -10,7 +10,8 @@ import pytest
 from tests.model_repository.tiny_repository import ENSEMBLES, TinyVersion, publish_tiny_version
 from tests.model_repository.triton_calls import photo
 from twinshelf.server.encoders import published_version
-from twinshelf.server.encoders.published_version import OnnxModel, PublishedVersion, bytes_column
+from twinshelf.server.encoders.published_version import OnnxModel, PublishedVersion
+from twinshelf.server.encoders.python_model import bytes_column
 from twinshelf.server.triton.repository import RepositoryError, config_path
 
 PHOTOS = [photo(40, 30, seed=1), photo(20, 90, seed=2, image_format="PNG"), photo(9, 8, seed=3)]

@@ -10,8 +10,7 @@ import pytest
 
 from tests.model_repository.tiny_repository import SETTINGS, publish_tiny_version
 from tests.model_repository.triton_calls import photo
-from twinshelf.server.encoders.published_version import bytes_column
-from twinshelf.server.encoders.python_model import PythonModel, RefusedInputError
+from twinshelf.server.encoders.python_model import PythonModel, RefusedInputError, bytes_column
 from twinshelf.server.triton.repository import RepositoryError
 from twinshelf.training.preprocessing.images import decode_image
 
