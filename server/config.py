@@ -134,7 +134,7 @@ class ServerConfig:
     reader_count: int = option(4, "threads that search and read the catalogue", low=1, high=256)
     snapshot_interval_s: float = option(
         300.0,
-        "time between two snapshots of the search index; one is also written at the end",
+        "time between two snapshots of the search index; one more at the end, if 10 s do for it",
         low=1,
         high=86_400,
     )

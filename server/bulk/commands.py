@@ -131,7 +131,9 @@ def load(
             """Loads into the catalogue."""
             async with _opened(catalogue) as opened:
                 with RowProgress(make_console(sys.stderr), folder.name, row_count) as progress:
-                    return await load_outputs(outputs, contract, opened, progress.advance)
+                    report = await load_outputs(outputs, contract, opened, progress.advance)
+                await opened.snapshot()
+                return report
 
         report = asyncio.run(run())
     _tell(report, as_json=json)
@@ -197,10 +199,7 @@ def _tell(report: IndexReport, *, as_json: bool) -> None:
 
 @asynccontextmanager
 async def _opened(place: str, *, is_made: bool = True) -> AsyncIterator[Catalogue]:
-    """Opens a catalogue, made if new unless it must be there, and closes it in the end.
-
-    Closing writes a snapshot.
-    """
+    """Opens a catalogue, made if new unless it must be there, and closes it in the end."""
     from twinshelf.server.catalogue.milvus.address import MilvusAddress
     from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
     from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue

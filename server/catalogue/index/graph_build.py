@@ -6,10 +6,12 @@ vectors, in which nothing would be answered.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +26,11 @@ _BUILD_BLOCK = 1024
 _SELF_SEARCH_COUNT = 8
 _SHALLOW_EXPANSION = 16
 _NICENESS = 10
+_LOOK_INTERVAL_S = 0.1
+
+
+class BuildStoppedError(Exception):
+    """A graph that was not built to its end, as the service stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +54,15 @@ class GraphPlan:
     settings: IndexSettings
 
 
-def build_graph(plan: GraphPlan) -> None:
+def build_graph(plan: GraphPlan, stopped: threading.Event) -> None:
     """Writes the graph through to the disk, all threads at work.
 
+    Args:
+        plan: What is built.
+        stopped: Ends the process that builds a large one.
+
     Raises:
+        BuildStoppedError: If it was stopped.
         RuntimeError: If the process that builds it fails; the message says why.
     """
     count = plan.vectors.stat().st_size // (2 * plan.dimension)
@@ -58,11 +70,18 @@ def build_graph(plan: GraphPlan) -> None:
         _build(plan)
         return
     command = [sys.executable, "-m", __name__, json.dumps(asdict(plan), default=str)]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                _, errors = process.communicate(timeout=_LOOK_INTERVAL_S)
+                break
+            if stopped.is_set():
+                process.kill()
+                raise BuildStoppedError(f"the graph of {count:,} vectors was not built to its end")
+    if process.returncode != 0:
         raise RuntimeError(
-            f"the process that builds {plan.target.name} ended with {done.returncode}: "
-            + done.stderr[-500:].strip()
+            f"the process that builds {plan.target.name} ended with {process.returncode}: "
+            + errors[-500:].strip()
         )
 
 

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -112,6 +113,7 @@ class SnapshotFolder:
             "expansion_add": settings.expansion_add,
         }
         self._entries: dict[Pattern, SegmentEntry] = {}
+        self._stopped = threading.Event()
         self.is_committed = True
 
     @property
@@ -168,6 +170,9 @@ class SnapshotFolder:
             pattern: Pattern of the vectors.
             pieces: Parts and the rows (N,) that are taken of each.
             last_change: The last change that the parts know of.
+
+        Raises:
+            BuildStoppedError: If it was stopped; what the manifest names stays as it was.
         """
         stem = f"{pattern.key}-{last_change}-{os.urandom(4).hex()}"
         vectors, columns, graph = (
@@ -198,6 +203,10 @@ class SnapshotFolder:
             raise
         self._entries[pattern] = entry
         return segment
+
+    def stop(self) -> None:
+        """Ends the build of a large graph, now and from now on. Any thread's."""
+        self._stopped.set()
 
     def commit(self) -> None:
         """Makes the segments that were written the valid ones, and removes all other files.
@@ -242,7 +251,8 @@ class SnapshotFolder:
                 base=None if base is None else base.path,
                 base_count=0 if base is None else len(rows),
                 settings=self._settings,
-            )
+            ),
+            self._stopped,
         )
 
     def _map_segment(self, entry: SegmentEntry) -> Segment:

@@ -20,6 +20,7 @@ from twinshelf.server.catalogue.index.catalogue_index import (
     PatternFound,
     RunInWriter,
 )
+from twinshelf.server.catalogue.index.graph_build import BuildStoppedError
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 _LOOK_INTERVAL_S = 0.5
 _RETRY_INTERVAL_S = 30.0
 _NICENESS = 5
+# How long a merge that runs when the service stops, and the last snapshot, may take together: what
+# stops the service waits half a minute and kills it then. The next start reads what is missing.
+_LAST_MERGE_S = 10.0
 _RECALL_DEPTH = 10
 _RECALL_COUNT = 64
 _RECALL_SAMPLES = 100
@@ -98,14 +102,21 @@ class Upkeep:
         self._merge(is_complete=True)
 
     def close(self) -> None:
-        """Ends the thread, and writes a last snapshot. A repeat is safe."""
+        """Ends the thread, and writes a last snapshot where there is time. A repeat is safe."""
         if self._is_closed:
             return
         self._is_closed = True
+        timer = threading.Timer(_LAST_MERGE_S, self._stop_merging)
+        timer.start()
         self._woken.set()
         self._thread.join()
         if self._store.guard.find_problem() is None:
             self._try("last snapshot", self.write_snapshot)
+        timer.cancel()
+
+    def _stop_merging(self) -> None:
+        for index in self._indexes():
+            index.folder.stop()
 
     def _run(self) -> None:
         # So that building a graph leaves the cores to those who search. The threads of usearch
@@ -136,6 +147,9 @@ class Upkeep:
         """Does something, and returns whether it was done."""
         try:
             work()
+        except BuildStoppedError as error:
+            logger.warning("the %s waits for the next start: %s", task, error)
+            return False
         except Exception:  # the upkeep must outlive whatever goes wrong, a full disk above all
             logger.exception("the %s of the catalogue failed", task)
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,7 +60,8 @@ class OurIndex:
                 base=None,
                 base_count=0,
                 settings=SETTINGS,
-            )
+            ),
+            threading.Event(),
         )
         self._vectors = map_vectors(file, self._dimension)
         return file.stat().st_size + self._target.stat().st_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from twinshelf.server.catalogue.index.graph import IndexSettings, MappedGraph
-from twinshelf.server.catalogue.index.graph_build import GraphPlan, build_graph
+from twinshelf.server.catalogue.index.graph_build import BuildStoppedError, GraphPlan, build_graph
 
 SETTINGS = IndexSettings(slot_count=2, build_thread_count=8)
 COUNT, DIMENSION = 1500, 16
@@ -27,6 +28,7 @@ def mapped(
     base: MappedGraph | None = None,
     base_count: int = 0,
     settings: IndexSettings = SETTINGS,
+    stopped: threading.Event | None = None,
 ) -> MappedGraph:
     stored = path.with_suffix(".vectors")
     stored.write_bytes(rows.tobytes())
@@ -38,7 +40,8 @@ def mapped(
             base=None if base is None else base.path,
             base_count=base_count,
             settings=settings,
-        )
+        ),
+        stopped or threading.Event(),
     )
     return MappedGraph(path, DIMENSION, settings)
 
@@ -102,6 +105,14 @@ def test_a_build_that_fails_in_its_process_says_why(tmp_path: Path) -> None:
     base.path.unlink()
     with pytest.raises(RuntimeError, match="that builds graph ended with 1: "):
         mapped(rows, tmp_path / "graph", base, 1000, settings)
+
+
+def test_a_build_in_a_process_of_its_own_can_be_stopped(tmp_path: Path) -> None:
+    rows, settings, stopped = vectors(7), replace(SETTINGS, apart_limit=100), threading.Event()
+    stopped.set()
+    with pytest.raises(BuildStoppedError, match="1,500 vectors was not built to its end"):
+        mapped(rows, tmp_path / "graph", settings=settings, stopped=stopped)
+    assert not (tmp_path / "graph").exists()
 
 
 def test_a_search_of_more_vectors_weighs_more_candidates() -> None:

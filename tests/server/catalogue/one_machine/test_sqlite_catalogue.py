@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,26 @@ async def test_a_snapshot_that_failed_leaves_nothing_and_is_written_the_next_tim
     assert bool(index_files(tmp_path, ".vectors")) == (broken == "os.replace")
     assert (await catalogue.snapshot()).vector_count == 60
     assert index_files(tmp_path, "manifest.json")
+    await catalogue.close()
+
+
+async def test_the_end_does_not_wait_for_a_large_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("twinshelf.server.catalogue.one_machine.upkeep._LAST_MERGE_S", 0.0)
+    settings = replace(SMALL_GRAPH, apart_limit=10)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=settings)
+    await catalogue.use_encoder(CONTRACT)
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        await catalogue.upsert(new_product(f"p{number}", random_embedding(rng)))
+    await catalogue.close()
+    assert "waits for the next start: the graph of 60 vectors was not built" in caplog.text
+    assert not index_files(tmp_path, "")
+
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=settings)
+    await catalogue.use_encoder(CONTRACT)
+    assert (await catalogue.snapshot()).vector_count == 60
     await catalogue.close()
 
 
