@@ -25,6 +25,7 @@ from twinshelf.client.files.column_fitness import (
     title_fitness,
 )
 from twinshelf.client.files.column_names import (
+    is_called_product,
     is_product_number,
     is_trade_number,
     is_usual_name,
@@ -132,8 +133,14 @@ class _ColumnMap:
             return True
         if field == "title" and share_of(cells, lambda cell: ends_like_photo(str(cell))):
             return True
+        if field == "title" and is_called_product(name) and self._are_codes(name):
+            return True
         is_usual = is_usual_name(name, field)
         return bool(cells) and not is_usual and not share_of(cells, LOOKS[field])
+
+    def _are_codes(self, name: str) -> bool:
+        texts = texts_in(self._cells[name])
+        return len({*texts}) == len(texts) > 0 and all(map(is_identifier, texts))
 
     def _unlike(self, columns: Columns) -> set[str]:
         """Columns that hold nothing, or nothing like their field; photos may come further down."""
@@ -260,10 +267,12 @@ class _ColumnMap:
         free = self._free(columns)
         others = [n for n in free if may_be_identifier(n) or is_trade_number(n) or n in unlike]
         groups = columns.get("group", ()) if "group" not in self._given else ()
-        for name in [*filter(is_product_number, free), *others, *groups]:
+        numbers = [n for n in free if is_product_number(n) or is_called_product(n)]
+        for name in [*numbers, *others, *groups]:
             values = self._cells[name]
             texts = texts_in(values)
-            is_fit = name not in others or all(map(is_identifier, texts))
+            is_sure = name not in others and not is_called_product(name)
+            is_fit = is_sure or all(map(is_identifier, texts))
             if is_fit and len(set(texts)) == len(texts) > len(values) / 2:
                 rest = {field: names for field, names in columns.items() if name not in names}
                 return {"product_id": (name,), **rest}

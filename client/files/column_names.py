@@ -10,17 +10,17 @@ from twinshelf.client.files.usual_names import USUAL_NAMES
 
 _WORDS = {
     "title": pattern(
-        "title|titel|titre|titulo|titolo|tytul|productname|itemname|bezeichnung|produktname"
+        "title|titel|titre|titulo|titolo|tytul|libelle|productname|itemname|bezeichnung|produktname"
         "|^name(?:de|en|fr|es|it|nl|pl|pt|ru)|designation|denumire"
         "|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
     ),
     "price": pattern(
         "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"
         "|ціна|fiyat|hinta|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$|^pvp|eladasiar"
-        "|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
+        "|^τιμη|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
     ),
     "description": pattern(
-        "descri[pbz]|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
+        "descri[pbzc]|deskrip|^opis|leiras|(?:preview|detail)text|คำอธิบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
         "|الوصف"
     ),
     "category": pattern(
@@ -28,7 +28,7 @@ _WORDS = {
         "|artikelkategorie|warengruppe|الفئة"
     ),
     "brand": pattern(
-        "brand|manufacturer(?:name)?$|marke(?!t)|marque|бренд|ブランド|品牌|브랜드|hersteller|fabricant|الماركة"
+        "brand|(?:manufacturers?|producer)(?:name)?$|marke(?!t)|^marka|marque|бренд|ブランド|品牌|브랜드|hersteller|fabricant|الماركة"
     ),
     "seller": pattern(
         "seller|satici|sprzedaj|sprzedawc|продав|vendedor|vendeur|卖家|賣家|판매자|البائع"
@@ -39,7 +39,7 @@ _WORDS = {
 _OTHER_PRICE_WORDS = (
     "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke(?!t)|vendor|seller|short"
     "|currency|wahrung|валют|date|datum|дата|(?<![ghsy])old|compare|purchase|einkauf|закуп|cost|type|typ"
-    "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per|job"
+    "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per(?!bottle|piece|item|pack)|job"
     "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
     "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|short|name2|label|dealer|condition|status"
@@ -87,6 +87,8 @@ def names_by_word(column: str, field: str) -> bool:
     word, others = _WORDS.get(field), _OTHERS.get(field, _ABOUT)
     if field == "price" and is_sale(column):  # though of a discount
         return True
+    if field == "title" and _PRODUCT_NAME.fullmatch(name):
+        return True
     return word is not None and word.search(name) is not None and not others.search(name)
 
 
@@ -106,17 +108,21 @@ _TRADE_NUMBER = re.compile(
 # Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
 # of something else, such as a phone or a customs code, are none of them.
 _PRODUCT_WORDS = plain_names(
-    """stock style part item product prod article artikel articolo articulo art material mat sku
+    """stock style part item product prod article artikel articolo articulo art material mat sku set order
+    produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
     interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""
 )
 _NUMBER_WORDS = plain_names(
     """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo numer
-    numero szam код номер コード 番号 编号 编码 代码 編號 번호 코드"""
+    numero szam شناسه کد קוד कोड ma код номер コード 番号 编号 编码 代码 編號 번호 코드"""
 )
 # "train_id", "Satıcı SKU": an identifier where no two rows share it, unless of something else.
-_SOME_ID = re.compile(r"(?i:(?:[^\W_]+[\s_.-]+)+(?:id|sku)|material)|[a-z]\w*I[dD]")
+_SOME_ID = re.compile(
+    r"(?i:(?:[^\W_]+[\s_.-]+)+(?:id|sku)|material)|[a-z]\w*I[dD]"
+    r"|(?!(?:\w*paid|bid|valid|void|liquid|solid|fluid|acid|grid|hybrid|android)$)[a-z]{1,10}id"
+)
 _ID_OF_OTHER = re.compile(
     "categ|kateg|brand|marke|seller|shop|store|vendor|merchant|supplier|user|customer|client|parent"
     "|group|depart|tax|currency|country|lang|type|class|order|session|campaign|warehouse|account"
@@ -137,6 +143,16 @@ _PRODUCT_NUMBER = re.compile(
 )
 
 
+# "Nome do artigo", "Tên hàng hóa", "상품이름".
+_PRODUCT_NAME = pattern(
+    "(?:nome|nombre|nom|nama|ten|nume|naziv|nazwa|nazev|nazov|ονομα|اسم|نام|שם)(?:de|do|da|del|dell|du|l)*{0}"
+    "|{0}(?:name|naam|namn|navn|nimi|adi|ismi|neve|bezeichnung|이름|명|名|名称|का नाम)".format(
+        "(?:product|item|article|art|artikel|articolo|articulo|artigo|produto|prodotto|produit|producto"
+        "|produktu|zbozi|towaru|urun|barang|hang|hanghoa|sanpham|tuote|termek|商品|产品|製品|상품|제품|کالا|محصول|מוצר|פריט)"
+    )
+)
+
+
 def is_usual_name(column: str, field: str) -> bool:
     """Whether a column has one of a field's usual names."""
     return plain_name(column) in USUAL_NAMES[field]
@@ -152,6 +168,11 @@ def is_product_number(column: str) -> bool:
     names = plain_name(column), plain_name(_SIGN_AT_END.sub(" no", column))
     is_usual = any(name in USUAL_NAMES["product_id"] for name in names)
     return not is_usual and _PRODUCT_NUMBER.fullmatch(names[1]) is not None
+
+
+def is_called_product(column: str) -> bool:
+    """Whether a column is called "Item" or the like: it holds names in some tables, else codes."""
+    return plain_name(column) in _PRODUCT_WORDS
 
 
 def may_be_identifier(column: str) -> bool:

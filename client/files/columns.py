@@ -24,6 +24,7 @@ TELLING = ("title", "description", "images")
 _EMBEDDED = (*TELLING, "category", "brand")
 _LONGEST_SHOWN = 80
 _KIND_OF_NUMBER = plain_name("product_id_type")
+_LEFT = re.compile(r"(?<![^\W_])left(?![^\W_])")
 # Odoo's own: its "standard_price" is the cost, which is the price to Amazon.
 _OF_ODOO = frozenset(plain_names("default_code lst_price categ_id"))
 _WITHOUT_HEADER = " (a file without a header: --no-header --columns product_id=1,title=2)"
@@ -134,7 +135,8 @@ def _nothing_needed(source: str, header: Sequence[str], wanted: str, form: Form)
 
 def _require_no_pairs(source: str, header: Sequence[str], found: Columns) -> None:
     for name in (name for names in found.values() for name in names):
-        if name.endswith("_left") and (other := f"{name.removesuffix('left')}right") in header:
+        other = _LEFT.sub("right", name)
+        if other != name and other in header:
             raise ProductFileError(
                 f"{source} holds pairs of products: {name} and {other}. Name the columns of one "
                 "side: --columns product_id=id_left,title=title_left"
@@ -212,7 +214,7 @@ def _usual_columns(
         large = [column for column in found if "thumb" not in column.casefold()]
         return tuple(large or found[:1])
     usual = names[field]
-    if field == "price":  # of price lists by number: "VK 1", "Listino 2"
+    if field in ("price", "category"):  # by number: "VK 1", "Listino 2", "Category 1"
         for name in [*by_name]:
             by_name.setdefault(name.rstrip("0123456789"), by_name[name])
     # What product-id-type tells of is a number of Amazon's or the trade, and not the seller's own.

@@ -36,12 +36,12 @@ PHOTO_WORD = pattern(
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
-# Shopee's templates mark each name: "ps_price|1|1".
-_SHOPEE_MARKS = re.compile(r"(?:\|\d+)+$")
+# Shopee's templates mark each name, "ps_price|1|1", RecBole's tables the kind of "price:float".
+_MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "values", "row", "info",
-    "details", "article_details", "product_details", "offers", "variants", "variations", "skus",
+    "details", "article_details", "product_details", "номенклатура", "товар", "offers", "variants", "variations", "skus",
 )  # fmt: skip
 # Of these a product has several: what they hold is not its own.
 PARTS = ("offers", "variants", "variations", "skus")
@@ -55,7 +55,7 @@ def plain_name(column: str) -> str:
     """
     outer, _, inner = column.partition(".")
     column = inner if inner and outer.casefold() in WRAPPERS else column
-    column = _SHOPEE_MARKS.sub("", " ".join(column.split()))  # long blanks would take for ever
+    column = _MARKS.sub("", " ".join(column.split()))  # long blanks would take for ever
     column = _IN_BRACKETS.sub("", column) or column
     column = _NUMBER_SIGN.sub(r"\1 no", column)
     words = re.findall(r"[^\W_]+", _folded(column))

@@ -44,13 +44,15 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         satici_stok_kodu hepsiburada_sku supplier_aid vendor_code
         product_code_sku ebay_item_number shop_sku merchant_sku numer_oferty sygnatura
         intern_referentie interne_referentie seller_product_reference handler_artikelnummer
-        haendler_artikelnummer best_nr id_produit identifiant_produit code_produit sku_produit
+        haendler_artikelnummer best_nr oxartnum retsku supplier_pid aid app_id id_produit
+        identifiant_produit code_produit sku_produit
         id_de_producto cod_producto numero_de_publicacion codigo_universal id_prodotto sku_prodotto
-        id_do_produto codigo_do_produto identifier product_uid item_uid код_номенклатуры
+        id_do_produto codigo_do_produto identifiant_unique identifier product_uid item_uid
+        код_номенклатуры
         идентификатор_товара внешний_код номенклатура_код ідентифікатор_товару
         унікальний_ідентифікатор 판매자_상품코드 자체_상품코드 tcin us_item_id symbol
         gtin ean ean13 ean_code upc upc_code barcode barkod mpn gtin_14 jan_code janコード isbn pzn
-        upc_nbr han nr"""
+        upc_nbr han nr slug"""
     ),
     "title": plain_names(
         """title name product_title product_name item_name item_title product_display_name
@@ -83,7 +85,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         상품명 등록상품명 제품명
         nombre_del_articulo nome_del_prodotto denominazione descrizione_articolo nome_do_anuncio
         omschrijving_kort artikelnaam nazwa_artykulu jmeno_produktu nazev_polozky artikelnamn
-        urun_basligi baslik найменування 商品タイトル short_title
+        urun_basligi baslik найменування वस्तु_का_नाम 商品タイトル short_title
         name_product"""
     ),
     "description": plain_names(
@@ -101,7 +103,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         item_caption long_text longdescr keterangan aprasymas opis_artikla apraksts विवरण kirjeldus
         აღწერა նկարագրություն сипаттама σχολια توضیحات lange_omschrijving ext_desc
         langtext beschrijving opis_produktu popis_produktu dlouhy_popis kratky_popis tuotekuvaus
-        marketing_text synopsis"""
+        marketing_text synopsis وصف"""
     ),
     "category": plain_names(
         """category categories category_name category_path product_category product_categories
@@ -127,7 +129,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         category_text item_type_keyword taxonomy product_taxonomy produktgruppe artikelgruppe rubrik
         produkttyp famille sous_famille univers subfamilia seccion rubro reparto secao artikelgroep
         grupa_towarowa skupina produktgrupp osasto тип_товара рубрика розділ група ジャンル 品类
-        商品類別 상품분류 대분류 部門 部門名"""
+        商品類別 상품분류 대분류 部門 部門名 gruppo_merceologico تصنيف_المنتج گروه_کالا shop_cat
+        matkl"""
     ),
     "brand": plain_names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
@@ -142,7 +145,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ბრენდი ապրանքանիշ
         ब्रांड برند
         casa_produttrice merknaam fabrikant produsent uretici торговая_марка изготовитель
-        торгова_марка メーカー名 制造商 厂家 제조사명"""
+        торгова_марка メーカー名 制造商 厂家 제조사명
+        manufacturers_name marchio יצרן แบรนด์"""
     ),
     "seller": plain_names(
         """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
@@ -153,7 +157,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         sprzedajacy satici البائع
         anbieter venditore verkoper winkel prodejce obchod saljare saelger forhandler selger myyja
         magaza ショップ名 店舗名 商家 판매처 program_name advertiser_name
-        供应商"""
+        供应商 nha_cung_cap nguoi_ban elado vanzator πωλητης מוכר فروشنده विक्रेता ผู้ขาย"""
     ),
     "price": plain_names(
         """price search_price our_price sale_price special_price regular_price sales_price
@@ -222,7 +226,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         """model class_name shortdescr
         item_desc artikel articolo sku_name model_name style_name part_name part_description
         продукт 商品 产品 제품 상품
-        description_short short_desc subject"""
+        description_short short_desc subject marketing_name website_short_title"""
     ),
     "category": plain_names("тип wg"),
     "price": plain_names(
@@ -232,7 +236,8 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         ррц ár cost cost_price standard_price min_price minimum_price ovh 정상가 valor value
         offers prices price_range price_range_v2 sale_price_u price_u zk_final_price original_price
         hind hind_km_ga ფასი багасы գին τιμη_λιανικης
-        udsalgspris harga_jualan kaina_su_pvm ราคาขาย mpc_s_pdv_om reserve_price map uprc
+        udsalgspris pv_ttc rate कीमत harga_jualan kaina_su_pvm ราคาขาย mpc_s_pdv_om reserve_price
+        map uprc
         mrp msrp rrp_price msrp_price now gross brutto"""
     ),
 }

@@ -25,6 +25,8 @@ from twinshelf.client.files.table import open_table
         ("Material", ["cotton 1", "cotton 2"], ["1", "2"]),
         ("category_id", ["10", "11"], ["1", "2"]),
         ("android", ["a1", "a2"], ["1", "2"]),
+        ("gameid", ["0", "1"], ["0", "1"]),
+        ("prepaid", ["0", "1"], ["1", "2"]),
     ],
 )
 def test_an_identifier_by_an_unusual_name_is_read_where_rows_do_not_share_it(
@@ -51,6 +53,8 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("sku,title,category\n1,Mug,\n2,Pan,\n", "category", "category"),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "title", "Description"),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "product_id", "Item"),
+        ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "product_id", "item"),
+        ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "title", None),
         ("Bestellnr.,ISBN,title\nB1,,Mug\nB2,3518018116,Pan\n", "product_id", "Bestellnr."),
         ("sku,title,x\n1,Mug,http://a.b/1.jpg\n2,Pan,http://a.b/2.jpg\n", "images", "x"),
         ("sku,title,x\n1,Mug,http://a.b/1\n2,Pan,http://a.b/2\n", "images", None),

@@ -135,11 +135,26 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=p_id,title=p_name.de,description=p_desc.de,brand=p_manufacturer,"
          "images=p_image"),
         ("IE_XML_ID,IE_NAME,IE_DETAIL_TEXT,IE_DETAIL_PICTURE",
-         "title=IE_NAME,images=IE_DETAIL_PICTURE"),
+         "title=IE_NAME,description=IE_DETAIL_TEXT,images=IE_DETAIL_PICTURE"),
         ("goods_sn,goods_name,cat_name,synopsis,供应商,Seller Part #",
          "product_id=goods_sn,title=goods_name,description=synopsis,category=cat_name,"
          "seller=供应商"),
         ("id,name,type,categ_id", "product_id=id,title=name,category=categ_id"),
+        ("OXARTNUM,Libellé long produit*,PV TTC",
+         "product_id=OXARTNUM,title=Libellé long produit*,price=PV TTC"),
+        ("id,name,type,product_category_1",
+         "product_id=id,title=name,category=product_category_1"),
+        ("itemId:token,item_title:token_seq,price:float",
+         "product_id=itemId:token,title=item_title:token_seq,price=price:float"),
+        ("Stok Kodu,Ürün Adı,Marka Adı,Descrição completa,تصنيف المنتج,Τιμή με ΦΠΑ,Πωλητής",
+         "product_id=Stok Kodu,title=Ürün Adı,description=Descrição completa,"
+         "category=تصنيف المنتج,brand=Marka Adı,seller=Πωλητής,price=Τιμή με ΦΠΑ"),
+        ("SKU,Nome do artigo,Deskripsi Produk,manufacturers_name,Người bán,Price per bottle",
+         "product_id=SKU,title=Nome do artigo,description=Deskripsi Produk,"
+         "brand=manufacturers_name,seller=Người bán,price=Price per bottle"),
+        ("sku,상품이름,Rövid Leírás,قیمت فروش",
+         "product_id=sku,title=상품이름,description=Rövid Leírás,price=قیمت فروش"),
+        ("sku,Nome fornitore,Product Title,Nome da marca", "product_id=sku,title=Product Title"),
     ],
 )  # fmt: skip
 def test_usual_names_are_known(header: str, mapping: str) -> None:
@@ -183,6 +198,8 @@ def test_a_brand_or_a_category_alone_is_no_product_unless_asked_for(header: str)
 
 
 def test_pairs_are_no_products_unless_one_side_is_asked_for() -> None:
+    with pytest.raises(ProductFileError, match="pairs of products: left_title and right_title"):
+        map_columns("t.csv", ["id", "left_title", "right_title"], {})
     header = ["pair_id", "id_left", "title_left", "id_right", "title_right", "label"]
     with pytest.raises(ProductFileError, match="pairs of products: title_left and title_right"):
         map_columns("t.csv", header, {})
