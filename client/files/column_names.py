@@ -108,8 +108,8 @@ _TRADE_NUMBER = re.compile(
 # Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
 # of something else, such as a phone or a customs code, are none of them.
 _PRODUCT_WORDS = plain_names(
-    """stock style part item product prod article artikel articolo articulo art material mat sku set order
-    produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
+    """stock style part item product prod article artikel articolo articulo art material mat sku set
+    order produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
     interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""

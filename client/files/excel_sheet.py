@@ -168,7 +168,7 @@ def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
                 what = (
                     "an OpenDocument table; save it as .xlsx or CSV"
                     if is_document
-                    else "a ZIP archive and no workbook; unpack it"
+                    else "a document and no workbook; save its table as .xlsx or CSV"
                 )
                 raise ProductFileError(f"{path} is {what}")
         bound = max(_RATIO_COUNTS_FROM_BYTES, _MOST_RATIO * path.stat().st_size)

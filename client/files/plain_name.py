@@ -41,7 +41,8 @@ _MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "values", "row", "info",
-    "details", "article_details", "product_details", "номенклатура", "товар", "offers", "variants", "variations", "skus",
+    "details", "article_details", "product_details", "номенклатура", "товар", "offers", "variants",
+    "variations", "skus",
 )  # fmt: skip
 # Of these a product has several: what they hold is not its own.
 PARTS = ("offers", "variants", "variations", "skus")

@@ -1,4 +1,4 @@
-"""Bytes of a table: from a regular file, plain or compressed, or from standard input."""
+"""Bytes of a table: from a regular file, plain, compressed or archived, or from standard input."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ import re
 import shutil
 import stat
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
 import pyarrow as pa
 
 from twinshelf.client.files.rows import MissingFileError, ProductFileError
+from twinshelf.client.files.zip_archive import (
+    ZIP_MAGIC,
+    is_document,
+    open_table_within,
+    table_within,
+)
 
 STANDARD_INPUT = Path("-")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -39,7 +47,9 @@ _OTHERS = {
     b"\xff\xd8\xff": "a photo; give its folder",
     b"\x89PNG": "a photo; give its folder",
     b"SQLite format 3": "a database; export its table as CSV",
+    b"BEGIN:": "a list of cards; save it as CSV or JSON",
 }
+_TAR_MAGIC, _TAR_PLACE = b"ustar", 257
 _WEB_PAGE = re.compile(rb"\s*<(?:[^<>]*>\s*<)?(?:!doctype html|html|table)\b", re.IGNORECASE)
 _WORKBOOK = b"urn:schemas-microsoft-com:office:spreadsheet"
 _XML = re.compile(rb"\s*<(?:\?xml\b|!--|!doctype\b|[a-z_][\w.:-]*[\s>])", re.IGNORECASE)
@@ -49,10 +59,20 @@ _SCRIPTS = {
         rb"|set\s+[@\w.]+\s*=|begin\s*;|copy\s+\S+\s*\()",
         re.IGNORECASE | re.DOTALL,
     ),
-    "YAML; save it as JSON": re.compile(rb"(?:---\s*\n)?- [\w ]+: [^\n]*\n  [\w ]+:"),
+    "YAML; save it as JSON": re.compile(
+        rb"(?:---\s*\n)?(?:[\w ]+:\s*\n)?(?P<indent> *)- [\w ]+: [^\n]*\n(?P=indent)  [\w ]+:"
+    ),
+    "a file of settings; save it as CSV or JSON": re.compile(
+        rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"
+    ),
 }
 Kind = Literal["delimited", "json", "xml", "parquet", "excel"]
-_MAGIC: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_Packing = Literal["gzip", "zstd", "zip"]
+_MAGIC: dict[bytes, _Packing] = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    ZIP_MAGIC: "zip",
+}
 
 
 def store_standard_input(stream: BinaryIO) -> Path:
@@ -97,31 +117,41 @@ def kind_of(path: Path) -> Kind:
         ProductFileError: If it cannot be read, or is known to be no table.
     """
     require_file(path)
-    suffix = _suffix_within(path)
+    packing = packing_of(path)
+    if packing == "zip" and is_document(path):
+        return "excel"
+    suffix = Path(table_within(path)).suffix if packing == "zip" else _suffix_within(path)
     with open_bytes(path) as file:
         start = file.read(4096)
+    _require_table(path, start)
+    if start.startswith((b"PAR1", ZIP_MAGIC)) and packing:
+        raise ProductFileError(f"{path} holds a file that is compressed itself; unpack it first")
+    if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
+        return "parquet"
+    if _is_xml(start):
+        return "xml"
+    if suffix in EXCEL_SUFFIXES and b"\0" in start:
+        return "excel"
+    is_json = _begins_json(start) and (suffix not in (".csv", ".tsv") or start[:1] == b"[")
+    return "json" if suffix in JSON_SUFFIXES or is_json else "delimited"
+
+
+def _require_table(path: Path, start: bytes) -> None:
+    """Refuses what is known to be no table by its first bytes, and says what to do."""
     if other := next((name for magic, name in _OTHERS.items() if start.startswith(magic)), ""):
         raise ProductFileError(f"{path} is {other}")
+    if start[_TAR_PLACE:].startswith(_TAR_MAGIC):
+        raise ProductFileError(f"{path} is a tar archive; unpack it")
     if _WEB_PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
         raise ProductFileError(f"{path} is a web page; save its table as CSV or .xlsx")
     if script := next((name for name, form in _SCRIPTS.items() if form.match(start)), ""):
         raise ProductFileError(f"{path} is {script}")
     if _WORKBOOK in start:
         raise ProductFileError(f"{path} is an Excel workbook in XML; save it as .xlsx")
-    if start.startswith((b"PAR1", b"PK\x03\x04")) and compression_of(path):
-        raise ProductFileError(f"{path} holds a file that is compressed itself; unpack it first")
-    if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
-        return "parquet"
-    if _is_xml(start):
-        return "xml"
-    if start.startswith(b"PK\x03\x04") or (suffix in EXCEL_SUFFIXES and b"\0" in start):
-        return "excel"
-    is_json = _begins_json(start) and (suffix not in (".csv", ".tsv") or start[:1] == b"[")
-    return "json" if suffix in JSON_SUFFIXES or is_json else "delimited"
 
 
-def compression_of(path: Path) -> Literal["gzip", "zstd"] | None:
-    """Tells how a file is compressed, by its first bytes; None when it is not."""
+def packing_of(path: Path) -> _Packing | None:
+    """Tells how a file is compressed or archived, by its first bytes; None when it is not."""
     with path.open("rb") as file:
         start = file.read(4)
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
@@ -131,22 +161,32 @@ def open_bytes(path: Path) -> BinaryIO:
     """Opens a table's bytes, decompressed while they are read.
 
     Raises:
-        ProductFileError: If the file cannot be opened.
+        ProductFileError: If the file cannot be opened, or is an archive of no single table.
     """
     try:
-        compression = compression_of(path)
-        if compression is None:
+        packing = packing_of(path)
+        if packing is None:
             return path.open("rb")
-        stream = pa.CompressedInputStream(pa.OSFile(os.fspath(path)), compression)
+        stream: _Stream = (
+            open_table_within(path)
+            if packing == "zip"
+            else pa.CompressedInputStream(pa.OSFile(os.fspath(path)), packing)
+        )
         return io.BufferedReader(_Decompressed(path, stream), 1 << 20)
     except (OSError, pa.ArrowException) as error:
         raise ProductFileError(f"{path} cannot be read: {error}") from error
 
 
-class _Decompressed(io.RawIOBase):
-    """An Arrow stream as Python's own: Arrow's does not know `readinto`."""
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
-    def __init__(self, path: Path, stream: pa.CompressedInputStream) -> None:
+    def close(self) -> object: ...
+
+
+class _Decompressed(io.RawIOBase):
+    """A stream with errors of one kind; as Python's own: Arrow's does not know `readinto`."""
+
+    def __init__(self, path: Path, stream: _Stream) -> None:
         self._path = path
         self._stream = stream
 
@@ -156,7 +196,7 @@ class _Decompressed(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         try:
             data = self._stream.read(len(buffer))
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, EOFError, pa.ArrowException, zipfile.BadZipFile, zlib.error) as error:
             raise ProductFileError(f"{self._path} breaks off: {error}") from error
         buffer[: len(data)] = data
         return len(data)

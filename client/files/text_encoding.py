@@ -101,13 +101,16 @@ def find_encoding(path: Path, given: str = "") -> FoundEncoding:
         given: What the user says that it is; empty to find it.
 
     Raises:
-        ProductFileError: If the file cannot be read, or most of its lines with letters beyond ASCII
-            are not in the encoding that was given.
+        ProductFileError: If the file cannot be read, is no text, or most of its lines with letters
+            beyond ASCII are not in the encoding that was given.
     """
     if given:
         return FoundEncoding(name=given, of_broken=_require_encoding(path, given))
     state = path.stat()
-    return _find_encoding(path.absolute(), state.st_size, state.st_mtime_ns)
+    found = _find_encoding(path.absolute(), state.st_size, state.st_mtime_ns)
+    if not found.name:
+        raise ProductFileError(f"{path} is no text, and no table of a kind that is read")
+    return found
 
 
 def _require_encoding(path: Path, given: str) -> str:
@@ -244,6 +247,8 @@ def _find_old_encoding(sample: bytes) -> FoundEncoding:
         compat_names=False,
         include_encodings=OLD_ENCODINGS,
     )
+    if found[0]["encoding"] is None:
+        return FoundEncoding(name="")
     is_few = sum(byte > 127 for byte in sample) < _FEW_CHARACTERS
     rival_share = _RIVAL_SHARE_OF_FEW if is_few else _RIVAL_SHARE
     likelihoods: dict[str, float] = {}  # of each text, the likelier first

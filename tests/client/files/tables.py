@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 from twinshelf.client.files.product_row import ProductRow
@@ -17,6 +19,15 @@ def write(folder: Path, content: str | bytes, name: str = "table.csv") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def zipped(members: dict[str, str]) -> bytes:
+    """Packs texts, by their names, into a ZIP archive."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return file.getvalue()
 
 
 def read(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import sys
 import zipfile
@@ -15,11 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.client.files.tables import read, write
+from tests.client.files.tables import read, write, zipped
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
 from twinshelf.client.files.rows import CellRow, ProductFileError
-from twinshelf.client.files.stored_bytes import store_standard_input
 from twinshelf.client.files.table import open_table
 
 RECORDS = [{"id": "1", "title": "Shoe, red"}, {"id": "2", "title": "чай"}]
@@ -44,6 +42,12 @@ def zstd(data: bytes) -> bytes:
         ("t.jsonl", LINES.encode("utf-16"), "JSON lines, utf-16"),
         ("t.jsonl.gz", gzip.compress(LINES.encode(), mtime=0), "JSON lines"),
         ("t.csv.zst", zstd("id\ttitle\n1\tShoe, red\n2\tчай".encode()), "text, utf-8"),
+        (
+            "t.zip",
+            zipped({"a/t.jsonl": LINES, "__MACOSX/a/._t.jsonl": "\0", "a/notes.txt": "", "b/": ""}),
+            "JSON lines",
+        ),
+        ("t.zip", zipped({"t.txt": "id\ttitle\n1\tShoe, red\n2\tчай"}), "text, utf-8"),
     ],
 )
 def test_rows_are_the_same_in_every_form(
@@ -267,39 +271,6 @@ def test_the_sheet_of_products_is_read_not_a_hidden_one_nor_lists(tmp_path: Path
     book.save(tmp_path / "t.xlsx")
     rows, _, _ = read(tmp_path / "t.xlsx")
     assert [row.title for row in rows] == ["Old shoe"]
-
-
-def test_a_table_under_another_suffix_is_read(tmp_path: Path) -> None:
-    rows, _, _ = read(write(tmp_path, "id,title\n1,Shoe\n", "t.xlsx"))
-    assert [row.title for row in rows] == ["Shoe"]
-    rows, _, _ = read(write(tmp_path, json.dumps(RECORDS), "t.csv"))
-    assert len(rows) == len(RECORDS)
-    with pytest.raises(ProductFileError, match="is empty"):
-        read(write(tmp_path, "", "t.xlsx"))
-    with zipfile.ZipFile(tmp_path / "t.ods", "w") as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-    with pytest.raises(ProductFileError, match="OpenDocument table; save it"):
-        read(tmp_path / "t.ods")
-
-
-def test_an_archive_without_a_workbook_is_said_to_be_one(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
-        archive.writestr("t.csv", "id,title\n1,Shoe\n")
-    with pytest.raises(ProductFileError, match="ZIP archive|needs the package"):
-        open_table(tmp_path / "t.zip")
-
-
-@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst"])
-def test_compressed_bytes_that_break_off_are_said_to(tmp_path: Path, name: str) -> None:
-    noise = "\n".join(f"{n},{n * 7919 % 104729}" for n in range(50_000)).encode()
-    data = gzip.compress(noise) if name.endswith("gz") else zstd(noise)
-    with pytest.raises(ProductFileError, match="breaks off"):
-        read(write(tmp_path, data[: len(data) // 2], name))
-
-
-def test_standard_input_is_a_table(tmp_path: Path) -> None:
-    rows, _, _ = read(store_standard_input(io.BytesIO(b"id;title\n1;Shoe\n")))
-    assert (rows[0].title, rows[0].source) == ("Shoe", "standard input")
 
 
 def test_formulas_without_values_are_said(tmp_path: Path) -> None:
