@@ -26,6 +26,7 @@ from twinshelf.client.files.column_fitness import (
 )
 from twinshelf.client.files.column_names import (
     is_called_product,
+    is_identifier_name,
     is_product_number,
     is_trade_number,
     is_usual_name,
@@ -305,7 +306,7 @@ def guess_columns(table: Table) -> Columns:
             name: fitness(values)
             for name, values in cells.items()
             if field not in ("title", "price") or not names_something_else(name)
-            if field != "price" or not is_product_number(name)
+            if field != "price" or not (is_product_number(name) or is_identifier_name(name))
         }
         best = max(scores, key=lambda name: scores[name], default="")
         if best and scores[best] > 0:

@@ -175,7 +175,11 @@ def is_called_product(column: str) -> bool:
     return plain_name(column) in _PRODUCT_WORDS
 
 
+def is_identifier_name(column: str) -> bool:
+    """Whether a column's name is that of an identifier, of whatever: "class_id"."""
+    return _SOME_ID.fullmatch(column.strip()) is not None
+
+
 def may_be_identifier(column: str) -> bool:
     """Whether a column's name is that of an identifier, of products as far as it says."""
-    is_some = _SOME_ID.fullmatch(column.strip()) is not None
-    return is_some and not _ID_OF_OTHER.search(plain_name(column))
+    return is_identifier_name(column) and not _ID_OF_OTHER.search(plain_name(column))

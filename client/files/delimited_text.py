@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinshelf.client.files.blank_columns import find_blank_columns
 from twinshelf.client.files.header import (
     ColumnOrder,
     count_comments,
@@ -35,6 +36,7 @@ _RECORD_OF_SHOP = re.compile(r"HDR[|,;\t]")
 _CELLS_OF_TRAILER = 2
 # A header as R writes it, with blanks between the quotes.
 _PARTED_BY_BLANKS = re.compile(r'"[^"]*"(?: "[^"]*")+\s*')
+_NUMBER_ALONE = re.compile(r"[\d\s.,-]*")
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
 
 
@@ -51,6 +53,7 @@ class DelimitedText:
         quote: What stands round cells that hold a delimiter.
         skipped_line_count: Lines before the header: the delimiter's name, as Excel's "sep=;", or
             what the report is called.
+        starts: Where columns of fixed widths begin; empty where a delimiter parts them.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class DelimitedText:
     has_header: bool
     quote: str = '"'
     skipped_line_count: int = 0
+    starts: tuple[int, ...] = ()
 
     def rows(self) -> Iterator[list[str] | str]:
         """Yields the cells of each row, or why the row cannot be read.
@@ -70,7 +74,7 @@ class DelimitedText:
         with _opened(self.path, self.encoding.name) as file:
             for _ in range(self.skipped_line_count):
                 file.readline()
-            rows = TextRows(file, self.delimiter, len(self.header), self.quote)
+            rows = TextRows(file, self.delimiter, len(self.header), self.quote, self.starts)
             rows.line_number += self.skipped_line_count
             records = iter(rows)
             if self.has_header:
@@ -92,7 +96,7 @@ class DelimitedText:
     def _says_nothing(self, cells: list[str]) -> bool:
         """Whether a row is empty, ruled, or the header of a file that was joined to another."""
         filled = [cell for cell in cells if cell.strip()]
-        if all(map(is_ruled, filled)):
+        if all(map(is_ruled, filled)):  # or empty, in a table of fixed widths
             return True
         if len(filled) == _CELLS_OF_TRAILER and filled[0] == "TRL" and self.skipped_line_count:
             return True
@@ -109,6 +113,9 @@ class DelimitedText:
         expected = len(self.header)
         if expected == 1:  # nothing parts the header: what would part a row is its text
             return [self._mended(self.delimiter.join(cells))]
+        if len(cells) > expected:
+            prose = _with_prose(cells, self.delimiter)
+            cells = prose if len(prose) == expected else cells
         if len(cells) > expected and any(cell.strip() for cell in cells[expected:]):
             return (
                 f"line {rows.first_line_number}: has {len(cells)} cells; the header names "
@@ -139,26 +146,14 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
             raise ProductFileError(f"{path} cannot be read as {encoding.name}: {error}") from error
     if not any(line.strip() for line in sample):
         raise ProductFileError(f"{path} is empty; expected a header with column names")
-    start = count_comments(sample)
-    start += len(sample) > start + 1 and _RECORD_OF_SHOP.match(sample[start]) is not None
-    named = _DELIMITER_LINE.fullmatch(sample[start])
-    start += named is not None
-    by_blanks = " " if _PARTED_BY_BLANKS.fullmatch(sample[start]) else ""
-    delimiter = form.delimiter or (named[1] if named else "") or by_blanks
-    delimiter = delimiter or find_delimiter(sample[start:])
-    if not named:
-        rows, line_counts = _first_rows(sample[start:], delimiter)
-        start += sum(line_counts[: count_preamble(rows)])
+    parting = _find_parting(path, sample, form)
+    start, delimiter, starts = parting.line_count, parting.delimiter, parting.starts
     quote = _find_quote(sample[start:])
     text = io.StringIO("".join(sample[start:]), newline="")
-    first = next(iter(TextRows(text, delimiter, 0, quote)))
+    first = next(iter(TextRows(text, delimiter, 0, quote, starts)))
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
-    if len(first) == 1 and not form.delimiter and _is_of_fixed_widths(sample[start:]):
-        raise ProductFileError(
-            f"{path} is a table of fixed widths, parted by blanks; save it with commas or tabs"
-        )
-    if form.has_header and _has_row_names(sample[start:], delimiter, first, quote):
+    if form.has_header and not starts and _has_row_names(sample[start:], delimiter, first, quote):
         first = ["", *first]
     return DelimitedText(
         path=path,
@@ -170,6 +165,36 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
         has_header=form.has_header,
         quote=quote,
         skipped_line_count=start,
+        starts=starts,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parting:
+    """How many lines stand before the header, and what parts the cells."""
+
+    line_count: int
+    delimiter: str
+    starts: tuple[int, ...] = ()
+
+
+def _find_parting(path: Path, sample: list[str], form: TableForm) -> _Parting:
+    start = count_comments(sample)
+    start += len(sample) > start + 1 and _RECORD_OF_SHOP.match(sample[start]) is not None
+    named = _DELIMITER_LINE.fullmatch(sample[start])
+    if named:
+        return _Parting(line_count=start + 1, delimiter=form.delimiter or named[1])
+    by_blanks = " " if _PARTED_BY_BLANKS.fullmatch(sample[start]) else ""
+    try:
+        blank = None if form.delimiter or by_blanks else find_blank_columns(sample[start:])
+    except ValueError as error:
+        raise ProductFileError(f"{path} is {error}; save it with commas or tabs") from None
+    if blank:
+        return _Parting(line_count=start + blank.line_count, delimiter=" ", starts=blank.starts)
+    delimiter = form.delimiter or by_blanks or find_delimiter(sample[start:])
+    rows, line_counts = _first_rows(sample[start:], delimiter)
+    return _Parting(
+        line_count=start + sum(line_counts[: count_preamble(rows)]), delimiter=delimiter
     )
 
 
@@ -196,10 +221,15 @@ def _first_rows(lines: list[str], delimiter: str) -> tuple[list[list[str]], list
     return (rows, counts) if 1 < max(counts, default=1) <= _MOST_HEADER_LINES else alone
 
 
-def _is_of_fixed_widths(lines: list[str]) -> bool:
-    """Whether blanks part each line into as many cells as the header has, three or more."""
-    counts = [len(re.split(r"\s{2,}", line.strip())) for line in lines if line.strip()]
-    return len(counts) > 1 and counts[0] > 2 and counts.count(counts[0]) > 0.8 * len(counts)
+def _with_prose(cells: list[str], delimiter: str) -> list[str]:
+    """Joins what begins with a blank, as words behind a comma do, to the cell before it."""
+    joined = cells[:1]
+    for cell in cells[1:]:
+        if cell.startswith(" ") and not _NUMBER_ALONE.fullmatch(cell):
+            joined[-1] += delimiter + cell
+        else:
+            joined.append(cell)
+    return joined
 
 
 def _has_row_names(lines: list[str], delimiter: str, header: list[str], quote: str) -> bool:

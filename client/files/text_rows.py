@@ -6,9 +6,10 @@ import csv
 import io
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
+from twinshelf.client.files.blank_columns import cells_of
 from twinshelf.client.files.header import count_named
 
 # Longer than any description; it bounds what one row can take of the memory.
@@ -25,7 +26,14 @@ def form_of(text: str) -> str:
 class TextRows:
     """Cells of each row of a text; a row whose quotes are broken costs no other row."""
 
-    def __init__(self, file: io.TextIOBase, delimiter: str, width: int, quote: str = '"') -> None:
+    def __init__(
+        self,
+        file: io.TextIOBase,
+        delimiter: str,
+        width: int,
+        quote: str = '"',
+        starts: Sequence[int] = (),
+    ) -> None:
         """Reads from where the file stands.
 
         Args:
@@ -33,7 +41,9 @@ class TextRows:
             delimiter: The character between cells.
             width: How many cells the header has; 0 when that is not known.
             quote: What stands round cells that hold a delimiter.
+            starts: Where columns of fixed widths begin, which no delimiter parts.
         """
+        self._starts = starts
         self._file = file
         self._delimiter = delimiter
         self._width = width
@@ -49,6 +59,8 @@ class TextRows:
             self.first_line_number = self.line_number
             if len(line) >= LONGEST_ROW_CHARACTERS:
                 yield self._skip_line(line)
+            elif self._starts:
+                yield cells_of(line.rstrip("\r\n"), self._starts)
             elif self._quote not in line:
                 text = line.rstrip("\r\n")
                 if text.strip():  # an empty line is no row
@@ -70,7 +82,7 @@ class TextRows:
 
     def _parted(self, text: str) -> list[str]:
         """The cells of a line without quotes; a backslash may stand before a delimiter in one."""
-        cells = text.split(self._delimiter)
+        cells = text.split(None if self._delimiter == " " else self._delimiter)
         if len(cells) > self._width > 0 and f"\\{self._delimiter}" in text:
             return [
                 cell.replace(f"\\{self._delimiter}", self._delimiter)

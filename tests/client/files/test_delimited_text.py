@@ -107,7 +107,7 @@ def test_tab_separated_text_may_hold_bare_quotes(tmp_path: Path) -> None:
 
 
 def test_a_row_of_too_many_cells_is_bad_unless_they_are_empty(tmp_path: Path) -> None:
-    rows, (bad,), _ = read(write(tmp_path, "id,title\n1,Shoe, red\n2,Boot,,\n\n3,Hat\n"))
+    rows, (bad,), _ = read(write(tmp_path, "id,title\n1,Shoe,red\n2,Boot,,\n\n3,Hat\n"))
     assert [row.product_id for row in rows] == ["2", "3"]
     assert bad.reason == (
         "line 2: has 3 cells; the header names 2: put cells that hold ',' in quotes"
@@ -256,12 +256,28 @@ def test_quotes_of_other_programs_are_read(tmp_path: Path, text: str, cells: lis
     "text",
     [
         "id,title,price\n1,Coffee beans,3,99\n2,Tea,4,99\n",
-        "title,brand\nUSB stick, new,Acme\nMouse, new,Acme\n",
+        "title,brand\nUSB stick,new,Acme\nMouse,new,Acme\n",
     ],
 )
 def test_a_delimiter_in_each_row_shifts_no_column(tmp_path: Path, text: str) -> None:
     table = open_delimited(write(tmp_path, text), TableForm())
     assert all("put cells that hold ',' in quotes" in str(row) for row in table.rows())
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("id,title,price\n1,Mug, red, large,5\n2,Pan,6\n", ["Mug, red, large", "Pan"]),
+        ("id,price,title\n1,5,Jar, 2 l, glass\n2,6,Pan\n", ["Jar, 2 l, glass", "Pan"]),
+        ("title,brand\nUSB stick, new,Acme\nMouse, new,Acme\n", ["USB stick, new", "Mouse, new"]),
+        ("id,title,price\n1,Mug,red, 5\n2,Pan,6\n", ["Pan"]),
+    ],
+)
+def test_words_behind_a_delimiter_and_a_blank_belong_to_the_cell_before(
+    tmp_path: Path, text: str, titles: list[str]
+) -> None:
+    rows, _, _ = read(write(tmp_path, text))
+    assert [row.title for row in rows] == titles
 
 
 def test_names_of_rows_have_a_column_of_their_own(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_bad_rows_are_reported(folder: Path) -> None:
     with (folder / "styles.csv").open("a") as file:
         file.write("77,,Men,A,B,Shirts,Red,Fall,2011,x,images/0.jpg\n")
         file.write("78,Shirt,Men,A,B,Shirts,Red,Fall,2011,x,images/none.jpg\n")
-        file.write("79,Shirt, with a comma,Men,A,B,Shirts,Red,Fall,2011,x,images/1.jpg\n")
+        file.write("79,Shirt,with a comma,Men,A,B,Shirts,Red,Fall,2011,x,images/1.jpg\n")
     bad_rows = read_fashion(folder, seed=42).bad_rows
     assert [row.row_number for row in bad_rows] == [31, 33]
     assert "'title' is empty" in bad_rows[0].reason and "12 cells" in bad_rows[1].reason
