@@ -41,7 +41,18 @@ _ERROR = re.compile(
     r")"
 )
 # What a nested value may call its text, the better first.
-_TEXT_KEYS = ("name", "title", "label", "value", "text", "data", "amount", "login", "nickname")
+_TEXT_KEYS = (
+    "name",
+    "title",
+    "DisplayValue",
+    "label",
+    "value",
+    "text",
+    "data",
+    "amount",
+    "login",
+    "nickname",
+)
 # What an object says of itself: no text of the product.
 _ABOUT_KEYS = frozenset(
     ("id", "_id", "$id", "$ref", "$oid", "type", "typeId", "@type", "href", "slug")

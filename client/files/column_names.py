@@ -62,9 +62,9 @@ _ABOUT_PHOTO = pattern(
     "|position|order|seo|credit|licen"
 )
 _OTHER_OBJECT = pattern(
-    "categor|kategor|brand|marke|seller|vendor|merchant|shop|store|user|author|owner|company|parent"
+    "producer|manufactur|categor|kategor|brand|marke|seller|vendor|merchant|shop|store|user|author|owner|company|parent"
     "|review|rating|image|photo|picture|media|video|tax|currency|unit|address|location|relation"
-    "|shipping|delivery|warehouse|variant|option|tag|meta|seo|link"
+    "|shipping|delivery|warehouse|(?<!master)(?<!default)variant|option|tag|meta|seo|link"
     "|param|propert|spec|feature|characteristic"
 )
 _OTHERS = {
@@ -100,6 +100,11 @@ def names_something_else(column: str) -> bool:
 def is_other_object(column: str) -> bool:
     """Whether a column's name says that its object is none of the product: "seller"."""
     return _OTHER_OBJECT.search(plain_name(column)) is not None
+
+
+def holds_photos(column: str) -> bool:
+    """Whether a column's name says that its object is one of photos."""
+    return re.search("image|photo|picture|media", plain_name(column)) is not None
 
 
 _TRADE_NUMBER = re.compile(

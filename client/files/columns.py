@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Literal
 
-from twinshelf.client.files.column_names import is_other_object, names_by_word
+from twinshelf.client.files.column_names import holds_photos, is_other_object, names_by_word
 from twinshelf.client.files.photo_names import is_other_photo, photo_order
 from twinshelf.client.files.plain_name import PARTS, plain_name, plain_names
 from twinshelf.client.files.price_names import COST, distance_from_paid
@@ -112,7 +112,7 @@ def map_columns(
         if found and (field not in columns or _replaces_cost(field, found, columns[field])):
             columns[field] = found
             taken.update(found)
-    if "title" not in columns and "title" not in given:
+    if "title" not in given and all("." in name for name in columns.get("title", ())):
         columns |= _nested_columns([name for name in header if name not in taken], columns)
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
     _require_no_pairs(source, header, {f: n for f, n in columns.items() if f not in given})
@@ -157,6 +157,11 @@ def has_embedded(header: tuple[str, ...]) -> bool:
     return any(_usual_columns(header, field, set()) for field in _EMBEDDED)
 
 
+def has_title(header: Sequence[str]) -> bool:
+    """Whether a header names a title in the usual way."""
+    return bool(_usual_columns(header, "title", set()))
+
+
 def named_fields(header: Sequence[str]) -> int:
     """Counts the fields that a header names in the usual way."""
     return sum(bool(_usual_columns(header, field, set())) for field in FIELDS)
@@ -183,14 +188,22 @@ def _listed(header: Sequence[str]) -> str:
 def _nested_columns(header: Sequence[str], known: Columns) -> Columns:
     """What objects in a row hold under usual names: "attributes.title", "item_data.name"."""
     nested: dict[str, str] = {}
-    for name in sorted(header, key=lambda name: not name.startswith(_NESTING)):
+    of_photos: dict[str, str] = {}
+    for name in sorted(header, key=lambda n: (not n.startswith(_NESTING), n.count("."))):
         outer, point, inner = name.partition(".")
-        if point and not is_other_object(outer):
-            nested.setdefault(inner, name)
+        while point:
+            if not is_other_object(outer):
+                nested.setdefault(inner, name)
+            elif holds_photos(outer):
+                of_photos.setdefault(inner, name)
+            else:
+                break
+            outer, point, inner = inner.partition(".")
     return {
-        field: tuple(nested[name] for name in found)
+        field: tuple(places[name] for name in found)
         for field in _NESTED_FIELDS
-        if field not in known and (found := _usual_columns(tuple(nested), field, set()))
+        for places in ({**of_photos, **nested} if field == "images" else nested,)
+        if field not in known and (found := _usual_columns(tuple(places), field, set()))
     }
 
 

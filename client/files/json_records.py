@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from twinshelf.client.files.cell_values import nested_within
-from twinshelf.client.files.columns import has_embedded
+from twinshelf.client.files.columns import has_embedded, has_title
 from twinshelf.client.files.json_shapes import LIST_NAME, NO_TABLES, ListedRows, Record, rows_within
 from twinshelf.client.files.plain_name import WRAPPERS
 from twinshelf.client.files.rows import ProductFileError, TableForm
@@ -28,6 +28,8 @@ LONGEST_RECORD_CHARACTERS = 64 * 1024 * 1024
 _BLOCK_CHARACTERS = 1 << 20
 # Records of one file may lack what others have; these many tell which columns there are.
 _SAMPLE_RECORDS = 1000
+# Objects further within than these hold no field, and more columns none that anybody looks at.
+_DEEPEST, _MOST_FURTHER = 5, 1000
 _BETWEEN = re.compile(r"[\s,]*")
 _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
 _PLAIN_MEMBER = (
@@ -82,7 +84,7 @@ def value_of(record: Mapping[str, object], name: str) -> object:
     if name in record:
         return record[name]
     outer, point, inner = name.partition(".")
-    return _object_within(record, outer).get(inner) if point else None
+    return value_of(_object_within(record, outer), inner) if point else None
 
 
 def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -90,7 +92,10 @@ def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, obje
     value = record.get(name)
     if name.casefold() in WRAPPERS:
         value = _first_of(value)
-    return value if isinstance(value, Mapping) else {}
+    # What such an object holds is told together with how many of its digits are decimals.
+    if not isinstance(value, Mapping) or "currency_minor_unit" in value:
+        return {}
+    return value
 
 
 def _first_of(value: object) -> object:
@@ -129,6 +134,8 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
 def header_of(records: Sequence[Record]) -> tuple[str, ...]:
     """Names the columns of objects in the order of their first use, then those of objects within.
 
+    Where none of these is a title, those further within are columns as well.
+
     Args:
         records: The first objects.
     """
@@ -141,7 +148,19 @@ def header_of(records: Sequence[Record]) -> tuple[str, ...]:
     # What wraps the product is no field of it, whatever its name: "Item", "_source".
     own = [n for n in names if n.casefold() not in WRAPPERS or not has_embedded(tuple(inner[n]))]
     behind = [f"{name}.{each}" for name, found in inner.items() for each in found]
-    return tuple(dict.fromkeys(own + behind))
+    header = tuple(dict.fromkeys(own + behind))
+    plain = [n for n in header if not any(isinstance(value_of(r, n), Mapping) for r in records)]
+    if has_title(plain):
+        return header
+    further = (name for record in records for name in _names_further_within(record))
+    return tuple(dict.fromkeys((*header, *itertools.islice(dict.fromkeys(further), _MOST_FURTHER))))
+
+
+def _names_further_within(record: Mapping[str, object], depth: int = _DEEPEST) -> Iterator[str]:
+    for name in record if depth else ():
+        yield name
+        for each in _names_further_within(_object_within(record, name), depth - 1):
+            yield f"{name}.{each}"
 
 
 def _is_one_value(start: str) -> bool:

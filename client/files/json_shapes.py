@@ -18,7 +18,9 @@ LIST_NAME = (
 )
 _IS_LIST_NAME = re.compile(LIST_NAME, re.IGNORECASE)
 # What other lists of named things an answer may have.
-NO_TABLES = frozenset("categories tags filters facets options errors links schema params".split())
+NO_TABLES = frozenset(
+    "categories tags filters facets options errors links schema params included".split()
+)
 _DEPTH_OF_TABLE = 4
 # Of rows that are lists: where they stand, where the names of their columns, how far down at most.
 _ROW_KEYS = frozenset(("values", "rows", "data", "table"))
@@ -34,6 +36,9 @@ def rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
     One that is alone in its file may also be of columns whose keys are rows, or have a row behind
     each identifier.
     """
+    if (parts := _parts_of(record)) is not None:
+        yield from parts
+        return
     values = list(record.values())
     lists = [value for value in values if isinstance(value, list)]
     is_named = has_embedded(
@@ -60,6 +65,20 @@ def rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
         yield record
     else:
         yield from _unwrapped(record, is_alone=is_alone)
+
+
+def _parts_of(record: Record) -> list[Record] | None:
+    """The products of a category, the rows of a table of phpMyAdmin's; None for other objects."""
+    kind = record.get("type")
+    if kind == "header" and "version" in record or kind == "database" and len(record) == 2:
+        return []
+    inner = record.get("data" if kind == "table" else "products")
+    if not _are_objects(inner):
+        return None
+    rows = cast(list[Record], inner)
+    own = tuple(name for name, value in record.items() if value is not inner)
+    is_around = kind == "table" or 0 < named_fields(own) < named_fields(tuple(rows[0]))
+    return rows if is_around else None
 
 
 def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
@@ -160,6 +179,9 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
         for name, inner in value.items():
             if name not in NO_TABLES:
                 yield from _tables_within(inner, depth - 1)
+            elif _are_objects(inner):  # categories, with the products of each
+                for each in cast(list[Record], inner):
+                    yield from _tables_within(each, depth - 1)
 
 
 def _names_within(record: Record) -> tuple[str, ...]:

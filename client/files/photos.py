@@ -37,7 +37,7 @@ _PHOTO_NAME = re.compile(
     r"\.(?:jpe?g|jfif|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE
 )
 # What GraphQL lays around each thing of a list.
-_LIST_KEYS = ("edges", "nodes", "node", "items")
+_LIST_KEYS = ("edges", "nodes", "node", "items", "data", "attributes", "media")
 _URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")
 
 

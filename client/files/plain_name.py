@@ -42,10 +42,10 @@ _MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$")
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "values", "row", "info",
     "details", "article_details", "product_details", "номенклатура", "товар", "offers", "variants",
-    "variations", "skus",
+    "variations", "skus", "items",
 )  # fmt: skip
 # Of these a product has several: what they hold is not its own.
-PARTS = ("offers", "variants", "variations", "skus")
+PARTS = ("offers", "variants", "variations", "skus", "items")
 
 
 def plain_name(column: str) -> str:
@@ -55,7 +55,9 @@ def plain_name(column: str) -> str:
     so does what stands in brackets at the end: "Price (incl. VAT)".
     """
     outer, _, inner = column.partition(".")
-    column = inner if inner and outer.casefold() in WRAPPERS else column
+    while inner and outer.casefold() in WRAPPERS:
+        column = inner
+        outer, _, inner = column.partition(".")
     column = _MARKS.sub("", " ".join(column.split()))  # long blanks would take for ever
     column = _IN_BRACKETS.sub("", column) or column
     column = _NUMBER_SIGN.sub(r"\1 no", column)

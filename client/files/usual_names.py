@@ -129,8 +129,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         category_text item_type_keyword taxonomy product_taxonomy produktgruppe artikelgruppe rubrik
         produkttyp famille sous_famille univers subfamilia seccion rubro reparto secao artikelgroep
         grupa_towarowa skupina produktgrupp osasto тип_товара рубрика розділ група ジャンル 品类
-        商品類別 상품분류 대분류 部門 部門名 gruppo_merceologico تصنيف_المنتج گروه_کالا shop_cat
-        matkl"""
+        商品類別 상품분류 대분류 部門 部門名 subject_name gruppo_merceologico
+        تصنيف_المنتج گروه_کالا shop_cat matkl"""
     ),
     "brand": plain_names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name

@@ -233,7 +233,8 @@ def _value_of(element: Element) -> object:
     if len(element):
         if text or any((child.tail or "").strip() for child in element):
             return _text_of(element)
-        return _record_of(element)
+        record = _record_of(element)
+        return record if (several := _several_within(element, record)) is None else several
     if not text:
         return dict(element.attrib) or None
     name = element.attrib.get("name")
@@ -243,6 +244,17 @@ def _value_of(element: Element) -> object:
     if _name(element) == "language":
         language = element.attrib.get("id")
     return {"language": language, "value": text} if language else text
+
+
+def _several_within(element: Element, record: Record) -> list[object] | None:
+    """The objects of an element such as <variants> that holds one <variant> or several."""
+    (tag, *others), name = {*map(_name, element)}, _name(element)
+    is_plural = name != tag and name.casefold().startswith(tag[:-1].casefold())
+    if others or not is_plural or {*record} - {tag, "type"}:
+        return None
+    value = record[tag]
+    several = value if isinstance(value, list) else [value]
+    return several if any(isinstance(each, dict) for each in several) else None
 
 
 def _text_of(element: Element) -> str:

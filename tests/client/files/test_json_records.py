@@ -25,6 +25,7 @@ from tests.client.files.tables import read, write
         {"variants": {"edges": [{"node": {"id": 5, "price": "12.50"}}]}},
         {"variants": {"nodes": [{"price": "12.50"}]}},
         {"values": {"price": [{"scope": None, "data": [{"amount": "12.50", "currency": "EUR"}]}]}},
+        {"prices": {"price": "1250", "sale_price": "1250", "currency_minor_unit": 2}},
     ],
 )
 def test_prices_are_found_where_they_are_nested(tmp_path: Path, told: dict[str, object]) -> None:
@@ -53,6 +54,22 @@ def test_values_of_akeneo_are_read(tmp_path: Path) -> None:
         ("a1", "Mug", 5),
         ("a2", "Mug", 5),
     ]
+
+
+def test_fields_are_found_however_deep_their_objects(tmp_path: Path) -> None:
+    variant = {
+        "sku": "s1",
+        "prices": [{"value": {"centAmount": 999, "fractionDigits": 2}}],
+        "images": [{"url": "http://a.b/1.jpg"}],
+    }
+    current = {"name": {"en": "Mug", "de": "Tasse"}, "masterVariant": variant}
+    seller = {"title": "Acme", "account": {"name": "acme"}}
+    product = {"version": 4, "seller": seller, "masterData": {"current": current}}
+    answer = {"results": [{"id": "a1", **product}, {"id": "a2", **product}]}
+    rows, _, _ = read(write(tmp_path, json.dumps(answer), "t.json"))
+    found = [(row.product_id, row.title, row.price) for row in rows]
+    assert found == [("a1", "Mug", 9.99), ("a2", "Mug", 9.99)]
+    assert [photo.name for photo in rows[0].photos] == ["http://a.b/1.jpg"]
 
 
 def test_of_several_offers_or_variants_the_first_has_the_price(tmp_path: Path) -> None:

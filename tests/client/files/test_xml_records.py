@@ -96,6 +96,17 @@ def test_entities_that_unfold_are_refused(tmp_path: Path) -> None:
         open_table(write(tmp_path, bomb + "<r><title>&e7;</title></r>", "feed.xml"))
 
 
+def test_what_stands_in_an_element_of_several_is_read(tmp_path: Path) -> None:
+    variant = "<variants type='array'><variant><id>7</id><price>5.50</price></variant></variants>"
+    feed = "".join(f"<product><id>{n}</id><title>Mug</title>{variant}</product>" for n in (1, 2))
+    rows, _, _ = read(write(tmp_path, f"<products>{feed}</products>", "feed.xml"))
+    assert [row.price for row in rows] == [5.5, 5.5]
+    maker = "<producer name='Acme'/><description><name>Mug</name></description>"
+    feed = "".join(f"<product id='{n}'>{maker}</product>" for n in (1, 2))
+    rows, _, _ = read(write(tmp_path, f"<products>{feed}</products>", "feed.xml"))
+    assert [row.title for row in rows] == ["Mug", "Mug"]
+
+
 def test_words_around_elements_are_read(tmp_path: Path) -> None:
     feed = (
         "<shop><item><id>1</id><title>Red <b>oak</b> chair<br/>with arms</title></item>"
