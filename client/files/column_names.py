@@ -20,7 +20,7 @@ _WORDS = {
         "|^τιμη|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
     ),
     "description": pattern(
-        "descri[pbzc]|deskrip|^opis|leiras|(?:preview|detail)text|คำอธิบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
+        "descri[pbzc]|deskrip|^opis|leiras|(?:preview|detail)text|คาอธบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
         "|الوصف"
     ),
     "category": pattern(
@@ -150,8 +150,8 @@ _PRODUCT_NUMBER = re.compile(
 
 # "Nome do artigo", "Tên hàng hóa", "상품이름".
 _PRODUCT_NAME = pattern(
-    "(?:nome|nombre|nom|nama|ten|nume|naziv|nazwa|nazev|nazov|ονομα|اسم|نام|שם)(?:de|do|da|del|dell|du|l)*{0}"
-    "|{0}(?:name|naam|namn|navn|nimi|adi|ismi|neve|bezeichnung|이름|명|名|名称|का नाम)".format(
+    "(?:nome|nombre|nom|nama|ten|nume|naziv|nazwa|nazev|nazov|ονομα|اسم|نام|שם)(?:de|do|da|del|dell|du|l|ה)*{0}"
+    "|{0}(?:name|naam|namn|navn|nimi|adi|ismi|neve|bezeichnung|이름|명|名|名称)".format(
         "(?:product|item|article|art|artikel|articolo|articulo|artigo|produto|prodotto|produit|producto"
         "|produktu|zbozi|towaru|urun|barang|hang|hanghoa|sanpham|tuote|termek|商品|产品|製品|상품|제품|کالا|محصول|מוצר|פריט)"
     )

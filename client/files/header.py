@@ -60,12 +60,21 @@ def count_preamble(rows: Sequence[Sequence[str]]) -> int:
     start = next((place for place, count in enumerate(filled_counts) if count > 1), 0)
     if any(map(count_named, rows[:start])):
         return 0
+    start += _is_grouped(rows[start : start + 2])
     behind = [
         count > 1
         for count, row in zip(filled_counts[start:], rows[start:], strict=True)
         if count and not all(map(is_ruled, filter(str.strip, row)))
     ]
     return start if sum(behind) >= _WIDE_SHARE * len(behind) else 0
+
+
+def _is_grouped(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of two rows names groups of the columns that the second names."""
+    if len(rows) < 2 or count_named(rows[0]) or not count_named(rows[1]):
+        return False
+    is_narrower = sum(map(bool, rows[0])) < sum(map(bool, rows[1])) == len(rows[1])
+    return is_narrower and not any(map(str.isdigit, "".join(rows[1])))
 
 
 def count_comments(lines: Sequence[str]) -> int:

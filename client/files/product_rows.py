@@ -42,6 +42,8 @@ _MOST_PHOTOS = 100
 _ROWS_LOOKED_AT = 1000
 # An apostrophe before digits tells Excel that they are a text.
 _MARKED_TEXT = re.compile(r"^'(?=\d[^']*$)")
+# How pandas writes numbers of a column with holes.
+_WHOLE_FLOAT = re.compile(r"^(\d+)\.0$")
 # How Excel writes a number of many digits, of which it keeps the first.
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d\d")
 
@@ -244,6 +246,7 @@ class ProductFiles:
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
         product_id = _MARKED_TEXT.sub("", present_text_of(values.get("product_id")))
+        product_id = _WHOLE_FLOAT.sub(r"\1", product_id)
         is_rounded = _ROUNDED.fullmatch(product_id) is not None
         if is_rounded:
             self.findings.add("rounded", repr(product_id))

@@ -25,6 +25,8 @@ _HINTS = frozenset(
     )
 )  # fmt: skip
 _MOST_HINT_ROWS = 5
+# "item_name[language_tag=en_US]#1.value"
+_TECHNICAL = re.compile(r"\w*(?:\[[^\]]*\])*#\d+\.[\w.#]+|::\w+")
 # Prices that cannot be read, and rounding, make a total a little more than the sum of the others.
 _OF_SUM = 0.99
 _NAMING = ("title", "description", "images")
@@ -69,7 +71,13 @@ _NOTE = re.compile(
 
 def _is_hint(row: CellRow) -> bool:
     texts = [text for cell in row.cells.values() if (text := present_text_of(cell).casefold())]
-    return len(texts) > 1 and _HINTS.issuperset(texts)
+    is_technical = 2 * sum(map(_is_technical, texts)) >= len(texts)
+    return len(texts) > 1 and (is_technical or _HINTS.issuperset(texts))
+
+
+def _is_technical(text: str) -> bool:
+    """Whether a text is the name that Amazon's programs know a column by."""
+    return _TECHNICAL.fullmatch(text) is not None
 
 
 def _is_header(row: CellRow) -> bool:
@@ -218,7 +226,8 @@ class RowFilter:
         """Whether a row has no price, and words or nothing in the place of its identifier."""
         price, identifier = (self._text(row, field) for field in ("price", "product_id"))
         is_words = " " in identifier or identifier.casefold() in _HINTS or not identifier
-        return is_words and not _has_digit(price + identifier)
+        is_told = _is_prose(identifier) or not _has_digit(identifier)
+        return is_words and is_told and not _has_digit(price)
 
     def _text(self, row: CellRow, field: str) -> str:
         texts = (present_text_of(row.cells[name]) for name in self._names(field))

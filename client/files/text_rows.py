@@ -167,9 +167,23 @@ class TextRows:
             with suppress(csv.Error):
                 return next(self._reader([each[0]], escape=each[1]))
         cells = text[1:-1].split(f"{quote}{self._delimiter}{quote}")
-        if len(cells) == self._width > 1 and text[0] == text[-1] == quote:
+        if len(cells) != self._width or text[0] != quote or text[-1] != quote:
+            cells = self._closed_before_delimiters(text)
+        if len(cells) == self._width > 1:
             return [cell.replace(2 * quote, quote) for cell in cells]
         return None
+
+    def _closed_before_delimiters(self, text: str) -> list[str]:
+        """The cells where a quote ends one before a delimiter alone: 5,"TV 65" OLED, black",600."""
+        quote, delimiter = self._quote, re.escape(self._delimiter)
+        cell = re.compile(rf"(?:{quote}(.*?){quote}|((?!{quote})[^{delimiter}]*))(?:{delimiter}|$)")
+        cells, position = list[str](), 0
+        while found := cell.match(text, position):
+            cells.append(found[1] if found[2] is None else found[2])
+            position = found.end()
+            if position == len(text):
+                return cells + [""] * (text[-1] == self._delimiter)
+        return []
 
     def _without_nulls(self, line: str) -> str:
         """Empties what MySQL writes for NULL, which is no N behind an escape."""

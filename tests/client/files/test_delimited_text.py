@@ -244,6 +244,8 @@ def test_names_of_columns_may_go_over_lines(tmp_path: Path) -> None:
         ('id,title\n1,"TV 55\\", OLED"\n2,Pan\n', ["1", 'TV 55", OLED']),
         ('"id" ,"title"\n"1" ,"Mug, red"\n', ["1", "Mug, red"]),
         ('id,title\n"1","TV 12" wide"\n"2","Pan"\n', ["1", 'TV 12" wide']),
+        ('id,title\n1,"TV 65" OLED, black"\n2,Pan\n', ["1", 'TV 65" OLED, black']),
+        ('id,title\n"1",TV 65" OLED\n2,"Pan"\n', ["1", 'TV 65" OLED']),
         ('id,title\n1,{"en": "Mug", "de": "Becher"}\n', ["1", '{"en": "Mug", "de": "Becher"}']),
     ],
 )

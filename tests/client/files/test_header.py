@@ -50,6 +50,11 @@ def test_records_round_the_rows_of_a_feed_are_no_products(tmp_path: Path) -> Non
     assert not proposal.has_header and proposal.columns["title"] == ("2",)
 
 
+def test_a_row_of_groups_above_the_names_is_no_header(tmp_path: Path) -> None:
+    rows, bad, _ = read(write(tmp_path, "Goods,,Prices,\nNr,Name,Cost,Sale\n1,Mug,3,5\n2,Pan,4,6"))
+    assert [(row.product_id, row.title) for row in rows] == [("1", "Mug"), ("2", "Pan")] and not bad
+
+
 def test_a_table_of_r_is_parted_by_blanks(tmp_path: Path) -> None:
     table = '"id" "title" "price"\n"1" "a1" "Blue mug" 5\n"2" "a2" "Red pan" NA\n'
     path = write(tmp_path, table, "t.txt")

@@ -140,8 +140,8 @@ def test_columns_that_nobody_uses_may_be_twice_empty_or_missing_in_a_row(tmp_pat
     assert rows[0].title == "Shoe"
 
 
-def test_leading_zeros_of_identifiers_stay(tmp_path: Path) -> None:
-    rows, _, _ = read(write(tmp_path, "product_id,title\n007,Coffee\n008,Shoe\n"))
+def test_leading_zeros_of_identifiers_stay_but_not_those_behind_a_point(tmp_path: Path) -> None:
+    rows, _, _ = read(write(tmp_path, "product_id,title\n007,Coffee\n008.0,Shoe\n"))
     assert [row.product_id for row in rows] == ["007", "008"]
 
 

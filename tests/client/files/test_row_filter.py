@@ -104,6 +104,15 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
             "EAR,Earbuds,159.9\n",
             ["Earbuds"],
         ),
+        (
+            'sku,name,price\n"Letters, 9 digits",Up to 60 signs,In euros\nA-1,Tea,1\nB,Mug,2\n',
+            ["Tea", "Mug"],
+        ),
+        (
+            "SKU,Item Name,Price\ncontribution_sku#1.value,item_name[language_tag=en_US]#1.value,\n"
+            "A-1,Tea,1\n",
+            ["Tea"],
+        ),
         ("sku,name,price\n,Tea,on request\n,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\ntea,Tea,on request\nmug,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\nA-1,Tea,on request\nA-2,Milk,1\n", ["Tea", "Milk"]),
