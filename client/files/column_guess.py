@@ -27,6 +27,7 @@ from twinshelf.client.files.column_fitness import (
 from twinshelf.client.files.column_names import (
     is_called_product,
     is_identifier_name,
+    is_own_number,
     is_product_number,
     is_trade_number,
     is_usual_name,
@@ -252,6 +253,9 @@ class _ColumnMap:
             pairs = zip(self._cells[name], is_titled, strict=True)
             return [present_text_of(value) for value, is_first in pairs if is_first]
 
+        if is_trade_number(chosen) and self._needed == TELLING:
+            own = [n for n in self._free(columns) if is_own_number(n) and all(texts_of(n))]
+            chosen = next((n for n in own if len(set(texts_of(n))) == len(texts_of(n))), chosen)
         texts = texts_of(chosen)
         is_whole = all(texts) or self._needed != TELLING  # which one is changed must be plain
         if is_whole and len(set(texts)) > _RARELY_SHARED * len(texts):
@@ -266,9 +270,10 @@ class _ColumnMap:
     def _with_number(self, columns: Columns, unlike: AbstractSet[str]) -> Columns:
         """Takes what numbers products by its name, or another identifier, that no rows share."""
         free = self._free(columns)
-        others = [n for n in free if may_be_identifier(n) or is_trade_number(n) or n in unlike]
-        groups = columns.get("group", ()) if "group" not in self._given else ()
         numbers = [n for n in free if is_product_number(n) or is_called_product(n)]
+        others = [n for n in free if may_be_identifier(n) or is_trade_number(n) or n in unlike]
+        others = [n for n in others if n not in numbers]
+        groups = columns.get("group", ()) if "group" not in self._given else ()
         for name in [*numbers, *others, *groups]:
             values = self._cells[name]
             texts = texts_in(values)

@@ -20,7 +20,7 @@ _WORDS = {
         "|^τιμη|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
     ),
     "description": pattern(
-        "descri[pbzc]|deskrip|^opis|leiras|(?:preview|detail)text|คาอธบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
+        "descri[pbzc]|deskrip|^opis|leiras|^mota|(?:preview|detail)text|คาอธบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
         "|الوصف"
     ),
     "category": pattern(
@@ -114,7 +114,7 @@ _TRADE_NUMBER = re.compile(
 # of something else, such as a phone or a customs code, are none of them.
 _PRODUCT_WORDS = plain_names(
     """stock style part item product prod article artikel articolo articulo art material mat sku set
-    order produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
+    order детали produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
     interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""
@@ -148,6 +148,11 @@ _PRODUCT_NUMBER = re.compile(
 )
 
 
+# Behind other words "stock no" may count, and "order id" is of an order.
+_PART_NUMBER = re.compile(
+    f"(?:part|item|product|article|artikel|urun|детали)(?:{'|'.join(_NUMBER_WORDS)})"
+)
+_OF_MAKER = re.compile("manufact|mfr|mfg|herstell|fabric|produ[ck]ent|oem|maker")
 # "Nome do artigo", "Tên hàng hóa", "상품이름".
 _PRODUCT_NAME = pattern(
     "(?:nome|nombre|nom|nama|ten|nume|naziv|nazwa|nazev|nazov|ονομα|اسم|نام|שם)(?:de|do|da|del|dell|du|l|ה)*{0}"
@@ -175,6 +180,19 @@ def is_product_number(column: str) -> bool:
     return not is_usual and _PRODUCT_NUMBER.fullmatch(names[1]) is not None
 
 
+def is_own_number(column: str) -> bool:
+    """Whether a column's name says that the shop itself, or its partner, numbers products by it."""
+    is_number = is_product_number(column) or _ends_with_number(column)
+    return is_number and not _OF_MAKER.search(plain_name(column))
+
+
+def _ends_with_number(column: str) -> bool:
+    """Whether a column's name ends with that of a product's number: "Unique Merchant SKU"."""
+    words = re.split(r"[\s_.-]+", column.strip())
+    tails = (plain_name(" ".join(words[start:])) for start in range(1, len(words)))
+    return any(tail == "sku" or _PART_NUMBER.fullmatch(tail) for tail in tails)
+
+
 def is_called_product(column: str) -> bool:
     """Whether a column is called "Item" or the like: it holds names in some tables, else codes."""
     return plain_name(column) in _PRODUCT_WORDS
@@ -187,4 +205,6 @@ def is_identifier_name(column: str) -> bool:
 
 def may_be_identifier(column: str) -> bool:
     """Whether a column's name is that of an identifier, of products as far as it says."""
+    if _ends_with_number(column):
+        return True
     return is_identifier_name(column) and not _ID_OF_OTHER.search(plain_name(column))

@@ -227,7 +227,7 @@ def _usual_columns(
         large = [column for column in found if "thumb" not in column.casefold()]
         return tuple(large or found[:1])
     usual = names[field]
-    if field in ("price", "category"):  # by number: "VK 1", "Listino 2", "Category 1"
+    if field in ("price", "category"):  # by number: "VK 1", "Category 1"
         for name in [*by_name]:
             by_name.setdefault(name.rstrip("0123456789"), by_name[name])
     # What product-id-type tells of is a number of Amazon's or the trade, and not the seller's own.

@@ -42,7 +42,7 @@ _MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$")
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "values", "row", "info",
     "details", "article_details", "product_details", "номенклатура", "товар", "offers", "variants",
-    "variations", "skus", "items",
+    "variations", "skus", "items", "translations",
 )  # fmt: skip
 # Of these a product has several: what they hold is not its own.
 PARTS = ("offers", "variants", "variations", "skus", "items")

@@ -226,8 +226,9 @@ class RowFilter:
         """Whether a row has no price, and words or nothing in the place of its identifier."""
         price, identifier = (self._text(row, field) for field in ("price", "product_id"))
         is_words = " " in identifier or identifier.casefold() in _HINTS or not identifier
-        is_told = _is_prose(identifier) or not _has_digit(identifier)
-        return is_words and is_told and not _has_digit(price)
+        # With digits it is "Up to 20 signs", and that of a price only beside such a one.
+        is_told = not _has_digit(price) or _is_prose(price) and _is_prose(identifier)
+        return is_words and is_told and (_is_prose(identifier) or not _has_digit(identifier))
 
     def _text(self, row: CellRow, field: str) -> str:
         texts = (present_text_of(row.cells[name]) for name in self._names(field))

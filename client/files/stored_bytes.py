@@ -62,6 +62,9 @@ _SCRIPTS = {
     "YAML; save it as JSON": re.compile(
         rb"(?:---\s*\n)?(?:[\w ]+:\s*\n)?(?P<indent> *)- [\w ]+: [^\n]*\n(?P=indent)  [\w ]+:"
     ),
+    "JavaScript; save what it holds as JSON": re.compile(
+        rb"\s*(?:(?:var|let|const) \w+ *= *|[\w.$]+ *\( *|window\.\w+ *= *)[\[{]"
+    ),
     "a file of settings; save it as CSV or JSON": re.compile(
         rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"
     ),

@@ -52,7 +52,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         идентификатор_товара внешний_код номенклатура_код ідентифікатор_товару
         унікальний_ідентифікатор 판매자_상품코드 자체_상품코드 tcin us_item_id symbol
         gtin ean ean13 ean_code upc upc_code barcode barkod mpn gtin_14 jan_code janコード isbn pzn
-        upc_nbr han nr nummer slug"""
+        upc_nbr han nr nummer clave slug"""
     ),
     "title": plain_names(
         """title name product_title product_name item_name item_title product_display_name
@@ -226,7 +226,8 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         """model class_name shortdescr
         item_desc artikel articolo sku_name model_name style_name part_name part_description
         продукт 商品 产品 제품 상품
-        description_short short_desc subject marketing_name website_short_title"""
+        description_short short_desc subject marketing_name website_short_title
+        short_description short_description_1"""
     ),
     "category": plain_names("тип wg"),
     "price": plain_names(
@@ -236,7 +237,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         ррц ár cost cost_price standard_price min_price minimum_price ovh 정상가 valor value
         offers prices price_range price_range_v2 sale_price_u price_u zk_final_price original_price
         hind hind_km_ga ფასი багасы գին τιμη_λιανικης
-        udsalgspris pv_ttc rate avp_uvp avp verkauf कीमत harga_jualan kaina_su_pvm ราคาขาย
+        udsalgspris pv_ttc rate avp_uvp avp verkauf pricing कीमत harga_jualan kaina_su_pvm ราคาขาย
         mpc_s_pdv_om reserve_price
         map uprc
         mrp msrp rrp_price msrp_price now gross brutto"""

@@ -154,6 +154,8 @@ from twinshelf.client.files.rows import ProductFileError
          "brand=manufacturers_name,seller=Người bán,price=Price per bottle"),
         ("sku,상품이름,Rövid Leírás,قیمت فروش",
          "product_id=sku,title=상품이름,description=Rövid Leírás,price=قیمت فروش"),
+        ("sku,Short description 1 (EN),Long description (EN),Mô tả sản phẩm",
+         "product_id=sku,title=Short description 1 (EN),description=Long description (EN)"),
         ("sku,Nome fornitore,Product Title,Nome da marca", "product_id=sku,title=Product Title"),
     ],
 )  # fmt: skip

@@ -25,6 +25,8 @@ from tests.client.files.tables import read, write
         {"variants": {"edges": [{"node": {"id": 5, "price": "12.50"}}]}},
         {"variants": {"nodes": [{"price": "12.50"}]}},
         {"values": {"price": [{"scope": None, "data": [{"amount": "12.50", "currency": "EUR"}]}]}},
+        {"variants": [{"pricing": {"basePrice": {"value": "12.50"}, "onSale": False}}]},
+        {"pricing": {"priceRange": {"start": {"gross": {"amount": 12.5}}}}},
         {"prices": {"price": "1250", "sale_price": "1250", "currency_minor_unit": 2}},
     ],
 )

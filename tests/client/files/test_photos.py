@@ -37,6 +37,7 @@ def test_photos_that_are_nested_without_end_are_refused() -> None:
         ([{"src": "https://x.y/a"}, {"url": "//x.y/b"}], ["https://x.y/a", "//x.y/b"]),
         ({"bytes": None, "path": "a.jpg"}, ["a.jpg"]),
         ({"main": {"url": "//x.y/a"}, "i": [{"url": "//x.y/b"}]}, ["//x.y/a", "//x.y/b"]),
+        ("a b.jpg (https://x.y/a), c.jpg (https://x.y/c)", ["https://x.y/a", "https://x.y/c"]),
         ({"data": {"id": 5, "attributes": {"url": "//x.y/a"}}}, ["//x.y/a"]),
         ('{"0": "https://x.y/a"}', ["https://x.y/a"]),
         ("[https://x.y/a, https://x.y/b]", ["https://x.y/a", "https://x.y/b"]),

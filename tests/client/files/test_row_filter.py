@@ -105,7 +105,8 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
             ["Earbuds"],
         ),
         (
-            'sku,name,price\n"Letters, 9 digits",Up to 60 signs,In euros\nA-1,Tea,1\nB,Mug,2\n',
+            'sku,name,price\n"Letters, 9 digits",Up to 60 signs,In euros\n'
+            "Up to 20 letters,Up to 60 signs,Between 1 and 99\nA-1,Tea,1\nB,Mug,2\n",
             ["Tea", "Mug"],
         ),
         (

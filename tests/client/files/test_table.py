@@ -125,6 +125,7 @@ def test_rows_are_the_same_in_every_form(
         ],
         {"categories": [{"name": r["id"], "products": [r]} for r in RECORDS]},
         {"data": RECORDS, "included": [{"id": "5", "title": "Acme", "type": "brand"}]},
+        [{"id": r["id"], "translations": [{"lang": "en", "title": r["title"]}]} for r in RECORDS],
         [{"id": r["id"], "facts": {"Title": {"DisplayValue": r["title"]}}} for r in RECORDS],
     ],
 )
