@@ -11,7 +11,7 @@ from typing import Literal
 from twinshelf.client.files.column_names import holds_photos, is_other_object, names_by_word
 from twinshelf.client.files.photo_names import is_other_photo, photo_order
 from twinshelf.client.files.plain_name import PARTS, plain_name, plain_names
-from twinshelf.client.files.price_names import COST, distance_from_paid
+from twinshelf.client.files.price_names import COST, distance_from_paid, is_gross
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.usual_names import LATE_NAMES, USUAL_NAMES
 
@@ -236,7 +236,7 @@ def _usual_columns(
     if not (named := [by_name[name] for name in usual if name in by_name]):
         return ()
     if field == "price":
-        return (min(named[0], key=distance_from_paid),)
+        return (min(named[0], key=lambda name: (distance_from_paid(name), not is_gross(name))),)
     # The title of a variant is none of the product's, if that has one itself.
     return (next((same[0] for same in named if not _is_of_part(same[0])), named[0][0]),)
 

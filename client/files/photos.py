@@ -24,7 +24,7 @@ _NEXT_URL = re.compile(
     r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|<br */?>|::)++(?=(?:https?:)?//)", re.IGNORECASE
 )
 # Airtable writes "mug.jpg (https://...)".
-_NAMED_URL = re.compile(r"[^\s,()][^,()]* \((https?://[^\s()]+)\)", re.IGNORECASE)
+_NAMED_URL = re.compile(r"(?:^|(?<=,))[^,()]* \((https?://[^\s()]+)\)", re.IGNORECASE)
 _FILE_HOST = re.compile("^file://[^/]*", re.IGNORECASE)
 # A few bytes of Parquet may spell a list of millions.
 _MOST_ITEMS = 10_000
@@ -150,7 +150,7 @@ def _names_within(text: str) -> list[str]:
     """Parts names; names may hold a delimiter, so each part must look like a photo then."""
     if text[0] + text[-1] in ("[]", "{}"):  # a list whose texts have no quotes
         text = text[1:-1]
-    text = _NAMED_URL.sub(r"\1", text)
+    text = _NAMED_URL.sub(r"\1", text) if " (" in text else text
     names = [part.strip() for part in _NEXT_URL.split(text)]
     for delimiter in (_LINES, "|", ",", " "):
         names = [part for name in names for part in _parted(name, delimiter)]

@@ -29,6 +29,7 @@ _NET = pattern(
     "|(?:eks|uten|uden|utan)(?:mva|moms)|alv0|ilmanalv|alvton|veroton|kdvharic|kdvsiz|faratva"
     "|税抜|税別|不含税|未税|未稅|부가세별도"
 )
+_GROSS = pattern("ivat[oa]|ttc|inkl|incl|brutto|gross|(?:con|c)iva|with(?:vat|tax)|dahil|税込")
 # What was asked before, or is advised.
 _OLD = pattern(
     "(?<![ghsy])old|^was|wasprice|before|previous|compare|strike|rrp|msrp|^srp|suggested|recommended|marketprice"
@@ -63,7 +64,17 @@ def is_sale(column: str) -> bool:
 
 def is_net(column: str) -> bool:
     """Whether a column's name says that its prices lack the tax."""
-    return _NET.search(plain_name(re.sub(r"[()\[\]]", " ", column))) is not None
+    return _NET.search(_with_brackets(column)) is not None
+
+
+def is_gross(column: str) -> bool:
+    """Whether a column's name says that its prices have the tax."""
+    return _GROSS.search(_with_brackets(column)) is not None
+
+
+def _with_brackets(column: str) -> str:
+    """The plain name with what stands in brackets at the end."""
+    return plain_name(re.sub(r"[()\[\]]", " ", column))
 
 
 def distance_from_paid(column: str) -> int:

@@ -42,8 +42,6 @@ _MOST_PHOTOS = 100
 _ROWS_LOOKED_AT = 1000
 # An apostrophe before digits tells Excel that they are a text.
 _MARKED_TEXT = re.compile(r"^'(?=\d[^']*$)")
-# How pandas writes numbers of a column with holes.
-_WHOLE_FLOAT = re.compile(r"^(\d+)\.0$")
 # How Excel writes a number of many digits, of which it keeps the first.
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d\d")
 
@@ -245,8 +243,7 @@ class ProductFiles:
         values = {
             name: row.cells[columns[0]] for name, columns in mapped.columns.items() if columns
         }
-        product_id = _MARKED_TEXT.sub("", present_text_of(values.get("product_id")))
-        product_id = _WHOLE_FLOAT.sub(r"\1", product_id)
+        product_id = _identifier_in(values.get("product_id"))
         is_rounded = _ROUNDED.fullmatch(product_id) is not None
         if is_rounded:
             self.findings.add("rounded", repr(product_id))
@@ -340,6 +337,12 @@ def _prefixes(paths: Sequence[Path]) -> list[str]:
     if len(set(stems)) < len(stems):
         stems = [f"{number}-{stem}" for number, stem in enumerate(stems, start=1)]
     return stems if len(stems) > 1 else [""]
+
+
+def _identifier_in(cell: object) -> str:
+    """The identifier that a cell holds, without Excel's apostrophe and the ".0" of pandas."""
+    text = _MARKED_TEXT.sub("", present_text_of(cell))
+    return text[:-2] if text.endswith(".0") and text[:-2].isdecimal() else text
 
 
 def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:

@@ -156,6 +156,8 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=sku,title=상품이름,description=Rövid Leírás,price=قیمت فروش"),
         ("sku,Short description 1 (EN),Long description (EN),Mô tả sản phẩm",
          "product_id=sku,title=Short description 1 (EN),description=Long description (EN)"),
+        ("Cod.,Descrizione,Listino 1,Listino 1 (ivato)",
+         "product_id=Cod.,description=Descrizione,price=Listino 1 (ivato)"),
         ("sku,Nome fornitore,Product Title,Nome da marca", "product_id=sku,title=Product Title"),
     ],
 )  # fmt: skip
