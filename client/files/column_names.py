@@ -15,7 +15,7 @@ _WORDS = {
         "|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
     ),
     "price": pattern(
-        "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|가격"
+        "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|単価|가격"
         "|ціна|fiyat|hinta|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$|^pvp|eladasiar"
         "|^τιμη|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
     ),
@@ -114,7 +114,7 @@ _TRADE_NUMBER = re.compile(
 # of something else, such as a phone or a customs code, are none of them.
 _PRODUCT_WORDS = plain_names(
     """stock style part item product prod article artikel articolo articulo art material mat sku set
-    order детали produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
+    order inventory детали produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
     interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""

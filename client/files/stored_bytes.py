@@ -63,7 +63,9 @@ _SCRIPTS = {
         rb"(?:---\s*\n)?(?:[\w ]+:\s*\n)?(?P<indent> *)- [\w ]+: [^\n]*\n(?P=indent)  [\w ]+:"
     ),
     "JavaScript; save what it holds as JSON": re.compile(
-        rb"\s*(?:(?:var|let|const) \w+ *= *|[\w.$]+ *\( *|window\.\w+ *= *)[\[{]"
+        rb"(?:\s|//[^\n]*\n|/\*.*?\*/)*+(?:export\s+)?"
+        rb"(?:default|(?:var|let|const)\s+\w+\s*(?::[^=\n]*)?=|[\w.$]+\s*\(|[\w.]+\s*=)\s*[\[{]",
+        re.DOTALL,
     ),
     "a file of settings; save it as CSV or JSON": re.compile(
         rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"

@@ -234,10 +234,11 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
         price_in_pence preis_cent preis_in_cent prix_centimes
         prices_amountmin rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная
-        ррц ár cost cost_price standard_price min_price minimum_price ovh 정상가 valor value
+        ррц ár cost cost_price standard_price min_price minimum_price ovh 정상가 rate
+        standard_selling_rate price_tier valor value
         offers prices price_range price_range_v2 sale_price_u price_u zk_final_price original_price
         hind hind_km_ga ფასი багасы գին τιμη_λιανικης
-        udsalgspris pv_ttc rate avp_uvp avp verkauf pricing कीमत harga_jualan kaina_su_pvm ราคาขาย
+        udsalgspris pv_ttc avp_uvp avp verkauf pricing कीमत harga_jualan kaina_su_pvm ราคาขาย
         mpc_s_pdv_om reserve_price
         map uprc
         mrp msrp rrp_price msrp_price now gross brutto"""

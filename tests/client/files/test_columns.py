@@ -158,6 +158,8 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=sku,title=Short description 1 (EN),description=Long description (EN)"),
         ("Cod.,Descrizione,Listino 1,Listino 1 (ivato)",
          "product_id=Cod.,description=Descrizione,price=Listino 1 (ivato)"),
+        ("sku,title,Rate,Value",
+         "product_id=sku,title=title,price=Rate"),
         ("sku,Nome fornitore,Product Title,Nome da marca", "product_id=sku,title=Product Title"),
     ],
 )  # fmt: skip

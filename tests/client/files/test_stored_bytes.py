@@ -50,6 +50,8 @@ def test_an_archive_of_no_single_table_is_said_to_be_one(
         (b"products:\n  - id: 1\n    title: Mug\n", "YAML"),
         (b"[S1]\ntitle=Mug\n\n[S2]\ntitle=Pan\n", "file of settings"),
         (b'var products = [{"id": 1}];', "JavaScript"),
+        (b"// Goods\nexport const GOODS: Good[] = [\n{ title: 'Mug' },\n];", "JavaScript"),
+        (b'module.exports = [{"id": 1}]', "JavaScript"),
         (b'callback({"products": []});', "JavaScript"),
         (b"BEGIN:VCARD\nFN:Mug\nEND:VCARD\n", "list of cards"),
     ],
