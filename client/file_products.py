@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from twinshelf.client.files.photos import PhotoError, read_photo
 from twinshelf.client.files.product_row import Photo, ProductRow
+from twinshelf.client.files.values.photos import PhotoError, read_photo
 from twinshelf.client.records import Offer, Product, ProductUpdate
 
 UPDATED_FIELDS = (

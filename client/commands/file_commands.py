@@ -23,10 +23,10 @@ from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.file_products import read_updated_fields
 from twinshelf.client.files.file_check import check_files
 from twinshelf.client.files.findings import count_of
+from twinshelf.client.files.forms.stored_bytes import STANDARD_INPUT, store_standard_input
 from twinshelf.client.files.photo_fetch import PhotoFetcher
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import ProductFileError, TableForm
-from twinshelf.client.files.stored_bytes import STANDARD_INPUT, store_standard_input
 from twinshelf.client.records import MatchOptions
 from twinshelf.client.sync_client import Client
 

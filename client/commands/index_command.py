@@ -19,10 +19,10 @@ from twinshelf.client.encoders.records import ReindexAnswer
 from twinshelf.client.errors import TwinshelfError
 from twinshelf.client.file_products import product_of, update_of
 from twinshelf.client.files.findings import count_of
-from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
 from twinshelf.client.files.rows import BadRow
+from twinshelf.client.files.values.photos import PhotoError
 from twinshelf.client.records import Product, ProductUpdate, UpsertAnswer
 from twinshelf.client.sync_client import Client
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from twinshelf.client.commands.match_table import SCHEMA, Line, StagedMatches
 from twinshelf.client.commands.row_progress import RowProgress
 from twinshelf.client.file_products import offer_of
-from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
 from twinshelf.client.files.rows import BadRow
+from twinshelf.client.files.values.photos import PhotoError
 from twinshelf.client.records import MatchAnswer, MatchOptions, MatchResult, Offer
 from twinshelf.client.sync_client import Client
 

@@ -14,8 +14,8 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twinshelf.client.files.forms.stored_bytes import PARQUET_SUFFIXES
 from twinshelf.client.files.rows import ProductFileError
-from twinshelf.client.files.stored_bytes import PARQUET_SUFFIXES
 
 SCHEMA = pa.schema(
     [

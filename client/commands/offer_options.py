@@ -67,7 +67,7 @@ class OfferOptions:
         Raises:
             PhotoError: If the photo cannot be read.
         """
-        from twinshelf.client.files.photos import read_photo
+        from twinshelf.client.files.values.photos import read_photo
 
         offer = Offer(
             image=read_photo(self.image) if self.image else b"",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from twinshelf.client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
-from twinshelf.client.files.columns import Columns, read_column_mapping
+from twinshelf.client.files.names.columns import Columns, read_column_mapping
 
 if TYPE_CHECKING:
     from twinshelf.client.credentials import ClientTls

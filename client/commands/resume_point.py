@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from twinshelf.client.files.photo_folder import PhotoFolder
+from twinshelf.client.files.forms.photo_folder import PhotoFolder
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 
 _DIGITS = 20

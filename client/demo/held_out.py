@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twinshelf.client.file_products import offer_of
-from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import PREPARED_OPTIONS, ProductFiles
+from twinshelf.client.files.values.photos import PhotoError
 from twinshelf.client.records import Match, MatchOptions, Offer
 from twinshelf.client.sync_client import Client
 

@@ -7,8 +7,24 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from twinshelf.client.files.cell_values import present_text_of, text_of
-from twinshelf.client.files.column_fitness import (
+from twinshelf.client.files.forms.table import Table
+from twinshelf.client.files.forms.text_rows import form_of
+from twinshelf.client.files.names.column_names import (
+    is_called_product,
+    is_identifier_name,
+    is_own_number,
+    is_product_number,
+    is_trade_number,
+    is_usual_name,
+    may_be_identifier,
+    names_something_else,
+)
+from twinshelf.client.files.names.columns import TELLING, Columns, map_columns, usual_identifiers
+from twinshelf.client.files.names.photo_names import is_other_photo
+from twinshelf.client.files.names.price_names import is_net, is_sale
+from twinshelf.client.files.rows import CellRow, ProductFileError
+from twinshelf.client.files.values.cell_values import present_text_of, text_of
+from twinshelf.client.files.values.column_fitness import (
     FITNESS,
     LOOKS,
     Values,
@@ -24,23 +40,7 @@ from twinshelf.client.files.column_fitness import (
     texts_in,
     title_fitness,
 )
-from twinshelf.client.files.column_names import (
-    is_called_product,
-    is_identifier_name,
-    is_own_number,
-    is_product_number,
-    is_trade_number,
-    is_usual_name,
-    may_be_identifier,
-    names_something_else,
-)
-from twinshelf.client.files.columns import TELLING, Columns, map_columns, usual_identifiers
-from twinshelf.client.files.photo_names import is_other_photo
-from twinshelf.client.files.photos import ends_like_photo, looks_like_photo
-from twinshelf.client.files.price_names import is_net, is_sale
-from twinshelf.client.files.rows import CellRow, ProductFileError
-from twinshelf.client.files.table import Table
-from twinshelf.client.files.text_rows import form_of
+from twinshelf.client.files.values.photos import ends_like_photo, looks_like_photo
 
 _SAMPLE_ROWS = 200
 # Photos may stand in the table itself: of large ones fewer rows are looked at.

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from twinshelf.client.files.column_guess import guess_columns, header_is_data, map_table
-from twinshelf.client.files.columns import FIELDS, TELLING, Columns, format_column_mapping
 from twinshelf.client.files.findings import count_of
+from twinshelf.client.files.forms.table import Table, open_table
+from twinshelf.client.files.names.columns import FIELDS, TELLING, Columns, format_column_mapping
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow, ProductFileError
-from twinshelf.client.files.table import Table, open_table
 
 BAD_ROWS_SHOWN = 30
 COLUMNS_SHOWN = 20

@@ -20,9 +20,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.photos import LARGEST_PHOTO_BYTES, PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.rows import BadRow
+from twinshelf.client.files.values.photos import LARGEST_PHOTO_BYTES, PhotoError
 
 _MOST_REDIRECTS = 5
 _FETCHED_AT_ONCE = 8

@@ -15,26 +15,26 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from twinshelf.client.files.cell_values import (
+from twinshelf.client.files.column_guess import map_table
+from twinshelf.client.files.findings import Findings
+from twinshelf.client.files.forms.table import Table, open_table
+from twinshelf.client.files.names.column_names import is_trade_number
+from twinshelf.client.files.names.columns import Columns, usual_identifiers
+from twinshelf.client.files.names.price_names import price_divisor
+from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
+from twinshelf.client.files.product_row import Photo, ProductRow
+from twinshelf.client.files.row_filter import RowFilter
+from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
+from twinshelf.client.files.seen_identifiers import SeenIdentifiers
+from twinshelf.client.files.values.cell_values import (
     attributes_of,
     nested_within,
     present_text_of,
     text_of,
     without_markup,
 )
-from twinshelf.client.files.column_guess import map_table
-from twinshelf.client.files.column_names import is_trade_number
-from twinshelf.client.files.columns import Columns, usual_identifiers
-from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
-from twinshelf.client.files.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
-from twinshelf.client.files.price_names import price_divisor
-from twinshelf.client.files.prices import DecimalSign, decimal_sign_of, price_of
-from twinshelf.client.files.product_row import Photo, ProductRow
-from twinshelf.client.files.row_filter import RowFilter
-from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
-from twinshelf.client.files.seen_identifiers import SeenIdentifiers
-from twinshelf.client.files.table import Table, open_table
+from twinshelf.client.files.values.photos import PhotoError, PhotoFiles, PhotoReference, photos_of
+from twinshelf.client.files.values.prices import DecimalSign, decimal_sign_of, price_of
 
 EMBEDDED_TEXTS = ("title", "description", "category", "brand")
 # No shop shows more of one product; a list of millions would be looked up on the disk.

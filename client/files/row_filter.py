@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from twinshelf.client.files.cell_values import present_text_of, text_of
-from twinshelf.client.files.columns import Columns
 from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.prices import DecimalSign, price_of
+from twinshelf.client.files.forms.row_label import COUNTED, NOTE
+from twinshelf.client.files.names.columns import Columns
 from twinshelf.client.files.rows import BadRow, CellRow, Label
+from twinshelf.client.files.values.cell_values import present_text_of
+from twinshelf.client.files.values.prices import DecimalSign, price_of
 
 # No foot is longer; rows are held back in case that they are one.
 _MOST_FOOT_ROWS = 20
@@ -29,10 +30,8 @@ _MOST_HINT_ROWS = 5
 _TECHNICAL = re.compile(r"\w*(?:\[[^\]]*\])*#\d+\.[\w.#]+|::\w+")
 # Prices that cannot be read, and rounding, make a total a little more than the sum of the others.
 _OF_SUM = 0.99
+_LONGEST_SHOWN = 40
 _NAMING = ("title", "description", "images")
-_LONGEST_NUMBER = 40
-_LONGEST_LABEL = 200
-_NUMBER = re.compile(r"[^\w]*\d[\d\s.,'’]*[^\w]*(?:[^\W\d_]{1,4}\.?)?\W*")
 _TOTAL_WORD = (
     r"(?:(?:grand|sub|net|gross|overall|order|stock|sum|page)[\s-]?)?totals?|sum"
     r"|(?:gesamt|zwischen|end)?summe|gesamt|insgesamt|(?:sous-)?total\s(?:g[ée]n[ée]ral|ht|ttc)"
@@ -41,13 +40,8 @@ _TOTAL_WORD = (
     r"|jumlah|summa|i\s?alt|totalt|yhteens[äa]|ukupno|итого|всего|итог|разом|усього|общо|σύνολο"
     r"|סה.?כ|合计|总计|小计|总额|合計|總計|小計|합계|총계|소계"
 )
-_COUNTED = (
-    r"(?:rows?|records?|items?|products?|lines?|results?|entries|positions?|articles?|artikel"
-    r"|zeilen|datens[äa]tze|positionen|produkte|lignes|produits|filas|registros|productos"
-    r"|позици\w+|товар\w*|строк\w*|запис\w+|наименовани\w+|rader|righe|prodotti|行|件|条|個)"
-)
 _TOTAL = re.compile(
-    rf"\W*(?:{_TOTAL_WORD})(?:\s{_COUNTED})?\s*(?:[:=(–-].*|[\d.,\s]*)", re.IGNORECASE
+    rf"\W*(?:{_TOTAL_WORD})(?:\s{COUNTED})?\s*(?:[:=(–-].*|[\d.,\s]*)", re.IGNORECASE
 )
 _TOTAL_WITHIN = re.compile(rf"(?<!\w)(?:{_TOTAL_WORD})(?!\w)", re.IGNORECASE)
 # With the name of what is summed up behind.
@@ -58,14 +52,6 @@ _SUBTOTAL = re.compile(
 )
 _PAGE = re.compile(
     r"\W*(?:page|seite|página|pagina|стр\w*\.?) \d+(?: (?:of|/|von|из|de|di|van) \d+)?\W*", re.I
-)
-_NOTE = re.compile(
-    rf"\W*\d[\d.,\s]*{_COUNTED}(?:\s(?:in set|affected|exported|selected|returned|found"
-    r"|total|processed|listed|displayed|shown|retrieved).*)?\W*"
-    r"|\W*(?:report |file |list |data )?(?:generated|exported|created|printed) (?:by|on|at)\b.*"
-    r"|\W*end of (?:the )?(?:report|file|data|list|export|table)\b.*"
-    r"|\W*(?:page|seite|стр\w*\.?) \d+ (?:of|/|von|из) \d+\W*",
-    re.IGNORECASE,
 )
 
 
@@ -84,31 +70,6 @@ def _is_header(row: CellRow) -> bool:
     """Whether a row repeats the names of the columns, as each page of a report does."""
     named = [(name, text) for name, cell in row.cells.items() if (text := present_text_of(cell))]
     return len(named) > 1 and all(name.casefold() == text.casefold() for name, text in named)
-
-
-def label_of(cells: Sequence[object]) -> Label | None:
-    """Returns the text of a row that else holds numbers and blanks; None for any other row.
-
-    Args:
-        cells: All of the row. A row that begins with a number, as an identifier is, has no label.
-    """
-    if len(cells) < 2:
-        return None
-    label, is_alone = "", True
-    for cell in cells:
-        text = cell.strip() if isinstance(cell, str) else text_of(cell)
-        if not text:
-            continue
-        if _is_number(text) != bool(label) or len(text) > _LONGEST_LABEL:
-            return None
-        label, is_alone = label or text, not label
-    return Label(text=label, is_alone=is_alone) if label else None
-
-
-def _is_number(text: str) -> bool:
-    if text[0].isalpha() or len(text) > _LONGEST_NUMBER:
-        return False
-    return bool(_NUMBER.fullmatch(text)) and not _NOTE.fullmatch(text)
 
 
 def _has_digit(text: str) -> bool:
@@ -254,7 +215,7 @@ class RowFilter:
             return False
         if self._is_title_alone(row):  # a heading, if products stand below it
             return True
-        if _NOTE.fullmatch(label.text) or (_is_prose(label.text) and self._lacks_name(row)):
+        if NOTE.fullmatch(label.text) or (_is_prose(label.text) and self._lacks_name(row)):
             return True
         return self._lacks_identifier(row) and len(self._columns) > 2
 
@@ -299,5 +260,5 @@ class RowFilter:
 
     def _leave_out(self, row: CellRow) -> None:
         shown = filter(None, map(present_text_of, row.cells.values()))
-        text = row.label.text if row.label else next(shown, "")[:_LONGEST_NUMBER]
+        text = row.label.text if row.label else next(shown, "")[:_LONGEST_SHOWN]
         self._findings.add("total", f"row {row.row_number}, {text!r}")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from twinshelf.client.errors import InvalidRequestError, TwinshelfError, UnauthenticatedError
-from twinshelf.client.files.columns import FIELDS
+from twinshelf.client.files.names.columns import FIELDS
 from twinshelf.client.records import Match, MatchOptions
 from twinshelf.client.web.guard import sent_form, visitor_of
 from twinshelf.client.web.pages import page

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from twinshelf.client.files.photos import PhotoError, PhotoFiles, read_photo
+from twinshelf.client.files.values.photos import PhotoError, PhotoFiles, read_photo
 from twinshelf.client.records import Offer, Product
 from twinshelf.client.web.kept_photos import photo_type
 

@@ -18,13 +18,13 @@ from rich.console import Console
 from twinshelf.client.commands.index_command import IndexReport, index_files
 from twinshelf.client.commands.resume_point import ResumePoint
 from twinshelf.client.file_products import product_of
-from twinshelf.client.files.columns import FIELDS
 from twinshelf.client.files.file_check import FileCheck, check_files
-from twinshelf.client.files.photos import PhotoError
+from twinshelf.client.files.forms.table import open_table
+from twinshelf.client.files.names.columns import FIELDS
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import ProductFileError, TableForm
-from twinshelf.client.files.table import open_table
+from twinshelf.client.files.values.photos import PhotoError
 from twinshelf.client.records import Product
 from twinshelf.client.sync_client import Client
 from twinshelf.client.web.background import Progress

@@ -8,10 +8,10 @@ from itertools import count, islice
 
 from twinshelf.client.conversions import product_to_message
 from twinshelf.client.file_products import product_of
-from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
 from twinshelf.client.files.rows import BadRow
+from twinshelf.client.files.values.photos import PhotoError
 
 # A part of an output is written at once: what a killed run has to repeat.
 PART_ROWS = 8192

@@ -20,9 +20,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
+from twinshelf.client.files.forms.table import open_table, read_cells
 from twinshelf.client.files.rows import BadRow, CellRow
-from twinshelf.client.files.table import open_table, read_cells
+from twinshelf.client.files.values.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.training.catalogues.lookup import FoundRows, Key, blocks, find_rows
 from twinshelf.training.catalogues.product import Pair, PrecomputedProduct, Product, Vectors
 from twinshelf.training.catalogues.reading import require_classes

@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from twinshelf.client.files.cell_values import text_of
+from twinshelf.client.files.forms.table import open_table, read_cells
 from twinshelf.client.files.rows import BadRow, CellRow
-from twinshelf.client.files.table import open_table, read_cells
+from twinshelf.client.files.values.cell_values import text_of
 from twinshelf.training.catalogues.lookup import FoundRows, Key, blocks, find_rows
 from twinshelf.training.catalogues.product import Product, QueryProduct, Relevance
 from twinshelf.training.catalogues.reading import MatchingData, require_classes

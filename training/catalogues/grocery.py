@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinshelf.client.files.cell_values import text_of
 from twinshelf.client.files.rows import BadRow, CellRow
+from twinshelf.client.files.values.cell_values import text_of
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import (
     MatchingData,

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from twinshelf.client.files.cell_values import attributes_of, object_of, text_of, texts_of
+from twinshelf.client.files.forms.table import read_cells
 from twinshelf.client.files.rows import BadRow, CellRow
-from twinshelf.client.files.table import read_cells
+from twinshelf.client.files.values.cell_values import attributes_of, object_of, text_of, texts_of
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import (
     MatchingData,

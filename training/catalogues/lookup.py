@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twinshelf.client.files.cell_values import text_of
-from twinshelf.client.files.parquet_table import ParquetTable
+from twinshelf.client.files.forms.parquet_table import ParquetTable
+from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.rows import CellRow
-from twinshelf.client.files.table import open_table
+from twinshelf.client.files.values.cell_values import text_of
 
 Key = tuple[str, ...]
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.client.files.photo_fetch import PhotoFetcher
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow, TableForm

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from twinshelf.client.files.cell_values import text_of
 from twinshelf.client.files.findings import Findings
+from twinshelf.client.files.forms.table import read_cells
 from twinshelf.client.files.rows import BadRow, CellRow
 from twinshelf.client.files.seen_identifiers import SeenIdentifiers
-from twinshelf.client.files.table import read_cells
+from twinshelf.client.files.values.cell_values import text_of
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings

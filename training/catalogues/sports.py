@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from twinshelf.client.files.prices import price_of
 from twinshelf.client.files.rows import CellRow
+from twinshelf.client.files.values.prices import price_of
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import (
     MatchingData,

@@ -17,11 +17,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twinshelf.client.files.parquet_table import ParquetTable
+from twinshelf.client.files.forms.parquet_table import ParquetTable
+from twinshelf.client.files.forms.table import Table, open_table
 from twinshelf.client.files.product_row import Photo, ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow
-from twinshelf.client.files.table import Table, open_table
 from twinshelf.training.catalogues.lookup import blocks
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import Row

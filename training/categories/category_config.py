@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.training.command_line import Device, option, text_option
 
 LabelField = Literal["category", "group"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.training.command_line import Device, text_option
 
 MOST_EXACT_ROWS = 50_000

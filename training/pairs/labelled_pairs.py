@@ -20,8 +20,8 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from twinshelf.client.files.forms.stored_bytes import PARQUET_SUFFIXES
 from twinshelf.client.files.rows import BadRow
-from twinshelf.client.files.stored_bytes import PARQUET_SUFFIXES
 from twinshelf.training.catalogues.ecup import (
     PAIRS,
     PICTURES,

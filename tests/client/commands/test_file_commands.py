@@ -13,7 +13,7 @@ from tests.client.fake_service import REFUSED, FakeService, make_status
 from twinshelf.client.commands.file_commands import run_check, run_index, run_match_files
 from twinshelf.client.commands.options import FileOptions, IndexOptions
 from twinshelf.client.errors import TwinshelfError
-from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.records import MatchOptions, Product
 from twinshelf.client.sync_client import Client

@@ -8,8 +8,8 @@ import pytest
 
 from tests.client.files.tables import read, write
 from twinshelf.client.files.column_guess import guess_columns, map_table
+from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.rows import ProductFileError
-from twinshelf.client.files.table import open_table
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.client.files.tables import JPEG, write
-from twinshelf.client.files.columns import format_column_mapping, read_column_mapping
 from twinshelf.client.files.file_check import check_files, propose
+from twinshelf.client.files.names.columns import format_column_mapping, read_column_mapping
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import ProductFileError

@@ -15,8 +15,8 @@ import pytest
 from tests.client.files.tables import JPEG, read, write
 from twinshelf.client.files import photo_fetch
 from twinshelf.client.files.photo_fetch import PhotoFetcher
-from twinshelf.client.files.photos import PhotoError
 from twinshelf.client.files.product_rows import ReadOptions
+from twinshelf.client.files.values.photos import PhotoError
 
 
 class Shop(BaseHTTPRequestHandler):

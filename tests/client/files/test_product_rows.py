@@ -13,7 +13,7 @@ import pytest
 
 from tests.client.files.tables import JPEG, read, write
 from twinshelf.client.file_products import offer_of, product_of
-from twinshelf.client.files.columns import read_column_mapping
+from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.client.files.product_row import Photo
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import MissingFileError, ProductFileError, TableForm

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.client.files.tables import read, write
-from twinshelf.client.files.row_filter import label_of
 
 ROWS = "sku,name,price,stock\nA1,Red shoe,10.00,3\nA2,Blue shoe,12.50,4\n"
 
@@ -73,13 +72,6 @@ def test_totals_of_categories_are_none_either(tmp_path: Path) -> None:
     assert found == [
         "2 rows left out as a heading, a total or a note, no product; the first: row 2, 'Tea Total'"
     ]
-
-
-def test_a_label_is_the_first_and_only_text() -> None:
-    label = label_of(["Total", None, 22.5, " 7 kg"])
-    assert label is not None and (label.text, label.is_alone) == ("Total", False)
-    assert label_of(["1", "Shoe"]) is None and label_of(["Shoe"]) is None
-    assert label_of(["A1", "Shoe", "5"]) is None and label_of(["", "x" * 500]) is None
 
 
 def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> None:

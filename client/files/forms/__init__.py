@@ -1,0 +1,1 @@
+"""The forms of product files, each read row by row."""

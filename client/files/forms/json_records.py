@@ -1,0 +1,310 @@
+"""JSON tables: one object a line, a list of objects, or an object that holds either.
+
+An object of columns, as pandas writes it, and one whose keys are identifiers are tables as well; so
+are rows that are lists, with the names in the first or in a list of their own.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, cast
+
+from twinshelf.client.files.forms.json_shapes import (
+    LIST_NAME,
+    NO_TABLES,
+    ListedRows,
+    Record,
+    rows_within,
+)
+from twinshelf.client.files.forms.stored_bytes import open_bytes
+from twinshelf.client.files.forms.text_encoding import FoundEncoding, find_encoding
+from twinshelf.client.files.names.columns import has_embedded, has_title
+from twinshelf.client.files.names.plain_name import WRAPPERS
+from twinshelf.client.files.rows import ProductFileError, TableForm
+from twinshelf.client.files.values.cell_values import nested_within
+
+LONGEST_RECORD_CHARACTERS = 64 * 1024 * 1024
+_BLOCK_CHARACTERS = 1 << 20
+# Records of one file may lack what others have; these many tell which columns there are.
+_SAMPLE_RECORDS = 1000
+# Objects further within than these hold no field, and more columns none that anybody looks at.
+_DEEPEST, _MOST_FURTHER = 5, 1000
+_BETWEEN = re.compile(r"[\s,]*")
+_KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
+_PLAIN_MEMBER = (
+    _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{(?:[^][{}]|\{[^][{}]*\})*+\}|\[[^][{}]*\])\s*,'
+)
+_LIST_KEY = rf'\s*"(?:{LIST_NAME.removesuffix("|offers")})"\s*:\s*'
+# The list of an answer such as {"count": 2, "products": [{. A product may have offers as well, so
+# that these are such a list only where nothing stands before them.
+_LIST_WITHIN = re.compile(
+    rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
+    re.IGNORECASE,
+)
+_AROUND = ("edges", "nodes", "node")
+# Another list of the same object, behind the first.
+_LIST_BEHIND = re.compile(rf'[\s}}]*,(?:{_PLAIN_MEMBER})*+\s*"([^"\\]*)"\s*:\s*\[(?=\s*\{{)')
+# What JSON-LD says of a shop's page besides its products.
+_NO_PRODUCTS = frozenset(
+    "Organization OnlineStore Corporation LocalBusiness Store WebSite WebPage CollectionPage"
+    " BreadcrumbList ImageObject Person SearchAction".split()
+)
+_LISTS_IN_LINES = re.compile(r"\s*\[[^][{}]*\][^\S\n]*+\n\s*+\[")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonRecords:
+    """A table of JSON objects.
+
+    Attributes:
+        path: The file.
+        encoding: Its encoding.
+        header: Names that the first objects have, in the order of their first use; those of an
+            object within behind its own: "offers.price".
+        form: "JSON" for one list, "JSON lines" for one object a line.
+    """
+
+    path: Path
+    encoding: FoundEncoding
+    header: tuple[str, ...]
+    form: str
+
+    def rows(self) -> Iterator[Record | str]:
+        """Yields each object, or why one cannot be read.
+
+        Raises:
+            ProductFileError: If the file breaks off.
+        """
+        yield from _records(self.path, self.encoding.name, self.form)
+
+
+def value_of(record: Mapping[str, object], name: str) -> object:
+    """Returns a value of an object, or of one within; None when it is not there."""
+    if name in record:
+        return record[name]
+    outer, point, inner = name.partition(".")
+    return value_of(_object_within(record, outer), inner) if point else None
+
+
+def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """The object of that name, of several offers or variants the first; {} where there is none."""
+    value = record.get(name)
+    if name.casefold() in WRAPPERS:
+        value = _first_of(value)
+    # What such an object holds is told together with how many of its digits are decimals.
+    if not isinstance(value, Mapping) or "currency_minor_unit" in value:
+        return {}
+    return value
+
+
+def _first_of(value: object) -> object:
+    """The first of a list, also of one that GraphQL lays its own objects around."""
+    if isinstance(value, list) and value:
+        return _first_of(value[0])
+    around = [key for key in _AROUND if isinstance(value, Mapping) and key in value]
+    if isinstance(value, Mapping) and around:
+        return _first_of(value[around[0]])
+    return value
+
+
+def open_json(path: Path, form: TableForm) -> JsonRecords:
+    """Finds the form of a JSON table.
+
+    Args:
+        path: The file; may be compressed.
+        form: What is known of its form: the encoding alone counts.
+
+    Raises:
+        ProductFileError: If the file is empty, or holds anything but objects.
+    """
+    encoding = find_encoding(path, form.encoding)
+    with _opened(path, encoding.name) as file:
+        start = file.read(_BLOCK_CHARACTERS)
+    is_list = start.lstrip().startswith("[") and not _LISTS_IN_LINES.match(start)
+    is_list = is_list or _LIST_WITHIN.match(start) is not None or _is_one_value(start)
+    form_name = "JSON" if is_list else "JSON lines"
+    sample = itertools.islice(_records(path, encoding.name, form_name), _SAMPLE_RECORDS)
+    records = [record for record in sample if not isinstance(record, str)]
+    if not any(records):
+        raise ProductFileError(f"{path} holds no JSON object; expected one for each product")
+    return JsonRecords(path=path, encoding=encoding, header=header_of(records), form=form_name)
+
+
+def header_of(records: Sequence[Record]) -> tuple[str, ...]:
+    """Names the columns of objects in the order of their first use, then those of objects within.
+
+    Where none of these is a title, those further within are columns as well.
+
+    Args:
+        records: The first objects.
+    """
+    names = [name for record in records for name in record]
+    inner: dict[str, list[str]] = {}
+    for record in records:
+        for name in record:
+            within = () if name == "relationships" else _object_within(record, name)
+            inner.setdefault(name, []).extend(within)
+    # What wraps the product is no field of it, whatever its name: "Item", "_source".
+    own = [n for n in names if n.casefold() not in WRAPPERS or not has_embedded(tuple(inner[n]))]
+    behind = [f"{name}.{each}" for name, found in inner.items() for each in found]
+    header = tuple(dict.fromkeys(own + behind))
+    plain = [n for n in header if not any(isinstance(value_of(r, n), Mapping) for r in records)]
+    if has_title(plain):
+        return header
+    further = (name for record in records for name in _names_further_within(record))
+    return tuple(dict.fromkeys((*header, *itertools.islice(dict.fromkeys(further), _MOST_FURTHER))))
+
+
+def _names_further_within(record: Mapping[str, object], depth: int = _DEEPEST) -> Iterator[str]:
+    for name in record if depth else ():
+        yield name
+        for each in _names_further_within(_object_within(record, name), depth - 1):
+            yield f"{name}.{each}"
+
+
+def _is_one_value(start: str) -> bool:
+    """Whether a short file is a single object, over however many lines."""
+    if len(start) == _BLOCK_CHARACTERS:
+        return False
+    try:
+        return isinstance(json.loads(start), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _opened(path: Path, encoding: str) -> TextIO:
+    name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+    return io.TextIOWrapper(open_bytes(path), encoding=name, errors="replace")
+
+
+def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
+    with _opened(path, encoding) as file:
+        try:
+            found = _lines(file) if form == "JSON lines" else _list_items(file)
+            first = list(itertools.islice(found, 2))
+            for record in itertools.chain(first, found):
+                if isinstance(record, str):
+                    yield record
+                    continue
+                is_alone = len(first) == 1
+                if is_alone or str(record.get("@type")) not in _NO_PRODUCTS:
+                    yield from rows_within(record, is_alone=is_alone)
+        except (OSError, UnicodeError) as error:
+            raise ProductFileError(f"{path} cannot be read: {error}") from error
+
+
+def _lines(file: TextIO) -> Iterator[Record | str]:
+    """Objects that stand one on a line; one that spans lines is read when none else fits."""
+    line_number, listed, is_of_lists = 0, ListedRows(), False
+    action: Record = {}  # of Elasticsearch, for the line behind it
+    while line := file.readline(LONGEST_RECORD_CHARACTERS):
+        line_number += 1
+        text = line.strip().rstrip(",")
+        if not text:
+            continue
+        try:
+            value = json.loads(text)
+            is_of_lists = isinstance(value, list) if line_number == 1 else is_of_lists
+            row = listed.read(value) if is_of_lists else value
+            if found := _action_of(value):
+                action = found
+                continue
+            if action and isinstance(row, dict):
+                row, action = action | row, {}
+            if row is not None or value is None:
+                yield _as_record(row, f"line {line_number}")
+        except (ValueError, RecursionError) as error:
+            if isinstance(value := nested_within(text), dict):  # Python's notation, as in Amazon's
+                yield value
+                continue
+            is_joined = isinstance(error, json.JSONDecodeError) and error.msg == "Extra data"
+            if line_number == 1 and (text in ("{", "[{") or is_joined):
+                yield from _list_items(file, line)
+                return
+            yield f"line {line_number}: is no JSON object: {error}"
+
+
+def _action_of(value: object) -> Record:
+    """What a line of Elasticsearch's bulk form says of the next, `_id` among it; else {}."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return {}
+    ((name, told),) = value.items()
+    is_action = name in ("index", "create") and isinstance(told, dict) and "_id" in told
+    return {"_id": told["_id"]} if is_action else {}
+
+
+def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
+    """Objects of a list, one after another, so that the list is never whole in memory."""
+    decoder = json.JSONDecoder()
+    text = read + file.read(_BLOCK_CHARACTERS)
+    opening = _LIST_WITHIN.match(text)
+    position = opening.end() if opening else 0
+    position = text.find("[", position) + 1 if opening or text.lstrip()[:1] == "[" else 0
+    number, listed, lists = 0, ListedRows(), _Lists()
+    while True:
+        between = _BETWEEN.match(text, position)
+        position = between.end() if between else position
+        if text[position : position + 1] == "]":
+            # Another list may follow, or on the next line the next page of an answer.
+            text = text[position + 1 :] + file.read(_BLOCK_CHARACTERS)
+            if not opening:
+                text = text.lstrip(" \t\r\n,;")
+                position = int(text.startswith("["))
+            elif (position := lists.next_in(text)) == 0:
+                return
+            continue
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            # Doubled each time, so that a long object is not parsed from its start for each block.
+            block = file.read(max(_BLOCK_CHARACTERS, len(text) - position))
+            text, position = text[position:] + block, 0
+            if not block or len(text) > LONGEST_RECORD_CHARACTERS:
+                if text.strip():
+                    yield f"object {number + 1}: is no JSON: {error}; the rest cannot be read"
+                return
+            continue
+        if not lists.takes(value):
+            continue
+        number += 1
+        if (row := listed.read(value)) is not None or value is None:
+            yield _as_record(row, f"object {number}")
+
+
+class _Lists:
+    """The lists of an answer, one behind another, of which those of other things are left out."""
+
+    def __init__(self) -> None:
+        self._known: Record = {}  # the first product
+        self._is_read = self._is_first = True
+
+    def next_in(self, text: str) -> int:
+        """Where the next list begins in what stands behind one; 0 where there is none."""
+        if behind := _LIST_BEHIND.match(text):
+            self._is_read, self._is_first = behind[1].casefold() not in NO_TABLES, True
+            return behind.end()
+        page = _LIST_WITHIN.match(text, text.find("\n") + 1)
+        self._is_read, self._is_first = True, False
+        return text.find("[", page.end()) + 1 if page else 0
+
+    def takes(self, value: object) -> bool:
+        """Whether a value is read: those of a list whose first is much like the first product."""
+        if self._is_first and isinstance(value, dict):
+            self._is_first = False
+            self._known = self._known or value
+            shared, all_names = value.keys() & self._known.keys(), value.keys() | self._known.keys()
+            self._is_read &= 2 * len(shared) > len(all_names) or not all_names
+        return self._is_read
+
+
+def _as_record(value: object, place: str) -> Record | str:
+    if isinstance(value, dict):
+        return cast(Record, value)
+    return f"{place}: must be a JSON object, got {value!r:.40}"

@@ -1,0 +1,214 @@
+"""What of a JSON answer is a row of the table: lists within, columns, rows that are lists."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import TypeGuard, cast
+
+from twinshelf.client.files.names.column_names import names_by_word
+from twinshelf.client.files.names.columns import has_embedded, named_fields
+from twinshelf.client.files.names.plain_name import WRAPPERS
+
+# The features of an answer of Hugging Face describe its columns.
+LIST_NAME = (
+    r"products?|items|data|results?|rows|records|entries|hits|goods|listings|docs|edges|nodes"
+    r'|features(?!"\s*:\s*\[\s*\{\s*"feature_idx")|@graph|catalog\w*|feed|itemlistelement|offers'
+)
+_IS_LIST_NAME = re.compile(LIST_NAME, re.IGNORECASE)
+# What other lists of named things an answer may have.
+NO_TABLES = frozenset(
+    "categories tags filters facets options errors links schema params included".split()
+)
+_DEPTH_OF_TABLE = 4
+# Of rows that are lists: where they stand, where the names of their columns, how far down at most.
+_ROW_KEYS = frozenset(("values", "rows", "data", "table"))
+_NAME_KEYS = ("columns", "header", "headers", "fields", "names", "meta")
+_ROWS_ABOVE_NAMES = 5
+_SAMPLE_OBJECTS = 100
+Record = dict[str, object]
+
+
+def rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
+    """The rows of an object of columns, or of what an answer wraps; else the object.
+
+    One that is alone in its file may also be of columns whose keys are rows, or have a row behind
+    each identifier.
+    """
+    if (parts := _parts_of(record)) is not None:
+        yield from parts
+        return
+    values = list(record.values())
+    lists = [value for value in values if isinstance(value, list)]
+    is_named = has_embedded(
+        tuple(name for name, value in record.items() if not _are_objects(value))
+    )
+    if is_alone and not is_named and (rows := list(_listed_rows(record))):
+        yield from rows
+        return
+    is_of_columns = len(lists) == len(values) > 1 and len({*map(len, lists)}) == 1
+    if is_of_columns and not all(map(_are_objects, lists)):
+        yield from (dict(zip(record, cells, strict=True)) for cells in zip(*lists, strict=True))
+        return
+    objects = [value for value in values if isinstance(value, dict)]
+    if is_alone and len(objects) == len(values) > 1:
+        keys = max(objects, key=len)
+        if is_named and all(keys.keys() >= value.keys() for value in objects):
+            for key in keys:
+                yield {name: cast(Record, value).get(key) for name, value in record.items()}
+            return
+        if not is_named and _are_rows(record):
+            yield from _keyed_rows(record)
+            return
+    if is_named and not (is_alone and len(objects) == len(values)):
+        yield record
+    else:
+        yield from _unwrapped(record, is_alone=is_alone)
+
+
+def _parts_of(record: Record) -> list[Record] | None:
+    """The products of a category, the rows of a table of phpMyAdmin's; None for other objects."""
+    kind = record.get("type")
+    if kind == "header" and "version" in record or kind == "database" and len(record) == 2:
+        return []
+    inner = record.get("data" if kind == "table" else "products")
+    if not _are_objects(inner):
+        return None
+    rows = cast(list[Record], inner)
+    own = tuple(name for name, value in record.items() if value is not inner)
+    is_around = kind == "table" or 0 < named_fields(own) < named_fields(tuple(rows[0]))
+    return rows if is_around else None
+
+
+def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
+    """The lists within an object that name most of a product, or what identifiers stand before."""
+    if tables := list(_tables_within(record if is_alone else _listed_within(record))):
+        names = [{name for each in table for name in _names_within(each)} for table in tables]
+        fields = [named_fields(tuple(each)) for each in names]
+        best = names[fields.index(max(fields))]
+        for table, each, count in zip(tables, names, fields, strict=True):
+            # Lists of one kind are one table.
+            if count == max(fields) or 2 * len(each & best) > len(each | best):
+                yield from table
+    elif is_alone and (keyed := _keyed_within(record)):
+        yield from _keyed_rows(keyed)
+    elif is_alone and (lists := [*filter(_are_objects, _listed_within(record).values())]):
+        yield from max(cast(list[list[Record]], lists), key=len)
+    else:
+        yield record
+
+
+def _listed_within(record: Record) -> Record:
+    """What an object holds under the usual names of a list: else the things are its own."""
+    return {name: value for name, value in record.items() if _IS_LIST_NAME.fullmatch(name)}
+
+
+def _listed_rows(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[Record]:
+    """Rows that are lists: of pandas' `split`, Google Sheets, ClickHouse, or of several sheets."""
+    if isinstance(value, list):
+        for each in value:
+            if isinstance(each, dict):
+                yield from _listed_rows(each, depth)
+        return
+    if not isinstance(value, dict) or not depth:
+        return
+    named = ListedRows(next(filter(None, (_names_of(value.get(key)) for key in _NAME_KEYS)), ()))
+    tables = {key: rows for key, rows in value.items() if _is_of_lists(rows)}
+    if len(tables) == len(value) or tables.keys() <= _ROW_KEYS:
+        for rows in tables.values():
+            reader = named if named.names else ListedRows()
+            yield from (row for each in rows if isinstance(row := reader.read(each), dict))
+    if not tables:
+        for inner in value.values():
+            yield from _listed_rows(inner, depth - 1)
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _is_of_lists(value: object) -> TypeGuard[list[list[object]]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(r, list) for r in value)
+
+
+def _names_of(value: object) -> tuple[str, ...]:
+    """The names of columns that a list holds, "" for one without; () if none tells of products."""
+    if not isinstance(value, list):
+        return ()
+    cells = [each.get("name") if isinstance(each, dict) else each for each in value]
+    if any(isinstance(cell, (list, dict)) for cell in cells):
+        return ()
+    names = tuple("" if cell is None else str(cell) for cell in cells)
+    is_told = has_embedded(names) or any(names_by_word(name, "title") for name in names)
+    return names if is_told and len(names) > 1 else ()
+
+
+class ListedRows:
+    """Makes objects of rows that are lists, whose names stand in one of the first."""
+
+    def __init__(self, names: tuple[str, ...] = ()) -> None:
+        """Begins with the names, where they stand elsewhere."""
+        self.names = names
+        self._skipped_count = 0
+
+    def read(self, value: object) -> object:
+        """Returns a row as an object; None for names and what stands above; else the value."""
+        if not isinstance(value, list):
+            return value
+        if not self.names and self._skipped_count < _ROWS_ABOVE_NAMES:
+            self._skipped_count += 1
+            self.names = _names_of(value)
+            return None
+        if not self.names:
+            return value
+        record: Record = {}
+        for name, cell in zip(self.names, value, strict=False):  # the last cells may lack
+            if name:
+                record.setdefault(name, cell)
+        return record or None
+
+
+def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list[Record]]:
+    """Lists of objects that an answer wraps under other names than the usual."""
+    if isinstance(value, list):
+        records = [each for each in value if each is not None]
+        if records and all(isinstance(r, dict) and has_embedded(_names_within(r)) for r in records):
+            yield records
+    elif isinstance(value, dict) and depth:
+        for name, inner in value.items():
+            if name not in NO_TABLES:
+                yield from _tables_within(inner, depth - 1)
+            elif _are_objects(inner):  # categories, with the products of each
+                for each in cast(list[Record], inner):
+                    yield from _tables_within(each, depth - 1)
+
+
+def _names_within(record: Record) -> tuple[str, ...]:
+    """The names of a record's values, and of those that an object around the product holds."""
+    wrapped = (v for name, v in record.items() if name in WRAPPERS and isinstance(v, dict))
+    return (*record, *(name for value in wrapped for name in value))
+
+
+def _keyed_within(record: Record, depth: int = _DEPTH_OF_TABLE) -> Record | None:
+    """The first object within an answer whose keys are identifiers."""
+    for inner in record.values() if depth else ():
+        if isinstance(inner, dict):
+            if len(inner) > 1 and _are_rows(inner):
+                return inner
+            if found := _keyed_within(inner, depth - 1):
+                return found
+    return None
+
+
+def _are_rows(record: Record) -> bool:
+    """Whether all values are objects, and one of the first names what is embedded."""
+    values = record.values()
+    first = itertools.islice(values, _SAMPLE_OBJECTS)
+    return all(isinstance(value, dict) for value in values) and any(
+        has_embedded(tuple(cast(Record, value))) for value in first
+    )
+
+
+def _keyed_rows(record: Record) -> Iterator[Record]:
+    return ({"product_id": key} | cast(Record, value) for key, value in record.items())

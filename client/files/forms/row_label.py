@@ -1,0 +1,53 @@
+"""What a row of a table for people is labelled, as a total or a note below it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from twinshelf.client.files.rows import Label
+from twinshelf.client.files.values.cell_values import text_of
+
+_LONGEST_NUMBER = 40
+_LONGEST_LABEL = 200
+_NUMBER = re.compile(r"[^\w]*\d[\d\s.,'’]*[^\w]*(?:[^\W\d_]{1,4}\.?)?\W*")
+# What it has so many of.
+COUNTED = (
+    r"(?:rows?|records?|items?|products?|lines?|results?|entries|positions?|articles?|artikel"
+    r"|zeilen|datens[äa]tze|positionen|produkte|lignes|produits|filas|registros|productos"
+    r"|позици\w+|товар\w*|строк\w*|запис\w+|наименовани\w+|rader|righe|prodotti|行|件|条|個)"
+)
+# What stands below a table: how many rows it has, or when it was made.
+NOTE = re.compile(
+    rf"\W*\d[\d.,\s]*{COUNTED}(?:\s(?:in set|affected|exported|selected|returned|found"
+    r"|total|processed|listed|displayed|shown|retrieved).*)?\W*"
+    r"|\W*(?:report |file |list |data )?(?:generated|exported|created|printed) (?:by|on|at)\b.*"
+    r"|\W*end of (?:the )?(?:report|file|data|list|export|table)\b.*"
+    r"|\W*(?:page|seite|стр\w*\.?) \d+ (?:of|/|von|из) \d+\W*",
+    re.IGNORECASE,
+)
+
+
+def label_of(cells: Sequence[object]) -> Label | None:
+    """Returns the text of a row that else holds numbers and blanks; None for any other row.
+
+    Args:
+        cells: All of the row. A row that begins with a number, as an identifier is, has no label.
+    """
+    if len(cells) < 2:
+        return None
+    label, is_alone = "", True
+    for cell in cells:
+        text = cell.strip() if isinstance(cell, str) else text_of(cell)
+        if not text:
+            continue
+        if _is_number(text) != bool(label) or len(text) > _LONGEST_LABEL:
+            return None
+        label, is_alone = label or text, not label
+    return Label(text=label, is_alone=is_alone) if label else None
+
+
+def _is_number(text: str) -> bool:
+    if text[0].isalpha() or len(text) > _LONGEST_NUMBER:
+        return False
+    return bool(_NUMBER.fullmatch(text)) and not NOTE.fullmatch(text)

@@ -1,0 +1,232 @@
+"""Bytes of a table: from a regular file, plain, compressed or archived, or from standard input."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import re
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+import pyarrow as pa
+
+from twinshelf.client.files.forms.zip_archive import (
+    ZIP_MAGIC,
+    is_document,
+    open_table_within,
+    table_within,
+)
+from twinshelf.client.files.rows import MissingFileError, ProductFileError
+
+STANDARD_INPUT = Path("-")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+EXCEL_SUFFIXES = (".xlsx", ".xlsm")
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {
+    ".gz": "gzip",
+    ".gzip": "gzip",
+    ".zst": "zstd",
+    ".zstd": "zstd",
+}
+# What is no table at all, by its first bytes.
+_OTHERS = {
+    b"%PDF": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook, or one with a password; save it as .xlsx without",
+    b"ARROW1": "an Arrow or Feather file; save it as Parquet",
+    b"\x1f\x8b": "compressed twice; unpack it first",
+    b"BZh": "compressed with bzip2; unpack it, or pack it with gzip or zstd",
+    b"\xfd7zXZ": "compressed with xz; unpack it, or pack it with gzip or zstd",
+    b"7z\xbc\xaf": "a 7z archive; unpack it",
+    b"Rar!": "a RAR archive; unpack it",
+    b"\xff\xd8\xff": "a photo; give its folder",
+    b"\x89PNG": "a photo; give its folder",
+    b"SQLite format 3": "a database; export its table as CSV",
+    b"BEGIN:": "a list of cards; save it as CSV or JSON",
+}
+_TAR_MAGIC, _TAR_PLACE = b"ustar", 257
+_WEB_PAGE = re.compile(rb"\s*<(?:[^<>]*>\s*<)?(?:!doctype html|html|table)\b", re.IGNORECASE)
+_WORKBOOK = b"urn:schemas-microsoft-com:office:spreadsheet"
+_XML = re.compile(rb"\s*<(?:\?xml\b|!--|!doctype\b|[a-z_][\w.:-]*[\s>])", re.IGNORECASE)
+_SCRIPTS = {
+    "an SQL script; export its table as CSV": re.compile(
+        rb"(?:\s|--[^\n]*\n|/\*.*?\*/;?)*+(?:(?:insert|replace)\s+into|(?:create|drop|lock)\s+table"
+        rb"|set\s+[@\w.]+\s*=|begin\s*;|copy\s+\S+\s*\()",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    "YAML; save it as JSON": re.compile(
+        rb"(?:---\s*\n)?(?:[\w ]+:\s*\n)?(?P<indent> *)- [\w ]+: [^\n]*\n(?P=indent)  [\w ]+:"
+    ),
+    "JavaScript; save what it holds as JSON": re.compile(
+        rb"(?:\s|//[^\n]*\n|/\*.*?\*/)*+(?:export\s+)?"
+        rb"(?:default|(?:var|let|const)\s+\w+\s*(?::[^=\n]*)?=|[\w.$]+\s*\(|[\w.]+\s*=)\s*[\[{]",
+        re.DOTALL,
+    ),
+    "a file of settings; save it as CSV or JSON": re.compile(
+        rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"
+    ),
+}
+Kind = Literal["delimited", "json", "xml", "parquet", "excel"]
+_Packing = Literal["gzip", "zstd", "zip"]
+_MAGIC: dict[bytes, _Packing] = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    ZIP_MAGIC: "zip",
+}
+
+
+def store_standard_input(stream: BinaryIO) -> Path:
+    """Copies standard input into a temporary file: a table is read more than once.
+
+    Args:
+        stream: Standard input, as bytes.
+
+    Returns:
+        The file; it is removed when the process ends.
+    """
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "standard input"  # as messages and tables of matches name it
+    with path.open("wb") as file:
+        shutil.copyfileobj(stream, file)
+    return path
+
+
+def require_file(path: Path) -> None:
+    """Checks that a path is a regular file: a pipe or a device might never end.
+
+    Raises:
+        MissingFileError: If nothing is there.
+        ProductFileError: If it is something else.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ProductFileError(f"{path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise ProductFileError(f"{path} is no regular file; give it as - through standard input")
+
+
+def kind_of(path: Path) -> Kind:
+    """Tells what kind of table a file is, by its first bytes and its name.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ProductFileError: If it cannot be read, or is known to be no table.
+    """
+    require_file(path)
+    packing = packing_of(path)
+    if packing == "zip" and is_document(path):
+        return "excel"
+    suffix = Path(table_within(path)).suffix if packing == "zip" else _suffix_within(path)
+    with open_bytes(path) as file:
+        start = file.read(4096)
+    _require_table(path, start)
+    if start.startswith((b"PAR1", ZIP_MAGIC)) and packing:
+        raise ProductFileError(f"{path} holds a file that is compressed itself; unpack it first")
+    if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
+        return "parquet"
+    if _is_xml(start):
+        return "xml"
+    if suffix in EXCEL_SUFFIXES and b"\0" in start:
+        return "excel"
+    is_json = _begins_json(start) and (suffix not in (".csv", ".tsv") or start[:1] == b"[")
+    return "json" if suffix in JSON_SUFFIXES or is_json else "delimited"
+
+
+def _require_table(path: Path, start: bytes) -> None:
+    """Refuses what is known to be no table by its first bytes, and says what to do."""
+    if other := next((name for magic, name in _OTHERS.items() if start.startswith(magic)), ""):
+        raise ProductFileError(f"{path} is {other}")
+    if start[_TAR_PLACE:].startswith(_TAR_MAGIC):
+        raise ProductFileError(f"{path} is a tar archive; unpack it")
+    if _WEB_PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
+        raise ProductFileError(f"{path} is a web page; save its table as CSV or .xlsx")
+    if script := next((name for name, form in _SCRIPTS.items() if form.match(start)), ""):
+        raise ProductFileError(f"{path} is {script}")
+    if _WORKBOOK in start:
+        raise ProductFileError(f"{path} is an Excel workbook in XML; save it as .xlsx")
+
+
+def packing_of(path: Path) -> _Packing | None:
+    """Tells how a file is compressed or archived, by its first bytes; None when it is not."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Opens a table's bytes, decompressed while they are read.
+
+    Raises:
+        ProductFileError: If the file cannot be opened, or is an archive of no single table.
+    """
+    try:
+        packing = packing_of(path)
+        if packing is None:
+            return path.open("rb")
+        stream: _Stream = (
+            open_table_within(path)
+            if packing == "zip"
+            else pa.CompressedInputStream(pa.OSFile(os.fspath(path)), packing)
+        )
+        return io.BufferedReader(_Decompressed(path, stream), 1 << 20)
+    except (OSError, pa.ArrowException) as error:
+        raise ProductFileError(f"{path} cannot be read: {error}") from error
+
+
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> object: ...
+
+
+class _Decompressed(io.RawIOBase):
+    """A stream with errors of one kind; as Python's own: Arrow's does not know `readinto`."""
+
+    def __init__(self, path: Path, stream: _Stream) -> None:
+        self._path = path
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._stream.read(len(buffer))
+        except (OSError, EOFError, pa.ArrowException, zipfile.BadZipFile, zlib.error) as error:
+            raise ProductFileError(f"{self._path} breaks off: {error}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _suffix_within(path: Path) -> str:
+    """The suffix of the table itself: ".csv" of "products.csv.gz"."""
+    if path.suffix.lower() in COMPRESSIONS:
+        path = path.with_suffix("")
+    return path.suffix.lower()
+
+
+def _is_xml(start: bytes) -> bool:
+    """Whether a file begins like XML, in UTF-16 as well."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        start = start[2:].replace(b"\0", b"")
+    return _XML.match(start.removeprefix(b"\xef\xbb\xbf")) is not None
+
+
+def _begins_json(start: bytes) -> bool:
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"{"):
+        return text[1:].lstrip()[:1] in (b'"', b"'", b"}")
+    return text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"[", b"]")

@@ -1,0 +1,219 @@
+"""A table of any kind: what its columns are called, and its rows of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinshelf.client.files.forms.delimited_text import DelimitedText, open_delimited
+from twinshelf.client.files.forms.excel_sheet import ExcelSheet, open_excel
+from twinshelf.client.files.forms.json_records import JsonRecords, open_json, value_of
+from twinshelf.client.files.forms.parquet_table import ParquetTable, open_parquet
+from twinshelf.client.files.forms.photo_folder import PhotoFolder
+from twinshelf.client.files.forms.row_label import label_of
+from twinshelf.client.files.forms.stored_bytes import kind_of
+from twinshelf.client.files.forms.xml_records import XmlRecords, open_xml
+from twinshelf.client.files.names.columns import Form
+from twinshelf.client.files.rows import (
+    FOUND_FORM,
+    BadRow,
+    CellRow,
+    Label,
+    ProductFileError,
+    TableForm,
+)
+
+_NAMES_OF_DELIMITERS = {
+    ",": "commas",
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "vertical bars",
+    " ": "blanks",
+    "#": "number signs",
+    "\x01": "control-A",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table whose form is known.
+
+    Attributes:
+        path: The file or folder.
+        content: Its reader.
+    """
+
+    path: Path
+    content: DelimitedText | JsonRecords | XmlRecords | ParquetTable | ExcelSheet | PhotoFolder
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in the file's order."""
+        return self.content.header
+
+    @property
+    def form(self) -> str:
+        """What was found, in words: "text, UTF-8, semicolons"."""
+        match self.content:
+            case DelimitedText() as text:
+                delimiter = _NAMES_OF_DELIMITERS.get(text.delimiter, repr(text.delimiter))
+                return f"text, {text.encoding.name}, cells between {delimiter}"
+            case JsonRecords() as records:
+                return f"{records.form}, {records.encoding.name}"
+            case XmlRecords() as elements:
+                return f"XML, elements {' and '.join(map('/'.join, elements.places))}"
+            case ParquetTable():
+                return "Parquet"
+            case ExcelSheet() as sheet:
+                return f"Excel, sheet {' and '.join(map(repr, sheet.sheets))}"
+        return "folder of photos"
+
+    @property
+    def kind(self) -> Form:
+        """What the user may say of it: a delimiter, a missing header, or neither."""
+        match self.content:
+            case DelimitedText():
+                return "text"
+            case ExcelSheet():
+                return "sheet"
+        return "records"
+
+    @property
+    def other_sheets(self) -> tuple[str, ...]:
+        """Sheets of a workbook that are not read."""
+        return self.content.other_sheets if isinstance(self.content, ExcelSheet) else ()
+
+    @property
+    def formula_columns(self) -> tuple[str, ...]:
+        """Columns of a workbook that hold formulas without values."""
+        return self.content.formula_columns if isinstance(self.content, ExcelSheet) else ()
+
+    @property
+    def unread_photos(self) -> tuple[str, ...]:
+        """Photos of a folder that are of a form that is not read."""
+        return self.content.unread if isinstance(self.content, PhotoFolder) else ()
+
+    @property
+    def encoding_doubt(self) -> str:
+        """What the text may be written in instead, in words; empty when that is plain."""
+        if not isinstance(self.content, (DelimitedText, JsonRecords)):
+            return ""
+        encoding = self.content.encoding
+        if encoding.of_broken:
+            return f"some lines of {self.path.name} are no UTF-8 and read as {encoding.of_broken}"
+        if not encoding.rivals:
+            return ""
+        return (
+            f"{self.path.name} is read as {encoding.name}; {' and '.join(encoding.rivals)} would "
+            "fit as well"
+        )
+
+    def require(self, columns: Iterable[str]) -> None:
+        """Checks that the table has columns.
+
+        Raises:
+            ProductFileError: If one is missing; names the file and the column.
+        """
+        for column in columns:
+            if column not in self.columns:
+                present = ", ".join(filter(None, self.columns)) or "none"
+                raise ProductFileError(
+                    f"{self.path} has no column {column!r}; its columns are {present}"
+                )
+
+    def rows(self, columns: Sequence[str]) -> Iterator[CellRow | BadRow]:
+        """Reads some columns, row by row.
+
+        Args:
+            columns: Names out of `columns`.
+
+        Yields:
+            Each row's cells, or why the row cannot be read.
+
+        Raises:
+            ProductFileError: If the file breaks off.
+        """
+        name = self.path.name
+        for row_number, values in enumerate(self._values(columns), start=1):
+            if isinstance(values, str):
+                yield BadRow(source=name, row_number=row_number, reason=values)
+            else:
+                cells, label = dict(zip(columns, values[0], strict=True)), values[1]
+                yield CellRow(source=name, row_number=row_number, cells=cells, label=label)
+
+    def _values(
+        self, columns: Sequence[str]
+    ) -> Iterator[tuple[Sequence[object], Label | None] | str]:
+        """Yields what the columns hold and, of tables for people, what the row is labelled."""
+        match self.content:
+            case ParquetTable() as table:
+                for values in table.rows(columns):
+                    yield [value_of(values, name) for name in columns], None
+            case (JsonRecords() | XmlRecords()) as records:
+                for record in records.rows():
+                    yield (
+                        record
+                        if isinstance(record, str)
+                        else ([value_of(record, name) for name in columns], None)
+                    )
+            case other:
+                places = [self.columns.index(name) for name in columns]
+                for cells in other.rows():
+                    yield (
+                        cells
+                        if isinstance(cells, str)
+                        else ([cells[place] for place in places], label_of(cells))
+                    )
+
+    def count_rows(self) -> int:
+        """Counts the rows; reads a file that does not tell once through.
+
+        Raises:
+            ProductFileError: If the file breaks off.
+        """
+        if isinstance(self.content, ParquetTable):
+            return self.content.row_count
+        return sum(1 for _ in self.content.rows())
+
+
+def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
+    """Opens a table of any kind, or a folder of photos.
+
+    Args:
+        path: CSV or another delimited text, JSON, JSON lines, XML (each also .gz or .zst),
+            Parquet, Excel, or a folder.
+        form: What is known of a text's form; the rest is found.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ProductFileError: If it cannot be read, or is empty.
+    """
+    if path.is_dir():
+        return Table(path=path, content=PhotoFolder(path=path))
+    match kind_of(path):
+        case "parquet":
+            return Table(path=path, content=open_parquet(path))
+        case "json":
+            return Table(path=path, content=open_json(path, form))
+        case "xml":
+            return Table(path=path, content=open_xml(path))
+        case "excel":
+            return Table(path=path, content=open_excel(path, has_header=form.has_header))
+    return Table(path=path, content=open_delimited(path, form))
+
+
+def read_cells(path: Path, columns: Sequence[str]) -> Iterator[CellRow | BadRow]:
+    """Reads the named columns of a table whose form nobody had to say.
+
+    Args:
+        path: The file.
+        columns: Columns that it must have.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ProductFileError: If it cannot be read, or lacks a column.
+    """
+    table = open_table(Path(path))
+    table.require(columns)
+    return table.rows(columns)

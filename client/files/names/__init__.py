@@ -1,0 +1,1 @@
+"""What a column's name says of it."""

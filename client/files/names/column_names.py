@@ -1,0 +1,210 @@
+"""What the name of a column says of it where it is none of the usual ones."""
+
+from __future__ import annotations
+
+import re
+
+from twinshelf.client.files.names.plain_name import PHOTO_WORD, pattern, plain_name, plain_names
+from twinshelf.client.files.names.price_names import is_sale
+from twinshelf.client.files.names.usual_names import USUAL_NAMES
+
+_WORDS = {
+    "title": pattern(
+        "title|titel|titre|titulo|titolo|tytul|libelle|productname|itemname|bezeichnung|produktname"
+        "|^name(?:de|en|fr|es|it|nl|pl|pt|ru)|designation|denumire"
+        "|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
+    ),
+    "price": pattern(
+        "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|単価|가격"
+        "|ціна|fiyat|hinta|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$|^pvp|eladasiar"
+        "|^τιμη|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
+    ),
+    "description": pattern(
+        "descri[pbzc]|deskrip|^opis|leiras|^mota|(?:preview|detail)text|คาอธบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
+        "|الوصف"
+    ),
+    "category": pattern(
+        "categor|kategor|категор|warengr|カテゴリ|类目|類目|分类|分類|카테고리|producttype|productgroup"
+        "|artikelkategorie|warengruppe|الفئة"
+    ),
+    "brand": pattern(
+        "brand|(?:manufacturers?|producer)(?:name)?$|marke(?!t)|^marka|marque|бренд|ブランド|品牌|브랜드|hersteller|fabricant|الماركة"
+    ),
+    "seller": pattern(
+        "seller|satici|sprzedaj|sprzedawc|продав|vendedor|vendeur|卖家|賣家|판매자|البائع"
+    ),
+    "images": PHOTO_WORD,
+}
+# Of something else, or another price than that a shop asks.
+_OTHER_PRICE_WORDS = (
+    "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke(?!t)|vendor|seller|short"
+    "|currency|wahrung|валют|date|datum|дата|(?<![ghsy])old|compare|purchase|einkauf|закуп|cost|type|typ"
+    "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per(?!bottle|piece|item|pack)|job"
+    "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
+    "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
+    "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|short|name2|label|dealer|condition|status"
+    "|^rrp|^msrp|^uvp|^srp|^mrp"
+)
+_OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин")
+# About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
+_ABOUT_WORDS = (
+    "ids?$|codes?$|code$|partno$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
+    "|date|seo|meta|slug|deliver|shipping|versand|warrant|garant|return|lang|phone|email|mail"
+    "|address|city|country|since|response|feedback|flag|verified|stok|sku|logo|image|photo|^is|^has"
+    "|best|^brandnew|編號|番号|번호|编号|编码|コード|코드|код"
+)
+_ABOUT = pattern(f"{_ABOUT_WORDS}|descri|beschreib|text")
+_ABOUT_TEXT = pattern(
+    f"{_ABOUT_WORDS}|categor|kategor|brand|marke|seller|shop|store|vendor|colou?r"
+)
+_ABOUT_PHOTO = pattern(
+    "alt|caption|title|name$|text|count|num$|width|height|size|format|hash|ids?$|colou?r|date|type"
+    "|position|order|seo|credit|licen"
+)
+_OTHER_OBJECT = pattern(
+    "producer|manufactur|categor|kategor|brand|marke|seller|vendor|merchant|shop|store|user|author|owner|company|parent"
+    "|review|rating|image|photo|picture|media|video|tax|currency|unit|address|location|relation"
+    "|shipping|delivery|warehouse|(?<!master)(?<!default)variant|option|tag|meta|seo|link"
+    "|param|propert|spec|feature|characteristic"
+)
+_OTHERS = {
+    "title": _OTHER_WORDS,
+    "price": pattern(_OTHER_PRICE_WORDS),
+    "description": _ABOUT_TEXT,
+    "images": _ABOUT_PHOTO,
+}
+_SIGN_AT_END = re.compile(r"\s*(?:#|№|n°|nº)\s*$", re.IGNORECASE)
+
+
+def names_by_word(column: str, field: str) -> bool:
+    """Whether a column's name holds a field's word, beside others: "Preis inkl. MwSt".
+
+    Args:
+        column: Its name.
+        field: A field; identifiers, groups and attributes are never told like this.
+    """
+    name = plain_name(column)
+    word, others = _WORDS.get(field), _OTHERS.get(field, _ABOUT)
+    if field == "price" and is_sale(column):  # though of a discount
+        return True
+    if field == "title" and _PRODUCT_NAME.fullmatch(name):
+        return True
+    return word is not None and word.search(name) is not None and not others.search(name)
+
+
+def names_something_else(column: str) -> bool:
+    """Whether a column's name says that it is neither a title nor a price: "category_name"."""
+    return _OTHER_WORDS.search(plain_name(column)) is not None
+
+
+def is_other_object(column: str) -> bool:
+    """Whether a column's name says that its object is none of the product: "seller"."""
+    return _OTHER_OBJECT.search(plain_name(column)) is not None
+
+
+def holds_photos(column: str) -> bool:
+    """Whether a column's name says that its object is one of photos."""
+    return re.search("image|photo|picture|media", plain_name(column)) is not None
+
+
+_TRADE_NUMBER = re.compile(
+    r"(?:product|item)?(?:gtin|ean|upc|isbn|jan|barcode|mpn|pzn)+(?:code|コード|number|nr|no|\d+)*"
+)
+# Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
+# of something else, such as a phone or a customs code, are none of them.
+_PRODUCT_WORDS = plain_names(
+    """stock style part item product prod article artikel articolo articulo art material mat sku set
+    order inventory детали produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
+    catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
+    interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
+    商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""
+)
+_NUMBER_WORDS = plain_names(
+    """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo numer
+    numero szam شناسه کد קוד कोड ma код номер コード 番号 编号 编码 代码 編號 번호 코드"""
+)
+# "train_id", "Satıcı SKU": an identifier where no two rows share it, unless of something else.
+_SOME_ID = re.compile(
+    r"(?i:(?:[^\W_]+[\s_.-]+)+(?:id|sku)|material)|[a-z]\w*I[dD]"
+    r"|(?!(?:\w*paid|bid|valid|void|liquid|solid|fluid|acid|grid|hybrid|android)$)[a-z]{1,10}id"
+)
+_ID_OF_OTHER = re.compile(
+    "categ|kateg|brand|marke|seller|shop|store|vendor|merchant|supplier|user|customer|client|parent"
+    "|group|depart|tax|currency|country|lang|type|class|order|session|campaign|warehouse|account"
+    "|owner|author|company|manufactur|producer|image|photo|colou?r|size|page|query|search|review"
+    "|rating|market|site|attribute|unit|batch|job|tenant|channel|feed"
+)
+_PARTNERS = (
+    "(?:supplier|vendor|seller|manufacturer|mfr|mfg|lieferanten|hersteller|fournisseur|fornecedor)"
+)
+_PRODUCT_NUMBER = re.compile(
+    "(?:{0})?(?:{1})+(?:{2})|(?:{2})(?:de|del|du|of|della)?(?:{1})+|{0}(?:ref|reference|sku)"
+    "|(?:ref|reference){0}|{3}".format(
+        _PARTNERS,
+        "|".join(_PRODUCT_WORDS),
+        "|".join(_NUMBER_WORDS),
+        "|".join(plain_names("品番 型番 品號 货品编号 артикулпоставщика cikkszam termekszam")),
+    )
+)
+
+
+# Behind other words "stock no" may count, and "order id" is of an order.
+_PART_NUMBER = re.compile(
+    f"(?:part|item|product|article|artikel|urun|детали)(?:{'|'.join(_NUMBER_WORDS)})"
+)
+_OF_MAKER = re.compile("manufact|mfr|mfg|herstell|fabric|produ[ck]ent|oem|maker")
+# "Nome do artigo", "Tên hàng hóa", "상품이름".
+_PRODUCT_NAME = pattern(
+    "(?:nome|nombre|nom|nama|ten|nume|naziv|nazwa|nazev|nazov|ονομα|اسم|نام|שם)(?:de|do|da|del|dell|du|l|ה)*{0}"
+    "|{0}(?:name|naam|namn|navn|nimi|adi|ismi|neve|bezeichnung|이름|명|名|名称)".format(
+        "(?:product|item|article|art|artikel|articolo|articulo|artigo|produto|prodotto|produit|producto"
+        "|produktu|zbozi|towaru|urun|barang|hang|hanghoa|sanpham|tuote|termek|商品|产品|製品|상품|제품|کالا|محصول|מוצר|פריט)"
+    )
+)
+
+
+def is_usual_name(column: str, field: str) -> bool:
+    """Whether a column has one of a field's usual names."""
+    return plain_name(column) in USUAL_NAMES[field]
+
+
+def is_trade_number(column: str) -> bool:
+    """Whether a column's name is that of a number of the trade, which several products may have."""
+    return _TRADE_NUMBER.fullmatch(plain_name(column)) is not None
+
+
+def is_product_number(column: str) -> bool:
+    """Whether a column's name says that it numbers products, though not by a usual name."""
+    names = plain_name(column), plain_name(_SIGN_AT_END.sub(" no", column))
+    is_usual = any(name in USUAL_NAMES["product_id"] for name in names)
+    return not is_usual and _PRODUCT_NUMBER.fullmatch(names[1]) is not None
+
+
+def is_own_number(column: str) -> bool:
+    """Whether a column's name says that the shop itself, or its partner, numbers products by it."""
+    is_number = is_product_number(column) or _ends_with_number(column)
+    return is_number and not _OF_MAKER.search(plain_name(column))
+
+
+def _ends_with_number(column: str) -> bool:
+    """Whether a column's name ends with that of a product's number: "Unique Merchant SKU"."""
+    words = re.split(r"[\s_.-]+", column.strip())
+    tails = (plain_name(" ".join(words[start:])) for start in range(1, len(words)))
+    return any(tail == "sku" or _PART_NUMBER.fullmatch(tail) for tail in tails)
+
+
+def is_called_product(column: str) -> bool:
+    """Whether a column is called "Item" or the like: it holds names in some tables, else codes."""
+    return plain_name(column) in _PRODUCT_WORDS
+
+
+def is_identifier_name(column: str) -> bool:
+    """Whether a column's name is that of an identifier, of whatever: "class_id"."""
+    return _SOME_ID.fullmatch(column.strip()) is not None
+
+
+def may_be_identifier(column: str) -> bool:
+    """Whether a column's name is that of an identifier, of products as far as it says."""
+    if _ends_with_number(column):
+        return True
+    return is_identifier_name(column) and not _ID_OF_OTHER.search(plain_name(column))

@@ -1,0 +1,1 @@
+"""What cells hold: texts, prices, photos."""

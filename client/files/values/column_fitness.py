@@ -1,0 +1,155 @@
+"""What the cells of a column look like: titles, prices, identifiers, photos."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from twinshelf.client.files.values.cell_values import present_text_of
+from twinshelf.client.files.values.photos import PhotoError, looks_like_photo, photos_of
+from twinshelf.client.files.values.prices import price_of
+
+_MOSTLY = 0.6
+_LONGEST_IDENTIFIER = 64
+_LONGEST_TITLE = 200
+_CURRENCY = re.compile(
+    r"[$€£¥₽₹₩₺]|zł|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
+)
+# Without "km", which are marks in Bosnia.
+_MEASURE = re.compile(
+    r"\d\s?(?:[mc]?m|[mk]?g|[mcd]?l|oz|lbs?|[kmgt]b|k?wh?|v|[mgk]?hz|mah|inch|zoll)\W*$",
+    re.IGNORECASE,
+)
+# What the records of shops and of JSON:API call themselves.
+_KINDS = frozenset(
+    "simple variable variation configurable grouped bundle bundled external virtual downloadable"
+    " giftcard product products item items entry".split()
+)
+Values = list[object]
+
+
+def texts_in(values: Values) -> list[str]:
+    """Returns the texts that are there."""
+    return [text for value in values if (text := present_text_of(value))]
+
+
+def present(values: Values) -> Values:
+    """What is there: nested prices as they are, all else as texts."""
+    present = ((value, present_text_of(value)) for value in values)
+    return [v if isinstance(v, (Mapping, list)) else text for v, text in present if text]
+
+
+def photo_fitness(values: Values) -> float:
+    """Share of photos among what is there; 0 below .6."""
+    present = [value for value in values if value is not None and value != ""]
+    return share_of(present, is_photo)
+
+
+def is_photo(value: object, is_such: Callable[[str], bool] = looks_like_photo) -> bool:
+    """Whether a cell holds photos alone, by their bytes or by names such as `is_such` takes."""
+    try:
+        photos = photos_of(value)
+    except PhotoError:
+        return False
+    return bool(photos) and all(each.data or is_such(each.name) for each in photos)
+
+
+def _identifier_fitness(values: Values) -> float:
+    """Unique in each row, short, and one word; the first such column is the best."""
+    texts = texts_in(values)
+    is_unique = len(texts) == len(values) and len(set(texts)) == len(texts)
+    if not texts or not is_unique or any(not is_identifier(text) for text in texts):
+        return 0.0
+    return 1.0
+
+
+def is_identifier(text: str) -> bool:
+    """Whether a text may be an identifier: short, one word, with a digit, no price."""
+    if len(text) > _LONGEST_IDENTIFIER or any(letter.isspace() for letter in text):
+        return False
+    return _CURRENCY.search(text) is None and any(letter.isdigit() for letter in text)
+
+
+def _price_fitness(values: Values) -> float:
+    texts = texts_in(values)
+    if share_of(texts, is_price) == 0:
+        return 0.0
+    return 0.5 + share_of(texts, lambda text: _CURRENCY.search(str(text)) is not None)
+
+
+def is_price(cell: object) -> bool:
+    """Whether a cell holds a price, and hardly a word besides: "250 ml" is none."""
+    try:
+        price = price_of(cell)
+    except ValueError:
+        return False
+    if isinstance(cell, (Mapping, list)):
+        return price is not None
+    is_short = len(re.sub(r"[\d\s.,]", "", str(cell))) <= 4
+    return price is not None and is_short and not _MEASURE.search(str(cell))
+
+
+def _has_letters(cell: object) -> bool:
+    return re.search(r"[^\W\d_]{2}", present_text_of(cell)) is not None
+
+
+def is_title(cell: object) -> bool:
+    """Whether a cell holds words, and not a code."""
+    return _has_letters(cell) and not is_identifier(present_text_of(cell))
+
+
+def are_kinds(cells: Values) -> bool:
+    """Whether cells say what kind of record each is in its shop, as "simple" does."""
+    return all(isinstance(cell, str) and cell.casefold() in _KINDS for cell in cells)
+
+
+def is_name(cell: object) -> bool:
+    """Whether a cell holds words, and not an address."""
+    return _has_letters(cell) and not looks_like_photo(present_text_of(cell))
+
+
+def title_fitness(values: Values) -> float:
+    """Different in most rows, of several words, not too long."""
+    texts = texts_in(values)
+    if any(isinstance(value, list) and isinstance([*value, ""][0], Mapping) for value in values):
+        return 0.0
+    if share_of([*texts], lambda text: looks_like_photo(str(text))):
+        return 0.0
+    if not texts or 2 * len(set(texts)) < len(values) or mean_length(texts) > _LONGEST_TITLE:
+        return 0.0
+    words = sum(len(re.findall(r"[^\W\d_]{2,}", text)) for text in texts) / len(texts)
+    return words * len(set(texts)) / len(values) if words >= 1 else 0.0
+
+
+def _description_fitness(values: Values) -> float:
+    texts = texts_in(values)
+    return mean_length(texts) if texts and mean_length(texts) > _LONGEST_TITLE / 4 else 0.0
+
+
+def share_of(values: Sequence[object], is_such: Callable[[object], bool]) -> float:
+    """Returns the share of values that are such; 0 where it is below .6."""
+    share = sum(map(is_such, values)) / len(values) if values else 0.0
+    return share if share >= _MOSTLY else 0.0
+
+
+def mean_length(texts: list[str]) -> float:
+    """Returns the mean number of characters."""
+    return sum(map(len, texts)) / len(texts)
+
+
+FITNESS: dict[str, Callable[[Values], float]] = {
+    "images": photo_fitness,
+    "product_id": _identifier_fitness,
+    "title": title_fitness,
+    "description": _description_fitness,
+    "price": _price_fitness,
+}
+LOOKS: dict[str, Callable[[object], bool]] = {
+    "title": _has_letters,
+    "description": _has_letters,
+    "category": is_name,
+    "brand": is_name,
+    "seller": is_name,
+    "price": is_price,
+    "images": is_photo,
+}

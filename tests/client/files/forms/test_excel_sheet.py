@@ -1,0 +1,95 @@
+"""Sheets of products as people make them: merged cells, hidden sheets, headers that come again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from tests.client.files.tables import read
+from twinshelf.client.files.forms.table import open_table
+from twinshelf.client.files.product_row import ProductRow
+from twinshelf.client.files.rows import ProductFileError
+
+Lines = Sequence[Sequence[object]]
+
+
+def _book(folder: Path, sheets: dict[str, Lines], merged: Sequence[str] = ()) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, lines in sheets.items():
+        sheet = book.create_sheet(name)
+        for line in lines:
+            sheet.append(line)
+        for area in merged:
+            sheet.merge_cells(area)
+        sheet.sheet_state = "hidden" if name.startswith("hidden") else "visible"
+    path = folder / "t.xlsx"
+    book.save(path)
+    return path
+
+
+def _texts(rows: list[ProductRow]) -> list[tuple[str, str, str, float | None]]:
+    return [(row.product_id, row.title, row.brand, row.price) for row in rows]
+
+
+def test_a_cell_that_is_merged_over_rows_stands_in_each(tmp_path: Path) -> None:
+    lines: list[list[object]] = [
+        ["List of spring", None, None, None],
+        ["sku", "title", "brand", "price"],
+        ["1", "Mug", "Acme", 5],
+        ["2", "Pan", None, None],
+        ["Cups", None, None, None],
+        ["3", "Cup", "Bolt", 7],
+        ["4", "Pot", None, 8],
+        ["5", "Lid", None, 9],
+    ]
+    merged = ["A1:D1", "C3:C4", "D3:D4", "A5:D5", "C6:C7"]
+    rows, bad, _ = read(_book(tmp_path, {"Products": lines}, merged))
+    assert not bad and _texts(rows) == [
+        ("1", "Mug", "Acme", 5),
+        ("2", "Pan", "Acme", 5),
+        ("3", "Cup", "Bolt", 7),
+        ("4", "Pot", "Bolt", 8),
+        ("5", "Lid", "", 9),
+    ]
+
+
+def test_a_header_of_two_rows_is_one(tmp_path: Path) -> None:
+    lines: list[list[object]] = [
+        ["sku", "title", "Prices", None],
+        [None, None, "price", "cost"],
+        ["1", "Mug", 5, 3],
+    ]
+    rows, _, _ = read(_book(tmp_path, {"Products": lines}, ["A1:A2", "B1:B2", "C1:D1"]))
+    assert _texts(rows) == [("1", "Mug", "", 5)]
+
+
+def test_a_hidden_sheet_is_read_only_where_no_other_is_a_table(tmp_path: Path) -> None:
+    hidden: Lines = [["id", "title"], ["7", "Old mug"]]
+    shown: Lines = [["Nummer A", "Was es ist"], ["1-a", "Blue steel mug"], ["2-b", "Red iron pan"]]
+    path = _book(tmp_path, {"hidden": hidden, "Products": shown})
+    assert open_table(path).columns == ("Nummer A", "Was es ist")
+    with pytest.raises(ProductFileError, match="needs a column of titles") as refused:
+        read(path)
+    assert "--no-header" in str(refused.value) and "--delimiter" not in str(refused.value)
+    rows, _, _ = read(_book(tmp_path, {"hidden": hidden, "Notes": [["Read me"]]}))
+    assert [row.title for row in rows] == ["Old mug"]
+
+
+def test_a_header_that_comes_again_may_be_in_another_order(tmp_path: Path) -> None:
+    lines: list[list[object]] = [
+        ["sku", "title", "price"],
+        ["1", "Mug", 5],
+        ["title", "sku", "price"],
+        ["Pan", "2", 6],
+    ]
+    lines += [["sku", "title", "price"], ["3", "Pot", 7]]
+    rows, bad, _ = read(_book(tmp_path, {"Products": lines}))
+    assert not bad and _texts(rows) == [
+        ("1", "Mug", "", 5),
+        ("2", "Pan", "", 6),
+        ("3", "Pot", "", 7),
+    ]

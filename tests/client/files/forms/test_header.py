@@ -1,0 +1,64 @@
+"""Headers that come again, and records that stand before the header or behind all rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.client.files.tables import read, write
+from twinshelf.client.files.file_check import propose
+from twinshelf.client.files.forms.table import open_table
+from twinshelf.client.files.product_rows import USUAL_OPTIONS
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "id,title,price,brand\n1,Mug,5,A\ntitle,id,brand,price\nPan,2,B,6\nPot,3,C,7\n",
+        "id,title,price,brand\n1,Mug,5,A\n2,Pan,6,B\n\nTitle,ID,Price,Brand\nPot,3,7,C\n",
+        "id,title,price,brand\n1,Mug,5,A\ntitle,id,price,brand\nPan,2,6,B\n"
+        "id,title,price,brand\n3,Pot,7,C\n",
+    ],
+)
+def test_a_header_that_comes_again_names_the_columns_anew(tmp_path: Path, table: str) -> None:
+    rows, bad, _ = read(write(tmp_path, table))
+    found = [(row.product_id, row.title, row.price, row.brand) for row in rows]
+    assert found == [("1", "Mug", 5, "A"), ("2", "Pan", 6, "B"), ("3", "Pot", 7, "C")] and not bad
+
+
+def test_columns_that_are_not_named_anew_are_empty(tmp_path: Path) -> None:
+    rows, _, _ = read(write(tmp_path, "id,title,brand\n1,Mug,A\ntitle,id\nPan,2\n"))
+    assert [(row.product_id, row.title, row.brand) for row in rows] == [
+        ("1", "Mug", "A"),
+        ("2", "Pan", ""),
+    ]
+
+
+def test_a_product_that_is_named_like_columns_is_one(tmp_path: Path) -> None:
+    rows, _, _ = read(write(tmp_path, "title,brand,id\nBrand,Title,1\nPan,B,2\n"))
+    assert [row.title for row in rows] == ["Brand", "Pan"]
+
+
+def test_records_round_the_rows_of_a_feed_are_no_products(tmp_path: Path) -> None:
+    header = "product_id|name|sku|price\n"
+    feed = "HDR|38229|Shop|2026-11-27\n{}1|Blue mug|S1|5\n2|Red pan|S2|6\nTRL|2\n"
+    rows, bad, _ = read(write(tmp_path, feed.format(header)))
+    assert [(row.product_id, row.title) for row in rows] == [("1", "Blue mug"), ("2", "Red pan")]
+    assert not bad
+    proposal = propose(write(tmp_path, feed.format("")), USUAL_OPTIONS)
+    assert not proposal.has_header and proposal.columns["title"] == ("2",)
+
+
+def test_a_row_of_groups_above_the_names_is_no_header(tmp_path: Path) -> None:
+    rows, bad, _ = read(write(tmp_path, "Goods,,Prices,\nNr,Name,Cost,Sale\n1,Mug,3,5\n2,Pan,4,6"))
+    assert [(row.product_id, row.title) for row in rows] == [("1", "Mug"), ("2", "Pan")] and not bad
+
+
+def test_a_table_of_r_is_parted_by_blanks(tmp_path: Path) -> None:
+    table = '"id" "title" "price"\n"1" "a1" "Blue mug" 5\n"2" "a2" "Red pan" NA\n'
+    path = write(tmp_path, table, "t.txt")
+    rows, bad, _ = read(path)
+    found = [(row.product_id, row.title, row.price) for row in rows]
+    assert found == [("a1", "Blue mug", 5), ("a2", "Red pan", None)] and not bad
+    assert open_table(path).form.endswith("cells between blanks")

@@ -1,0 +1,81 @@
+"""Tables are told by their bytes, compressed or in an archive, and what is none is named."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tests.client.files.tables import read, write, zipped
+from twinshelf.client.files.forms.stored_bytes import store_standard_input
+from twinshelf.client.files.forms.table import open_table
+from twinshelf.client.files.rows import ProductFileError
+
+
+def test_a_table_under_another_suffix_is_read(tmp_path: Path) -> None:
+    rows, _, _ = read(write(tmp_path, "id,title\n1,Shoe\n", "t.xlsx"))
+    assert [row.title for row in rows] == ["Shoe"]
+    rows, _, _ = read(write(tmp_path, '[{"id": "1", "title": "Shoe"}]', "t.csv"))
+    assert len(rows) == 1
+    with pytest.raises(ProductFileError, match="is empty"):
+        read(write(tmp_path, "", "t.xlsx"))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"a.csv": "id,title\n1,Shoe\n", "b.csv": ""}, "ZIP archive of several tables or photos"),
+        ({"a.csv": "id,title\n1,Shoe\n", "1.jpg": ""}, "ZIP archive of several tables or photos"),
+        ({"1.jpg": "", "a.xlsx": ""}, "ZIP archive of no text table; unpack it"),
+        ({"[Content_Types].xml": "", "word/document.xml": ""}, "no workbook|needs the package"),
+        ({"mimetype": "application/x"}, "OpenDocument table; save it|needs the package"),
+        ({"Index/Document.iwa": "x"}, "no workbook|needs the package"),
+    ],
+)
+def test_an_archive_of_no_single_table_is_said_to_be_one(
+    tmp_path: Path, members: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ProductFileError, match=message):
+        open_table(write(tmp_path, zipped(members), "t.zip"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x04\x95\x10\x00\x00\x00}\x94.", "is no text"),
+        (b"t.csv".ljust(257, b"\0") + b"ustar", "tar archive; unpack it"),
+        (b"products:\n  - id: 1\n    title: Mug\n", "YAML"),
+        (b"[S1]\ntitle=Mug\n\n[S2]\ntitle=Pan\n", "file of settings"),
+        (b'var products = [{"id": 1}];', "JavaScript"),
+        (b"// Goods\nexport const GOODS: Good[] = [\n{ title: 'Mug' },\n];", "JavaScript"),
+        (b'module.exports = [{"id": 1}]', "JavaScript"),
+        (b'callback({"products": []});', "JavaScript"),
+        (b"BEGIN:VCARD\nFN:Mug\nEND:VCARD\n", "list of cards"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ProductFileError, match=message):
+        open_table(write(tmp_path, content, "t.txt"))
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst", "t.zip"])
+def test_compressed_bytes_that_break_off_are_said_to(tmp_path: Path, name: str) -> None:
+    noise = "\n".join(f"{n},{n * 7919 % 104729}" for n in range(50_000)).encode()
+    data = (
+        gzip.compress(noise)
+        if name.endswith("gz")
+        else bytes(pa.Codec("zstd").compress(noise, asbytes=True))
+    )
+    if name == "t.zip":
+        data = zipped({"t.csv": noise.decode()})  # it ends with what it holds
+        data = 2 * (data[:200] + bytes(50) + data[250:])
+    with pytest.raises(ProductFileError, match="breaks off"):
+        read(write(tmp_path, data[: len(data) // 2], name))
+
+
+def test_standard_input_is_a_table(tmp_path: Path) -> None:
+    rows, _, _ = read(store_standard_input(io.BytesIO(b"id;title\n1;Shoe\n")))
+    assert (rows[0].title, rows[0].source) == ("Shoe", "standard input")

@@ -1,0 +1,153 @@
+"""Values of cells."""
+
+from __future__ import annotations
+
+import pytest
+
+from twinshelf.client.files.values.cell_values import (
+    attributes_of,
+    object_of,
+    present_text_of,
+    text_of,
+    texts_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (b"\xff" * 16, "ff" * 16),
+        (None, ""),
+        (float("nan"), ""),
+        (7.0, "7"),
+        (7, "7"),
+        (" a ", "a"),
+        (1.5, "1.5"),
+        (b"a", "a"),
+    ],
+)
+def test_cells_become_trimmed_texts(cell: object, text: str) -> None:
+    assert text_of(cell) == text
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["#NV", "#N/D", "#¡VALOR!", "#¡REF!", "#BEZUG!", "#¿NOMBRE?", "#VALEUR!", "#ЗНАЧ!", "#Н/Д",
+     "#ДЕЛ/0!", "#DIVISION/0!", "#SAKNAS!", "#BAŞV!", "#NENÍ_K_DISPOZICI", "#SPILL!", "Err:502"],
+)  # fmt: skip
+def test_an_error_of_a_table_program_is_absent_in_its_language(cell: str) -> None:
+    assert present_text_of(cell) == ""
+    for text in ("#1 Mug", "#Best!", "#WOW", "#TEA!", "Error 502", "#nv"):
+        assert present_text_of(text) == text
+
+
+@pytest.mark.parametrize("cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N"])
+def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
+    assert present_text_of(cell) == ""
+    assert present_text_of("Nullify") == "Nullify"
+    assert present_text_of(["a", None, "b"]) == "a, b"
+    assert present_text_of({"id": 7, "name": "Acme"}) == "Acme"
+    assert present_text_of({"colour": "red", "size": ["M"]}) == "red, M"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"en": "Tea", "de": ["Tee"]},
+        {"pt_BR": "", "en_US": "Tea"},
+        [{"language_tag": "en_US", "value": "Tea"}, {"language_tag": "de_DE", "value": "Tee"}],
+        {"name": [{"locale": "en_US", "scope": None, "data": "Tea"}]},
+    ],
+)
+def test_of_several_languages_one_is_read(cell: object) -> None:
+    assert present_text_of(cell) == "Tea"
+
+
+@pytest.mark.parametrize("cell", ['{"a": ["x", "y"]}', "{'a': ['x', 'y']}", {"a": ["x", "y"]}])
+def test_objects_come_as_json_python_or_mapping(cell: object) -> None:
+    assert object_of(cell) == {"a": ["x", "y"]}
+    assert object_of(None) == {} and texts_of(["", None, "a"]) == ["a"]
+
+
+@pytest.mark.parametrize("cell", ["[1]", "{", "7", "__import__('os')", "[" * 100_000])
+def test_what_is_no_object_is_refused(cell: str) -> None:
+    with pytest.raises(ValueError, match="must be a JSON object"):
+        object_of(cell)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '{"a": "x", "n": 5}',
+        "{'a': 'x', 'n': 5}",
+        {"a": ["x"], "n": 5.0, "void": None},
+        [("a", "x"), ("n", 5)],
+        [{"name": "a", "options": ["x"]}, {"key": "n", "value": "5"}],
+        "a: x; n: 5",
+        "a=x|n=5",
+    ],
+)
+def test_attributes_come_in_many_forms(cell: object) -> None:
+    assert attributes_of(cell) == ({"a": "x", "n": "5"}, 0)
+
+
+@pytest.mark.parametrize("cell", [None, "", " ", float("nan"), "{}", {}, [], "null"])
+def test_absent_attributes_are_empty(cell: object) -> None:
+    assert attributes_of(cell) == ({}, 0)
+
+
+def test_nested_attributes_are_left_out_and_counted() -> None:
+    assert attributes_of('{"a": {"b": 1}, "c": [1, [2]], "d": true}') == ({"d": "true"}, 2)
+
+
+@pytest.mark.parametrize("cell", ["red", "[1]", 7, ["a"], "{" * 100_000])
+def test_other_attributes_are_refused(cell: object) -> None:
+    with pytest.raises(ValueError, match="attributes must be a JSON object"):
+        attributes_of(cell)
+
+
+def test_signs_that_nobody_sees_are_no_text() -> None:
+    assert text_of("\u200bN2\ufeff ") == "N2"
+    assert text_of("\u200b") == ""
+    assert text_of("می\u200cخواهم") == "می\u200cخواهم"
+
+
+def test_attributes_of_ruby_are_read() -> None:
+    cell = '{"product_specification"=>[{"key"=>"Fabric", "value"=>"Cotton"}]}'
+    assert attributes_of(cell) == ({"Fabric": "Cotton"}, 0)
+    assert attributes_of("activity=Gym|Yoga") == ({"activity": "Gym|Yoga"}, 0)
+
+
+def test_an_object_is_called_by_its_name() -> None:
+    assert present_text_of({"seller_id": 9, "seller_name": "Acme"}) == "Acme"
+    assert present_text_of({"_id": 9, "name": "Tea"}) == "Tea"
+
+
+def test_what_is_nested_without_end_is_no_text() -> None:
+    cell: list[object] = ["tea"]
+    for _ in range(600):
+        cell = [cell]
+    assert present_text_of(cell) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"P0\0\0\0\0", "P0"),
+        ("Crème brûlée".encode("cp1252"), "Crème brûlée"),
+        ("Лосось".encode(), "Лосось"),
+        ((5).to_bytes(8, "big"), "0000000000000005"),
+        (bytes(range(200, 212)), bytes(range(200, 212)).hex()),
+    ],
+)
+def test_bytes_are_text_or_an_identifier_in_hex(data: bytes, text: str) -> None:
+    assert text_of(data) == text
+
+
+def test_attributes_of_postgresql_are_read() -> None:
+    assert attributes_of('"color"=>"white", "size"=>"M"') == ({"color": "white", "size": "M"}, 0)
+
+
+@pytest.mark.parametrize("cell", ["{{1}}", "{[1]: 2}", "{{title}}"])
+def test_what_a_template_left_is_a_text(cell: str) -> None:
+    assert present_text_of(cell) == cell
