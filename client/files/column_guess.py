@@ -35,6 +35,7 @@ from twinshelf.client.files.values.column_fitness import (
     is_price,
     is_title,
     mean_length,
+    photo_fitness,
     present,
     share_of,
     texts_in,
@@ -135,14 +136,24 @@ class _ColumnMap:
             return True
         if field == "title" and share_of(cells, lambda cell: ends_like_photo(str(cell))):
             return True
-        if field == "title" and is_called_product(name) and self._are_codes(name):
-            return True
+        if field == "title" and is_called_product(name):
+            if self._are_codes(name) or any(map(_holds_objects, cells)):
+                return True
         is_usual = is_usual_name(name, field)
         return bool(cells) and not is_usual and not share_of(cells, LOOKS[field])
 
     def _are_codes(self, name: str) -> bool:
+        """Whether a column holds codes, beside another of titles, descriptions or photos."""
         texts = texts_in(self._cells[name])
-        return len({*texts}) == len(texts) > 0 and all(map(is_identifier, texts))
+        if len({*texts}) < len(texts) or not texts or not all(map(is_identifier, texts)):
+            return False
+        others = (values for other, values in self._cells.items() if other != name)
+        return any(
+            title_fitness(values) >= _WORDS_OF_TITLE
+            or FITNESS["description"](values)
+            or photo_fitness(values)
+            for values in others
+        )
 
     def _unlike(self, columns: Columns) -> set[str]:
         """Columns that hold nothing, or nothing like their field; photos may come further down."""
@@ -339,6 +350,10 @@ def _is_value(name: str, values: Values) -> bool:
     if word_count > 5 or word_count > 2 and has_digit:
         return True
     return has_digit and share_of(values, lambda cell: form_of(text_of(cell)) == form_of(name)) > 0
+
+
+def _holds_objects(cell: object) -> bool:
+    return isinstance(cell, Mapping) and any(isinstance(v, Mapping) for v in cell.values())
 
 
 def _first_cells(table: Table) -> dict[str, Values]:

@@ -58,6 +58,7 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "product_id", "Item"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "product_id", "item"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "title", None),
+        ("Product,Price\nA54,300\nS23,700\n", "title", "Product"),
         ("EAN,Partner SKU,title\n401,A,Mug\n402,B,Pan\n", "product_id", "Partner SKU"),
         ("EAN,Your item no,title\n401,A,Mug\n402,A,Pan\n", "product_id", "EAN"),
         ("EAN,Maker part no,title\n401,A,Mug\n402,B,Pan\n", "product_id", "EAN"),

@@ -72,6 +72,12 @@ def test_fields_are_found_however_deep_their_objects(tmp_path: Path) -> None:
     found = [(row.product_id, row.title, row.price) for row in rows]
     assert found == [("a1", "Mug", 9.99), ("a2", "Mug", 9.99)]
     assert [photo.name for photo in rows[0].photos] == ["http://a.b/1.jpg"]
+    for within in (
+        {"data": {"product": {"id": "a1", "name": "Mug", "price": 9.99}}},
+        {"product": {"about": {"id": "a1", "title": "Mug"}, "pricing": {"price": 9.99}}, "at": 5},
+    ):
+        rows, _, _ = read(write(tmp_path, json.dumps([within, within | {"at": 6}]), "t.json"))
+        assert (rows[0].product_id, rows[0].title, rows[0].price) == ("a1", "Mug", 9.99)
 
 
 def test_of_several_offers_or_variants_the_first_has_the_price(tmp_path: Path) -> None:

@@ -112,8 +112,6 @@ def test_rows_are_the_same_in_every_form(
         {"chairs": [RECORDS[0]], "tables": [RECORDS[1]], "tags": [{"name": "x"}] * 3},
         {"features": [{"feature_idx": 0, "name": "title"}], "rows": [{"row": r} for r in RECORDS]},
         {"meta": [{"name": "id"}, {"name": "title"}], "data": [[*r.values()] for r in RECORDS]},
-        [{"data": {"product": {"id": r["id"], "name": r["title"]}}} for r in RECORDS],
-        [{"product": {"about": {"id": r["id"], "title": r["title"]}}, "at": 5} for r in RECORDS],
         [
             {"id": r["id"], "version": 3, "main": {"current": {"name": {"en": r["title"]}}}}
             for r in RECORDS
@@ -124,9 +122,18 @@ def test_rows_are_the_same_in_every_form(
             {"type": "table", "name": "products", "data": RECORDS},
         ],
         {"categories": [{"name": r["id"], "products": [r]} for r in RECORDS]},
-        {"data": RECORDS, "included": [{"id": "5", "title": "Acme", "type": "brand"}]},
-        [{"id": r["id"], "translations": [{"lang": "en", "title": r["title"]}]} for r in RECORDS],
-        [{"id": r["id"], "facts": {"Title": {"DisplayValue": r["title"]}}} for r in RECORDS],
+        {
+            "data": [{"id": r["id"], "attributes": {"title": r["title"]}} for r in RECORDS],
+            "included": [{"id": "5", "attributes": {"title": "Acme"}}],
+        },
+        [
+            {"id": r["id"], "translations": [{"name": r["title"], "text": "x"}, {"name": "y"}]}
+            for r in RECORDS
+        ],
+        [
+            {"id": r["id"], "facts": {"Title": {"DisplayValue": r["title"], "Label": "T"}}}
+            for r in RECORDS
+        ],
     ],
 )
 def test_json_of_other_shapes_is_a_table_as_well(tmp_path: Path, content: object) -> None:
