@@ -23,7 +23,7 @@ _NESTED_FIELDS = ("product_id", "title", "description", "brand", "price", "image
 TELLING = ("title", "description", "images")
 _EMBEDDED = (*TELLING, "category", "brand")
 _LONGEST_SHOWN = 80
-_KIND_OF_NUMBER = plain_name("product_id_type")
+_BESIDE_NUMBER = frozenset(plain_names("product_id_type seller_sku"))
 _LEFT = re.compile(r"(?<![^\W_])left(?![^\W_])")
 # Odoo's own: its "standard_price" is the cost, which is the price to Amazon.
 _OF_ODOO = frozenset(plain_names("default_code lst_price categ_id"))
@@ -231,7 +231,7 @@ def _usual_columns(
         for name in [*by_name]:
             by_name.setdefault(name.rstrip("0123456789"), by_name[name])
     # What product-id-type tells of is a number of Amazon's or the trade, and not the seller's own.
-    if field == "product_id" and _KIND_OF_NUMBER in by_name:
+    if field == "product_id" and not _BESIDE_NUMBER.isdisjoint(by_name):
         usual = (*(name for name in usual if name != "productid"), "productid")
     if not (named := [by_name[name] for name in usual if name in by_name]):
         return ()
@@ -270,7 +270,11 @@ def _best_by_word(named: Sequence[str], field: str, known: tuple[str, ...]) -> t
         more = own if own or known else outer
         return tuple(sorted((*known, *more), key=photo_order))
     if field == "price":
-        best = min(named, key=lambda name: (distance_from_paid(name), len(name)), default="")
+        best = min(
+            named,
+            key=lambda name: (distance_from_paid(name), not is_gross(name), len(name)),
+            default="",
+        )
         is_best = best and (not known or distance_from_paid(best) < distance_from_paid(known[0]))
         return (best,) if is_best else ()
     return (min(named, key=len),) if named and not known else ()

@@ -29,7 +29,9 @@ _NET = pattern(
     "|(?:eks|uten|uden|utan)(?:mva|moms)|alv0|ilmanalv|alvton|veroton|kdvharic|kdvsiz|faratva"
     "|税抜|税別|不含税|未税|未稅|부가세별도"
 )
-_GROSS = pattern("ivat[oa]|ttc|inkl|incl|brutto|gross|(?:con|c)iva|with(?:vat|tax)|dahil|税込")
+_GROSS = pattern(
+    "ivat[oa]|ttc|inkl|incl|brutto|gross|(?:con|c)iva|with(?:vat|tax)|dahil|税込|[sz]dph|cutva|сндс|зпдв"
+)
 # What was asked before, or is advised.
 _OLD = pattern(
     "(?<![ghsy])old|^was|wasprice|before|previous|compare|strike|rrp|msrp|^srp|suggested|recommended|marketprice"

@@ -160,6 +160,12 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=Cod.,description=Descrizione,price=Listino 1 (ivato)"),
         ("sku,title,Rate,Value",
          "product_id=sku,title=title,price=Rate"),
+        ("seller-sku,product-id,title", "product_id=seller-sku,title=title"),
+        ("Dish,Description,Price", "title=Dish,description=Description,price=Price"),
+        ("Item.id,ItemTexts.name1,ItemTexts.description",
+         "product_id=Item.id,title=ItemTexts.name1,description=ItemTexts.description"),
+        ("sku,title,Prodejní cena A,Prodejní cena s DPH",
+         "product_id=sku,title=title,price=Prodejní cena s DPH"),
         ("sku,Nome fornitore,Product Title,Nome da marca", "product_id=sku,title=Product Title"),
     ],
 )  # fmt: skip
