@@ -65,6 +65,6 @@ class PhotoFolder:
 
     def _files(self) -> Iterator[Path]:
         for folder, folders, names in os.walk(self.path):
-            folders.sort()
-            # What a Mac leaves beside each file, "._a.jpg", is no photo.
-            yield from (Path(folder) / name for name in sorted(names) if not name.startswith("._"))
+            # Hidden is what programs keep for themselves: ".venv", and "._a.jpg" of a Mac.
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))

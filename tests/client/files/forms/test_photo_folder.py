@@ -20,7 +20,17 @@ def test_a_folder_of_photos_is_a_table(tmp_path: Path) -> None:
 
 
 def test_photos_of_other_forms_are_said(tmp_path: Path) -> None:
-    for name in ("a.jpg", "b.jfif", "._a.jpg", "c.gif", "d/e.BMP", "f.tiff", "g.avif", "note.txt"):
+    for name in (
+        "a.jpg",
+        "b.jfif",
+        "._a.jpg",
+        ".h/a.png",
+        "c.gif",
+        "d/e.BMP",
+        "f.tiff",
+        "g.avif",
+        "note.txt",
+    ):
         write(tmp_path, JPEG, name)
     rows, bad, findings = read(tmp_path)
     assert [row.product_id for row in rows] == ["a", "b"] and not bad
