@@ -58,18 +58,20 @@ def test_the_last_epoch_is_saved_though_an_earlier_one_is_better(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("has_tiles", "given", "expected"),
+    ("capabilities", "given", "expected"),
     [
-        (True, "auto", "bf16-mixed"),
-        (False, "auto", "32-true"),
-        (True, "32-true", "32-true"),
-        (False, "bf16-mixed", "bf16-mixed"),
+        ({"amx_bf16": True, "avx512_bf16": True}, "auto", "bf16-mixed"),
+        ({"amx_bf16": False, "avx512_bf16": True}, "auto", "bf16-mixed"),
+        ({"amx_bf16": False, "avx512_bf16": False}, "auto", "32-true"),
+        ({}, "auto", "32-true"),
+        ({"amx_bf16": True}, "32-true", "32-true"),
+        ({}, "bf16-mixed", "bf16-mixed"),
     ],
 )
 def test_a_cpu_mixes_in_16_bits_where_that_is_faster(
-    has_tiles: bool, given: Any, expected: str, monkeypatch: pytest.MonkeyPatch
+    capabilities: dict[str, bool], given: Any, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_tiles})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     assert resolve_precision(LoopConfig(accelerator="cpu", precision=given)) == expected
 
 
