@@ -5,15 +5,16 @@ Read here and not by Pillow, because Pillow reserves the canvas of a WebP file w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
-from .jpeg_header import JPEG_START, MAX_PART_COUNT, JpegHeader, read_jpeg_header
+from .image_cost import ImageHeader, check_part_count
+from .jpeg_header import read_jpeg_header
 from .lossless_header import count_code_groups
 from .settings import PreprocessingError
 
-_PNG_START = b"\x89PNG\r\n\x1a\n"
+_JPEG_START, _PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _PNG_DEFLATED = frozenset({b"zTXt", b"iTXt", b"iCCP"})
 # What a packed text or profile unpacks to at most: as deflate can, and as Pillow allows.
@@ -24,48 +25,6 @@ _ANIMATION_FLAG = 0x02  # of VP8X
 _PACKED_ALPHA = 1  # of ALPH, in the lowest two bits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageHeader:
-    """Format and size of a photo file, as its header states them.
-
-    Attributes:
-        format: Format in Pillow's words.
-        width_px: Width before any rotation; of an animation that of the canvas.
-        height_px: Height before any rotation; of an animation that of the canvas.
-        is_animated: Whether a PNG or WebP file states that it is an animation.
-        is_lossless: Whether a WebP file is coded without loss.
-        code_group_count: Groups of prefix codes of what a WebP file codes without loss.
-        bytes_per_pixel: Bytes of a pixel of a PNG before they are packed, 0.125 to 8; else 0.
-        file_bytes: Length of the file.
-        metadata_bytes: Length of what does not make pixels; of a WebP file it is not counted.
-        exif_bytes: Length of its EXIF.
-        part_count: Parts, segments or chunks, that are read one by one.
-        unpacked_bytes: What packed texts and profiles of a PNG take at most.
-        surplus_bytes: By how much the packed pixels of a PNG are longer than its pixels.
-        jpeg: How a JPEG file is coded; None for the others.
-    """
-
-    format: Literal["JPEG", "PNG", "WEBP"]
-    width_px: int
-    height_px: int
-    is_animated: bool = False
-    is_lossless: bool = False
-    code_group_count: int = 0
-    bytes_per_pixel: float = 0.0
-    file_bytes: int = 0
-    metadata_bytes: int = 0
-    exif_bytes: int = 0
-    part_count: int = 0
-    unpacked_bytes: int = 0
-    surplus_bytes: int = 0
-    jpeg: JpegHeader | None = None
-
-    @property
-    def pixel_count(self) -> int:
-        """Pixels of the photo as stored."""
-        return self.width_px * self.height_px
-
-
 def read_image_header(data: bytes) -> ImageHeader | None:
     """Reads the header of a JPEG, PNG or WebP file.
 
@@ -73,60 +32,31 @@ def read_image_header(data: bytes) -> ImageHeader | None:
         data: The file's bytes, or as many of them as hold the header.
 
     Returns:
-        The header; None when the bytes are of another format or end inside the header.
+        The header; None when the bytes end inside it.
 
     Raises:
-        PreprocessingError: If the file is made of very many parts, or is a JPEG that shops cannot
-            show.
+        PreprocessingError: If the bytes are of another format, or the file is made of very many
+            parts, or is a JPEG that shops cannot show.
     """
     if data.startswith(_PNG_START):
         return _read_png(data)
-    if data.startswith(JPEG_START):
-        return _read_jpeg(data)
+    if data.startswith(_JPEG_START):
+        return read_jpeg_header(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _read_webp(data)
-    return None
-
-
-def is_known_format(data: bytes) -> bool:
-    """Says whether the bytes begin as a JPEG, PNG or WebP file does, whole or broken."""
-    return data.startswith((_PNG_START, JPEG_START)) or (
-        data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-    )
-
-
-def _read_jpeg(data: bytes) -> ImageHeader | None:
-    jpeg = read_jpeg_header(data)
-    if jpeg is None:
-        return None
-    return ImageHeader(
-        format="JPEG",
-        width_px=jpeg.width_px,
-        height_px=jpeg.height_px,
-        file_bytes=len(data),
-        metadata_bytes=jpeg.metadata_bytes,
-        exif_bytes=jpeg.exif_bytes,
-        part_count=jpeg.part_count,
-        jpeg=jpeg,
-    )
+    raise PreprocessingError("image is not a JPEG, PNG or WebP file")
 
 
 def _read_png(data: bytes) -> ImageHeader | None:
     if len(data) < 26 or data[12:16] != b"IHDR":
         return None
-    metadata_bytes = exif_bytes = part_count = unpacked_bytes = packed_bytes = header_count = 0
-    is_animated = False
-    for kind, start, length in _walk_chunks(data, len(_PNG_START), "big"):
-        part_count += 1
-        header_count += kind == b"IHDR"
-        is_animated |= kind == b"acTL"
-        packed_bytes += length if kind == b"IDAT" else 0
-        metadata_bytes += 0 if kind in _PNG_PIXELS else length
-        exif_bytes += length if kind == b"eXIf" else 0
-        if kind in _PNG_DEFLATED:
-            unpacked_bytes += _unpacked_bytes(data, kind, start, length)
-    if header_count > 1:  # the second could undo the first
+    chunks = list(_walk_chunks(data, len(_PNG_START), "big"))
+    kinds = [kind for kind, _, _ in chunks]
+    if kinds.count(b"IHDR") > 1:  # the second could undo the first
         return None
+    sizes = Counter[bytes]()
+    for kind, _, length in chunks:
+        sizes[kind] += length
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     bytes_per_pixel = data[24] * _PNG_CHANNELS.get(data[25], 4) / 8
     pixel_bytes = int(width * height * bytes_per_pixel) + 2 * height  # with each row's filter
@@ -134,19 +64,21 @@ def _read_png(data: bytes) -> ImageHeader | None:
         format="PNG",
         width_px=width,
         height_px=height,
-        is_animated=is_animated,
+        is_animated=b"acTL" in kinds,
         bytes_per_pixel=bytes_per_pixel,
         file_bytes=len(data),
-        metadata_bytes=metadata_bytes,
-        exif_bytes=exif_bytes,
-        part_count=part_count,
-        unpacked_bytes=unpacked_bytes,
-        surplus_bytes=max(0, packed_bytes - pixel_bytes),
+        metadata_bytes=sum(size for kind, size in sizes.items() if kind not in _PNG_PIXELS),
+        exif_bytes=sizes[b"eXIf"],
+        part_count=len(chunks),
+        unpacked_bytes=sum(_unpacked_bytes(data, *each) for each in chunks),
+        surplus_bytes=max(0, sizes[b"IDAT"] - pixel_bytes),
     )
 
 
 def _unpacked_bytes(data: bytes, kind: bytes, start: int, length: int) -> int:
     """What a text or profile takes at most that is unpacked as the file is opened."""
+    if kind not in _PNG_DEFLATED:
+        return 0
     unpacked_bytes = min(_DEFLATE_RATIO * length, _MAX_UNPACKED_BYTES)
     if kind != b"iTXt":
         return unpacked_bytes
@@ -166,15 +98,14 @@ def _read_webp(data: bytes) -> ImageHeader | None:
             width, height = _read_sides(data, 24)
             is_animated = bool(data[20] & _ANIMATION_FLAG)
             first: dict[tuple[bytes, bytes], int] = {}
-            kinds = set()
             end = 8 + int.from_bytes(data[4:8], "little")
             for kind, start, length in _walk_chunks(data[:end], 12, "little"):
                 part_count += 1
                 exif_bytes += length if kind == b"EXIF" else 0
                 picture = data[start + 16 : start + 20] if kind == b"ANMF" else kind
-                kinds.add(picture)
                 first.setdefault((kind, picture), start)
-            is_lossless = b"VP8L" in kinds and not {b"VP8 ", b"ALPH"} & kinds
+            pictures = {picture for _, picture in first}
+            is_lossless = b"VP8L" in pictures and not {b"VP8 ", b"ALPH"} & pictures
             counts = (_count_groups(data, *each, start) for each, start in first.items())
             code_group_count = max(counts, default=0)
         case b"VP8L":
@@ -205,10 +136,8 @@ def _count_groups(data: bytes, kind: bytes, picture: bytes, start: int) -> int:
         sides, start = start + 6, start + 24
     if picture == b"VP8L":
         return count_code_groups(data, start + 5, *_lossless_sides(data, start))
-    if (
-        picture == b"ALPH"
-        and int.from_bytes(data[start : start + 1], "little") & 3 == _PACKED_ALPHA
-    ):
+    coding = int.from_bytes(data[start : start + 1], "little") & 3
+    if picture == b"ALPH" and coding == _PACKED_ALPHA:
         return count_code_groups(data, start + 1, *_read_sides(data, sides))
     return 0
 
@@ -230,8 +159,7 @@ def _walk_chunks(
     part_count = 0
     while position + 8 <= len(data):
         part_count += 1
-        if part_count > MAX_PART_COUNT:
-            raise PreprocessingError(f"image is made of more than {MAX_PART_COUNT} parts")
+        check_part_count(part_count)
         first, second = data[position : position + 4], data[position + 4 : position + 8]
         kind, size = (second, first) if byte_order == "big" else (first, second)
         length = int.from_bytes(size, byte_order)

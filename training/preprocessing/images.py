@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
-from .image_cost import estimate_cost
-from .image_header import ImageHeader, is_known_format, read_image_header
+from .image_cost import ImageHeader, estimate_cost
+from .image_header import read_image_header
 from .settings import PreprocessingError, PreprocessingSettings
 
 Size = tuple[int, int]
@@ -108,8 +108,6 @@ def _silence_pillow() -> None:
 def _read_header(data: bytes) -> ImageHeader:
     if not data:
         raise PreprocessingError("image is empty; expected the bytes of a JPEG, PNG or WebP file")
-    if not is_known_format(data):
-        raise PreprocessingError("image is not a JPEG, PNG or WebP file")
     header = read_image_header(data)
     if header is None or header.pixel_count == 0:
         raise _unreadable(data)
@@ -128,10 +126,9 @@ def _check_cost(header: ImageHeader, settings: PreprocessingSettings) -> None:
     size = f"image has {pixel_count / 1e6:.1f} megapixels ({width} x {height})"
     if pixel_count > settings.max_pixels:
         raise PreprocessingError(f"{size}; at most {settings.max_pixels / 1e6:.1f} are allowed")
-    if header.jpeg is not None and header.jpeg.scan_count > _MAX_JPEG_SCANS:
+    if header.scan_count > _MAX_JPEG_SCANS:
         raise PreprocessingError(
-            f"image is a JPEG of {header.jpeg.scan_count} scans; "
-            f"at most {_MAX_JPEG_SCANS} are allowed"
+            f"image is a JPEG of {header.scan_count} scans; at most {_MAX_JPEG_SCANS} are allowed"
         )
     cost = estimate_cost(header, _jpeg_scale(header, settings))
     allowed = cost.affordable_pixels(settings.max_decode_ms, settings.max_decode_mb)
@@ -152,9 +149,7 @@ def _name_kind(header: ImageHeader) -> str:
     kind = {"JPEG": "a JPEG", "PNG": "a PNG", "WEBP": "a WebP"}[header.format]
     if header.is_animated:
         return kind.replace("a ", "an animated ")
-    if header.jpeg is not None and header.jpeg.is_progressive:
-        return "a progressive JPEG"
-    return kind
+    return "a progressive JPEG" if header.is_progressive else kind
 
 
 def _load_upright(
@@ -191,8 +186,8 @@ def _to_square(image: Image.Image, size: Size, settings: PreprocessingSettings) 
     side = settings.image_size_px
     image = _to_true_colour(image)
     if settings.resize == "crop":
-        return _on_white(_resize(image, (side, side), _middle_square(*image.size)))
-    resized = _on_white(_resize(image, size, (0, 0, *image.size)))
+        return _on_white(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
+    resized = _on_white(image.resize(size, Image.Resampling.BICUBIC))
     if resized.size == (side, side):
         return resized
     canvas = Image.new("RGB", (side, side), _WHITE)
@@ -209,12 +204,6 @@ def _fitted_size(header: ImageHeader, settings: PreprocessingSettings) -> Size:
     return max(1, round(width * side / fitted)), max(1, round(height * side / fitted))
 
 
-def _middle_square(width: int, height: int) -> tuple[float, float, float, float]:
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    return left, top, left + side, top + side
-
-
 def _turn_upright(image: Image.Image) -> Image.Image:
     """Turns and mirrors a decoded photo as its EXIF orientation says."""
     info = image.info
@@ -228,12 +217,6 @@ def _turn_upright(image: Image.Image) -> Image.Image:
         return image
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)
-
-
-def _resize(
-    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
-) -> Image.Image:
-    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=None)
 
 
 def _to_true_colour(image: Image.Image) -> Image.Image:

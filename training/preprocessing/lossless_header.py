@@ -15,7 +15,6 @@ _BITS_PER_GROUP = 20  # of five codes of one symbol each
 _MOST_TILES = 65_536
 _SUBTRACT_GREEN, _COLOUR_TABLE = 2, 3
 _LITERALS, _LENGTHS, _DISTANCES = 256, 24, 40
-_DEEPEST = 15
 # Order in which the lengths of the code of code lengths are stored.
 _LENGTH_ORDER = (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 # Code lengths that repeat: bits of the count, and the least count.
@@ -77,9 +76,12 @@ class _Stream:
         bits = 2 + self._read(3)
         return self._read_picture(_subsample(width, bits) * _subsample(height, bits))
 
-    def _read(self, bit_count: int) -> int:
+    def _peek(self) -> int:
         start = self._position >> 3
-        word = int.from_bytes(self._data[start : start + 4], "little") >> (self._position & 7)
+        return int.from_bytes(self._data[start : start + 4], "little") >> (self._position & 7)
+
+    def _read(self, bit_count: int) -> int:
+        word = self._peek()
         self._position += bit_count
         if self._position > 8 * len(self._data):
             raise _UnreadableError
@@ -93,8 +95,8 @@ class _Stream:
         cached = 1 << self._read(4) if self._read(1) else 0
         sizes = (_LITERALS + _LENGTHS + cached, _LITERALS, _LITERALS, _LITERALS, _DISTANCES)
         greens, reds, blues, alphas, distances = (self._read_code(size) for size in sizes)
-        masks = len(greens) - 1, len(reds) - 1, len(blues) - 1, len(alphas) - 1
-        green_mask, red_mask, blue_mask, alpha_mask = masks
+        tables = (greens, reds, blues, alphas)
+        green_mask, red_mask, blue_mask, alpha_mask = (len(table) - 1 for table in tables)
         data, position, greatest = self._data, self._position, 0
         while left > 0:
             # Four codes of 15 bits, behind at most 7: no pixel takes more.
@@ -151,10 +153,6 @@ class _Stream:
         if len(lengths) > size:
             raise _UnreadableError
         return _make_table(lengths)
-
-    def _peek(self) -> int:
-        start = self._position >> 3
-        return int.from_bytes(self._data[start : start + 4], "little") >> (self._position & 7)
 
 
 def _make_table(lengths: list[int]) -> list[tuple[int, int]]:
