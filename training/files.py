@@ -11,15 +11,15 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
-import importlib.util
 import json
 import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import packages_distributions, version
+from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,100 +170,50 @@ def code_digest(module: str) -> str:
     Raises:
         ModuleNotFoundError: If it is missing, or a module of ours that is imported.
     """
-    reached = _Reached(ours={_top(module), _top(__name__)})
-    reached.add(module, importer="the step")
-    reached.add(f"{module}.__main__")
+    finder = _OurModules(ours={_top(module), _top(__name__)})
+    for name in (module, f"{module}.__main__"):
+        with contextlib.suppress(ImportError):
+            finder.import_hook(name)
+    if module not in finder.modules:
+        raise ModuleNotFoundError(f"there is no module {module}")
+    for name in finder.any_missing_maybe()[0]:
+        if _top(name) in finder.ours:
+            importer = next(iter(finder.badmodules[name]))
+            raise ModuleNotFoundError(
+                f"{importer} imports {name}, which is not there or cannot be read"
+            )
     lines = [f"python {sys.version_info.major}.{sys.version_info.minor}"]
-    lines += [f"{name} {digest}" for name, digest in sorted(reached.modules.items())]
-    lines += [f"{path.name} {file_state(path)}" for path in sorted(reached.data_files)]
+    data_files: set[Path] = set()
+    for name, found in sorted(finder.modules.items()):
+        path = Path(found.__file__)  # type: ignore[attr-defined]
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+        data_files.update(_named_data_files(path.parent, tree))
+        _drop_docstrings(tree)
+        lines.append(f"{name} {hashlib.sha256(ast.dump(tree).encode()).hexdigest()}")
+    lines += [f"{path.name} {file_state(path)}" for path in sorted(data_files)]
+    libraries = set(map(_top, finder.badmodules)) - finder.ours
     distributions = packages_distributions()
-    names = {name for library in reached.libraries for name in distributions.get(library, ())}
+    names = {name for library in libraries for name in distributions.get(library, ())}
     lines += [f"{name} {version(name)}" for name in sorted(names)]
     return _join(lines)
 
 
-@dataclass(slots=True)
-class _Reached:
-    """What a walk along the imports has come to.
+class _OurModules(ModuleFinder):
+    """Follows imports into the packages that are ours; all others count as missing modules."""
 
-    Attributes:
-        ours: Packages whose modules are followed.
-        modules: Digest of the code of each module, by full name.
-        data_files: Files beside modules, named in their code.
-        libraries: Import names of other packages.
-    """
+    def __init__(self, ours: set[str]) -> None:
+        super().__init__()
+        self.ours = ours
 
-    ours: set[str]
-    modules: dict[str, str] = field(default_factory=dict)
-    data_files: set[Path] = field(default_factory=set)
-    libraries: set[str] = field(default_factory=set)
-
-    def add(self, name: str, *, importer: str = "") -> bool:
-        """Follows a module and the packages around it; tells whether there is one.
-
-        Args:
-            name: Full name.
-            importer: Who needs it; empty where a missing one is no error, as for a name that may
-                be a module or something inside of one.
-
-        Raises:
-            ModuleNotFoundError: If it is missing and needed.
-        """
-        if _top(name) not in self.ours:
-            self.libraries.add(_top(name))
-            return True
-        if name in self.modules:
-            return True
-        path = _find_module(name)
-        if path is None:
-            if importer:
-                raise ModuleNotFoundError(f"{importer} imports {name}, which is not there")
-            return False
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-        self.data_files.update(_named_data_files(path.parent, tree))
-        imports = list(_imports(tree, name if path.name == "__init__.py" else _parent(name)))
-        _drop_docstrings(tree)
-        self.modules[name] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-        if _parent(name):
-            self.add(_parent(name), importer=name)
-        for module, names in imports:
-            self.add(module, importer=name)
-            for each in names:
-                self.add(f"{module}.{each}")
-        return True
-
-
-def _find_module(name: str) -> Path | None:
-    top, *rest = name.split(".")
-    spec = importlib.util.find_spec(top)
-    if spec is None or not rest:
-        return Path(spec.origin) if spec and spec.origin else None
-    for folder in spec.submodule_search_locations or ():
-        path = Path(folder, *rest)
-        for candidate in (path / "__init__.py", path.with_name(f"{path.name}.py")):
-            if candidate.is_file():
-                return candidate
-    return None
+    def find_module(self, name: str, path: Any, parent: Any = None) -> Any:
+        """Finds a module in the folders of its package, or a package of ours."""
+        if path is None and name not in self.ours:
+            raise ImportError(name)
+        return super().find_module(name, path, parent)
 
 
 def _top(name: str) -> str:
     return name.partition(".")[0]
-
-
-def _parent(name: str) -> str:
-    return name.rpartition(".")[0]
-
-
-def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, list[str]]]:
-    """Yields modules that are imported, anywhere in the code, and the names taken from each."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, []) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            around = package.split(".")
-            parts = around[: len(around) + 1 - node.level] if node.level else []
-            module = ".".join([*parts, *filter(None, [node.module])])
-            yield module, [alias.name for alias in node.names]
 
 
 def _named_data_files(folder: Path, tree: ast.Module) -> Iterator[Path]:
