@@ -47,8 +47,9 @@ def save_plots(
 def _draw_precision_recall(pairs: Mapping[str, ScoredPairs]) -> Figure:
     figure, axes = _figure("Pairs: precision by recall", "recall", "precision")
     for pattern, scored in pairs.items():
-        curve = precision_recall(scored)
-        axes.plot(curve.recall, curve.precision, color=COLOURS[pattern], label=pattern)
+        if scored.is_match.any():
+            precision, recall, _ = precision_recall(scored)
+            axes.plot(recall, precision, color=COLOURS[pattern], label=pattern)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     return figure
 

@@ -48,21 +48,6 @@ class ScoredPairs:
         return int(self.is_match.sum()) + self.missed_count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PrecisionRecall:
-    """Precision and recall of accepting pairs from each score on, highest score first.
-
-    Attributes:
-        thresholds: The different scores, falling (T,).
-        precision: Share of accepted pairs that match, 0 to 1 (T,).
-        recall: Share of all matches that are accepted, 0 to 1 (T,); NaN without any match.
-    """
-
-    thresholds: Floats
-    precision: Floats
-    recall: Floats
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairQuality:
     """How well pairs are told apart at one threshold.
@@ -80,22 +65,14 @@ class PairQuality:
     f1: float
 
 
-def precision_recall(pairs: ScoredPairs) -> PrecisionRecall:
-    """Returns precision and recall at every threshold; equal scores are accepted together."""
-    if not len(pairs.scores):
-        return PrecisionRecall(thresholds=pairs.scores, precision=pairs.scores, recall=pairs.scores)
-    if not pairs.is_match.any():
-        thresholds = np.unique(pairs.scores)[::-1]
-        zeros = np.zeros(len(thresholds))
-        recall = zeros if pairs.match_count else np.full(len(thresholds), np.nan)
-        return PrecisionRecall(thresholds=thresholds, precision=zeros, recall=recall)
+def precision_recall(pairs: ScoredPairs) -> tuple[Floats, Floats, Floats]:
+    """Returns precision, recall and threshold (T,) of accepting pairs from each score on.
+
+    The highest score comes first; equal ones are accepted together. One pair at least must match.
+    """
     precision, recall, thresholds = precision_recall_curve(pairs.is_match, pairs.scores)
     # Their last point is of accepting nothing, and their recall is of the matches among the pairs.
-    return PrecisionRecall(
-        thresholds=thresholds[::-1],
-        precision=precision[-2::-1],
-        recall=recall[-2::-1] * _found_share(pairs),
-    )
+    return precision[-2::-1], recall[-2::-1] * _found_share(pairs), thresholds[::-1]
 
 
 def average_precision_of_pairs(pairs: ScoredPairs) -> float:
@@ -135,10 +112,10 @@ def best_f1_threshold(pairs: ScoredPairs) -> float:
         raise ValueError(
             f"a threshold needs at least one matching pair, got none of {len(pairs.scores)}"
         )
-    curve = precision_recall(pairs)
+    precision, recall, thresholds = precision_recall(pairs)
     # F1 = 2·hits / (accepted + matches), written in precision and recall.
-    f1 = 2 * curve.precision * curve.recall / np.maximum(curve.precision + curve.recall, 1e-12)
-    return float(curve.thresholds[np.argmax(np.round(f1, 12))])
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(thresholds[np.argmax(np.round(f1, 12))])
 
 
 def _found_share(pairs: ScoredPairs) -> float:

@@ -27,22 +27,17 @@ def drawn_pairs(count: int = 400, missed_count: int = 0) -> ScoredPairs:
 @pytest.mark.parametrize("missed_count", [0, 40])
 def test_precision_and_recall_equal_a_loop(missed_count: int) -> None:
     pairs = drawn_pairs(missed_count=missed_count)
-    found = precision_recall(pairs)
-    assert found.thresholds.tolist() == sorted(set(pairs.scores.tolist()), reverse=True)
-    expected = [quality_at(pairs, threshold) for threshold in found.thresholds]
-    np.testing.assert_allclose(found.precision, [quality.precision for quality in expected])
-    np.testing.assert_allclose(found.recall, [quality.recall for quality in expected])
+    precision, recall, thresholds = precision_recall(pairs)
+    assert thresholds.tolist() == sorted(set(pairs.scores.tolist()), reverse=True)
+    expected = [quality_at(pairs, threshold) for threshold in thresholds]
+    np.testing.assert_allclose(precision, [quality.precision for quality in expected])
+    np.testing.assert_allclose(recall, [quality.recall for quality in expected])
 
 
-def test_pairs_without_a_match_have_no_recall() -> None:
-    scores = np.array([0.2, 0.1, 0.2])
+def test_pairs_without_a_match_find_nothing_of_what_they_miss() -> None:
     none = np.zeros(3, dtype=bool)
-    curve = precision_recall(ScoredPairs(scores=scores, is_match=none, missed_count=1))
-    assert curve.thresholds.tolist() == [0.2, 0.1]
-    assert curve.precision.tolist() == curve.recall.tolist() == [0.0, 0.0]
-    missed = ScoredPairs(scores=scores, is_match=none, missed_count=1)
+    missed = ScoredPairs(scores=np.array([0.2, 0.1, 0.2]), is_match=none, missed_count=1)
     assert average_precision_of_pairs(missed) == 0.0
-    assert np.isnan(precision_recall(ScoredPairs(scores=scores, is_match=none)).recall).all()
 
 
 def test_missed_pairs_count_as_matches_that_are_never_found() -> None:
