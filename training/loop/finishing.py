@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +15,6 @@ from torch import nn
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.loop_config import FinishingConfig
 from twinshelf.training.model.encoder import Tower, set_projection
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Whitening:
-    """The projection (features - mean) · directions.
-
-    Attributes:
-        mean: Mean of the features, float64 (D,).
-        directions: One column per direction, the one along which the rows vary most first, float64
-            (D, C).
-    """
-
-    mean: npt.NDArray[np.float64]
-    directions: npt.NDArray[np.float64]
 
 
 def finish_image_tower(
@@ -55,7 +40,7 @@ def finish_image_tower(
     if config.image_head_shrinkage is not None:
         features, groups = _embed_features(tower, photos)
         try:
-            fitted = fit_whitening(
+            directions = fit_whitening(
                 features,
                 groups,
                 direction_count=tower.embedding_dim,
@@ -63,7 +48,7 @@ def finish_image_tower(
             )
         except ValueError as error:
             raise ValueError(f"finishing.image_head_shrinkage: {error}") from None
-        set_projection(tower.head, fitted.mean, fitted.directions)
+        set_projection(tower.head, features.mean(axis=0), directions)
 
 
 @torch.no_grad()
@@ -81,12 +66,12 @@ def mix_in(module: nn.Module, start: Mapping[str, torch.Tensor], share: float) -
 
 
 def fit_whitening(
-    features: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float64],
     groups: npt.NDArray[np.int64],
     *,
     direction_count: int,
     shrinkage: float,
-) -> Whitening:
+) -> npt.NDArray[np.float64]:
     """Fits within-class covariance normalisation, then principal components.
 
     With the covariance S within groups, shrunk to (1 - shrinkage) · S + shrinkage · tr(S)/D · I,
@@ -96,15 +81,18 @@ def fit_whitening(
     are groups: too few where a group has several looks.
 
     Args:
-        features: Rows of D features, (N, D).
+        rows: Rows of D features, (N, D).
         groups: Their groups, (N,).
         direction_count: Most directions to keep, 1 or more; there are at most min(N, D).
         shrinkage: Share of the identity, above 0 to 1.
 
+    Returns:
+        One column per direction, the one along which the rows vary most first, (D, C): a row is
+        projected as (row - mean) · directions.
+
     Raises:
         ValueError: If there are fewer than two groups, or no group varies.
     """
-    rows = features.astype(np.float64)
     names, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
     means = np.zeros((len(names), rows.shape[1]))
     np.add.at(means, numbers, rows)
@@ -116,10 +104,9 @@ def fit_whitening(
         )
     spreads, axes = eigh(shrunk_covariance(within, shrinkage))
     whitener = axes / np.sqrt(spreads)
-    mean = rows.mean(axis=0)
     kept = PCA(min(direction_count, *rows.shape), svd_solver="covariance_eigh")
-    kept.fit((rows - mean) @ whitener)
-    return Whitening(mean=mean, directions=whitener @ kept.components_.T)
+    kept.fit((rows - rows.mean(axis=0)) @ whitener)
+    return whitener @ kept.components_.T
 
 
 @torch.inference_mode()
@@ -130,7 +117,7 @@ def _embed_features(tower: Tower, photos: Iterable[Batch]) -> tuple[np.ndarray, 
     for batch in photos:
         pixels = batch.pixels[batch.has_image].to(device, memory_format=torch.channels_last)
         if len(pixels):
-            features.append(tower.backbone(pixels).float().cpu().numpy())
+            features.append(tower.backbone(pixels).cpu().double().numpy())
             groups.append(batch.labels[batch.has_image].numpy())
     if not features:
         raise ValueError("finishing.image_head_shrinkage: no training row has a photo")

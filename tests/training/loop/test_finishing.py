@@ -76,9 +76,9 @@ def test_the_projection_fits_the_mixed_backbone_and_the_rows_with_photos(
     pixels = torch.cat([batch.pixels[batch.has_image] for batch in photos])
     labels = torch.cat([batch.labels[batch.has_image] for batch in photos])
     with torch.inference_mode():
-        features, embeddings = tower.backbone(pixels).numpy(), tower(pixels).numpy()
-    fitted = fit_whitening(features, labels.numpy(), direction_count=8, shrinkage=0.2)
-    expected = (features - fitted.mean) @ fitted.directions
+        features, embeddings = tower.backbone(pixels).double().numpy(), tower(pixels).numpy()
+    directions = fit_whitening(features, labels.numpy(), direction_count=8, shrinkage=0.2)
+    expected = (features - features.mean(0)) @ directions
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     # Features of six values have six directions.
     np.testing.assert_allclose(embeddings[:, :6], expected, atol=1e-4)
@@ -114,13 +114,13 @@ def test_the_start_is_mixed_into_weights_and_statistics_but_not_into_counters() 
 
 
 @pytest.fixture
-def rows() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def rows() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """60 rows of 5 features in 4 groups; the last feature varies most, and tells nothing."""
     generator = np.random.default_rng(0)
     groups = np.repeat(np.arange(4), 15)
     features = 2 * generator.normal(size=(4, 5))[groups] + generator.normal(size=(60, 5))
     features[:, 4] = 20 * generator.normal(size=60)
-    return features.astype(np.float32), groups
+    return features, groups
 
 
 def shrunk(covariance: npt.NDArray[np.float64], shrinkage: float) -> npt.NDArray[np.float64]:
@@ -138,35 +138,32 @@ def within_covariance(
 
 
 def test_rows_are_whitened_within_groups_and_turned_to_their_principal_components(
-    rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    rows: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
 ) -> None:
     features, groups = rows
-    fitted = fit_whitening(features, groups, direction_count=9, shrinkage=0.3)
-    assert fitted.directions.shape == (5, 5)
-    within = shrunk(within_covariance(features.astype(np.float64), groups), 0.3)
-    np.testing.assert_allclose(
-        fitted.directions.T @ within @ fitted.directions, np.eye(5), atol=1e-9
-    )
-    projected = (features - fitted.mean) @ fitted.directions
+    directions = fit_whitening(features, groups, direction_count=9, shrinkage=0.3)
+    assert directions.shape == (5, 5)
+    within = shrunk(within_covariance(features, groups), 0.3)
+    np.testing.assert_allclose(directions.T @ within @ directions, np.eye(5), atol=1e-9)
+    projected = (features - features.mean(0)) @ directions
     spread = np.cov(projected.T)
     np.testing.assert_allclose(spread, np.diag(np.diag(spread)), atol=1e-6)
     assert (np.diff(np.diag(spread)) < 0).all()
-    np.testing.assert_allclose(fitted.mean, features.astype(np.float64).mean(0))
 
 
 def test_the_first_directions_are_kept(
-    rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    rows: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
 ) -> None:
     whole = fit_whitening(*rows, direction_count=5, shrinkage=0.3)
     part = fit_whitening(*rows, direction_count=2, shrinkage=0.3)
-    np.testing.assert_allclose(part.directions, whole.directions[:, :2])
+    np.testing.assert_allclose(part, whole[:, :2])
 
 
 def test_what_varies_within_groups_counts_less(
-    rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    rows: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
 ) -> None:
     features, groups = rows
-    fitted = fit_whitening(features, groups, direction_count=5, shrinkage=0.01)
+    directions = fit_whitening(features, groups, direction_count=5, shrinkage=0.01)
 
     def nearest_is_alike(vectors: npt.NDArray[Any]) -> np.float64:
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -175,17 +172,17 @@ def test_what_varies_within_groups_counts_less(
         return (groups[cosines.argmax(1)] == groups).mean()
 
     before = nearest_is_alike(features - features.mean(0))
-    assert nearest_is_alike((features - fitted.mean) @ fitted.directions) > before + 0.05
+    assert nearest_is_alike((features - features.mean(0)) @ directions) > before + 0.05
 
 
 @pytest.mark.parametrize("groups", [[0, 1, 2], [0, 0, 0]], ids=["all single", "one group"])
 def test_groups_that_tell_nothing_are_refused(groups: list[int]) -> None:
-    rows = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    rows = np.random.default_rng(0).normal(size=(3, 2))
     with pytest.raises(ValueError, match="two groups or more, and unlike rows in one .* got 3"):
         fit_whitening(rows, np.array(groups), direction_count=2, shrinkage=0.5)
 
 
 def test_groups_of_equal_rows_are_refused() -> None:
-    rows = np.array([[1, 2], [1, 2], [3, 4], [3, 4]], dtype=np.float32)
+    rows = np.array([[1, 2], [1, 2], [3, 4], [3, 4]], dtype=np.float64)
     with pytest.raises(ValueError, match="unlike rows in one of them: got 4 rows of 2 groups"):
         fit_whitening(rows, np.array([0, 0, 1, 1]), direction_count=2, shrinkage=0.5)
