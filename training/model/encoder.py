@@ -132,12 +132,6 @@ class FusedEncoder(nn.Module):
         self.text_tower = text_tower
         self.fusion = fusion
 
-    def forward(
-        self, pixels: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
-    ) -> torch.Tensor:
-        """Embeds photos uint8 (B, 3, S, S) with their texts int64 (B, L) into rows (B, 2D)."""
-        return self.fusion(self.image_tower(pixels), self.text_tower(input_ids, attention_mask))
-
 
 def build_encoder(
     config: ModelConfig,

@@ -56,10 +56,15 @@ def tokens() -> tuple[torch.Tensor, torch.Tensor]:
     return ids, mask
 
 
+def embed(model: FusedEncoder, pixels: torch.Tensor, *tokens: torch.Tensor) -> torch.Tensor:
+    return model.fusion(model.image_tower(pixels), model.text_tower(*tokens))
+
+
 def test_embeddings_are_unit_rows(
     model: FusedEncoder, pixels: torch.Tensor, tokens: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    for rows in (model.image_tower(pixels), model.text_tower(*tokens), model(pixels, *tokens)):
+    both = embed(model, pixels, *tokens)
+    for rows in (model.image_tower(pixels), model.text_tower(*tokens), both):
         assert rows.dtype == torch.float32
         torch.testing.assert_close(rows.norm(dim=1), torch.ones(5), atol=1e-6, rtol=0)
 
@@ -68,10 +73,9 @@ def test_a_row_does_not_depend_on_its_batch(
     model: FusedEncoder, pixels: torch.Tensor, tokens: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     ids, mask = tokens
-    whole = model(pixels, ids, mask)
-    single = torch.cat(
-        [model(pixels[i : i + 1], ids[i : i + 1], mask[i : i + 1]) for i in range(5)]
-    )
+    whole = embed(model, pixels, ids, mask)
+    rows = [slice(i, i + 1) for i in range(5)]
+    single = torch.cat([embed(model, pixels[row], ids[row], mask[row]) for row in rows])
     # Only the order of summation differs.
     torch.testing.assert_close(whole, single, atol=1e-5, rtol=0)
     assert (whole[0] - whole[1]).abs().max() > 1e-2
