@@ -7,18 +7,11 @@ evaluation only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from twinshelf.client.files.rows import CellRow
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.reading import (
-    MatchingData,
-    Row,
-    checked,
-    filled_texts,
-    read_rows,
-)
+from twinshelf.training.catalogues.reading import MatchingData, checked, filled_texts, read_rows
 from twinshelf.training.catalogues.splits import split_by_group
 from twinshelf.training.preprocessing.texts import clean_text
 
@@ -39,12 +32,8 @@ def read_fashion(folder: Path, seed: int) -> MatchingData:
         FileNotFoundError: If there is no `styles.csv`.
         ValueError: If it lacks a column.
     """
-    return split_by_group(checked(read_styles(folder), TABLE), seed)
-
-
-def read_styles(folder: Path) -> Iterator[Row]:
-    """Reads the shop's products, lazily, without opening photos; raises as `read_fashion`."""
-    return read_rows(folder / TABLE, _COLUMNS, lambda row: _make_product(row, folder))
+    rows = read_rows(folder / TABLE, _COLUMNS, lambda row: _make_product(row, folder))
+    return split_by_group(checked(rows, TABLE), seed)
 
 
 def _make_product(row: CellRow, folder: Path) -> Product:

@@ -11,14 +11,12 @@ emoji as `\xf0\x9f\x94\xa5`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from twinshelf.client.files.rows import CellRow
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import (
     MatchingData,
-    Row,
     checked,
     filled_texts,
     read_rows,
@@ -39,15 +37,10 @@ def read_shopee(folder: Path, seed: int) -> MatchingData:
         FileNotFoundError: If there is no `train.csv`.
         ValueError: If it lacks a column, or its groups are one, or all of one posting.
     """
-    postings = read_postings(folder)
+    images = folder / "train_images"
+    postings = read_rows(folder / TABLE, _COLUMNS, lambda row: _make_product(row, images))
     require_classes(folder / TABLE, _GROUP, shared=True)
     return split_by_group(checked(postings, TABLE), seed)
-
-
-def read_postings(folder: Path) -> Iterator[Row]:
-    """Reads the labelled postings, lazily, without opening photos; raises as `read_shopee`."""
-    images = folder / "train_images"
-    return read_rows(folder / TABLE, _COLUMNS, lambda row: _make_product(row, images))
 
 
 def _make_product(row: CellRow, images: Path) -> Product:

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.catalogues.photos import write_photo
-from tests.training.catalogues.rows import good_rows
-from twinshelf.training.catalogues.fashion import read_fashion, read_styles
+from twinshelf.training.catalogues.fashion import read_fashion
 
 HEADER = (
     "id,title,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,image\n"
@@ -27,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_rows_become_products(folder: Path) -> None:
-    product = good_rows(read_styles(folder))[0]
+    product = read_fashion(folder, seed=42).gallery[0]
     assert (product.product_id, product.title, product.category) == (
         "0", "Acme Men  Shirt 0", "Shirts"
     )  # fmt: skip
@@ -47,7 +46,7 @@ def test_equal_titles_of_one_type_and_colour_are_a_group_that_stands_on_one_side
 def test_another_colour_is_another_group(folder: Path) -> None:
     with (folder / "styles.csv").open("a") as file:
         file.write("77,acme men shirt 0,Men,A,B,Shirts,Red,Fall,2011,x,images/0.jpg\n")
-    groups = {row.group for row in good_rows(read_styles(folder))}
+    groups = {row.group for row in read_fashion(folder, seed=42).gallery}
     assert len(groups) == 11
 
 
@@ -63,7 +62,7 @@ def test_bad_rows_are_reported(folder: Path) -> None:
 
 def test_a_missing_table_or_column_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"styles\.csv"):
-        read_styles(tmp_path)
+        read_fashion(tmp_path, seed=42)
     (tmp_path / "styles.csv").write_text("id,title\n1,x\n")
     with pytest.raises(ValueError, match=r"styles\.csv has no column 'articleType'"):
-        read_styles(tmp_path)
+        read_fashion(tmp_path, seed=42)

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.catalogues.photos import write_photo
-from tests.training.catalogues.rows import good_rows
-from twinshelf.training.catalogues.shopee import read_postings, read_shopee
+from twinshelf.training.catalogues.shopee import read_shopee
 
 HEADER = "posting_id,image,image_phash,title,label_group\n"
 
@@ -29,7 +28,7 @@ def append(folder: Path, *lines: str) -> None:
 
 
 def test_postings_become_products(folder: Path) -> None:
-    product = good_rows(read_postings(folder))[0]
+    product = read_shopee(folder, seed=42).gallery[0]
     assert product.product_id == "train_0" and product.title == "Paper Bag, Victoria 0"
     assert product.group == "249114" and not product.attributes
     assert product.images == (folder / "train_images" / f"{0:032x}.jpg",)
@@ -37,7 +36,7 @@ def test_postings_become_products(folder: Path) -> None:
 
 def test_spelled_out_bytes_become_characters(folder: Path) -> None:
     append(folder, r"t,a.jpg,0,\xe2\x9d\xa4 RATU \xf0\x9f\x94\xa5 100\xff,1")
-    assert good_rows(read_postings(folder))[-1].title == "❤ RATU 🔥 100"
+    assert read_shopee(folder, seed=42).gallery[-1].title == "❤ RATU 🔥 100"
 
 
 def test_the_split_keeps_products_on_one_side(folder: Path) -> None:
@@ -78,8 +77,8 @@ def test_groups_that_teach_nothing_are_refused(groups: str, message: str, tmp_pa
 
 def test_a_missing_table_or_column_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"train\.csv"):
-        read_postings(tmp_path)
+        read_shopee(tmp_path, seed=42)
     (tmp_path / "train.csv").write_text("posting_id,image,title\n")
     message = r"train\.csv has no column 'label_group'; its columns are posting_id, image, title"
     with pytest.raises(ValueError, match=message):
-        read_postings(tmp_path)
+        read_shopee(tmp_path, seed=42)
