@@ -25,24 +25,12 @@ class Edges:
         right: Row of the other, int64 (E,).
         scores: Scores of the pairs, -1 to 1, float64 (E,).
         probabilities: Probability of the same product, 0 to 1, float64 (E,).
-
-    Raises:
-        ValueError: If shapes differ, a pair is not ordered, or a number is not finite.
     """
 
     left: Ints
     right: Ints
     scores: Floats
     probabilities: Floats
-
-    def __post_init__(self) -> None:
-        shapes = {self.left.shape, self.right.shape, self.scores.shape, self.probabilities.shape}
-        if len(shapes) != 1 or self.left.ndim != 1:
-            raise ValueError(f"edges must be (E,) in all their parts, got {sorted(shapes)}")
-        if (self.left >= self.right).any():
-            raise ValueError("an edge must go from a smaller to a larger row")
-        if not (np.isfinite(self.scores).all() and np.isfinite(self.probabilities).all()):
-            raise ValueError("scores and probabilities of edges must be finite")
 
     def __len__(self) -> int:
         return len(self.left)

@@ -16,6 +16,7 @@ from tests.training.evaluation.tiny_run import WORDS, make_run
 from twinshelf.training.catalogues.esci import read_esci
 from twinshelf.training.catalogues.product import Product, QueryProduct
 from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.evaluation import judged_search
 from twinshelf.training.evaluation.embedded_products import Embedder, embed_products
 from twinshelf.training.evaluation.evaluation_config import EvaluationFiles
 from twinshelf.training.evaluation.judged_search import (
@@ -110,14 +111,15 @@ def test_a_run_without_loggers_gets_none(files: EvaluationFiles, judgements: Pat
 
 
 def test_scores_are_cosines_behind_the_prefixes_whatever_the_block(
-    run: Path, judgements: Path
+    run: Path, judgements: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedder, pairs = Embedder.of_run(run, "cpu"), held_out(judgements)
     scored = score_pairs(embedder, pairs)
     assert scored.queries.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     # The sizes of batches change the last bits of float32 sums.
     for count in (1, 5):
-        blocks = score_pairs(embedder, pairs, block_pair_count=count)
+        monkeypatch.setattr(judged_search, "BLOCK_PAIR_COUNT", count)
+        blocks = score_pairs(embedder, pairs)
         np.testing.assert_allclose(blocks.scores, scored.scores, atol=1e-6)
         np.testing.assert_array_equal(blocks.queries, scored.queries)
 
@@ -248,18 +250,3 @@ def test_a_random_order_has_its_mean() -> None:
     ]
     # Over five standard errors of a mean of 4000 values from 0 to 1.
     np.testing.assert_allclose(random_ndcg(pairs), np.mean(drawn, axis=0), atol=0.03)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"queries": np.array([0, 2])}, "queries must be 0 to 1"),
-        ({"scores": np.array([0.1, np.nan])}, "scores must be finite"),
-        ({"gains": np.array([-1.0, 0.0])}, "gains must be 0 or more"),
-        ({"gains": np.zeros(3)}, "must be"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(values: dict[str, np.ndarray], message: str) -> None:
-    arrays = {"queries": np.array([0, 1]), "scores": np.zeros(2), "gains": np.zeros(2)}
-    with pytest.raises(ValueError, match=message):
-        JudgedPairs(query_count=2, **(arrays | values))

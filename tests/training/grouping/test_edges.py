@@ -50,10 +50,3 @@ def test_the_union_takes_the_highest_probability_of_a_pair() -> None:
 def test_strength_is_probability_then_score_and_equal_for_equals() -> None:
     found = edges((0, 1, 0.9, 1.0), (1, 2, 0.8, 1.0), (2, 3, 0.9, 0.5), (3, 4, 0.9, 0.5))
     assert found.strengths.tolist() == [2, 1, 0, 0]
-
-
-def test_bad_edges_are_refused() -> None:
-    with pytest.raises(ValueError, match="smaller to a larger"):
-        edges((1, 1, 0.5, 0.5))
-    with pytest.raises(ValueError, match="finite"):
-        edges((0, 1, float("nan"), 0.5))
