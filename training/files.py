@@ -16,12 +16,12 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from modulefinder import ModuleFinder
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -59,6 +59,27 @@ def write_json(path: Path, values: DataclassInstance | Mapping[str, Any]) -> Non
     """Writes an object as `write_atomically` does, as readable JSON; NaN and infinity are null."""
     plain = _finite(values if isinstance(values, Mapping) else asdict(values))
     write_atomically(path, json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+
+
+def made_of(kind: Any, plain: Any) -> Any:
+    """Makes of JSON what `write_json` was given: a dataclass, with all that its fields hold.
+
+    Args:
+        kind: The dataclass; or another type that its fields have.
+        plain: Values as JSON has them; those that are no field are passed over.
+
+    Raises:
+        KeyError, TypeError, AttributeError: If the values are not of that form.
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return tuple(made_of(parts[0], each) for each in plain)
+    if origin is Mapping:
+        return {parts[0](name): made_of(parts[1], each) for name, each in plain.items()}
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        return plain
+    hints = get_type_hints(kind)
+    return kind(**{each.name: made_of(hints[each.name], plain[each.name]) for each in fields(kind)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

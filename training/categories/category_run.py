@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 
@@ -36,56 +35,10 @@ from twinshelf.training.categories.category_results import CategoriesResult, Cho
 from twinshelf.training.categories.mlp import load_head, save_head
 from twinshelf.training.evaluation.category_vote import UNKNOWN
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts, Embedder
-from twinshelf.training.retrieval.calibration import Curve
+from twinshelf.training.files import made_of
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
 RESULTS = "categories.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierChoice:
-    """What an earlier evaluation chose.
-
-    Attributes:
-        labels: Its labels, in the order of the network's outputs.
-        tuned: Modality pattern to what was chosen for it.
-    """
-
-    labels: Labels
-    tuned: Mapping[str, TunedMethods]
-
-    @classmethod
-    def read(cls, folder: Path, label: str) -> Self:
-        """Reads categories.json and the networks beside it.
-
-        Args:
-            folder: Folder of the earlier results.
-            label: What is to be predicted.
-
-        Raises:
-            FileNotFoundError: If there are no such results, or a network is missing.
-            ValueError: If they are no results of ours, or of another label.
-        """
-        path = folder / RESULTS
-        if not path.is_file():
-            raise FileNotFoundError(f"no {RESULTS} in {folder}: run training.categories first")
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            if values["label"] != label:
-                raise ValueError(f"{path} predicts the {values['label']}, not the {label}")
-            labels = Labels(names=tuple(values["labels"]))
-            tuned = {
-                pattern: TunedMethods(
-                    choices={name: _choice(found["choice"]) for name, found in methods.items()},
-                    head=load_head(_head_path(folder, pattern), len(labels.names))
-                    if "mlp" in methods
-                    else None,
-                )
-                for pattern, methods in values["patterns"].items()
-            }
-            return cls(labels=labels, tuned=tuned)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is not of training.categories: {error!r}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,20 +73,20 @@ def predict_categories(files: CategoryFiles, config: CategoryConfig) -> Categori
         OSError: If MLflow does not take the results, which are then saved.
     """
     embedder = Embedder.of_run(files.run, config.device)
-    earlier = EarlierChoice.read(files.chosen, config.label) if files.chosen else None
+    known = _read_choices(files.chosen, config.label) if files.chosen else None
     gallery = _embed("gallery", files.gallery, files, config, embedder)
-    labels = earlier.labels if earlier else Labels.of(labels_of(gallery, config.label))
+    labels, earlier = known or (Labels.of(labels_of(gallery, config.label)), {})
     tuning, reported = _read_queries(files, config, embedder)
     evaluated: dict[str, EvaluatedPattern] = {}
     for pattern in config.patterns:
-        needed = (reported,) if earlier else (reported, tuning)
+        needed = (reported,) if files.chosen else (reported, tuning)
         if not all(queries.with_pattern(pattern).any() for queries in needed):
             embedder.notes.append(f"too few queries have what {pattern!r} needs")
             continue
         rows = LabelledGallery.of(
             gallery, pattern, labels=labels, config=config, fusion_weight=embedder.fusion_weight
         )
-        tuned = earlier.tuned.get(pattern) if earlier else rows.tune(tuning, reported)
+        tuned = earlier.get(pattern) if files.chosen else rows.tune(tuning, reported)
         if tuned is None:
             raise ValueError(f"nothing was chosen for {pattern} before: tune it first")
         results = rows.evaluate(reported, tuned)
@@ -250,9 +203,32 @@ def _embed(
     return embedder.embed(name, known, are_passages=name == "gallery")
 
 
-def _choice(values: Mapping[str, Any]) -> Choice:
-    f1_by_k = {int(k): f1 for k, f1 in values["f1_by_k"].items()}
-    return Choice(**{**values, "curve": Curve.from_values(values["curve"]), "f1_by_k": f1_by_k})
+def _read_choices(folder: Path, label: str) -> tuple[Labels, dict[str, TunedMethods]]:
+    """Reads the labels of an earlier result, and what was chosen for each modality pattern.
+
+    Raises:
+        FileNotFoundError: If there is no such result, or a network is missing.
+        ValueError: If it is no result of ours, or of another label.
+    """
+    path = folder / RESULTS
+    if not path.is_file():
+        raise FileNotFoundError(f"no {RESULTS} in {folder}: run training.categories first")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["label"] != label:
+            raise ValueError(f"{path} predicts the {values['label']}, not the {label}")
+        labels = Labels(names=tuple(values["labels"]))
+        return labels, {
+            pattern: TunedMethods(
+                choices={name: made_of(Choice, each["choice"]) for name, each in methods.items()},
+                head=load_head(_head_path(folder, pattern), len(labels.names))
+                if "mlp" in methods
+                else None,
+            )
+            for pattern, methods in values["patterns"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not of training.categories: {error!r}") from error
 
 
 def _head_path(folder: Path, pattern: str) -> Path:

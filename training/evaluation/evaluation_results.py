@@ -10,8 +10,7 @@ from twinshelf.training.evaluation.category_vote import CategoryQuality
 from twinshelf.training.evaluation.intervals import Estimate
 from twinshelf.training.evaluation.match_worlds import WorldQuality
 from twinshelf.training.evaluation.tuning import Tuning
-from twinshelf.training.retrieval.calibration import Curve
-from twinshelf.training.retrieval.match_probability import MatchModel
+from twinshelf.training.files import made_of
 from twinshelf.training.retrieval.scored_pairs import PairQuality
 
 
@@ -119,14 +118,11 @@ def read_tunings(text: str) -> dict[str, Tuning]:
     Raises:
         ValueError: If it is not such an object.
     """
-    tunings = {}
     try:
-        for pattern, values in json.loads(text)["patterns"].items():
-            if (tuning := values["tuning"]) is None:
-                continue
-            curve = Curve.from_values(tuning.pop("curve"))
-            models = tuple(map(MatchModel.from_values, tuning.pop("match_models")))
-            tunings[pattern] = Tuning(curve=curve, match_models=models, **tuning)
+        return {
+            pattern: made_of(Tuning, values["tuning"])
+            for pattern, values in json.loads(text)["patterns"].items()
+            if values["tuning"] is not None
+        }
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the results of an evaluation: {error!r}") from error
-    return tunings

@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.training.files import made_of
 from twinshelf.training.retrieval.embeddings import PATTERNS
 from twinshelf.training.retrieval.match_probability import MatchProbability
 
@@ -46,14 +47,6 @@ class Curve:
             raise ValueError(f"probabilities must not fall, got {self.probabilities}")
         if self.probabilities[0] < 0 or self.probabilities[-1] > 1:
             raise ValueError(f"probabilities must be 0 to 1, got {self.probabilities}")
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Reads a curve out of JSON; KeyError or TypeError when there is none."""
-        return cls(
-            scores=tuple(map(float, values["scores"])),
-            probabilities=tuple(map(float, values["probabilities"])),
-        )
 
     def probability(self, scores: npt.ArrayLike) -> Floats:
         """Returns the probabilities that belong to scores, in their shape."""
@@ -107,13 +100,11 @@ class Calibration:
         """
         try:
             values = json.loads(text)
-            curves = {
-                pattern: Curve.from_values(curve)
-                for pattern, curve in values["calibration"].items()
-            }
-            thresholds = {key: float(value) for key, value in values["thresholds"].items()}
             found = values["match_probability"]
-            matches = None if found is None else MatchProbability.from_values(found)
+            return cls(
+                curves=made_of(Mapping[str, Curve], values["calibration"]),
+                thresholds=made_of(Mapping[str, float], values["thresholds"]),
+                matches=None if found is None else made_of(MatchProbability, found),
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a calibration: {error!r}") from error
-        return cls(curves=curves, thresholds=thresholds, matches=matches)

@@ -16,7 +16,7 @@ rises with s_i. A prior other than the one fitted with shifts the odds by Bayes'
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
@@ -77,18 +77,6 @@ class MatchModel:
                 f"got {self.thresholds}"
             )
 
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `dataclasses.asdict` made of a model, or JSON of it.
-
-        Raises:
-            ValueError: If a value is out of range.
-            KeyError: If one is missing.
-        """
-        rows = tuple(tuple(map(float, row)) for row in values["thresholds"])
-        numbers = {each.name: values[each.name] for each in fields(cls)} | {"thresholds": rows}
-        return cls(**numbers)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchProbability:
@@ -125,19 +113,6 @@ class MatchProbability:
                 for model in self.models
             ],
         }
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `to_values` made.
-
-        Raises:
-            ValueError: If a value is out of range.
-            KeyError: If one is missing.
-        """
-        return cls(
-            models=tuple(map(MatchModel.from_values, values["models"])),
-            match_prior=float(values["match_prior"]),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.training.retrieval.drawn_lists import draw_lists
+from twinshelf.training.files import made_of
 from twinshelf.training.retrieval.match_probability import (
     PRIORS,
     TARGETS,
@@ -114,7 +115,7 @@ def test_taking_the_right_products_out_moves_the_others_up() -> None:
 def test_models_survive_json() -> None:
     models = MatchProbability(models=(MODEL, replace(MODEL, image_weight=1.0)), match_prior=0.5)
     text = json.dumps(models.to_values())
-    assert MatchProbability.from_values(json.loads(text)) == models
+    assert made_of(MatchProbability, json.loads(text)) == models
 
 
 @pytest.mark.parametrize(
