@@ -8,11 +8,11 @@ from safetensors.torch import save_file
 
 from tests.training.small_catalogue import small_config
 from twinshelf.training.categories import category_run
-from twinshelf.training.categories.category_config import CategoryFiles
+from twinshelf.training.categories.category_config import CategoryConfig, CategoryOptions
 from twinshelf.training.checkpoint import load_encoder, save_inputs, save_weights
 from twinshelf.training.config import TrainConfig
 from twinshelf.training.evaluation import evaluation_config, judged_search
-from twinshelf.training.evaluation.evaluation_config import EvaluationFiles
+from twinshelf.training.evaluation.evaluation_config import EvaluationOptions
 from twinshelf.training.evaluation.evaluation_run import PLOTS
 from twinshelf.training.model.encoder import FusedEncoder, build_encoder
 from twinshelf.training.model.text_backbone import scratch_architecture
@@ -65,7 +65,9 @@ def test_a_loaded_encoder_embeds_alike(saved: tuple[Path, FusedEncoder, TrainCon
     ids, mask = torch.from_numpy(tokens.input_ids), torch.from_numpy(tokens.attention_mask)
     generator = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (2, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    assert torch.equal(loaded.model(pixels, ids, mask), model(pixels, ids, mask))
+    image, text = loaded.model.image_tower(pixels), loaded.model.text_tower(ids, mask)
+    expected = model.fusion(model.image_tower(pixels), model.text_tower(ids, mask))
+    assert torch.equal(loaded.model.fusion(image, text), expected)
     assert loaded.config == config
     assert loaded.settings == config.preprocessing
     assert loaded.calibration == CALIBRATION
@@ -89,8 +91,9 @@ def test_saving_removes_what_was_found_with_older_weights(
     saved: tuple[Path, FusedEncoder, TrainConfig], tmp_path: Path
 ) -> None:
     folder, model, _ = saved
-    other = EvaluationFiles(run=folder, queries=tmp_path / "other.csv").results_folder
-    categories = CategoryFiles(run=folder).results_folder("group")
+    other = EvaluationOptions(run=folder, queries=tmp_path / "other.csv").results_folder
+    by_group = CategoryOptions(run=folder, config=CategoryConfig(label="group"))
+    categories = by_group.results_folder
     found = [folder / each.RESULTS for each in (evaluation_config, judged_search)]
     found += [folder / PLOTS / "recall.png", other / "evaluation.json"]
     found += [categories / name for name in (category_run.RESULTS, "mlp_both.safetensors")]

@@ -37,8 +37,10 @@ class CategoryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CategoryFiles:
-    """Where category prediction reads and writes.
+class CategoryOptions:
+    """Predicts categories by vote of the nearest products and by a small network.
+
+    What can be tuned is tuned on one part of the offers; weighted F1 is reported on the other.
 
     Attributes:
         run: Folder of the run.
@@ -53,6 +55,7 @@ class CategoryFiles:
         columns: Columns of the tables, where they have other names than usual, such as
             title=name,images=photo: our field to the file's columns.
         output: Folder of the results; default: `RUN/categories/LABEL`.
+        config: How it is done.
     """
 
     run: Path
@@ -63,7 +66,9 @@ class CategoryFiles:
     kazanexpress: Path | None = None
     columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
     output: Path | None = None
+    config: CategoryConfig = CategoryConfig()
 
-    def results_folder(self, label: str) -> Path:
-        """Returns the folder of the results."""
-        return self.output or self.run / FOLDER / label
+    @property
+    def results_folder(self) -> Path:
+        """Folder of the results."""
+        return self.output or self.run / FOLDER / self.config.label

@@ -22,8 +22,7 @@ from twinshelf.training.catalogues.reading import separate
 from twinshelf.training.categories.category_config import (
     FOLDER,
     SEED,
-    CategoryConfig,
-    CategoryFiles,
+    CategoryOptions,
 )
 from twinshelf.training.categories.category_evaluator import (
     LabelledGallery,
@@ -61,7 +60,7 @@ class EvaluatedPattern:
         return max(self.results, key=lambda name: self.results[name].reported.weighted_f1)
 
 
-def predict_categories(files: CategoryFiles, config: CategoryConfig) -> CategoriesResult:
+def predict_categories(options: CategoryOptions) -> CategoriesResult:
     """Tunes and evaluates both methods, and saves categories.json with the networks.
 
     Patterns that no query has are left out. The results go to the loggers of the run's training as
@@ -72,30 +71,31 @@ def predict_categories(files: CategoryFiles, config: CategoryConfig) -> Categori
         ValueError: If a table cannot be read, or there are too few labels or queries.
         OSError: If MLflow does not take the results, which are then saved.
     """
-    embedder = Embedder.of_run(files.run, config.device)
-    known = _read_choices(files.chosen, config.label) if files.chosen else None
-    gallery = _embed("gallery", files.gallery, files, config, embedder)
+    config = options.config
+    embedder = Embedder.of_run(options.run, config.device)
+    known = _read_choices(options.chosen, config.label) if options.chosen else None
+    gallery = _embed("gallery", options.gallery, options, embedder)
     labels, earlier = known or (Labels.of(labels_of(gallery, config.label)), {})
-    tuning, reported = _read_queries(files, config, embedder)
+    tuning, reported = _read_queries(options, embedder)
     evaluated: dict[str, EvaluatedPattern] = {}
     for pattern in config.patterns:
-        needed = (reported,) if files.chosen else (reported, tuning)
+        needed = (reported,) if options.chosen else (reported, tuning)
         if not all(queries.with_pattern(pattern).any() for queries in needed):
             embedder.notes.append(f"too few queries have what {pattern!r} needs")
             continue
         rows = LabelledGallery.of(
             gallery, pattern, labels=labels, config=config, fusion_weight=embedder.fusion_weight
         )
-        tuned = earlier.get(pattern) if files.chosen else rows.tune(tuning, reported)
+        tuned = earlier.get(pattern) if options.chosen else rows.tune(tuning, reported)
         if tuned is None:
             raise ValueError(f"nothing was chosen for {pattern} before: tune it first")
         results = rows.evaluate(reported, tuned)
         evaluated[pattern] = EvaluatedPattern(results=results, gallery=rows, tuned=tuned)
     if not evaluated:
         raise ValueError(f"no query has what any of {config.patterns} needs")
-    folder = files.results_folder(config.label)
-    if files.kazanexpress is not None:
-        answer_kazanexpress(files.kazanexpress, folder, evaluated, embedder)
+    folder = options.results_folder
+    if options.kazanexpress is not None:
+        answer_kazanexpress(options.kazanexpress, folder, evaluated, embedder)
     for name, found in evaluated.items():
         if found.tuned.head is not None:
             save_head(_head_path(folder, name), found.tuned.head)
@@ -165,19 +165,20 @@ def _category_ids(folder: Path, names: tuple[str, ...], label: str) -> list[int]
 
 
 def _read_queries(
-    files: CategoryFiles, config: CategoryConfig, embedder: Embedder
+    options: CategoryOptions, embedder: Embedder
 ) -> tuple[EmbeddedProducts, EmbeddedProducts]:
     """Returns the queries that tune, where something is tuned, and those that are reported."""
-    given = (files.queries,) if files.queries else ()
-    queries = _embed("queries", given, files, config, embedder)
-    if files.chosen is not None:
-        embedder.notes.append(f"K, margins and networks are those of {files.chosen}")
+    given = (options.queries,) if options.queries else ()
+    label = options.config.label
+    queries = _embed("queries", given, options, embedder)
+    if options.chosen is not None:
+        embedder.notes.append(f"K, margins and networks are those of {options.chosen}")
         return queries, queries
-    if files.validation is not None:
-        return _embed("queries", (files.validation,), files, config, embedder), queries
-    tuning_half = split_queries(queries, config.label, SEED)
+    if options.validation is not None:
+        return _embed("queries", (options.validation,), options, embedder), queries
+    tuning_half = split_queries(queries, label, SEED)
     if not tuning_half.any():
-        raise ValueError(f"{len(queries)} queries of known {config.label} are too few to split")
+        raise ValueError(f"{len(queries)} queries of known {label} are too few to split")
     embedder.notes.append(
         f"tuned on {int(tuning_half.sum())} of {len(queries)} queries, drawn with seed "
         f"{SEED}; the others are reported"
@@ -186,20 +187,17 @@ def _read_queries(
 
 
 def _embed(
-    name: str,
-    paths: Sequence[Path],
-    files: CategoryFiles,
-    config: CategoryConfig,
-    embedder: Embedder,
+    name: str, paths: Sequence[Path], options: CategoryOptions, embedder: Embedder
 ) -> EmbeddedProducts:
     """Embeds the products of known label in some tables, or in the run's own."""
-    products = embedder.read(name, paths, files.columns)
-    known = [product for product in products if getattr(product, config.label)]
+    label = options.config.label
+    products = embedder.read(name, paths, options.columns)
+    known = [product for product in products if getattr(product, label)]
     place = ", ".join(map(str, paths)) or f"the run's {name}"
     if not known:
-        raise ValueError(f"no row of {place} has a {config.label}")
+        raise ValueError(f"no row of {place} has a {label}")
     if unknown := len(products) - len(known):
-        embedder.notes.append(f"{unknown} rows of {place} have no {config.label}: left out")
+        embedder.notes.append(f"{unknown} rows of {place} have no {label}: left out")
     return embedder.embed(name, known, are_passages=name == "gallery")
 
 

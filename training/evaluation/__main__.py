@@ -8,35 +8,12 @@ Run: python -m twinshelf.training.evaluation --run runs/demo
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
 from twinshelf.training.command_line import run_command
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig, EvaluationFiles
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationOptions:
-    """Evaluates a trained encoder on held-out offers, by image, by text and by both.
-
-    Attributes:
-        files: Where it reads and writes.
-        config: How it is done.
-        judgements: Judged searches in the form of Amazon ESCI, a folder or a joined file: NDCG over
-            the judged products of the held-out queries as well.
-        tune: With --queries or --gallery: fit thresholds on half of these queries instead of taking
-            those of the run.
-        no_plots: Draw nothing.
-    """
-
-    files: EvaluationFiles
-    config: EvaluationConfig
-    judgements: Path | None = None
-    tune: bool = False
-    no_plots: bool = False
+from twinshelf.training.evaluation.evaluation_config import EvaluationOptions
 
 
 def evaluate(options: EvaluationOptions) -> None:
@@ -45,16 +22,13 @@ def evaluate(options: EvaluationOptions) -> None:
     from twinshelf.training.evaluation.evaluation_tables import judged_table, result_tables
     from twinshelf.training.evaluation.judged_search import evaluate_searches
 
-    files, config = options.files, options.config
-    result = evaluate_run(files, config, tunes=options.tune, draws=not options.no_plots)
-    judged = options.judgements and evaluate_searches(
-        files, options.judgements, device=config.device
-    )
+    result = evaluate_run(options)
+    judged = options.judgements and evaluate_searches(options, options.judgements)
     console = Console()
     console.print(result_tables(result))
     if judged:
         console.print(judged_table(judged))
-    console.print(f"saved in {files.results_folder}", highlight=False)
+    console.print(f"saved in {options.results_folder}", highlight=False)
 
 
 main = partial(run_command, EvaluationOptions, "twinshelf.training.evaluation", evaluate)

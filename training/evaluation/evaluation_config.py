@@ -43,8 +43,8 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationFiles:
-    """Where an evaluation reads and writes.
+class EvaluationOptions:
+    """Evaluates a trained encoder on held-out offers, by image, by text and by both.
 
     Attributes:
         run: Folder of the run, written by `training.train`.
@@ -56,6 +56,12 @@ class EvaluationFiles:
             title=name,images=photo: our field to the file's columns.
         output: Folder of the results; default: the run's for its own data, and for other
             data a folder in it, named after the queries and a digest of both paths.
+        config: How it is done.
+        judgements: Judged searches in the form of Amazon ESCI, a folder or a joined file: NDCG over
+            the judged products of the held-out queries as well.
+        tune: With --queries or --gallery: fit thresholds on half of these queries instead of taking
+            those of the run.
+        no_plots: Draw nothing.
     """
 
     run: Path
@@ -64,6 +70,10 @@ class EvaluationFiles:
     judged_offers: Path | None = None
     columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
     output: Path | None = None
+    config: EvaluationConfig = EvaluationConfig()
+    judgements: Path | None = None
+    tune: bool = False
+    no_plots: bool = False
 
     @property
     def is_own_data(self) -> bool:

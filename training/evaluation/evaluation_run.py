@@ -11,11 +11,7 @@ from twinshelf.training.evaluation.embedded_products import (
     Embedder,
     read_products,
 )
-from twinshelf.training.evaluation.evaluation_config import (
-    RESULTS,
-    EvaluationConfig,
-    EvaluationFiles,
-)
+from twinshelf.training.evaluation.evaluation_config import RESULTS, EvaluationOptions
 from twinshelf.training.evaluation.evaluation_plots import save_plots
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult, read_tunings
 from twinshelf.training.evaluation.evaluator import evaluate
@@ -29,41 +25,30 @@ PLOTS = "plots"
 logger = logging.getLogger(__name__)
 
 
-def evaluate_run(
-    files: EvaluationFiles,
-    config: EvaluationConfig,
-    *,
-    tunes: bool = False,
-    draws: bool = True,
-) -> EvaluationResult:
+def evaluate_run(options: EvaluationOptions) -> EvaluationResult:
     """Evaluates a run, and saves evaluation.json, plots and, for its own data, calibration.json.
 
     They go to the loggers of the run's training as well. With another folder for the results the
     run's calibration stays as it is.
 
     On other data the curve and thresholds of the run's own evaluation are tried, if there are any
-    and `tunes` does not ask for new ones; the run's calibration stays as it is.
-
-    Args:
-        files: Where it reads and writes.
-        config: How it is done.
-        tunes: Whether curve and thresholds are fitted on half of the queries even on other data.
-        draws: Whether plots are drawn.
+    and `tune` does not ask for new ones; the run's calibration stays as it is.
 
     Raises:
         FileNotFoundError: If a file of the run or a table is missing.
         ValueError: If a table cannot be read or holds nothing usable.
         OSError: If MLflow does not take the results, which are then saved.
     """
-    embedder = Embedder.of_run(files.run, config.device)
+    config = options.config
+    embedder = Embedder.of_run(options.run, config.device)
     queries, gallery = (
-        embedder.read(name, (path,) if path else (), files.columns)
-        for name, path in (("queries", files.queries), ("gallery", files.gallery))
+        embedder.read(name, (path,) if path else (), options.columns)
+        for name, path in (("queries", options.queries), ("gallery", options.gallery))
     )
     tunings = None
-    if not (files.is_own_data or tunes):
-        tunings = _read_run_tunings(files.run, embedder.notes)
-    if files.judged_offers and tunings is not None:
+    if not (options.is_own_data or options.tune):
+        tunings = _read_run_tunings(options.run, embedder.notes)
+    if options.judged_offers and tunings is not None:
         raise ValueError("nothing is fitted to these queries, and so not to judged offers: --tune")
     evaluation = evaluate(
         embedder.embed("queries", queries, are_passages=False),
@@ -71,17 +56,17 @@ def evaluate_run(
         fusion_weight=embedder.fusion_weight,
         config=config,
         tunings=tunings,
-        judged=_embed_judged(files.judged_offers, embedder) if files.judged_offers else None,
+        judged=_embed_judged(options.judged_offers, embedder) if options.judged_offers else None,
         notes=embedder.notes,
     )
-    folder, result = files.results_folder, evaluation.result
+    folder, result = options.results_folder, evaluation.result
     # Calibration and evaluation of a run are of one and the same measurement.
-    is_of_run = files.is_own_data and folder == files.run
+    is_of_run = options.is_own_data and folder == options.run
     outcome = Outcome(
-        name=files.name,
+        name=options.name,
         results=folder / RESULTS,
-        plots=save_plots(result, evaluation.pairs, folder / PLOTS) if draws else (),
-        files=_save_calibration(result, files.run, config.match_prior) if is_of_run else (),
+        plots=save_plots(result, evaluation.pairs, folder / PLOTS) if not options.no_plots else (),
+        files=_save_calibration(result, options.run, config.match_prior) if is_of_run else (),
     )
     save_outcome(embedder.tracked_run, outcome, result)
     return result

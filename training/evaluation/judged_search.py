@@ -24,7 +24,7 @@ from twinshelf.training.evaluation.embedded_products import (
     Embedder,
     embed_contents,
 )
-from twinshelf.training.evaluation.evaluation_config import EvaluationFiles
+from twinshelf.training.evaluation.evaluation_config import EvaluationOptions
 from twinshelf.training.evaluation.intervals import Estimate, estimate_means
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
@@ -98,15 +98,14 @@ class JudgedResult:
     metrics: Mapping[str, Estimate]
 
 
-def evaluate_searches(files: EvaluationFiles, place: Path, *, device: str = "cpu") -> JudgedResult:
+def evaluate_searches(options: EvaluationOptions, place: Path) -> JudgedResult:
     """Ranks the judged products of the held-out queries by text, and saves judgements.json.
 
     The results go to the loggers of the run's training as well, beside those of the evaluation.
 
     Args:
-        files: The run, its held-out queries, and the folder of the results.
+        options: The run, its held-out queries, and the folder of the results.
         place: Folder or file of the judgements (see `training.catalogues.esci`).
-        device: "cpu", "cuda" or "auto".
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -114,9 +113,9 @@ def evaluate_searches(files: EvaluationFiles, place: Path, *, device: str = "cpu
         OSError: If MLflow does not take the results, which are then saved.
     """
     judgements = read_esci(place)
-    embedder = Embedder.of_run(files.run, device)
-    paths = (files.queries,) if files.queries else ()
-    wanted = {row.product_id for row in embedder.read("queries", paths, files.columns)}
+    embedder = Embedder.of_run(options.run, options.config.device)
+    paths = (options.queries,) if options.queries else ()
+    wanted = {row.product_id for row in embedder.read("queries", paths, options.columns)}
     bad_rows: list[BadRow] = []
 
     def chosen() -> Iterator[QueryProduct]:
@@ -135,8 +134,8 @@ def evaluate_searches(files: EvaluationFiles, place: Path, *, device: str = "cpu
             "and no product of them better than irrelevant"
         )
     result = _measure(judged, len(bad_rows))
-    name = JUDGED if files.results_folder == files.run else f"{files.name}/{JUDGED}"
-    outcome = Outcome(name=name, results=files.results_folder / RESULTS)
+    name = JUDGED if options.results_folder == options.run else f"{options.name}/{JUDGED}"
+    outcome = Outcome(name=name, results=options.results_folder / RESULTS)
     save_outcome(embedder.tracked_run, outcome, result)
     return result
 

@@ -9,7 +9,6 @@ Run: python -m twinshelf.training.grouping --run runs/demo --products catalogue.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,37 +16,20 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from twinshelf.training.command_line import run_command
-from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
+from twinshelf.training.grouping.grouping_config import GroupingOptions
 from twinshelf.training.runs.figures import figure_table, figure_text
 
 if TYPE_CHECKING:
     from twinshelf.training.grouping.grouping_run import GroupingResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupingOptions:
-    """Finds groups of the same product in a whole catalogue, by photo, text and both.
-
-    When the file has groups of its own, the found ones are compared with them.
-
-    Attributes:
-        files: Where it reads and writes.
-        config: How it is done.
-    """
-
-    files: GroupingFiles
-    config: GroupingConfig
-
-
 def group(options: GroupingOptions) -> None:
     """Groups as `group_products` does, and prints the table."""
     from twinshelf.training.grouping.grouping_run import group_products
 
-    files, config = options.files, options.config
-    result = group_products(files, config)
     console = Console()
-    console.print(grouping_tables(result))
-    console.print(f"saved in {files.output} and {files.results}", highlight=False)
+    console.print(grouping_tables(group_products(options)))
+    console.print(f"saved in {options.output} and {options.results}", highlight=False)
 
 
 def grouping_tables(result: GroupingResult) -> RenderableType:

@@ -40,8 +40,10 @@ class GroupingConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupingFiles:
-    """Where grouping reads and writes.
+class GroupingOptions:
+    """Finds groups of the same product in a whole catalogue, by photo, text and both.
+
+    When the file has groups of its own, the found ones are compared with them.
 
     Attributes:
         run: Folder of the run, with its calibration.
@@ -50,6 +52,7 @@ class GroupingFiles:
         columns: Columns of the tables, where they have other names than usual, such as
             title=name,images=photo: our field to the file's columns.
         previous: Table of an earlier grouping, whose names are kept; default: named anew.
+        config: How it is done.
 
     Raises:
         ValueError: If the output has another ending.
@@ -60,6 +63,7 @@ class GroupingFiles:
     output: Path
     columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
     previous: Path | None = None
+    config: GroupingConfig = GroupingConfig()
 
     def __post_init__(self) -> None:
         if self.output.suffix.lower() != ".parquet":

@@ -19,7 +19,7 @@ from twinshelf.training.grouping.evidence import (
 )
 from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
 from twinshelf.training.grouping.group_table import name_groups, read_group_ids, write_groups
-from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
+from twinshelf.training.grouping.grouping_config import GroupingOptions
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class GroupingResult:
     notes: tuple[str, ...]
 
 
-def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResult:
+def group_products(options: GroupingOptions) -> GroupingResult:
     """Groups the products of a catalogue, and writes the table of groups and the results.
 
     The results go to the loggers of the run's training as well.
@@ -63,16 +63,17 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
         ValueError: If the run has no calibration, or a table cannot be read or is empty.
         OSError: If MLflow does not take the results, which are then saved.
     """
-    embedder = Embedder.of_run(files.run, config.device)
+    config = options.config
+    embedder = Embedder.of_run(options.run, config.device)
     calibration = embedder.encoder.calibration
     if calibration is None:
         raise ValueError(
-            f"{files.run} has no {CALIBRATION}, so its scores have no probabilities: "
+            f"{options.run} has no {CALIBRATION}, so its scores have no probabilities: "
             "run `make evaluate` first"
         )
-    previous = read_group_ids(files.previous) if files.previous else None
+    previous = read_group_ids(options.previous) if options.previous else None
     thresholds = calibration.thresholds
-    records = embedder.read("products", files.products, files.columns)
+    records = embedder.read("products", options.products, options.columns)
     products = embedder.embed("products", records, are_passages=True)
     logger.info("searching %d products in themselves", len(products))
     evidence = gather_evidence(
@@ -108,7 +109,7 @@ def group_products(files: GroupingFiles, config: GroupingConfig) -> GroupingResu
         notes=tuple(embedder.notes),
     )
     names = name_groups(products.product_ids, groups.numbers, previous)
-    write_groups(files.output, products.product_ids, names, groups)
-    outcome = Outcome(name=f"grouping/{files.output.stem}", results=files.results)
+    write_groups(options.output, products.product_ids, names, groups)
+    outcome = Outcome(name=f"grouping/{options.output.stem}", results=options.results)
     save_outcome(embedder.tracked_run, outcome, result)
     return result

@@ -15,7 +15,7 @@ from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table, write_table
 from twinshelf.training.categories.__main__ import main
-from twinshelf.training.categories.category_config import CategoryConfig, CategoryFiles
+from twinshelf.training.categories.category_config import CategoryConfig, CategoryOptions
 from twinshelf.training.categories.category_run import predict_categories
 from twinshelf.training.runs.environment import read_environments
 
@@ -33,7 +33,7 @@ def data(run: Path) -> Path:
 
 
 def test_results_are_saved_and_halves_do_not_overlap(run: Path, tmp_path: Path) -> None:
-    result = predict_categories(CategoryFiles(run=run, output=tmp_path), SETTINGS)
+    result = predict_categories(CategoryOptions(run=run, output=tmp_path, config=SETTINGS))
     saved = json.loads((tmp_path / "categories.json").read_text())
     assert saved["label"] == "group"
     assert set(saved["patterns"]) == {"image", "text", "both"}
@@ -47,7 +47,7 @@ def test_results_are_saved_and_halves_do_not_overlap(run: Path, tmp_path: Path) 
 def test_a_tracked_run_gets_the_figures_in_its_loggers(tmp_path: Path) -> None:
     tracked = make_run(tmp_path, "tensorboard")
     settings = replace(SETTINGS, patterns=("image",))
-    result = predict_categories(CategoryFiles(run=tracked), settings)
+    result = predict_categories(CategoryOptions(run=tracked, config=settings))
     events = EventAccumulator(str(tracked / "logs"))
     events.Reload()
     (event,) = events.Scalars("categories/group/patterns/image/knn/reported/weighted_f1")
@@ -60,25 +60,20 @@ def test_an_earlier_choice_is_tried_on_all_queries_without_tuning(
     run: Path, tmp_path: Path
 ) -> None:
     settings = replace(SETTINGS, patterns=("image",))
-    first = predict_categories(CategoryFiles(run=run, output=tmp_path / "a"), settings)
-    again = predict_categories(
-        CategoryFiles(run=run, chosen=tmp_path / "a", output=tmp_path / "b"), settings
+    first = predict_categories(CategoryOptions(run=run, output=tmp_path / "a", config=settings))
+    used_again = CategoryOptions(
+        run=run, chosen=tmp_path / "a", output=tmp_path / "b", config=settings
     )
+    again = predict_categories(used_again)
     chosen, used = first.patterns["image"], again.patterns["image"]
     assert {name: each.choice for name, each in used.items()} == {
         name: each.choice for name, each in chosen.items()
     }
     assert used["knn"].reported.query_count == 20
     with pytest.raises(ValueError, match="tune it first"):
-        predict_categories(
-            CategoryFiles(run=run, chosen=tmp_path / "a", output=tmp_path / "b"),
-            replace(settings, patterns=("text",)),
-        )
+        predict_categories(replace(used_again, config=replace(settings, patterns=("text",))))
     with pytest.raises(ValueError, match="predicts the group, not the category"):
-        predict_categories(
-            CategoryFiles(run=run, chosen=tmp_path / "a", output=tmp_path / "b"),
-            replace(settings, label="category"),
-        )
+        predict_categories(replace(used_again, config=replace(settings, label="category")))
 
 
 def test_a_validation_file_tunes_so_that_all_queries_are_reported(
@@ -87,14 +82,15 @@ def test_a_validation_file_tunes_so_that_all_queries_are_reported(
     queries = products(data(run) / "queries.parquet")
     write_table(tmp_path / "validation.parquet", queries[::2])
     write_table(tmp_path / "test.parquet", queries[1::2])
-    files = CategoryFiles(
+    options = CategoryOptions(
         run=run,
         gallery=(data(run) / "gallery.parquet", tmp_path / "validation.parquet"),
         queries=tmp_path / "test.parquet",
         validation=tmp_path / "validation.parquet",
         output=tmp_path,
+        config=replace(SETTINGS, patterns=("both",)),
     )
-    result = predict_categories(files, replace(SETTINGS, patterns=("both",)))
+    result = predict_categories(options)
     assert result.gallery_count == 20
     assert result.patterns["both"]["knn"].reported.query_count == 10
 
@@ -113,9 +109,14 @@ def test_a_gallery_of_one_label_or_none_is_refused(
         replace(product, category=category) for product in products(data(run) / "gallery.parquet")
     ]
     write_table(tmp_path / "gallery.parquet", gallery)
-    files = CategoryFiles(run=run, gallery=(tmp_path / "gallery.parquet",), output=tmp_path)
+    options = CategoryOptions(
+        run=run,
+        gallery=(tmp_path / "gallery.parquet",),
+        output=tmp_path,
+        config=replace(SETTINGS, label="category"),
+    )
     with pytest.raises(ValueError, match=message):
-        predict_categories(files, replace(SETTINGS, label="category"))
+        predict_categories(options)
 
 
 def test_the_command_prints_a_table(

@@ -10,17 +10,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.checkpoint import load_encoder
-from twinshelf.training.evaluation.evaluation_config import EvaluationConfig, EvaluationFiles
+from twinshelf.training.evaluation.evaluation_config import EvaluationOptions
 from twinshelf.training.evaluation.evaluation_run import evaluate_run
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = EvaluationConfig()
-
 
 def test_a_run_gets_results_calibration_and_plots(run: Path) -> None:
-    result = evaluate_run(EvaluationFiles(run=run), SETTINGS)
+    result = evaluate_run(EvaluationOptions(run=run))
     written = json.loads((run / "evaluation.json").read_text())
     assert written["query_count"] == 20 and written["gallery_count"] == 10
     value = result.patterns["both"].metrics["MAP"].value
@@ -37,21 +35,24 @@ def test_a_run_gets_results_calibration_and_plots(run: Path) -> None:
 
 
 def test_other_data_is_measured_by_the_thresholds_of_the_run(run: Path, tmp_path: Path) -> None:
-    own = evaluate_run(EvaluationFiles(run=run), SETTINGS, draws=False)
+    own = evaluate_run(EvaluationOptions(run=run, no_plots=True))
     before = {path: path.read_bytes() for path in run.glob("*.json")}
     offers = tmp_path / "offers.csv"
     offers.write_text("id,name,group\na,red tea,g0\nb,green soap,g1\nc,,g2\n")
-    files = EvaluationFiles(
-        run=run, queries=offers, columns={"product_id": ("id",), "title": ("name",)}
+    options = EvaluationOptions(
+        run=run,
+        queries=offers,
+        columns={"product_id": ("id",), "title": ("name",)},
+        no_plots=True,
     )
-    found = evaluate_run(files, SETTINGS, draws=False)
+    found = evaluate_run(options)
     assert (found.query_count, list(found.patterns)) == (2, ["text"])
     part = found.patterns["text"]
     assert part.tuning == own.patterns["text"].tuning
     assert part.held_out is not None and part.held_out.tuned_elsewhere
     assert any("1 rows were left out, first" in note for note in found.notes)
     (written,) = (run / "evaluations").glob("offers-*/evaluation.json")
-    assert written.parent == files.results_folder
+    assert written.parent == options.results_folder
     assert {path: path.read_bytes() for path in run.glob("*.json")} == before
 
 
@@ -59,7 +60,7 @@ def test_results_elsewhere_leave_the_calibration_of_the_run_alone(
     run: Path, tmp_path: Path
 ) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*.json")}
-    evaluate_run(EvaluationFiles(run=run, output=tmp_path / "out"), SETTINGS, draws=False)
+    evaluate_run(EvaluationOptions(run=run, output=tmp_path / "out", no_plots=True))
     assert (tmp_path / "out" / "evaluation.json").is_file()
     written = {path for path in run.rglob("*.json") if path.read_bytes() != before.get(path)}
     assert written <= {run / "environment.json"}
@@ -69,17 +70,19 @@ def test_results_of_other_data_have_folders_of_their_own() -> None:
     a, b, parquet, shop = (Path(x) for x in ("a/t.csv", "b/t.csv", "a/t.parquet", "shop.csv"))
     tables = ((a, None), (b, None), (parquet, None), (a, shop), (None, a))
     folders = {
-        EvaluationFiles(run=Path("runs/a"), queries=queries, gallery=gallery).results_folder
+        EvaluationOptions(run=Path("runs/a"), queries=queries, gallery=gallery).results_folder
         for queries, gallery in tables
     }
     assert len(folders) == len(tables)
 
 
 def test_other_data_can_be_tuned_anew(run: Path) -> None:
-    evaluate_run(EvaluationFiles(run=run), SETTINGS, draws=False)
+    evaluate_run(EvaluationOptions(run=run, no_plots=True))
     queries = Path(load_encoder(run).config.data.folder) / "queries.parquet"
-    files = EvaluationFiles(run=run, queries=queries, output=run / "anew")
-    found = evaluate_run(files, SETTINGS, tunes=True, draws=False)
+    options = EvaluationOptions(
+        run=run, queries=queries, output=run / "anew", tune=True, no_plots=True
+    )
+    found = evaluate_run(options)
     judged = found.patterns["both"].held_out
     assert judged is not None and not judged.tuned_elsewhere
     assert (run / "anew" / "evaluation.json").is_file()
@@ -87,8 +90,8 @@ def test_other_data_can_be_tuned_anew(run: Path) -> None:
 
 def test_a_file_against_itself_leaves_each_query_out(run: Path) -> None:
     queries = Path(load_encoder(run).config.data.folder) / "queries.parquet"
-    files = EvaluationFiles(run=run, queries=queries, gallery=queries)
-    found = evaluate_run(files, SETTINGS, tunes=True, draws=False)
+    options = EvaluationOptions(run=run, queries=queries, gallery=queries, tune=True, no_plots=True)
+    found = evaluate_run(options)
     assert found.patterns["image"].itself_count == 20
     assert found.patterns["image"].metrics["R@10"].value <= 1
 
@@ -96,7 +99,7 @@ def test_a_file_against_itself_leaves_each_query_out(run: Path) -> None:
 def test_missing_photos_are_noted(run: Path, tmp_path: Path) -> None:
     offers = tmp_path / "offers.csv"
     offers.write_text("product_id,title,images\na,tea,gone.jpg\nb,,gone.jpg\n")
-    found = evaluate_run(EvaluationFiles(run=run, queries=offers), SETTINGS, draws=False)
+    found = evaluate_run(EvaluationOptions(run=run, queries=offers, no_plots=True))
     assert any("2 photos could not be read" in note for note in found.notes)
     assert any("1 rows were left out, first" in note for note in found.notes)
 
@@ -104,22 +107,22 @@ def test_missing_photos_are_noted(run: Path, tmp_path: Path) -> None:
 def test_a_missing_table_is_named(run: Path, tmp_path: Path) -> None:
     gone = tmp_path / "gone.csv"
     with pytest.raises(FileNotFoundError, match=r"gone\.csv"):
-        evaluate_run(EvaluationFiles(run=run, gallery=gone), SETTINGS)
+        evaluate_run(EvaluationOptions(run=run, gallery=gone))
 
 
 def test_a_table_without_a_usable_row_is_named(run: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("product_id,title\n1,\n")
     with pytest.raises(ValueError, match=r"empty\.csv holds no usable row"):
-        evaluate_run(EvaluationFiles(run=run, queries=empty), SETTINGS)
+        evaluate_run(EvaluationOptions(run=run, queries=empty))
 
 
 def test_a_tracked_run_gets_the_figures_and_plots_in_its_loggers(tmp_path: Path) -> None:
     run = make_run(tmp_path, "tensorboard", "mlflow")
-    found = evaluate_run(EvaluationFiles(run=run), SETTINGS)
+    found = evaluate_run(EvaluationOptions(run=run))
     queries = tmp_path / "data" / "queries.parquet"
-    other = EvaluationFiles(run=run, queries=queries, output=tmp_path / "half")
-    evaluate_run(other, SETTINGS, draws=False)
+    half = tmp_path / "half"
+    evaluate_run(EvaluationOptions(run=run, queries=queries, output=half, no_plots=True))
     recall = found.patterns["both"].metrics["R@1"].value
     tag = "patterns/both/metrics/R_at_1/value"
     events = EventAccumulator(str(run / "logs"))
@@ -141,5 +144,5 @@ def test_a_tracked_run_gets_the_figures_and_plots_in_its_loggers(tmp_path: Path)
 
 
 def test_a_run_without_loggers_gets_none(run: Path) -> None:
-    evaluate_run(EvaluationFiles(run=run), SETTINGS, draws=False)
+    evaluate_run(EvaluationOptions(run=run, no_plots=True))
     assert not (run / "logs").exists() and not (run / "mlflow").exists()

@@ -18,7 +18,7 @@ from twinshelf.training.catalogues.product import Product, QueryProduct
 from twinshelf.training.catalogues.table import write_table
 from twinshelf.training.evaluation import judged_search
 from twinshelf.training.evaluation.embedded_products import Embedder, embed_products
-from twinshelf.training.evaluation.evaluation_config import EvaluationFiles
+from twinshelf.training.evaluation.evaluation_config import EvaluationOptions
 from twinshelf.training.evaluation.judged_search import (
     JudgedPairs,
     evaluate_searches,
@@ -57,9 +57,9 @@ def write_queries(path: Path, count: int = len(QUERIES)) -> None:
 
 
 @pytest.fixture
-def files(run: Path, tmp_path: Path) -> EvaluationFiles:
+def files(run: Path, tmp_path: Path) -> EvaluationOptions:
     write_queries(tmp_path / "queries.parquet")
-    return EvaluationFiles(run=run, queries=tmp_path / "queries.parquet", output=tmp_path / "out")
+    return EvaluationOptions(run=run, queries=tmp_path / "queries.parquet", output=tmp_path / "out")
 
 
 def held_out(path: Path) -> list[QueryProduct]:
@@ -67,7 +67,7 @@ def held_out(path: Path) -> list[QueryProduct]:
 
 
 def test_held_out_queries_are_judged_and_the_result_is_saved(
-    files: EvaluationFiles, judgements: Path
+    files: EvaluationOptions, judgements: Path
 ) -> None:
     result = evaluate_searches(files, judgements.parent)
     assert (result.query_count, result.pair_count, result.no_gain_count) == (3, 12, 0)
@@ -81,8 +81,8 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(judgements: Path, tmp_pat
     run = make_run(tmp_path, "tensorboard", "mlflow")
     write_queries(tmp_path / "data" / "queries.parquet")
     write_queries(tmp_path / "half.parquet", 1)
-    own = evaluate_searches(EvaluationFiles(run=run), judgements)
-    other = EvaluationFiles(run=run, queries=tmp_path / "half.parquet")
+    own = evaluate_searches(EvaluationOptions(run=run), judgements)
+    other = EvaluationOptions(run=run, queries=tmp_path / "half.parquet")
     half = evaluate_searches(other, judgements)
     by_chance = own.metrics["NDCG of a random order"].value
     expected = {
@@ -104,7 +104,7 @@ def test_a_tracked_run_gets_the_figures_in_its_loggers(judgements: Path, tmp_pat
     assert list(read_environments(run)) == ["judged"]
 
 
-def test_a_run_without_loggers_gets_none(files: EvaluationFiles, judgements: Path) -> None:
+def test_a_run_without_loggers_gets_none(files: EvaluationOptions, judgements: Path) -> None:
     evaluate_searches(files, judgements)
     assert list(read_environments(files.results_folder)) == [f"{files.name}/judged"]
     assert not (files.run / "logs").exists() and not (files.run / "mlflow").exists()
@@ -139,7 +139,7 @@ def test_scores_are_cosines_behind_the_prefixes_whatever_the_block(
 
 
 def test_bad_judgements_are_counted_and_named(
-    files: EvaluationFiles, judgements: Path, caplog: pytest.LogCaptureFixture
+    files: EvaluationOptions, judgements: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with judgements.open("a") as file:
         file.write("red tea,box,maybe\n")
@@ -148,7 +148,7 @@ def test_bad_judgements_are_counted_and_named(
 
 
 def test_judgements_of_other_queries_are_refused(
-    files: EvaluationFiles, judgements: Path, tmp_path: Path
+    files: EvaluationOptions, judgements: Path, tmp_path: Path
 ) -> None:
     judgements.write_text("query,product,esci_label\njar,box,E\nred tea,cup,I\n")
     with pytest.raises(ValueError, match="judges 1 of the 3 .* better than irrelevant"):

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.training.evaluation.tiny_run import make_run
 from tests.training.grouping.planted import CALIBRATION
 from twinshelf.training.grouping.__main__ import main
-from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingFiles
+from twinshelf.training.grouping.grouping_config import GroupingConfig, GroupingOptions
 from twinshelf.training.grouping.grouping_run import group_products
 from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_run_id, open_mlflow
 from twinshelf.training.runs.environment import read_environments
@@ -29,14 +29,15 @@ def tables(run: Path) -> tuple[Path, ...]:
     return folder / "gallery.parquet", folder / "queries.parquet"
 
 
-def files(run: Path, output: Path, **changes: Any) -> GroupingFiles:
-    return GroupingFiles(run=run, products=tables(run), output=output, **changes)
+def options(run: Path, output: Path, **changes: Any) -> GroupingOptions:
+    values: dict[str, Any] = {"products": tables(run), "config": SETTINGS}
+    return GroupingOptions(run=run, output=output, **values | changes)
 
 
 def test_every_product_gets_a_group_and_figures_lie_beside_the_table(
     run: Path, tmp_path: Path
 ) -> None:
-    result = group_products(files(run, tmp_path / "groups.parquet"), SETTINGS)
+    result = group_products(options(run, tmp_path / "groups.parquet"))
     rows = pq.read_table(tmp_path / "groups.parquet").to_pylist()
     assert len(rows) == result.product_count == 30
     assert len({row["product_id"] for row in rows}) == 30
@@ -52,9 +53,8 @@ def test_a_tracked_run_gets_the_figures_of_each_table_in_its_loggers(
     run = make_run(tmp_path, "tensorboard", "mlflow")
     (run / "calibration.json").write_text(CALIBRATION.to_json())
     gallery, queries = tables(run)
-    result = group_products(files(run, run / "groups.parquet"), SETTINGS)
-    few = GroupingFiles(run=run, products=(queries,), output=tmp_path / "few.parquet")
-    group_products(few, SETTINGS)
+    result = group_products(options(run, run / "groups.parquet"))
+    group_products(options(run, tmp_path / "few.parquet", products=(queries,)))
     assert result.quality is not None
     expected = {
         "grouping/groups/group_count": result.group_count,
@@ -81,13 +81,13 @@ def test_a_tracked_run_gets_the_figures_of_each_table_in_its_loggers(
 
 
 def test_a_run_without_loggers_gets_none(run: Path, tmp_path: Path) -> None:
-    group_products(files(run, tmp_path / "groups.parquet"), SETTINGS)
+    group_products(options(run, tmp_path / "groups.parquet"))
     assert list(read_environments(tmp_path)) == ["grouping/groups"]
     assert not (run / "logs").exists() and not (run / "mlflow").exists()
 
 
 def test_names_last_from_one_grouping_to_the_next(run: Path, tmp_path: Path) -> None:
-    group_products(files(run, tmp_path / "a.parquet"), SETTINGS)
+    group_products(options(run, tmp_path / "a.parquet"))
     first = {
         row["product_id"]: f"kept {row['group_id']}"
         for row in pq.read_table(tmp_path / "a.parquet").to_pylist()
@@ -95,7 +95,7 @@ def test_names_last_from_one_grouping_to_the_next(run: Path, tmp_path: Path) -> 
     table = pq.read_table(tmp_path / "a.parquet")
     renamed = [f"kept {name}" for name in table["group_id"].to_pylist()]
     pq.write_table(table.set_column(1, "group_id", [renamed]), tmp_path / "a.parquet")
-    group_products(files(run, tmp_path / "b.parquet", previous=tmp_path / "a.parquet"), SETTINGS)
+    group_products(options(run, tmp_path / "b.parquet", previous=tmp_path / "a.parquet"))
     second = pq.read_table(tmp_path / "b.parquet").to_pylist()
     assert {row["product_id"]: row["group_id"] for row in second} == first
 
@@ -106,19 +106,14 @@ def test_a_run_without_a_calibration_names_the_command_that_makes_one(
     bare = Path(shutil.copytree(run, tmp_path / "run"))
     (bare / "calibration.json").unlink()
     with pytest.raises(ValueError, match="run `make evaluate` first"):
-        group_products(
-            GroupingFiles(run=bare, products=tables(run), output=tmp_path / "groups.parquet"),
-            SETTINGS,
-        )
+        group_products(options(bare, tmp_path / "groups.parquet", products=tables(run)))
 
 
 def test_wrong_files_are_refused_before_work(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must end in \.parquet"):
-        files(run, tmp_path / "groups.csv")
+        options(run, tmp_path / "groups.csv")
     with pytest.raises(FileNotFoundError, match="no table of groups"):
-        group_products(
-            files(run, tmp_path / "g.parquet", previous=tmp_path / "absent.parquet"), SETTINGS
-        )
+        group_products(options(run, tmp_path / "g.parquet", previous=tmp_path / "absent.parquet"))
 
 
 def test_the_command_prints_a_table_or_a_sentence(
