@@ -25,8 +25,8 @@ class GroupBatchSampler(Sampler[list[int]]):
         groups: Group number of each row (N).
         config: P, K and what goes together.
         seed: Seed; an epoch is determined by it and the epoch's number.
-        is_catalogue: Rows that are catalogue products (N); None for none.
-        categories: Category of each row, numbered by name (N); None counts all as one.
+        is_catalogue: Rows that are catalogue products (N).
+        categories: Category of each row, numbered by name (N).
         rank: Number of this process.
         process_count: Processes of the run.
 
@@ -40,8 +40,8 @@ class GroupBatchSampler(Sampler[list[int]]):
         config: SamplerConfig,
         *,
         seed: int,
-        is_catalogue: npt.NDArray[np.bool_] | None = None,
-        categories: Numbers | None = None,
+        is_catalogue: npt.NDArray[np.bool_],
+        categories: Numbers,
         rank: int = 0,
         process_count: int = 1,
     ) -> None:
@@ -55,8 +55,6 @@ class GroupBatchSampler(Sampler[list[int]]):
         self.ends = np.cumsum(sizes)
         self.sizes = sizes
         self.is_catalogue = is_catalogue
-        if categories is None:
-            categories = np.zeros(len(groups), dtype=np.int64)
         self.categories = np.unique(categories[first_rows], return_inverse=True)[1]
         self.epoch = 0
         self.group_count = min(config.groups_per_batch, len(sizes))
@@ -108,7 +106,7 @@ class GroupBatchSampler(Sampler[list[int]]):
         count, end = self.config.rows_per_group, self.ends[group]
         rows = self.rows[end - self.sizes[group] : end]
         first: list[int] = []
-        if self.config.with_catalogue_row and self.is_catalogue is not None:
+        if self.config.with_catalogue_row:
             is_anchor = self.is_catalogue[rows]
             if anchors := rows[is_anchor].tolist():
                 first = [anchors[0] if len(anchors) == 1 else int(generator.choice(anchors))]

@@ -18,7 +18,7 @@ from twinshelf.training.preprocessing.tokens import TextTokenizer
 
 _LENGTHS: Final = (16, 24, 32, 40, 48, 64, 96, 128)
 # Each more is a warm-up more, and texts of different buckets share no batch in Triton.
-_MOST_BUCKETS: Final = 6
+MOST_BUCKETS: Final = 6
 # Enough to know how long texts are.
 _MOST_TEXTS: Final = 5000
 
@@ -45,15 +45,12 @@ def fit_buckets(
     return replace(settings, token_buckets=choose_buckets(lengths, candidates))
 
 
-def choose_buckets(
-    lengths: Sequence[int], candidates: Sequence[int], most: int = _MOST_BUCKETS
-) -> tuple[int, ...]:
+def choose_buckets(lengths: Sequence[int], candidates: Sequence[int]) -> tuple[int, ...]:
     """Returns the buckets that texts are padded least by; the last candidate is one of them.
 
     Args:
         lengths: Tokens of each text, at most the last candidate.
         candidates: Buckets to choose from, rising.
-        most: Most buckets, one or more.
     """
     *others, last = candidates
     tokens = np.array(lengths, dtype=int)
@@ -62,5 +59,5 @@ def choose_buckets(
         """Returns the tokens that texts take in buckets; of equal ones the smaller come first."""
         return int(np.take(buckets, np.searchsorted(buckets, tokens)).sum()), buckets
 
-    chosen = (some for count in range(most) for some in combinations(others, count))
+    chosen = (some for count in range(MOST_BUCKETS) for some in combinations(others, count))
     return min(((*some, last) for some in chosen), key=padded)

@@ -44,11 +44,7 @@ class Reliability:
 
 
 def measure_reliability(
-    probabilities: Floats,
-    is_true: npt.NDArray[np.bool_],
-    clusters: Sequence[str],
-    *,
-    resample_count: int = RESAMPLE_COUNT,
+    probabilities: Floats, is_true: npt.NDArray[np.bool_], clusters: Sequence[str]
 ) -> Reliability:
     """Measures the expected calibration error over bins of equal mass.
 
@@ -59,7 +55,6 @@ def measure_reliability(
         probabilities: Probabilities, 0 to 1 (P,).
         is_true: Whether the claim is true (P,).
         clusters: What a claim belongs to: claims of one cluster come true together (P).
-        resample_count: Resamples, 1 or more.
 
     Source: Naeini, Cooper, Hauskrecht, Obtaining well calibrated probabilities using Bayesian
     binning (2015); Efron, Tibshirani, An Introduction to the Bootstrap (1993), chapters 10 and 13.
@@ -75,7 +70,7 @@ def measure_reliability(
     for row, values in enumerate((np.ones(len(order)), probabilities, is_true)):
         np.add.at(sums[:, row], (numbers, places), values)
     error = float(_error(sums.sum(axis=0)))
-    draws = _resampled_errors(sums, resample_count, np.random.default_rng(SEED))
+    draws = _resampled_errors(sums)
     low, high = np.percentile(draws, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
     value, low, high = (max(0.0, 2 * error - each) for each in (float(draws.mean()), high, low))
     counts, given, true = sums.sum(axis=0)
@@ -94,11 +89,12 @@ def _error(sums: Floats) -> Floats:
     return np.asarray(np.abs(sums[..., 1, :] - sums[..., 2, :]).sum(-1) / sums[..., 0, :].sum(-1))
 
 
-def _resampled_errors(sums: Floats, resample_count: int, generator: np.random.Generator) -> Floats:
-    count, flat = len(sums), sums.reshape(len(sums), -1)
+def _resampled_errors(sums: Floats) -> Floats:
+    generator, count = np.random.default_rng(SEED), len(sums)
+    flat = sums.reshape(count, -1)
     errors = []
-    for start in range(0, resample_count, RESAMPLES_AT_ONCE):
-        rows = min(RESAMPLES_AT_ONCE, resample_count - start)
+    for start in range(0, RESAMPLE_COUNT, RESAMPLES_AT_ONCE):
+        rows = min(RESAMPLES_AT_ONCE, RESAMPLE_COUNT - start)
         weights = generator.multinomial(count, np.full(count, 1 / count), size=rows)
         errors.append(_error((weights @ flat).reshape(rows, *sums.shape[1:])))
     return np.concatenate(errors)

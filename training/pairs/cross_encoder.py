@@ -55,13 +55,7 @@ class CrossEncoder:
             source, num_labels=1, dtype=torch.float32
         )
 
-    def fit(
-        self,
-        pairs: Sequence[tuple[PairRecord, PairRecord]],
-        labels: Sequence[bool],
-        *,
-        learning_rate: float = LEARNING_RATE,
-    ) -> None:
+    def fit(self, pairs: Sequence[tuple[PairRecord, PairRecord]], labels: Sequence[bool]) -> None:
         """Fine-tunes on labelled pairs; a pair is read either way round, by chance."""
         texts = [(pair_text(left), pair_text(right)) for left, right in pairs]
         order, count = random.Random(SEED), len(texts)
@@ -71,7 +65,7 @@ class CrossEncoder:
             for rows in epochs
             for start in range(0, count, BATCH_SIZE)
         ]
-        optimizer = torch.optim.AdamW(self._model.parameters(), lr=learning_rate, weight_decay=0.01)
+        optimizer = torch.optim.AdamW(self._model.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
         schedule = get_linear_schedule_with_warmup(optimizer, len(batches) // 10, len(batches))
         self._model.train()
         for batch in track(batches, "cross-encoder"):

@@ -22,7 +22,8 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 NO_CANDIDATE = -1
-SCORE_BLOCK_BYTES = 16 * 2**20  # larger blocks are slower: their memory is never reused
+# One row is always taken; larger blocks are slower, for their memory is never reused.
+SCORE_BLOCK_BYTES = 16 * 2**20
 # So far behind that no metric counts it.
 UNRANKED = 1 << 40
 
@@ -62,7 +63,6 @@ def retrieve(
     relevant: RelevantPairs | None = None,
     excluded: Ints | None = None,
     device: str = "cpu",
-    block_bytes: int = SCORE_BLOCK_BYTES,
 ) -> Retrieval:
     """Searches the whole gallery for every query, a block of queries at a time.
 
@@ -76,7 +76,6 @@ def retrieve(
         relevant: Relevant pairs; None ranks nothing.
         excluded: Gallery row that is the query itself and no candidate, int64 (Q,); -1 for none.
         device: Where the scores are computed: "cpu", "cuda" or "auto".
-        block_bytes: Memory that a block of scores may take; one row is always taken.
 
     Raises:
         ValueError: If the embeddings differ in length, or there is nothing to search.
@@ -88,9 +87,7 @@ def retrieve(
     best = np.full((len(queries), k), -math.inf, dtype=np.float32)
     ranks = np.zeros(len(relevant.queries), dtype=np.int64)
     width = min(k, len(gallery))
-    for start, scores in score_blocks(
-        queries, gallery, image_weight=image_weight, device=device, block_bytes=block_bytes
-    ):
+    for start, scores in score_blocks(queries, gallery, image_weight=image_weight, device=device):
         stop = start + len(scores)
         if excluded is not None:
             rows = np.flatnonzero(excluded[start:stop] >= 0)
@@ -111,7 +108,6 @@ def score_blocks(
     *,
     image_weight: float,
     device: str = "cpu",
-    block_bytes: int = SCORE_BLOCK_BYTES,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yields the first query of each block and its scores, float32 (B, G); -inf for no score.
 
@@ -139,7 +135,7 @@ def score_blocks(
         presence = presence[:1]  # one denominator for the whole row
     device = choose_device(device)
     gallery_side, presence = gallery_side.to(device), presence.to(device)
-    block = max(1, block_bytes // (4 * len(gallery)))
+    block = max(1, SCORE_BLOCK_BYTES // (4 * len(gallery)))
     for start in range(0, len(queries), block):
         rows = slice(start, start + block)
         scores = query_side[rows].to(device) @ gallery_side.T  # (B, G)

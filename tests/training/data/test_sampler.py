@@ -16,7 +16,8 @@ CONFIG = SamplerConfig(
 
 
 def sampler_of(groups: list[int], config: SamplerConfig, **options: Any) -> GroupBatchSampler:
-    return GroupBatchSampler(np.array(groups), config, **options)
+    nothing = {"is_catalogue": np.zeros(len(groups), bool), "categories": np.zeros(len(groups))}
+    return GroupBatchSampler(np.array(groups), config, **nothing | options)
 
 
 def batches_of(config: SamplerConfig = CONFIG, **options: Any) -> list[list[int]]:

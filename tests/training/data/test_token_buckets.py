@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from twinshelf.training.catalogues.product import Product
+from twinshelf.training.data import token_buckets
 from twinshelf.training.data.token_buckets import choose_buckets, fit_buckets
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
@@ -23,10 +24,11 @@ def padded(lengths: np.ndarray, buckets: tuple[int, ...]) -> int:
 
 @pytest.mark.parametrize("most", [1, 2, 3, 6])
 @pytest.mark.parametrize("seed", range(4))
-def test_no_other_buckets_pad_less(seed: int, most: int) -> None:
+def test_no_other_buckets_pad_less(seed: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_buckets, "MOST_BUCKETS", most)
     drawn = np.random.default_rng(seed).gamma(4, 6 + 3 * seed, size=300).astype(int) + 3
     lengths = np.minimum(drawn, CANDIDATES[-1])
-    found = choose_buckets(lengths.tolist(), CANDIDATES, most)
+    found = choose_buckets(lengths.tolist(), CANDIDATES)
     assert len(found) <= most and list(found) == sorted(set(found))
     assert found[-1] == CANDIDATES[-1]
     for count in range(most):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from twinshelf.training.evaluation import reliability
 from twinshelf.training.evaluation.reliability import BIN_COUNT, measure_reliability
 
 
@@ -35,13 +36,16 @@ def test_an_error_that_is_there_is_found() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 8])
-def test_true_probabilities_have_no_error_however_few_they_are(size: int) -> None:
+def test_true_probabilities_have_no_error_however_few_they_are(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reliability, "RESAMPLE_COUNT", 200)
     errors = []
     for seed in range(20):
         generator = np.random.default_rng(seed)
         given = np.repeat(generator.random(400 // size), size)
         labels = np.repeat(generator.random(400 // size), size) < given
-        found = measure_reliability(given, labels, names(400, size), resample_count=200)
+        found = measure_reliability(given, labels, names(400, size))
         plain = sum(abs(b.mean_probability - b.true_share) * b.count for b in found.bins) / 400
         errors.append((found.error.value, plain))
     debiased, plain = np.mean(errors, axis=0)

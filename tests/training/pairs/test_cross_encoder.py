@@ -11,6 +11,7 @@ from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.command_line import read_command_line
+from twinshelf.training.pairs import cross_encoder
 from twinshelf.training.pairs.cross_encoder import CrossEncoder, pair_text
 from twinshelf.training.pairs.pair_config import CrossEncoderConfig
 
@@ -30,7 +31,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 def fitted(source: str) -> CrossEncoder:
     # Few pairs, learnt by heart: what is tested is that it learns at all.
     scorer = CrossEncoder(source, CrossEncoderConfig(epoch_count=120, token_count=32))
-    scorer.fit(SIDES, LABELS, learning_rate=3e-3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cross_encoder, "LEARNING_RATE", 3e-3)
+        scorer.fit(SIDES, LABELS)
     return scorer
 
 

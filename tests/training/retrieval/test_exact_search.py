@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.training.retrieval.test_embeddings import unit_rows
+from twinshelf.training.retrieval import exact_search
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.exact_search import (
     NO_CANDIDATE,
@@ -53,17 +54,19 @@ def slow_score(
 
 
 def search(image_weight: float, k: int, block_bytes: int, **options: Any) -> Retrieval:
-    return retrieve(
-        with_gaps(QUERY_COUNT, 10),
-        with_gaps(GALLERY_COUNT, 20),
-        image_weight=image_weight,
-        relevant=pairs_by_group(
-            groups(QUERY_COUNT, 1), groups(GALLERY_COUNT, 2), options.get("excluded")
-        ),
-        k=k,
-        block_bytes=block_bytes,
-        **options,
+    relevant = pairs_by_group(
+        groups(QUERY_COUNT, 1), groups(GALLERY_COUNT, 2), options.get("excluded")
     )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact_search, "SCORE_BLOCK_BYTES", block_bytes)
+        return retrieve(
+            with_gaps(QUERY_COUNT, 10),
+            with_gaps(GALLERY_COUNT, 20),
+            image_weight=image_weight,
+            relevant=relevant,
+            k=k,
+            **options,
+        )
 
 
 @pytest.mark.parametrize("image_weight", WEIGHTS)
