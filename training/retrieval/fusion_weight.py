@@ -18,12 +18,14 @@ from twinshelf.training.retrieval.metrics import (
 )
 
 EVEN_WEIGHT = 0.5
-STEP = 0.02  # of the grid
 MOST_QUERIES, SEED = 2000, 42  # more are sampled down
 # So many queries show that a modality earns nothing.
 TELLING_QUERY_COUNT = 100
 # Below the even steps: a modality may count for little, or only where the other leaves a tie.
 SMALL_WEIGHTS = (0.0001, 0.001, 0.005, 0.01)
+GRID = sorted(
+    {number / 50 for number in range(1, 50)}.union(SMALL_WEIGHTS, (1 - w for w in SMALL_WEIGHTS))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ def fit_fusion_weight(
     """
     chosen = _choose_queries(queries, query_groups, gallery_groups)
     relevant = pairs_by_group([query_groups[row] for row in chosen.tolist()], gallery_groups)
-    weights = [0.0, *_grid(), 1.0]
+    weights = [0.0, *GRID, 1.0]
     scores = _score_weights(queries.rows(chosen), gallery, relevant, weights, device=device)
     weight = _best_weight(scores, may_lean=len(chosen) >= TELLING_QUERY_COUNT)
     return FusionWeightFit(weight=weight, query_count=len(chosen), scores=scores)
@@ -95,14 +97,6 @@ def _choose_queries(
     if len(rows) <= MOST_QUERIES:
         return rows
     return np.sort(np.random.default_rng(SEED).choice(rows, MOST_QUERIES, replace=False))
-
-
-def _grid() -> list[float]:
-    """Returns the weights to try: even steps from 0.5, and both ends."""
-    steps = np.arange(0, int((EVEN_WEIGHT - SMALL_WEIGHTS[-1]) / STEP + 1e-9) + 1) * STEP
-    weights = {w for small in SMALL_WEIGHTS for w in (small, 1 - small)}
-    weights |= {round(EVEN_WEIGHT + sign * float(s), 6) for s in steps for sign in (-1, 1)}
-    return sorted(weights)
 
 
 def _score_weights(
