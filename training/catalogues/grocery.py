@@ -86,16 +86,13 @@ def _read_photos(folder: Path, name: str, by_id: dict[str, Product]) -> Iterator
             product = by_id.get(ids[0]) if len(ids) == 2 else None
             if len(ids) != 2 or not photo:
                 reason = f"must be: photo, class id, coarse class id; got {line.strip()[:80]!r}"
-                yield BadRow(source=name, row_number=row_number, reason=reason)
             elif product is None:
                 reason = f"class id {ids[0]!r} stands in no readable row of classes.csv"
-                yield BadRow(source=name, row_number=row_number, reason=reason)
             else:
-                yield Product(
-                    product_id=photo.rsplit(".", 1)[0],
-                    images=(_inside(folder, photo),),
-                    group=product.group,
-                )
+                images, group = (_inside(folder, photo),), product.group
+                yield Product(product_id=photo.rsplit(".", 1)[0], images=images, group=group)
+                continue
+            yield BadRow(source=name, row_number=row_number, reason=reason)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from twinshelf.training.checkpoint import CALIBRATION
 from twinshelf.training.evaluation.embedded_products import Embedder
@@ -20,6 +22,7 @@ from twinshelf.training.grouping.evidence import (
 from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
 from twinshelf.training.grouping.group_table import name_groups, read_group_ids, write_groups
 from twinshelf.training.grouping.grouping_config import GroupingOptions
+from twinshelf.training.runs.figures import figure_table, figure_text
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
 logger = logging.getLogger(__name__)
@@ -113,3 +116,27 @@ def group_products(options: GroupingOptions) -> GroupingResult:
     outcome = Outcome(name=f"grouping/{options.output.stem}", results=options.results)
     save_outcome(embedder.tracked_run, outcome, result)
     return result
+
+
+def grouping_tables(result: GroupingResult) -> RenderableType:
+    """Returns what a grouping came to, as tables that a person reads."""
+    rows = {
+        "products": str(result.product_count),
+        "groups of two or more": str(result.group_count),
+        "products in them": str(result.grouped_count),
+        "largest group": str(result.largest_size),
+        "estimated precision of pairs": figure_text(result.estimated_precision),
+    }
+    for pattern, count in result.edge_counts.items():
+        rows[f"pairs by {pattern}"] = f"{count} from {result.thresholds[pattern]:.3f} on"
+    if result.quality is not None:
+        rows |= {
+            "products of known group": str(result.quality.labelled_count),
+            "F1 per row": figure_text(result.quality.row_f1),
+            "F1 of pairs": figure_text(result.quality.pair_f1),
+            "precision of pairs": figure_text(result.quality.pair_precision),
+            "recall of pairs": figure_text(result.quality.pair_recall),
+        }
+    cells = {name: [value] for name, value in rows.items()}
+    table = figure_table("Groups of the same product", ("measure", "value"), cells)
+    return Group(table, *(Text(f"Note: {note}") for note in result.notes))

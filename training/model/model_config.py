@@ -39,11 +39,6 @@ class ImageBackboneConfig:
         if self.pretrained and self.weights:
             raise ValueError("model.image takes either pretrained or weights, not both")
 
-    @property
-    def is_pretrained(self) -> bool:
-        """Whether training starts from weights that were learnt before."""
-        return self.pretrained or self.weights is not None
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchTextConfig:

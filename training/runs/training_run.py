@@ -117,7 +117,7 @@ def train(config: TrainConfig) -> TrainingSummary:
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
     tower = module.model.image_tower
-    is_pretrained = config.model.image.is_pretrained
+    is_pretrained = config.model.image.pretrained or config.model.image.weights is not None
     start = copy.deepcopy(tower.backbone.state_dict()) if is_pretrained else None
     start_s = time.perf_counter()
     trainer.fit(module, loaders, ckpt_path=last)
