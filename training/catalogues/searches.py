@@ -56,23 +56,10 @@ class Searches:
         if pair.is_held_out:
             self.held_out.add(query_id)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchGroup:
-    """Queries with the very same exact products.
-
-    Attributes:
-        queries: Identifiers of the queries; the first names the group.
-        answers: Their exact products that are exact for no other group.
-    """
-
-    queries: tuple[str, ...]
-    answers: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the group."""
-        return self.queries[0]
+    def exact(self, query_id: str) -> list[str]:
+        """Returns the exact products of a query."""
+        judged = self.labels[query_id].items()
+        return [product_id for product_id, label in judged if label is Relevance.EXACT]
 
 
 def split_searches(pairs: Iterable[QueryProduct | BadRow], seed: int) -> MatchingData:
@@ -93,8 +80,10 @@ def split_searches(pairs: Iterable[QueryProduct | BadRow], seed: int) -> Matchin
     for pair in pairs:
         searches.add(pair)
     groups, owners = _form_groups(searches)
-    held_out = _choose_held_out(searches, groups, seed)
-    trained = [group for group in groups if group.name not in held_out and group.answers]
+    answers = {name: [p for p in searches.exact(name) if owners[p]] for name in groups}
+    answered = [name for name in groups if answers[name]]
+    held_out = _choose_held_out(searches, groups, answered, seed)
+    trained = {name: groups[name] for name in answered if name not in held_out}
     if not trained and searches.queries:
         raise ValueError(
             f"none of the {len(searches.queries)} queries to train on has an exact product that "
@@ -102,46 +91,43 @@ def split_searches(pairs: Iterable[QueryProduct | BadRow], seed: int) -> Matchin
         )
     gallery = _make_gallery(searches, owners)
     return MatchingData(
-        train=tuple(_training_rows(trained, searches, gallery, owners)),
+        train=tuple(_training_rows(trained, answers, searches, gallery, owners)),
         queries=tuple(
-            replace(searches.queries[query_id], group=group.name)
-            for group in groups
-            if group.name in held_out
-            for query_id in group.queries
+            replace(searches.queries[query_id], group=name)
+            for name, queries in groups.items()
+            if name in held_out
+            for query_id in queries
         ),
         gallery=tuple(gallery.values()),
         bad_rows=tuple(searches.bad_rows),
     )
 
 
-def _form_groups(searches: Searches) -> tuple[list[SearchGroup], dict[str, str]]:
-    """Returns the groups, and the group of each exact product, "" where there are several."""
+def _form_groups(searches: Searches) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Returns the queries of each group, and the group of each exact product, "" for several.
+
+    The first query names the group: queries with the very same exact products are one.
+    """
     members: dict[frozenset[str], list[str]] = {}
-    for query_id, judged in searches.labels.items():
-        exact = frozenset(_exact(judged))
+    for query_id in searches.labels:
         # Queries without an answer have nothing in common.
-        members.setdefault(exact or frozenset([query_id]), []).append(query_id)
+        key = frozenset(searches.exact(query_id) or [query_id])
+        members.setdefault(key, []).append(query_id)
+    groups = {queries[0]: queries for queries in members.values()}
     owners: dict[str, str] = {}
-    for queries in members.values():
-        for product_id in _exact(searches.labels[queries[0]]):
-            owners[product_id] = "" if product_id in owners else queries[0]
-    groups = [
-        SearchGroup(
-            queries=tuple(queries),
-            answers=tuple(p for p in _exact(searches.labels[queries[0]]) if owners[p]),
-        )
-        for queries in members.values()
-    ]
+    for name in groups:
+        for product_id in searches.exact(name):
+            owners[product_id] = "" if product_id in owners else name
     return groups, owners
 
 
-def _choose_held_out(searches: Searches, groups: list[SearchGroup], seed: int) -> set[str]:
-    kept = {group.name for group in groups if not searches.held_out.isdisjoint(group.queries)}
+def _choose_held_out(
+    searches: Searches, groups: Mapping[str, list[str]], answered: list[str], seed: int
+) -> set[str]:
+    kept = {name for name, each in groups.items() if not searches.held_out.isdisjoint(each)}
     if kept and len(kept) < len(groups):
         return kept
-    return set(
-        draw_held_out(sorted(group.name for group in groups if group.answers), random.Random(seed))
-    )
+    return set(draw_held_out(sorted(answered), random.Random(seed)))
 
 
 def _make_gallery(searches: Searches, owners: Mapping[str, str]) -> dict[str, Product]:
@@ -160,28 +146,25 @@ def _make_gallery(searches: Searches, owners: Mapping[str, str]) -> dict[str, Pr
 
 
 def _training_rows(
-    groups: list[SearchGroup],
+    groups: Mapping[str, list[str]],
+    answers: Mapping[str, list[str]],
     searches: Searches,
     gallery: Mapping[str, Product],
     owners: Mapping[str, str],
 ) -> Iterator[Product]:
     used: set[str] = set()
-    for group in groups:
-        for query_id in group.queries:
-            yield replace(searches.queries[query_id], group=group.name, category=group.name)
-        for product_id in group.answers:
-            yield replace(gallery[product_id], category=group.name)
+    for name, queries in groups.items():
+        for query_id in queries:
+            yield replace(searches.queries[query_id], group=name, category=name)
+        for product_id in answers[name]:
+            yield replace(gallery[product_id], category=name)
         misses = {
             product_id: label
-            for query_id in group.queries
+            for query_id in queries
             for product_id, label in searches.labels[query_id].items()
             if product_id not in owners and product_id not in used
         }
         if misses:
             nearest = max(misses, key=lambda product_id: misses[product_id].gain)
             used.add(nearest)
-            yield replace(gallery[nearest], category=group.name)
-
-
-def _exact(judged: Mapping[str, Relevance]) -> list[str]:
-    return [product_id for product_id, label in judged.items() if label is Relevance.EXACT]
+            yield replace(gallery[nearest], category=name)
