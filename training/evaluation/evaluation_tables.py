@@ -12,7 +12,6 @@ from rich.text import Text
 
 from twinshelf.training.evaluation.evaluation_results import EvaluationResult, PatternResult
 from twinshelf.training.evaluation.judged_search import JudgedResult
-from twinshelf.training.evaluation.match_worlds import WorldQuality
 from twinshelf.training.runs.figures import ABSENT, figure_table, figure_text
 
 BREAKDOWN_METRICS = ("Acc@10", "MAP")
@@ -23,39 +22,30 @@ def result_tables(result: EvaluationResult) -> RenderableType:
     """Returns all tables, with the notes under them."""
     patterns = list(result.patterns.values())
     parts = [
-        retrieval_table(result, patterns),
-        quality_table(result, patterns),
-        probability_table(patterns),
+        _retrieval_table(result, patterns),
+        _pattern_table(
+            "Pairs, thresholds, categories",
+            patterns,
+            [_quality(pattern, result.target_precision) for pattern in patterns],
+            caption="thresholds: tuned on other queries than these figures are of",
+        ),
+        _pattern_table(
+            "Probability of matches",
+            patterns,
+            [_probabilities(pattern) for pattern in patterns],
+            caption="closed world: every offer has a match; open: half have none; fitted to other "
+            "queries than these figures are of; ECE: expected calibration error; taken at a "
+            "precision: share of first matches (best possible), their precision",
+        ),
     ]
     if any(pattern.by_category for pattern in patterns):
-        parts.append(category_table(patterns))
+        parts.append(_category_table(patterns))
     notes = [
         *result.notes,
         *(f"no calibration for {p.pattern}: {p.untuned_reason}" for p in patterns
           if p.untuned_reason),
     ]  # fmt: skip
     return Group(*parts, *(Text(f"Note: {note}") for note in notes))
-
-
-def retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
-    """Returns P@K, R@K, F1@K, NDCG@K, Acc@K and MAP, one column per modality pattern."""
-    table = figure_table(
-        f"Retrieval: {result.query_count} queries, {result.gallery_count} products",
-        ("metric", *(pattern.pattern for pattern in patterns)),
-        {
-            name: [str(pattern.metrics[name]) for pattern in patterns]
-            for name in (patterns[0].metrics if patterns else ())
-        },
-        caption=f"{result.confidence:.0%} bootstrap interval; "
-        f"'both' weighs the image {result.fusion_weight:.3g}; queries without a relevant "
-        "product are in no mean",
-    )
-    table.add_section()
-    table.add_row("queries", *(str(pattern.query_count) for pattern in patterns))
-    table.add_row("without relevant", *(str(pattern.no_relevant_count) for pattern in patterns))
-    if any(pattern.itself_count for pattern in patterns):
-        table.add_row("in the gallery", *(str(pattern.itself_count) for pattern in patterns))
-    return table
 
 
 def judged_table(result: JudgedResult) -> Table:
@@ -71,36 +61,39 @@ def judged_table(result: JudgedResult) -> Table:
     )
 
 
-def quality_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
-    """Returns pairs, rows and categories, one column per modality pattern."""
-    columns = [_quality(pattern, result.target_precision) for pattern in patterns]
-    return figure_table(
-        "Pairs, thresholds, categories",
-        ("measure", *(pattern.pattern for pattern in patterns)),
-        {name: [column[name] for column in columns] for name in (columns[0] if columns else ())},
-        caption="thresholds: tuned on other queries than these figures are of",
+def _pattern_table(
+    title: str,
+    patterns: Sequence[PatternResult],
+    columns: Sequence[Mapping[str, str]],
+    *,
+    caption: str,
+) -> Table:
+    """Returns a table with one column per modality pattern; what a pattern lacks is a dash."""
+    names = max(columns, key=len, default={})
+    rows = {name: [column.get(name, ABSENT) for column in columns] for name in names}
+    names_of_columns = ("measure", *(pattern.pattern for pattern in patterns))
+    return figure_table(title, names_of_columns, rows, caption=caption)
+
+
+def _retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
+    """Returns P@K, R@K, F1@K, NDCG@K, Acc@K and MAP."""
+    table = _pattern_table(
+        f"Retrieval: {result.query_count} queries, {result.gallery_count} products",
+        patterns,
+        [{name: str(each) for name, each in pattern.metrics.items()} for pattern in patterns],
+        caption=f"{result.confidence:.0%} bootstrap interval; "
+        f"'both' weighs the image {result.fusion_weight:.3g}; queries without a relevant "
+        "product are in no mean",
     )
+    table.add_section()
+    table.add_row("queries", *(str(pattern.query_count) for pattern in patterns))
+    table.add_row("without relevant", *(str(pattern.no_relevant_count) for pattern in patterns))
+    if any(pattern.itself_count for pattern in patterns):
+        table.add_row("in the gallery", *(str(pattern.itself_count) for pattern in patterns))
+    return table
 
 
-def probability_table(patterns: Sequence[PatternResult]) -> Table:
-    """Returns what match probabilities are worth in both worlds, one column per pattern."""
-    rows = {}
-    for world in ("closed", "open"):
-        found = [each.held_out and each.held_out.worlds.get(world) for each in patterns]
-        columns = [_world(quality) if quality else {} for quality in found]
-        for name in max(columns, key=len, default={}):
-            rows[f"{world}: {name}"] = [column.get(name, ABSENT) for column in columns]
-    return figure_table(
-        "Probability of matches",
-        ("measure", *(pattern.pattern for pattern in patterns)),
-        rows,
-        caption="closed world: every offer has a match; open: half have none; fitted to other "
-        "queries than these figures are of; ECE: expected calibration error; taken at a precision: "
-        "share of first matches (best possible), their precision",
-    )
-
-
-def category_table(patterns: Sequence[PatternResult]) -> Table:
+def _category_table(patterns: Sequence[PatternResult]) -> Table:
     """Returns MAP of the largest categories by pattern; of a single pattern Acc@10, too."""
     counts: Counter[str] = Counter()
     for pattern in patterns:
@@ -123,18 +116,17 @@ def category_table(patterns: Sequence[PatternResult]) -> Table:
     )
 
 
-def _world(quality: WorldQuality) -> Mapping[str, str]:
-    rows = {
-        "ECE of the first": str(quality.first.error),
-        "ECE of all": str(quality.every.error),
-        "mean, accuracy": f"{quality.mean_probability:.3f}, {quality.accuracy:.3f}",
-    }
-    for target, coverage in quality.coverage.items():
-        rows[f"taken at {target}"] = (
-            f"{coverage.share:.3f} ({coverage.oracle_share:.3f}), {figure_text(coverage.precision)}"
-        )
-    if not math.isnan(quality.has_match_auroc):
-        rows["AUROC of having one"] = f"{quality.has_match_auroc:.3f}"
+def _probabilities(pattern: PatternResult) -> Mapping[str, str]:
+    rows = {}
+    for world, quality in (pattern.held_out.worlds if pattern.held_out else {}).items():
+        rows[f"{world}: ECE of the first"] = str(quality.first.error)
+        rows[f"{world}: ECE of all"] = str(quality.every.error)
+        rows[f"{world}: mean, accuracy"] = f"{quality.mean_probability:.3f}, {quality.accuracy:.3f}"
+        for target, coverage in quality.coverage.items():
+            shares = f"{coverage.share:.3f} ({coverage.oracle_share:.3f})"
+            rows[f"{world}: taken at {target}"] = f"{shares}, {figure_text(coverage.precision)}"
+        if not math.isnan(quality.has_match_auroc):
+            rows[f"{world}: AUROC of having one"] = f"{quality.has_match_auroc:.3f}"
     return rows
 
 
