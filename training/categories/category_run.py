@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,26 +39,6 @@ from twinshelf.training.runs.tracking import Outcome, save_outcome
 RESULTS = "categories.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EvaluatedPattern:
-    """What one modality pattern came to.
-
-    Attributes:
-        results: Method to result.
-        gallery: What was predicted from.
-        tuned: What was chosen, the network among it.
-    """
-
-    results: Mapping[str, MethodResult]
-    gallery: LabelledGallery
-    tuned: TunedMethods
-
-    @property
-    def best_method(self) -> str:
-        """The method of the higher weighted F1 on the reported queries."""
-        return max(self.results, key=lambda name: self.results[name].reported.weighted_f1)
-
-
 def predict_categories(options: CategoryOptions) -> CategoriesResult:
     """Tunes and evaluates both methods, and saves categories.json with the networks.
 
@@ -77,7 +56,8 @@ def predict_categories(options: CategoryOptions) -> CategoriesResult:
     gallery = _embed("gallery", options.gallery, options, embedder)
     labels, earlier = known or (Labels.of(labels_of(gallery, config.label)), {})
     tuning, reported = _read_queries(options, embedder)
-    evaluated: dict[str, EvaluatedPattern] = {}
+    results: dict[str, Mapping[str, MethodResult]] = {}
+    used: dict[str, tuple[LabelledGallery, TunedMethods]] = {}
     for pattern in config.patterns:
         needed = (reported,) if options.chosen else (reported, tuning)
         if not all(queries.with_pattern(pattern).any() for queries in needed):
@@ -89,22 +69,21 @@ def predict_categories(options: CategoryOptions) -> CategoriesResult:
         tuned = earlier.get(pattern) if options.chosen else rows.tune(tuning, reported)
         if tuned is None:
             raise ValueError(f"nothing was chosen for {pattern} before: tune it first")
-        results = rows.evaluate(reported, tuned)
-        evaluated[pattern] = EvaluatedPattern(results=results, gallery=rows, tuned=tuned)
-    if not evaluated:
+        results[pattern], used[pattern] = rows.evaluate(reported, tuned), (rows, tuned)
+    if not results:
         raise ValueError(f"no query has what any of {config.patterns} needs")
     folder = options.results_folder
     if options.kazanexpress is not None:
-        answer_kazanexpress(options.kazanexpress, folder, evaluated, embedder)
-    for name, found in evaluated.items():
-        if found.tuned.head is not None:
-            save_head(_head_path(folder, name), found.tuned.head)
+        answer_kazanexpress(options.kazanexpress, folder, results, used, embedder)
+    for name, (_, found) in used.items():
+        if found.head is not None:
+            save_head(_head_path(folder, name), found.head)
     result = CategoriesResult(
         label=config.label,
         labels=labels.names,
         gallery_count=len(gallery),
         target_accuracy=config.target_accuracy,
-        patterns={pattern: found.results for pattern, found in evaluated.items()},
+        patterns=results,
         notes=tuple(embedder.notes),
     )
     outcome = Outcome(name=f"{FOLDER}/{folder.resolve().name}", results=folder / RESULTS)
@@ -115,7 +94,8 @@ def predict_categories(options: CategoryOptions) -> CategoriesResult:
 def answer_kazanexpress(
     folder: Path,
     output: Path,
-    evaluated: Mapping[str, EvaluatedPattern],
+    results: Mapping[str, Mapping[str, MethodResult]],
+    used: Mapping[str, tuple[LabelledGallery, TunedMethods]],
     embedder: Embedder,
 ) -> None:
     """Predicts the products of `test.parquet`, and writes result.parquet.
@@ -126,7 +106,8 @@ def answer_kazanexpress(
     Args:
         folder: Folder of KazanExpress: `train.parquet` says the numbers of the categories.
         output: Folder that `result.parquet` is written to.
-        evaluated: Modality pattern to its methods.
+        results: Modality pattern to its methods; the one of the higher weighted F1 predicts.
+        used: What each pattern was predicted from, and by what.
         embedder: Embeds the products, and takes notes.
 
     Raises:
@@ -140,14 +121,14 @@ def answer_kazanexpress(
             f"first: {bad_rows[0]}"
         )
     embedded = embedder.embed("products to predict", products, are_passages=False)
-    gallery = next(iter(evaluated.values())).gallery
+    gallery, _ = next(iter(used.values()))
     numbers = np.full(len(products), UNKNOWN, dtype=np.int64)
     for pattern in ("both", "text", "image"):
         rows = np.flatnonzero(embedded.with_pattern(pattern) & (numbers == UNKNOWN))
-        if (found := evaluated.get(pattern)) and len(rows):
-            chosen = embedded.rows(rows)
-            made = found.gallery.predict(found.best_method, chosen, found.tuned)
-            numbers[rows] = made.numbers
+        if pattern in used and len(rows):
+            methods, (products_known, tuned) = results[pattern], used[pattern]
+            best = max(methods, key=lambda name: methods[name].reported.weighted_f1)
+            numbers[rows] = products_known.predict(best, embedded.rows(rows), tuned).numbers
     numbers[numbers == UNKNOWN] = np.bincount(gallery.numbers[gallery.numbers >= 0]).argmax()
     ids = _category_ids(folder, gallery.labels.names, gallery.config.label)
     product_ids = [int(product.product_id) for product in products]
