@@ -10,7 +10,6 @@ import yaml
 
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.files import write_atomically
-from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
 
@@ -34,7 +33,6 @@ def record_training(folder: Path, options: Mapping[str, object], results: Path) 
     """
     plain = json.loads(json.dumps(options, default=str))  # YAML has no tuples and no paths
     write_atomically(folder / CONFIG, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
-    record_environment(folder, "training")
     run = scorer_run(folder)
     begin_tracking(run, is_resumed=False)
     track_outcome(run, Outcome(name="training", results=results))

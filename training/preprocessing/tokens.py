@@ -67,11 +67,6 @@ class TextTokenizer:
         tokenizer.enable_truncation(max_length=settings.token_buckets[-1])
         self._tokenizer = tokenizer
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of token ids, added tokens counted."""
-        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
-
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Tokenises texts, raw or clean.
 

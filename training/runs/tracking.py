@@ -67,7 +67,7 @@ class TrackedRun:
 
 @rank_zero_only
 def begin_tracking(run: TrackedRun, *, is_resumed: bool) -> None:
-    """Writes config.yaml and environment.json of a run, which may be missing, to its loggers.
+    """Records the environment, and writes it and config.yaml, if there is one, to a run's loggers.
 
     In MLflow settings become parameters, git revisions tags, and both files artifacts. Parameters
     cannot change there: what a resumed run changed becomes a tag `changed.NAME`.
@@ -79,6 +79,7 @@ def begin_tracking(run: TrackedRun, *, is_resumed: bool) -> None:
     Raises:
         OSError: If MLflow cannot be reached or refuses.
     """
+    record_environment(run.folder, "training")
     if not is_resumed:
         (run.folder / RUN_ID).unlink(missing_ok=True)  # the earlier one stays with MLflow
     _track_settings(run)

@@ -45,7 +45,6 @@ from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.preprocessing.texts import join_fields, normalise_text
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 from twinshelf.training.retrieval.metrics import RankingScores
-from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
 METRICS = "metrics.json"
@@ -103,7 +102,6 @@ def train(config: TrainConfig) -> TrainingSummary:
     fitted = fit_buckets(config.preprocessing, folder / TOKENIZER, products)
     config = replace(config, preprocessing=fitted, resume=False)
     save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
-    record_environment(folder, "training")
     tracked = TrackedRun(folder=folder, loggers=config.loop.loggers)
     begin_tracking(tracked, is_resumed=last is not None)
     loaders = _feed(config, data, folder)
