@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from twinshelf.training.categories.category_labels import Predictions
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
-from twinshelf.training.retrieval.scored_pairs import ScoredPairs
+from twinshelf.training.retrieval.scored_pairs import Bools, ScoredPairs
 
-Bools = npt.NDArray[np.bool_]
 # No margin is above 1, so this one answers nothing.
 NEVER = 1.0 + 1e-6
 

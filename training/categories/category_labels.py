@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from twinshelf.training.categories.category_config import LabelField
-from twinshelf.training.evaluation.category_vote import UNKNOWN, Ints
+from twinshelf.training.evaluation.category_vote import UNKNOWN, Floats, Ints
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 
-Floats = npt.NDArray[np.float64]
 UNSEEN = UNKNOWN - 1  # no prediction, not even an unknown label, is this one
 
 

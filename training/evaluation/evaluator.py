@@ -35,7 +35,7 @@ from twinshelf.training.evaluation.pattern_search import (
 from twinshelf.training.evaluation.tuning import NEAR_COUNT, Tuning, fit_tuning
 from twinshelf.training.retrieval import metrics
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
-from twinshelf.training.retrieval.match_probability import MatchModel, OfferLists
+from twinshelf.training.retrieval.match_probability import Floats, MatchModel, OfferLists
 from twinshelf.training.retrieval.match_probability_fit import fit_match_model
 from twinshelf.training.retrieval.scored_pairs import (
     ScoredPairs,
@@ -43,7 +43,6 @@ from twinshelf.training.retrieval.scored_pairs import (
     quality_at,
 )
 
-Floats = npt.NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 ACCURACY_K = 10

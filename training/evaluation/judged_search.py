@@ -25,10 +25,9 @@ from twinshelf.training.evaluation.embedded_products import (
     embed_contents,
 )
 from twinshelf.training.evaluation.evaluation_config import EvaluationOptions
-from twinshelf.training.evaluation.intervals import Estimate, estimate_means
+from twinshelf.training.evaluation.intervals import Estimate, Floats, estimate_means
 from twinshelf.training.runs.tracking import Outcome, save_outcome
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 RESULTS = "judgements.json"
 JUDGED = "judged"

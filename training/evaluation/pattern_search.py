@@ -11,11 +11,9 @@ import pandas as pd
 
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.retrieval.exact_search import Retrieval, retrieve
-from twinshelf.training.retrieval.match_probability import LIST_LENGTH, OfferLists
+from twinshelf.training.retrieval.match_probability import LIST_LENGTH, Floats, OfferLists
 from twinshelf.training.retrieval.metrics import pairs_by_group, rows_of_same_product
 from twinshelf.training.retrieval.scored_pairs import ScoredPairs
-
-Floats = npt.NDArray[np.float64]
 
 
 def candidate_pairs(lists: OfferLists, count: int | None = None) -> ScoredPairs:

@@ -18,12 +18,10 @@ from scipy.cluster.hierarchy import DisjointSet
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from twinshelf.training.grouping.edges import Edges
+from twinshelf.training.grouping.edges import Edges, Floats, Ints
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 
 MOST_TIES = 10
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -24,9 +24,8 @@ from twinshelf.training.files import atomic_write, write_json
 from twinshelf.training.pairs.cosines import pair_cosines
 from twinshelf.training.pairs.cross_encoder import CrossEncoder
 from twinshelf.training.pairs.features import MAIN_IMAGE_COSINE, NO_COSINES, Cosines
-from twinshelf.training.pairs.scorer import PairScorer, best_threshold
+from twinshelf.training.pairs.scorer import Floats, PairScorer, best_threshold
 
-Floats = npt.NDArray[np.float64]
 ENCODER = "encoder"
 # Scores of the validation pairs, kept from before the trees learnt from them.
 SCORES = "validation_scores.npz"

@@ -11,7 +11,6 @@ from rich.console import Console
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.pairs.blend import (
     BlendedScorer,
-    Floats,
     PairMetrics,
     blend_probabilities,
     choose_neural_share,
@@ -25,7 +24,7 @@ from twinshelf.training.pairs.pair_config import CrossEncoderConfig
 from twinshelf.training.pairs.probes import PairProbe
 from twinshelf.training.pairs.read_record import pair_tokens
 from twinshelf.training.pairs.records import record_to_json
-from twinshelf.training.pairs.scorer import PairScorer, best_threshold
+from twinshelf.training.pairs.scorer import Floats, PairScorer, best_threshold
 from twinshelf.training.pairs.statistics import TokenStatistics
 from twinshelf.training.runs.figures import figure_table, figure_text
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from usearch.index import BatchMatches, Index, Matches
 
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
-from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates, Floats, Ints
 
 # As the matching service builds its index.
 CONNECTIVITY, EXPANSION_ADD = 16, 128
