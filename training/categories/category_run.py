@@ -126,9 +126,9 @@ def answer_kazanexpress(
     for pattern in ("both", "text", "image"):
         rows = np.flatnonzero(embedded.with_pattern(pattern) & (numbers == UNKNOWN))
         if pattern in used and len(rows):
-            methods, (products_known, tuned) = results[pattern], used[pattern]
+            methods, (known, tuned) = results[pattern], used[pattern]
             best = max(methods, key=lambda name: methods[name].reported.weighted_f1)
-            numbers[rows] = products_known.predict(best, embedded.rows(rows), tuned).numbers
+            numbers[rows] = known.predict(best, embedded.rows(rows), tuned).numbers
     numbers[numbers == UNKNOWN] = np.bincount(gallery.numbers[gallery.numbers >= 0]).argmax()
     ids = _category_ids(folder, gallery.labels.names, gallery.config.label)
     product_ids = [int(product.product_id) for product in products]

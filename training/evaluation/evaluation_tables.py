@@ -71,8 +71,8 @@ def _pattern_table(
     """Returns a table with one column per modality pattern; what a pattern lacks is a dash."""
     names = max(columns, key=len, default={})
     rows = {name: [column.get(name, ABSENT) for column in columns] for name in names}
-    names_of_columns = ("measure", *(pattern.pattern for pattern in patterns))
-    return figure_table(title, names_of_columns, rows, caption=caption)
+    header = ("measure", *(pattern.pattern for pattern in patterns))
+    return figure_table(title, header, rows, caption=caption)
 
 
 def _retrieval_table(result: EvaluationResult, patterns: Sequence[PatternResult]) -> Table:
