@@ -51,6 +51,7 @@ def test_what_will_not_help_is_not_repeated() -> None:
     assert policy.wait_s(away, 3, randomness) is None
 
 
+@pytest.mark.slow
 def test_a_busy_call_is_repeated_after_the_time_that_was_named(
     client: Client, service: FakeService
 ) -> None:
@@ -142,7 +143,8 @@ async def test_changes_of_groups_and_encoders_are_not_safe_to_repeat(
 async def test_the_asyncio_client_hands_on_a_stream_that_is_busy_for_long(
     address: str, service: FakeService
 ) -> None:
-    service.stream_failures = [busy(60)]
+    # More than one: gRPC loses why a stream ended that ends while a request is written.
+    service.stream_failures = [busy(60)] * 5
     async with AsyncClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
         with pytest.raises(ServiceBusyError):
             _ = [each async for each in client.match_many([Offer(title="tea")])]
