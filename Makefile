@@ -159,11 +159,12 @@ lint: setup ## Check style, types and imports
 # Tests that need what only their own targets install.
 HERE = not browser and not milvus and not bulk
 
-# Three processes, each of one thread, for two cores: one of them often waits for a server.
-unit: setup ## Run the quick tests alone (four minutes on two cores)
-	@OMP_NUM_THREADS=1 python -m pytest -n 3 --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
+# For whom bytecode is not kept (PYTHONDONTWRITEBYTECODE), each run takes twenty seconds more.
+unit: setup ## Run the quick tests alone (a minute on two cores)
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
 
-# Style and types are checked in the time in which tests wait for servers.
+# Three processes, each of one thread, for two cores: one of them often waits for a server. Style and
+# types are checked meanwhile.
 test: setup ## Check everything, as `make lint` does too (no GPU needed)
 	@mkdir -p .cache; make --no-print-directory lint > .cache/lint.log 2>&1 & \
 		OMP_NUM_THREADS=1 python -m pytest -n 3 --no-loadscope-reorder -m '$(HERE)' $(ARGS); tested=$$?; \

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HEAVY = {"lightning", "matplotlib", "mlflow", "onnx", "onnxruntime", "pandas", "scipy", "sklearn",
          "tensorboard", "timm", "torch", "torchvision", "transformers"}  # fmt: skip
 

@@ -41,6 +41,7 @@ def test_every_command_and_option_is_one_of_twinshelf() -> None:
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, (name, rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))
 def test_python_imports_what_there_is(code: str) -> None:
     imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]

@@ -143,6 +143,7 @@ def test_every_path_that_a_document_names_is_there() -> None:
             assert (ROOT / path).exists(), f"{document} names {path}"
 
 
+@pytest.mark.slow
 def test_the_glossary_uses_words_of_the_code() -> None:
     (glossary,) = re.findall(r"## Glossary\n(.*?)\n## ", README, re.DOTALL)
     code = "".join(

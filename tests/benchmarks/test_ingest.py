@@ -49,6 +49,7 @@ async def test_the_service_takes_products_and_offers_of_the_benchmarks(
     await side.close()
 
 
+@pytest.mark.slow
 async def test_each_way_is_measured_and_the_products_are_counted(
     addresses: ServiceAddresses,
 ) -> None:

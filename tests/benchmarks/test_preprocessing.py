@@ -30,6 +30,7 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_photos_and_titles_of_every_kind_are_timed(run: Path, tmp_path: Path) -> None:
     assert preprocessing.main(["--run", str(run), "--sides", "64", "--output", str(tmp_path)]) == 0
     tables = json.loads((tmp_path / "preprocessing.json").read_text())["tables"]

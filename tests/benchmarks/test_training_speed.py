@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+import pytest
+
 from tests.benchmarks.training_speed import step_rows, time_loading
 
 OPTIONS = Namespace(backbone="none", side=32, batch=8, steps=3)
 
 
+@pytest.mark.slow
 def test_batches_are_made_as_training_makes_them() -> None:
     times_s = time_loading(OPTIONS)
     assert len(times_s) == OPTIONS.steps and min(times_s) > 0

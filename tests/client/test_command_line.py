@@ -43,6 +43,7 @@ def test_help_names_no_types_of_flags_and_arguments(
     assert "--json" in text and "bool" not in text and "list[" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["match", "--nope"], ["match", "-k", "x"]])
 def test_a_command_line_is_read_before_anything_heavy_is_imported(arguments: list[str]) -> None:
     program = (
@@ -53,6 +54,7 @@ def test_a_command_line_is_read_before_anything_heavy_is_imported(arguments: lis
     assert not subprocess.run([sys.executable, "-c", program], capture_output=True).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "status"), [("twinshelf.gone.commands", 0), ("gone", 1)])
 def test_commands_of_a_part_that_is_not_there_are_passed_over(module: str, status: int) -> None:
     program = (

@@ -69,6 +69,7 @@ def test_whoever_could_read_the_file_still_can_after_root_has_changed_it(
     assert stat.S_IMODE(path.stat().st_mode) == kept
 
 
+@pytest.mark.slow
 def test_writers_at_once_lose_nothing(path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(lambda _: add(path), range(80)))

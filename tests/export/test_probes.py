@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from PIL import Image
 
 from twinshelf.export.probes import photo_probes, text_probes
@@ -11,6 +12,7 @@ from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.settings import PreprocessingSettings
 
 
+@pytest.mark.slow
 def test_no_photo_is_square_and_all_kinds_are_there() -> None:
     opened = [Image.open(io.BytesIO(probe.data)) for probe in photo_probes()]
     assert all(image.width != image.height for image in opened)
@@ -22,6 +24,7 @@ def test_no_photo_is_square_and_all_kinds_are_there() -> None:
     assert min(ratios) < 0.1 and max(ratios) > 10
 
 
+@pytest.mark.slow
 def test_every_photo_can_be_decoded_and_is_not_blank() -> None:
     for probe in photo_probes():
         assert decode_image(probe.data, PreprocessingSettings(image_size_px=32)).std() > 1
@@ -34,6 +37,7 @@ def test_texts_run_from_empty_to_very_long() -> None:
     assert any("а" <= letter <= "я" for text in texts for letter in text)
 
 
+@pytest.mark.slow
 def test_probes_are_the_same_each_time() -> None:
     assert photo_probes() == photo_probes()
     assert text_probes() == text_probes()

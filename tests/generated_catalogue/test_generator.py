@@ -50,6 +50,7 @@ def rows(folder: Path) -> list[Product]:
     return _generate(folder)
 
 
+@pytest.mark.slow
 def test_every_group_has_its_offers_and_ids_are_unique(rows: list[Product]) -> None:
     assert set(Counter(row.group for row in rows).values()) == {OFFERS}
     assert len({row.product_id for row in rows}) == PRODUCT_COUNT * OFFERS
@@ -103,11 +104,13 @@ def test_another_process_with_another_hash_seed_makes_equal_bytes(
     assert _digests(tmp_path) == _digests(folder)
 
 
+@pytest.mark.slow
 def test_another_seed_makes_another_catalogue(rows: list[Product], tmp_path: Path) -> None:
     others = _generate(tmp_path, seed=4)
     assert {row.title for row in rows}.isdisjoint({row.title for row in others[::OFFERS]})
 
 
+@pytest.mark.slow
 def test_a_second_run_keeps_whole_pictures_and_redraws_damaged_ones(tmp_path: Path) -> None:
     _generate(tmp_path)
     before = _digests(tmp_path)
@@ -120,6 +123,7 @@ def test_a_second_run_keeps_whole_pictures_and_redraws_damaged_ones(tmp_path: Pa
     assert _digests(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_table_that_is_read_as_anybodys(
     rows: list[Product], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

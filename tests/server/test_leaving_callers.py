@@ -13,6 +13,8 @@ from tests.server.service_process import serve_apart
 from twinshelf.server.config import ServerConfig
 from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc, product_pb2
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("way", ["cancels", "has no time", "closes"])
 def test_a_service_outlives_them(tmp_path: Path, way: str) -> None:

@@ -47,6 +47,7 @@ async def health_now(channel: grpc.aio.Channel, service: str) -> int:
     return (await health_pb2_grpc.HealthStub(channel).Check(request)).status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", [OVERALL, *SERVICES])
 async def test_health_of_each_service_follows_the_encoder(
     channel: grpc.aio.Channel, encoder: FakeEncoder, service: str
@@ -102,6 +103,7 @@ async def test_stopping_lets_running_requests_end(
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.slow
 async def test_stopping_waits_for_a_canary(config: ServerConfig, encoder: FakeEncoder) -> None:
     started, may_end = asyncio.Event(), asyncio.Event()
 
@@ -150,6 +152,7 @@ async def test_a_port_that_is_taken_is_an_error(config: ServerConfig, encoder: F
     await server.stop()
 
 
+@pytest.mark.slow
 async def test_triton_may_go_and_come_back_with_another_encoder_without_a_restart(
     config: ServerConfig, triton: FakeTriton
 ) -> None:
@@ -209,6 +212,7 @@ async def test_the_program_serves_a_model_repository_and_stops_on_a_signal(
         await process.communicate()
 
 
+@pytest.mark.slow
 async def test_the_program_ends_with_a_sentence_when_it_cannot_serve(tmp_path: Path) -> None:
     process = await start_program(tmp_path, "--encoder", "local")
     _, log = await process.communicate()

@@ -58,6 +58,7 @@ def saved(tmp_path: Path) -> tuple[Path, FusedEncoder, TrainConfig]:
     return tmp_path / "run", model, config
 
 
+@pytest.mark.slow
 def test_a_loaded_encoder_embeds_alike(saved: tuple[Path, FusedEncoder, TrainConfig]) -> None:
     folder, model, config = saved
     loaded = load_encoder(folder)
@@ -73,6 +74,7 @@ def test_a_loaded_encoder_embeds_alike(saved: tuple[Path, FusedEncoder, TrainCon
     assert loaded.calibration == CALIBRATION
 
 
+@pytest.mark.slow
 def test_a_missing_file_is_named(saved: tuple[Path, FusedEncoder, TrainConfig]) -> None:
     folder, _, _ = saved
     (folder / "weights.safetensors").unlink()
@@ -80,6 +82,7 @@ def test_a_missing_file_is_named(saved: tuple[Path, FusedEncoder, TrainConfig]) 
         load_encoder(folder)
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_are_refused(saved: tuple[Path, FusedEncoder, TrainConfig]) -> None:
     folder, _, _ = saved
     save_file({"fusion.weight": torch.tensor(0.5)}, folder / "weights.safetensors")
@@ -87,6 +90,7 @@ def test_weights_that_do_not_fit_are_refused(saved: tuple[Path, FusedEncoder, Tr
         load_encoder(folder)
 
 
+@pytest.mark.slow
 def test_saving_removes_what_was_found_with_older_weights(
     saved: tuple[Path, FusedEncoder, TrainConfig], tmp_path: Path
 ) -> None:

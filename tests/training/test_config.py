@@ -24,6 +24,7 @@ def test_the_command_line_is_over_the_preset_which_is_over_the_defaults() -> Non
     assert config.model.embedding_dim == TrainConfig().model.embedding_dim
 
 
+@pytest.mark.slow
 def test_a_file_is_read_like_a_preset(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("optimizer: {head_lr: 0.5}\npreprocessing: {token_buckets: [8, 24]}\n")
@@ -33,12 +34,14 @@ def test_a_file_is_read_like_a_preset(tmp_path: Path) -> None:
         assert config.preprocessing.token_buckets == (8, 24)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named_files(PRESETS))
 def test_every_preset_is_valid_and_survives_saving(name: str) -> None:
     config = read_config(["--config", name])
     assert config_from_yaml(config_to_yaml(config)) == config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named_files(RECIPES))
 def test_a_recipe_changes_the_loss_of_a_preset_and_nothing_else(name: str) -> None:
     preset = read_config(["--config=demo"])
@@ -51,6 +54,7 @@ def test_no_recipe_has_the_name_of_a_preset() -> None:
     assert len(named_files(RECIPES)) >= 8
 
 
+@pytest.mark.slow
 def test_options_of_the_image_model_are_free_and_typed() -> None:
     config = read_config(
         ["--model.image.options.pad_type=same", "--model.image.options.drop_path_rate=0.1"]
@@ -59,11 +63,13 @@ def test_options_of_the_image_model_are_free_and_typed() -> None:
     assert config_from_yaml(config_to_yaml(config)) == config
 
 
+@pytest.mark.slow
 def test_resume_is_a_switch() -> None:
     assert read_config(["--resume"]).resume
     assert not read_config([]).resume
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

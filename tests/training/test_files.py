@@ -117,6 +117,7 @@ def is_done(step: Step) -> bool:
     return step.is_done()
 
 
+@pytest.mark.slow
 def test_a_step_is_done_until_something_changes_and_again_afterwards(step: Step) -> None:
     assert is_done(step)
 

@@ -45,6 +45,7 @@ def _handlers() -> object:
 APPEND = ["--name", "append", "--outputs", "out.txt", "--logs", "logs", "--", "append", "out.txt"]
 
 
+@pytest.mark.slow
 def test_an_unchanged_step_is_left_out(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(APPEND) == 0
     assert "✓ append" in capfd.readouterr().out
@@ -56,6 +57,7 @@ def test_an_unchanged_step_is_left_out(capfd: pytest.CaptureFixture[str]) -> Non
     assert Path("logs/append.log").read_text() == "appended\n"
 
 
+@pytest.mark.slow
 def test_without_logs_the_command_writes_to_the_terminal(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -63,12 +65,14 @@ def test_without_logs_the_command_writes_to_the_terminal(
     assert capfd.readouterr().out == "appended\n"
 
 
+@pytest.mark.slow
 def test_a_step_without_outputs_always_runs() -> None:
     for _ in range(2):
         assert main(["--name", "append", "--logs", "logs", "--", "append", "out.txt"]) == 0
     assert Path("out.txt").read_text() == "xx"
 
 
+@pytest.mark.slow
 def test_a_failure_says_what_ran_and_how_its_log_ends(capfd: pytest.CaptureFixture[str]) -> None:
     command = ["--name", "train", "--outputs", "w", "--logs", "logs", "--", "fail", "--run", "a b"]
     assert main(command) == 1
@@ -78,6 +82,7 @@ def test_a_failure_says_what_ran_and_how_its_log_ends(capfd: pytest.CaptureFixtu
     assert main(command) == 1
 
 
+@pytest.mark.slow
 def test_a_missing_input_and_a_missing_output_are_named(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--name", "train", "--inputs", "tables", "--", "fail"]) == 1
     assert "✗ train: there is no file or folder tables" in capfd.readouterr().out
@@ -92,6 +97,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_signal_stops_the_command_too() -> None:
     command = [sys.executable, "-m", "twinshelf.training.step", "--name", "stay", "--", "stay"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

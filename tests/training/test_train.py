@@ -22,6 +22,7 @@ def test_a_stopped_training_is_no_success(
     assert "--resume" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_missing_data_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "nothing"
     status = train.main(["--data.folder", str(folder), "--output", str(tmp_path / "run")])

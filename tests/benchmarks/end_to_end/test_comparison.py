@@ -77,6 +77,7 @@ async def test_a_closed_loop_has_as_many_callers_as_it_says(offers: list[Offer])
     assert load.rate > 0 and load.p50_ms >= 1 and load.failed_count == 0
 
 
+@pytest.mark.slow
 async def test_an_open_loop_counts_from_when_an_offer_was_due(offers: list[Offer]) -> None:
     places = asyncio.Semaphore(1)
 
@@ -105,6 +106,7 @@ async def test_failures_are_counted_and_nothing_but_failures_is_an_error(
         await run_closed_loop(match, offers[:1], concurrency=1, duration_s=0.01)
 
 
+@pytest.mark.slow
 async def test_sides_are_measured_at_every_concurrency_and_rate(offers: list[Offer]) -> None:
     sides = {"ours": FakeSide(), "other": FakeSide()}
     said: list[str] = []

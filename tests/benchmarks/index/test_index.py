@@ -34,6 +34,7 @@ class Flat:
         return np.argsort(-(self.vectors @ query))[:count]
 
 
+@pytest.mark.slow
 def test_ours_and_usearch_reach_the_recall_of_an_exact_search() -> None:
     libraries: dict[str, Library] = {
         "ours": OurIndex(),

@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score, precision_recall_curve
 from tests.benchmarks.quality.pair_estimate import estimate_f1
 
 
+@pytest.mark.slow
 def test_pairs_that_are_told_apart_come_to_one() -> None:
     labels = np.arange(40) % 4 == 0
     found = estimate_f1(labels, np.where(labels, 0.9, 0.1))
@@ -16,6 +17,7 @@ def test_pairs_that_are_told_apart_come_to_one() -> None:
     assert (found.half_count, found.pair_count) == (100, 40)
 
 
+@pytest.mark.slow
 def test_the_estimate_is_below_the_best_f1_on_the_same_pairs_and_near_the_true_one() -> None:
     generator = np.random.default_rng(0)
     labels = generator.random(4000) < 0.2

@@ -74,6 +74,7 @@ def test_several_photos_of_a_product_are_sent_and_a_refused_one_is_left_out(
     assert not service.products["p1"].further_images
 
 
+@pytest.mark.slow
 def test_a_broken_run_goes_on_where_it_stopped_and_repeats_nothing(
     client: Client, service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_broken_run_goes_on_where_it_stopped_and_repeats_nothing(
     assert "300 products stored, 300 of them replaced" in index(client, path)
 
 
+@pytest.mark.slow
 def test_rows_that_failed_before_a_break_are_reported_after_it(
     client: Client, service: FakeService, tmp_path: Path
 ) -> None:
@@ -171,6 +173,7 @@ def test_matches_of_a_file_are_written_as_a_table(
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_broken_match_goes_on_behind_what_it_kept_and_loses_and_repeats_nothing(
     client: Client, service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[s
     return [json.loads(line) for line in out.splitlines()]
 
 
+@pytest.mark.slow
 def test_add_prints_the_token_alone_on_stdout_and_list_never_does(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,6 +60,7 @@ def test_json_has_every_field(path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run_json(capsys, "list") == [new]
 
 
+@pytest.mark.slow
 def test_rotate_and_revoke_change_the_state(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (old,) = run_json(capsys, "add", "--scope", "admin")
     out, err = run(capsys, "rotate", old["key_id"], "--overlap", "0s")

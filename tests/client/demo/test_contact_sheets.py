@@ -54,6 +54,7 @@ def matched(tmp_path: Path) -> list[MatchedOffer]:
     return [make(photo, "offer <1>", 0, 5), make(None, "", 1, 5), make(broken, "none", 9, 0)]
 
 
+@pytest.mark.slow
 def test_the_sheet_has_a_row_for_each_offer_and_marks_the_right_match(
     matched: list[MatchedOffer], tmp_path: Path
 ) -> None:

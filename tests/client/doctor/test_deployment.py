@@ -164,6 +164,7 @@ def test_a_service_that_wants_a_certificate_of_ours_says_so(
     assert findings["address"].state is findings["health"].state is State.GOOD
 
 
+@pytest.mark.slow
 def test_a_service_that_says_nothing_hangs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         finding = examine(f"127.0.0.1:{silent.getsockname()[1]}")["address"]

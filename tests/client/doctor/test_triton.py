@@ -110,6 +110,7 @@ def test_http_that_is_grpc_is_a_finding(target: TritonTarget) -> None:
     assert finding.state is State.DOUBTFUL
 
 
+@pytest.mark.slow
 def test_a_triton_that_is_frozen_is_to_be_restarted(target: TritonTarget) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         frozen = Endpoint(host="127.0.0.1", port=silent.getsockname()[1])

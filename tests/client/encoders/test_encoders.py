@@ -80,10 +80,12 @@ def change_encoder(address: str) -> None:
             client.encoders.drop(3)
 
 
+@pytest.mark.slow
 async def test_the_client_changes_the_encoder(address: str) -> None:
     await asyncio.to_thread(change_encoder, address)
 
 
+@pytest.mark.slow
 async def test_the_client_for_asyncio_does_the_same(address: str) -> None:
     async with AsyncClient(address) as client:
         await client.encoders.reindex(2)
@@ -140,6 +142,7 @@ def run_commands(address: str, folder: Path, capsys: pytest.CaptureFixture[str])
     assert "serves; it cannot be dropped" in err
 
 
+@pytest.mark.slow
 async def test_the_commands_change_the_encoder(
     address: str,
     tmp_path: Path,

@@ -100,6 +100,7 @@ def test_addresses_that_are_not_public_are_not_asked(url: str, tmp_path: Path) -
         PhotoFetcher(tmp_path).fetch(url)
 
 
+@pytest.mark.slow
 def test_rows_take_the_first_photo_that_can_be_fetched(shop: str, tmp_path: Path) -> None:
     lines = [f"{n},Shoe {n},{shop}/gone|{shop}/{n}.jpg" for n in range(50)]
     path = write(tmp_path, "\n".join(["id,title,image", *lines, f"x,,{shop}/gone"]))

@@ -44,10 +44,12 @@ def change_groups(address: str) -> None:
         assert len(list(client.groups.history())) == 5
 
 
+@pytest.mark.slow
 async def test_the_client_reads_and_changes_groups(address: str) -> None:
     await asyncio.to_thread(change_groups, address)
 
 
+@pytest.mark.slow
 async def test_the_client_for_asyncio_does_the_same(address: str) -> None:
     async with AsyncClient(address) as client:
         mugs, pans = [group async for group in client.groups.list_all(page_size=1)]
@@ -59,6 +61,7 @@ async def test_the_client_for_asyncio_does_the_same(address: str) -> None:
         assert told == ["started", "merged", "split", "split"]
 
 
+@pytest.mark.slow
 async def test_what_is_not_there_or_cannot_be_done_has_errors_of_its_own(address: str) -> None:
     async with AsyncClient(address) as client:
         with pytest.raises(GroupNotFoundError, match="no group"):
@@ -86,6 +89,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[s
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 async def test_the_command_line_lists_changes_and_undoes(
     address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +113,7 @@ async def test_the_command_line_lists_changes_and_undoes(
     await asyncio.to_thread(work)
 
 
+@pytest.mark.slow
 async def test_the_command_line_says_what_is_wrong(
     address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

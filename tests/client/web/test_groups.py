@@ -15,6 +15,8 @@ from tests.client.web.conftest import Browser, open_browser
 from tests.server.fake_encoder import FakeEncoder
 from twinshelf.client.web.config import PageConfig
 
+pytestmark = pytest.mark.slow
+
 GROUP = re.compile(r'href="(/groups/group\?id=[^"&]+)" data-step>(\d+) products')
 Walk = Callable[[Callable[[Browser], None]], object]
 

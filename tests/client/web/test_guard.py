@@ -55,6 +55,7 @@ def hostile(service: FakeService) -> str:
     return product.product_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 def test_hostile_texts_stay_texts_on_every_page(browser: Browser, hostile: str, path: str) -> None:
     answer = browser.get(path, params={"id": hostile, "title": HOSTILE, "uri": HOSTILE})
@@ -70,6 +71,7 @@ def test_hostile_texts_stay_texts_on_every_page(browser: Browser, hostile: str, 
     assert "49" not in re.findall(r"alert\(3\)&gt;(\d+)", answer.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [*GETS, "/nowhere", "/static/page.js"])
 def test_every_answer_forbids_what_the_page_does_not_need(browser: Browser, path: str) -> None:
     headers = browser.get(path).headers

@@ -36,6 +36,7 @@ def metrics() -> Iterator[Endpoint]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_health_shows_what_the_metrics_say(config: PageConfig, metrics: Endpoint) -> None:
     with open_browser(replace(config, metrics=metrics)) as client:
         text = client.get("/health").text

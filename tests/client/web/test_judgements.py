@@ -73,6 +73,7 @@ def test_no_pair_is_shown_twice(judgements: Judgements) -> None:
     assert judgements.add([pair("a", "b")]) == 0
 
 
+@pytest.mark.slow
 def test_two_people_at_once_never_get_the_same_pair(judgements: Judgements) -> None:
     judgements.add([pair(f"a{n}", f"b{n}") for n in range(40)])
 

@@ -214,6 +214,7 @@ def test_a_search_of_the_catalogue_must_have_bounds(
     assert browser.send("/review/catalogue", fields).status_code == 400
 
 
+@pytest.mark.slow
 def test_judged_pairs_leave_as_a_table_and_in_dittos_form(
     browser: Browser, service: FakeService, tmp_path: Path
 ) -> None:

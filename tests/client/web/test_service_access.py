@@ -34,6 +34,7 @@ def asks_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_access, "ASKED_AGAIN_S", -1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("asks_always")
 @pytest.mark.parametrize(("failures", "status"), [(REFUSES, 401), (FORBIDS, 403)])
 @pytest.mark.parametrize(("method", "path"), KEPT)
@@ -58,6 +59,7 @@ def test_what_the_page_keeps_is_for_whom_the_service_lets_in(
     assert "<dt>same</dt><dd>0</dd>" in browser.get("/review").text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("asks_always")
 def test_the_review_goes_on_without_the_service_for_whom_it_let_in(
     browser: Browser, service: FakeService

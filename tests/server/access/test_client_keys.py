@@ -71,6 +71,7 @@ async def error_of(address: str, **options: Any) -> TwinshelfError | None:
     return None
 
 
+@pytest.mark.slow
 async def test_a_rotation_takes_effect_while_the_server_runs(
     keys: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

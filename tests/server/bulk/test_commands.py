@@ -25,6 +25,7 @@ def embed(bulk: BulkFiles, *further: str) -> int:
     )
 
 
+@pytest.mark.slow
 def test_what_is_embedded_can_be_loaded(
     bulk: BulkFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -36,6 +37,7 @@ def test_what_is_embedded_can_be_loaded(
     assert "97 products stored" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_served_catalogue_is_not_written(
     bulk: BulkFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,6 +57,7 @@ def test_several_workers_without_ray_say_what_to_install(
     assert "twinshelf[bulk]" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_without_ray_one_worker_is_the_default(
     bulk: BulkFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +74,7 @@ def test_the_folder_of_no_run_is_refused(
     assert "twinshelf embed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["embed", "load", "unload"])
 def test_help_imports_nothing_heavy(command: str) -> None:
     check = (

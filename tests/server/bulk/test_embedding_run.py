@@ -59,6 +59,7 @@ def by_hand(path: Path, encoder: LocalEncoder) -> dict[int, OfferEmbedding]:
     return found
 
 
+@pytest.mark.slow
 def test_embeddings_are_those_of_a_plain_loop(bulk: BulkFiles, encoder: LocalEncoder) -> None:
     bulk.embed()
     expected = by_hand(bulk.folder / "products.csv", encoder)
@@ -77,6 +78,7 @@ def test_embeddings_are_those_of_a_plain_loop(bulk: BulkFiles, encoder: LocalEnc
                 np.testing.assert_allclose(stored, half, atol=2**-11)
 
 
+@pytest.mark.slow
 def test_a_row_keeps_its_fields_and_names_its_encoder(
     bulk: BulkFiles, encoder: LocalEncoder
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_row_keeps_its_fields_and_names_its_encoder(
     assert row["encoder_digest"] == encoder.contract.digest
 
 
+@pytest.mark.slow
 def test_bad_rows_are_named_and_do_not_stop_the_others(bulk: BulkFiles) -> None:
     report = bulk.embed()
     assert {failure.row_number for failure in report.failures} == BAD_ROWS
@@ -94,6 +97,7 @@ def test_bad_rows_are_named_and_do_not_stop_the_others(bulk: BulkFiles) -> None:
     assert report.stored_count == ROW_COUNT - len(BAD_ROWS)
 
 
+@pytest.mark.slow
 def test_a_refused_photo_is_left_out_beside_a_text(bulk: BulkFiles) -> None:
     report = bulk.embed()
     row = bulk.table().to_pylist()[BROKEN_PHOTO_ROW - 1]
@@ -102,6 +106,7 @@ def test_a_refused_photo_is_left_out_beside_a_text(bulk: BulkFiles) -> None:
     assert any(f"p{BROKEN_PHOTO_ROW}" in sentence for sentence in report.findings)
 
 
+@pytest.mark.slow
 def test_further_photos_are_embedded_when_asked_for(bulk: BulkFiles, encoder: LocalEncoder) -> None:
     path = bulk.folder / "many.csv"
     path.write_text("product_id,title,images\nm,tea,0.jpg|1.jpg|broken.jpg|2.jpg\n")
@@ -119,6 +124,7 @@ def test_further_photos_are_embedded_when_asked_for(bulk: BulkFiles, encoder: Lo
     assert row["photo_error"]
 
 
+@pytest.mark.slow
 def test_a_whole_output_is_passed_over(bulk: BulkFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     first = bulk.embed()
     monkeypatch.delattr(embedding_run, "start_workers")  # nothing can be embedded any more
@@ -127,6 +133,7 @@ def test_a_whole_output_is_passed_over(bulk: BulkFiles, monkeypatch: pytest.Monk
     assert again.stored_count == again.replaced_count == first.stored_count
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_embedded_again_and_shorter(bulk: BulkFiles) -> None:
     bulk.embed()
     write_products(bulk.folder / "products.csv", row_count=30)
@@ -135,6 +142,7 @@ def test_a_changed_file_is_embedded_again_and_shorter(bulk: BulkFiles) -> None:
     assert bulk.table().num_rows == 30
 
 
+@pytest.mark.slow
 def test_another_encoder_embeds_again(bulk: BulkFiles) -> None:
     bulk.embed(version=1)
     digests = set(bulk.table()["encoder_digest"].to_pylist())
@@ -142,6 +150,7 @@ def test_another_encoder_embeds_again(bulk: BulkFiles) -> None:
     assert not digests - {None} & set(bulk.table()["encoder_digest"].to_pylist())
 
 
+@pytest.mark.slow
 def test_a_broken_run_goes_on_at_the_part_it_was_at(
     bulk: BulkFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +166,7 @@ def test_a_broken_run_goes_on_at_the_part_it_was_at(
     assert 0 < report.replaced_count < report.stored_count
 
 
+@pytest.mark.slow
 def test_a_torn_part_is_embedded_again(bulk: BulkFiles) -> None:
     bulk.embed()
     part = bulk.output / "part-00001.parquet"
@@ -166,6 +176,7 @@ def test_a_torn_part_is_embedded_again(bulk: BulkFiles) -> None:
     assert bulk.table()["row_number"].to_pylist() == list(range(1, ROW_COUNT + 1))
 
 
+@pytest.mark.slow
 def test_files_of_one_name_have_outputs_of_their_own(bulk: BulkFiles) -> None:
     (bulk.folder / "other").mkdir()
     write_products(bulk.folder / "other" / "products.csv", row_count=5)

@@ -18,6 +18,8 @@ from twinshelf.server.catalogue.product_record import NewProduct
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.errors import EncoderMismatchError
 
+pytestmark = pytest.mark.slow
+
 
 async def load(bulk: BulkFiles, catalogue: Catalogue) -> IndexReport:
     contract = read_contract(bulk.out)

@@ -62,6 +62,7 @@ async def fill(folder: Path, contract: EncoderContract) -> None:
     await catalogue.close()
 
 
+@pytest.mark.slow
 async def test_damaged_products_are_not_left_out_in_silence(
     tmp_path: Path, encoder: LocalEncoder, repository: Path
 ) -> None:
@@ -86,6 +87,7 @@ async def stored(catalogue: Catalogue, number: int) -> tuple[object, ...]:
     )
 
 
+@pytest.mark.slow
 async def test_another_catalogue_holds_the_same_after_unload_and_load(
     tmp_path: Path, encoder: LocalEncoder, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +132,7 @@ async def test_what_the_encoder_has_not_embedded_is_a_row_with_its_error(
         await catalogue.close()
 
 
+@pytest.mark.slow
 def test_the_command_says_how_many_were_written(
     bulk: BulkFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,6 +95,7 @@ async def check_against_brute_force(
     return found_count / wanted_count
 
 
+@pytest.mark.slow
 async def test_search_agrees_with_brute_force_and_survives_a_restart(
     open_catalogue: OpenCatalogue,
 ) -> None:
@@ -165,6 +166,7 @@ async def check_filters(
     return found_count / wanted_count
 
 
+@pytest.mark.slow
 async def test_a_filtered_search_agrees_with_brute_force_and_survives_a_restart(
     open_catalogue: OpenCatalogue,
 ) -> None:
@@ -195,6 +197,7 @@ def slow_limited(
     return taken[:count]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["seller", "attributes.colour"])
 async def test_a_value_has_no_more_hits_than_its_limit_and_others_take_the_room(
     open_catalogue: OpenCatalogue, field: str

@@ -37,6 +37,7 @@ async def catch_up(
     return sequence
 
 
+@pytest.mark.slow
 async def test_a_copy_that_follows_the_changes_is_the_catalogue(
     open_catalogue: OpenCatalogue,
 ) -> None:

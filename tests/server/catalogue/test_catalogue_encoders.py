@@ -69,6 +69,7 @@ async def best(catalogue: Catalogue, embedding: OfferEmbedding, contract: Encode
     return hit.product.record.product_id
 
 
+@pytest.mark.slow
 async def test_a_new_encoder_is_filled_beside_the_old_one_and_switched_to_and_back(
     open_catalogue: OpenCatalogue,
 ) -> None:
@@ -172,6 +173,7 @@ async def test_a_vector_of_what_has_changed_since_is_refused(
     await catalogue.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarts", [False, True])
 async def test_dropping_leaves_one_encoder_with_everything(
     open_catalogue: OpenCatalogue, restarts: bool
@@ -202,6 +204,7 @@ async def test_dropping_leaves_one_encoder_with_everything(
     await catalogue.close()
 
 
+@pytest.mark.slow
 async def test_every_encoder_has_all_photos_of_a_product(open_catalogue: OpenCatalogue) -> None:
     rng = np.random.default_rng(8)
     catalogue = open_catalogue()

@@ -99,6 +99,7 @@ async def check(
     return found_count / wanted_count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [10, 250])
 async def test_each_product_is_found_once_by_its_best_photo_and_after_a_restart(
     open_catalogue: OpenCatalogue, count: int
@@ -127,6 +128,7 @@ async def test_each_product_is_found_once_by_its_best_photo_and_after_a_restart(
     await catalogue.close()
 
 
+@pytest.mark.slow
 async def test_many_photos_of_a_few_products_leave_room_for_the_others(
     open_catalogue: OpenCatalogue,
 ) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
+import pytest
 
 from tests.server.catalogue.conftest import OpenCatalogue
 from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
 from twinshelf.server.catalogue.product_record import ProductRecord
+
+pytestmark = pytest.mark.slow
 
 EMBEDDING = random_embedding(np.random.default_rng(5))
 

@@ -88,6 +88,7 @@ def test_panels_do_not_overlap() -> None:
         taken |= cells
 
 
+@pytest.mark.slow
 def test_what_the_manifests_set_are_options_of_the_service() -> None:
     variables = {
         entry["name"]: entry["value"]

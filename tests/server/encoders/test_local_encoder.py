@@ -75,6 +75,7 @@ def text_row(tiny: TinyVersion, text: str) -> np.ndarray:
     )[0]
 
 
+@pytest.mark.slow
 async def test_rows_of_every_pattern_equal_the_steps_taken_by_hand(
     tiny: TinyVersion, encoder: LocalEncoder
 ) -> None:
@@ -136,6 +137,7 @@ def test_one_broken_photo_fails_alone(encoder: LocalEncoder) -> None:
     assert_close(first.image, alone.image, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_is_refused_by_its_size(encoder: LocalEncoder) -> None:
     buffer = io.BytesIO()
     Image.new("1", (10_000, 5_000)).save(buffer, "PNG")

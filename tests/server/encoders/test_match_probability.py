@@ -50,6 +50,7 @@ def service_ranking(
     return rank(parts, query)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_share", [0.0, 0.2, 0.3, 0.8, 1.0])
 @pytest.mark.parametrize("prior", [0.2, 0.5, 1.0])
 def test_probabilities_of_service_and_evaluator_are_equal(image_share: float, prior: float) -> None:
@@ -84,6 +85,7 @@ def test_probabilities_of_service_and_evaluator_are_equal(image_share: float, pr
         assert (is_match == (matches >= thresholds[row, : len(matches)]))[clear].all()
 
 
+@pytest.mark.slow
 def test_equal_scores_give_equal_probabilities_and_decisions() -> None:
     queries, gallery = draw_products(product_count=80)
     fitted = fit_models(queries, gallery)

@@ -89,6 +89,7 @@ def test_an_unknown_version_is_named(tiny: TinyVersion) -> None:
         PublishedVersion(tiny.repository, 7, ENSEMBLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "old", "new", "message"),
     [

@@ -34,6 +34,7 @@ def test_a_refused_request_says_why(folder: Path) -> None:
         PythonModel(folder).run({"IMAGE": bytes_column([PHOTOS[0], b"GIF89a?"])})
 
 
+@pytest.mark.slow
 def test_two_versions_use_each_their_own_files(folder: Path, tmp_path: Path) -> None:
     publish_tiny_version(tmp_path, version=2)
     source = tmp_path / "image_preprocess" / "2" / "preprocessing" / "images.py"

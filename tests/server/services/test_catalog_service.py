@@ -101,6 +101,7 @@ async def test_a_product_is_replaced_as_a_whole(channel: grpc.aio.Channel) -> No
     assert not (await match(channel, title="Кружка")).matches
 
 
+@pytest.mark.slow
 async def test_repeats_of_one_id_in_a_stream_end_with_the_last(
     channel: grpc.aio.Channel, encoder: FakeEncoder
 ) -> None:
@@ -173,6 +174,7 @@ async def test_pages_hold_every_product_once_by_rising_id(channel: grpc.aio.Chan
     assert await list_all(channel, 0) == [sorted(names)]
 
 
+@pytest.mark.slow
 async def test_pages_of_long_texts_stay_below_the_message_limit_of_clients(
     channel: grpc.aio.Channel,
 ) -> None:
@@ -314,6 +316,7 @@ async def test_changes_are_told_as_they_come(channel: grpc.aio.Channel) -> None:
     assert not change.HasField("product")
 
 
+@pytest.mark.slow
 async def test_changes_of_long_products_come_in_messages_that_any_client_takes(
     channel: grpc.aio.Channel,
 ) -> None:

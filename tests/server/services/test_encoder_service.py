@@ -61,6 +61,7 @@ async def stocked(
         yield channel
 
 
+@pytest.mark.slow
 async def test_texts_come_from_the_store_and_photos_are_sent_again(
     stocked: grpc.aio.Channel, encoder: FakeEncoder
 ) -> None:
@@ -91,6 +92,7 @@ async def test_texts_come_from_the_store_and_photos_are_sent_again(
     assert stored.encoder_digest == digest_of("first")
 
 
+@pytest.mark.slow
 async def test_a_caller_who_leaves_while_a_product_is_embedded_is_in_the_audit_log(
     stocked: grpc.aio.Channel, second: SecondEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -116,6 +118,7 @@ async def test_a_caller_who_leaves_while_a_product_is_embedded_is_in_the_audit_l
     assert line["method"] == "/twinshelf.v1.EncoderService/ReindexProducts"
 
 
+@pytest.mark.slow
 async def test_a_switch_and_the_way_back_change_nothing_but_the_encoder(
     stocked: grpc.aio.Channel,
 ) -> None:
@@ -151,6 +154,7 @@ async def test_a_switch_and_the_way_back_change_nothing_but_the_encoder(
             assert answer.matches[0].score == pytest.approx(1, abs=2e-3)
 
 
+@pytest.mark.slow
 async def test_one_that_is_away_hinders_nobody_from_the_other(
     stocked: grpc.aio.Channel, encoder: FakeEncoder
 ) -> None:
@@ -166,6 +170,7 @@ async def test_one_that_is_away_hinders_nobody_from_the_other(
     assert (answer.serving.version, answer.previous.digest) == (2, encoder.current.digest)
 
 
+@pytest.mark.slow
 async def test_a_reindex_that_is_dropped_and_begun_again_begins_at_once(
     stocked: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +186,7 @@ async def test_a_reindex_that_is_dropped_and_begun_again_begins_at_once(
     assert (await states(stocked))[NEW].embedded_product_count == len(TEXTS)
 
 
+@pytest.mark.slow
 async def test_a_product_that_the_new_encoder_fails_on_holds_up_no_other(
     stocked: grpc.aio.Channel, second: SecondEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +205,7 @@ async def test_a_product_that_the_new_encoder_fails_on_holds_up_no_other(
     assert [each.product_id for each in state.failures] == ["t0"]
 
 
+@pytest.mark.slow
 async def test_all_photos_of_a_product_are_sent_again_and_kept_by_updates(
     stocked: grpc.aio.Channel,
 ) -> None:
@@ -231,6 +238,7 @@ async def test_all_photos_of_a_product_are_sent_again_and_kept_by_updates(
                 assert found.matches[0].score == pytest.approx(1, abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size_px", "left_count"), [(512, 1), (64, 2)])
 async def test_large_thumbnails_serve_instead_of_photos(
     config: ServerConfig, encoder: FakeEncoder, second: SecondEncoder, size_px: int, left_count: int
@@ -244,6 +252,7 @@ async def test_large_thumbnails_serve_instead_of_photos(
         await wait_for_missing(channel, left_count)
 
 
+@pytest.mark.slow
 async def test_dropping_ends_what_can_be_asked_for(stocked: grpc.aio.Channel) -> None:
     await reindex(stocked)
     assert (
@@ -264,6 +273,7 @@ async def test_dropping_ends_what_can_be_asked_for(stocked: grpc.aio.Channel) ->
     assert (await states(stocked))[NEW].is_serving
 
 
+@pytest.mark.slow
 async def test_what_is_left_is_embedded_after_a_restart_of_the_server(
     config: ServerConfig, encoder: FakeEncoder, second: SecondEncoder
 ) -> None:
@@ -284,6 +294,7 @@ async def test_what_is_left_is_embedded_after_a_restart_of_the_server(
         assert (await match(channel, title="lamp 3")).encoder.version == 2
 
 
+@pytest.mark.slow
 async def test_a_product_that_the_new_encoder_refuses_is_named_and_not_tried_for_ever(
     config: ServerConfig, encoder: FakeEncoder, second: SecondEncoder
 ) -> None:
@@ -307,6 +318,7 @@ async def fail() -> None:
     raise RuntimeError
 
 
+@pytest.mark.slow
 async def test_a_write_that_the_new_encoder_misses_waits_for_it(
     stocked: grpc.aio.Channel, second: SecondEncoder
 ) -> None:
@@ -326,6 +338,7 @@ async def test_a_write_that_the_new_encoder_misses_waits_for_it(
     assert (await match(stocked, title="late lamp")).matches[0].product.product_id == "late"
 
 
+@pytest.mark.slow
 async def test_live_matches_are_compared_before_the_switch(stocked: grpc.aio.Channel) -> None:
     compare = encoders(stocked).CompareEncoders
     await match(stocked, title="lamp 1")
@@ -355,6 +368,7 @@ async def test_an_encoder_that_is_not_there_is_refused(
     assert await code_of(call(request(encoder_digest="x"))) is grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.slow
 async def test_nothing_fails_and_nothing_is_mixed_under_load(
     stocked: grpc.aio.Channel, encoder: FakeEncoder
 ) -> None:

@@ -61,6 +61,7 @@ async def history(channel: grpc.aio.Channel, **fields: Any) -> pb.GroupHistoryRe
     return await groups(channel).GroupHistory(pb.GroupHistoryRequest(**fields))
 
 
+@pytest.mark.slow
 async def test_groups_are_listed_a_page_at_a_time(channel: grpc.aio.Channel) -> None:
     first = await list_groups(channel, page_size=1)
     second = await list_groups(channel, page_size=1, page_token=first.next_page_token)
@@ -71,6 +72,7 @@ async def test_groups_are_listed_a_page_at_a_time(channel: grpc.aio.Channel) -> 
     assert not any(group.has_pinned_products for group in listed)
 
 
+@pytest.mark.slow
 async def test_a_group_is_found_by_its_id_and_by_its_products(channel: grpc.aio.Channel) -> None:
     (mugs, _) = (await list_groups(channel)).groups
     for request in (
@@ -82,6 +84,7 @@ async def test_a_group_is_found_by_its_id_and_by_its_products(channel: grpc.aio.
     assert not alone.HasField("group")
 
 
+@pytest.mark.slow
 async def test_changes_by_hand_are_told_noted_and_undone(
     channel: grpc.aio.Channel, audit_log: Path
 ) -> None:
@@ -127,6 +130,7 @@ async def every_event(channel: grpc.aio.Channel, group_id: str) -> AsyncIterator
             return
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "request_", "field"),
     [
@@ -150,6 +154,7 @@ async def test_malformed_requests_are_refused(
     assert violated_field(raised.value) == field
 
 
+@pytest.mark.slow
 async def test_what_is_not_there_is_not_found(channel: grpc.aio.Channel) -> None:
     for call, reason in (
         (groups(channel).GetGroup(pb.GetGroupRequest(group_id="g99")), "GROUP_NOT_FOUND"),
@@ -166,6 +171,7 @@ async def test_what_is_not_there_is_not_found(channel: grpc.aio.Channel) -> None
         assert error_info(raised.value).reason == reason
 
 
+@pytest.mark.slow
 async def test_a_deleted_product_is_in_no_group_at_once(channel: grpc.aio.Channel) -> None:
     (mugs, _) = await ids_of(channel)
     request = catalog_service_pb2.DeleteProductsRequest(product_ids=["mug 0"])

@@ -237,6 +237,7 @@ async def test_texts_are_joined_and_prefixed_by_the_contract(
 NAN = float("nan")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "field", "sentence"),
     [

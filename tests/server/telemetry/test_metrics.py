@@ -51,6 +51,7 @@ def test_every_reason_of_an_error_has_a_row_from_the_start(metrics: Metrics) -> 
     assert value(metrics, "refusals_total", reason="INTERNAL") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_measured_also_when_it_fails(metrics: Metrics, stage: str) -> None:
     with metrics.stage(stage):  # type: ignore[arg-type] # one of STAGES

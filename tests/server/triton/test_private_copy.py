@@ -58,6 +58,7 @@ def test_no_place_at_all_is_an_error_that_names_tmpdir(
         make_private_folder()
 
 
+@pytest.mark.slow
 def test_the_copy_holds_the_version_and_its_models_and_nothing_else(tmp_path: Path) -> None:
     repository = tmp_path / "My Projects" / "mödel"
     for version in (1, 2):

@@ -89,6 +89,7 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path) -> None:
             server.start()
 
 
+@pytest.mark.slow
 def test_where_a_free_port_is_taken_by_others_another_one_is_chosen(tmp_path: Path) -> None:
     script = f'echo "$@" >> {tmp_path}/starts; echo Address already in use; exit 1'
     server = TritonServer(settings_for(tmp_path), fake_server(tmp_path, script))
@@ -107,6 +108,7 @@ def test_a_server_that_ends_at_once_shows_the_end_of_its_log(tmp_path: Path) -> 
         server.start()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_never_ready_is_given_up_in_time(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, ready_timeout_s=0.3)
     server = TritonServer(settings, fake_server(tmp_path, "echo loading; exec sleep 60"))
@@ -117,6 +119,7 @@ def test_a_server_that_is_never_ready_is_given_up_in_time(tmp_path: Path) -> Non
     assert not server.is_running
 
 
+@pytest.mark.slow
 def test_a_server_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, ready_timeout_s=0.3, stop_timeout_s=0.2)
     server = TritonServer(

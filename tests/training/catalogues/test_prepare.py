@@ -96,6 +96,7 @@ def test_data_json_says_what_was_read(table: Path, tmp_path: Path) -> None:
     assert len(written["sha256"]) == 64
 
 
+@pytest.mark.slow
 def test_equal_calls_give_equal_tables_and_another_seed_others(table: Path, tmp_path: Path) -> None:
     def digest(seed: int) -> str:
         prepare(Source(data=str(table), out=tmp_path / "out", seed=seed))

@@ -82,6 +82,7 @@ def test_a_large_jpeg_cut_near_its_end_is_bad(tmp_path: Path) -> None:
     assert "broken or cut off" in reason_of(Product(product_id="1", images=(path,)))
 
 
+@pytest.mark.slow
 def test_the_pixel_limit_holds(tmp_path: Path) -> None:
     photo = tmp_path / "a.png"
     Image.new("1", (10_000, 10_000)).save(photo)

@@ -41,6 +41,7 @@ def test_cards_become_products(folder: Path) -> None:
     assert product.seller == "sportdoma" and product.group == "steppery"
 
 
+@pytest.mark.slow
 def test_a_photo_that_is_not_there_is_left_out(folder: Path) -> None:
     there = write_photo(folder / "images/steppery/1_sportdoma_1.jpeg")
     images = [product.images for product in good_rows(read_cards(folder / "company_data.csv"))]

@@ -59,6 +59,7 @@ def labelled(gallery: EmbeddedProducts, pattern: str) -> LabelledGallery:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["image", "text", "both"])
 def test_both_methods_predict_near_offers(pattern: str) -> None:
     tuning, reported, gallery = halves()
@@ -76,6 +77,7 @@ def test_both_methods_predict_near_offers(pattern: str) -> None:
         labelled(gallery, "text" if pattern == "both" else "both").evaluate(reported, tuned)
 
 
+@pytest.mark.slow
 def test_the_best_k_votes_and_the_smallest_of_equals() -> None:
     tuning, reported, gallery = halves()
     choice = labelled(gallery, "both").tune(tuning, reported).choices["knn"]
@@ -84,6 +86,7 @@ def test_the_best_k_votes_and_the_smallest_of_equals() -> None:
     assert choice.neighbour_count == min(k for k, f1 in choice.f1_by_k.items() if f1 == best)
 
 
+@pytest.mark.slow
 def test_a_label_that_the_gallery_lacks_counts_as_wrong() -> None:
     tuning, reported, gallery = halves()
     reported = replace(reported, categories=("new", *reported.categories[1:]))
@@ -93,6 +96,7 @@ def test_a_label_that_the_gallery_lacks_counts_as_wrong() -> None:
     assert found.accuracy.value <= 1 - 1 / len(reported)
 
 
+@pytest.mark.slow
 def test_queries_without_the_pattern_are_left_out() -> None:
     tuning, reported, gallery = halves()
     reported = without(reported, "image", slice(0, 10))
@@ -102,6 +106,7 @@ def test_queries_without_the_pattern_are_left_out() -> None:
     assert len(rows.products) == len(gallery) - 3
 
 
+@pytest.mark.slow
 def test_the_network_never_learns_what_it_is_asked() -> None:
     tuning, reported, gallery = halves()
     assert set(labelled(reported, "text").tune(tuning, reported).choices) == {"knn"}

@@ -12,6 +12,8 @@ from torch import nn
 
 from twinshelf.training.categories.mlp import load_head, predict, save_head, train_head
 
+pytestmark = pytest.mark.slow
+
 Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
 

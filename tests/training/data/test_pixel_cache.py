@@ -41,6 +41,7 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return counted
 
 
+@pytest.mark.slow
 def test_rows_are_what_decoding_gives(photos: list[Path], tmp_path: Path) -> None:
     found = decode_once([*photos, photos[0]], SETTINGS, tmp_path / "cache")
     assert found.array.shape == (3, 3, 16, 16)

@@ -111,6 +111,7 @@ def test_similar_batches_hold_one_category_where_it_is_large_enough() -> None:
     assert sum(mixed) / len(mixed) > 0.5
 
 
+@pytest.mark.slow
 def test_groups_are_drawn_by_their_size_when_asked() -> None:
     sizes = {0: 1, 1: 3, 2: 9}
     groups = [group for group, size in sizes.items() for _ in range(size)]

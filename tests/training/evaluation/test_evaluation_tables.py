@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from tests.training.evaluation.drawn_products import draw_products, without
@@ -25,6 +26,7 @@ def printed(queries: EmbeddedProducts, gallery: EmbeddedProducts) -> str:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_tables_hold_metrics_counts_and_notes() -> None:
     text = printed(*draw_products())
     for wanted in (

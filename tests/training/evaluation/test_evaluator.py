@@ -31,6 +31,7 @@ def evaluate_drawn(**options: Any) -> Evaluation:
     return evaluate(queries, gallery, fusion_weight=0.5, config=SETTINGS)
 
 
+@pytest.mark.slow
 def test_recall_at_1_equals_a_loop() -> None:
     queries, gallery = draw_products()
     found = evaluate(queries, gallery, fusion_weight=0.3, config=SETTINGS).result
@@ -47,6 +48,7 @@ def test_recall_at_1_equals_a_loop() -> None:
         assert found.patterns[pattern].metrics["R@1"].value == pytest.approx(np.mean(hits))
 
 
+@pytest.mark.slow
 def test_every_metric_of_every_k_is_reported_with_its_interval() -> None:
     found = evaluate_drawn().result.patterns["both"].metrics
     names = {f"{name}@{k}" for name in ("P", "R", "F1", "NDCG", "Acc") for k in (1, 5, 10)}
@@ -55,6 +57,7 @@ def test_every_metric_of_every_k_is_reported_with_its_interval() -> None:
         assert estimate.low <= estimate.value <= estimate.high
 
 
+@pytest.mark.slow
 def test_accuracy_at_10_is_reported_whatever_k_is_asked_for() -> None:
     queries, gallery = draw_products()
     config = replace(SETTINGS, top_k=(2,))
@@ -62,11 +65,13 @@ def test_accuracy_at_10_is_reported_whatever_k_is_asked_for() -> None:
     assert list(found.patterns["text"].metrics)[-2:] == ["Acc@10", "MAP"]
 
 
+@pytest.mark.slow
 def test_queries_without_a_relevant_product_are_counted() -> None:
     found = evaluate_drawn().result.patterns["image"]
     assert (found.query_count, found.no_relevant_count) == (160, 20)
 
 
+@pytest.mark.slow
 def test_categories_are_reported_apart_and_add_up() -> None:
     found = evaluate_drawn().result.patterns["both"]
     assert list(found.by_category) == ["c0", "c1", "c2"]
@@ -79,6 +84,7 @@ def test_categories_are_reported_apart_and_add_up() -> None:
     assert weighted == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_pattern_that_no_query_has_is_absent() -> None:
     queries, gallery = draw_products()
     queries = without(queries, "image", slice(None))
@@ -86,6 +92,7 @@ def test_a_pattern_that_no_query_has_is_absent() -> None:
     assert list(found.patterns) == ["text"]
 
 
+@pytest.mark.slow
 def test_a_product_without_the_modality_is_never_a_candidate() -> None:
     queries, gallery = draw_products()
     hidden = without(gallery, "text", slice(0, 10))
@@ -104,6 +111,7 @@ def test_the_group_of_one_product_is_not_the_identifier_of_another() -> None:
     assert [group == judged.groups[0] for group in products.groups] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_tuning_is_tried_on_the_other_half() -> None:
     found = evaluate_drawn().result.patterns["both"]
     assert found.held_out is not None
@@ -115,6 +123,7 @@ def test_tuning_is_tried_on_the_other_half() -> None:
     assert found.held_out.matches.precision > 0.8
 
 
+@pytest.mark.slow
 def test_judged_offers_are_fitted_to_and_counted_nowhere() -> None:
     queries, gallery = draw_products()
     products = dict(zip(gallery.groups, gallery.product_ids, strict=True))
@@ -138,6 +147,7 @@ def test_judged_offers_are_fitted_to_and_counted_nowhere() -> None:
         assert same.patterns["both"].tuning == plain.patterns["both"].tuning
 
 
+@pytest.mark.slow
 def test_both_modalities_have_models_on_either_side() -> None:
     patterns = evaluate_drawn().result.patterns
     weights = {
@@ -153,6 +163,7 @@ def saved(result: EvaluationResult, path: Path) -> str:
     return path.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_candidates_without_a_photo_are_judged_by_the_models_that_serve(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -169,6 +180,7 @@ def test_candidates_without_a_photo_are_judged_by_the_models_that_serve(
     assert tried == [[1.0], [0.0], [0.0, 0.2, 0.4, 0.7, 1.0]]
 
 
+@pytest.mark.slow
 def test_an_earlier_tuning_is_tried_on_all_queries(tmp_path: Path) -> None:
     first = evaluate_drawn()
     tunings = read_tunings(saved(first.result, tmp_path / "r.json"))
@@ -199,11 +211,13 @@ def test_queries_of_one_class_are_evaluated_but_not_tuned(tmp_path: Path) -> Non
     assert read_tunings(text) == {}
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_result(tmp_path: Path) -> None:
     first, second = (saved(evaluate_drawn().result, tmp_path / "r.json") for _ in range(2))
     assert first == second
 
 
+@pytest.mark.slow
 def test_the_order_of_queries_changes_no_mean() -> None:
     queries, gallery = draw_products()
     order = np.random.default_rng(0).permutation(len(queries))

@@ -15,6 +15,7 @@ def names(count: int) -> list[str]:
     return [f"q{number}" for number in range(count)]
 
 
+@pytest.mark.slow
 def test_the_interval_of_independent_values_has_the_normal_width(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

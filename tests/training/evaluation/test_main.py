@@ -19,6 +19,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("run"))
 
 
+@pytest.mark.slow
 def test_tables_are_printed_and_saved(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--run", str(run), "--top-k", "3", "1", "--no-plots", "--device", "cpu"]) == 0
     out = capsys.readouterr().out
@@ -28,6 +29,7 @@ def test_tables_are_printed_and_saved(run: Path, capsys: pytest.CaptureFixture[s
     assert not (run / "plots").exists()
 
 
+@pytest.mark.slow
 def test_judged_searches_are_tracked_beside_the_evaluation(tmp_path: Path) -> None:
     run = make_run(tmp_path, "tensorboard")
     table, judgements = tmp_path / "data" / "queries.parquet", tmp_path / "esci.csv"

@@ -11,6 +11,8 @@ import pytest
 from tests.training.retrieval.drawn_lists import draw_lists
 from twinshelf.training.evaluation.match_worlds import cross_fitted_models, evaluate_worlds
 
+pytestmark = pytest.mark.slow
+
 LISTS = draw_lists()
 CLUSTERS = [f"g{number // 3}" for number in range(len(LISTS))]
 CATEGORIES = ["large"] * 550 + ["small"] * 30 + [""] * 20

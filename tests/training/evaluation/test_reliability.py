@@ -27,6 +27,7 @@ def test_bins_hold_equal_masses_and_equal_a_loop() -> None:
         assert part.true_share == pytest.approx(np.mean([labels[i] for i in inside]))
 
 
+@pytest.mark.slow
 def test_an_error_that_is_there_is_found() -> None:
     generator = np.random.default_rng(0)
     given = generator.random(20_000) * 0.8
@@ -35,6 +36,7 @@ def test_an_error_that_is_there_is_found() -> None:
     assert found.error.value == pytest.approx(0.1, abs=0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 8])
 def test_true_probabilities_have_no_error_however_few_they_are(
     size: int, monkeypatch: pytest.MonkeyPatch

@@ -31,6 +31,7 @@ def has_finite_gradient(tensor: torch.Tensor) -> bool:
     return tensor.grad is not None and bool(tensor.grad.isfinite().all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_passes_its_check(name: str) -> None:
     check_terms(terms_of(name))

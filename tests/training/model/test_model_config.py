@@ -4,6 +4,8 @@ import pytest
 
 from twinshelf.training.config import config_from_yaml
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("values", "message"),

@@ -43,17 +43,20 @@ def test_a_share_of_nothing_or_all_is_one_side_alone() -> None:
     assert np.isfinite(blend_probabilities(np.array([0.0]), np.array([1.0]), 0.5)).all()
 
 
+@pytest.mark.slow
 def test_the_better_side_gets_the_share(labels: npt.NDArray[np.bool_]) -> None:
     good, chance = noisy(labels, 0.1, 1), noisy(np.zeros(300), 1.0, 2)
     assert choose_neural_share(labels, good, chance) == 0
     assert choose_neural_share(labels, chance, good) == 1
 
 
+@pytest.mark.slow
 def test_two_sides_with_errors_of_their_own_share(labels: npt.NDArray[np.bool_]) -> None:
     share = choose_neural_share(labels, noisy(labels, 0.4, 1), noisy(labels, 0.4, 2))
     assert share in NEURAL_SHARES and 0 < share < 1
 
 
+@pytest.mark.slow
 def test_a_tie_goes_to_the_boosting(labels: npt.NDArray[np.bool_]) -> None:
     same = noisy(labels, 0.2, 1)
     assert choose_neural_share(labels, same, same) == 0

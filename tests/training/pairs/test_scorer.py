@@ -45,6 +45,7 @@ def scorer() -> PairScorer:
     return fit(make_pairs(150, seed=1))
 
 
+@pytest.mark.slow
 def test_a_planted_rule_is_learnt(scorer: PairScorer) -> None:
     held_out = make_pairs(60, seed=2)
     scores = scorer.score(sides(held_out))
@@ -52,6 +53,7 @@ def test_a_planted_rule_is_learnt(scorer: PairScorer) -> None:
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
+@pytest.mark.slow
 def test_a_cosine_that_decides_is_learnt_and_explained_first() -> None:
     pairs = make_pairs(150, seed=3)
     order = np.random.default_rng(0).permutation(150)  # the texts now say nothing
@@ -99,6 +101,7 @@ def test_a_saved_scorer_answers_the_same(scorer: PairScorer, tmp_path: Path) -> 
     assert loaded.threshold == 0.37 and loaded.feature_names == scorer.feature_names
 
 
+@pytest.mark.slow
 def test_the_best_threshold_is_that_of_a_slow_loop() -> None:
     generator = np.random.default_rng(7)
     for _ in range(20):

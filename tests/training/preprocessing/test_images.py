@@ -137,6 +137,7 @@ def with_much_exif(kind: str) -> bytes:
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "png text", "webp"])
 def test_of_much_exif_the_beginning_is_read_and_nothing_is_said(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "photo"
@@ -158,6 +159,7 @@ def test_of_much_exif_the_beginning_is_read_and_nothing_is_said(kind: str, tmp_p
     assert (done.stderr, done.stdout) == ("", "255")  # white beside it: it stands upright
 
 
+@pytest.mark.slow
 def test_jpeg_decoded_at_reduced_scale_stays_close_to_the_whole() -> None:
     photo = draw_photo(1000, 700)
     data = encode(photo, "JPEG", quality=95)
@@ -179,6 +181,7 @@ def test_transparent_palette_and_key_colour_become_white() -> None:
     assert (decode_image(encode(key, "PNG", transparency=(1, 2, 3)), SETTINGS) == 255).all()
 
 
+@pytest.mark.slow
 def test_a_key_colour_of_16_bits_takes_no_more_memory_than_was_told() -> None:
     grey = Image.fromarray(np.full((2000, 2000), 1000, dtype=np.uint16))
     data = encode(grey, "PNG", transparency=1000, compress_level=1)
@@ -270,6 +273,7 @@ def test_random_damage_gives_pixels_or_our_error_and_nothing_else(file_format: s
         assert isinstance(result, PreprocessingError) or result.shape == (3, 32, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", BOMBS.values(), ids=BOMBS)
 def test_a_bomb_is_refused_before_it_is_decoded_and_without_a_warning(
     make: Callable[..., Any],
@@ -380,6 +384,7 @@ def test_threads_decode_alike() -> None:
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_preprocessing_imports_no_torch() -> None:
     modules = ("images", "texts", "tokens")
     imports = "; ".join(f"import twinshelf.training.preprocessing.{name}" for name in modules)

@@ -43,6 +43,7 @@ def test_groups_are_counted_behind_any_transforms(transforms: str, count: int) -
         assert image.convert("RGB").getextrema() is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [0, 4, 6])
 @pytest.mark.parametrize("kind", ["photo", "palette", "noise", "transparent"])
 def test_what_an_encoder_writes_has_few_groups(kind: str, method: int) -> None:

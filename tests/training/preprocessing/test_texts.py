@@ -111,6 +111,7 @@ def test_cleaning_gives(text: str, clean: str) -> None:
     assert clean_text(text) == clean
 
 
+@pytest.mark.slow
 def test_cleaning_a_clean_text_changes_nothing() -> None:
     generator = random.Random(42)
     for _ in range(3000):
@@ -147,6 +148,7 @@ def test_markup_that_appears_as_markup_goes_ends_in_a_fixed_point(depth: int) ->
     assert "<i>" not in once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [
@@ -231,6 +233,7 @@ def test_normalising_twice_changes_nothing() -> None:
         assert clean_text(once) == once
 
 
+@pytest.mark.slow
 def test_cleaning_never_loses_a_letter_or_a_digit() -> None:
     generator = random.Random(44)
     planes = [

@@ -59,6 +59,7 @@ def slow_scores(
     return mean(accuracy_at(found.ranks, 1)), mean(average_precision(found.ranks))
 
 
+@pytest.mark.slow
 def test_every_weight_is_scored_as_a_search_with_it_scores() -> None:
     case = data(0.4, 0.4)
     fit = fit_fusion_weight(*case)

@@ -27,6 +27,7 @@ def test_the_first_match_is_as_often_right_as_claimed(lead: float) -> None:
     assert np.mean([found.no_match.mean() for found in both]) == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.slow
 def test_one_right_product_has_rivals_and_several_have_hardly_any() -> None:
     assert fit_match_model(draw_lists(), 0.4).rivalry > 0.8
     several = draw_lists(right_count=4, seed=3)
@@ -36,6 +37,7 @@ def test_one_right_product_has_rivals_and_several_have_hardly_any() -> None:
     assert found.sum(axis=1).mean() == pytest.approx(4, abs=0.4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", [0.5, 1.0])
 def test_thresholds_reach_their_precision_on_other_lists(prior: float) -> None:
     model = fit_match_model(draw_lists(seed=4, offer_count=2000), 0.4)

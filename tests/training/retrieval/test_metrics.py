@@ -98,6 +98,7 @@ def test_metrics_equal_torchmetrics_where_a_query_is_not_lone(
             assert found[name][query] == pytest.approx(float(value), abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_average_precision_and_ndcg_equal_scikit_learn(relevance: np.ndarray) -> None:
     found = ranks_of(relevance)
     precision, gain = metrics.average_precision(found), metrics.ndcg_at(found, 10)

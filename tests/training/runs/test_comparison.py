@@ -55,6 +55,7 @@ def test_only_settings_that_differ_are_shown(tmp_path: Path) -> None:
     assert "0.500" in text and "0.750" in text
 
 
+@pytest.mark.slow
 def test_all_kinds_of_figures_are_read(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a", epochs=3, recall=None)
     evaluated(folder)

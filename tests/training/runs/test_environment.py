@@ -13,6 +13,8 @@ import pytest
 
 from twinshelf.training.runs.environment import read_environments, record_environment
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_record_holds_versions_processors_and_revision(tmp_path: Path) -> None:
     path = record_environment(tmp_path / "run")

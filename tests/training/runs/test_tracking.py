@@ -17,6 +17,8 @@ from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_run_id, open_mlflo
 from twinshelf.training.runs.environment import record_environment
 from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
 
+pytestmark = pytest.mark.slow
+
 RESULTS = {
     "query_count": 20,
     "is_tuned": True,

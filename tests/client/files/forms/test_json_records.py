@@ -96,6 +96,7 @@ def _objects(start: int, end: int) -> list[dict[str, object]]:
     return [{"id": n, "title": f"Shoe {n}", "pad": "x" * 1000} for n in range(start, end)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("indent", [None, 1])
 @pytest.mark.parametrize(
     ("further", "count"),

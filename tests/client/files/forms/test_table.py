@@ -196,6 +196,7 @@ def test_an_object_that_is_broken_costs_itself_alone(tmp_path: Path) -> None:
     assert [row.title for row in rows] == ["a"] and [each.row_number for each in bads] == [2, 3]
 
 
+@pytest.mark.slow
 def test_a_long_list_is_read_in_blocks(tmp_path: Path) -> None:
     records = [{"id": n, "title": f"Shoe {n}", "pad": "x" * 1000} for n in range(3000)]
     rows, bad, _ = read(write(tmp_path, json.dumps(records), "t.json"))
@@ -217,6 +218,7 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused_unread(tmp_path: Path) -> 
         read(tmp_path / "t.parquet")
 
 
+@pytest.mark.slow
 def test_parquet_that_unpacks_to_a_billion_values_is_refused(tmp_path: Path) -> None:
     images = pa.ListArray.from_arrays([0, 40_000_000], pa.array(np.zeros(40_000_000, np.int8)))
     table = pa.table({"title": ["a"], "images": images})

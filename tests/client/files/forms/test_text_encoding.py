@@ -62,6 +62,7 @@ def test_titles_are_read_as_they_were_written(
     assert [row.title for row in rows] == titles and not bad
 
 
+@pytest.mark.slow
 def test_the_encoding_may_show_late(tmp_path: Path) -> None:
     text = "id,title\n" + "".join(f"{n},plain\n" for n in range(200_000)) + "x,Müller\n"
     assert find_encoding(write(tmp_path, text.encode("cp1252"))).name == "cp1252"

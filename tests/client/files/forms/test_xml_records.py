@@ -89,6 +89,7 @@ def test_what_holds_no_products_is_named(tmp_path: Path, content: str, said: str
         open_table(write(tmp_path, content, "feed.xml"))
 
 
+@pytest.mark.slow
 def test_entities_that_unfold_are_refused(tmp_path: Path) -> None:
     entities = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 50}">' for level in range(1, 8))
     bomb = f'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY e0 "lol">{entities}]>'

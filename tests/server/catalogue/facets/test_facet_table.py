@@ -43,6 +43,7 @@ def changed_table(rng: np.random.Generator) -> tuple[FacetTable, dict[int, Produ
     return table, expected
 
 
+@pytest.mark.slow
 def test_filters_allow_what_asking_every_product_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attribute_table, "_LEAST_GONE", 50)  # so that gone ones are dropped often
     rng = np.random.default_rng(3)

@@ -184,6 +184,7 @@ async def test_a_bridge_merges_groups_and_its_end_splits_them_under_the_old_numb
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_a_new_encoder_leaves_the_numbers_alone(
     engine: Engine, generator: np.random.Generator
 ) -> None:

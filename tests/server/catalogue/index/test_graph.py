@@ -54,6 +54,7 @@ def missing(graph: MappedGraph, rows: np.ndarray) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_a_parallel_build_loses_no_vector(tmp_path: Path) -> None:
     rows = vectors()
     assert not missing(mapped(rows, tmp_path / "graph"), rows)
@@ -73,6 +74,7 @@ def test_equal_vectors_are_not_taken_for_lost(tmp_path: Path) -> None:
     assert len(graph) == 100
 
 
+@pytest.mark.slow
 def test_more_searches_than_slots_wait_for_one_another(tmp_path: Path) -> None:
     rows = vectors(3)
     graph = mapped(rows, tmp_path / "graph")
@@ -93,12 +95,14 @@ def test_queries_that_are_searched_together_find_what_they_find_alone(tmp_path: 
     assert [len(set(near.tolist())) for near in everything] == [COUNT, COUNT]
 
 
+@pytest.mark.slow
 def test_a_graph_that_is_built_in_a_process_of_its_own_holds_all(tmp_path: Path) -> None:
     rows, settings = vectors(5), replace(SETTINGS, apart_limit=100)
     base = mapped(rows[:1000], tmp_path / "base", settings=settings)
     assert not missing(mapped(rows, tmp_path / "graph", base, 1000, settings), rows)
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_in_its_process_says_why(tmp_path: Path) -> None:
     rows, settings = vectors(6), replace(SETTINGS, apart_limit=100)
     base = mapped(rows[:1000], tmp_path / "base")

@@ -208,6 +208,7 @@ def filtered_index(rng: np.random.Generator) -> tuple[VectorIndex, FacetTable, n
     return index, facets, rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("greatest", "is_exact"), [(2900, False), (1500, False), (30, True)])
 def test_a_wide_filter_is_searched_by_the_graph_and_a_narrow_one_exactly(
     greatest: int, is_exact: bool
@@ -226,6 +227,7 @@ def test_a_wide_filter_is_searched_by_the_graph_and_a_narrow_one_exactly(
     assert found_count >= 0.99 * 400
 
 
+@pytest.mark.slow
 def test_a_filter_that_the_graph_cannot_serve_is_searched_exactly() -> None:
     """All products near the query are forbidden, so that asking the graph for more is no help."""
     rng = np.random.default_rng(13)
@@ -240,6 +242,7 @@ def test_a_filter_that_the_graph_cannot_serve_is_searched_exactly() -> None:
     assert set((1 + order[1500:1510]).tolist()) <= set(found.product_numbers.tolist())
 
 
+@pytest.mark.slow
 def test_a_filter_that_allows_nothing_finds_nothing() -> None:
     index, facets, rows = filtered_index(np.random.default_rng(14))
     (found,) = index.search(

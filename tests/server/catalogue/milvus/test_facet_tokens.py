@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 
 from tests.server.catalogue.random_facets import random_filter, random_record
 from twinshelf.server.catalogue.milvus.facet_tokens import (
@@ -26,6 +27,7 @@ def holds(expression: str, record: ProductRecord) -> bool:
     return bool(eval(python, {**names, "price": stored_price(record)}))
 
 
+@pytest.mark.slow
 def test_a_filter_allows_the_same_products() -> None:
     rng = np.random.default_rng(3)
     records = [random_record(rng, f"p{number}") for number in range(60)]

@@ -10,6 +10,8 @@ import pytest
 
 from twinshelf.server.catalogue.milvus.rising_rows import greatest, rows_after
 
+pytestmark = pytest.mark.slow
+
 
 class Table:
     """A collection in memory that understands a span of one number."""

@@ -41,6 +41,7 @@ class Table:
         return [self.rows[key] for key in keys if key in self.rows]
 
 
+@pytest.mark.slow
 def test_rows_beyond_one_query_are_all_read() -> None:
     table: Any = Table(2500)
     keys = [product_key(f"p{number}") for number in range(2500)]

@@ -19,6 +19,7 @@ from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 RNG_SEED = 5
 
 
+@pytest.mark.slow
 async def test_a_copy_taken_while_writing_is_whole_and_comes_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(RNG_SEED)
     embeddings = [random_embedding(rng) for _ in range(400)]

@@ -107,6 +107,7 @@ async def written(tmp_path: Path) -> Path:
     return tmp_path / DATABASE
 
 
+@pytest.mark.slow
 async def test_a_file_of_the_second_schema_keeps_its_snapshot_and_forgets_no_more_deletions(
     written: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -124,6 +125,7 @@ async def test_a_file_of_the_second_schema_keeps_its_snapshot_and_forgets_no_mor
     assert verify(written).is_clean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [2, 3])
 async def test_a_file_of_an_earlier_schema_keeps_what_it_held_and_takes_a_second_encoder(
     written: Path, version: int, caplog: pytest.LogCaptureFixture

@@ -73,6 +73,7 @@ async def test_a_call_without_a_message_is_an_invalid_argument(channel: grpc.aio
     assert await code_of(call) is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.slow
 async def test_slow_messages_are_bounded_in_time_and_number_and_hold_up_no_other(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
@@ -88,6 +89,7 @@ async def test_slow_messages_are_bounded_in_time_and_number_and_hold_up_no_other
             assert await code_of(call) is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+@pytest.mark.slow
 async def test_streams_are_bounded_in_number_and_idle_ones_end(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
@@ -125,6 +127,7 @@ async def test_a_stream_whose_caller_does_not_read_is_ended_and_holds_nothing(
         assert (await match(channel, title="mug 1")).matches
 
 
+@pytest.mark.slow
 async def test_a_stop_ends_idle_streams_at_once_and_answers_what_was_sent(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
@@ -192,6 +195,7 @@ async def test_the_request_id_of_the_caller_comes_back_with_an_error(
     assert b"mine" in dict(raised.value.trailing_metadata())["grpc-status-details-bin"]
 
 
+@pytest.mark.slow
 async def test_a_long_answer_is_cut_to_pages_that_hold_every_match_once(
     channel: grpc.aio.Channel,
 ) -> None:

@@ -129,6 +129,7 @@ async def test_what_a_caller_left_behind_is_counted_once_it_is_overdue() -> None
     assert stage.stuck_call_count() == 0
 
 
+@pytest.mark.slow
 async def test_an_error_after_the_caller_left_is_taken_and_frees_the_place() -> None:
     unseen = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))

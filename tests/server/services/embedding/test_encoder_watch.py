@@ -40,6 +40,7 @@ class Freezer:
             await self.thawed.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH])
 async def test_an_encoder_that_hangs_is_noticed_without_any_caller_and_so_is_its_return(
     watched: ServerConfig, encoder: FakeEncoder, frozen: Pattern
@@ -58,6 +59,7 @@ async def test_an_encoder_that_hangs_is_noticed_without_any_caller_and_so_is_its
         await match(channel, title="mug")
 
 
+@pytest.mark.slow
 async def test_callers_without_a_deadline_hear_of_a_hang_while_they_wait(
     watched: ServerConfig, encoder: FakeEncoder
 ) -> None:
@@ -77,6 +79,7 @@ async def test_callers_without_a_deadline_hear_of_a_hang_while_they_wait(
         await wait_for_health(channel, SERVING)
 
 
+@pytest.mark.slow
 async def test_an_encoder_that_fails_on_its_canaries_is_not_serving(
     watched: ServerConfig, encoder: FakeEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,6 +135,7 @@ async def test_an_encoder_of_which_every_other_answer_fails_is_not_serving(
         await wait_for_health(channel, SERVING)
 
 
+@pytest.mark.slow
 async def test_real_offers_that_are_answered_spare_the_canaries(
     watched: ServerConfig, encoder: FakeEncoder
 ) -> None:

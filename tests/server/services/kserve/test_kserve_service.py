@@ -106,6 +106,7 @@ async def test_a_broken_row_fails_alone(client: triton.InferenceServerClient) ->
     assert np.isnan(result.as_numpy("NO_MATCH_PROBABILITY")[1:]).all()
 
 
+@pytest.mark.slow
 async def test_long_texts_of_the_products_leave_no_match_out(
     client: triton.InferenceServerClient, address: str
 ) -> None:

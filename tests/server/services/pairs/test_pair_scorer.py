@@ -205,6 +205,7 @@ async def test_unusable_pairs_are_refused_by_the_field(
     assert violated_field(caught.value) == field
 
 
+@pytest.mark.slow
 async def test_a_pair_is_scored_by_the_encoder_that_is_asked_for(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
@@ -268,6 +269,7 @@ async def test_errors_of_the_models_keep_their_family(
     assert caught.value.code() is code
 
 
+@pytest.mark.slow
 async def test_a_caller_that_leaves_cancels_no_inference(
     stocked: grpc.aio.Channel, encoder: FakeEncoder
 ) -> None:

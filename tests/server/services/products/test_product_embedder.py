@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import grpc
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.server.calls import catalog, encoders, serving, upsert
@@ -16,6 +17,8 @@ from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.v1.catalog_service_pb2 import UpsertProductsRequest
 from twinshelf.v1.encoder_service_pb2 import ListEncodersRequest, ReindexRequest
 from twinshelf.v1.product_pb2 import Product
+
+pytestmark = pytest.mark.slow
 
 LAMPS = [Product(product_id=f"lamp {n}", title=f"lamp {n}") for n in range(5)]
 
