@@ -257,7 +257,12 @@ def _log_end(logs: Path, name: str) -> str:
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[None]:
     """Raises `StopRequestedError` in the main thread when a stop signal comes in the block."""
-    before = {number: signal.signal(number, _raise_once) for number in STOP_SIGNALS}
+    before = {
+        number: signal.signal(number, _raise_once)
+        for number in STOP_SIGNALS
+        # Under `nohup` it outlives its terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:

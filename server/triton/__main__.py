@@ -42,7 +42,7 @@ from twinshelf.server.triton.triton_config import TritonConfig
 logger = logging.getLogger(__name__)
 
 MOST_PORT: Final = 65_535
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REFUSALS: Final = (
     PrivateFolderError,
     RepositoryError,
@@ -116,7 +116,12 @@ class _StopSignals:
             self._raises = True
 
     def __enter__(self) -> Self:
-        self._handlers = {n: signal.signal(n, self._request) for n in _STOP_SIGNALS}
+        self._handlers = {
+            number: signal.signal(number, self._request)
+            for number in _STOP_SIGNALS
+            # Under `nohup` it outlives its terminal.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+        }
         return self
 
     def __exit__(self, *error: object) -> None:

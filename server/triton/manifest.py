@@ -19,7 +19,7 @@ from twinshelf.server.triton.repository import RepositoryError, config_path, rea
 MANIFEST: Final = "published.json"
 # Parameters of ensembles that hold a contract with a digest.
 _CONTRACTS: Final = ("twinshelf_contract", "twinshelf_pair_contract")
-_REPAIR: Final = "publish the version again with `python -m twinshelf.export --force`"
+_PAIR_MODELS: Final = "pair_"  # how the models of a pair scorer are called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def read_manifests(repository: Path, version: int) -> list[Manifest]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RepositoryError(
                 f"{path.relative_to(repository)} holds no list of the files of version {version}, "
-                f"it was damaged or an older export wrote it: {_REPAIR}"
+                f"it was damaged or an older export wrote it: {_repair(path.parts[-3], version)}"
             ) from error
         found.append(manifest)
     return found
@@ -107,7 +107,7 @@ def check_files(
         if not covering:
             raise RepositoryError(
                 f"version {version} of {model} has no list of its files ({MANIFEST}), an older "
-                f"export published it: {_REPAIR}"
+                f"export published it: {_repair(model, version)}"
             )
         for manifest in covering:
             _check_model(folder, version, model, manifest)
@@ -134,19 +134,20 @@ def _check_model(repository: Path, version: int, model: str, manifest: Manifest)
         path.relative_to(repository).as_posix(): path
         for path in model_files(repository, model, version)
     }
+    repair = _repair(model, version)
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
-            raise RepositoryError(f"{name} of version {version} is missing: {_REPAIR}")
+            raise RepositoryError(f"{name} of version {version} is missing: {repair}")
         if name not in expected:
             raise RepositoryError(
                 f"{name} was added to version {version} after it was published: remove it, or "
-                f"{_REPAIR}"
+                f"{repair}"
             )
         sha = file_digest(found[name])
         if sha != expected[name]:
             raise RepositoryError(
                 f"{name} of version {version} was changed after it was published (sha256 "
-                f"{sha[:12]}…, expected {expected[name][:12]}…): restore the file, or {_REPAIR}"
+                f"{sha[:12]}…, expected {expected[name][:12]}…): restore the file, or {repair}"
             )
 
 
@@ -160,8 +161,17 @@ def _check_contract(repository: Path, version: int, model: str, manifest: Manife
         told = ", ".join(sorted({*stamped, manifest.digest}))
         raise RepositoryError(
             f"the files of version {version} of {model} have the digest {computed}, its contract "
-            f"and {MANIFEST} say {told}: {_REPAIR}"
+            f"and {MANIFEST} say {told}: {_repair(model, version)}"
         )
+
+
+def _repair(model: str, version: int) -> str:
+    """What to do about a version of a model that is not what was published."""
+    command = "export.pair_scorer" if model.startswith(_PAIR_MODELS) else "export"
+    return (
+        f"publish it again from its run with `python -m twinshelf.{command} --run RUN "
+        f"--version {version} --force`"
+    )
 
 
 def _stamped_digest(contract: str) -> str:

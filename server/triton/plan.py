@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from google.protobuf import text_format
 
-from twinshelf.server.triton.repository import config_path, read_config
+from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
 
 _TOWERS: Final = {"image_tower": "image", "text_tower": "text"}
 _DECODER: Final = "image_preprocess"
@@ -125,7 +125,7 @@ def write_plan(plan: ServingPlan, models: Path, version: int) -> None:
         version: The version.
 
     Raises:
-        RepositoryError: If a configuration is missing or is none.
+        RepositoryError: If a configuration is missing or is none, or has not one instance group.
     """
     for model in (*_TOWERS, _DECODER):
         path = config_path(models, model, version)
@@ -133,6 +133,11 @@ def write_plan(plan: ServingPlan, models: Path, version: int) -> None:
             continue
         config = read_config(path)
         tower = _TOWERS.get(model)
+        if len(config.instance_group) != 1:
+            raise RepositoryError(
+                f"{model} of version {version} has {len(config.instance_group)} instance groups, "
+                "expected one, whose count the plan sets"
+            )
         (group,) = config.instance_group
         if tower is None:
             group.count = plan.decoder_instances

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import http
 import http.client
 import logging
@@ -72,6 +73,7 @@ class TritonServer:
         self._installation = installation or find_triton()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
+        self._folder_lock = -1
         self._backends = Path()
         self._log_start = 0
         self._stated = config
@@ -155,6 +157,7 @@ class TritonServer:
             self.kill()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._folder_lock)
             self._folder = None
 
     def kill(self) -> None:
@@ -218,6 +221,9 @@ class TritonServer:
     def _prepare(self) -> Path:
         """Makes the folder that the server is started from, with the models checked."""
         folder = self._folder = make_private_folder()
+        # What removes old files from /tmp (systemd-tmpfiles) leaves a locked folder alone.
+        self._folder_lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(self._folder_lock, fcntl.LOCK_SH)
         self._backends = self._installation.make_backends(folder)
         config = self._config
         copy_models(config.model_repository, config.models, config.version, folder / _MODELS)

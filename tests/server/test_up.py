@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,8 +100,18 @@ def test_a_command_that_is_not_there_is_named(
     assert has_stopped("triton") and has_stopped("serve")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_both_in_order(folder: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("signals", "before"),
+    [
+        ([signal.SIGINT], []),
+        ([signal.SIGTERM], []),
+        ([signal.SIGHUP], []),
+        ([signal.SIGHUP, signal.SIGTERM], ["nohup"]),  # the first of which stops nothing
+    ],
+)
+def test_a_signal_stops_both_in_order(
+    folder: Path, signals: list[signal.Signals], before: list[str]
+) -> None:
     (port,) = free_ports("127.0.0.1", (0,))
     script = (
         "from twinshelf.server import up\n"
@@ -109,10 +120,13 @@ def test_a_signal_stops_both_in_order(folder: Path, number: signal.Signals) -> N
         f"'serve': ['healthy', 'serve', '{port}']}})\n"
         "raise SystemExit(up.main(['--free-ports', '--logs', 'logs']))\n"
     )
-    command = [sys.executable, "-c", script]
+    command = [*before, sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and "service a" in process.stdout.readline()
-        process.send_signal(number)
+        for number in signals:
+            assert process.poll() is None
+            process.send_signal(number)
+            time.sleep(0.3 if before else 0)
         assert process.wait(30) == 0
     assert has_stopped("triton") and has_stopped("serve")
 

@@ -70,7 +70,7 @@ def wait_until_gone(pids: set[int]) -> set[int]:
 
 
 @pytest.mark.triton
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything_in_order(
     launcher: subprocess.Popen[str], number: signal.Signals
 ) -> None:

@@ -114,6 +114,15 @@ def test_a_version_without_a_list_must_be_published_again(repository: Path) -> N
     (repository / "product_encoder" / "1" / MANIFEST).unlink()
 
     with pytest.raises(
-        RepositoryError, match="no list of its files .*python -m twinshelf.export --force"
+        RepositoryError,
+        match="no list of its files .*-m twinshelf.export --run RUN --version 1 --force",
     ):
+        check(repository)
+
+
+def test_a_damaged_scorer_is_published_again_by_its_own_command(repository: Path) -> None:
+    (repository / "pair_features" / "1").mkdir(parents=True)
+    (repository / "pair_features" / "1" / MANIFEST).write_text("{}")
+
+    with pytest.raises(RepositoryError, match="export.pair_scorer --run RUN --version 1 --force"):
         check(repository)

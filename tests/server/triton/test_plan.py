@@ -17,7 +17,7 @@ from twinshelf.server.triton.plan import (
     usable_core_count,
     write_plan,
 )
-from twinshelf.server.triton.repository import config_path, read_config
+from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
 
 PLAN = ServingPlan(
     image_instances=3,
@@ -85,6 +85,14 @@ def test_a_plan_is_written_into_the_version_alone(tmp_path: Path) -> None:
     for path in tmp_path.joinpath("before").rglob("config.pbtxt"):
         now = repository / path.relative_to(tmp_path / "before")
         assert now.read_bytes() == path.read_bytes()
+
+
+def test_two_instance_groups_are_refused(tmp_path: Path) -> None:
+    publish_tiny_version(tmp_path, version=1)
+    path = config_path(tmp_path, "image_tower", 1)
+    path.write_text(path.read_text() + "instance_group [{count: 1}]\n")
+    with pytest.raises(RepositoryError, match="image_tower of version 1 has 2 instance groups"):
+        write_plan(PLAN, tmp_path, 1)
 
 
 def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -53,6 +54,8 @@ def test_a_server_starts_again_on_its_ports_after_a_crash_and_leaves_nothing(
         assert ask(server.grpc_address) == [[1.0, 2.0]]
         assert shared_memory(port)
         assert server.pid is not None
+        with pytest.raises(BlockingIOError):  # so that no cleaner of /tmp takes its models away
+            fcntl.flock(os.open(str(server._folder), os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
         server.kill()
         assert not server.is_running
         assert not shared_memory(port)
