@@ -116,8 +116,10 @@ index: setup ## Store the products of FILE in the catalogue
 match: setup ## Match IMAGE and TITLE, or every offer of FILE, against the catalogue
 	@twinshelf match $(if $(filter-out file,$(origin FILE)),"$$GIVEN_FILE" $(FILE_OPTIONS)) $(if $(GIVEN_IMAGE),--image "$$GIVEN_IMAGE") $(if $(GIVEN_TITLE),--title "$$GIVEN_TITLE") -k $(K) $(ARGS)
 
-pairs: setup ## Train the pair scorer on the pairs of DATA_DIR (Ditto's form, or E-CUP's tables) into runs/NAME
-	@python -m twinshelf.training.pairs.train_pairs --pairs $(DATA_DIR) --output runs/$(NAME) $(ARGS)
+# Not into the run of the encoder, which stands under NAME by default.
+pairs: setup ## Train the pair scorer on the pairs of DATA_DIR (Ditto's form, or E-CUP's tables) into runs/pairs, or runs/NAME
+	@$(if $(DATA_DIR),,echo "make pairs needs DATA_DIR=FOLDER, with the pairs" >&2; exit 2)
+	@python -m twinshelf.training.pairs.train_pairs --pairs "$(DATA_DIR)" --output runs/$(if $(filter file,$(origin NAME)),pairs,$(NAME)) $(ARGS)
 
 categories: setup ## Predict the categories of held-out offers with the encoder of runs/NAME
 	@python -m twinshelf.training.categories --run runs/$(NAME) $(ARGS)

@@ -200,7 +200,9 @@ class AsyncClient:
         self, product_ids: Sequence[str], *, timeout_s: float | None = None
     ) -> list[ProductEmbedding]:
         """Does what `Client.embeddings` does, awaited."""
-        request = catalog_service_pb2.GetEmbeddingsRequest(product_ids=product_ids)
+        request = catalog_service_pb2.GetEmbeddingsRequest(
+            product_ids=conversions.identifiers(product_ids)
+        )
         return conversions.product_embeddings(
             await self._call(self._catalog.GetEmbeddings, request, timeout_s)
         )
@@ -245,7 +247,9 @@ class AsyncClient:
         self, product_ids: Sequence[str], *, timeout_s: float | None = None
     ) -> DeleteResult:
         """Does what `Client.delete` does, awaited."""
-        request = catalog_service_pb2.DeleteProductsRequest(product_ids=product_ids)
+        request = catalog_service_pb2.DeleteProductsRequest(
+            product_ids=conversions.identifiers(product_ids)
+        )
         method = self._catalog.DeleteProducts
         return conversions.delete_result(
             await self._call(method, request, timeout_s, is_safe_to_repeat=False)

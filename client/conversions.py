@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import TypeVar
 
+import grpc
 from google.protobuf import field_mask_pb2
 
-from twinshelf.client.errors import error_from_status
+from twinshelf.client.errors import InvalidRequestError, error_from_status
 from twinshelf.client.filters import (
     AllOf,
     AnyOf,
@@ -254,6 +255,20 @@ def product_page(message: catalog_service_pb2.ListProductsResponse) -> ProductPa
         products=tuple(product_from_message(each) for each in message.products),
         next_page_token=message.next_page_token,
     )
+
+
+def identifiers(product_ids: Sequence[str]) -> Sequence[str]:
+    """Returns identifiers as they are; a text alone would count as one for each of its letters.
+
+    Raises:
+        InvalidRequestError: If it is a text.
+    """
+    if isinstance(product_ids, str):
+        raise InvalidRequestError(
+            f"product_ids must be a list of identifiers, got the text {product_ids!r}",
+            code=grpc.StatusCode.INVALID_ARGUMENT,
+        )
+    return product_ids
 
 
 def delete_result(message: catalog_service_pb2.DeleteProductsResponse) -> DeleteResult:

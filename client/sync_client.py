@@ -268,7 +268,9 @@ class Client:
         Raises:
             TwinshelfError: If the call fails.
         """
-        request = catalog_service_pb2.GetEmbeddingsRequest(product_ids=product_ids)
+        request = catalog_service_pb2.GetEmbeddingsRequest(
+            product_ids=conversions.identifiers(product_ids)
+        )
         return conversions.product_embeddings(
             self._call(self._catalog.GetEmbeddings, request, timeout_s)
         )
@@ -339,7 +341,9 @@ class Client:
                 and nothing is repeated, as that would report them as missing.
             TwinshelfError: If the call fails.
         """
-        request = catalog_service_pb2.DeleteProductsRequest(product_ids=product_ids)
+        request = catalog_service_pb2.DeleteProductsRequest(
+            product_ids=conversions.identifiers(product_ids)
+        )
         method = self._catalog.DeleteProducts
         return conversions.delete_result(
             self._call(method, request, timeout_s, is_safe_to_repeat=False)

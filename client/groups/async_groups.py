@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
+from twinshelf.client.conversions import identifiers
 from twinshelf.client.groups import conversions
 from twinshelf.client.groups.records import Group, GroupEvent, GroupEventPage, GroupPage
 from twinshelf.v1 import group_service_pb2 as pb
@@ -103,7 +104,7 @@ class AsyncGroups:
         self, group_id: str, product_ids: Sequence[str], *, timeout_s: float | None = None
     ) -> GroupEvent:
         """Does what `Groups.split` does, awaited."""
-        request = pb.SplitGroupRequest(group_id=group_id, product_ids=product_ids)
+        request = pb.SplitGroupRequest(group_id=group_id, product_ids=identifiers(product_ids))
         answer = await self._change(self._stub.SplitGroup, request, timeout_s)
         return conversions.event_from_message(answer.event)
 

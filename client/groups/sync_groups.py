@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from twinshelf.client.conversions import identifiers
 from twinshelf.client.groups import conversions
 from twinshelf.client.groups.records import Group, GroupEvent, GroupEventPage, GroupPage
 from twinshelf.v1 import group_service_pb2 as pb
@@ -162,7 +163,7 @@ class Groups:
             GroupNotFoundError: If there never was such a group.
             PreconditionError: If a product is not in it, or none would stay.
         """
-        request = pb.SplitGroupRequest(group_id=group_id, product_ids=product_ids)
+        request = pb.SplitGroupRequest(group_id=group_id, product_ids=identifiers(product_ids))
         answer = self._change(self._stub.SplitGroup, request, timeout_s)
         return conversions.event_from_message(answer.event)
 

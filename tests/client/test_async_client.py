@@ -137,3 +137,12 @@ async def test_cancelling_the_task_ends_a_running_call(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_one_identifier_in_place_of_a_list_is_refused(
+    client: AsyncClient, service: FakeService
+) -> None:
+    for call in (client.delete, client.embeddings, lambda ids: client.groups.split("g1", ids)):
+        with pytest.raises(InvalidRequestError, match="a list of identifiers, got the text 'x1'"):
+            await call("x1")
+    assert not service.calls
