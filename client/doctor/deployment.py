@@ -6,7 +6,7 @@ It only reads, works while parts are down, and comes to its end in bounded time.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TextIO
@@ -102,10 +102,10 @@ def find(client: Client, plan: DoctorPlan) -> Iterator[Finding]:
         )
     if triton := plan.triton or _usual(DEFAULT_TRITON, plan, step_s):
         target = _target(triton, plan.triton_http, step_s)
-        yield from _attempt_triton(target, lambda: _service_digest(client, step_s), timeout_s)
+        yield from _attempt_triton(target, lambda: _reached_digests(client, step_s), timeout_s)
     if plan.other_triton:
         target = _target(plan.other_triton, plan.other_triton_http, step_s)
-        for found in _attempt_triton(target, lambda: _other_digest(client, step_s), timeout_s):
+        for found in _attempt_triton(target, lambda: _reached_digests(client, step_s), timeout_s):
             yield replace(found, name=f"2nd {found.name}")
     folder = plan.catalogue
     if folder is not None:
@@ -160,28 +160,20 @@ def _target(grpc: Endpoint, http: Endpoint | None, timeout_s: float) -> TritonTa
 
 
 def _attempt_triton(
-    target: TritonTarget, find_digest: Callable[[], str], timeout_s: float
+    target: TritonTarget, find_digests: Callable[[], Collection[str]], timeout_s: float
 ) -> Iterator[Finding]:
     yield from attempt(
         "triton",
-        lambda: check_triton(target, find_digest()),
+        lambda: check_triton(target, find_digests()),
         2 * timeout_s,
         "Restart Triton; read its log when that does not help.",
     )
 
 
-def _other_digest(client: Client, timeout_s: float) -> str:
-    """The encoder that the service reaches beside the serving one; empty when there is none."""
+def _reached_digests(client: Client, timeout_s: float) -> Collection[str]:
+    """The encoders that the service reaches; which of them serves, may be switched."""
     try:
         states = client.encoders.list(timeout_s=timeout_s)
     except TwinshelfError:
-        return ""
-    others = (each for each in states if each.is_reached and not each.is_serving)
-    return next((each.encoder.digest for each in others), "")
-
-
-def _service_digest(client: Client, timeout_s: float) -> str:
-    try:
-        return client.stats(timeout_s=timeout_s).encoder.digest
-    except TwinshelfError:
-        return ""
+        return ()
+    return [each.encoder.digest for each in states if each.is_reached]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -38,12 +38,12 @@ class TritonTarget:
     timeout_s: float
 
 
-def check_triton(target: TritonTarget, service_digest: str) -> list[Finding]:
+def check_triton(target: TritonTarget, reached: Collection[str]) -> list[Finding]:
     """Looks at Triton.
 
     Args:
         target: Where it is.
-        service_digest: Digest of the encoder that the service answers with; empty when not known.
+        reached: Digests of the encoders that the service reaches; empty when not known.
     """
     try:
         spoken = language(target.grpc, target.timeout_s)
@@ -57,7 +57,7 @@ def check_triton(target: TritonTarget, service_digest: str) -> list[Finding]:
         said = f"{target.grpc} answers, but speaks {spoken.value}"
         return [bad("triton", said, "Give Triton's gRPC port by --triton; HTTP is --triton-http.")]
     try:
-        return list(_look(target, service_digest))
+        return list(_look(target, reached))
     except OSError as error:
         return [
             doubtful(
@@ -69,7 +69,7 @@ def check_triton(target: TritonTarget, service_digest: str) -> list[Finding]:
         ]
 
 
-def _look(target: TritonTarget, service_digest: str) -> Iterator[Finding]:
+def _look(target: TritonTarget, reached: Collection[str]) -> Iterator[Finding]:
     live = _ask(target, "/v2/health/live")
     if live.status != HTTPStatus.OK:
         yield bad("triton", f"{target.http} is not live (HTTP {live.status})", _START)
@@ -92,11 +92,11 @@ def _look(target: TritonTarget, service_digest: str) -> Iterator[Finding]:
         yield bad("models", f"not ready: {', '.join(missing)}", _PUBLISH)
     else:
         yield good("models", f"{', '.join(ENCODERS)} are ready")
-    yield from _check_contract(target, service_digest)
+    yield from _check_contract(target, reached)
     yield _check_control(target)
 
 
-def _check_contract(target: TritonTarget, service_digest: str) -> Iterator[Finding]:
+def _check_contract(target: TritonTarget, reached: Collection[str]) -> Iterator[Finding]:
     digests = {name: _digest(target, name) for name in ENCODERS}
     if "" in digests.values():
         without = ", ".join(name for name, digest in digests.items() if not digest)
@@ -105,13 +105,14 @@ def _check_contract(target: TritonTarget, service_digest: str) -> Iterator[Findi
     (digest, *others) = sorted(set(digests.values()))
     if others:
         yield bad("contract", "the encoders were not published together", _PUBLISH)
-    elif service_digest and digest != service_digest:
+    elif reached and digest not in reached:
         yield bad(
             "contract",
-            f"Triton serves {short(digest)}, and the service answers with {short(service_digest)}",
+            f"Triton serves {short(digest)}, and the service reaches "
+            + ", ".join(map(short, reached)),
             "See that the service's --triton is this Triton, and restart the service when it is.",
         )
-    elif service_digest:
+    elif reached:
         yield good("contract", f"Triton and the service agree on {short(digest)}")
     else:
         yield good("contract", f"Triton serves {short(digest)}")
