@@ -25,6 +25,7 @@ from twinshelf.client.category_records import (
 )
 from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from twinshelf.client.conversions import identifiers
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.encoders.async_encoders import AsyncEncoders
 from twinshelf.client.errors import ProductNotFoundError
@@ -200,9 +201,7 @@ class AsyncClient:
         self, product_ids: Sequence[str], *, timeout_s: float | None = None
     ) -> list[ProductEmbedding]:
         """Does what `Client.embeddings` does, awaited."""
-        request = catalog_service_pb2.GetEmbeddingsRequest(
-            product_ids=conversions.identifiers(product_ids)
-        )
+        request = catalog_service_pb2.GetEmbeddingsRequest(product_ids=identifiers(product_ids))
         return conversions.product_embeddings(
             await self._call(self._catalog.GetEmbeddings, request, timeout_s)
         )
@@ -247,9 +246,7 @@ class AsyncClient:
         self, product_ids: Sequence[str], *, timeout_s: float | None = None
     ) -> DeleteResult:
         """Does what `Client.delete` does, awaited."""
-        request = catalog_service_pb2.DeleteProductsRequest(
-            product_ids=conversions.identifiers(product_ids)
-        )
+        request = catalog_service_pb2.DeleteProductsRequest(product_ids=identifiers(product_ids))
         method = self._catalog.DeleteProducts
         return conversions.delete_result(
             await self._call(method, request, timeout_s, is_safe_to_repeat=False)

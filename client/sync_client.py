@@ -20,6 +20,7 @@ from twinshelf.client.category_records import (
 )
 from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from twinshelf.client.conversions import identifiers
 from twinshelf.client.credentials import ClientTls, call_metadata
 from twinshelf.client.encoders.sync_encoders import Encoders
 from twinshelf.client.errors import ProductNotFoundError
@@ -268,9 +269,7 @@ class Client:
         Raises:
             TwinshelfError: If the call fails.
         """
-        request = catalog_service_pb2.GetEmbeddingsRequest(
-            product_ids=conversions.identifiers(product_ids)
-        )
+        request = catalog_service_pb2.GetEmbeddingsRequest(product_ids=identifiers(product_ids))
         return conversions.product_embeddings(
             self._call(self._catalog.GetEmbeddings, request, timeout_s)
         )
@@ -341,9 +340,7 @@ class Client:
                 and nothing is repeated, as that would report them as missing.
             TwinshelfError: If the call fails.
         """
-        request = catalog_service_pb2.DeleteProductsRequest(
-            product_ids=conversions.identifiers(product_ids)
-        )
+        request = catalog_service_pb2.DeleteProductsRequest(product_ids=identifiers(product_ids))
         method = self._catalog.DeleteProducts
         return conversions.delete_result(
             self._call(method, request, timeout_s, is_safe_to_repeat=False)
