@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(__name__).debug("refused", exc_info=True)
         sys.stderr.write(f"error: nothing was published: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped: nothing was published\n")
+        return 130
     return 0
 
 
@@ -83,8 +86,10 @@ def _publish(options: ExportOptions) -> str:
             allows_uncalibrated=options.uncalibrated,
         )
         what, found = "published", publish(request)
-    # Whoever serves the run next finds its version here.
-    write_atomically(run / VERSION, f"{found[0]}\n")
+    try:  # whoever serves the run next finds its version here
+        write_atomically(run / VERSION, f"{found[0]}\n")
+    except OSError as error:
+        logging.getLogger(__name__).warning("the run does not tell its version: %s", error)
     return _summary(what, repository, *found)
 
 

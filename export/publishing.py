@@ -118,10 +118,10 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
     """
     repository = request.repository
     encoder = _load(request)
-    taken = taken_versions(repository, MODELS)
-    version = request.version or max(taken, default=0) + 1
     source = source_digest(request.run, repository, request.committed, request.precision)
     with staging(repository) as staged:
+        taken = taken_versions(repository, MODELS)
+        version = request.version or max(taken, default=0) + 1
         _stage_files(encoder, staged, request, version)
         digest = covered_digest(staged, digest_files(staged, version))
         contract = _stage_configs(encoder, staged, request, version, digest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +16,9 @@ from twinshelf.server.triton.repository import config_path
 # The project's own model repository.
 COMMITTED = Path(__file__).resolve().parent.parent / "model_repository"
 CONFIG = "config.pbtxt"
+_STAGED = ".publishing-"
+
+logger = logging.getLogger(__name__)
 
 
 def version_folder(repository: Path, model: str, version: int) -> Path:
@@ -84,18 +89,36 @@ def copy_sources(names: Iterable[str], source: Path, target: Path) -> None:
 def staging(repository: Path) -> Iterator[Path]:
     """Gives an empty folder on the repository's own disk, and removes it with what is left in it.
 
-    Triton never sees it: what it loads is copied out of the repository, model by model. A
-    repository that was not there before, and into which nothing was moved, is not there after.
+    One publication at a time: another one waits. Triton never sees the folder: what it loads is
+    copied out of the repository, model by model. A repository that was not there before, and into
+    which nothing was moved, is not there after.
     """
     is_new = not repository.exists()
     repository.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".publishing-", dir=repository))
+    with _locked(repository):
+        for left in repository.glob(f"{_STAGED}*"):  # by one that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=repository))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if is_new and not any(repository.iterdir()):
+                repository.rmdir()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    place = os.open(folder, os.O_RDONLY)
     try:
-        yield folder
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("waiting for another publication into %s", folder)
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if is_new and not any(repository.iterdir()):
-            repository.rmdir()
+        os.close(place)
 
 
 def make_version_folders(repository: Path, models: Sequence[str], version: int) -> None:
@@ -120,7 +143,7 @@ def move_into_place(staged: Path, repository: Path, models: Sequence[str], versi
         version: The version.
 
     Raises:
-        OSError: If a move fails; what was there before is then back in its place.
+        OSError: If a move fails; what was there before is then back in its place, after Ctrl-C too.
     """
     configs = [
         (config_path(staged, m, version), config_path(repository, m, version)) for m in models
@@ -138,7 +161,7 @@ def move_into_place(staged: Path, repository: Path, models: Sequence[str], versi
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(source, target)
                 done.append((source, target))
-    except OSError:
+    except BaseException:
         for source, target in reversed(done):
             os.replace(target, source)
         raise

@@ -74,6 +74,16 @@ def test_a_copied_version_needs_nothing_of_ours_but_its_files(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_a_run_that_cannot_be_written_to_is_published_all_the_same(
+    run: Path, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = shutil.copytree(run, tmp_path / "run")
+    (closed / "version.txt").unlink(missing_ok=True)
+    (closed / "version.txt").mkdir()
+    assert export(closed, repository) == 0
+    assert "version 1 of" in capsys.readouterr().out
+
+
 def test_publishing_the_same_again_changes_nothing(
     run: Path, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,14 @@ def test_a_version_replaces_one_of_its_number_with_all_its_files(
     assert not list(tmp_path.glob(".publishing-*"))
 
 
+@pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
 @pytest.mark.parametrize("failing_share", [0.0, 0.2, 0.4, 0.6, 0.8, 0.99])
 def test_a_failed_move_leaves_the_repository_as_it_was(
-    tmp_path: Path, models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, failing_share: float
+    tmp_path: Path,
+    models: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    failing_share: float,
+    failure: BaseException,
 ) -> None:
     write_version(tmp_path, models, 1, "old")
     before = contents(tmp_path)
@@ -75,13 +81,13 @@ def test_a_failed_move_leaves_the_repository_as_it_was(
     def replace(source: Path, target: Path) -> None:
         moves.append(target)
         if len(moves) == failing_move:
-            raise OSError("disk full")
+            raise failure
         os.rename(source, target)
 
     with staging(tmp_path) as staged:
         write_version(staged, models, 1, "new")
         monkeypatch.setattr(os, "replace", replace)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(type(failure)):
             move_into_place(staged, tmp_path, models, 1)
     assert contents(tmp_path) == before
 
@@ -104,6 +110,23 @@ def test_the_configuration_of_the_last_model_comes_last_and_goes_first(
     config = tmp_path / models[-1] / "configs" / "v1.pbtxt"
     assert moves[0][0] == config
     assert moves[-1][1] == config
+
+
+def test_publications_come_one_after_the_other(tmp_path: Path) -> None:
+    (tmp_path / ".publishing-of-one-that-was-killed").mkdir()
+    entered = threading.Event()
+
+    def publish() -> None:
+        with staging(tmp_path):
+            entered.set()
+
+    with staging(tmp_path) as staged:
+        assert [path for path in tmp_path.iterdir() if path.is_dir()] == [staged]
+        other = threading.Thread(target=publish)
+        other.start()
+        assert not entered.wait(0.2)
+    other.join(10)
+    assert entered.is_set()
 
 
 def test_staging_leaves_nothing_behind_after_a_failure(tmp_path: Path, models: Models) -> None:
