@@ -141,7 +141,8 @@ def error_json(error: TwinshelfError) -> dict[str, Any]:
 
 def match_table(result: MatchResult) -> Table:
     """Returns the matches of an offer as a table."""
-    found = "✓ is a match" if any(match.is_match for match in result.matches) else "none is a match"
+    is_found = any(match.is_match for match in result.matches)
+    found = "✓ is a match" if is_found else "none is sure enough"
     caption = f"{found}; that the catalogue has none: {result.no_match_probability:.1%}"
     if result.filter_plan is not None:
         allowed = count_of(result.filter_plan.allowed_count, "product")

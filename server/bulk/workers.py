@@ -70,7 +70,7 @@ def start_workers(encoder: PublishedEncoder, settings: WorkerSettings) -> Iterat
         return
     if not has_ray:
         raise ValueError(
-            "several workers need Ray, which is not installed: pip install 'twinshelf[bulk]', or "
+            "several workers need Ray, which is not installed: uv pip install -e '.[bulk]', or "
             "--workers 1"
         )
     with _ray_workers(encoder, count, settings.address) as workers:

@@ -108,7 +108,7 @@ class PublishedVersion:
         """
         if importlib.util.find_spec("onnxruntime") is None:
             raise RepositoryError(
-                "to run models in this process needs ONNX Runtime: pip install 'twinshelf[local]'"
+                "to run models in this process needs ONNX Runtime: uv pip install -e '.[local]'"
             )
         self.configs = {
             name: read_config(config_path(repository, name, version)) for name in ensembles

@@ -372,7 +372,7 @@ def test_tables_keep_their_figures_at_80_columns_beside_a_long_id() -> None:
         ),
         (
             output.match_table(replace(result, matches=(replace(match, is_match=False),))),
-            ("none is a match; that the catalogue has none: 25.0%",),
+            ("none is sure enough; that the catalogue has none: 25.0%",),
         ),
         (output.product_list_table([product]), ("1,234,567.50", "both")),
     ):

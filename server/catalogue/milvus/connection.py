@@ -57,7 +57,7 @@ class MilvusConnection:
             from pymilvus.grpc_gen import milvus_pb2
         except ImportError:
             raise CatalogueFileError(
-                "a catalogue on Milvus needs pymilvus: install twinshelf[milvus]"
+                "a catalogue on Milvus needs pymilvus: uv pip install -e '.[milvus]'"
             ) from None
         # It logs every error with a traceback before it raises it.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
