@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import grpc
@@ -27,6 +28,14 @@ async def triton() -> AsyncIterator[FakeTriton]:
     await server.start()
     yield server
     await server.stop()
+
+
+@pytest.fixture
+def hang_ups() -> Iterator[None]:
+    """Lets a SIGHUP reach the test's children, where the tests themselves run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

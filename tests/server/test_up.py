@@ -110,7 +110,7 @@ def test_a_command_that_is_not_there_is_named(
     ],
 )
 def test_a_signal_stops_both_in_order(
-    folder: Path, signals: list[signal.Signals], before: list[str]
+    folder: Path, hang_ups: None, signals: list[signal.Signals], before: list[str]
 ) -> None:
     (port,) = free_ports("127.0.0.1", (0,))
     script = (

@@ -35,7 +35,7 @@ def command(repository: Path, *more: str) -> list[str]:
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def launcher(tmp_path: Path, hang_ups: None) -> Iterator[subprocess.Popen[str]]:
     """A launcher whose Triton is ready."""
     write_identity_repository(tmp_path, version=3)
     process = subprocess.Popen(
