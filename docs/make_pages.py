@@ -18,7 +18,9 @@ COPIED = (
 PICTURES, PICTURES_OF_SITE = ".github/", "pictures/"
 CLIENT = (
     *("sync_client.Client", "async_client.AsyncClient", "records", "filters", "pair_records"),
-    *("category_records", "changes", "groups.records", "encoders.records", "retries", "errors"),
+    *("category_records", "changes", "groups.sync_groups.Groups", "groups.records"),
+    *("encoders.sync_encoders.Encoders", "encoders.records"),
+    *("credentials.ClientTls", "retries", "errors"),
 )
 
 
