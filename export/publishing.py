@@ -54,7 +54,12 @@ from twinshelf.export.repository import (
 from twinshelf.export.retrieval_parity import MetricPair, compare_retrieval, read_sample
 from twinshelf.export.towers import fusion_graph, image_tower_graph, text_tower_graph
 from twinshelf.server.encoders.published_version import PublishedVersion
-from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
+from twinshelf.server.triton.repository import (
+    RepositoryError,
+    config_path,
+    has_vnni,
+    read_config,
+)
 from twinshelf.training import preprocessing
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 
@@ -110,12 +115,18 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
 
     Raises:
         RunError: If the run lacks something.
-        PublishError: If the version holds another encoder, and `replaces` is not set.
+        PublishError: If the version holds another encoder, and `replaces` is not set; or if this
+            CPU would not serve it.
         GraphError: If a tower cannot be exported.
         CalibrationDataError: If int8 is asked for and there are no photos to calibrate with.
         RepositoryError: If a committed configuration is missing or broken.
         ParityError: If the version does not do what the trained encoder does.
     """
+    if request.precision == "int8-vnni" and not has_vnni():
+        raise PublishError(
+            "int8-vnni is for CPUs with VNNI, which this one lacks: publish with --precision int8, "
+            "for any CPU, or on a CPU with VNNI"
+        )
     repository = request.repository
     encoder = _load(request)
     source = source_digest(request.run, repository, request.committed, request.precision)

@@ -178,6 +178,15 @@ def test_a_run_without_calibration_is_refused_unless_told(
     assert not (tmp_path / "models").exists()
 
 
+def test_a_cpu_without_vnni_publishes_nothing_for_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(publishing, "has_vnni", lambda: False)
+    assert export(run, tmp_path / "models", "--precision", "int8-vnni") == 1
+    assert "publish with --precision int8, for any CPU" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
+
+
 def test_a_run_that_is_not_there_is_answered_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
