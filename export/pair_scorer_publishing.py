@@ -45,6 +45,7 @@ from twinshelf.export.repository import (
 )
 from twinshelf.server.encoders.published_version import PublishedVersion
 from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
+from twinshelf.training.files import reading
 from twinshelf.training.pairs.probes import read_probes
 from twinshelf.training.pairs.scorer import PairScorer
 
@@ -96,7 +97,7 @@ def publish_pair_scorer(
         committed: The project's own model repository.
 
     Raises:
-        PairScorerError: If the run is incomplete, or the version holds another scorer.
+        PairScorerError: If the run is incomplete or damaged, or the version holds another scorer.
         RepositoryError: If a committed configuration is missing or broken.
         PairParityError: If the version does not answer as the trained scorer does.
     """
@@ -132,8 +133,15 @@ def publish_pair_scorer(
 
 def _load(run: Path) -> tuple[PairScorer, dict[str, Any]]:
     try:
-        return PairScorer.load(run), json.loads((run / SETTINGS).read_text("utf-8"))
-    except OSError as error:
+        scorer = PairScorer.load(run)
+        with reading(run / SETTINGS) as path:
+            settings = json.loads(path.read_text("utf-8"))
+            return scorer, {
+                "has_encoder": settings["has_encoder"],
+                "neural_share": float(settings["neural_share"]),
+                "validation": settings["validation"]["boosting"],
+            }
+    except (OSError, ValueError) as error:
         raise PairScorerError(
             f"{run} holds no whole pair scorer, train one with `make pairs`: {error}"
         ) from error
@@ -181,7 +189,7 @@ def _contract(scorer: PairScorer, settings: dict[str, Any], digest: str) -> dict
         "has_encoder": settings["has_encoder"],
         "neural_share": settings["neural_share"],
         "published_neural_share": 0.0,
-        "validation": settings["validation"]["boosting"],
+        "validation": settings["validation"],
     }
 
 

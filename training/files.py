@@ -55,6 +55,22 @@ def write_atomically(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[Path]:
+    """Gives the path of a file to read, of a form whose readers raise many things.
+
+    Raises:
+        OSError: If the body raises it.
+        ValueError: If the body raises anything else; the file is named as damaged.
+    """
+    try:
+        yield path
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is damaged: {error!r}") from error
+
+
 def write_json(path: Path, values: DataclassInstance | Mapping[str, Any]) -> None:
     """Writes an object as `write_atomically` does, as readable JSON; NaN and infinity are null."""
     plain = _finite(values if isinstance(values, Mapping) else asdict(values))

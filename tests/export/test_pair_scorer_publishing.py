@@ -237,6 +237,34 @@ def test_an_incomplete_run_is_refused_in_words(
     assert not (tmp_path / "models").exists()
 
 
+# numpy leaves a cut archive open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+@pytest.mark.parametrize(
+    "damaged", ["boosting.joblib", "statistics.npz", "pair_scorer.json", "pairs.json"]
+)
+def test_a_damaged_file_is_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damaged: str, kept: float
+) -> None:
+    broken = shutil.copytree(run, tmp_path / "run")
+    content = (broken / damaged).read_bytes()
+    (broken / damaged).write_bytes(content[: int(kept * len(content))])
+    assert publish(broken, tmp_path / "models") == 1
+    assert f"{broken / damaged} is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lacking", ["has_encoder", "neural_share", "validation"])
+def test_settings_that_lack_something_are_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lacking: str
+) -> None:
+    broken = shutil.copytree(run, tmp_path / "run")
+    settings = json.loads((broken / "pairs.json").read_text())
+    del settings[lacking]
+    (broken / "pairs.json").write_text(json.dumps(settings))
+    assert publish(broken, tmp_path / "models") == 1
+    assert f"pairs.json is damaged: KeyError('{lacking}')" in capsys.readouterr().err
+
+
 def test_a_run_without_probes_is_refused(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from scipy.special import logit
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.metrics import precision_recall_curve
 
-from twinshelf.training.files import write_json
+from twinshelf.training.files import reading, write_json
 from twinshelf.training.pairs.features import NO_COSINES, Cosines, feature_matrix
 from twinshelf.training.pairs.records import PairRecord
 from twinshelf.training.pairs.statistics import TokenStatistics
@@ -179,11 +179,13 @@ class PairScorer:
 
         Raises:
             FileNotFoundError: If the folder holds no pair scorer.
+            ValueError: If one of its files is damaged.
         """
-        settings = json.loads((folder / "pair_scorer.json").read_text())
-        return cls(
-            model=joblib.load(folder / "boosting.joblib"),
-            statistics=TokenStatistics.load(folder / "statistics.npz"),
-            feature_names=tuple(settings["feature_names"]),
-            threshold=settings["threshold"],
-        )
+        with reading(folder / "pair_scorer.json") as path:
+            settings = json.loads(path.read_text())
+            names, threshold = tuple(settings["feature_names"]), float(settings["threshold"])
+        with reading(folder / "boosting.joblib") as path:
+            model = joblib.load(path)
+        with reading(folder / "statistics.npz") as path:
+            statistics = TokenStatistics.load(path)
+        return cls(model=model, statistics=statistics, feature_names=names, threshold=threshold)
