@@ -41,7 +41,7 @@ class ExportOptions:
 
     run: Path
     repository: Path = Path("model_repository")
-    version: Annotated[int | None, "1 or more"] = None
+    version: Annotated[int | None, "1 to 2147483647"] = None
     precision: Precision = "fp32"
     force: bool = False
     uncalibrated: bool = False
@@ -49,7 +49,7 @@ class ExportOptions:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code: 0 published or unchanged, 1 refused."""
+    """Runs the command; returns its exit code: 0 published or unchanged, 1 refused, 130 Ctrl-C."""
     options = read_command_line(ExportOptions, "twinshelf.export", arguments)
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s"

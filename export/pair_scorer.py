@@ -25,12 +25,12 @@ class PairScorerOptions:
 
     run: Path
     repository: Path = Path("model_repository")
-    version: Annotated[int | None, "1 or more"] = None
+    version: Annotated[int | None, "1 to 2147483647"] = None
     force: bool = False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code: 0 published or unchanged, 1 refused."""
+    """Runs the command; returns its exit code: 0 published or unchanged, 1 refused, 130 Ctrl-C."""
     options = read_command_line(PairScorerOptions, "twinshelf.export.pair_scorer", arguments)
     # Here, since it takes seconds: a wrong value is told of at once.
     from twinshelf.export.pair_scorer_publishing import publish_pair_scorer
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         sys.stderr.write(f"error: nothing was published: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped: nothing was published\n")
+        return 130
     sys.stdout.write(
         f"{'published' if done.is_new else 'unchanged'}: version {done.version} of "
         f"{options.repository}, pair scorer {done.contract['digest']}\n"

@@ -114,7 +114,7 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logger.info("waiting for another publication into %s", folder)
+            logger.warning("waiting for another publication into %s", folder)
             fcntl.flock(place, fcntl.LOCK_EX)
         yield
     finally:

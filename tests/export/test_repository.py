@@ -112,7 +112,9 @@ def test_the_configuration_of_the_last_model_comes_last_and_goes_first(
     assert moves[-1][1] == config
 
 
-def test_publications_come_one_after_the_other(tmp_path: Path) -> None:
+def test_publications_come_one_after_the_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / ".publishing-of-one-that-was-killed").mkdir()
     entered = threading.Event()
 
@@ -127,6 +129,7 @@ def test_publications_come_one_after_the_other(tmp_path: Path) -> None:
         assert not entered.wait(0.2)
     other.join(10)
     assert entered.is_set()
+    assert "waiting for another publication" in caplog.text
 
 
 def test_staging_leaves_nothing_behind_after_a_failure(tmp_path: Path, models: Models) -> None:
