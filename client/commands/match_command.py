@@ -53,6 +53,10 @@ def match(
         output.write_json(sys.stdout, output.match_result_json(result))
     elif result.matches:
         output.make_console(sys.stdout).print(output.match_table(result))
+    elif result.filter_plan and not result.filter_plan.allowed_count:
+        sys.stdout.write(
+            "no product matches: the filter allows 0 products (values are compared as spelled)\n"
+        )
     else:
         sys.stdout.write("no product matches\n")
 

@@ -143,10 +143,10 @@ def match_table(result: MatchResult) -> Table:
     """Returns the matches of an offer as a table."""
     is_found = any(match.is_match for match in result.matches)
     found = "✓ is a match" if is_found else "none is sure enough"
-    caption = f"{found}; that the catalogue has none: {result.no_match_probability:.1%}"
+    caption = f"{found}; probability that the catalogue has none: {result.no_match_probability:.1%}"
     if result.filter_plan is not None:
         allowed = count_of(result.filter_plan.allowed_count, "product")
-        caption += f"; {allowed} allowed, {result.filter_plan.search} search"
+        caption += f"\n{allowed} allowed, {result.filter_plan.search} search"
     table = Table(box=None, pad_edge=False, caption=caption, caption_justify="left")
     has_pairs = result.scorer is not None
     for name in (

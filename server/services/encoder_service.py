@@ -176,7 +176,11 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         for contract in self._encoders.known():
             if is_asked_for(request, contract):
                 return contract
-        raise _not_found(request, "is not reached by this service")
+        raise _not_found(
+            request,
+            "is not reached by this service: it is started with --other-triton HOST:PORT, or "
+            "--encoder local --other-version N",
+        )
 
     def _state(self, digest: str) -> pb.EncoderState:
         contract = next((each for each in self._encoders.known() if each.digest == digest), None)

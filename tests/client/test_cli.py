@@ -250,6 +250,8 @@ def test_match_of_a_file_leaves_out_each_offers_own_product_and_seller(
 def test_match_without_matches_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["match", "--title", "tea"]) == 0
     assert capsys.readouterr().out == "no product matches\n"
+    assert main(["match", "--title", "tea", "--filter", "category=grocery"]) == 0
+    assert "no product matches: the filter allows 0 products" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -372,7 +374,7 @@ def test_tables_keep_their_figures_at_80_columns_beside_a_long_id() -> None:
         ),
         (
             output.match_table(replace(result, matches=(replace(match, is_match=False),))),
-            ("none is sure enough; that the catalogue has none: 25.0%",),
+            ("none is sure enough; probability that the catalogue has none: 25.0%",),
         ),
         (output.product_list_table([product]), ("1,234,567.50", "both")),
     ):

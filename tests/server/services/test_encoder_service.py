@@ -365,7 +365,11 @@ async def test_an_encoder_that_is_not_there_is_refused(
     call, request = getattr(encoders(stocked), method), getattr(pb, f"{method}Request")
     assert await code_of(call(request())) is grpc.StatusCode.INVALID_ARGUMENT
     assert await code_of(call(request(encoder_version=9))) is grpc.StatusCode.NOT_FOUND
-    assert await code_of(call(request(encoder_digest="x"))) is grpc.StatusCode.NOT_FOUND
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(request(encoder_digest="x"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    hint = "--other-triton HOST:PORT, or --encoder local --other-version N"
+    assert (hint in (caught.value.details() or "")) == (method != "DropEncoder")
 
 
 @pytest.mark.slow
