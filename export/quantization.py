@@ -121,10 +121,10 @@ def quantize_text_graph(graph: bytes, *, needs_vnni: bool = False) -> bytes:
 
 
 def halve_graph(graph: bytes) -> bytes:
-    """Returns a tower in float16 that takes and gives what it did; its last norm stays float32."""
+    """Returns a tower in float16 that takes and gives what it did; its norms stay float32."""
     model = _read(graph)
     halved = convert_float_to_float16(
-        model, keep_io_types=True, node_block_list=_nodes_from_norm(model.graph)
+        model, keep_io_types=True, node_block_list=_nodes_of_norms(model.graph)
     )
     _drop_repeated_casts(halved.graph)
     _skip_casts_there_and_back(halved.graph)
@@ -183,12 +183,17 @@ class _PhotoReader(CalibrationDataReader):
         return next(self._rows, None)
 
 
-def _nodes_from_norm(graph: onnx.GraphProto) -> list[str]:
-    """Names the nodes that bring a row to unit length: squares may leave the range of float16."""
-    names: list[str] = []
-    tensors: set[str] = set()
-    for node in graph.node:  # in an order in which tensors are made before they are read
-        if node.op_type == "ReduceL2" or not tensors.isdisjoint(node.input):
+def _nodes_of_norms(graph: onnx.GraphProto) -> list[str]:
+    """Names the norms, whose squares may leave the range of float16, and what follows the last.
+
+    That one brings a row to unit length; norms within a tower (ConvNeXt V2) stay by themselves.
+    """
+    # In an order in which tensors are made before they are read.
+    norms = [node for node in graph.node if node.op_type == "ReduceL2"]
+    tensors = {name for node in norms[-1:] for name in node.output}
+    names = [node.name for node in norms]
+    for node in graph.node:
+        if not tensors.isdisjoint(node.input):
             names.append(node.name)
             tensors |= set(node.output)
     return names

@@ -82,6 +82,37 @@ def test_a_tower_in_float16_takes_and_gives_what_it_did(
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-6)
 
 
+def test_a_norm_within_a_tower_leaves_what_follows_it_in_float16() -> None:
+    parsed = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 20]>
+        tower (float[4, 2, 64] PIXELS) => (float[4, 2] EMBEDDING)
+        <float[1] scale = {60.0}, int64[1] axes = {-1}>
+        {
+            wide = Mul (PIXELS, scale)
+            inner = ReduceL2 (wide, axes)
+            shares = Div (wide, inner)
+            sums = ReduceSum <keepdims = 0> (shares, axes)
+            norm = ReduceL2 (sums, axes)
+            EMBEDDING = Div (sums, norm)
+        }""")
+    for node in parsed.graph.node:
+        node.name = node.output[0]
+    exact = parsed.SerializeToString()
+    halved = halve_graph(exact)
+    typed = onnx.shape_inference.infer_shapes(onnx.load_from_string(halved)).graph
+    halves = {
+        each.name
+        for each in typed.value_info
+        if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
+    }
+    in_halves = {
+        node.name for node in typed.node if node.op_type != "Cast" and node.input[0] in halves
+    }
+    assert in_halves == {"wide", "shares", "sums"}
+    inputs = {"PIXELS": np.random.default_rng(5).uniform(-1, 2, (4, 2, 64)).astype(np.float32)}
+    assert (embed(exact, inputs) * embed(halved, inputs)).sum(1).min() > 0.999
+
+
 def test_photos_of_the_training_table_are_read(run: Path, tmp_path: Path) -> None:
     with pytest.raises(CalibrationDataError, match="int8 needs photos of real products"):
         read_calibration_pixels(tmp_path, SETTINGS)
