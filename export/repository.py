@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from twinshelf.server.triton.repository import config_path
@@ -93,9 +93,7 @@ def staging(repository: Path) -> Iterator[Path]:
     copied out of the repository, model by model. A repository that was not there before, and into
     which nothing was moved, is not there after.
     """
-    is_new = not repository.exists()
-    repository.mkdir(parents=True, exist_ok=True)
-    with _locked(repository):
+    with _locked(repository) as is_new:
         for left in repository.glob(f"{_STAGED}*"):  # by one that was killed
             shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=repository))
@@ -108,17 +106,33 @@ def staging(repository: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    place = os.open(folder, os.O_RDONLY)
+def _locked(folder: Path) -> Iterator[bool]:
+    """Locks a folder, which is made when missing, and tells whether it was."""
+    is_new, place = False, None
+    while place is None:
+        is_new = is_new or not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        place = _lock(folder)
     try:
+        yield is_new
+    finally:
+        os.close(place)
+
+
+def _lock(folder: Path) -> int | None:
+    """Opens and locks a folder; None when whoever held the lock before has removed that folder."""
+    with suppress(FileNotFoundError), ExitStack() as undone:
+        place = os.open(folder, os.O_RDONLY)
+        undone.callback(os.close, place)
         try:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             logger.warning("waiting for another publication into %s", folder)
             fcntl.flock(place, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(place)
+        if os.path.samestat(os.fstat(place), os.stat(folder)):
+            undone.pop_all()
+            return place
+    return None
 
 
 def make_version_folders(repository: Path, models: Sequence[str], version: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -130,6 +131,34 @@ def test_publications_come_one_after_the_other(
     other.join(10)
     assert entered.is_set()
     assert "waiting for another publication" in caplog.text
+
+
+@pytest.mark.parametrize("is_last_failing", [False, True])
+def test_a_new_repository_outlives_a_failure_while_others_wait(
+    tmp_path: Path, is_last_failing: bool
+) -> None:
+    repository, entered, came_to = tmp_path / "models", threading.Event(), []
+
+    def publish(*, is_failing: bool) -> None:
+        with contextlib.suppress(RuntimeError), staging(repository) as staged:
+            came_to.append(staged.is_dir())
+            entered.set()
+            if is_failing:
+                raise RuntimeError
+            (repository / "published").touch()
+
+    def fail_while_another_waits() -> threading.Thread:
+        with staging(repository):
+            other = threading.Thread(target=publish, kwargs={"is_failing": is_last_failing})
+            other.start()
+            assert not entered.wait(0.2)
+        return other
+
+    fail_while_another_waits().join(10)
+    assert came_to == [True]
+    assert list(tmp_path.rglob("*")) == (
+        [] if is_last_failing else [repository, repository / "published"]
+    )
 
 
 def test_staging_leaves_nothing_behind_after_a_failure(tmp_path: Path, models: Models) -> None:
