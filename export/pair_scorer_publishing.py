@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twinshelf.export.configurations import write_config
+from twinshelf.export.encoder_models import MODELS as ENCODER_MODELS
 from twinshelf.export.encoder_models import RECORD
 from twinshelf.export.manifest import covered_digest, list_files
 from twinshelf.export.pair_scorer_graph import classifier_graph
@@ -26,12 +27,13 @@ from twinshelf.export.pair_scorer_repository import (
     FEATURES_MODEL,
     GRAPH,
     MODELS,
-    PARAMETER,
     SCORER_MODEL,
     STATISTICS,
     pin_pair_config,
+    read_pair_contract,
     vendor_features,
 )
+from twinshelf.export.record import read_record, trained_digest
 from twinshelf.export.repository import (
     COMMITTED,
     CONFIG,
@@ -44,7 +46,7 @@ from twinshelf.export.repository import (
     version_folder,
 )
 from twinshelf.server.encoders.published_version import PublishedVersion
-from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
+from twinshelf.server.triton.repository import config_path, read_config
 from twinshelf.training.files import reading
 from twinshelf.training.pairs.probes import read_probes
 from twinshelf.training.pairs.scorer import PairScorer
@@ -53,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 CONTRACT_VERSION = 3
 SETTINGS = "pairs.json"
+ENCODER = "encoder"  # the copy of an encoder's run that training leaves in a scorer's
 MODEL_FILE = (FEATURES_MODEL, "model.py")
 
 
@@ -97,7 +100,8 @@ def publish_pair_scorer(
         committed: The project's own model repository.
 
     Raises:
-        PairScorerError: If the run is incomplete or damaged, or the version holds another scorer.
+        PairScorerError: If the run is incomplete or damaged, or the version holds another scorer,
+            or an encoder other than that which the scorer was trained with.
         RepositoryError: If a committed configuration is missing or broken.
         PairParityError: If the version does not answer as the trained scorer does.
     """
@@ -111,6 +115,7 @@ def publish_pair_scorer(
         contract = _contract(scorer, settings, covered_digest(staged, _digest_files(staged, 0)))
         held = _held_contracts(repository)
         number = version or _version_of(contract, held) or max([0, *held]) + 1
+        _check_encoder(contract["encoder"], repository, number)
         is_new = held.get(number) != contract
         if is_new and held.get(number) is not None and not replaces:
             raise PairScorerError(
@@ -137,7 +142,7 @@ def _load(run: Path) -> tuple[PairScorer, dict[str, Any]]:
         with reading(run / SETTINGS) as path:
             settings = json.loads(path.read_text("utf-8"))
             return scorer, {
-                "has_encoder": settings["has_encoder"],
+                "encoder": trained_digest(run / ENCODER) if settings["has_encoder"] else None,
                 "neural_share": float(settings["neural_share"]),
                 "validation": settings["validation"]["boosting"],
             }
@@ -186,23 +191,45 @@ def _contract(scorer: PairScorer, settings: dict[str, Any], digest: str) -> dict
         "feature_names": list(scorer.feature_names),
         "threshold": scorer.threshold,
         # Whose cosines it reads: of the encoder beside it, or of vectors that a service lacks.
-        "has_encoder": settings["has_encoder"],
+        "has_encoder": settings["encoder"] is not None,
+        "encoder": settings["encoder"],
         "neural_share": settings["neural_share"],
         "published_neural_share": 0.0,
         "validation": settings["validation"],
     }
 
 
+def _check_encoder(trained_with: str | None, repository: Path, version: int) -> None:
+    """Refuses a scorer beside an encoder that it was not trained with, whose cosines are others."""
+    versions = taken_versions(repository, ENCODER_MODELS)
+    if trained_with is None or version not in versions:
+        return
+    records = {number: read_record(repository, number) for number in versions}
+    trained = {number: record.trained for number, record in records.items() if record}
+    if version not in trained:
+        logger.warning(
+            "whether the scorer was trained with encoder version %d is not known, an older export "
+            "published that: export its run again to have it checked",
+            version,
+        )
+    elif trained[version] != trained_with:
+        right = [number for number in versions if trained.get(number) == trained_with]
+        raise PairScorerError(
+            f"the scorer was trained with the cosines of another encoder than version {version} of "
+            f"{repository}: "
+            + (
+                f"publish it as --version {right[-1]}, which is that one"
+                if right
+                else "publish that one, and the scorer as its --version; or train a scorer with "
+                "the run of this one (--encoder-run)"
+            )
+        )
+
+
 def _held_contracts(repository: Path) -> dict[int, dict[str, Any] | None]:
     """Returns the contract of each taken version; None where it cannot be read."""
-    held: dict[int, dict[str, Any] | None] = {}
-    for version in taken_versions(repository, MODELS):
-        try:
-            config = read_config(config_path(repository, SCORER_MODEL, version))
-            held[version] = json.loads(config.parameters[PARAMETER].string_value)
-        except (RepositoryError, json.JSONDecodeError):
-            held[version] = None
-    return held
+    taken = taken_versions(repository, MODELS)
+    return {version: read_pair_contract(repository, version) for version in taken}
 
 
 def _version_of(contract: dict[str, Any], held: dict[int, dict[str, Any] | None]) -> int | None:

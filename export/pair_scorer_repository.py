@@ -13,6 +13,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 import twinshelf.training.pairs
 from twinshelf.export.configurations import pin_version
 from twinshelf.export.repository import copy_sources
+from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
 from twinshelf.training.pairs.features import cosine_count
 
 FEATURES_MODEL, CLASSIFIER_MODEL, SCORER_MODEL = "pair_features", "pair_classifier", "pair_scorer"
@@ -65,6 +66,16 @@ def pin_pair_config(
         document = json.dumps(contract, ensure_ascii=False, sort_keys=True)
         pinned.parameters[PARAMETER].string_value = document
     return pinned
+
+
+def read_pair_contract(repository: Path, version: int) -> dict[str, Any] | None:
+    """Returns the contract that a version of the pair scorer holds; None when it has none."""
+    try:
+        config = read_config(config_path(repository, SCORER_MODEL, version))
+        contract = json.loads(config.parameters[PARAMETER].string_value)
+    except (RepositoryError, json.JSONDecodeError):
+        return None
+    return contract if isinstance(contract, dict) else None
 
 
 def _siblings(source: Path) -> list[str]:

@@ -29,6 +29,7 @@ from twinshelf.export.encoder_models import (
     record_path,
 )
 from twinshelf.export.manifest import covered_digest, digest_files, list_files
+from twinshelf.export.pair_scorer_repository import read_pair_contract
 from twinshelf.export.parity import ParityComparison, compare_probes
 from twinshelf.export.precision import BOUNDS, Precision
 from twinshelf.export.quantization import (
@@ -37,7 +38,12 @@ from twinshelf.export.quantization import (
     quantize_text_graph,
     read_calibration_pixels,
 )
-from twinshelf.export.record import PublicationRecord, RunError, source_digest
+from twinshelf.export.record import (
+    PublicationRecord,
+    RunError,
+    source_digest,
+    trained_digest,
+)
 from twinshelf.export.reference import TorchReference
 from twinshelf.export.repository import (
     CONFIG,
@@ -115,8 +121,8 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
 
     Raises:
         RunError: If the run lacks something.
-        PublishError: If the version holds another encoder, and `replaces` is not set; or if this
-            CPU would not serve it.
+        PublishError: If the version holds another encoder, or a pair scorer that was trained with
+            another, and `replaces` is not set; or if this CPU would not serve it.
         GraphError: If a tower cannot be exported.
         CalibrationDataError: If int8 is asked for and there are no photos to calibrate with.
         RepositoryError: If a committed configuration is missing or broken.
@@ -133,6 +139,7 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
     with staging(repository) as staged:
         taken = taken_versions(repository, MODELS)
         version = request.version or max(taken, default=0) + 1
+        _check_pair_scorer(request, version)
         _stage_files(encoder, staged, request, version)
         digest = covered_digest(staged, digest_files(staged, version))
         contract = _stage_configs(encoder, staged, request, version, digest)
@@ -222,6 +229,23 @@ def _stage_configs(
     return contract
 
 
+def _check_pair_scorer(request: PublishRequest, version: int) -> None:
+    """Refuses an encoder beside a pair scorer that was trained with the cosines of another one."""
+    contract = read_pair_contract(request.repository, version) or {}
+    if contract.get("encoder") in (None, trained_digest(request.run)):
+        return
+    told = (
+        f"the pair scorer of version {version} of {request.repository} was trained with the "
+        "cosines of another encoder"
+    )
+    if not request.replaces:
+        raise PublishError(
+            f"{told}: publish this one as another version (--version), or all the same (--force), "
+            "and then a scorer that was trained with it"
+        )
+    logger.warning("%s: publish one that was trained with this encoder", told)
+
+
 def _check_same_encoder(repository: Path, version: int, contract: str) -> None:
     """Lets a version be written again when its answers stay the same: new batching, a repair."""
     if not is_complete(repository, MODELS, version):
@@ -288,6 +312,7 @@ def _pass_gate(
     return PublicationRecord(
         digest=digest,
         source=source,
+        trained=trained_digest(request.run),
         precision=request.precision,
         row_count=report.row_count,
         embedding_difference=report.embedding_difference,

@@ -5,6 +5,7 @@ No torch here: an unchanged version is recognised before the towers are even imp
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,13 +20,15 @@ from twinshelf.export.repository import (
     is_complete,
     taken_versions,
 )
+from twinshelf.server.triton.manifest import file_digest
 from twinshelf.training import preprocessing
 from twinshelf.training.config import config_from_yaml
 from twinshelf.training.files import Step
 
 # Files of a run that end up in a version; the calibration may be missing.
+RUN_CONFIG = "config.yaml"
 RUN_FILES = (
-    "config.yaml",
+    RUN_CONFIG,
     "preprocessing.json",
     "text_backbone.json",
     "tokenizer.json",
@@ -46,6 +49,7 @@ class PublicationRecord:
     Attributes:
         digest: Digest of the encoder, "sha256:" and 64 hex digits.
         source: SHA-256 of all that the version was made from, 64 hex digits.
+        trained: `trained_digest` of the run, whatever the precision.
         row_count: Rows that the parity gate embedded both ways.
         precision: Number format of the towers.
         embedding_difference: Largest difference that it saw.
@@ -58,6 +62,7 @@ class PublicationRecord:
 
     digest: str
     source: str
+    trained: str
     precision: Precision
     row_count: int
     embedding_difference: float
@@ -122,6 +127,24 @@ def read_record(repository: Path, version: int) -> PublicationRecord | None:
         return None
 
 
+def trained_digest(run: Path) -> str:
+    """Computes the digest of a trained encoder, equal for each copy of its run.
+
+    Its config.yaml does not count: it tells where data and results lie, too.
+
+    Args:
+        run: Folder of the run.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        FileNotFoundError: If the run lacks a file.
+    """
+    lines = [f"{name} {file_digest(run / name)}" for name in RUN_FILES if name != RUN_CONFIG]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def source_digest(
     run: Path, repository: Path, committed: Path, precision: Precision = "fp32"
 ) -> str:
@@ -156,7 +179,7 @@ def source_digest(
         paths = [committed_file(repository, committed, model, name) for name in COMMITTED_FILES]
         inputs += [path for path in paths if path.is_file()]
     if precision in ("int8", "int8-vnni"):
-        data = config_from_yaml((run / "config.yaml").read_text("utf-8")).data.folder
+        data = config_from_yaml((run / RUN_CONFIG).read_text("utf-8")).data.folder
         table = Path(data) / TRAINING_TABLE
         inputs += [table] * table.is_file() + list_calibration_photos(table)
     # Named by its module and not imported: it takes seconds, and an unchanged version needs none.
