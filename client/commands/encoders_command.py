@@ -63,9 +63,17 @@ def reindex(encoder: EncoderArgument, connection: Connection) -> None:
 def switch(encoder: EncoderArgument, connection: Connection) -> None:
     """Let an encoder serve that has embedded every product; the one before switches back."""
     with connection.open() as client:
-        made = client.encoders.switch(_resolve(client, encoder))
+        asked = _resolve(client, encoder)
+        made = client.encoders.switch(asked)
     if connection.json:
         output.write_json(sys.stdout, asdict(made))
+    elif made.serving == made.previous:
+        serving = made.serving
+        is_other = asked not in (serving.version, serving.digest)
+        other = f", and version {asked} is the same encoder" if is_other else ""
+        sys.stdout.write(
+            f"nothing changed: version {serving.version} serves already{other}, {serving.digest}\n"
+        )
     else:
         sys.stdout.write(
             f"version {made.serving.version} serves, {made.serving.digest}; before: version "

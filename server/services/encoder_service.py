@@ -110,7 +110,10 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         digest = self._catalogue.encoders.current or self._encoders.contract.digest
         previous = self._state(digest).encoder
         contract = await self._noted("SwitchEncoder", "SWITCHED", request, self._switch(request))
-        return pb.SwitchEncoderResponse(serving=encoder_info(contract), previous=previous)
+        # Another version with the digest of the one that serves is no other encoder.
+        is_same = contract.digest == previous.digest
+        serving = previous if is_same else encoder_info(contract)
+        return pb.SwitchEncoderResponse(serving=serving, previous=previous)
 
     async def DropEncoder(  # noqa: N802 - the name is the proto's
         self, request: pb.DropEncoderRequest, context: grpc.aio.ServicerContext
