@@ -87,7 +87,10 @@ data: setup ## Read a data set into .cache/data/NAME
 
 # With NAME alone, and not DATA, what was read under that name is trained on as it is.
 IS_READ = $(and $(filter file,$(origin DATA)),$(filter-out file,$(origin NAME)),$(wildcard $(TABLES)/train.parquet))
-train: $(if $(IS_READ),setup,data) ## Train the encoder into runs/NAME
+# A name of nothing is no wish for the demo's catalogue. In the environment it may mean the host.
+IS_MISSING = $(and $(filter file,$(origin DATA)),$(filter command,$(origin NAME)),$(filter-out $(DATA),$(NAME)),$(if $(wildcard $(TABLES)/train.parquet)$(filter data demo,$(MAKECMDGOALS)),,1))
+train: $(if $(IS_READ)$(IS_MISSING),setup,data) ## Train the encoder into runs/NAME
+	@$(if $(IS_MISSING),echo "there is no data $(TABLES): make data DATA=FILE NAME=$(NAME) reads some" >&2; exit 2)
 	@$(STEP) --name train --inputs $(TABLES) $(IMAGE_WEIGHTS) $(wildcard $(CONFIG)) $(call NAMED_FILES,$(TRAIN_ARGS) $(ARGS)) --outputs $(RUN_FILES) -- \
 		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(TRAIN_ARGS) $(ARGS)
 

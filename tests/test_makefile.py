@@ -59,7 +59,7 @@ def test_data_that_is_there_is_not_read_again_for_a_name_alone(tmp_path: Path) -
     tables.mkdir(parents=True)
     try:
         arguments = ("-n", "train", f"NAME={tables.name}")
-        drawn = commanded(tmp_path, *arguments)
+        drawn = commanded(tmp_path, "data", *arguments)
         (tables / "train.parquet").touch()
         trained = commanded(tmp_path, *arguments)
         given = commanded(tmp_path, *arguments, "DATA=products.csv")
@@ -68,6 +68,17 @@ def test_data_that_is_there_is_not_read_again_for_a_name_alone(tmp_path: Path) -
     assert ["catalogues.prepare" in "".join(lines) for lines in (drawn, trained, given)] == [
         True, False, True
     ]  # fmt: skip
+
+
+def test_a_name_of_no_data_is_an_error_and_no_demo(tmp_path: Path) -> None:
+    run = made(tmp_path, "python", "echo ran $@", "train", "NAME=no-such-data")
+    assert run.returncode == 2 and not run.stdout
+    assert "no data .cache/data/no-such-data: make data DATA=FILE NAME=no-such-data" in run.stderr
+    for arguments in (
+        *(("demo", "NAME=no-such-data"), ("data", "train", "NAME=no-such-data")),
+        *(("train", "DATA=no-such-data.csv"), ("train", "NAME=generated"), ("train",)),
+    ):
+        assert "training.train --config" in "\n".join(commanded(tmp_path, "-n", *arguments))
 
 
 @pytest.mark.parametrize("form", ["--model.text.name=docs", "--model.text.name docs"])
