@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelWarmup
+
+from twinshelf.server.triton.repository import RepositoryError
 
 RGB = 3
 PARAMETER = "twinshelf_contract"
@@ -74,6 +76,26 @@ def pin_config(config: ModelConfig, *, version: int, shape: EncoderShape) -> Mod
         tensor.dims[:] = shape.dims(tensor.name, tensor.dims)
     _pin_warmup(pinned, shape)
     return pinned
+
+
+def check_batch_sizes(configs: Mapping[str, ModelConfig]) -> None:
+    """Checks that the parts of each ensemble take as many rows at once as it does.
+
+    Args:
+        configs: Name of each model of a version to its configuration.
+
+    Raises:
+        RepositoryError: If one takes fewer, for which Triton would not load the ensemble.
+    """
+    for name, ensemble in configs.items():
+        for step in ensemble.ensemble_scheduling.step:
+            most = configs[step.model_name].max_batch_size
+            if most < ensemble.max_batch_size:
+                raise RepositoryError(
+                    f"{step.model_name} has max_batch_size {most} and {name}, of which it is a "
+                    f"part, {ensemble.max_batch_size}, which Triton does not load: give both the "
+                    "same in their config.pbtxt"
+                )
 
 
 def stamp_contract(config: ModelConfig, contract_json: str) -> None:

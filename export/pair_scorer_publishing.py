@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from twinshelf.export.configurations import write_config
+from twinshelf.export.configurations import check_batch_sizes, write_config
 from twinshelf.export.encoder_models import MODELS as ENCODER_MODELS
 from twinshelf.export.encoder_models import RECORD
 from twinshelf.export.manifest import covered_digest, list_files
@@ -102,7 +102,7 @@ def publish_pair_scorer(
     Raises:
         PairScorerError: If the run is incomplete or damaged, or the version holds another scorer,
             or an encoder other than that which the scorer was trained with.
-        RepositoryError: If a committed configuration is missing or broken.
+        RepositoryError: If a committed configuration is missing or broken, or does not fit others.
         PairParityError: If the version does not answer as the trained scorer does.
     """
     if version is not None and version < 1:
@@ -124,8 +124,12 @@ def publish_pair_scorer(
             )
         for model in MODELS:
             (staged / model / "0").rename(version_folder(staged, model, number))
-        for model in MODELS:
-            config = read_config(committed_file(repository, committed, model, CONFIG))
+        configs = {
+            model: read_config(committed_file(repository, committed, model, CONFIG))
+            for model in MODELS
+        }
+        check_batch_sizes(configs)
+        for model, config in configs.items():
             pinned = pin_pair_config(config, version=number, contract=contract)
             write_config(pinned, config_path(staged, model, number))
         published = PublishedVersion(staged, number, [SCORER_MODEL])

@@ -14,6 +14,7 @@ import torch
 
 from twinshelf.export.configurations import (
     EncoderShape,
+    check_batch_sizes,
     is_ensemble,
     pin_config,
     stamp_contract,
@@ -125,7 +126,7 @@ def publish(request: PublishRequest) -> tuple[int, PublicationRecord]:
             another, and `replaces` is not set; or if this CPU would not serve it.
         GraphError: If a tower cannot be exported.
         CalibrationDataError: If int8 is asked for and there are no photos to calibrate with.
-        RepositoryError: If a committed configuration is missing or broken.
+        RepositoryError: If a committed configuration is missing or broken, or does not fit others.
         ParityError: If the version does not do what the trained encoder does.
     """
     if request.precision == "int8-vnni" and not has_vnni():
@@ -211,6 +212,7 @@ def _stage_configs(
         text_dim=encoder.model.text_tower.embedding_dim,
     )
     committed = {name: read_config(request.committed_file(name, CONFIG)) for name in MODELS}
+    check_batch_sizes(committed)
     max_batch_size = min(config.max_batch_size for config in committed.values())
     contract = contract_to_json(
         build_contract(

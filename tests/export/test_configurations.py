@@ -10,6 +10,7 @@ from tritonclient.grpc import model_config_pb2
 
 from twinshelf.export.configurations import (
     EncoderShape,
+    check_batch_sizes,
     is_ensemble,
     pin_config,
     stamp_contract,
@@ -17,7 +18,7 @@ from twinshelf.export.configurations import (
 )
 from twinshelf.export.encoder_models import ENSEMBLES, GRAPHS, MODELS
 from twinshelf.export.repository import COMMITTED
-from twinshelf.server.triton.repository import config_path, read_config
+from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +53,18 @@ def test_sizes_come_from_the_encoder() -> None:
     assert tensors(pinned("fusion"))["EMBEDDING"][1] == [22]
     assert tensors(pinned("product_encoder"))["EMBEDDING"][1] == [22]
     assert tensors(pinned("text_tower"))["INPUT_IDS"][1] == [-1]
+
+
+@pytest.mark.parametrize(("part", "most"), [("image_tower", 8), ("fusion", 0)])
+def test_a_part_that_takes_fewer_rows_than_its_ensemble_is_refused(part: str, most: int) -> None:
+    configs = {name: pinned(name) for name in MODELS}
+    check_batch_sizes(configs)
+    configs[part].max_batch_size = most
+    with pytest.raises(RepositoryError, match=f"{part} has max_batch_size {most} and .*, 32, whi"):
+        check_batch_sizes(configs)
+    for name in ENSEMBLES:
+        configs[name].max_batch_size = most
+    check_batch_sizes(configs)
 
 
 def test_what_the_committed_configuration_states_is_kept() -> None:

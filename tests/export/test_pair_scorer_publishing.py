@@ -204,6 +204,15 @@ def test_features_that_differ_do_not_pass_the_gate(
     assert files(repository) == before
 
 
+def test_a_part_of_smaller_batches_than_the_ensemble_is_refused(
+    other_run: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = repository / "pair_features" / "config.pbtxt"
+    path.write_text(path.read_text().replace("max_batch_size: 32", "max_batch_size: 8"))
+    assert publish(other_run, repository) == 1
+    assert "pair_features has max_batch_size 8 and pair_scorer" in capsys.readouterr().err
+
+
 def test_a_graph_that_differs_does_not_pass_the_gate(
     run: Path,
     other_run: Path,

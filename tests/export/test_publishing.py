@@ -144,6 +144,17 @@ def test_new_batching_of_the_same_encoder_is_written_without_force(
     assert not config.dynamic_batching.preferred_batch_size
 
 
+def test_a_tower_of_smaller_batches_than_its_ensemble_is_refused(
+    run: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = repository / "image_tower" / "config.pbtxt"
+    path.write_text(path.read_text().replace("max_batch_size: 32", "max_batch_size: 8"))
+    before = files(repository)
+    assert export(run, repository, "--version", "2") == 1
+    assert "image_tower has max_batch_size 8 and image_encoder" in capsys.readouterr().err
+    assert files(repository) == before
+
+
 def test_a_failed_gate_leaves_the_repository_as_it_was(
     other_run: Path,
     repository: Path,
