@@ -76,7 +76,7 @@ def doctor(
         service=ServiceTarget(
             address=connection.address,
             tls=connection.client_tls(),
-            has_key=connection.has_key,
+            api_key=connection.api_key(),
             timeout_s=min(connection.timeout_s, CHECK_TIMEOUT_S),
         ),
         metrics=metrics,

@@ -96,7 +96,7 @@ def find(client: Client, plan: DoctorPlan) -> Iterator[Finding]:
     if metrics := find_metrics(plan):
         yield from attempt(
             "metrics",
-            lambda: check_metrics(metrics, step_s),
+            lambda: check_metrics(metrics, step_s, lambda: client.stats(timeout_s=step_s)),
             timeout_s,
             "Give the --metrics-address of the service by --metrics.",
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.doctor.findings import Finding, bad, doubtful, good
 from twinshelf.client.doctor.network import ask
+from twinshelf.client.errors import TwinshelfError
 
 _SAMPLE: Final = re.compile(r"(\w+)(?:\{(.*)\})?\s+(\S+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -63,14 +64,23 @@ def read_samples(text: str) -> list[Sample]:
     return samples
 
 
-def check_metrics(endpoint: Endpoint, timeout_s: float) -> list[Finding]:
+def check_metrics(
+    endpoint: Endpoint, timeout_s: float, count_products: Callable[[], object]
+) -> list[Finding]:
     """Reads the metrics and says what they mean.
 
     Args:
         endpoint: The service's own metrics, not those of Triton.
         timeout_s: For each step, seconds.
+        count_products: Calls GetCatalogStats of the service, which its own metrics count.
     """
+    is_answered = True
     try:
+        counted_before = _count_of_stats(ask(f"http://{endpoint}/metrics", timeout_s).text)
+        try:
+            count_products()
+        except TwinshelfError:  # told of by another check
+            is_answered = False
         answer = ask(f"http://{endpoint}/metrics", timeout_s)
     except OSError as error:
         return [
@@ -90,7 +100,26 @@ def check_metrics(endpoint: Endpoint, timeout_s: float) -> list[Finding]:
                 "port (Triton's metrics?).",
             )
         ]
+    if is_answered and _count_of_stats(answer.text) == counted_before:
+        return [
+            doubtful(
+                "metrics",
+                f"{endpoint} holds the metrics of another Twinshelf: it did not count a call here",
+                "Give the --metrics-address of this service by --metrics; of several servers "
+                "behind one address each counts its own calls.",
+            )
+        ]
     return [good("metrics", f"{endpoint} answers"), *_meaning(samples)]
+
+
+def _count_of_stats(text: str) -> float:
+    """Returns how often GetCatalogStats was called, as metrics say."""
+    return sum(
+        sample.value
+        for sample in read_samples(text)
+        if sample.name == "twinshelf_call_seconds_count"
+        and sample.labels.get("method") == "GetCatalogStats"
+    )
 
 
 def _meaning(samples: list[Sample]) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import grpc
@@ -17,7 +17,6 @@ from twinshelf.client.doctor.findings import Finding, State, attempt, bad, bound
 from twinshelf.client.doctor.network import Language, certificate_trouble, language
 from twinshelf.client.errors import (
     DeadlineError,
-    InvalidRequestError,
     PermissionDeniedError,
     PreconditionError,
     ServiceBusyError,
@@ -25,12 +24,13 @@ from twinshelf.client.errors import (
     TwinshelfError,
     UnauthenticatedError,
     UnsupportedCallError,
+    error_from_call,
 )
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.records import CatalogStats, MatchOptions, Offer
 from twinshelf.client.sync_calls import open_channel
 from twinshelf.client.sync_client import Client
-from twinshelf.v1 import catalog_service_pb2, matching_service_pb2
+from twinshelf.v1 import catalog_service_pb2, catalog_service_pb2_grpc, matching_service_pb2
 
 # A grey PNG of one pixel: the smallest photo there is.
 TINY_PHOTO: Final = base64.b64decode(
@@ -72,13 +72,13 @@ class ServiceTarget:
     Attributes:
         address: host:port.
         tls: How to speak TLS; None speaks in clear.
-        has_key: Whether the client shows an API key.
+        api_key: What the client shows; None shows none.
         timeout_s: For each check, seconds.
     """
 
     address: str
     tls: ClientTls | None = None
-    has_key: bool = False
+    api_key: str | None = field(default=None, repr=False)
     timeout_s: float = 5.0
 
 
@@ -103,7 +103,7 @@ def check_service(client: Client, target: ServiceTarget) -> Iterator[Finding]:
     except Exception as error:  # an answer that makes no sense
         yield bad("catalogue", f"could not be counted: {error}", _LOG)
         return
-    yield from _attempt(target, "key", lambda: [_check_scope(client, target)])
+    yield from _attempt(target, "key", lambda: [_check_scope(target)])
     yield from _catalogue_findings(stats)
     for name, offer in (("photo", Offer(image=TINY_PHOTO)), ("text", Offer(title=TINY_TITLE))):
         yield from _attempt(target, name, _match_check(client, target, stats, name, offer))
@@ -200,20 +200,13 @@ def _check_health(target: ServiceTarget) -> list[Finding]:
     return [bad("health", told, _AWAY)]
 
 
-def _check_scope(client: Client, target: ServiceTarget) -> Finding:
+def _check_scope(target: ServiceTarget) -> Finding:
     """Looks what the caller may do; that it may read is known by now."""
-    try:
-        # Deleting nothing is refused as a request, after it was let through as a call.
-        client.delete([], timeout_s=target.timeout_s / 2)
-        may_write = True
-    except InvalidRequestError:
-        may_write = True
-    except PermissionDeniedError:
-        may_write = False
-    except UnauthenticatedError:
+    denied = _denial_of_writing(target)
+    if denied is grpc.StatusCode.UNAUTHENTICATED:
         return doubtful("key", "reading needs no key, writing does", "Give one to write.")
-    allowed = "read and write" if may_write else "read, not write"
-    if target.has_key:
+    allowed = "read, not write" if denied else "read and write"
+    if target.api_key is not None:
         return good("key", f"accepted; it may {allowed}")
     is_socket = target.address.startswith("unix:")
     if is_socket or all(each.is_loopback for each in Endpoint.parse_all(target.address)):
@@ -223,6 +216,23 @@ def _check_scope(client: Client, target: ServiceTarget) -> Finding:
         f"none is asked for; whoever reaches {target.address} may {allowed}",
         "Make keys with `twinshelf keys` and serve with --keys FILE.",
     )
+
+
+def _denial_of_writing(target: ServiceTarget) -> grpc.StatusCode | None:
+    """Asks to store no product: that is let through or denied, and writes nothing."""
+    metadata = [("authorization", f"Bearer {target.api_key}")] if target.api_key else []
+    with open_channel(target.address, target.tls) as channel:
+        stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
+        call = stub.UpsertProducts(iter(()), timeout=target.timeout_s / 2, metadata=metadata)
+        try:
+            for _ in call:
+                pass
+        except grpc.RpcError as error:
+            code: grpc.StatusCode = error.code()
+            if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+                return code
+            raise error_from_call(error, target.address) from None
+    return None
 
 
 def _catalogue_findings(stats: CatalogStats) -> Iterator[Finding]:

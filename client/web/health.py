@@ -44,7 +44,7 @@ def _plan(request: Request) -> DoctorPlan:
     target = ServiceTarget(
         address=config.address,
         tls=config.tls,
-        has_key=state.service.key_of(visitor_of(request)) is not None,
+        api_key=state.service.key_of(visitor_of(request)),
         timeout_s=min(config.timeout_s, CHECK_TIMEOUT_S),
     )
     return DoctorPlan(service=target, metrics=config.metrics)
