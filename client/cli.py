@@ -37,6 +37,7 @@ from twinshelf.client.commands.options import (
     complain,
     read_sequence,
 )
+from twinshelf.client.commands.plain_help import hide_types
 from twinshelf.client.commands.score_command import score
 from twinshelf.client.doctor.command import doctor
 from twinshelf.client.files.findings import count_of
@@ -59,7 +60,7 @@ class _Commands(TyperGroup):
             ctx: What is filled.
             args: The words of the command line.
         """
-        _hide_types(self, ctx)
+        hide_types(self, ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -91,15 +92,6 @@ class _Commands(TyperGroup):
             place = f"{error.filename}: " if error.filename else ""
             complain(f"{place}{error.strerror or error}")
             raise typer.Exit(UNUSABLE_INPUT) from None
-
-
-def _hide_types(command: Any, ctx: Any) -> None:
-    """Leaves "<bool>" of flags and "<list[Path]>" of arguments out of the help of commands."""
-    for parameter in command.get_params(ctx):
-        if parameter.param_type_name == "argument" or parameter.is_flag:
-            parameter.display_type_rich = lambda ctx: None
-    for inner in getattr(command, "commands", {}).values():
-        _hide_types(inner, ctx)
 
 
 app = typer.Typer(

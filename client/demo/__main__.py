@@ -19,6 +19,7 @@ from rich.markup import escape
 
 from twinshelf.client.channel import DEFAULT_ADDRESS
 from twinshelf.client.commands.options import ADDRESS_VARIABLE, FAILED, INTERRUPTED
+from twinshelf.client.commands.plain_help import run_command
 from twinshelf.client.demo.contact_page import write_page
 from twinshelf.client.demo.contact_sheet import write_sheet
 from twinshelf.client.demo.gallery import store_gallery
@@ -102,4 +103,4 @@ def _timed(name: str, console: Console) -> Iterator[list[str]]:
 
 
 if __name__ == "__main__":
-    typer.run(demonstrate)
+    run_command(demonstrate)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from twinshelf.client.commands.option_groups import spread
 from twinshelf.client.commands.options import UNUSABLE_INPUT, Connection, complain
+from twinshelf.client.commands.plain_help import run_command
 from twinshelf.client.doctor.command import METRICS_OPTION, endpoint_option
 from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.web.app import make_app
@@ -99,4 +100,4 @@ def _require_free(listen: Endpoint) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(serve)
+    run_command(serve)
