@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
+from ipaddress import ip_address
 from typing import Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
@@ -130,7 +131,18 @@ def read_options(
         _refuse(f"{option_name(found[1])} must be {options[found[1]].type}, got {found[2]!r}")
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
-        _refuse(f"{option_name(name)} {rest}")
+        # Of the others those that are no ordinary words.
+        others = {each for each in options if "_" in each}
+        named = re.sub(r"\w+", lambda w: option_name(w[0]) if w[0] in others else w[0], rest)
+        _refuse(f"{option_name(name)} {named}")
+
+
+def is_ipv6(host: str) -> bool:
+    """Tells whether a host is a number of IPv6, which in host:port stands in brackets."""
+    try:
+        return ip_address(host).version == 6
+    except ValueError:
+        return False
 
 
 def _read_environment(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from twinshelf.server.command_line import check_ranges, option, read_options
+from twinshelf.server.command_line import check_ranges, is_ipv6, option, read_options
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -186,6 +186,11 @@ class ServerConfig:
             is_optional = name not in ("address", "triton")
             if not value.rpartition(":")[2].isdigit() and not (is_optional and not value):
                 raise ValueError(f"{name} must be host:port, got {value!r}")
+            if is_ipv6(value) or is_ipv6(value.rpartition(":")[0]):
+                raise ValueError(
+                    f"{name} must be host:port, an IPv6 host in brackets such as [::1]:50051, "
+                    f"got {value!r}"
+                )
         if self.other_version and self.encoder == "triton" and not self.other_triton:
             raise ValueError("other_version must be 0 without other_triton")
         if bool(self.tls_cert) != bool(self.tls_key):

@@ -67,7 +67,10 @@ def read_key_file(path: Path) -> dict[str, ApiKey]:
                 )
             content = file.read()
     except OSError as error:
-        raise AccessSetupError(f"the key file {path} cannot be read: {error.strerror}") from None
+        raise AccessSetupError(
+            f"the key file {path} of --keys cannot be read: {error.strerror}; `twinshelf keys` "
+            "makes one"
+        ) from None
     try:
         key_file = json_format.Parse(content.decode(), access_pb2.KeyFile())
         keys = [_read_key(message) for message in key_file.keys]

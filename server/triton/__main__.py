@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, Self
 
-from twinshelf.server.command_line import check_ranges, option, read_options
+from twinshelf.server.command_line import check_ranges, is_ipv6, option, read_options
 from twinshelf.server.triton.healing import TritonKeeper, TritonLostError
 from twinshelf.server.triton.installation import TritonNotFoundError, find_triton
 from twinshelf.server.triton.plan import (
@@ -84,8 +84,13 @@ class TritonOptions:
     log_file: Path = option(Path(".cache/triton/triton.log"), "file of Triton's log")
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Checks the ranges, and the host."""
         check_ranges(self)
+        if is_ipv6(self.host.strip("[]")):
+            raise ValueError(
+                f"host must be a name or an IPv4 address, such as 0.0.0.0, got {self.host!r}: "
+                "Triton is started, watched and stopped by IPv4"
+            )
 
 
 class _StopRequestedError(BaseException):

@@ -32,6 +32,10 @@ def test_a_flag_wins_over_its_variable_and_that_over_the_default() -> None:
     assert config.version == 0
 
 
+def test_an_ipv6_host_stands_in_brackets() -> None:
+    assert read_config(["--address=[::1]:50051"], {}).address == "[::1]:50051"
+
+
 def test_values_are_read_by_the_type_of_the_field() -> None:
     config = read_config(
         ["--catalogue=here", "--encode-timeout-s=2.5"], {"TWINSHELF_IN_FLIGHT_LIMIT": "7"}
@@ -50,6 +54,8 @@ def test_values_are_read_by_the_type_of_the_field() -> None:
         ("reader_count", 1000),
         ("version", -1),
         ("address", "localhost"),
+        ("address", "::1:50051"),
+        ("address", "::1"),
         ("triton", "localhost:port"),
         ("other_triton", "localhost"),
         ("other_version", 2),
@@ -67,6 +73,7 @@ def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
         (["--unknown=1"], {}, "unrecognized arguments: --unknown=1"),
         (["--tri=host:1"], {}, "unrecognized arguments: --tri=host:1"),
         (["--match-count-limit=many"], {}, "--match-count-limit must be int, got 'many'"),
+        (["--tls-key=k"], {}, "--tls-cert and --tls-key must be given together"),
         (["--match-count-limit=0"], {}, "--match-count-limit must be 1 or more, got 0"),
         (["--encoder=torch"], {}, "--encoder must be Literal['triton', 'local'], got 'torch'"),
         ([], {"TWINSHELF_READER_COUNT": "many"}, "TWINSHELF_READER_COUNT must be int, got 'many'"),

@@ -79,7 +79,10 @@ def test_the_group_may_read_what_root_laid_for_a_service_without_rights(
 
 
 def test_a_file_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AccessSetupError, match=r"no\.json cannot be read: No such file"):
+    with pytest.raises(
+        AccessSetupError,
+        match=r"no\.json of --keys cannot be read: No such file.* `twinshelf keys` makes one",
+    ):
         read_key_file(tmp_path / "no.json")
     with pytest.raises(AccessSetupError, match="cannot be read"):
         read_key_file(tmp_path)

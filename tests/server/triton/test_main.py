@@ -16,7 +16,7 @@ import pytest
 
 from tests.server.identity_repository import MODEL, write_identity_repository, write_manifest
 from twinshelf.server.triton import __main__ as launcher_module
-from twinshelf.server.triton.__main__ import main
+from twinshelf.server.triton.__main__ import TritonOptions, main
 from twinshelf.server.triton.child_processes import children, is_alive
 from twinshelf.server.triton.installation import TritonInstallation
 from twinshelf.server.triton.triton_config import listen
@@ -180,6 +180,12 @@ def test_a_repository_without_versions_says_how_to_publish_one(
     assert main(command(tmp_path)) == 1
 
     assert "no published version: run `python -m twinshelf.export`" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::"])
+def test_a_host_of_ipv6_is_refused_in_words(host: str) -> None:
+    with pytest.raises(ValueError, match="host must be a name or an IPv4 address, such as 0.0.0.0"):
+        TritonOptions(host=host)
 
 
 def test_a_taken_port_is_an_error_that_names_the_option(
