@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from twinshelf.client.changes import WatchPoint
-from twinshelf.client.channel import check_timeout
+from twinshelf.client.channel import check_address, check_timeout
 from twinshelf.client.listening import Listening
 from twinshelf.client.retries import CallAttempts, RetryPolicy
 from twinshelf.client.streams import Answer, Row, StreamMethod, StreamRows
@@ -17,18 +17,18 @@ class CallTerms:
     def __init__(
         self, address: str, *, timeout_s: float, policy: RetryPolicy | None, seed: int | None
     ) -> None:
-        """Checks the timeout.
+        """Checks address and timeout.
 
         Args:
-            address: host:port of the service, for messages.
+            address: Of the service.
             timeout_s: Default time for a call, seconds, above zero.
             policy: How to repeat when the service is UNAVAILABLE or busy; None takes the default.
             seed: Makes the jitter of the backoff repeatable; None does not.
 
         Raises:
-            ValueError: If the timeout is not above zero.
+            ValueError: If the address has no port, or the timeout is not above zero.
         """
-        self._address = address
+        self._address = check_address(address)
         self._timeout_s = check_timeout(timeout_s)
         self._policy = policy or RetryPolicy()
         self._randomness = random.Random(seed)

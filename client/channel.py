@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S = 10.0
 
@@ -9,6 +11,9 @@ DEFAULT_TIMEOUT_S = 10.0
 # fail on the old connection's error without trying.
 _FIRST_RECONNECT_MS = 100
 _LAST_RECONNECT_MS = 2000
+
+_HOST_PORT = re.compile(r"(\[[^\[\]]+\]|[^\[\]:/,\s]+):\d{1,5}")
+_SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "vsock:", "xds:")
 
 CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     # A name may stand for several servers, as may ipv4:HOST:PORT,HOST:PORT: they take turns, and
@@ -25,6 +30,23 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     # Two clients of one process must not share a connection that one of them closes.
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+
+def check_address(address: str) -> str:
+    """Returns the address when it names a port; gRPC would take that of HTTPS for one without.
+
+    Args:
+        address: HOST:PORT, or a name that gRPC resolves, such as ipv4:HOST:PORT,HOST:PORT.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if not (_HOST_PORT.fullmatch(address) or address.startswith(_SCHEMES)):
+        raise ValueError(
+            f"address must be HOST:PORT, such as {DEFAULT_ADDRESS} or [::1]:50051, or "
+            f"ipv4:HOST:PORT,HOST:PORT of several servers; got {address!r}"
+        )
+    return address
 
 
 def check_timeout(timeout_s: float) -> float:

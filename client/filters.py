@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-_CONDITION = re.compile(
-    r"(?P<field>category|brand|seller|price|attributes\.[^=!<>]+)(?P<mark>!=|>=|<=|=)(?P<value>.*)",
-    re.DOTALL,
-)
+_CONDITION = re.compile(r"(?P<field>[^=!<>]+)(?P<mark>!=|>=|<=|=|<|>)(?P<value>.*)", re.DOTALL)
+Field = Literal["category", "brand", "seller"]
+_FIELDS: tuple[Field, ...] = get_args(Field)
 EXAMPLES = "category=Grocery/Coffee, seller!=acme|globex, price<=10, attributes.colour=red"
 
 
@@ -56,8 +55,18 @@ class FieldIn:
         values: 1 or more; an empty one takes products without a brand or a seller.
     """
 
-    field: Literal["category", "brand", "seller"]
+    field: Field
     values: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Checks field and values.
+
+        Raises:
+            ValueError: If the field is another, or the values are a text.
+        """
+        if self.field not in _FIELDS:
+            raise ValueError(f"field must be one of {', '.join(_FIELDS)}, got {self.field!r}")
+        _check_values(self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +93,14 @@ class AttributeIn:
 
     name: str
     values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            ValueError: If they are a text.
+        """
+        _check_values(self.values)
 
 
 ProductFilter = AllOf | AnyOf | NoneOf | FieldIn | PriceBetween | AttributeIn
@@ -115,6 +132,11 @@ class ValueLimit:
     match_count: int
 
 
+def _check_values(values: tuple[str, ...]) -> None:
+    if isinstance(values, str):
+        raise ValueError(f"values must be a tuple of texts, got the text {values!r}")
+
+
 def read_value_limit(text: str) -> ValueLimit:
     """Reads a limit such as "seller=2".
 
@@ -136,23 +158,31 @@ def read_condition(text: str) -> ProductFilter:
     found = _CONDITION.fullmatch(text)
     if found is None:
         raise ValueError(f"must look like {EXAMPLES}; got {text!r}")
-    field, mark, value = found.group("field", "mark", "value")
-    if (field == "price") != (mark in ("<=", ">=")):
-        raise ValueError(f"<= and >= are for price, = and != for all else; got {text!r}")
+    field, mark, value = (part.strip() for part in found.group("field", "mark", "value"))
     if field == "price":
         return _read_price(mark, value)
     values = tuple(each.strip() for each in value.split("|"))
+    name = field.removeprefix("attributes.").strip()
     condition: ProductFilter
-    match field:
-        case "category" | "brand" | "seller":
-            condition = FieldIn(field=field, values=values)
-        case _:
-            name = field.removeprefix("attributes.").strip()
-            condition = AttributeIn(name=name, values=values)
+    if field in _FIELDS:
+        condition = FieldIn(field=field, values=values)
+    elif field.startswith("attributes.") and name:
+        condition = AttributeIn(name=name, values=values)
+    else:
+        raise ValueError(
+            f"a filter must be of {', '.join(_FIELDS)}, price or attributes.NAME, such as "
+            f"{EXAMPLES}; got {text!r}"
+        )
+    if mark not in ("=", "!="):
+        raise ValueError(f"<= and >= are for price, = and != for all else; got {text!r}")
     return NoneOf(filters=(condition,)) if mark == "!=" else condition
 
 
 def _read_price(mark: str, value: str) -> PriceBetween:
+    if mark not in ("<=", ">="):
+        raise ValueError(
+            f"a price must be compared by <= or >=, which take their bound in, not by {mark}"
+        )
     try:
         price = float(value)
     except ValueError:

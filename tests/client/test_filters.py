@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from google.protobuf import text_format
 
@@ -27,7 +29,7 @@ from twinshelf.v1.filter_pb2 import Filter
         ("seller!=a|b", NoneOf(filters=(FieldIn(field="seller", values=("a", "b")),))),
         ("brand=", FieldIn(field="brand", values=("",))),
         ("price<=10", PriceBetween(greatest=10)),
-        ("price>=2.5", PriceBetween(least=2.5)),
+        ("price >= 2.5", PriceBetween(least=2.5)),
         ("attributes.colour=red", AttributeIn(name="colour", values=("red",))),
         ("attributes.a b!=x=y", NoneOf(filters=(AttributeIn(name="a b", values=("x=y",)),))),
     ],
@@ -37,11 +39,23 @@ def test_a_condition_is_read(text: str, condition: ProductFilter) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "colour=red", "category", "price=10", "price<=cheap", "brand<=x", "attributes.=x"]
+    "text",
+    [
+        *("", "colour=red", "category", "price=10", "price<10", "price<=cheap", "brand<=x"),
+        *("brand>x", "attributes.=x"),
+    ],
 )
 def test_a_text_that_is_no_condition_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must|are for"):
         read_condition(text)
+
+
+def test_a_field_or_values_that_no_filter_has_are_refused() -> None:
+    with pytest.raises(ValueError, match="field must be one of category, brand, seller, got 'tit"):
+        FieldIn(field="title", values=("x",))  # type: ignore[arg-type]
+    for kind in (FieldIn(field="brand", values=()), AttributeIn(name="colour")):
+        with pytest.raises(ValueError, match="values must be a tuple of texts, got the text 'red'"):
+            replace(kind, values="red")  # type: ignore[arg-type]
 
 
 def test_a_tree_becomes_a_message() -> None:
