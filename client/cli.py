@@ -35,6 +35,7 @@ from twinshelf.client.commands.options import (
     FileOptions,
     IndexOptions,
     complain,
+    read_path,
     read_sequence,
 )
 from twinshelf.client.commands.plain_help import hide_types
@@ -137,7 +138,7 @@ def _defaults(command: Any, given: dict[str, Any]) -> dict[str, Any]:
 @app.command(epilog=EPILOG)
 @spread
 def index(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help=FILES_HELP)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", parser=read_path, help=FILES_HELP)],
     file_options: FileOptions,
     connection: Connection,
     options: IndexOptions,
@@ -153,7 +154,7 @@ def index(
     if options.reindex and options.update:
         raise ValueError("either --reindex or --update can be given, not both")
     if options.check:
-        run_check(files, file_options, sys.stdout, as_json=connection.json)
+        run_check(files, file_options, options.update, sys.stdout, as_json=connection.json)
         return
     with connection.open() as client:
         is_stored = run_index(

@@ -103,19 +103,11 @@ def update_of(row: ProductRow, fields: Sequence[str], photo_count: int = 1) -> P
     Raises:
         PhotoError: If a photo that is wanted has become unreadable since the row was read.
     """
-    has_image = "image" in fields and row.main_photo is not None
+    changed = row.fields_with_value(fields)
+    has_image = "image" in changed
+    if has_image:
+        changed += ["image_uri", "further_images"] if photo_count > 1 else ["image_uri"]
     product = product_of(row if has_image else replace(row, photos=()), photo_count)
-    changed: list[str] = []
-    for field in fields:
-        if field == "attributes":
-            changed += [f"attributes.{name}" for name in row.attributes]
-        elif field.startswith("attributes."):
-            changed += [field] if field.removeprefix("attributes.") in row.attributes else []
-        elif field == "image":
-            changed += ["image", "image_uri"] if has_image else []
-            changed += ["further_images"] if has_image and photo_count > 1 else []
-        elif getattr(product, field) not in ("", None):
-            changed.append(field)
     return ProductUpdate(product=product, fields=tuple(changed))
 
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TextIO
 
+import grpc
+
 from twinshelf.client.commands import output
 from twinshelf.client.commands.index_command import (
     IndexReport,
@@ -19,7 +21,7 @@ from twinshelf.client.commands.match_files import match_files
 from twinshelf.client.commands.match_table import StagedMatches
 from twinshelf.client.commands.options import FileOptions, IndexOptions
 from twinshelf.client.commands.resume_point import ResumePoint, cache_folder, run_digest
-from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.errors import PreconditionError, TwinshelfError
 from twinshelf.client.file_products import read_updated_fields
 from twinshelf.client.files.file_check import check_files
 from twinshelf.client.files.findings import count_of
@@ -32,20 +34,29 @@ from twinshelf.client.sync_client import Client
 
 
 def run_check(
-    paths: Sequence[Path], options: FileOptions, stream: TextIO, *, as_json: bool
+    paths: Sequence[Path],
+    options: FileOptions,
+    updated_fields: str,
+    stream: TextIO,
+    *,
+    as_json: bool,
 ) -> None:
     """Says how the files would be read, and stores nothing.
 
     Args:
         paths: Files or folders; "-" is standard input.
         options: How they are read.
+        updated_fields: Fields that would be changed, as the user wrote them; none stores whole
+            products.
         stream: Where to.
         as_json: Whether for programs.
 
     Raises:
+        ValueError: If there is no such field.
         ProductFileError: If a file cannot be read.
     """
-    check = check_files(_stored(paths), choose_reading(options))
+    reading = replace(choose_reading(options), updated_fields=read_updated_fields(updated_fields))
+    check = check_files(_stored(paths), reading)
     if as_json:
         value = asdict(check)
         for proposal in value["proposals"]:
@@ -81,12 +92,12 @@ def run_index(
     Raises:
         ValueError: If `update` names a field that there is not.
         ProductFileError: If a file cannot be read.
-        TwinshelfError: If the service fails as a whole.
+        TwinshelfError: If the service fails as a whole, or no encoder is being reindexed.
     """
     reading = choose_reading(file_options, photo_count=options.photos)
     reading = replace(reading, updated_fields=read_updated_fields(options.update))
     files = ProductFiles(_stored(paths), reading)
-    kept = _kept_digests(client) if options.reindex else ()
+    kept = _kept_digests(client) if options.reindex else []
     note = cache_folder() / "index" / run_digest(client.address, files, reading, *kept)
     is_piped = "-" in map(str, paths)  # then nothing is there to go on with
     if options.restart:
@@ -118,8 +129,19 @@ def run_index(
 
 
 def _kept_digests(client: Client) -> list[str]:
-    """Returns the encoders that are being reindexed: a run for others begins anew."""
-    return [state.encoder.digest for state in client.encoders.list() if state.is_kept]
+    """Returns the encoders that are being reindexed: a run for others begins anew.
+
+    Raises:
+        PreconditionError: If none is, so that every photo would be refused.
+    """
+    kept = [state.encoder.digest for state in client.encoders.list() if state.is_kept]
+    if not kept:
+        raise PreconditionError(
+            "no encoder waits for photos: begin with `twinshelf encoders reindex ENCODER`, which "
+            "says whether any are needed",
+            code=grpc.StatusCode.FAILED_PRECONDITION,
+        )
+    return kept
 
 
 def run_match_files(

@@ -183,10 +183,7 @@ class _RowStream:
     def _message_of(self, row: ProductRow) -> Product | ProductUpdate:
         if not self._updated_fields:
             return product_of(row, self._files.photo_count)
-        update = update_of(row, self._updated_fields, self._files.photo_count)
-        if not update.fields:
-            raise PhotoError(f"nothing to update: no {', '.join(self._updated_fields)}")
-        return update
+        return update_of(row, self._updated_fields, self._files.photo_count)
 
     def _refuse(self, place: int, row: ProductRow, reason: str, photo: int = 0) -> None:
         """Takes a photo that is refused off its row; a row with a text stands without any."""

@@ -18,6 +18,7 @@ from twinshelf.client.commands.options import (
     FILES_HELP,
     Connection,
     FileOptions,
+    read_path,
 )
 from twinshelf.client.records import MatchOptions
 
@@ -25,7 +26,9 @@ from twinshelf.client.records import MatchOptions
 @spread
 def match(
     *,
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=FILES_HELP)] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE", parser=read_path, help=FILES_HELP)
+    ] = None,
     file_options: FileOptions,
     output_table: Annotated[
         Path,
@@ -39,6 +42,8 @@ def match(
 ) -> None:
     """Find the products that a photo, a text, or the offers of files show."""
     options = how.match_options()
+    if files and offer_options != OfferOptions():
+        raise ValueError("match takes files of offers or one offer by its options, not both")
     if files:
         _match_files(connection, files, file_options, options, output_table)
         return
@@ -46,6 +51,11 @@ def match(
     if offer is None:
         raise ValueError(
             "match needs a file of offers, or a photo or a text: FILE, --image FILE, --title TEXT"
+        )
+    if how.exclude_own:
+        raise ValueError(
+            "--exclude-own is for FILE: an offer by options has neither an id nor a seller; "
+            "--filter 'seller!=NAME' leaves a seller out"
         )
     with connection.open() as client:
         result = client.match(offer, options)

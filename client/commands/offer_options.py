@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twinshelf.client.commands.options import read_positive_or_zero
+from twinshelf.client.commands.options import read_path, read_positive_or_zero
 from twinshelf.client.records import Offer
 
 
@@ -42,7 +42,8 @@ class OfferOptions:
     """An offer: a photo, a text, or both."""
 
     image: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Photo: JPEG, PNG or WebP.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=read_path, help="Photo: JPEG, PNG or WebP."),
     ] = None
     title: Annotated[str, typer.Option(metavar="TEXT")] = ""
     description: Annotated[str, typer.Option(metavar="TEXT")] = ""

@@ -110,6 +110,17 @@ def read_probability(text: str) -> float:
     return value
 
 
+def read_path(text: str) -> Path:
+    """Reads the path of a file or a folder; an empty one would be the current folder.
+
+    Raises:
+        typer.BadParameter: If the text is empty.
+    """
+    if not text:
+        raise typer.BadParameter("must be a path, got an empty text")
+    return Path(text)
+
+
 def read_columns(text: str) -> Columns:
     """Reads which column holds which field, such as "title=name,images=3".
 

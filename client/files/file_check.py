@@ -9,7 +9,7 @@ from pathlib import Path
 from twinshelf.client.files.column_guess import guess_columns, header_is_data, map_table
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.forms.table import Table, open_table
-from twinshelf.client.files.names.columns import FIELDS, TELLING, Columns, format_column_mapping
+from twinshelf.client.files.names.columns import FIELDS, Columns, format_column_mapping
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow, ProductFileError
@@ -96,6 +96,7 @@ class FileCheck:
         bad_rows: The first of them.
         first_products: The first that would be stored.
         findings: What would be left empty or left out, in sentences.
+        updated_fields: Fields of stored products that would be changed; none stores whole products.
     """
 
     proposals: list[Proposal]
@@ -106,6 +107,7 @@ class FileCheck:
     bad_rows: list[BadRow] = field(default_factory=list)
     first_products: list[FirstProduct] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    updated_fields: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """Says all of it, a line at a time."""
@@ -123,20 +125,29 @@ class FileCheck:
                 yield f"  read it with: {proposal.options}"
         if not (self.bad_count or self.first_products or self.findings):
             yield "there is no row below the header"
-        product_count = self.both_count + self.image_count + self.text_count
-        is_asked = any(each.options for each in self.proposals)
-        like_this = " with these options, none without them" * is_asked
-        yield (
-            f"{count_of(product_count, 'product')} would be stored{like_this}: {self.both_count:,} "
-            f"by photo and text, {self.image_count:,} by photo alone, "
-            f"{self.text_count:,} by text alone"
-        )
+        yield self._verdict()
         yield from (f"  {product}" for product in self.first_products)
         yield from self.findings
         yield f"{count_of(self.bad_count, 'row')} would fail"
         yield from (f"  {row}" for row in self.bad_rows)
         if self.bad_count > len(self.bad_rows):
             yield f"  and {self.bad_count - len(self.bad_rows):,} more"
+
+    def _verdict(self) -> str:
+        product_count = self.both_count + self.image_count + self.text_count
+        is_asked = any(each.options for each in self.proposals)
+        like_this = " with these options, none without them" * is_asked
+        if self.updated_fields:
+            changed = ", ".join(self.updated_fields)
+            return (
+                f"{count_of(product_count, 'product')} would be changed{like_this}, those of them "
+                f"that are stored: {changed}"
+            )
+        return (
+            f"{count_of(product_count, 'product')} would be stored{like_this}: {self.both_count:,} "
+            f"by photo and text, {self.image_count:,} by photo alone, "
+            f"{self.text_count:,} by text alone"
+        )
 
 
 def check_files(paths: Sequence[Path], options: ReadOptions) -> FileCheck:
@@ -149,7 +160,10 @@ def check_files(paths: Sequence[Path], options: ReadOptions) -> FileCheck:
     Raises:
         ProductFileError: If a file cannot be read, or nothing in it looks like a product.
     """
-    check = FileCheck(proposals=[propose(Path(path), options) for path in paths])
+    check = FileCheck(
+        proposals=[propose(Path(path), options) for path in paths],
+        updated_fields=options.updated_fields,
+    )
     for proposal in check.proposals:
         form = replace(options.form, has_header=proposal.has_header)
         columns = proposal.columns if proposal.is_guessed else options.columns
@@ -180,8 +194,8 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
         named = _named(table, options)
     found = named or map_table(table, guess_columns(table), needed=())
     columns = {name: found[name] for name in FIELDS if found.get(name)}
-    if not named and not set(TELLING) & set(columns):
-        map_table(table, options.columns)  # says what is missing
+    if not named and not set(options.needed_fields) & set(columns):
+        map_table(table, options.columns, options.needed_fields)  # says what is missing
     read = {name for names in columns.values() for name in names}
     return Proposal(
         path=path,
@@ -202,7 +216,7 @@ def _column(name: str) -> str:
 
 def _named(table: Table, options: ReadOptions) -> Columns:
     try:
-        return map_table(table, options.columns)
+        return map_table(table, options.columns, options.needed_fields)
     except ProductFileError:
         if options.columns:  # what the user asked for is not there: no guess may hide it
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,6 +80,24 @@ class ProductRow:
     def has_title(self) -> bool:
         """Whether the title holds a letter or a digit outside of markup."""
         return _has_letter(self.title)
+
+    def fields_with_value(self, fields: Sequence[str]) -> list[str]:
+        """Returns those of some fields that the row has a value for; attributes one by one.
+
+        Args:
+            fields: Such as "price", "attributes", "attributes.stock", "image".
+        """
+        found: list[str] = []
+        for wanted in fields:
+            if wanted == "attributes":
+                found += [f"attributes.{name}" for name in self.attributes]
+            elif wanted.startswith("attributes."):
+                found += [wanted] if wanted.removeprefix("attributes.") in self.attributes else []
+            elif wanted == "image":
+                found += [wanted] if self.main_photo is not None else []
+            elif getattr(self, wanted) not in ("", None):
+                found.append(wanted)
+        return found
 
     @property
     def readable_photos(self) -> tuple[Photo, ...]:

@@ -2,7 +2,7 @@
 
 Only a row with nothing to embed, one that cannot be read at all, and the second of two with one
 identifier are bad; where rows change stored products, one without an identifier instead of the
-first. What else cannot be read is left empty and counted.
+first, or one without a value that is changed. What else cannot be read is left empty and counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twinshelf.client.files.column_guess import map_table
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.forms.table import Table, open_table
 from twinshelf.client.files.names.column_names import is_trade_number
-from twinshelf.client.files.names.columns import Columns, usual_identifiers
+from twinshelf.client.files.names.columns import TELLING, Columns, usual_identifiers
 from twinshelf.client.files.names.price_names import price_divisor
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.product_row import Photo, ProductRow
@@ -67,6 +67,12 @@ class ReadOptions:
     fetcher: PhotoFetcher | None = field(default=None, repr=False)
     updated_fields: tuple[str, ...] = ()
     photo_count: int = 1
+
+    @property
+    def needed_fields(self) -> Sequence[str]:
+        """Fields one of which a table must have."""
+        # Which product is changed must be plain.
+        return ("product_id",) if self.updated_fields else TELLING
 
 
 USUAL_OPTIONS = ReadOptions()
@@ -129,7 +135,7 @@ class ProductFiles:
             raise ProductFileError("give one file or more")
         self.findings = Findings()
         self._fetcher = options.fetcher
-        self._is_update = bool(options.updated_fields)
+        self._updated_fields = options.updated_fields
         self.photo_count = options.photo_count
         self.tables = tuple(map(partial(_mapped, options), map(Path, paths), _prefixes(paths)))
         self.name = ", ".join(mapped.table.path.name for mapped in self.tables)
@@ -183,7 +189,9 @@ class ProductFiles:
         The number, where there is one, takes the place of an earlier row's identifier.
         """
         bad = partial(BadRow, source=row.source, row_number=row.row_number)
-        if not (row.has_text or row.main_photo or self._is_update):
+        if self._updated_fields and not row.fields_with_value(self._updated_fields):
+            return bad(reason=f"nothing to update: no {', '.join(self._updated_fields)}")
+        if not (row.has_text or row.main_photo or self._updated_fields):
             is_url = self._fetcher is None and any(photo.is_url for photo in row.photos)
             reason = "nothing to embed: no text, and "
             if is_url:
@@ -192,7 +200,7 @@ class ProductFiles:
         place = f"row {row.row_number}"
         if len(self.tables) > 1:
             place += f" of {row.source}"
-        if not (row.has_title or self._is_update):
+        if not (row.has_title or self._updated_fields):
             self.findings.add("untitled", f"row {row.row_number}")
         earlier = seen.add(row.product_id, place)
         if earlier and number:
@@ -248,7 +256,7 @@ class ProductFiles:
         if is_rounded:
             self.findings.add("rounded", repr(product_id))
             product_id = ""
-        if not product_id and self._is_update:
+        if not product_id and self._updated_fields:
             reason = "a row that changes a product needs its product_id"
             return BadRow(source=row.source, row_number=row.row_number, reason=reason)
         if not product_id:
@@ -348,11 +356,7 @@ def _identifier_in(cell: object) -> str:
 def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
     table = open_table(path, options.form)
     folder = path if path.is_dir() else path.parent
-    if options.updated_fields:
-        # Which product is changed must be plain.
-        columns = map_table(table, options.columns, needed=("product_id",))
-    else:
-        columns = map_table(table, options.columns)
+    columns = map_table(table, options.columns, options.needed_fields)
     identifiers = columns.get("product_id", ())
     is_first = usual_identifiers(table.columns)[:1] == [*identifiers]
     is_doubtful = not is_first or any(map(is_trade_number, identifiers))

@@ -24,12 +24,32 @@ from twinshelf.client.cli import main
         ["score", "tea", "mug", "--reasons", "-1"],
         ["stats", "--timeout", "0"],
         ["index", "x.csv", "--columns", "colour=x"],
+        ["index", ""],
+        ["match", "x.csv", ""],
+        ["match", "--image", ""],
         [],
     ],
 )
 def test_a_wrong_option_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "Usage: twinshelf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["match", "--title", "x", "--exclude-own", "seller"], "--exclude-own is for FILE"),
+        (["match", "x.csv", "--title", "x"], "not both"),
+        (["match", "--title", "x", "--filter", "price<10"], "compared by <= or >="),
+        (["match", "--title", "x", "--filter", "title=x"], "of category, brand, seller, price or"),
+        (["stats", "--address", "localhost"], "address must be HOST:PORT, such as 127.0.0.1:50051"),
+    ],
+)
+def test_a_wrong_option_is_answered_in_words(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

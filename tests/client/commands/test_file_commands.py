@@ -132,7 +132,7 @@ def test_check_stores_nothing_and_proposes_what_then_works(
 ) -> None:
     path = write(tmp_path / "t.csv", "17;Red shoe, size 42;9,99\n18;Blue boot, size 43;NULL\n")
     stream = io.StringIO()
-    run_check([path], FileOptions(), stream, as_json=False)
+    run_check([path], FileOptions(), "", stream, as_json=False)
     out = stream.getvalue()
     assert "cells between semicolons" in out and "2 by text alone" in out
     assert "read it with: --no-header --columns 'product_id=1,title=2,price=3'" in out
@@ -141,7 +141,20 @@ def test_check_stores_nothing_and_proposes_what_then_works(
     columns = read_column_mapping("product_id=1,title=2,price=3")
     index(client, path, FileOptions(no_header=True, columns=columns))
     assert service.products["17"].price == 9.99
-    run_check([path], FileOptions(), stream, as_json=True)
+    run_check([path], FileOptions(), "", stream, as_json=True)
+
+
+def test_a_check_of_an_update_asks_for_no_title_and_says_what_would_change(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "t.csv", "id,price,stock\n17,9.99,3\n18,,\n")
+    stream = io.StringIO()
+    run_check([path], FileOptions(), "price,attributes.stock", stream, as_json=False)
+    out = stream.getvalue()
+    assert "1 product would be changed, those of them that are stored: price, attributes" in out
+    assert "1 row would fail\n  t.csv, row 2: nothing to update: no price, attributes.stock" in out
+    with pytest.raises(ProductFileError, match="needs a column of product_id"):
+        run_check([write(path, "price\n9\n")], FileOptions(), "price", stream, as_json=False)
 
 
 def test_matches_of_a_file_are_written_as_a_table(

@@ -53,6 +53,26 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
     await server.stop()
 
 
+@pytest.mark.slow
+async def test_a_switch_to_another_version_of_one_digest_says_that_nothing_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ServerConfig(
+        address="127.0.0.1:0", catalogue=tmp_path / "catalogue", metrics_address=""
+    )
+    same = FakeEncoder(make_contract("first", 2))
+    server, port = await create_server(config, FakeEncoder(), same)
+    words = ("encoders", "switch", "--address", f"127.0.0.1:{port}")
+    async with AsyncClient(f"127.0.0.1:{port}") as client:
+        made = await client.encoders.switch(2)
+    assert made.serving == made.previous and made.serving.version == 1
+    for version, said in (("1", "serves already, sha256:"), ("2", "version 2 is the same encoder")):
+        assert await asyncio.to_thread(main, [*words, version]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith("nothing changed: version 1 serves already") and said in out
+    await server.stop()
+
+
 def change_encoder(address: str) -> None:
     """Does with the client of ordinary code what an operator does to encoders."""
     with Client(address) as client:
@@ -117,6 +137,10 @@ def run_commands(address: str, folder: Path, capsys: pytest.CaptureFixture[str])
     def run_json(*words: str) -> Any:
         return [json.loads(line) for line in run(*words, "--json")[0].splitlines()]
 
+    (folder / "photos.csv").write_text(f"id,image\n{PHOTO},x.png\n")
+    for form in ((), ("--json",)):
+        out, err = run("index", str(folder / "photos.csv"), "--reindex", *form, status=1)
+        assert "begin with `twinshelf encoders reindex ENCODER`" in err and "failed" not in out
     out, err = run("encoders", "reindex", "2")
     assert "kept" in out and "twinshelf index FILE --reindex" in err
     for name in ("x", "y"):
