@@ -32,7 +32,6 @@ from twinshelf.client.demo.held_out import (
 )
 from twinshelf.client.demo.report import matches_table, metrics_table, recall_table, sheet_title
 from twinshelf.client.errors import TwinshelfError
-from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.sync_client import Client
 
 OFFERS_PRINTED = 12
@@ -67,7 +66,7 @@ def demonstrate(
         console.print()
         console.print(metrics_table(run / "evaluation.json"))
         _show(run, matched, console)
-    except (DemoError, ProductFileError, TwinshelfError, OSError) as error:
+    except (ValueError, DemoError, TwinshelfError, OSError) as error:
         console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twinshelf.client.channel import DEFAULT_TIMEOUT_S
+from twinshelf.client.channel import DEFAULT_TIMEOUT_S, check_address
 from twinshelf.client.credentials import ClientTls
 from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.retries import RetryPolicy
@@ -31,6 +31,9 @@ class PageConfig:
         other_addresses: host:port of further services, to compare with; all take the same keys.
         metrics: host:port of the service's metrics; None looks at the usual place.
         views_attribute: Attribute of a product that holds how often it was viewed.
+
+    Raises:
+        ValueError: If the address of a service has no port.
     """
 
     address: str
@@ -44,6 +47,11 @@ class PageConfig:
     other_addresses: tuple[str, ...] = ()
     metrics: Endpoint | None = None
     views_attribute: str = "views"
+
+    def __post_init__(self) -> None:
+        """Checks the addresses: clients are made when somebody looks at the page."""
+        for address in self.addresses:
+            check_address(address)
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from twinshelf.server.access.setup_error import AccessSetupError
 logger = logging.getLogger(__name__)
 
 _ENCRYPTED: Final = b"ENCRYPTED"
+# Options of the service that name the files.
+_CERT, _KEY, _CLIENT_CA = "--tls-cert", "--tls-key", "--tls-client-ca"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,27 +92,31 @@ class _Certificate:
 
 
 def _read(tls: ServerTls) -> grpc.ServerCertificateConfiguration:
-    cert, key = _read_bytes(tls.cert_file), _read_bytes(tls.key_file)
+    cert, key = _read_bytes(tls.cert_file, _CERT), _read_bytes(tls.key_file, _KEY)
     if _ENCRYPTED in key:
-        raise AccessSetupError(f"the private key {tls.key_file} is encrypted: decrypt it")
+        raise AccessSetupError(f"the private key {tls.key_file} of {_KEY} is encrypted: decrypt it")
     _check_pair(tls)
     authorities = None
     if tls.client_ca_file is not None:
-        authorities = _read_bytes(tls.client_ca_file)
-        _check_authorities(tls.client_ca_file)
+        authorities = _read_bytes(tls.client_ca_file, _CLIENT_CA)
+        _check_authorities(tls.client_ca_file, _CLIENT_CA)
     return grpc.ssl_server_certificate_configuration([(key, cert)], authorities)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, option: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise AccessSetupError(f"the TLS file {path} cannot be read: {error.strerror}") from None
+        raise _unreadable(path, option, error) from None
+
+
+def _unreadable(path: Path, option: str, error: OSError) -> AccessSetupError:
+    return AccessSetupError(f"the TLS file {path} of {option} cannot be read: {error.strerror}")
 
 
 def _check_pair(tls: ServerTls) -> None:
     """Lets OpenSSL judge: gRPC itself would say no more than that the port cannot be opened."""
-    _check_authorities(tls.cert_file)
+    _check_authorities(tls.cert_file, _CERT)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert_file, tls.key_file)
     except ssl.SSLError as error:
@@ -118,22 +124,20 @@ def _check_pair(tls: ServerTls) -> None:
             reason = f"belongs to another certificate than {tls.cert_file}"
         else:
             reason = f"is no private key in PEM ({error.reason or 'unreadable'})"
-        raise AccessSetupError(f"the private key {tls.key_file} {reason}") from None
+        raise AccessSetupError(f"the private key {tls.key_file} of {_KEY} {reason}") from None
     except OSError as error:
-        raise AccessSetupError(
-            f"the TLS file {tls.key_file} cannot be read: {error.strerror}"
-        ) from None
+        raise _unreadable(tls.key_file, _KEY, error) from None
 
 
-def _check_authorities(path: Path) -> None:
+def _check_authorities(path: Path, option: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
     except ssl.SSLError as error:
         raise AccessSetupError(
-            f"{path} holds no certificate in PEM ({error.reason or 'unreadable'})"
+            f"{path} of {option} holds no certificate in PEM ({error.reason or 'unreadable'})"
         ) from None
     except OSError as error:
-        raise AccessSetupError(f"the TLS file {path} cannot be read: {error.strerror}") from None
+        raise _unreadable(path, option, error) from None
 
 
 def _traits_of(tls: ServerTls) -> tuple[tuple[int, int, int] | None, ...]:

@@ -71,6 +71,15 @@ def test_the_page_knows_the_services_to_compare_with(
     assert "<option selected>127.0.0.1:2</option>" in text  # the last one, on the right
 
 
+@pytest.mark.parametrize("option", ["--address", "--beside"])
+def test_an_address_without_a_port_is_a_sentence(
+    started: dict[str, Any], tmp_path: Path, option: str
+) -> None:
+    outcome = run(option, "localhost", "--judgements", str(tmp_path / "j"))
+    assert outcome.exit_code == 2 and "address must be HOST:PORT" in outcome.stderr
+    assert not started
+
+
 def test_a_key_file_that_is_not_there_is_a_sentence(
     started: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -205,15 +205,18 @@ def test_each_file_that_cannot_be_used_is_named_with_the_reason(
         )
     )
     rows: list[tuple[tuple[Path, Path, Path | None], str]] = [
-        ((missing, key, None), "missing.pem cannot be read: No such file"),
-        ((cert, missing, None), "missing.pem cannot be read: No such file"),
-        ((cert, key, missing), "missing.pem cannot be read: No such file"),
-        ((junk, key, None), "junk.pem holds no certificate in PEM"),
-        ((cert, junk, None), "junk.pem is no private key in PEM"),
-        ((cert, key, junk), "junk.pem holds no certificate in PEM"),
-        ((cert, cert, None), "server.pem is no private key in PEM"),
-        ((cert, papers.client.key_file, None), "client.key belongs to another certificate"),
-        ((cert, locked, None), "locked.key is encrypted"),
+        ((missing, key, None), "missing.pem of --tls-cert cannot be read: No such file"),
+        ((cert, missing, None), "missing.pem of --tls-key cannot be read: No such file"),
+        ((cert, key, missing), "missing.pem of --tls-client-ca cannot be read: No such file"),
+        ((junk, key, None), "junk.pem of --tls-cert holds no certificate in PEM"),
+        ((cert, junk, None), "junk.pem of --tls-key is no private key in PEM"),
+        ((cert, key, junk), "junk.pem of --tls-client-ca holds no certificate in PEM"),
+        ((cert, cert, None), "server.pem of --tls-key is no private key in PEM"),
+        (
+            (cert, papers.client.key_file, None),
+            "client.key of --tls-key belongs to another certificate",
+        ),
+        ((cert, locked, None), "locked.key of --tls-key is encrypted"),
         ((tmp_path, key, None), "cannot be read: Is a directory"),
     ]
     for (cert_file, key_file, ca_file), words in rows:
