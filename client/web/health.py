@@ -27,10 +27,11 @@ async def show_health(request: Request) -> HTMLResponse:
         asks_for_key = isinstance(error, UnauthenticatedError)
     plan = _plan(request)
     findings = await run_in_threadpool(_findings, request, plan)
+    has_metrics = any(each.name == "metrics" and each.state is State.GOOD for each in findings)
     values = {
         "stats": stats,
         "asks_for_key": asks_for_key,
-        "figures": await run_in_threadpool(_figures, plan),
+        "figures": await run_in_threadpool(_figures, plan) if has_metrics else None,
         "findings": findings,
         "bad_count": sum(each.state is State.BAD for each in findings),
         "doubtful_count": sum(each.state is State.DOUBTFUL for each in findings),

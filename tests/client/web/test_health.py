@@ -17,12 +17,16 @@ from twinshelf.client.web.config import PageConfig
 
 
 @pytest.fixture
-def metrics() -> Iterator[Endpoint]:
+def metrics(request: pytest.FixtureRequest, service: FakeService) -> Iterator[Endpoint]:
+    """Metrics, which count the calls of the service or not."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # noqa: N802 - the name that the library calls
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(f"twinshelf_encoder_up 1\n{TEXT}".encode())
+            count = service.calls["GetCatalogStats"] if request.param == "its own" else 0
+            counted = f'twinshelf_call_seconds_count{{method="GetCatalogStats"}} {count}\n'
+            self.wfile.write(f"twinshelf_encoder_up 1\n{counted}{TEXT}".encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -37,12 +41,21 @@ def metrics() -> Iterator[Endpoint]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("metrics", ["its own"], indirect=True)
 def test_health_shows_what_the_metrics_say(config: PageConfig, metrics: Endpoint) -> None:
     with open_browser(replace(config, metrics=metrics)) as client:
         text = client.get("/health").text
     assert "<b>99.0%</b> of the exact best matches" in text
     assert '<td>Get</td><td class="number">20</td>' in text
     assert '<td class="number">500.0 ms</td>' in text and "beyond measure" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metrics", ["another's"], indirect=True)
+def test_health_shows_no_figures_of_another_service(config: PageConfig, metrics: Endpoint) -> None:
+    with open_browser(replace(config, metrics=metrics)) as client:
+        text = client.get("/health").text
+    assert "metrics of another Twinshelf" in text and "of the exact best matches" not in text
 
 
 def test_health_names_the_encoder_and_what_is_wrong(browser: Browser, service: FakeService) -> None:
