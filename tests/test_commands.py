@@ -45,7 +45,11 @@ COMMANDS = {
         ["--run=x", "--pairs=p"], ["--explain=-1"], "--explain must be 0 or more, got -1"
     ),
     "export": (["--run=x"], ["--version=0"], "--version must be 1 to 2147483647, got 0"),
-    "export.pair_scorer": (["--run=x"], ["--version=0"], "--version must be 1 to 2147483647, got 0"),
+    "export.pair_scorer": (
+        ["--run=x"],
+        ["--version=0"],
+        "--version must be 1 to 2147483647, got 0",
+    ),
     "server": ([], ["--reader-count=0"], "--reader-count must be 1 or more, got 0"),
     "server.catalogue": (
         [], ["--back-up=a", "--restore=b"], "--back-up cannot stand beside --restore"
