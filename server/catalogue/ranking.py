@@ -107,10 +107,12 @@ class Ranking:
 
     Attributes:
         best: Best first.
+        count: How many were found, those that are skipped too; `match_count` at most.
         no_match_probability: Probability that the catalogue holds no match, 0 to 1.
     """
 
     best: tuple[Ranked, ...]
+    count: int
     no_match_probability: float
 
 
@@ -183,7 +185,7 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
         The `match_count` best, without the `skip_count` first of them.
     """
     if not candidates:
-        return Ranking(best=(), no_match_probability=1.0)
+        return Ranking(best=(), count=0, no_match_probability=1.0)
     totals = np.concatenate([each.scores.total for each in candidates])
     numbers = np.concatenate([each.product_numbers for each in candidates])
     order = _best_first(totals, numbers)
@@ -227,7 +229,11 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
                 text_score=None if text is None else _bounded(text.item(row)),
             )
         )
-    return Ranking(best=tuple(best), no_match_probability=judged.no_match_probability)
+    return Ranking(
+        best=tuple(best),
+        count=min(len(likely), query.match_count),
+        no_match_probability=judged.no_match_probability,
+    )
 
 
 def full_values(candidates: Sequence[Candidates], limit: ValueLimit) -> npt.NDArray[np.int64]:

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from enum import IntEnum
 
+# Less would be lost in the float32 of a query.
+_SMALLEST_SHARE = 1e-30
+
 
 class Pattern(IntEnum):
     """Which modalities are there. The numbers are stored and equal those of the protos."""
@@ -60,7 +63,7 @@ class Weights:
             raise ValueError("one of the two weights must be more than zero, both are zero")
 
     def restricted_to(self, pattern: Pattern) -> Weights:
-        """Drops the modalities that are missing and lets the rest sum to one.
+        """Drops what is missing or counts next to nothing, and lets the rest sum to one.
 
         Raises:
             ValueError: If nothing is left.
@@ -75,6 +78,8 @@ class Weights:
         # Scaled by the larger first: the sum of two large weights could overflow.
         larger = max(image, text)
         image, text = image / larger, text / larger
+        image = image if image >= _SMALLEST_SHARE else 0.0
+        text = text if text >= _SMALLEST_SHARE else 0.0
         return Weights(image=image / (image + text), text=text / (image + text))
 
     @property

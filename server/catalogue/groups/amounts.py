@@ -80,4 +80,5 @@ def do_amounts_clash(left: Amounts, right: Amounts) -> bool:
 
 
 def _are_close(one: float, other: float) -> bool:
-    return abs(one - other) <= _ROUNDING * max(one, other)
+    # The first for numbers so long that they are infinite.
+    return one == other or abs(one - other) <= _ROUNDING * max(one, other)

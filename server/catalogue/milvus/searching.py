@@ -226,10 +226,9 @@ class _Search:
         values = _Values(query.value_limit.field)
         candidates = [self._score(near, self._keys(values, near)) for near in chosen]
         ranking = rank(candidates, query)
-        wanted_count = query.match_count - query.skip_count
         for _ in range(_MORE_SEARCHES):
             full = values.texts(full_values(candidates, query.value_limit)) if candidates else []
-            if len(ranking.best) == wanted_count or not full:
+            if ranking.count == query.match_count or not full:
                 break
             # What has all the hits that it may have is left out, and makes room for others.
             without = expression_without(query.value_limit.field, full)
@@ -243,8 +242,8 @@ class _Search:
             self.near += more
             chosen = _newest(self.near, self.rejected)
             candidates = [self._score(near, self._keys(values, near)) for near in chosen]
-            previous_count, ranking = len(ranking.best), rank(candidates, query)
-            if len(ranking.best) == previous_count:
+            previous_count, ranking = ranking.count, rank(candidates, query)
+            if ranking.count == previous_count:
                 break
         return ranking
 

@@ -120,10 +120,9 @@ def _rank(search: Search, near: Sequence[PatternFound], products: ProductReader)
     ranking = rank(candidates, query)
     allowed = search.facets.allow(query.condition)
     keys = search.facets.keys(query.value_limit.field)
-    wanted_count = query.match_count - query.skip_count
     for _ in range(_MORE_SEARCHES):
         full = full_values(candidates, query.value_limit)
-        if len(ranking.best) == wanted_count or len(full) == 0:
+        if ranking.count == query.match_count or len(full) == 0:
             break
         # What has all the hits that it may have is left out, and makes room for others.
         allowed = allowed.without(np.isin(keys, full))
@@ -132,8 +131,8 @@ def _rank(search: Search, near: Sequence[PatternFound], products: ProductReader)
             search.vector[np.newaxis], pattern, query.candidate_count, allowed
         )
         candidates += _candidates(search, more, products)
-        previous_count, ranking = len(ranking.best), rank(candidates, query)
-        if len(ranking.best) == previous_count:
+        previous_count, ranking = ranking.count, rank(candidates, query)
+        if ranking.count == previous_count:
             break
     return ranking
 

@@ -190,7 +190,8 @@ class ProductUpdater:
         return NewProduct(
             record=record_from_product(after),
             vectors=vectors or (stored.shown,),
-            keeps_others=_EMBEDDED_BY_NONE.issuperset(mask.paths),
+            # Without new vectors nothing that is embedded has changed.
+            keeps_others=not vectors or _EMBEDDED_BY_NONE.issuperset(mask.paths),
             thumbnail=await self._thumbnails.make(after.image) if has_new_image else None,
             expected_change=stored.change_sequence,
         )

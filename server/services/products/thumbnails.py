@@ -7,6 +7,7 @@ import io
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 from PIL import Image, ImageOps
 
 logger = logging.getLogger(__name__)
@@ -43,8 +44,9 @@ def _make(photo: bytes, size_px: int) -> bytes:
     try:
         with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
             image.draft("RGB", (2 * size_px, 2 * size_px))
-            image.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)
-            small = ImageOps.exif_transpose(image).convert("RGBA")
+            shown = _to_eight_bits(image) if image.mode.startswith("I") else image
+            shown.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)
+            small = ImageOps.exif_transpose(shown).convert("RGBA")
     except Exception as error:  # Pillow raises anything; the product is worth more than its picture
         logger.warning("no thumbnail was made of a photo: %s", error)
         return b""
@@ -53,3 +55,14 @@ def _make(photo: bytes, size_px: int) -> bytes:
     buffer = io.BytesIO()
     opaque.save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Returns the high bytes of 16-bit grey, as the encoder sees it; Pillow would make it white."""
+    values = np.asarray(image)
+    grey = Image.fromarray((values >> 8).astype(np.uint8))
+    if (transparent := image.info.get("transparency")) is not None:
+        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    if "exif" in image.info:
+        grey.info["exif"] = image.info["exif"]
+    return grey

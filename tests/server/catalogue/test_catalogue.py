@@ -226,6 +226,9 @@ async def test_a_value_has_no_more_hits_than_its_limit_and_others_take_the_room(
         assert [hit.ranked.score for hit in hits] == pytest.approx(wanted, abs=4e-3)
         counts = Counter(values[hit.product.record.product_id] for hit in hits)
         assert all(count <= limit for value, count in counts.items() if value)
+        pages = [replace(query, skip_count=skip, match_count=skip + 2) for skip in (0, 2, 4, 6, 8)]
+        in_pages = [hit for page in pages for hit in (await catalogue.search(page)).hits]
+        assert [hit.product for hit in in_pages] == [hit.product for hit in hits]
     await catalogue.close()
 
 

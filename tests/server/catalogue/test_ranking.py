@@ -72,7 +72,7 @@ def test_a_product_that_comes_twice_is_one_hit() -> None:
 
 
 def test_without_candidates_there_is_no_match() -> None:
-    assert rank([], QUERY) == Ranking(best=(), no_match_probability=1.0)
+    assert rank([], QUERY) == Ranking(best=(), count=0, no_match_probability=1.0)
 
 
 def test_the_unlikely_go_before_the_cut() -> None:

@@ -99,6 +99,8 @@ def test_weights_are_normalised_over_what_is_there() -> None:
         assert ours.image + ours.text == pytest.approx(1)
         assert ours.image >= ours.text if image > text else ours.image <= ours.text
     assert Weights(image=3, text=1).restricted_to(Pattern.IMAGE) == Weights(image=1, text=0)
+    # A query in float32 would lose it, and products with a photo alone would be found by chance.
+    assert Weights(image=1e-46, text=1).restricted_to(Pattern.BOTH) == Weights(image=0, text=1)
     with pytest.raises(ValueError, match="only the text"):
         Weights(image=3, text=0).restricted_to(Pattern.TEXT)
 

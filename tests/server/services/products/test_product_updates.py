@@ -10,10 +10,13 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import code_pb2
 
-from tests.server.calls import catalog, match, upsert
+from tests.server.calls import catalog, encoders, match, serving, upsert
 from tests.server.fake_encoder import FakeEncoder, as_read, digest_of, make_contract
+from tests.server.services.second_encoder import SecondEncoder
+from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.v1 import catalog_service_pb2 as pb
+from twinshelf.v1.encoder_service_pb2 import ReindexRequest
 from twinshelf.v1.product_pb2 import (
     MODALITY_PATTERN_BOTH,
     MODALITY_PATTERN_IMAGE,
@@ -171,6 +174,19 @@ async def test_a_product_of_another_encoder_takes_what_needs_no_embedding(
     change = Product(product_id="mug", title="Red mug", image=b"photo")
     answer = await update(stocked, change, "title", "image")
     assert answer.upserted.encoder.digest == digest_of("second")
+
+
+async def test_a_stale_product_that_is_being_reindexed_takes_its_text_unchanged(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    async with serving(config, encoder) as channel:
+        await upsert(channel, [MUG])
+    async with serving(config, SecondEncoder()) as channel:
+        await encoders(channel).Reindex(ReindexRequest(encoder_version=2))
+        change = Product(product_id="mug", title=MUG.title, price=3)
+        answer = await update(channel, change, "title", "price")
+        assert answer.upserted.encoder.digest == digest_of("first")
+        assert (await get(channel)).price == 3
 
 
 async def test_a_filter_finds_a_product_by_what_was_updated(stocked: grpc.aio.Channel) -> None:

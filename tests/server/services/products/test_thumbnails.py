@@ -6,6 +6,7 @@ import dataclasses
 import io
 
 import grpc
+import numpy as np
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from PIL import Image
@@ -31,6 +32,14 @@ def photo(kind: str = "JPEG", mode: str = "RGB", size: tuple[int, int] = (400, 2
     return buffer.getvalue()
 
 
+def grey_of_16_bits(transparent: int | None) -> bytes:
+    """Makes a photo of a dark grey, which may be the one that counts as transparent."""
+    buffer = io.BytesIO()
+    picture = Image.fromarray(np.full((200, 400), 0x2040, dtype=np.uint16))
+    picture.save(buffer, "PNG", **({} if transparent is None else {"transparency": transparent}))
+    return buffer.getvalue()
+
+
 async def make(data: bytes, size_px: int = 64) -> Image.Image:
     thumbnails = Thumbnails(size_px)
     made = await thumbnails.make(data)
@@ -47,6 +56,8 @@ async def make(data: bytes, size_px: int = 64) -> Image.Image:
         (photo("WEBP"), (64, 32), RED),
         (photo("PNG", "RGBA"), (64, 32), WHITE),
         (photo("PNG", "L"), (64, 32), (0, 0, 0)),
+        (grey_of_16_bits(None), (64, 32), (32, 32, 32)),
+        (grey_of_16_bits(0x2040), (64, 32), WHITE),
         (photo("PNG", size=(20, 10)), (20, 10), RED),
     ],
 )
