@@ -84,18 +84,19 @@ class CatalogueGroups:
             moved, staying = self._members(source), self._members(target)
             if source == target:
                 raise GroupConflictError(f"group {source} cannot be merged into itself")
-            pins = _not_pinned([*moved, *staying])
-            return self._move(moved, source, target, ByHand(pins=pins), empties_source=True)
+            by_hand = ByHand(pins=_ids([*moved, *staying]))
+            return self._move(moved, source, target, by_hand, empties_source=True)
 
     def _split(self, group: int, product_ids: Sequence[str]) -> GroupEvent:
         with self._store.held():
             members = self._members(group)
-            moved = [each for each in members if each.product_id in set(product_ids)]
-            if missing := sorted(set(product_ids) - {each.product_id for each in moved}):
+            named = set(product_ids)
+            moved = [each for each in members if each.product_id in named]
+            if missing := sorted(named - {each.product_id for each in moved}):
                 raise GroupConflictError(f"product {missing[0]!r} is not in group {group}")
-            if len(moved) == len(members):
+            if named.issuperset(self._group(group).product_ids):  # deleted members are no products
                 raise GroupConflictError(f"one product must stay in group {group}, all were named")
-            return self._move(moved, group, NewGroup(), ByHand(pins=_not_pinned(members)))
+            return self._move(moved, group, NewGroup(), ByHand(pins=_ids(members)))
 
     def _undo(self, number: int) -> GroupEvent:
         with self._store.held():
@@ -115,14 +116,14 @@ class CatalogueGroups:
                     f"none of the products of event {number} is still in group {event.target}"
                 )
             others = self._reader.members(event.source)
-            pins = _not_pinned([*standing, *others]) if self._is_against(event) else frozenset()
+            pins = _ids([*standing, *others]) if self._is_against(event) else frozenset()
             return self._move(
                 moved,
                 event.target,
                 event.source,
                 ByHand(
                     pins=pins,
-                    unpins=self._reader.pinned_by(number) if event.is_by_hand else frozenset(),
+                    unpins=self._reader.pinned_by_none_but(number),
                     undoes=number,
                 ),
                 empties_source=len(moved) == len(standing),
@@ -180,5 +181,5 @@ async def _in_thread(function: Callable[..., Result], *values: object) -> Result
         raise CatalogueDamagedError(f"the groups cannot be read: {error}") from error
 
 
-def _not_pinned(members: Sequence[Member]) -> frozenset[str]:
-    return frozenset(each.product_id for each in members if not each.is_pinned)
+def _ids(members: Sequence[Member]) -> frozenset[str]:
+    return frozenset(each.product_id for each in members)

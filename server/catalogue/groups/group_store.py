@@ -46,7 +46,7 @@ class ByHand:
     """What a person does.
 
     Attributes:
-        pins: Identifiers of the products that the event pins, as the journal tells.
+        pins: Identifiers of the products that the event pins, those too that others had pinned.
         stay_pinned: Identifiers of moved products that were pinned before, and still are.
         unpins: Identifiers of the products that are left to the machine again.
         undoes: The event that it undoes, or None.
@@ -98,8 +98,8 @@ class GroupReading(Protocol):
     def members(self, group: int) -> list[Member]:
         """Returns the members of a group, by rising number, deleted ones that it still has too."""
 
-    def pinned_by(self, event: int) -> frozenset[str]:
-        """Returns the identifiers of the products that an event pinned."""
+    def pinned_by_none_but(self, event: int) -> frozenset[str]:
+        """Returns the products that an event pinned, and no other one that still holds."""
 
     def pending_count(self) -> int:
         """Counts the products that were written or removed, and are not grouped yet."""

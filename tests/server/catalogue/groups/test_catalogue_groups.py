@@ -94,6 +94,28 @@ async def test_what_a_person_undid_and_did_again_holds(
     assert not (await groups.group(first)).has_pinned
 
 
+async def test_an_undone_merge_leaves_later_decisions_alone(catalogue: GroupedCatalogue) -> None:
+    before = await numbers(catalogue)
+    first, second = before[FIRST[0]], before[SECOND[0]]
+    merged = await catalogue.groups.merge(first, second)
+    split = await catalogue.groups.split(second, SECOND[1:])
+    await catalogue.groups.undo(merged.number)
+    await settle(catalogue)
+    wanted = dict.fromkeys(FIRST, first)
+    assert await numbers(catalogue) == wanted
+    # Their vectors say that the two of the second group are one product.
+    await catalogue.groups.undo(split.number)
+    await settle(catalogue)
+    assert await numbers(catalogue) == wanted | dict.fromkeys(SECOND, second)
+
+
+async def test_a_split_leaves_a_product_that_is_there(catalogue: GroupedCatalogue) -> None:
+    first = (await numbers(catalogue))[FIRST[0]]
+    await catalogue.delete([FIRST[2]])
+    with pytest.raises(GroupConflictError, match="one product must stay"):
+        await catalogue.groups.split(first, FIRST[:2])
+
+
 async def test_a_merge_of_the_machine_that_is_undone_does_not_come_again(
     catalogue: GroupedCatalogue,
 ) -> None:
