@@ -25,7 +25,7 @@ from twinshelf.server.services.calls.streams import StreamBounds
 from twinshelf.server.services.embedding.admission import Admission, AdmissionSettings
 from twinshelf.server.services.embedding.embedder import Embedder
 from twinshelf.server.services.embedding.encoder_pulse import EncoderPulse
-from twinshelf.server.services.embedding.routed_embedder import RoutedEmbedder
+from twinshelf.server.services.embedding.routed_embedder import Lanes, RoutedEmbedder
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
 from twinshelf.server.services.health import OVERALL, HealthServicer
 from twinshelf.server.services.kserve.kserve_service import KSERVE_METHODS, KSERVE_SERVICE
@@ -113,8 +113,8 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
     serving = ServingEncoders(encoders, catalogue)
     embedder = RoutedEmbedder(
         encoders=serving,
-        serving=_make_embedder(serving, admission, pulse, cache, config, metrics),
-        beside=_make_embedder(
+        serving=_make_lanes(serving, admission, pulse, cache, config, metrics),
+        beside=_make_lanes(
             serving,
             _make_admission(config),
             EncoderPulse(config.stuck_after_s),
@@ -236,22 +236,26 @@ def _make_admission(config: ServerConfig) -> Admission:
     )
 
 
-def _make_embedder(
+def _make_lanes(
     encoders: ServingEncoders,
     admission: Admission,
     pulse: EncoderPulse,
     cache: EmbeddingCache,
     config: ServerConfig,
     metrics: Metrics,
-) -> Embedder:
-    return Embedder(
-        encoder=encoders,
-        admission=admission,
-        pulse=pulse,
-        cache=cache,
-        encode_timeout_s=config.encode_timeout_s,
-        metrics=metrics,
+) -> Lanes:
+    rows, pairs = (
+        Embedder(
+            encoder=encoders,
+            admission=each,
+            pulse=pulse,
+            cache=cache,
+            encode_timeout_s=config.encode_timeout_s,
+            metrics=metrics,
+        )
+        for each in (admission, _make_admission(config))
     )
+    return Lanes(rows=rows, pairs=pairs)
 
 
 def _track(parts: Parts) -> None:

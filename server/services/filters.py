@@ -25,6 +25,8 @@ DEPTH_LIMIT = 8
 CONDITION_LIMIT = 100
 VALUE_LIMIT = 1000
 EXCLUSION_LIMIT = 100
+BYTES_LIMIT = 256 * 1024
+_NAME_LIMIT = 1024
 
 
 def read_filter(message: filter_pb2.Filter, path: str) -> ProductFilter:
@@ -37,6 +39,10 @@ def read_filter(message: filter_pb2.Filter, path: str) -> ProductFilter:
     Raises:
         InvalidRequestError: If it is too large, or a part says nothing; the part is named.
     """
+    if message.ByteSize() > BYTES_LIMIT:
+        raise _refusal(
+            f"a filter must have at most {BYTES_LIMIT} bytes, got {message.ByteSize()}", path
+        )
     return _FilterReader().read(message, path, 1)
 
 
@@ -66,6 +72,10 @@ def read_value_limit(message: matching_service_pb2.ValueLimit, path: str) -> Val
             f"field must be one of {', '.join(FIELDS)}, or attributes. and a name; got "
             f"{field[:64]!r}",
             f"{path}.field",
+        )
+    if len(field) > _NAME_LIMIT:
+        raise _refusal(
+            f"field must have at most {_NAME_LIMIT} characters, got {len(field)}", f"{path}.field"
         )
     if message.match_count < 1:
         raise _refusal(

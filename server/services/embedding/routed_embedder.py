@@ -1,10 +1,11 @@
-"""Two embedders as one: that of the encoder that serves, and one for all work beside it."""
+"""Embedders as one: those of the encoder that serves, and those for all work beside it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
@@ -16,6 +17,17 @@ from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
 from twinshelf.server.telemetry.metrics import Stage
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """What asks one encoder, and what asks the pair scorer beside it.
+
+    Each has places of its own: a scorer that hangs keeps none of those who match.
+    """
+
+    rows: Embedder
+    pairs: Embedder
+
+
 class RoutedEmbedder:
     """Embeds by any of the encoders; see `Embedder`.
 
@@ -23,7 +35,7 @@ class RoutedEmbedder:
     wait for the other, nor hide that it hangs, nor turn them away.
     """
 
-    def __init__(self, *, encoders: ServingEncoders, serving: Embedder, beside: Embedder) -> None:
+    def __init__(self, *, encoders: ServingEncoders, serving: Lanes, beside: Lanes) -> None:
         """Takes the two."""
         self._encoders = encoders
         self._serving = serving
@@ -40,8 +52,7 @@ class RoutedEmbedder:
         deadline_s: float | None,
     ) -> AbstractAsyncContextManager[OfferEmbedding]:
         """Embeds a row by the encoder of a contract, and keeps its place; see `Embedder`."""
-        chosen = self._serving if self._encoders.is_serving(contract) else self._beside
-        return chosen.embedded(
+        return self._lanes(contract).rows.embedded(
             row,
             contract,
             path=path,
@@ -51,11 +62,20 @@ class RoutedEmbedder:
         )
 
     def answered(
-        self, ask: Callable[[], Awaitable[Answer | TwinshelfError]], work: Work, stage: Stage
+        self,
+        ask: Callable[[], Awaitable[Answer | TwinshelfError]],
+        work: Work,
+        stage: Stage,
+        contract: EncoderContract,
     ) -> AbstractAsyncContextManager[Answer]:
-        """Asks for something in a place of the encoder that serves; see `Embedder`."""
-        return self._serving.answered(ask, work, stage)
+        """Asks the pair scorer beside the encoder of a contract; see `Embedder`."""
+        return self._lanes(contract).pairs.answered(ask, work, stage)
 
     async def close(self, timeout_s: float) -> None:
         """Waits until all that was sent is answered, or until the time is over."""
-        await asyncio.gather(self._serving.close(timeout_s), self._beside.close(timeout_s))
+        lanes = (self._serving, self._beside)
+        embedders = [each for lane in lanes for each in (lane.rows, lane.pairs)]
+        await asyncio.gather(*(each.close(timeout_s) for each in embedders))
+
+    def _lanes(self, contract: EncoderContract) -> Lanes:
+        return self._serving if self._encoders.is_serving(contract) else self._beside

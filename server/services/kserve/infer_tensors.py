@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
 import numpy as np
 from tritonclient.grpc import service_pb2
@@ -24,6 +25,7 @@ from twinshelf.server.services.kserve.matcher_model import (
 from twinshelf.v1 import matching_service_pb2
 
 _LENGTH: Final = struct.Struct("<I")
+_NUMBER: Final = struct.Struct("<i")
 _INPUTS: Final = {spec.name: spec for spec in INPUTS}
 
 
@@ -52,7 +54,12 @@ def read_requests(
             version is no number.
     """
     known = [spec.name for spec in OUTPUTS]
-    if unknown := sorted({output.name for output in request.outputs} - set(known)):
+    # Counts come first: what is built of a large message holds up everybody.
+    if len(request.outputs) > len(known):
+        raise InvalidRequestError(
+            f"outputs must be of {known}, each once, got {len(request.outputs)}", field="outputs"
+        )
+    if unknown := sorted({output.name[:64] for output in request.outputs} - set(known)):
         raise InvalidRequestError(f"outputs must be of {known}, got {unknown}", field="outputs")
     if request.raw_input_contents and len(request.raw_input_contents) != len(request.inputs):
         raise InvalidRequestError(
@@ -136,11 +143,10 @@ def _spec_of(
 
 
 def _row_count(tensor: service_pb2.ModelInferRequest.InferInputTensor, expected: int) -> int:
-    shape = list(tensor.shape)
+    shape = list(tensor.shape[:8])
     if len(shape) != 2 or shape[1] != 1 or not 1 <= shape[0] <= MAX_BATCH_SIZE:
         raise InvalidRequestError(
-            f"{tensor.name} must be of shape [B, 1] with B from 1 to {MAX_BATCH_SIZE}, "
-            f"got {shape[:8]}",
+            f"{tensor.name} must be of shape [B, 1] with B from 1 to {MAX_BATCH_SIZE}, got {shape}",
             field="inputs",
         )
     if expected and shape[0] != expected:
@@ -158,24 +164,26 @@ def _elements(
     row_count: int,
 ) -> list[bytes]:
     """Returns the elements of a tensor; numbers as four bytes, as they travel."""
+    is_text = spec.datatype == "BYTES"
+    values: Sequence[Any]
     if raw is None:
-        elements = (
-            list(tensor.contents.bytes_contents)
-            if spec.datatype == "BYTES"
-            else [struct.pack("<i", value) for value in tensor.contents.int_contents]
-        )
-    elif spec.datatype == "BYTES":
-        elements = list(_split(raw, spec.name))
+        values = tensor.contents.bytes_contents if is_text else tensor.contents.int_contents
+    elif is_text:
+        values = list(islice(_split(raw, spec.name), row_count + 1))
     else:
-        elements = [raw[start : start + 4] for start in range(0, len(raw), 4)]
-    if len(elements) != row_count or any(
-        spec.datatype != "BYTES" and len(each) != 4 for each in elements
-    ):
+        values = range(0, len(raw) if len(raw) % _NUMBER.size == 0 else 0, _NUMBER.size)
+    if len(values) != row_count:
+        more = " or more" if raw is not None and is_text and len(values) > row_count else ""
         raise InvalidRequestError(
-            f"{spec.name} must hold {row_count} elements as its shape says, got {len(elements)}",
+            f"{spec.name} must hold {row_count} elements as its shape says, "
+            f"got {len(values)}{more}",
             field="inputs",
         )
-    return elements
+    if is_text:
+        return list(values)
+    if raw is None:
+        return [_NUMBER.pack(value) for value in values]
+    return [raw[start : start + _NUMBER.size] for start in values]
 
 
 def _split(raw: bytes, name: str) -> Iterator[bytes]:
@@ -203,13 +211,21 @@ def _read_row(
     row: dict[str, bytes], version: int
 ) -> matching_service_pb2.MatchProductRequest | InvalidRequestError:
     request = matching_service_pb2.MatchProductRequest(encoder_version=version)
+    if not (row.get("IMAGE") or row.get("TEXT")):
+        return InvalidRequestError(
+            "a row must have an IMAGE or a TEXT, both are empty", field="inputs"
+        )
     request.offer.image = row.get("IMAGE", b"")
     try:
         request.offer.title = row.get("TEXT", b"").decode()
     except UnicodeDecodeError as error:
         return InvalidRequestError(f"TEXT must be UTF-8: {error.reason}", field="inputs")
     if "K" in row:
-        request.match_count = struct.unpack("<i", row["K"])[0]
+        (request.match_count,) = _NUMBER.unpack(row["K"])
+        if request.match_count < 1:
+            return InvalidRequestError(
+                f"K must be 1 or more, got {request.match_count}", field="inputs"
+            )
     return request
 
 

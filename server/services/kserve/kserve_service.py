@@ -14,7 +14,11 @@ import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twinshelf.server.catalogue.ranking import HitPage
-from twinshelf.server.errors import InvalidRequestError, ModelNotFoundError
+from twinshelf.server.errors import (
+    EncoderUnavailableError,
+    InvalidRequestError,
+    ModelNotFoundError,
+)
 from twinshelf.server.services.calls.call_interceptor import deadline_of
 from twinshelf.server.services.calls.call_observer import CallObserver
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
@@ -27,6 +31,7 @@ from twinshelf.server.services.kserve.infer_tensors import (
 )
 from twinshelf.server.services.kserve.matcher_model import (
     MODEL_NAME,
+    OUTPUTS,
     PLATFORM,
     model_config,
     model_metadata,
@@ -69,7 +74,7 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Answers `inference.GRPCInferenceService` for the model `product_matcher`.
 
     Each row of a batch is matched by itself; one that fails says why in STATUS. A call whose rows
-    all fail ends with the error of the first.
+    all fail, or that asks for other outputs alone, ends with the error of the first that failed.
     """
 
     def __init__(
@@ -138,7 +143,8 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: service_pb2.ModelMetadataRequest, context: grpc.aio.ServicerContext
     ) -> service_pb2.ModelMetadataResponse:
         """Describes the tensors of `product_matcher`."""
-        return model_metadata(self._check(request.name, request.version))
+        self._check(request.name, request.version)
+        return model_metadata(self._versions())
 
     async def ModelConfig(  # noqa: N802 - the name is the protocol's
         self, request: service_pb2.ModelConfigRequest, context: grpc.aio.ServicerContext
@@ -175,7 +181,10 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         start_ns = time.perf_counter_ns()
         try:
             version = self._check(request.model_name, request.model_version)
-            rows = await self._match_all(read_requests(request), deadline_of(context))
+            told = {output.name for output in request.outputs[: len(OUTPUTS)]}
+            rows = await self._match_all(
+                read_requests(request), deadline_of(context), tells=not told or "STATUS" in told
+            )
             response = write_response(request, version, rows)
         except BaseException:
             self._failed.add(start_ns)
@@ -188,15 +197,19 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         self,
         requests: list[matching_service_pb2.MatchProductRequest | InvalidRequestError],
         deadline_s: float | None,
+        *,
+        tells: bool,
     ) -> list[MatchedRow]:
+        """Matches rows; where STATUS is not asked for, the first that fails fails them all."""
         answers = await asyncio.gather(
             *(self._match(request, deadline_s) for request in requests), return_exceptions=True
         )
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, Exception):
                 raise answer
-        if isinstance(answers[0], Exception) and all(isinstance(a, Exception) for a in answers):
-            raise answers[0]
+        errors = [answer for answer in answers if isinstance(answer, Exception)]
+        if errors and (len(errors) == len(answers) or not tells):
+            raise errors[0]
         return [
             self._failure(answer, position) if isinstance(answer, BaseException) else answer
             for position, answer in enumerate(answers)
@@ -228,10 +241,18 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         if name != MODEL_NAME:
             raise ModelNotFoundError(f"the only model here is {MODEL_NAME!r}, got {name[:64]!r}")
         asked = read_version(version)
-        served = [self._encoders.contract.version, *(c.version for c in self._encoders.beside())]
+        served = self._versions()
         if asked and asked not in served:
             raise ModelNotFoundError(f"{MODEL_NAME} has the versions {served}, got {asked}")
-        return asked or served[0]
+        return asked or self._encoders.contract.version
+
+    def _versions(self) -> list[int]:
+        """Returns the versions that answer, that which serves first, unless it is away."""
+        beside = [contract.version for contract in self._encoders.beside()]
+        try:
+            return [self._encoders.contract.version, *beside]
+        except EncoderUnavailableError:
+            return beside
 
 
 def _matches(page: HitPage) -> list[tuple[str, float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,14 +50,14 @@ OUTPUTS: Final = (
 )
 
 
-def model_metadata(version: int) -> service_pb2.ModelMetadataResponse:
+def model_metadata(versions: Sequence[int]) -> service_pb2.ModelMetadataResponse:
     """Describes the tensors; shapes have the batch before them.
 
     Args:
-        version: That of the encoder that serves.
+        versions: Those of the encoders that answer.
     """
     metadata = service_pb2.ModelMetadataResponse(
-        name=MODEL_NAME, versions=[str(version)], platform=PLATFORM
+        name=MODEL_NAME, versions=map(str, versions), platform=PLATFORM
     )
     for specs, tensors in ((INPUTS, metadata.inputs), (OUTPUTS, metadata.outputs)):
         for spec in specs:

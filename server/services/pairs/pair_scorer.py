@@ -120,7 +120,7 @@ class PairScorer:
         judge = _explain if request.reason_count else _judge
         work = Work(pattern=Pattern.NONE, cost=pair_cost(1), deadline_s=deadline_s)
         async with self._embedder.answered(
-            lambda: judge([pair], scorer, models), work, "pairs"
+            lambda: judge([pair], scorer, models), work, "pairs", encoder
         ) as judged:
             reasons = strongest_reasons(
                 scorer.feature_names,
@@ -178,7 +178,7 @@ class PairScorer:
             deadline_s=terms.deadline_s,
         )
         async with self._embedder.answered(
-            lambda: _judge(list(pairs.values()), scorer, models), work, "pairs"
+            lambda: _judge(list(pairs.values()), scorer, models), work, "pairs", terms.contract
         ) as judged:
             return dict(zip(pairs, judged.probabilities.tolist(), strict=True))
 

@@ -24,6 +24,13 @@ def request_of(*tensors: tuple[str, str, list[int]], raw: list[bytes]) -> Any:
     return request
 
 
+def asking_for(names: list[str]) -> Any:
+    request = request_of(("TEXT", "BYTES", [1, 1]), raw=[bytes_of(b"a")])
+    for name in names:
+        request.outputs.add(name=name)
+    return request
+
+
 TEXT = ("TEXT", "BYTES", [1, 1])
 IMAGE = ("IMAGE", "BYTES", [2, 1])
 COUNT = ("K", "INT32", [1, 1])
@@ -42,7 +49,14 @@ COUNT = ("K", "INT32", [1, 1])
         (request_of(("TEXT", "BYTES", [-1, 1]), raw=[b""]), r"got \[-1, 1\]"),
         (request_of(TEXT, IMAGE, raw=[bytes_of(b"a")] * 2), "got 1 and 2 of IMAGE"),
         (request_of(TEXT, raw=[]), "TEXT must hold 1 elements as its shape says, got 0"),
-        (request_of(TEXT, raw=[bytes_of(b"a", b"b")]), "got 2"),
+        (request_of(TEXT, raw=[bytes_of(b"a", b"b")]), "got 2 or more"),
+        (request_of(TEXT, raw=[bytes_of(*[b""] * 1_000_000)]), "got 2 or more"),
+        (
+            request_of(("TEXT", "BYTES", [1] * 1_000_000), raw=[b""]),
+            r"got \[1, 1, 1, 1, 1, 1, 1, 1\]",
+        ),
+        (request_of(TEXT, COUNT, raw=[bytes_of(b"a"), bytes(4_000_000)]), "got 1000000"),
+        (asking_for(["SCORE"] * 6), "each once, got 6"),
         (request_of(TEXT, raw=[b"\xff\xff\xff\xff"]), "after the 4 bytes of the tensor"),
         (request_of(TEXT, raw=[b"\1"]), "after the 1 bytes"),
         (request_of(TEXT, COUNT, raw=[bytes_of(b"a"), b"\1\0"]), "K must hold 1 elements"),
@@ -52,6 +66,19 @@ COUNT = ("K", "INT32", [1, 1])
 def test_what_is_wrong_is_named(request_: Any, sentence: str) -> None:
     with pytest.raises(InvalidRequestError, match=sentence):
         read_requests(request_)
+
+
+def test_a_row_is_refused_by_the_names_of_its_tensors() -> None:
+    counts, texts = struct.pack("<3i", 0, 1, 1), bytes_of(b"mug", b"", b"mug")
+    rows = request_of(("TEXT", "BYTES", [3, 1]), ("K", "INT32", [3, 1]), raw=[texts, counts])
+    told = [
+        str(each) if isinstance(each, InvalidRequestError) else "" for each in read_requests(rows)
+    ]
+    assert told == [
+        "K must be 1 or more, got 0",
+        "a row must have an IMAGE or a TEXT, both are empty",
+        "",
+    ]
 
 
 def test_random_bytes_are_read_or_refused() -> None:

@@ -135,7 +135,7 @@ async def test_a_call_whose_rows_all_fail_ends_with_the_error(
     with pytest.raises(InferenceServerException) as raised:
         await infer(client, IMAGE=[BROKEN_IMAGE])
     assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
-    with pytest.raises(InferenceServerException, match="match_count must be 1 to"):
+    with pytest.raises(InferenceServerException, match="K must be 1 or more"):
         await infer(client, TEXT=[b"mug"], K=[0])
 
 
@@ -153,6 +153,14 @@ async def test_another_model_or_version_is_refused(
     with pytest.raises(InferenceServerException, match=sentence) as raised:
         await infer(client, **terms, TEXT=[b"mug"])
     assert raised.value.status() == f"StatusCode.{code}"
+
+
+async def test_without_a_status_a_broken_row_fails_the_call(
+    client: triton.InferenceServerClient,
+) -> None:
+    inputs = [tensor("TEXT", [b"\xff", b"Blue mug"])]
+    with pytest.raises(InferenceServerException, match="TEXT must be UTF-8"):
+        await client.infer(MODEL, inputs, outputs=[InferRequestedOutput("PRODUCT_ID")])
 
 
 async def test_outputs_may_be_chosen(client: triton.InferenceServerClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -329,3 +330,21 @@ async def test_no_more_pairs_than_matches_can_be_asked_for(channel: grpc.aio.Cha
             await match(channel, title="x", match_count=3, pair_count=count)
         assert violated_field(caught.value) == "pair_count"
     assert not (await match(channel, title="x", match_count=3, pair_count=3)).matches
+
+
+async def test_a_scorer_that_hangs_holds_up_no_plain_match(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    async with serving(replace(config, in_flight_limit=4), encoder) as channel:
+        await upsert(channel, [MUG, LAMP])
+        encoder.pairs.may_answer = asyncio.Event()
+        waiting = [
+            asyncio.ensure_future(match(channel, title="Blue mug", pair_count=1)) for _ in range(16)
+        ]
+        while not encoder.pairs.batch_sizes and not any(each.done() for each in waiting):
+            await asyncio.sleep(0.01)
+        for _ in range(8):
+            answer = await asyncio.wait_for(match(channel, title="Blue mug"), 5)
+            assert answer.matches[0].product.product_id == "mug"
+        encoder.pairs.may_answer.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
