@@ -158,7 +158,7 @@ class Encoders(Protocol):
         """Keeps the vectors of an encoder up to date from now on, beside the one that serves.
 
         Raises:
-            EncoderConflictError: If those of a third one are kept.
+            EncoderConflictError: If those of a third one are kept, or it is being dropped.
         """
 
     async def switch(self, contract: EncoderContract) -> None:
@@ -171,8 +171,10 @@ class Encoders(Protocol):
     async def drop(self, digest: str) -> int:
         """Removes all vectors of an encoder; returns how many. A repeat goes on.
 
+        Who leaves meanwhile does not stop it.
+
         Raises:
-            EncoderConflictError: If it serves.
+            EncoderConflictError: If it serves, or none does.
         """
 
 

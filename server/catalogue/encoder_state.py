@@ -39,12 +39,24 @@ class EncoderState:
         """Returns the state in which an encoder is no longer kept; one alone is none.
 
         Raises:
-            EncoderConflictError: If it serves.
+            EncoderConflictError: If it serves, or none does.
         """
-        if digest == self.current:
-            raise EncoderConflictError(f"the encoder {digest} serves; it cannot be dropped")
+        self.check_drop(digest)
         left = self.kept - {digest}
         return replace(self, kept=frozenset() if left == {self.current} else left)
+
+    def check_drop(self, digest: str) -> None:
+        """Checks that the vectors of an encoder may be removed.
+
+        Raises:
+            EncoderConflictError: If it serves, or none does.
+        """
+        if self.current is None:
+            raise EncoderConflictError(
+                f"no encoder serves yet; the vectors of {digest} may be all there is"
+            )
+        if digest == self.current:
+            raise EncoderConflictError(f"the encoder {digest} serves; it cannot be dropped")
 
     def check_switch(self, digest: str) -> None:
         """Checks that an encoder may serve, once it has embedded every product.

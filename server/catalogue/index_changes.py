@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from twinshelf.server.catalogue.product_record import (
     Deleted,
+    Dropped,
     Stored,
     VectorChange,
     VectorTable,
@@ -91,7 +92,7 @@ class IndexChanges:
 
 def _changes(writes: Sequence[Write]) -> Iterator[VectorChange]:
     for _, result in writes:
-        if isinstance(result, Stored | Deleted):
+        if isinstance(result, Stored | Deleted | Dropped):
             yield from result.changes
 
 

@@ -272,6 +272,19 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """Vectors of an encoder were removed.
+
+    Attributes:
+        row_count: Rows that went, also those without a vector; 0 when none was left.
+        changes: The vectors that ended.
+    """
+
+    row_count: int
+    changes: tuple[VectorChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProductChange:
     """The last change of a product, or one of its deletions.
 

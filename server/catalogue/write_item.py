@@ -16,6 +16,19 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VectorDrop:
+    """Vectors of an encoder that are to be removed, as many as one transaction should.
+
+    Attributes:
+        digest: Digest of the encoder.
+        count: Most vectors of either table.
+    """
+
+    digest: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """Something that is done after all writes before it, and before those after it."""
 
@@ -30,3 +43,5 @@ class Task:
 
 
 WriteItem = NewProduct | NewVector | Deletion | Task
+# What the catalogue of one machine takes.
+FileItem = WriteItem | VectorDrop

@@ -41,12 +41,24 @@ class ServedIndexes:
                 self.keep(self.by_digest.keys() - {digest})
 
     def publish(self, index: CatalogueIndex) -> None:
-        """Lets an index catch up with what was written since `begin`, and has it searched."""
+        """Lets an index catch up with what was written since `begin`, and has it searched.
+
+        One that was let go of meanwhile is not.
+        """
+        if self._next_digest is None:
+            return
         for changes in self._since:
             changes.apply(index.catch_up)
         self.by_digest = {**self.by_digest, index.digest: index}
         self._next_digest = None
         self._since = []
+
+    def forget(self, digest: str) -> None:
+        """Lets go of the index of an encoder, and of the one that is opened for it."""
+        self.keep(self.by_digest.keys() - {digest})
+        if self._next_digest == digest:
+            self._next_digest = None
+            self._since = []
 
     def keep(self, digests: Collection[str]) -> None:
         """Lets go of all indexes but those of some encoders."""

@@ -11,6 +11,7 @@ from twinshelf.server.catalogue.facets.served_facets import ServedFacets
 from twinshelf.server.catalogue.index.served_index import ServedIndexes
 from twinshelf.server.catalogue.index_changes import count_writes
 from twinshelf.server.catalogue.product_record import (
+    Dropped,
     NewProduct,
     NewVector,
     Stored,
@@ -18,12 +19,13 @@ from twinshelf.server.catalogue.product_record import (
 )
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.catalogue.rows.stored_rows import EMBEDDED_PATTERNS
-from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
+from twinshelf.server.catalogue.write_item import Deletion, FileItem, Task, VectorDrop
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
     CatalogueDamagedError,
     CatalogueFullError,
     EncoderChangedError,
+    EncoderConflictError,
     ProductChangedError,
 )
 
@@ -70,14 +72,7 @@ class BatchWriter:
             embedded_count = sum(self._counts[digest, each] for each in EMBEDDED_PATTERNS)
             return self._product_count - embedded_count
 
-    def forget(self, digest: str) -> None:
-        """Counts no vector of an encoder any more."""
-        with self._counts_lock:
-            self._further_counts.pop(digest, None)
-            for pattern in EMBEDDED_PATTERNS:
-                self._counts.pop((digest, pattern), None)
-
-    def write(self, items: Sequence[WriteItem]) -> list[object]:
+    def write(self, items: Sequence[FileItem]) -> list[object]:
         """Writes a batch; returns a result for each item, or the error with which it failed."""
         if problem := self._store.guard.find_problem():
             error = CatalogueDamagedError(f"nothing is written any more: {problem}")
@@ -100,11 +95,11 @@ class BatchWriter:
                 results[place] = item.result()
         return results
 
-    def _store_all(self, items: Sequence[WriteItem]) -> list[object]:
+    def _store_all(self, items: Sequence[FileItem]) -> list[object]:
         results: list[object] = []
         with self._store.transaction():
             for item in items:
-                if isinstance(item, NewProduct | NewVector):
+                if isinstance(item, NewProduct | NewVector | VectorDrop):
                     results.append(self._write_one(item))
                 elif isinstance(item, Deletion):
                     results.append(self._store.delete(item.product_ids))
@@ -113,16 +108,18 @@ class BatchWriter:
         return results
 
     def _write_one(
-        self, item: NewProduct | NewVector
-    ) -> Stored | ProductChangedError | EncoderChangedError:
+        self, item: NewProduct | NewVector | VectorDrop
+    ) -> Stored | Dropped | ProductChangedError | EncoderChangedError | EncoderConflictError:
         try:
             if isinstance(item, NewProduct):
                 return self._store.upsert(item)
-            return self._store.add_vector(item)
-        except (ProductChangedError, EncoderChangedError) as error:
+            if isinstance(item, NewVector):
+                return self._store.add_vector(item)
+            return self._store.drop_some(item.digest, item.count)
+        except (ProductChangedError, EncoderChangedError, EncoderConflictError) as error:
             return error  # the others of the batch are written
 
-    def _delete_alone(self, items: Sequence[WriteItem], error: CatalogueFullError) -> list[object]:
+    def _delete_alone(self, items: Sequence[FileItem], error: CatalogueFullError) -> list[object]:
         """Lets the deletions of a batch pass that found the disk full."""
         deletions = [item for item in items if isinstance(item, Deletion)]
         with self._store.reserve_released():
@@ -131,7 +128,7 @@ class BatchWriter:
             next(deleted)
             if isinstance(item, Deletion)
             else error
-            if isinstance(item, NewProduct | NewVector)
+            if isinstance(item, NewProduct | NewVector | VectorDrop)
             else None
             for item in items
         ]

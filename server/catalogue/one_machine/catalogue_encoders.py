@@ -14,11 +14,12 @@ from twinshelf.server.catalogue.encoder_state import (
 )
 from twinshelf.server.catalogue.index.snapshot import remove_snapshot
 from twinshelf.server.catalogue.one_machine.batch_writer import BatchWriter
-from twinshelf.server.catalogue.product_record import NewVector, Stored, UnembeddedProduct
+from twinshelf.server.catalogue.product_record import Dropped, NewVector, Stored, UnembeddedProduct
 from twinshelf.server.catalogue.rows.product_store import ProductStore
-from twinshelf.server.catalogue.write_item import Task, WriteItem
+from twinshelf.server.catalogue.write_item import FileItem, Task, VectorDrop
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.errors import EncoderConflictError
 
 # Vectors that one transaction removes: writes wait for no longer.
 _DROP_BLOCK = 256
@@ -33,7 +34,7 @@ class CatalogueEncoders:
         *,
         store: ProductStore,
         batches: BatchWriter,
-        writes: WriteQueue[WriteItem, object],
+        writes: WriteQueue[FileItem, object],
         read: Callable[[Callable[[], list[UnembeddedProduct]]], Awaitable[list[UnembeddedProduct]]],
         open_index: Callable[[EncoderContract], Awaitable[None]],
     ) -> None:
@@ -51,6 +52,7 @@ class CatalogueEncoders:
         self._writes = writes
         self._read = read
         self._open_index = open_index
+        self._drops: dict[str, asyncio.Task[int]] = {}
 
     @property
     def current(self) -> str | None:
@@ -86,7 +88,13 @@ class CatalogueEncoders:
         assert isinstance(result, Stored)
 
     async def keep(self, digest: str) -> None:
-        """Has every write renew the vectors of an encoder, and of the one that serves."""
+        """Has every write renew the vectors of an encoder, and of the one that serves.
+
+        Raises:
+            EncoderConflictError: Also while its vectors are being removed.
+        """
+        if digest in self._drops:
+            raise EncoderConflictError(f"the vectors of {digest} are being dropped still")
 
         def write() -> None:
             """Runs in the thread of the writer."""
@@ -101,6 +109,7 @@ class CatalogueEncoders:
 
         def write() -> None:
             """Runs between two batches, so that no write can come in between."""
+            self._store.encoders.state.check_switch(contract.digest)
             if missing := self.count_missing(contract.digest):
                 raise missing_error(missing, contract.digest)
             self._set_current(contract.digest)
@@ -113,26 +122,37 @@ class CatalogueEncoders:
         Raises:
             EncoderConflictError: Also if the one that serves has not embedded every product.
         """
+        task = self._drops.get(digest)
+        if task is None:
+            task = self._drops[digest] = asyncio.ensure_future(self._drop(digest))
+            task.add_done_callback(lambda _: self._drops.pop(digest))
+        # Whoever leaves meanwhile does not stop it: a drop takes longer than many wait.
+        return await asyncio.shield(task)
 
+    async def close(self) -> None:
+        """Waits for the drops, which end when nothing is written any more."""
+        if self._drops:
+            await asyncio.wait(self._drops.values())
+
+    async def _drop(self, digest: str) -> int:
         def forbid() -> None:
             """Runs in the thread of the writer."""
             current = self.current
             if current is not None and before and (missing := self.count_missing(current)):
                 raise only_vectors_error(missing, digest)
             self._write(self._store.encoders.state.dropping(digest))
-            indexes = self._batches.indexes
-            indexes.keep(indexes.by_digest.keys() - {digest})
-
-        def drop_some() -> int:
-            """Runs in the thread of the writer."""
-            with self._store.transaction():
-                return self._store.drop_some(digest, _DROP_BLOCK)
+            self._batches.indexes.forget(digest)
 
         before = self.count_vectors().get(digest, 0)
         await self._in_writer(forbid)
-        while await self._in_writer(drop_some):
-            pass
-        await self._in_writer(lambda: self._batches.forget(digest))
+        block = VectorDrop(digest=digest, count=_DROP_BLOCK)
+        while True:
+            dropped = await self._writes.submit(block)
+            assert isinstance(dropped, Dropped)
+            if not dropped.row_count:
+                break
+        # One that was opened meanwhile is of nothing.
+        await self._in_writer(lambda: self._batches.indexes.forget(digest))
         await asyncio.to_thread(remove_snapshot, self._store.path.parent, digest)
         return before
 

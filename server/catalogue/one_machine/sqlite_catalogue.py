@@ -40,7 +40,7 @@ from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.catalogue.rows.file_guard import lock_folder
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError
-from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
+from twinshelf.server.catalogue.write_item import Deletion, FileItem, Task
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
@@ -98,7 +98,7 @@ class SqliteCatalogue:
             # More batches than cores would only be smaller ones.
             min(reader_count, os.cpu_count() or 1),
         )
-        self._writes: WriteQueue[WriteItem, object] = WriteQueue(
+        self._writes: WriteQueue[FileItem, object] = WriteQueue(
             self._batches.write, WRITE_BATCH_LIMIT
         )
         self.encoders = CatalogueEncoders(
@@ -142,6 +142,7 @@ class SqliteCatalogue:
         await asyncio.to_thread(self._grouping.close)
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)
+        await self.encoders.close()
         await self._searches.drain()
         await asyncio.to_thread(self._executor.shutdown)
         self._store.close()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from twinshelf.server.catalogue.product_record import (
     Deleted,
+    Dropped,
     NewProduct,
     NewVector,
     Stored,
@@ -186,14 +187,16 @@ class ProductStore:
         self._forget_deletions()
         return Deleted(removed=tuple(removed), changes=tuple(changes), missing=tuple(missing))
 
-    def drop_some(self, digest: str, count: int) -> int:
-        """Removes some vectors of an encoder that is not current; returns how many, 0 at the end.
+    def drop_some(self, digest: str, count: int) -> Dropped:
+        """Removes up to `count` vectors of an encoder from either table. Needs a transaction.
 
-        Needs a transaction.
+        Raises:
+            EncoderConflictError: If it serves by now.
         """
-        current = self.encoders.state.current
-        assert current not in (None, digest)
-        return self._vectors.drop_some(digest, str(current), count)
+        state = self.encoders.state
+        state.check_drop(digest)
+        assert state.current is not None
+        return self._vectors.drop_some(digest, state.current, count)
 
     def _forget_deletions(self) -> None:
         (forgotten,) = self._writer.execute(

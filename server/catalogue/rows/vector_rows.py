@@ -7,12 +7,13 @@ One vector of each product stands in `product_vectors`, those of further encoder
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from twinshelf.server.catalogue.product_record import (
     VERSION_BITS,
+    Dropped,
     ProductVector,
     VectorChange,
     VectorState,
@@ -26,6 +27,12 @@ _COLUMNS = "product_number, encoder_number, pattern, vector_version, vector, che
 _VALUES = "(?, ?, ?, ?, ?, ?)"
 _INTO_BESIDE = f"INSERT OR REPLACE INTO vectors_beside ({_COLUMNS})"
 _INTO_MAIN = f"INSERT INTO product_vectors ({_COLUMNS})"
+# Of a row `v` of either table.
+_FURTHER_COUNT = (
+    "(SELECT count(*) FROM further_photos f WHERE f.product_number = v.product_number "
+    "AND f.encoder_number = v.encoder_number)"
+)
+_STATE = f"v.product_number, v.pattern, v.vector_version, {_FURTHER_COUNT}"
 _SET_MAIN = (
     "UPDATE product_vectors SET (encoder_number, pattern, vector_version, vector, checksum) ="
 )
@@ -122,29 +129,29 @@ class VectorRows:
             if row.old is not None
         )
 
-    def drop_some(self, digest: str, current: str, count: int) -> int:
-        """Removes some vectors of an encoder; returns how many, 0 when none is left.
+    def drop_some(self, digest: str, current: str, count: int) -> Dropped:
+        """Removes some vectors of an encoder.
 
         Args:
             digest: Digest of the encoder.
             current: Digest of one that has embedded every product.
-            count: Most vectors.
+            count: Most vectors of either table.
         """
         number, other = self.encoder_number(digest), self.encoder_number(current)
         beside = self._writer.execute(
-            "SELECT product_number FROM vectors_beside WHERE encoder_number = ? LIMIT ?",
+            f"SELECT {_STATE} FROM vectors_beside v WHERE encoder_number = ? LIMIT ?",
             (number, count),
         ).fetchall()
-        for (product,) in beside:
+        for product, *_ in beside:
             self._remove_beside(product, number)
             remove_photos(self._writer, product, number)
-        products = self._writer.execute(
-            "SELECT product_number FROM product_vectors v WHERE encoder_number = ? AND EXISTS ("
+        main = self._writer.execute(
+            f"SELECT {_STATE} FROM product_vectors v WHERE encoder_number = ? AND EXISTS ("
             "SELECT 1 FROM vectors_beside b WHERE b.product_number = v.product_number "
             "AND b.encoder_number = ? AND b.pattern > 0) LIMIT ?",
             (number, other, count),
         ).fetchall()
-        for (product,) in products:
+        for product, *_ in main:
             self._writer.execute(
                 f"{_SET_MAIN} (SELECT encoder_number, pattern, vector_version, vector, checksum "
                 "FROM vectors_beside WHERE product_number = ?1 AND encoder_number = ?2) "
@@ -153,7 +160,8 @@ class VectorRows:
             )
             self._remove_beside(product, other)
             remove_photos(self._writer, product, number)
-        return len(beside) + len(products)
+        rows = beside + main
+        return Dropped(row_count=len(rows), changes=tuple(_ended(digest, rows)))
 
     def encoder_number(self, digest: str) -> int:
         """Returns the number that stands for a digest in the file."""
@@ -167,8 +175,7 @@ class VectorRows:
         rows = self._writer.execute(
             " UNION ALL ".join(
                 f"SELECT e.digest, v.pattern, v.vector_version, v.vector, v.checksum, {place}, "
-                "e.is_kept, (SELECT count(*) FROM further_photos f WHERE f.product_number = ?1 "
-                "AND f.encoder_number = v.encoder_number) "
+                f"e.is_kept, {_FURTHER_COUNT} "
                 f"FROM {table} v JOIN encoders e USING (encoder_number) "
                 "WHERE v.product_number = ?1"
                 for place, table in enumerate(VECTOR_TABLES)
@@ -244,6 +251,16 @@ class VectorRows:
             "DELETE FROM vectors_beside WHERE product_number = ? AND encoder_number = ?",
             (number, encoder),
         )
+
+
+def _ended(digest: str, rows: Sequence[tuple[int, int, int, int]]) -> Iterator[VectorChange]:
+    """Yields what ended with rows of `_STATE`; nothing where nothing was embedded."""
+    for product, pattern, version, further_count in rows:
+        if pattern:
+            old = VectorState(
+                pattern=Pattern(pattern), version=version, further_count=further_count
+            )
+            yield VectorChange(product_number=product, digest=digest, old=old)
 
 
 def _next_version(versions: Collection[int]) -> int:

@@ -1,0 +1,201 @@
+"""The vectors of an encoder are removed in many steps; what else happens between two of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.server.catalogue.one_machine.filled_catalogue import SMALL_GRAPH, change_database
+from tests.server.catalogue.products import (
+    CONTRACT,
+    made_by,
+    new_product,
+    random_embedding,
+)
+from tests.server.catalogue.test_catalogue_encoders import NEW, best, fill, reindex
+from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
+from twinshelf.server.catalogue.one_machine import catalogue_encoders
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.catalogue.product_record import Dropped
+from twinshelf.server.catalogue.rows.product_store import ProductStore
+from twinshelf.server.errors import EncoderConflictError, ServerStoppingError
+
+pytestmark = pytest.mark.slow
+COUNT = 10
+
+
+class HeldStep:
+    """Holds a drop back after its first steps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.may_go_on = threading.Event(), threading.Event()
+        steps = 0
+        drop_some = ProductStore.drop_some
+
+        def slowly(store: ProductStore, digest: str, count: int) -> Dropped:
+            nonlocal steps
+            steps += 1
+            if steps == 3:
+                self.begun.set()
+                self.may_go_on.wait()
+            return drop_some(store, digest, count)
+
+        monkeypatch.setattr(catalogue_encoders, "_DROP_BLOCK", 2)
+        monkeypatch.setattr(ProductStore, "drop_some", slowly)
+
+    async def drop(self, catalogue: SqliteCatalogue) -> asyncio.Task[int]:
+        """Begins to drop the new encoder."""
+        task = asyncio.ensure_future(catalogue.encoders.drop(NEW.digest))
+        await asyncio.to_thread(self.begun.wait)
+        return task
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> HeldStep:
+    return HeldStep(monkeypatch)
+
+
+def open_catalogue(folder: Path) -> SqliteCatalogue:
+    return SqliteCatalogue(folder, reader_count=2, settings=SMALL_GRAPH)
+
+
+@pytest.fixture
+async def catalogue(tmp_path: Path) -> AsyncIterator[SqliteCatalogue]:
+    """A catalogue that both encoders have embedded; one product has further photos."""
+    catalogue = open_catalogue(tmp_path)
+    rng = np.random.default_rng(1)
+    await fill(catalogue, rng, COUNT - 1)
+    await reindex(catalogue, rng)
+    further = [random_embedding(rng) for _ in range(3)]
+    product = new_product("many", random_embedding(rng), further=further)
+    both = (*product.vectors, made_by(NEW, random_embedding(rng), further))
+    await catalogue.upsert(replace(product, vectors=both))
+    yield catalogue
+    await catalogue.close()
+
+
+def check_counts(catalogue: SqliteCatalogue, dropped_count: int = COUNT) -> None:
+    """Compares what is counted with what stands in the file."""
+    reader = catalogue._store.reader
+    assert +catalogue._batches.counts == +reader.counts()
+    for digest in (CONTRACT.digest, NEW.digest):
+        further_count = reader.vectors.further_counts()[digest]
+        assert catalogue._batches.further_count(digest) == further_count
+    assert catalogue.encoders.count_missing(NEW.digest) == dropped_count
+    assert catalogue.encoders.count_missing(CONTRACT.digest) == 0
+
+
+async def check_reindexed(catalogue: SqliteCatalogue) -> None:
+    """Embeds all again, and switches."""
+    new = await reindex(catalogue, np.random.default_rng(2))
+    assert len(new) == COUNT
+    await catalogue.encoders.switch(NEW)
+    for product_id, embedding in new.items():
+        assert await best(catalogue, embedding, NEW) == product_id
+    assert catalogue.indexed_vector_count == COUNT
+
+
+async def test_a_drop_goes_on_though_its_caller_leaves(
+    catalogue: SqliteCatalogue, held: HeldStep
+) -> None:
+    first = await held.drop(catalogue)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    check_counts(catalogue, 4)
+    second = asyncio.ensure_future(catalogue.encoders.drop(NEW.digest))
+    held.may_go_on.set()
+    assert await second == COUNT
+    check_counts(catalogue)
+    await check_reindexed(catalogue)
+
+
+async def test_no_encoder_is_kept_again_or_switched_to_while_it_is_dropped(
+    catalogue: SqliteCatalogue, held: HeldStep
+) -> None:
+    drop = await held.drop(catalogue)
+    with pytest.raises(EncoderConflictError, match="being dropped"):
+        await catalogue.encoders.keep(NEW.digest)
+    with pytest.raises(EncoderConflictError, match="reindex it first"):
+        await catalogue.encoders.switch(NEW)
+    held.may_go_on.set()
+    await drop
+    check_counts(catalogue)
+    await check_reindexed(catalogue)
+
+
+async def test_a_drop_ends_where_its_encoder_comes_to_serve(
+    catalogue: SqliteCatalogue, held: HeldStep
+) -> None:
+    drop = await held.drop(catalogue)
+    serving = asyncio.ensure_future(catalogue.encoders.serve(NEW, instead_of=CONTRACT.digest))
+    await asyncio.sleep(0)  # it stands in the queue of the writer
+    held.may_go_on.set()
+    await serving
+    with pytest.raises(EncoderConflictError, match="serves"):
+        await drop
+    check_counts(catalogue, 6)
+
+
+async def test_what_a_stop_leaves_of_a_drop_is_counted_and_dropped_by_a_repeat(
+    tmp_path: Path, catalogue: SqliteCatalogue, held: HeldStep
+) -> None:
+    drop = await held.drop(catalogue)
+    closing = asyncio.ensure_future(asyncio.to_thread(catalogue._writes.close))
+    while not catalogue._writes._closed:
+        await asyncio.sleep(0.01)
+    held.may_go_on.set()
+    await closing
+    with pytest.raises(ServerStoppingError):
+        await drop
+    await catalogue.close()
+    again = open_catalogue(tmp_path)
+    await again.use_encoder(CONTRACT)
+    check_counts(again, 6)
+    assert await again.encoders.drop(NEW.digest) == 4
+    check_counts(again)
+    await again.close()
+
+
+async def test_an_index_that_is_opened_while_its_encoder_is_dropped_has_no_vector_of_before(
+    tmp_path: Path, catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await catalogue.close()
+    catalogue = open_catalogue(tmp_path)
+    await catalogue.use_encoder(CONTRACT)
+    read, may_go_on = threading.Event(), threading.Event()
+    open_index = CatalogueIndex.open
+
+    def open_slowly(*arguments: object) -> CatalogueIndex:
+        index = open_index(*arguments)  # type: ignore[arg-type]
+        read.set()
+        may_go_on.wait()
+        return index
+
+    monkeypatch.setattr(CatalogueIndex, "open", open_slowly)
+    opening = asyncio.ensure_future(catalogue.open_index(NEW))
+    await asyncio.to_thread(read.wait)
+    assert await catalogue.encoders.drop(NEW.digest) == COUNT
+    may_go_on.set()
+    await opening
+    check_counts(catalogue)
+    await check_reindexed(catalogue)
+    await catalogue.close()
+
+
+async def test_nothing_is_dropped_while_no_encoder_serves(
+    tmp_path: Path, catalogue: SqliteCatalogue
+) -> None:
+    await catalogue.encoders.drop(NEW.digest)
+    await catalogue.close()
+    change_database(tmp_path, "UPDATE catalogue_state SET current_encoder = NULL")  # as of before
+    again = open_catalogue(tmp_path)
+    with pytest.raises(EncoderConflictError, match="no encoder serves yet"):
+        await again.encoders.drop(CONTRACT.digest)
+    await again.close()
