@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from twinshelf.server.catalogue.facets.facet_table import Allowed
 from twinshelf.server.catalogue.index.graph import IndexSettings, Rows
+from twinshelf.server.catalogue.index.graph_build import BuildStoppedError
 from twinshelf.server.catalogue.index.segment import Part, Segment
 from twinshelf.server.catalogue.index.snapshot import SnapshotFolder
 from twinshelf.server.catalogue.index.snapshot_file import SnapshotError
@@ -192,12 +193,22 @@ class CatalogueIndex:
             run_in_writer: Runs a function between two batches of writes, and returns its result.
             is_complete: Whether all patterns with new vectors are merged, and not only those in
                 which a merge is due.
+
+        Raises:
+            BuildStoppedError: If it was stopped, and not because its encoder was dropped.
         """
-        for pattern, index in self._indexes.items():
-            if index.needs_merge or (is_complete and not index.is_merged):
-                self._merge(pattern, index, products, run_in_writer)
-        if not self.folder.is_committed:
-            self.folder.commit()
+        folder = self.folder
+        with folder.writing:
+            try:
+                for pattern, index in self._indexes.items():
+                    is_due = index.needs_merge or (is_complete and not index.is_merged)
+                    if is_due and not folder.is_removed:
+                        self._merge(pattern, index, products, run_in_writer)
+            except BuildStoppedError:
+                if not folder.is_removed:
+                    raise
+            if not (folder.is_committed or folder.is_removed):
+                folder.commit()
 
     def _merge(
         self,
@@ -238,7 +249,7 @@ class CatalogueIndex:
     def _open_segment(self, pattern: Pattern) -> Segment | None:
         try:
             return self.folder.open_segment(pattern)
-        except SnapshotError as error:
+        except (SnapshotError, FileNotFoundError) as error:  # a drop removes its files meanwhile
             logger.warning("vectors of the pattern %s are read anew: %s", pattern.key, error)
             return None
 

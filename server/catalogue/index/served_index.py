@@ -53,12 +53,14 @@ class ServedIndexes:
         self._next_digest = None
         self._since = []
 
-    def forget(self, digest: str) -> None:
-        """Lets go of the index of an encoder, and of the one that is opened for it."""
+    def forget(self, digest: str) -> CatalogueIndex | None:
+        """Lets go of the index of an encoder, also while it is opened; returns the one searched."""
+        index = self.by_digest.get(digest)
         self.keep(self.by_digest.keys() - {digest})
         if self._next_digest == digest:
             self._next_digest = None
             self._since = []
+        return index
 
     def keep(self, digests: Collection[str]) -> None:
         """Lets go of all indexes but those of some encoders."""

@@ -14,6 +14,7 @@ import shutil
 import threading
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ class SnapshotFolder:
 
     Attributes:
         is_committed: Whether the manifest names what was written.
+        is_removed: Whether its encoder was dropped, so that nothing is written any more.
+        writing: Held by who writes or removes it.
     """
 
     def __init__(
@@ -115,6 +118,8 @@ class SnapshotFolder:
         self._entries: dict[Pattern, SegmentEntry] = {}
         self._stopped = threading.Event()
         self.is_committed = True
+        self.is_removed = False
+        self.writing = threading.Lock()
 
     @property
     def last_change(self) -> int:
@@ -208,6 +213,13 @@ class SnapshotFolder:
         """Ends the build of a large graph, now and from now on. Any thread's."""
         self._stopped.set()
 
+    def remove(self) -> None:
+        """Removes it for good, once nothing is written to it any more. Any thread's."""
+        self.is_removed = True
+        self.stop()
+        with self.writing:
+            shutil.rmtree(self.path, ignore_errors=True)
+
     def commit(self) -> None:
         """Makes the segments that were written the valid ones, and removes all other files.
 
@@ -232,10 +244,11 @@ class SnapshotFolder:
     def _remove_old_folders(self) -> None:
         """Removes the snapshots of encoders that have not been served for long."""
         others = [path for path in self.path.parent.glob("index-*") if path != self.path]
-        others.sort(key=lambda path: path.stat().st_mtime)
-        for path in others[: 1 - _KEPT_FOLDERS]:
-            shutil.rmtree(path)
-            logger.info("removed %s, the snapshot of an encoder of old", path)
+        with suppress(FileNotFoundError):  # an encoder is dropped meanwhile
+            others.sort(key=lambda path: path.stat().st_mtime)
+            for path in others[: 1 - _KEPT_FOLDERS]:
+                shutil.rmtree(path)
+                logger.info("removed %s, the snapshot of an encoder of old", path)
 
     def _write_graph(self, path: Path, vectors: Path, pieces: Sequence[tuple[Part, Rows]]) -> None:
         first, rows = pieces[0]

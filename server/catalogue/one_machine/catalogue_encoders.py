@@ -141,20 +141,25 @@ class CatalogueEncoders:
             if current is not None and before and (missing := self.count_missing(current)):
                 raise only_vectors_error(missing, digest)
             self._write(self._store.encoders.state.dropping(digest))
-            self._batches.indexes.forget(digest)
 
         before = self.count_vectors().get(digest, 0)
         await self._in_writer(forbid)
+        await self._forget_index(digest)
         block = VectorDrop(digest=digest, count=_DROP_BLOCK)
         while True:
             dropped = await self._writes.submit(block)
             assert isinstance(dropped, Dropped)
             if not dropped.row_count:
                 break
-        # One that was opened meanwhile is of nothing.
-        await self._in_writer(lambda: self._batches.indexes.forget(digest))
-        await asyncio.to_thread(remove_snapshot, self._store.path.parent, digest)
+        await self._forget_index(digest)  # one that was opened meanwhile
         return before
+
+    async def _forget_index(self, digest: str) -> None:
+        """Has the vectors of an encoder no longer searched, and removes their snapshot."""
+        index = await self._in_writer(lambda: self._batches.indexes.forget(digest))
+        if index is not None:
+            await asyncio.to_thread(index.folder.remove)
+        await asyncio.to_thread(remove_snapshot, self._store.path.parent, digest)
 
     async def serve(self, contract: EncoderContract, *, instead_of: str | None) -> None:
         """Notes that an encoder serves, whatever it has embedded, unless another one came first.

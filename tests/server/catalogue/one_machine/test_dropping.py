@@ -19,7 +19,9 @@ from tests.server.catalogue.products import (
     random_embedding,
 )
 from tests.server.catalogue.test_catalogue_encoders import NEW, best, fill, reindex
+from twinshelf.server.catalogue.index import snapshot
 from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
+from twinshelf.server.catalogue.index.graph_build import BuildStoppedError, GraphPlan
 from twinshelf.server.catalogue.one_machine import catalogue_encoders
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import Dropped
@@ -187,6 +189,31 @@ async def test_an_index_that_is_opened_while_its_encoder_is_dropped_has_no_vecto
     check_counts(catalogue)
     await check_reindexed(catalogue)
     await catalogue.close()
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+async def test_a_snapshot_beside_a_drop_leaves_nothing_of_the_dropped_encoder(
+    tmp_path: Path, catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    begun = threading.Event()
+    build_graph = snapshot.build_graph
+
+    def build(plan: GraphPlan, stopped: threading.Event) -> None:
+        if plan.target.parent == snapshot.snapshot_folder(tmp_path, NEW.digest):
+            begun.set()
+            assert stopped.wait(10)
+            if is_large:
+                raise BuildStoppedError
+        build_graph(plan, stopped)
+
+    monkeypatch.setattr(snapshot, "build_graph", build)
+    report = asyncio.ensure_future(catalogue.snapshot())
+    await asyncio.to_thread(begun.wait)
+    assert await catalogue.encoders.drop(NEW.digest) == COUNT
+    assert (await report).vector_count == COUNT + 3  # further photos
+    assert list(tmp_path.glob("index-*")) == [snapshot.snapshot_folder(tmp_path, CONTRACT.digest)]
+    monkeypatch.undo()
+    await check_reindexed(catalogue)
 
 
 async def test_nothing_is_dropped_while_no_encoder_serves(
