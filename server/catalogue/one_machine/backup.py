@@ -74,25 +74,22 @@ def back_up(path: Path, copy: Path) -> None:
         copy: Where the copy goes; replaced once it is whole.
 
     Raises:
-        CatalogueFileError: If there is no such file, or the copy cannot be written.
+        CatalogueFileError: If there is no such file, or the copy cannot be written, or would take
+            the place of a catalogue in use.
     """
     if not path.is_file():
         raise CatalogueFileError(f"there is no catalogue {path}")
     if not copy.absolute().parent.is_dir():
         raise CatalogueFileError(f"{copy} cannot be written: there is no folder {copy.parent}")
+    if copy.exists() and (copy.samefile(path) or any(each.exists() for each in _logs(copy))):
+        raise CatalogueFileError(f"{copy} is not replaced: it is a catalogue in use, or was one")
     temporary = copy.with_name(copy.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    with closing(open_reader(path)) as source, closing(sqlite3.connect(temporary)) as target:
-        # One moment of it: else each commit of the service would begin the copy anew.
-        source.execute("BEGIN")
-        source.execute("SELECT count(*) FROM catalogue_state").fetchone()
-        source.backup(target, pages=_PAGES_AT_ONCE)
-        target.execute("PRAGMA journal_mode = DELETE")  # it can be read from a read-only medium
+    _copy(path, temporary)
     _move_synced(temporary, copy)
 
 
 def restore(copy: Path, folder: Path) -> None:
-    """Puts a copy that `back_up` made in the place of a catalogue.
+    """Puts a copy that `back_up` made, or the file of another catalogue, in the place of one.
 
     The next start reads the index anew, for the snapshots belong to another history.
 
@@ -111,19 +108,35 @@ def restore(copy: Path, folder: Path) -> None:
     database = folder / DATABASE
     with lock_folder(folder):
         temporary = folder / f"{DATABASE}.restored"
-        temporary.unlink(missing_ok=True)
-        shutil.copyfile(copy, temporary)
+        _copy(copy, temporary)
         with closing(open_writer(temporary)) as writer:
             renew_catalogue_id(writer)
         # A log of the old file would be taken for one of the new. Until it is replaced, the old
         # file must hold what stands in it.
         with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as before:
             before.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        for ending in ("-wal", "-shm"):
-            database.with_name(DATABASE + ending).unlink(missing_ok=True)
+        for log in _logs(database):
+            log.unlink(missing_ok=True)
         _move_synced(temporary, database)
         for old in folder.glob("index-*"):
             shutil.rmtree(old)
+
+
+def _copy(path: Path, target: Path) -> None:
+    """Copies an SQLite file with what stands in its log, while others read and write it."""
+    for old in (target, *_logs(target)):
+        old.unlink(missing_ok=True)
+    with closing(open_reader(path)) as source, closing(sqlite3.connect(target)) as writer:
+        # One moment of it: else each commit of the service would begin the copy anew.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM catalogue_state").fetchone()
+        source.backup(writer, pages=_PAGES_AT_ONCE)
+        writer.execute("PRAGMA journal_mode = DELETE")  # it can be read from a read-only medium
+
+
+def _logs(path: Path) -> list[Path]:
+    """Names what SQLite keeps beside a file that is open."""
+    return [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
 
 
 def _move_synced(temporary: Path, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -80,6 +81,38 @@ async def test_a_catalogue_that_is_served_is_not_overwritten(tmp_path: Path) -> 
     catalogue = SqliteCatalogue(tmp_path / "served", reader_count=1)
     with pytest.raises(CatalogueFileError, match="served by another process"):
         restore(tmp_path / "copied" / DATABASE, tmp_path / "served")
+    await catalogue.close()
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+async def test_what_stands_in_the_log_of_a_catalogue_is_restored_from_its_file(
+    tmp_path: Path, is_served: bool
+) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "served", reader_count=1)
+    await catalogue.upsert(new_product("p", random_embedding(np.random.default_rng(RNG_SEED))))
+    source = tmp_path / "served"
+    if not is_served:  # as a machine leaves it that lost its power
+        source = shutil.copytree(source, tmp_path / "left")
+    restore(source / DATABASE, tmp_path / "restored")
+    await catalogue.close()
+    found = verify(tmp_path / "restored" / DATABASE)
+    assert (found.is_clean, found.product_count) == (True, 1)
+
+
+async def test_no_copy_takes_the_place_of_a_catalogue_in_use(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "served", reader_count=1)
+    served = tmp_path / "served" / DATABASE
+    await fill(tmp_path / "other")
+    other = tmp_path / "other" / DATABASE
+    for path in (served, other):
+        with pytest.raises(CatalogueFileError, match="is not replaced"):
+            back_up(path, served)
+    (tmp_path / "link").symlink_to(other)
+    with pytest.raises(CatalogueFileError, match="is not replaced"):
+        back_up(other, tmp_path / "link")
+    await catalogue.upsert(new_product("p", random_embedding(np.random.default_rng(RNG_SEED))))
+    back_up(served, other)  # this one is not
+    assert verify(other).product_count == 1
     await catalogue.close()
 
 
