@@ -81,10 +81,20 @@ CREATE INDEX product_vectors_by_encoder
 {GROUP_TABLES}
 UPDATE catalogue_state SET catalogue_id = lower(hex(randomblob(8)));
 """
-_FROM_VERSION_2 = """
+# Whoever copies all products from change 0 may break off and go on from any of theirs.
+_FORGET_CHANGES = """
+UPDATE catalogue_state SET forgotten_sequence = change_sequence;
+UPDATE products SET change_sequence = forgotten_sequence + place FROM catalogue_state, (
+    SELECT product_number AS number, row_number() OVER (ORDER BY change_sequence) AS place
+    FROM products
+) WHERE number = product_number;
+UPDATE catalogue_state
+    SET change_sequence = change_sequence + (SELECT count(*) FROM products);
+"""
+_FROM_VERSION_2 = f"""
 -- forgotten_sequence: deletions up to this change are no longer known.
 ALTER TABLE catalogue_state ADD COLUMN forgotten_sequence INTEGER NOT NULL DEFAULT 0;
-UPDATE catalogue_state SET forgotten_sequence = change_sequence;
+{_FORGET_CHANGES}
 CREATE INDEX products_by_change ON products (change_sequence);
 
 CREATE TABLE deletions (
@@ -252,17 +262,25 @@ def check_whole(connection: sqlite3.Connection) -> str | None:
 
 
 def renew_catalogue_id(connection: sqlite3.Connection) -> None:
-    """Gives the file an identity that no other has, and numbers that no change has had.
+    """Gives the file an identity that no other has, and numbers that no change and event has had.
 
     What happened after the copy was taken had numbers, too: with the clock's, no history has
-    reached those of the next changes, and who knows an older one is told to begin again.
+    reached those of the next, and who knows an older change is told to begin again.
     """
+    clock_us = time.time_ns() // 1000
     connection.execute(
         "UPDATE catalogue_state SET catalogue_id = ?, change_sequence = max(change_sequence, ?)",
-        (secrets.token_hex(8), time.time_ns() // 1000),
+        (secrets.token_hex(8), clock_us),
     )
-    connection.execute("UPDATE catalogue_state SET forgotten_sequence = change_sequence")
-    connection.execute("DELETE FROM deletions")
+    connection.executescript(f"BEGIN; {_FORGET_CHANGES} DELETE FROM deletions; COMMIT;")
+    # AUTOINCREMENT has no row of a table that was always empty.
+    (last,) = connection.execute(
+        "SELECT max(seq) FROM sqlite_sequence WHERE name = 'group_events'"
+    ).fetchone()
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'group_events'")
+    connection.execute(
+        "INSERT INTO sqlite_sequence VALUES ('group_events', ?)", (max(last or 0, clock_us),)
+    )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from tests.server.catalogue.groups.planted import (
     write,
 )
 from twinshelf.server.catalogue.groups.group_record import EventKind
+from twinshelf.server.catalogue.one_machine.backup import back_up, restore
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
 from twinshelf.server.errors import GroupConflictError, GroupNotFoundError
 
 FIRST, SECOND = ("p00000", "p00001", "p00002"), ("p00003", "p00004")
@@ -114,6 +117,30 @@ async def test_a_split_leaves_a_product_that_is_there(catalogue: GroupedCatalogu
     await catalogue.delete([FIRST[2]])
     with pytest.raises(GroupConflictError, match="one product must stay"):
         await catalogue.groups.split(first, FIRST[:2])
+
+
+async def test_a_restored_catalogue_gives_no_number_of_a_group_or_event_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / DATABASE
+    engine, generator = Engine(place=str(tmp_path)), np.random.default_rng(0)
+    given = []
+    for has_groups in (False, True):
+        async with grouping(engine, guards=None) as catalogue:
+            if has_groups:
+                await write(catalogue, family(generator, 3))
+                await settle(catalogue)
+            back_up(path, tmp_path / "copy")
+            if not has_groups:
+                await write(catalogue, family(generator, 3))
+            group = (await numbers(catalogue))[FIRST[0]]
+            given += [group, (await catalogue.groups.split(group, FIRST[2:])).number]
+        restore(tmp_path / "copy", tmp_path)
+    async with grouping(engine, guards=None) as catalogue:
+        group = (await numbers(catalogue))[FIRST[0]]
+        assert group in given
+        assert (await catalogue.groups.split(group, FIRST[2:])).number > max(given)
+    assert given == sorted(set(given))
 
 
 async def test_a_merge_of_the_machine_that_is_undone_does_not_come_again(

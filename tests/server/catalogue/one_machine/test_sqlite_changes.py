@@ -48,9 +48,31 @@ async def test_a_restored_catalogue_knows_no_change_of_another_history(
             await catalogue.changes_after(known, 9)
     (change,) = await catalogue.changes_after(0, 9)
     assert change.product_id == "p"
-    # Whoever began anew since then goes on: it has no deletion to hear of.
     await write(catalogue, "q", "title")
-    last = (await catalogue.stats(None)).change_sequence
-    (second,) = await catalogue.changes_after(change.sequence, 9, whole_until=last)
+    (second,) = await catalogue.changes_after(change.sequence, 9)
     assert second.product_id == "q"
     await catalogue.close()
+
+
+async def test_a_first_copy_of_a_restored_catalogue_goes_on_from_where_it_broke_off(
+    tmp_path: Path,
+) -> None:
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    for product_id in "abcda":
+        await write(catalogue, product_id, "title")
+    await catalogue.close()
+    lasts = [5]
+    for _ in range(2):
+        restore(tmp_path / DATABASE, tmp_path)
+        catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+        with pytest.raises(ChangesForgottenError):
+            await catalogue.changes_after(lasts[-1], 9)
+        last, told = 0, ""
+        while len(told) < 4:
+            (change,) = await catalogue.changes_after(last, 1)
+            last, told = change.sequence, told + change.product_id
+        assert told == "bcda"
+        assert last == (await catalogue.stats(None)).change_sequence
+        lasts.append(last)
+        await catalogue.close()
+    assert lasts[2] - lasts[1] < 1e9  # by the clock, μs

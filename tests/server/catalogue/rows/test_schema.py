@@ -66,7 +66,7 @@ def test_a_file_of_the_first_schema_keeps_its_products_and_vectors(path: Path) -
     table = store.reader.vectors.table(np.array([3]), "sha256:old", Pattern.BOTH, 8)
     np.testing.assert_array_equal(table.vectors, [VECTOR])
     assert table.vector_versions.tolist() == [4]
-    assert store.reader.change_sequence() == 7
+    assert store.reader.change_sequence() == 8
     assert len(store.reader.catalogue_id) == 16
     store.close()
     assert verify(path).is_clean
@@ -118,9 +118,12 @@ async def test_a_file_of_the_second_schema_keeps_its_snapshot_and_forgets_no_mor
     assert "read anew" not in caplog.text
     with pytest.raises(ChangesForgottenError):
         await catalogue.changes_after(199, 10)
+    all_changes = await catalogue.changes_after(0, 500)
+    assert [each.product_id for each in all_changes] == [f"p{number}" for number in range(200)]
+    assert await catalogue.changes_after(all_changes[49].sequence, 500) == all_changes[50:]
     await catalogue.delete(["p7"])
-    assert [each.product_id for each in await catalogue.changes_after(200, 10)] == ["p7"]
-    assert len(await catalogue.changes_after(0, 500)) == 200
+    (deletion,) = await catalogue.changes_after(all_changes[-1].sequence, 10)
+    assert deletion.product_id == "p7"
     await catalogue.close()
     assert verify(written).is_clean
 
