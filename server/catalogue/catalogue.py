@@ -286,7 +286,12 @@ class Catalogue(Protocol):
         """Counts what is stored; None for a digest that is not known counts nothing as stale."""
 
     async def snapshot(self) -> SnapshotReport:
-        """Writes a snapshot of the index, from which the next start is quick."""
+        """Writes a snapshot of the index, from which the next start is quick.
+
+        Raises:
+            CatalogueFullError: If the disk is full.
+            ServerStoppingError: If the catalogue is closing.
+        """
 
     @property
     def groups(self) -> Groups:

@@ -7,6 +7,7 @@ answer also finds the product.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from twinshelf.server.catalogue.groups.grouping import Grouping
 from twinshelf.server.catalogue.groups.sqlite_groups import SqliteGroups
 from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
 from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.index.graph_build import BuildStoppedError
 from twinshelf.server.catalogue.one_machine.batch_writer import BatchWriter
 from twinshelf.server.catalogue.one_machine.catalogue_encoders import CatalogueEncoders
 from twinshelf.server.catalogue.one_machine.search_queue import SearchQueue
@@ -46,11 +48,15 @@ from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.errors import (
     CatalogueDamagedError,
+    CatalogueFullError,
     EncoderUnavailableError,
+    ServerStoppingError,
 )
 
 DATABASE = "catalogue.sqlite"
 WRITE_BATCH_LIMIT = 256
+# A full disk, and a full share of one.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 Read = TypeVar("Read")
 
 
@@ -255,7 +261,16 @@ class SqliteCatalogue:
 
     async def snapshot(self) -> SnapshotReport:
         """Writes a snapshot of the index; see `Catalogue`."""
-        await asyncio.to_thread(self._upkeep.write_snapshot)
+        try:
+            await asyncio.to_thread(self._upkeep.write_snapshot)
+        except BuildStoppedError as error:
+            raise ServerStoppingError(f"the server is stopping: {error}") from error
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise CatalogueFullError(
+                "the disk of the catalogue is full; no snapshot was written"
+            ) from error
 
         def report() -> SnapshotReport:
             """Counts between two batches of writes, of which half may be in the index else."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.server.catalogue.products import (
 )
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.index.graph_build import BuildStoppedError
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.one_machine.upkeep import UpkeepSettings
 from twinshelf.server.catalogue.product_record import ProductVector, VectorTable
@@ -33,6 +35,7 @@ from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 from twinshelf.server.catalogue.rows.vector_reader import VectorReader
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern, Weights
+from twinshelf.server.errors import CatalogueFullError, ServerStoppingError
 
 pytestmark = pytest.mark.slow
 
@@ -91,13 +94,25 @@ async def test_a_start_from_a_snapshot_reads_no_vector_again(
     await catalogue.close()
 
 
-@pytest.mark.parametrize("broken", ["build_graph", "os.replace"])
+@pytest.mark.parametrize("broken", ["build_graph", "os.replace", "write_synced"])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "no room"), CatalogueFullError),
+        (OSError(errno.EDQUOT, "no room"), CatalogueFullError),
+        (BuildStoppedError("no time"), ServerStoppingError),
+        (OSError(errno.EIO, "no disk"), OSError),
+    ],
+)
 async def test_a_snapshot_that_failed_leaves_nothing_and_is_written_the_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    error: Exception,
+    told: type[Exception],
 ) -> None:
     def fails(*_: object) -> None:
-        """Stands for a full disk."""
-        raise OSError("no room")
+        raise error
 
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
@@ -107,7 +122,7 @@ async def test_a_snapshot_that_failed_leaves_nothing_and_is_written_the_next_tim
     with monkeypatch.context() as patched:
         patched.setattr(f"twinshelf.server.catalogue.index.snapshot.{broken}", fails)
         for _ in range(2):
-            with pytest.raises(OSError, match="no room"):
+            with pytest.raises(told):
                 await catalogue.snapshot()
     assert bool(index_files(tmp_path, ".vectors")) == (broken == "os.replace")
     assert (await catalogue.snapshot()).vector_count == 60
