@@ -95,7 +95,8 @@ class Encoders:
 
         Args:
             encoder: Version or digest; the digest where the service does not reach it.
-            timeout_s: Time for the call, seconds; a large catalogue may need minutes.
+            timeout_s: Time for the call, seconds; a large catalogue may need minutes. The drop
+                goes on when it is over.
 
         Raises:
             PreconditionError: If it serves.

@@ -148,7 +148,8 @@ class CatalogServiceServicer:
     def Snapshot(self, request, context):
         """Writes a snapshot of the search index now, from which the next start is quick; one is also
         written on schedule and at shutdown. Answers when it is stored for good. Writes and matches go
-        on meanwhile. A repeat is safe.
+        on meanwhile. A repeat is safe. Errors: RESOURCE_EXHAUSTED (the disk is full), UNAVAILABLE (the
+        server stops).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

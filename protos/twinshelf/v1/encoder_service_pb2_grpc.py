@@ -87,7 +87,7 @@ class EncoderServiceServicer:
         The service goes on by itself, after a restart too: from the stored texts, and from photos that
         ReindexProducts sends again. ListEncoders tells how far it is. A repeat is safe.
         Errors: NOT_FOUND (no such encoder is reached), FAILED_PRECONDITION (it serves and lacks
-        nothing, or the vectors of a third one are kept: drop them first).
+        nothing, the vectors of a third one are kept: drop them first, or its own are being dropped).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,7 +113,8 @@ class EncoderServiceServicer:
 
     def DropEncoder(self, request, context):
         """Removes the vectors of an encoder that does not serve, for good. Answers when they are gone; a
-        repeat is safe. Errors: NOT_FOUND (it has none), FAILED_PRECONDITION (it serves).
+        caller who leaves does not stop it, and a repeat is safe. Errors: NOT_FOUND (it has none),
+        FAILED_PRECONDITION (it serves, none does, or the one that serves lacks products).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
