@@ -7,6 +7,7 @@ atomic write, makes them valid. What the manifest does not vouch for is never ma
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -40,6 +41,8 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 _DIGEST_LENGTH = 16
 _BLOCK_ROWS = 4096
+# A disk with less room is full.
+_FULL_DISK_BYTES = 1 << 20
 # Snapshots of so many encoders are kept: the last one too, to go back to it at once.
 _KEPT_FOLDERS = 2
 
@@ -256,17 +259,20 @@ class SnapshotFolder:
         # Rows that have moved no longer fit the keys of the old graph.
         if base is not None and (len(rows) < len(first.table) or not base.path.exists()):
             base = None
-        build_graph(
-            GraphPlan(
-                vectors=vectors,
-                dimension=self._dimension,
-                target=path,
-                base=None if base is None else base.path,
-                base_count=0 if base is None else len(rows),
-                settings=self._settings,
-            ),
-            self._stopped,
+        plan = GraphPlan(
+            vectors=vectors,
+            dimension=self._dimension,
+            target=path,
+            base=None if base is None else base.path,
+            base_count=0 if base is None else len(rows),
+            settings=self._settings,
         )
+        try:
+            build_graph(plan, self._stopped)
+        except RuntimeError as error:  # usearch does not say why it cannot write
+            if shutil.disk_usage(self.path).free >= _FULL_DISK_BYTES:
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
     def _map_segment(self, entry: SegmentEntry) -> Segment:
         columns = np.fromfile(self.path / entry.columns.name, dtype=np.int64)

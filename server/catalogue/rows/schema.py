@@ -272,6 +272,8 @@ def renew_catalogue_id(connection: sqlite3.Connection) -> None:
         "UPDATE catalogue_state SET catalogue_id = ?, change_sequence = max(change_sequence, ?)",
         (secrets.token_hex(8), clock_us),
     )
+    # KiB: the rows are read in one order and written in another. It takes less than half the time.
+    connection.execute("PRAGMA cache_size = -262144")
     connection.executescript(f"BEGIN; {_FORGET_CHANGES} DELETE FROM deletions; COMMIT;")
     # AUTOINCREMENT has no row of a table that was always empty.
     (last,) = connection.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,11 @@ from tests.server.catalogue.products import (
 from tests.server.catalogue.test_catalogue_encoders import NEW, best, fill, reindex
 from twinshelf.server.catalogue.index import snapshot
 from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
-from twinshelf.server.catalogue.index.graph_build import BuildStoppedError, GraphPlan
+from twinshelf.server.catalogue.index.graph_build import (
+    BuildStoppedError,
+    GraphPlan,
+    build_graph,
+)
 from twinshelf.server.catalogue.one_machine import catalogue_encoders
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import Dropped
@@ -45,7 +49,7 @@ class HeldStep:
             steps += 1
             if steps == 3:
                 self.begun.set()
-                self.may_go_on.wait()
+                self.may_go_on.wait(20)
             return drop_some(store, digest, count)
 
         monkeypatch.setattr(catalogue_encoders, "_DROP_BLOCK", 2)
@@ -59,8 +63,10 @@ class HeldStep:
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> HeldStep:
-    return HeldStep(monkeypatch)
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldStep]:
+    held = HeldStep(monkeypatch)
+    yield held
+    held.may_go_on.set()  # where the test has failed
 
 
 def open_catalogue(folder: Path) -> SqliteCatalogue:
@@ -142,7 +148,10 @@ async def test_a_drop_ends_where_its_encoder_comes_to_serve(
     await serving
     with pytest.raises(EncoderConflictError, match="serves"):
         await drop
-    check_counts(catalogue, 6)
+    # One more step may have come into the batch of the change of encoders.
+    dropped_count = catalogue.encoders.count_missing(NEW.digest)
+    assert dropped_count in (6, 8)
+    check_counts(catalogue, dropped_count)
 
 
 async def test_what_a_stop_leaves_of_a_drop_is_counted_and_dropped_by_a_repeat(
@@ -177,7 +186,7 @@ async def test_an_index_that_is_opened_while_its_encoder_is_dropped_has_no_vecto
     def open_slowly(*arguments: object) -> CatalogueIndex:
         index = open_index(*arguments)  # type: ignore[arg-type]
         read.set()
-        may_go_on.wait()
+        may_go_on.wait(20)
         return index
 
     monkeypatch.setattr(CatalogueIndex, "open", open_slowly)
@@ -196,7 +205,6 @@ async def test_a_snapshot_beside_a_drop_leaves_nothing_of_the_dropped_encoder(
     tmp_path: Path, catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch, is_large: bool
 ) -> None:
     begun = threading.Event()
-    build_graph = snapshot.build_graph
 
     def build(plan: GraphPlan, stopped: threading.Event) -> None:
         if plan.target.parent == snapshot.snapshot_folder(tmp_path, NEW.digest):

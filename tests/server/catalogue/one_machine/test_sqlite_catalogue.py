@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,25 @@ async def test_a_snapshot_that_failed_leaves_nothing_and_is_written_the_next_tim
     assert bool(index_files(tmp_path, ".vectors")) == (broken == "os.replace")
     assert (await catalogue.snapshot()).vector_count == 60
     assert index_files(tmp_path, "manifest.json")
+    await catalogue.close()
+
+
+@pytest.mark.parametrize(("free_bytes", "told"), [(0, CatalogueFullError), (1 << 30, RuntimeError)])
+async def test_a_graph_that_the_disk_has_no_room_for_is_told_from_others_that_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, told: type[Exception]
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("Failed to serialize into stream")  # as usearch says it
+
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue.upsert(new_product("p", random_embedding(np.random.default_rng(0))))
+    with monkeypatch.context() as patched:
+        patched.setattr("twinshelf.server.catalogue.index.snapshot.build_graph", fails)
+        usage = shutil.disk_usage(tmp_path)._replace(free=free_bytes)
+        patched.setattr("shutil.disk_usage", lambda _: usage)
+        with pytest.raises(told):
+            await catalogue.snapshot()
     await catalogue.close()
 
 
