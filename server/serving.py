@@ -274,6 +274,9 @@ def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", receive_limit),
         ("grpc.max_send_message_length", -1),
+        # Bit 0, no compression: gRPC inflates a message before it looks at its length, so that a
+        # few hundred kilobytes of a stranger would fill the memory.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         # Without this a second server could take half of the requests of the same port.
         ("grpc.so_reuseport", 0),
         ("grpc.keepalive_time_ms", 60_000),

@@ -24,7 +24,7 @@ from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.triton_encoder import TritonEncoder
 from twinshelf.server.parts import SERVICES
 from twinshelf.server.services.health import OVERALL
-from twinshelf.server.serving import create_server
+from twinshelf.server.serving import MATCH_METHOD, create_server
 from twinshelf.v1.product_pb2 import Product
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -60,6 +60,18 @@ async def test_health_of_each_service_follows_the_encoder(
     encoder.is_away = False
     await wait_for_health(channel, SERVING, service)
     assert await health_now(channel, service) == SERVING
+
+
+@pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+@pytest.mark.parametrize("method", [MATCH_METHOD, "/grpc.health.v1.Health/Check"])
+async def test_a_compressed_message_is_refused_before_it_is_inflated(
+    channel: grpc.aio.Channel, method: str, algorithm: grpc.Compression
+) -> None:
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+    with pytest.raises(grpc.aio.AioRpcError, match="is disabled") as refused:
+        await call(bytes(64 * 1024 * 1024), compression=algorithm)
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    await wait_for_health(channel, SERVING)
 
 
 async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
