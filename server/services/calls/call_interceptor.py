@@ -16,16 +16,16 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
+from twinshelf.server.access.scopes import Scope, needed_scope
 from twinshelf.server.errors import InvalidRequestError, SlowMessageError, TwinshelfError
 from twinshelf.server.services.calls.byte_budget import ByteBudget
 from twinshelf.server.services.calls.call_observer import CallObserver
 from twinshelf.server.services.calls.door import Door
 from twinshelf.server.services.calls.intake import Intake
-from twinshelf.server.services.calls.statuses import STATUS_DETAILS_KEY
+from twinshelf.server.services.calls.statuses import STATUS_DETAILS_KEY, status_of
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-# Health must stay reachable by its own simple means.
-_PASSED_BY: Final = ("/grpc.health.",)
+_HEALTH: Final = "/grpc.health."
 
 
 async def abort(context: grpc.aio.ServicerContext, status: status_pb2.Status) -> NoReturn:
@@ -91,10 +91,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if method in self._wrapped:
             return self._wrapped[method]
         handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(_PASSED_BY):
-            return handler
+        if handler is None:
+            return None
         wrapped: grpc.RpcMethodHandler[Any, Any]
-        if handler.response_streaming:
+        if method.startswith(_HEALTH):
+            wrapped = grpc.stream_stream_rpc_method_handler(self._wrap_health(handler))
+        elif handler.response_streaming:
             wrapped = grpc.stream_stream_rpc_method_handler(self._wrap_stream(method, handler))
         else:
             wrapped = grpc.stream_unary_rpc_method_handler(self._wrap_unary(method, handler))
@@ -108,8 +110,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         with self._observer.follow(method, context, is_stream=False) as outcome:
             await abort(context, self._observer.status_of(error, outcome))
 
+    def _wrap_health(self, handler: Any) -> Any:
+        """Bounds the reading alone: probes are answered when no other call is let in."""
+
+        async def call(_: Any, context: grpc.aio.ServicerContext) -> None:
+            try:
+                raw = await self._intake.read_short(context, is_open=True)
+                request = _parse(handler.request_deserializer, raw)
+                if handler.response_streaming:
+                    async for answer in handler.unary_stream(request, context):
+                        await self._send(context, handler.response_serializer(answer))
+                else:
+                    answer = await handler.unary_unary(request, context)
+                    await self._send(context, handler.response_serializer(answer))
+            except TwinshelfError as error:
+                await abort(context, status_of(error, ""))
+
+        return call
+
     def _wrap_unary(self, method: str, handler: Any) -> Any:
         door = self._doors.get(method)
+        is_open = needed_scope(method) is Scope.OPEN
 
         async def call(_: Any, context: grpc.aio.ServicerContext) -> bytes:
             """Reads the message, runs the method, and turns what it raises into a status."""
@@ -118,14 +139,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 return b""
             with self._observer.follow(method, context, is_stream=False) as outcome:
                 try:
-                    return await self._answer(handler, context)
+                    return await self._answer(handler, context, is_open=is_open)
                 except Exception as error:  # the boundary: nothing may pass it unmapped
                     await abort(context, self._observer.status_of(error, outcome))
 
         return call
 
-    async def _answer(self, handler: Any, context: grpc.aio.ServicerContext) -> bytes:
-        raw = await self._intake.read_one(context)
+    async def _answer(
+        self, handler: Any, context: grpc.aio.ServicerContext, *, is_open: bool
+    ) -> bytes:
+        if is_open:
+            raw = await self._intake.read_short(context, is_open=True)
+        else:
+            raw = await self._intake.read_one(context)
         size_bytes = len(raw)
         self._budget.take(size_bytes)
         try:

@@ -24,6 +24,9 @@ from twinshelf.server.errors import (
 
 # Whatever arrives within it is no burden: a text, or a photo over a good line.
 _PROMPT_S: Final = 0.05
+# Who asks how the server is, or for a watch, has little to say, and soon.
+_SHORT_BYTES: Final = 64 * 1024
+_SHORT_TIMEOUT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,11 @@ class Intake:
     def __init__(self, settings: IntakeSettings) -> None:
         """Takes the bounds."""
         self._settings = settings
-        self._slow_count = 0
+        self._slow = _SlowPlaces(settings.slow_message_limit, settings.message_timeout_s)
+        # Strangers have places of their own: they must not hold up callers with a key.
+        self._slow_strangers = _SlowPlaces(
+            settings.slow_message_limit, min(_SHORT_TIMEOUT_S, settings.message_timeout_s)
+        )
         self._stream_count = 0
         self._stopping: asyncio.Event = asyncio.Event()
 
@@ -58,20 +65,25 @@ class Intake:
             TooManyBytesError: If it is slow, and many others are.
             SlowMessageError: If it takes too long.
         """
-        reading = asyncio.ensure_future(context.read())
-        try:
-            if not await _is_done(reading, _PROMPT_S):
-                with self._slow_message():
-                    if not await _is_done(reading, self._settings.message_timeout_s):
-                        raise SlowMessageError(
-                            "the message of the request did not arrive within "
-                            f"{self._settings.message_timeout_s:g} s"
-                        )
-            raw = reading.result()
-        finally:
-            reading.cancel()
-        if not isinstance(raw, bytes):
-            raise InvalidRequestError("the call ended without a message", field="")
+        return await _read(context, self._slow)
+
+    async def read_short(self, context: grpc.aio.ServicerContext, *, is_open: bool) -> bytes:
+        """Returns the only message of a call that has no reason to be long.
+
+        Args:
+            context: That of the call.
+            is_open: Whether the method needs no key.
+
+        Raises:
+            InvalidRequestError: If the call ends without a message, or with a long one.
+            TooManyBytesError: If it is slow, and many others are.
+            SlowMessageError: If it takes too long.
+        """
+        raw = await _read(context, self._slow_strangers if is_open else self._slow)
+        if len(raw) > _SHORT_BYTES:
+            raise InvalidRequestError(
+                f"a message of this method may have {_SHORT_BYTES} bytes, got {len(raw)}", field=""
+            )
         return raw
 
     async def read_all(self, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
@@ -127,19 +139,45 @@ class Intake:
             f"the stream sent nothing for {self._settings.stream_idle_timeout_s:g} s"
         )
 
+
+class _SlowPlaces:
+    """Messages that are being read and take more than a moment."""
+
+    def __init__(self, limit_count: int, timeout_s: float) -> None:
+        self._limit_count = limit_count
+        self.timeout_s = timeout_s
+        self._taken_count = 0
+
     @contextmanager
-    def _slow_message(self) -> Iterator[None]:
-        if self._slow_count >= self._settings.slow_message_limit:
+    def take(self) -> Iterator[None]:
+        if self._taken_count >= self._limit_count:
             raise TooManyBytesError(
-                f"{self._slow_count} large or slow messages are being read already; "
+                f"{self._taken_count} large or slow messages are being read already; "
                 "repeat the request later",
                 retry_after_s=0.5,
             )
-        self._slow_count += 1
+        self._taken_count += 1
         try:
             yield
         finally:
-            self._slow_count -= 1
+            self._taken_count -= 1
+
+
+async def _read(context: grpc.aio.ServicerContext, places: _SlowPlaces) -> bytes:
+    reading = asyncio.ensure_future(context.read())
+    try:
+        if not await _is_done(reading, _PROMPT_S):
+            with places.take():
+                if not await _is_done(reading, places.timeout_s):
+                    raise SlowMessageError(
+                        f"the message of the request did not arrive within {places.timeout_s:g} s"
+                    )
+        raw = reading.result()
+    finally:
+        reading.cancel()
+    if not isinstance(raw, bytes):
+        raise InvalidRequestError("the call ended without a message", field="")
+    return raw
 
 
 async def _is_done(reading: asyncio.Future[Any], timeout_s: float) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.server.calls import code_of, error_info, match, match_request, matching, serving, upsert
 from tests.server.fake_encoder import FakeEncoder
+from twinshelf.server.access.scopes import METHOD_SCOPES, Scope
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.serving import create_server
@@ -21,6 +24,8 @@ from twinshelf.v1.product_pb2 import Product
 MATCH = "/twinshelf.v1.MatchingService/MatchProduct"
 MATCH_MANY = "/twinshelf.v1.MatchingService/MatchProducts"
 UPSERT = "/twinshelf.v1.CatalogService/UpsertProducts"
+OPEN_METHODS = [method for method, scope in METHOD_SCOPES.items() if scope is Scope.OPEN]
+UNKNOWN_FIELD = b"\xa2\x06"
 GARBAGE = b"\xff\xff\xff\xff\x00garbage"
 
 
@@ -87,6 +92,37 @@ async def test_slow_messages_are_bounded_in_time_and_number_and_hold_up_no_other
         assert (await match(channel, title="mug")).matches
         for call in slow:
             assert await code_of(call) is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", OPEN_METHODS)
+async def test_strangers_who_send_no_message_hold_up_no_other(
+    config: ServerConfig, encoder: FakeEncoder, method: str
+) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.2)
+        yield match_request(title="mug").SerializeToString()
+
+    bounded = dataclasses.replace(config, slow_message_count=2, call_count=16)
+    async with serving(bounded, encoder) as channel:
+        await upsert(channel, [Product(product_id="p", title="mug")])
+        silent = [channel.stream_stream(method)(never()) for _ in range(16)]
+        await asyncio.sleep(0.5)
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await match(channel, title="mug")  # gRPC decided on it when the last of them came
+        assert await unary(channel)(slowly())
+        assert await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        codes = {await code_of(anext(aiter(call))) for call in silent}
+        assert codes == {
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+        }
+
+
+@pytest.mark.parametrize("method", OPEN_METHODS)
+async def test_strangers_may_send_nothing_long(channel: grpc.aio.Channel, method: str) -> None:
+    call = channel.stream_stream(method)(iter([UNKNOWN_FIELD + b"\x80\x80\x04" + bytes(65536)]))
+    assert await code_of(anext(aiter(call))) is grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.slow
