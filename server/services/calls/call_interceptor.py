@@ -180,7 +180,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             requests = self._requests(handler.request_deserializer, context)
             answers = handler.stream_stream(requests, context)
         else:
-            raw = await self._intake.read_one(context)
+            # Short: the request is held for as long as the stream lasts.
+            raw = await self._intake.read_short(context, is_open=False)
             answers = handler.unary_stream(_parse(handler.request_deserializer, raw), context)
         async for answer in answers:
             if not handler.request_streaming:  # no further request tells that the key has ended

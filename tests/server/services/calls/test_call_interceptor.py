@@ -23,6 +23,7 @@ from twinshelf.v1.product_pb2 import Product
 
 MATCH = "/twinshelf.v1.MatchingService/MatchProduct"
 MATCH_MANY = "/twinshelf.v1.MatchingService/MatchProducts"
+WATCH = "/twinshelf.v1.CatalogService/WatchChanges"
 UPSERT = "/twinshelf.v1.CatalogService/UpsertProducts"
 OPEN_METHODS = [method for method, scope in METHOD_SCOPES.items() if scope is Scope.OPEN]
 UNKNOWN_FIELD = b"\xa2\x06"
@@ -119,8 +120,10 @@ async def test_strangers_who_send_no_message_hold_up_no_other(
         }
 
 
-@pytest.mark.parametrize("method", OPEN_METHODS)
-async def test_strangers_may_send_nothing_long(channel: grpc.aio.Channel, method: str) -> None:
+@pytest.mark.parametrize("method", [WATCH, *OPEN_METHODS])
+async def test_nothing_long_is_sent_by_strangers_or_held_while_they_watch(
+    channel: grpc.aio.Channel, method: str
+) -> None:
     call = channel.stream_stream(method)(iter([UNKNOWN_FIELD + b"\x80\x80\x04" + bytes(65536)]))
     assert await code_of(anext(aiter(call))) is grpc.StatusCode.INVALID_ARGUMENT
 
