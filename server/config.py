@@ -103,7 +103,9 @@ class ServerConfig:
     message_timeout_s: float = option(
         10.0, "longest time that one message may take to arrive", low=0.01, high=3600
     )
-    stream_count: int = option(32, "streams that are open at once", low=1, high=10_000)
+    stream_count: int = option(
+        32, "streams that are open at once; one key may have half of them", low=1, high=10_000
+    )
     stream_in_flight_count: int = option(
         32, "unanswered messages of one stream; the stream is read no further", low=1, high=10_000
     )

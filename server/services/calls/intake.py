@@ -7,6 +7,7 @@ ones are under way at a time, how long each may take, and how many streams are o
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import grpc
 
+from twinshelf.server.access.caller import caller
 from twinshelf.server.errors import (
     InvalidRequestError,
     ServerBusyError,
@@ -50,7 +52,7 @@ class Intake:
         self._slow_strangers = _SlowPlaces(
             settings.slow_message_limit, min(_SHORT_TIMEOUT_S, settings.message_timeout_s)
         )
-        self._stream_count = 0
+        self._streams: Counter[str] = Counter()  # by key; "" without one
         self._stopping: asyncio.Event = asyncio.Event()
 
     def stop(self) -> None:
@@ -114,21 +116,33 @@ class Intake:
 
     @contextmanager
     def open_stream(self) -> Iterator[None]:
-        """Counts a stream while its body runs.
+        """Counts a stream of the caller while its body runs.
 
         Raises:
-            ServerBusyError: If too many are open.
+            ServerBusyError: If too many are open, or half of the places are his key's already.
         """
-        if self._stream_count >= self._settings.stream_limit:
+        known = caller.get()
+        key_id = known.key_id if known else ""
+        limit = self._settings.stream_limit
+        if self._streams.total() >= limit:
             raise ServerBusyError(
-                f"{self._stream_count} streams are open already; repeat the call later",
+                f"{self._streams.total()} streams are open already; repeat the call later",
                 retry_after_s=1.0,
             )
-        self._stream_count += 1
+        # A watch lasts for as long as its caller likes: one key must not keep all others out.
+        if known and self._streams[key_id] >= max(1, limit // 2):
+            raise ServerBusyError(
+                f"the API key {key_id} has {self._streams[key_id]} streams open already, half of "
+                "what there are; end one of them first",
+                retry_after_s=1.0,
+            )
+        self._streams[key_id] += 1
         try:
             yield
         finally:
-            self._stream_count -= 1
+            self._streams[key_id] -= 1
+            if not self._streams[key_id]:
+                del self._streams[key_id]
 
     def _result(self, reading: asyncio.Future[Any]) -> Any:
         if reading.done():

@@ -1,0 +1,51 @@
+"""How many streams are open, over all callers and of one key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from twinshelf.server.access.caller import Caller, caller
+from twinshelf.server.access.scopes import Scope
+from twinshelf.server.errors import ServerBusyError
+from twinshelf.server.services.calls.intake import Intake, IntakeSettings
+
+
+@contextmanager
+def called_by(key_id: str | None) -> Iterator[None]:
+    known = Caller(key_id=key_id, label="", scope=Scope.READ) if key_id else None
+    token = caller.set(known)
+    try:
+        yield
+    finally:
+        caller.reset(token)
+
+
+@contextmanager
+def streams(intake: Intake, key_id: str | None, count: int) -> Iterator[None]:
+    with ExitStack() as opened:
+        for _ in range(count):
+            with called_by(key_id):
+                opened.enter_context(intake.open_stream())
+        yield
+
+
+@pytest.mark.parametrize(
+    ("key_id", "limit", "share"), [("a", 4, 2), ("a", 5, 2), ("a", 1, 1), (None, 4, 4)]
+)
+def test_one_key_has_at_most_half_of_the_streams(
+    key_id: str | None, limit: int, share: int
+) -> None:
+    intake = Intake(
+        IntakeSettings(
+            slow_message_limit=1, stream_limit=limit, message_timeout_s=1, stream_idle_timeout_s=1
+        )
+    )
+    for _ in range(2):  # what has ended counts no more
+        with streams(intake, key_id, share):
+            with pytest.raises(ServerBusyError, match="open already"), streams(intake, key_id, 1):
+                pass
+            with streams(intake, "b", min(share, limit - share)):
+                pass
