@@ -12,6 +12,7 @@ from typing import Final
 import imagesize
 
 from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.services.embedding.admission import HEAVY_COST
 
 _CHARACTERS_PER_COST: Final = 128
 # About as many characters fill the longest token bucket; what is cut off costs no more.
@@ -19,7 +20,10 @@ _LONGEST_TEXT: Final = 512
 _COST_PER_MATCH: Final = 0.02
 _COST_PER_PAIR: Final = 0.06
 # A JPEG is decoded at a fraction of its size, the other formats whole.
-_COST_PER_MEGAPIXEL: Final = {b"\xff\xd8\xff": 0.25, b"\x89PNG": 2.0, b"RIFF": 2.0}
+_JPEG: Final = b"\xff\xd8\xff"
+_COST_PER_MEGAPIXEL: Final = {_JPEG: 0.25, b"\x89PNG": 2.0, b"RIFF": 2.0}
+# A JPEG's size stands behind any number of parts. A camera writes some dozens, of four reads each.
+_HEADER_READS: Final = 1024
 
 
 def search_cost(match_count: int) -> float:
@@ -44,13 +48,25 @@ def embedding_cost(row: EncoderInput) -> float:
 
 def _decoding_cost(photo: bytes) -> float:
     """The cost of the pixels that a photo's header declares; 0 for what is no photo."""
-    cost_per_megapixel = next(
-        (cost for start, cost in _COST_PER_MEGAPIXEL.items() if photo.startswith(start)), None
-    )
-    if cost_per_megapixel is None:
+    start = next((each for each in _COST_PER_MEGAPIXEL if photo.startswith(each)), None)
+    if start is None:
         return 0.0
     try:
-        width, height = imagesize.get(io.BytesIO(photo), exif_rotation=False)
-    except Exception:  # a broken header: it will be refused before anything is decoded
-        return 0.0
-    return float(max(0, width) * max(0, height) / 1e6 * cost_per_megapixel)
+        width, height = imagesize.get(_PhotoHeader(photo), exif_rotation=False)
+    except Exception:  # a broken header
+        width, height = 0, 0
+    megapixels = max(0, width) * max(0, height) / 1e6
+    # What decodes a JPEG may find a size where we did not; the others are refused unread then.
+    if not megapixels and start == _JPEG:
+        return HEAVY_COST
+    return float(megapixels * _COST_PER_MEGAPIXEL[start])
+
+
+class _PhotoHeader(io.BytesIO):
+    """A photo that ends after so many reads: the event loop waits while its header is read."""
+
+    _reads_left = _HEADER_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads_left -= 1
+        return super().read(size) if self._reads_left >= 0 else b""
