@@ -79,9 +79,11 @@ INTERNAL_SENTENCE = (
     "Something failed inside the server; its log has the reason under this request id"
 )
 STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
-# Details travel in trailing metadata, which clients refuse above 8 KiB.
-LONGEST_MESSAGE = 1024
-LONGEST_FACT = 256
+# A status travels in trailing metadata, which clients refuse above 8 KiB: the message by itself,
+# with three bytes for each that is no printable ASCII, and again in the details, in base64.
+LONGEST_MESSAGE_BYTES = 1024
+LONGEST_FACT_BYTES = 256
+_ELLIPSIS: Final = "…"
 
 
 def status_of(error: BaseException, request_id: str) -> status_pb2.Status:
@@ -103,7 +105,7 @@ def status_of(error: BaseException, request_id: str) -> status_pb2.Status:
             error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN),
             request_info,
         )
-    facts = {name: _cut(value, LONGEST_FACT) for name, value in error.facts.items()}
+    facts = {name: _cut(value, LONGEST_FACT_BYTES) for name, value in error.facts.items()}
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=facts),
         request_info,
@@ -112,10 +114,10 @@ def status_of(error: BaseException, request_id: str) -> status_pb2.Status:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(math.ceil(1000 * error.retry_after_s))
         details.append(retry)
-    message = _cut(error.message, LONGEST_MESSAGE)
+    message = _cut(error.message, LONGEST_MESSAGE_BYTES)
     if isinstance(error, InvalidRequestError):
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=_cut(error.field, LONGEST_FACT), description=message
+            field=_cut(error.field, LONGEST_FACT_BYTES), description=message
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     return _status(CODES[type(error)], message, *details)
@@ -130,5 +132,8 @@ def _status(code: int, message: str, *details: Message) -> status_pb2.Status:
     return status
 
 
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def _cut(text: str, longest_bytes: int) -> str:
+    encoded = text.encode()
+    if len(encoded) <= longest_bytes:
+        return text
+    return encoded[: longest_bytes - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS

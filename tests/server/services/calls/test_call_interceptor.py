@@ -107,7 +107,7 @@ async def test_strangers_who_send_no_message_hold_up_no_other(
     bounded = dataclasses.replace(config, slow_message_count=2, call_count=16)
     async with serving(bounded, encoder) as channel:
         await upsert(channel, [Product(product_id="p", title="mug")])
-        silent = [channel.stream_stream(method)(never()) for _ in range(16)]
+        silent = [stream(channel, method)(never()) for _ in range(16)]
         await asyncio.sleep(0.5)
         with contextlib.suppress(grpc.aio.AioRpcError):
             await match(channel, title="mug")  # gRPC decided on it when the last of them came
@@ -124,7 +124,7 @@ async def test_strangers_who_send_no_message_hold_up_no_other(
 async def test_nothing_long_is_sent_by_strangers_or_held_while_they_watch(
     channel: grpc.aio.Channel, method: str
 ) -> None:
-    call = channel.stream_stream(method)(iter([UNKNOWN_FIELD + b"\x80\x80\x04" + bytes(65536)]))
+    call = stream(channel, method)(iter([UNKNOWN_FIELD + b"\x80\x80\x04" + bytes(65536)]))
     assert await code_of(anext(aiter(call))) is grpc.StatusCode.INVALID_ARGUMENT
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from urllib.parse import quote
+
 import pytest
 from google.rpc import code_pb2, error_details_pb2
 
@@ -46,7 +49,11 @@ def test_unknown_errors_are_told_by_request_id_only(caplog: pytest.LogCaptureFix
     assert "a secret" in caplog.text
 
 
-def test_details_fit_into_the_header_that_carries_them() -> None:
-    long = "я" * 100_000
+@pytest.mark.parametrize("letter", ["o", "\x01", "я", "日", "😀"])
+def test_a_status_fits_into_the_headers_that_carry_it(letter: str) -> None:
+    long = letter * 100_000
     error = InvalidRequestError(long, field=long, facts={str(i): long for i in range(4)})
-    assert status_of(error, "id").ByteSize() < 8 * 1024
+    status = status_of(error, "id")
+    assert status.message == letter * (len(status.message) - 1) + "…"
+    headers_bytes = len(quote(status.message)) + len(b64encode(status.SerializeToString()))
+    assert headers_bytes < 8 * 1024 - 300  # names, code and content type
