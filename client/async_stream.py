@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any, Generic
@@ -38,6 +39,8 @@ class AsyncStream(Generic[Row, Answer]):
         self._rows: StreamRows[Row, Answer] = listening.rows
         self._source = _as_async(source)
         self._is_exhausted = False
+        self._heard = asyncio.Event()  # set by each response, and by the end of the stream
+        self._has_lost_reason = False  # of the last stream's end
 
     async def answers(self) -> AsyncIterator[Answer]:
         """Yields one answer for each row, in any order.
@@ -51,6 +54,7 @@ class AsyncStream(Generic[Row, Answer]):
                     yield answer
             except grpc.RpcError as error:
                 mapped = _stream_error(error, self._listening.address)
+                self._has_lost_reason = error.details() == _LOST_WHILE_WRITING
                 await asyncio.sleep(self._rows.wait_after_break_s(mapped, time.monotonic()))
 
     @property
@@ -60,7 +64,7 @@ class AsyncStream(Generic[Row, Answer]):
     async def _one_stream(self) -> AsyncIterator[Answer]:
         responses: asyncio.Queue[Any] = asyncio.Queue()
         call = self._open_call()
-        pump = asyncio.create_task(_pump(call, responses))
+        pump = asyncio.create_task(_pump(call, responses, self._heard))
         self._listening.start_silence()
         try:
             while not self._is_done:
@@ -80,7 +84,12 @@ class AsyncStream(Generic[Row, Answer]):
     async def _send(self, call: Any, responses: asyncio.Queue[Any]) -> None:
         was_owed = self._rows.has_unanswered
         for request in self._rows.due_requests(time.monotonic()):
+            self._heard.clear()
             await self._write(call, request)
+            if self._has_lost_reason and not call.done():
+                # One by one, so that a row that ends the stream does so while none is written.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._heard.wait(), self._listening.timeout_s)
         # A slow source must not hold back answers that are there already.
         while not self._is_exhausted and self._rows.may_take(answers_wait=not responses.empty()):
             try:
@@ -134,14 +143,16 @@ def _stream_error(error: grpc.RpcError, address: str) -> TwinshelfError:
     return mapped
 
 
-async def _pump(call: Any, responses: asyncio.Queue[Any]) -> None:
+async def _pump(call: Any, responses: asyncio.Queue[Any], heard: asyncio.Event) -> None:
     """Moves responses, then how the stream ended, into a queue that can be read with a timeout."""
     try:
         async for response in call:
             responses.put_nowait(response)
+            heard.set()
         responses.put_nowait(END)
     except grpc.RpcError as error:
         responses.put_nowait(error)
+    heard.set()
 
 
 async def _as_async(source: Iterable[Row] | AsyncIterable[Row]) -> AsyncIterator[Row]:

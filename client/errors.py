@@ -14,12 +14,17 @@ from google.rpc import error_details_pb2, status_pb2
 # The reason of a stream that the service ended since nothing was sent, or read, for too long: what
 # was answered counts, and it may be opened again at once.
 SLOW_MESSAGE = "SLOW_MESSAGE"
+# The reason of a message that is larger than what the service reads; the fact `limit_bytes` says
+# how large it may be.
+MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # How gRPC words what TLS failed with.
 _TLS_SIGNS = ("handshake failed", "verification check failed")
 _OPENSSL_REASON = re.compile(r"OPENSSL_internal:([A-Z_]+)")
 _HUNG_UP = "Socket closed"
+_TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,11 +204,35 @@ def error_from_call(error: grpc.RpcError, address: str) -> TwinshelfError:
     said = error.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
         return unreachable_error(address, said)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (sizes := _TOO_LARGE.search(said)):
+        return too_large_error(int(sizes[1]), int(sizes[2]))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineError(f"{address} did not answer in time", code=code)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         said = f"what answers at {address} is not a Twinshelf matching service ({said})"
     return _KINDS.get(code, TwinshelfError)(said or f"the call failed with {code.name}", code=code)
+
+
+def too_large_error(size_bytes: int, limit_bytes: int, photo_bytes: int = 0) -> InvalidRequestError:
+    """Makes the error of a message that the service does not even read.
+
+    Args:
+        size_bytes: Of the message.
+        limit_bytes: What it may have.
+        photo_bytes: Size of its main photo, which is named when it alone is too much.
+    """
+    what = f"the message of {size_bytes / _MIB:.1f} MiB"
+    violations: tuple[FieldViolation, ...] = ()
+    if size_bytes - photo_bytes <= limit_bytes:
+        what = f"the photo of {photo_bytes / _MIB:.1f} MiB"
+        violations = (FieldViolation(field="image", description="too large"),)
+    return InvalidRequestError(
+        f"{what} is too large: the service reads messages of at most {limit_bytes / _MIB:.1f} MiB",
+        code=grpc.StatusCode.INVALID_ARGUMENT,
+        reason=MESSAGE_TOO_LARGE,
+        facts={"limit_bytes": str(limit_bytes)},
+        field_violations=violations,
+    )
 
 
 def unreachable_error(address: str, said: str) -> ServiceUnavailableError:

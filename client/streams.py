@@ -20,7 +20,13 @@ from twinshelf.client.conversions import (
     upsert_request,
 )
 from twinshelf.client.encoders.records import ReindexAnswer
-from twinshelf.client.errors import SLOW_MESSAGE, InvalidRequestError, TwinshelfError
+from twinshelf.client.errors import (
+    MESSAGE_TOO_LARGE,
+    SLOW_MESSAGE,
+    InvalidRequestError,
+    TwinshelfError,
+    too_large_error,
+)
 from twinshelf.client.records import (
     MatchAnswer,
     MatchOptions,
@@ -47,6 +53,7 @@ class StreamMethod(Generic[Row, Answer]):
         request: Makes the request from its position in the stream and the row.
         product_id: Reads which product a row writes, so that the last row of one stays; None where
             rows may be answered in any order.
+        photo: Reads the main photo of a row, which is named when its message is too large.
         position: Reads the position of the request that an answer belongs to; -1 when it is lost.
         answer: Makes the caller's answer from the row's index, the row and the response.
         failure: Makes the caller's answer from the row's index, the row and an error.
@@ -54,6 +61,7 @@ class StreamMethod(Generic[Row, Answer]):
 
     request: Callable[[int, Row], Any]
     product_id: Callable[[Row], str | None]
+    photo: Callable[[Row], bytes]
     position: Callable[[Any], int]
     answer: Callable[[int, Row, Any], Answer]
     failure: Callable[[int, Row, TwinshelfError], Answer]
@@ -64,6 +72,7 @@ def upsert_method() -> StreamMethod[Product | ProductUpdate, UpsertAnswer]:
     return StreamMethod(
         request=lambda position, product: upsert_request(product),
         product_id=lambda product: product.product_id,
+        photo=lambda row: (row.product if isinstance(row, ProductUpdate) else row).image,
         position=lambda response: response.request_index,
         answer=lambda index, product, response: upsert_answer(index, product.product_id, response),
         failure=lambda index, product, error: UpsertAnswer(
@@ -83,6 +92,7 @@ def match_method(options: MatchOptions) -> StreamMethod[Offer, MatchAnswer]:
             request_id=str(position), request=match_request(offer, options)
         ),
         product_id=lambda offer: None,
+        photo=lambda offer: offer.image,
         position=lambda response: int(response.request_id) if response.request_id.isdigit() else -1,
         answer=lambda index, offer, response: match_answer(index, response),
         failure=lambda index, offer, error: MatchAnswer(offer_index=index, error=error),
@@ -132,6 +142,7 @@ class StreamRows(Generic[Row, Answer]):
         self._break_count = 0
         self._answered_in_stream = False
         self._unsendable: list[Answer] = []
+        self._limit_bytes: int | None = None  # of a message; known once one was too large
 
     def may_take(self, *, answers_wait: bool) -> bool:
         """Tells whether another row may be taken from the caller.
@@ -158,8 +169,8 @@ class StreamRows(Generic[Row, Answer]):
     def add(self, row: Row) -> Any | None:
         """Takes a row and returns its request, to be sent now.
 
-        None when the row is held back; or when no message can be made of it, and then its answer is
-        in `take_unsendable`.
+        None when the row is held back; or when no message can be made of it, or one known to be too
+        large, and then its answer is in `take_unsendable`.
         """
         sent = _Sent(index=self._row_count, row=row, product_id=self._method.product_id(row))
         self._row_count += 1
@@ -169,7 +180,7 @@ class StreamRows(Generic[Row, Answer]):
         return self._send(sent)
 
     def take_unsendable(self) -> list[Answer]:
-        """Returns, once, the answers of rows of which no message could be made."""
+        """Returns, once, the answers of rows of which no message could be made and sent."""
         answers, self._unsendable = self._unsendable, []
         return answers
 
@@ -222,7 +233,7 @@ class StreamRows(Generic[Row, Answer]):
 
         What was not answered goes into the next stream; that it had been sent is not held against
         it, since the stream failed and not the row. One that rested until the service ended it has
-        not failed: it is opened again at once.
+        not failed: it is opened again at once. So is one that a too large row ended, without it.
 
         Args:
             error: How the stream ended.
@@ -234,7 +245,7 @@ class StreamRows(Generic[Row, Answer]):
         """
         self._break_count = 0 if self._answered_in_stream else self._break_count
         wait_s: float | None = 0.0
-        if error.reason != SLOW_MESSAGE:
+        if error.reason != SLOW_MESSAGE and not self._learns_limit(error):
             self._break_count += 1
             wait_s = self._wait_s(error, self._break_count)
         if wait_s is None:
@@ -245,6 +256,16 @@ class StreamRows(Generic[Row, Answer]):
         self._sent.clear()
         self._position = 0
         return wait_s
+
+    def _learns_limit(self, error: TwinshelfError) -> bool:
+        """Takes from an error how large a message may be; tells whether that was news."""
+        if error.reason != MESSAGE_TOO_LARGE:
+            return False
+        limit_bytes = int(error.facts["limit_bytes"])
+        if self._limit_bytes is not None and limit_bytes >= self._limit_bytes:
+            return False
+        self._limit_bytes = limit_bytes
+        return True
 
     def _is_under_way(self, product_id: str | None) -> bool:
         """Tells whether a row of the product is under way."""
@@ -260,6 +281,11 @@ class StreamRows(Generic[Row, Answer]):
             error = InvalidRequestError(
                 f"the row cannot be sent: {reason}", code=grpc.StatusCode.INVALID_ARGUMENT
             )
+            self._unsendable.append(self._method.failure(sent.index, sent.row, error))
+            return None
+        if self._limit_bytes is not None and (size_bytes := request.ByteSize()) > self._limit_bytes:
+            photo_bytes = len(self._method.photo(sent.row))
+            error = too_large_error(size_bytes, self._limit_bytes, photo_bytes)
             self._unsendable.append(self._method.failure(sent.index, sent.row, error))
             return None
         self._sent[self._position] = sent

@@ -74,6 +74,7 @@ def reindex_method() -> StreamMethod[Product, ReindexAnswer]:
             )
         ),
         product_id=lambda product: None,
+        photo=lambda product: product.image,
         position=lambda response: response.request_index,
         answer=lambda index, product, response: _answer(index, product, response),
         failure=lambda index, product, error: ReindexAnswer(

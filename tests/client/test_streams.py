@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import grpc
 import pytest
 
@@ -10,8 +12,8 @@ from tests.client.fake_service import UNAVAILABLE, FakeService, make_status
 from tests.client.test_listening import QUICK, refusal, rows_of
 from tests.client.test_sync_client import products
 from twinshelf.client.async_client import AsyncClient
-from twinshelf.client.errors import DeadlineError, ServiceUnavailableError
-from twinshelf.client.records import Product, ProductUpdate
+from twinshelf.client.errors import DeadlineError, InvalidRequestError, ServiceUnavailableError
+from twinshelf.client.records import Offer, Product, ProductUpdate
 from twinshelf.client.streams import WINDOW
 from twinshelf.client.sync_client import Client
 from twinshelf.v1 import catalog_service_pb2
@@ -90,3 +92,34 @@ async def test_both_clients_go_on_after_a_rest(client: Client, service: FakeServ
     async with AsyncClient(client.address, retry_policy=QUICK_RETRIES) as other:
         answers = [answer async for answer in other.upsert(products(2))]
     assert [answer.error for answer in answers] == [None, None]
+
+
+# What the fake service reads: gRPC's own limit.
+TOO_LARGE = bytes(4 * 1024 * 1024)
+
+
+async def test_rows_above_the_message_limit_are_answered_and_the_others_go_on(
+    client: Client, service: FakeService
+) -> None:
+    large = [replace(product, image=TOO_LARGE) for product in products(2)]
+    further = Product(product_id="many", further_images=(TOO_LARGE[:-9],) * 2)
+    rows = [*products(30), *large, NEW, further, *products(30)]
+    async with AsyncClient(client.address, timeout_s=5, retry_policy=QUICK_RETRIES) as other:
+        for answers in (list(client.upsert(rows)), [each async for each in other.upsert(rows)]):
+            assert sorted(answer.product_index for answer in answers) == list(range(64))
+            failed = {each.product_index: each.error for each in answers if each.error}
+            assert sorted(failed) == [30, 31, 33]
+            assert all(isinstance(error, InvalidRequestError) for error in failed.values())
+            (violation,) = failed[30].field_violations
+            assert violation.field == "image" and not failed[33].field_violations
+            assert "the photo of 4.0 MiB is too large: the service reads" in failed[30].message
+            assert "the message of 8.0 MiB is too large" in failed[33].message
+    assert service.products["tea"].title == "new"
+
+
+def test_offers_and_single_calls_above_the_message_limit_are_invalid(client: Client) -> None:
+    offers = [Offer(title="tea"), Offer(title="cup", image=TOO_LARGE)]
+    answers = {answer.offer_index: answer for answer in client.match_many(offers)}
+    assert answers[0].result is not None and isinstance(answers[1].error, InvalidRequestError)
+    with pytest.raises(InvalidRequestError, match=r"of 4\.0 MiB is too large: .* at most 4\.0 MiB"):
+        client.match(offers[1])

@@ -19,7 +19,7 @@ from twinshelf.client.files.values.cell_values import (
     text_of,
 )
 
-# Far above what the service embeds (8 MiB unless told otherwise), yet below what ends its stream.
+# Far above what the service embeds (8 MiB unless told otherwise): that refuses it in words.
 LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 # A photo that is told from a path by its first bytes.
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")

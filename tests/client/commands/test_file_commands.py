@@ -50,6 +50,17 @@ def test_a_refused_photo_is_counted_and_its_text_stored(
     assert service.products["p1"].title == "tea" and not service.products["p1"].image
 
 
+def test_a_photo_above_the_message_limit_is_left_out_like_a_refused_one(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    (tmp_path / "large.jpg").write_bytes(bytes(4 * 1024 * 1024))
+    path = write(tmp_path / "t.csv", "id,title,image\np1,tea,large.jpg\np2,,large.jpg\np3,mug,\n")
+    out = index(client, path)
+    assert "1 photo could not be read: large.jpg: the photo of 4.0 MiB is too large" in out
+    assert "2 products stored, 0 of them replaced; 1 row failed" in out
+    assert service.products["p1"].title == "tea" and not service.products["p1"].image
+
+
 def test_several_photos_of_a_product_are_sent_and_a_refused_one_is_left_out(
     client: Client, service: FakeService, tmp_path: Path
 ) -> None:
