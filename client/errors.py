@@ -24,6 +24,8 @@ _TLS_SIGNS = ("handshake failed", "verification check failed")
 _OPENSSL_REASON = re.compile(r"OPENSSL_internal:([A-Z_]+)")
 _HUNG_UP = "Socket closed"
 _TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
+# What gRPC says itself, before it calls the service, when as many calls are open as it may.
+_TOO_MANY_CALLS = "Concurrent RPC limit exceeded!"
 _MIB = 1024 * 1024
 
 
@@ -206,6 +208,14 @@ def error_from_call(error: grpc.RpcError, address: str) -> TwinshelfError:
         return unreachable_error(address, said)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (sizes := _TOO_LARGE.search(said)):
         return too_large_error(int(sizes[1]), int(sizes[2]))
+    if said == _TOO_MANY_CALLS:
+        # Nothing was done, and there may be room at any moment.
+        return ServiceBusyError(
+            f"{address} has as many open calls as it takes",
+            code=code,
+            reason="TOO_MANY_CALLS",
+            retry_after_s=0.0,
+        )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineError(f"{address} did not answer in time", code=code)
     if code is grpc.StatusCode.UNIMPLEMENTED:

@@ -345,10 +345,14 @@ class FakeService(
         return response
 
 
-def start_server(service: FakeService, address: str = "127.0.0.1:0") -> tuple[grpc.Server, str]:
+def start_server(
+    service: FakeService, address: str = "127.0.0.1:0", *, call_count: int | None = None
+) -> tuple[grpc.Server, str]:
     """Serves a fake on a free port; returns the server and its address."""
     server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)]
+        futures.ThreadPoolExecutor(max_workers=8),
+        options=[("grpc.so_reuseport", 0)],
+        maximum_concurrent_rpcs=call_count,
     )
     matching_service_pb2_grpc.add_MatchingServiceServicer_to_server(service, server)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(service, server)

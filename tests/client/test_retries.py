@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +14,14 @@ import grpc
 import pytest
 
 from tests.client.conftest import QUICK_RETRIES
-from tests.client.fake_service import UNAVAILABLE, FakeService, busy, make_status
+from tests.client.fake_service import (
+    UNAVAILABLE,
+    FakeService,
+    busy,
+    make_status,
+    start_server,
+    wait_until,
+)
 from tests.client.test_sync_client import products
 from twinshelf.client.async_client import AsyncClient
 from twinshelf.client.encoders.async_encoders import AsyncEncoders
@@ -23,6 +32,7 @@ from twinshelf.client.groups.sync_groups import Groups
 from twinshelf.client.records import Offer
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import Client
+from twinshelf.v1 import catalog_service_pb2_grpc
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -114,6 +124,26 @@ async def test_a_delete_is_repeated_only_when_the_service_says_that_it_did_nothi
                 await other.delete(["p000"])
             service.loses_answers = True
     assert service.calls["DeleteProducts"] == 10
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda client: client.delete(["no"]), lambda client: list(client.upsert(products(2)))]
+)
+def test_a_service_with_too_many_open_calls_is_asked_again(
+    service: FakeService, ask: Callable[[Client], Any]
+) -> None:
+    server, address = start_server(service, call_count=1)
+    rows: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    policy = RetryPolicy(attempt_count=50, initial_backoff_s=0.02, max_backoff_s=0.02)
+    with grpc.insecure_channel(address) as channel, Client(address, retry_policy=policy) as client:
+        stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
+        holding = stub.UpsertProducts(iter(rows.get, None))
+        wait_until(lambda: service.calls["UpsertProducts"])
+        end = threading.Timer(0.1, rows.put, [None])
+        end.start()
+        ask(client)
+        assert not end.is_alive() and not list(holding)
+    server.stop(0).wait()
 
 
 CHANGES: list[Callable[[Any, Any], Any]] = [
