@@ -321,5 +321,7 @@ class IndexOptions:
 
 
 def complain(message: str) -> None:
-    """Says on standard error what went wrong."""
-    sys.stderr.write(f"twinshelf: {message}\n")
+    """Says on standard error what went wrong, which may be in others' words."""
+    from twinshelf.client.commands.output import printable
+
+    sys.stderr.write(f"twinshelf: {printable(message)}\n")

@@ -34,7 +34,11 @@ Shown = TypeVar("Shown")
 PIPE_WIDTH = 160
 # Narrower ones fold the lines themselves: a table would lose its figures.
 LEAST_WIDTH = 80
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Beside those of terminals: ends of lines and of paragraphs, what turns the direction of the text
+# behind it, and halves of characters, which cannot be written.
+_BEYOND_ASCII = r"\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROLS = re.compile(rf"[\x00-\x08\x0b-\x1f{_BEYOND_ASCII}]")
+_UNESCAPED_BY_JSON = re.compile(f"[{_BEYOND_ASCII}]")
 
 
 def make_console(stream: TextIO) -> Console:
@@ -50,7 +54,7 @@ def make_console(stream: TextIO) -> Console:
 
 
 def printable(text: str) -> str:
-    """Returns what others wrote, without what would move the cursor or colour the terminal."""
+    """Returns what others wrote, without what would move the cursor, colour or turn the text."""
     return _CONTROLS.sub("\ufffd", text)
 
 
@@ -66,7 +70,8 @@ def write_json(stream: TextIO, value: dict[str, Any]) -> None:
         stream: Where to.
         value: Made of what JSON knows.
     """
-    stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+    text = json.dumps(value, ensure_ascii=False)
+    stream.write(_UNESCAPED_BY_JSON.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text) + "\n")
 
 
 def first_of(found: Iterator[Shown], count: int | None) -> tuple[list[Shown], str]:
