@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import os
 import re
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,27 +23,90 @@ from twinshelf.server.triton.repository import models_with_steps
 
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./+=@-]+")
 _OTHER_PLACES: Final = ("/tmp", "/var/tmp", "/dev/shm")
+_PREFIX: Final = "twinshelf-triton-"
 
 
 class PrivateFolderError(RuntimeError):
     """No folder of our own to serve from; the message says what to do."""
 
 
-def make_private_folder() -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateFolder:
+    """A folder of ours, locked until it is removed.
+
+    What removes old files from /tmp (systemd-tmpfiles) leaves a locked folder alone, and so do
+    launchers that remove what killed ones left. The lock ends with this process.
+
+    Attributes:
+        path: Where it is.
+        lock: Descriptor of the open folder.
+    """
+
+    path: Path
+    lock: int
+
+    def remove(self) -> None:
+        """Removes the folder with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
+
+
+def make_private_folder() -> PrivateFolder:
     """Makes an empty folder, readable by this user alone, whose path every part of Triton reads.
+
+    Folders that a killed launcher left are removed first: a copy of the models may fill a disk, or
+    the memory.
 
     Raises:
         PrivateFolderError: If there is no such place.
     """
     places = dict.fromkeys((tempfile.gettempdir(), *_OTHER_PLACES))
     for place in places:
+        for folder in Path(place).glob(f"{_PREFIX}*"):
+            with contextlib.suppress(OSError):
+                _remove_left(folder)
+    for place in places:
         if _PLAIN_PATH.fullmatch(place):
             with contextlib.suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix="twinshelf-triton-", dir=place))
+                return _make_locked(place)
     raise PrivateFolderError(
         f"Triton needs a folder to write to whose path has ASCII letters, digits and ._+=@- alone, "
         f"and none of {', '.join(map(repr, places))} is one: set TMPDIR to such a folder"
     )
+
+
+def _make_locked(place: str) -> PrivateFolder:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+        try:
+            lock = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        except OSError:  # a file system without locks
+            os.close(lock)
+            path.rmdir()
+            raise
+        # Until here a launcher that starts as well may have taken it for one that was left.
+        if path.exists():
+            return PrivateFolder(path=path, lock=lock)
+        os.close(lock)
+
+
+def _remove_left(folder: Path) -> None:
+    """Removes a folder of this user that no process holds.
+
+    Raises:
+        OSError: If it is another's, or held, or no folder.
+    """
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(lock).st_uid == os.getuid():
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def copy_models(

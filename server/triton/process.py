@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import http
 import http.client
 import logging
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -22,7 +20,7 @@ from twinshelf.server.triton.child_processes import children, is_alive
 from twinshelf.server.triton.command import server_command, tied_to_this_process
 from twinshelf.server.triton.installation import TritonInstallation, find_triton
 from twinshelf.server.triton.plan import write_plan
-from twinshelf.server.triton.private_copy import copy_models, make_private_folder
+from twinshelf.server.triton.private_copy import PrivateFolder, copy_models, make_private_folder
 from twinshelf.server.triton.repository import check_version
 from twinshelf.server.triton.triton_config import TritonConfig, free_ports, listen
 
@@ -72,8 +70,7 @@ class TritonServer:
             check_version(config.model_repository, config.version, config.models)
         self._installation = installation or find_triton()
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: Path | None = None
-        self._folder_lock = -1
+        self._folder: PrivateFolder | None = None
         self._backends = Path()
         self._log_start = 0
         self._stated = config
@@ -129,7 +126,7 @@ class TritonServer:
             raise TritonStartError("Triton is running already")
         is_first = self._folder is None
         try:
-            folder = self._folder or self._prepare()
+            folder = self._folder.path if self._folder else self._prepare()
             for _ in range(_FURTHER_PORTS if is_first else 0):
                 try:
                     self._launch(folder)
@@ -156,8 +153,7 @@ class TritonServer:
                     logger.warning("Triton did not stop in time and is killed")
             self.kill()
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            os.close(self._folder_lock)
+            self._folder.remove()
             self._folder = None
 
     def kill(self) -> None:
@@ -220,10 +216,8 @@ class TritonServer:
 
     def _prepare(self) -> Path:
         """Makes the folder that the server is started from, with the models checked."""
-        folder = self._folder = make_private_folder()
-        # What removes old files from /tmp (systemd-tmpfiles) leaves a locked folder alone.
-        self._folder_lock = os.open(folder, os.O_RDONLY)
-        fcntl.flock(self._folder_lock, fcntl.LOCK_SH)
+        self._folder = make_private_folder()
+        folder = self._folder.path
         self._backends = self._installation.make_backends(folder)
         config = self._config
         copy_models(config.model_repository, config.models, config.version, folder / _MODELS)
@@ -302,7 +296,8 @@ class TritonServer:
     def _reason(self) -> str:
         # What is told of the copy is true of the repository, which the reader knows.
         repository = str(self._config.model_repository)
-        tail = self.log_tail(_LAST_LINES).replace(f"{self._folder}/{_MODELS}", repository)
+        copy = str(self._folder.path / _MODELS) if self._folder else repository
+        tail = self.log_tail(_LAST_LINES).replace(copy, repository)
         if failed := _LOAD_FAILURE.findall(tail):
             return "It says:\n" + "\n".join(reason.split("\\n")[0] for reason in failed)
         # All that matters stands behind this, if Triton came to say it.
@@ -328,4 +323,4 @@ class TritonServer:
             return self._config.log_path
         if self._folder is None:
             raise FileNotFoundError("the log is gone with the server's temporary folder")
-        return self._folder / "triton.log"
+        return self._folder.path / "triton.log"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,6 +22,13 @@ from twinshelf.server.triton.private_copy import (
 )
 from twinshelf.server.triton.repository import RepositoryError
 
+MAKE_AND_WAIT = """
+from twinshelf.server.triton.private_copy import make_private_folder
+folder = make_private_folder()
+print(folder.path, flush=True)
+input()
+"""
+
 
 def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -25,9 +37,10 @@ def files(folder: Path) -> set[str]:
 def test_the_folder_is_for_this_user_alone() -> None:
     folder = make_private_folder()
     try:
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
     finally:
-        folder.rmdir()
+        folder.remove()
+    assert not folder.path.exists()
 
 
 @pytest.mark.parametrize("name", ["with space", "mödel", "a;b", "$(x)"])
@@ -40,10 +53,10 @@ def test_a_temporary_folder_with_a_path_that_triton_cannot_read_is_passed_over(
     folder = make_private_folder()
 
     try:
-        assert not folder.is_relative_to(tmp_path)
-        assert str(folder).isascii()
+        assert not folder.path.is_relative_to(tmp_path)
+        assert str(folder.path).isascii()
     finally:
-        folder.rmdir()
+        folder.remove()
 
 
 def test_no_place_at_all_is_an_error_that_names_tmpdir(
@@ -56,6 +69,82 @@ def test_no_place_at_all_is_an_error_that_names_tmpdir(
 
     with pytest.raises(PrivateFolderError, match="with space.*absent.* set TMPDIR"):
         make_private_folder()
+
+
+@pytest.mark.slow
+def test_what_a_killed_launcher_left_is_removed_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    log = tmp_path / "twinshelf-triton-1.log"
+    log.touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "twinshelf-triton-link").symlink_to(tmp_path / "elsewhere")
+    command = (sys.executable, "-c", MAKE_AND_WAIT)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdout is not None
+        left = Path(one.stdout.readline().strip())
+        (left / "models").mkdir()
+        make_private_folder().remove()
+        assert (left / "models").is_dir()
+        one.kill()
+    folder = make_private_folder()
+    assert not left.exists() and folder.path.parent == tmp_path
+    assert log.exists() and (tmp_path / "elsewhere").exists()
+    folder.remove()
+
+
+def test_a_folder_that_another_launcher_removes_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    open_file, lock = os.open, fcntl.flock
+    removed: list[Path] = []
+
+    def remove() -> None:
+        removed.extend(tmp_path.iterdir())
+        removed[-1].rmdir()
+
+    def open_late(path: str | Path, *words: int, **names: int) -> int:
+        if Path(path).parent == tmp_path and not removed:
+            remove()
+        return open_file(path, *words, **names)
+
+    def lock_late(descriptor: int, kind: int) -> None:
+        if len(removed) == 1:
+            remove()
+        lock(descriptor, kind)
+
+    monkeypatch.setattr("os.open", open_late)
+    monkeypatch.setattr("fcntl.flock", lock_late)
+    folder = make_private_folder()
+    assert len(removed) == 2 and folder.path not in removed
+    assert list(tmp_path.iterdir()) == [folder.path]
+    folder.remove()
+
+
+def test_where_folders_cannot_be_locked_another_place_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("unlockable", "other"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "unlockable"))
+    monkeypatch.setattr(
+        "twinshelf.server.triton.private_copy._OTHER_PLACES", (str(tmp_path / "other"),)
+    )
+    lock = fcntl.flock
+
+    def lock_elsewhere(descriptor: int, kind: int) -> None:
+        if "unlockable" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOLCK, "no locks available")
+        lock(descriptor, kind)
+
+    monkeypatch.setattr("fcntl.flock", lock_elsewhere)
+    folder = make_private_folder()
+    assert folder.path.parent == tmp_path / "other"
+    assert not list((tmp_path / "unlockable").iterdir())
+    folder.remove()
 
 
 @pytest.mark.slow

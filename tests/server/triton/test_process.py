@@ -54,8 +54,10 @@ def test_a_server_starts_again_on_its_ports_after_a_crash_and_leaves_nothing(
         assert ask(server.grpc_address) == [[1.0, 2.0]]
         assert shared_memory(port)
         assert server.pid is not None
+        assert server._folder is not None
         with pytest.raises(BlockingIOError):  # so that no cleaner of /tmp takes its models away
-            fcntl.flock(os.open(str(server._folder), os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder = os.open(server._folder.path, os.O_RDONLY)
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         server.kill()
         assert not server.is_running
         assert not shared_memory(port)
