@@ -87,7 +87,9 @@ class StagedMatches:
 
     def add(self, lines: list[Line]) -> None:
         """Keeps the lines of the next offer; a process that is killed now does not lose them."""
-        self._file.write(json.dumps(lines).encode() + b"\n")
+        # Names of files need not be UTF-8, but the table is.
+        text = json.dumps(lines, ensure_ascii=False)
+        self._file.write(text.encode(errors="replace") + b"\n")
         self._file.flush()
 
     def offers(self) -> Iterator[list[Line]]:

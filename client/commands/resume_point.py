@@ -31,7 +31,8 @@ def run_digest(address: str, files: ProductFiles, options: ReadOptions, *further
         content = mapped.table.content
         read = content.photos() if isinstance(content, PhotoFolder) else [mapped.table.path]
         parts += map(_state, read)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    # Names of files need not be UTF-8.
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()
 
 
 def _state(path: Path) -> str:

@@ -98,8 +98,8 @@ def make_table(rows: Sequence[EmbeddedRow], contract: EncoderContract) -> pa.Tab
         _further(rows, contract.image_dimension),
         pa.array([None if each is None else contract.digest for each in made], pa.string()),
         pa.array([row.thumbnail for row in rows], pa.binary()),
-        pa.array([row.error or None for row in rows], pa.string()),
-        pa.array([row.photo_error or None for row in rows], pa.string()),
+        pa.array([_reason(row.error) for row in rows], pa.string()),
+        pa.array([_reason(row.photo_error) for row in rows], pa.string()),
     ]
     return pa.table(columns, schema=table_schema(contract))
 
@@ -137,6 +137,11 @@ def read_products(
         record = ProductRecord(**values | {"attributes": dict(values["attributes"])})
         # Embedding makes no thumbnail: that of the catalogue stays.
         yield row_number, NewProduct(record=record, vectors=(vector,), thumbnail=thumbnail)
+
+
+def _reason(text: str) -> str | None:
+    """Returns a reason as a table holds it: names of files in it need not be UTF-8."""
+    return text.encode(errors="replace").decode() or None
 
 
 def _halves(rows: Iterable[npt.NDArray[np.float32] | None], dimension: int) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,20 @@ def test_half_a_character_costs_itself_alone(
     stream, table = io.StringIO(), tmp_path / "m.csv"
     run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
     assert "1 offer matched" in stream.getvalue()
+
+
+def test_a_name_that_is_no_utf_8_costs_one_photo_of_a_folder_alone(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"gr\xfcn")
+    folder.mkdir()
+    for name in ("a.png", os.fsdecode(b"caf\xe9.png"), "z.png"):
+        (folder / name).write_bytes(b"photo")
+    assert "2 products stored, 0 of them replaced; 1 row failed" in index(client, folder)
+    for table in (tmp_path / "m.csv", tmp_path / "m.parquet"):
+        stream = io.StringIO()
+        run_match_files(
+            client, [folder], FileOptions(), MatchOptions(), table, stream, as_json=False
+        )
+        assert "2 offers matched, 0 without a match, 1 failed" in stream.getvalue()
+    assert set(pandas.read_csv(tmp_path / "m.csv").source) == {"gr?n"}

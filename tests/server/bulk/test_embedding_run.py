@@ -33,6 +33,7 @@ from twinshelf.server.bulk.embedded_folder import (
     output_name,
     read_whole,
 )
+from twinshelf.server.bulk.embedded_table import EmbeddedRow, make_table
 from twinshelf.server.bulk.workers import share_of_gpus
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
@@ -104,6 +105,17 @@ def test_a_refused_photo_is_left_out_beside_a_text(bulk: BulkFiles) -> None:
     assert row["error"] is None and row["image_embedding"] is None
     assert row["text_embedding"] is not None and row["photo_error"]
     assert any(f"p{BROKEN_PHOTO_ROW}" in sentence for sentence in report.findings)
+
+
+@pytest.mark.slow
+def test_a_name_that_is_no_utf_8_stops_nothing(bulk: BulkFiles, encoder: LocalEncoder) -> None:
+    path = bulk.folder / os.fsdecode(b"gr\xfcn.csv")
+    path.write_text("product_id,title\nm,tea\nn,\n")
+    report = bulk.embed(path)
+    assert report.stored_count == 1 and len(report.failures) == 1
+    failed = EmbeddedRow(row_number=1, error=str(path), photo_error=str(path))
+    (row,) = make_table([failed], encoder.contract).to_pylist()
+    assert row["error"] == row["photo_error"] == str(bulk.folder / "gr?n.csv")
 
 
 @pytest.mark.slow
