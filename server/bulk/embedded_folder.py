@@ -163,7 +163,8 @@ def locked(folder: Path) -> Iterator[None]:
 def output_name(given: Path) -> str:
     """Names an output after its input and where that lies, so that each run calls it the same."""
     path = os.path.abspath(given)  # "." has a name too
-    return f"{os.path.basename(path)}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+    name = os.fsencode(os.path.basename(path)).decode(errors="replace")  # Parquet's writer asks so
+    return f"{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
 def write_contract(folder: Path, document: str) -> None:
