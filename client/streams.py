@@ -277,14 +277,14 @@ class StreamRows(Generic[Row, Answer]):
     def _send(self, sent: _Sent[Row]) -> Any | None:
         try:
             request = self._method.request(self._position, sent.row)
-        except (TypeError, ValueError) as reason:  # protobuf refuses a value
+        except (TypeError, ValueError, OverflowError) as reason:  # protobuf refuses a value
             error = InvalidRequestError(
                 f"the row cannot be sent: {reason}", code=grpc.StatusCode.INVALID_ARGUMENT
             )
             self._unsendable.append(self._method.failure(sent.index, sent.row, error))
             return None
         if self._limit_bytes is not None and (size_bytes := request.ByteSize()) > self._limit_bytes:
-            photo_bytes = len(self._method.photo(sent.row))
+            photo_bytes = len(self._method.photo(sent.row) or b"")  # a caller may give None
             error = too_large_error(size_bytes, self._limit_bytes, photo_bytes)
             self._unsendable.append(self._method.failure(sent.index, sent.row, error))
             return None

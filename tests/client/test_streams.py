@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import grpc
 import pytest
@@ -123,3 +124,23 @@ def test_offers_and_single_calls_above_the_message_limit_are_invalid(client: Cli
     assert answers[0].result is not None and isinstance(answers[1].error, InvalidRequestError)
     with pytest.raises(InvalidRequestError, match=r"of 4\.0 MiB is too large: .* at most 4\.0 MiB"):
         client.match(offers[1])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"price": 10**400},
+        {"price": "9"},
+        {"title": "half a sign \ud83d"},
+        {"attributes": [1]},
+        {"image": None, "description": "x" * len(TOO_LARGE)},
+    ],
+    ids=["huge", "text", "half", "list", "large"],
+)
+def test_a_value_that_no_message_takes_costs_its_row_alone(
+    client: Client, values: dict[str, Any]
+) -> None:
+    rows = [*products(2), Product(product_id="bad", **values), *products(2)]
+    errors = {each.product_index: each.error for each in client.upsert(rows)}
+    assert isinstance(errors.pop(2), InvalidRequestError)
+    assert errors == dict.fromkeys((0, 1, 3, 4))
