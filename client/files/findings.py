@@ -20,6 +20,7 @@ Kind = Literal[
     "continued",
     "total",
     "sheet",
+    "table",
     "formula",
     "error",
     "encoding",
@@ -45,6 +46,7 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     "untitled": ("product", "without a title{first} {example}"),
     "encoding": ("file", "of doubtful encoding: {example}; --encoding names another"),
     "sheet": ("sheet", "not read, as hidden or of another header{first} {example}"),
+    "table": ("table", "not read, as of another header{first} {example}"),
     "formula": (
         "column",
         "of formulas without their values{first} {example}: open the file in a table program, and "

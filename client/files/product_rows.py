@@ -169,6 +169,8 @@ class ProductFiles:
                     self.findings.add("encoding", doubt)
                 for sheet in mapped.table.other_sheets:
                     self.findings.add("sheet", sheet)
+                for other in mapped.table.other_tables:
+                    self.findings.add("table", other)
                 for photo in mapped.table.unread_photos:
                     self.findings.add("unread", photo)
                 for column in mapped.table.formula_columns:

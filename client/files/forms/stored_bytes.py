@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from twinshelf.client.files.forms.zip_archive import (
     ZIP_MAGIC,
+    find_tables,
     is_document,
-    open_table_within,
-    table_within,
+    is_open_table,
+    open_tables_within,
 )
 from twinshelf.client.files.rows import MissingFileError, ProductFileError
 
@@ -71,7 +72,7 @@ _SCRIPTS = {
         rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"
     ),
 }
-Kind = Literal["delimited", "json", "xml", "parquet", "excel"]
+Kind = Literal["delimited", "json", "xml", "markup", "parquet", "excel"]
 _Packing = Literal["gzip", "zstd", "zip"]
 _MAGIC: dict[bytes, _Packing] = {
     b"\x1f\x8b": "gzip",
@@ -123,9 +124,11 @@ def kind_of(path: Path) -> Kind:
     """
     require_file(path)
     packing = packing_of(path)
+    if packing == "zip" and is_open_table(path):
+        return "markup"
     if packing == "zip" and is_document(path):
         return "excel"
-    suffix = Path(table_within(path)).suffix if packing == "zip" else _suffix_within(path)
+    suffix = Path(find_tables(path).names[0]).suffix if packing == "zip" else _suffix_within(path)
     with open_bytes(path) as file:
         start = file.read(4096)
     _require_table(path, start)
@@ -133,7 +136,9 @@ def kind_of(path: Path) -> Kind:
         raise ProductFileError(f"{path} holds a file that is compressed itself; unpack it first")
     if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
         return "parquet"
-    if _is_xml(start):
+    if _WEB_PAGE.match(_marked_up(start)) or _WORKBOOK in start:
+        return "markup"
+    if _XML.match(_marked_up(start)):
         return "xml"
     if suffix in EXCEL_SUFFIXES and b"\0" in start:
         return "excel"
@@ -147,12 +152,19 @@ def _require_table(path: Path, start: bytes) -> None:
         raise ProductFileError(f"{path} is {other}")
     if start[_TAR_PLACE:].startswith(_TAR_MAGIC):
         raise ProductFileError(f"{path} is a tar archive; unpack it")
-    if _WEB_PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
-        raise ProductFileError(f"{path} is a web page; save its table as CSV or .xlsx")
     if script := next((name for name, form in _SCRIPTS.items() if form.match(start)), ""):
         raise ProductFileError(f"{path} is {script}")
-    if _WORKBOOK in start:
-        raise ProductFileError(f"{path} is an Excel workbook in XML; save it as .xlsx")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a ZIP archive of tables; a workbook is one, though of itself.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ProductFileError: If it cannot be read.
+    """
+    require_file(path)
+    return packing_of(path) == "zip" and not is_document(path)
 
 
 def packing_of(path: Path) -> _Packing | None:
@@ -173,7 +185,7 @@ def open_bytes(path: Path) -> BinaryIO:
         if packing is None:
             return path.open("rb")
         stream: _Stream = (
-            open_table_within(path)
+            open_tables_within(path)
             if packing == "zip"
             else pa.CompressedInputStream(pa.OSFile(os.fspath(path)), packing)
         )
@@ -218,11 +230,11 @@ def _suffix_within(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _is_xml(start: bytes) -> bool:
-    """Whether a file begins like XML, in UTF-16 as well."""
+def _marked_up(start: bytes) -> bytes:
+    """How a file begins, of UTF-16 as well without what stands before or between its letters."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         start = start[2:].replace(b"\0", b"")
-    return _XML.match(start.removeprefix(b"\xef\xbb\xbf")) is not None
+    return start.removeprefix(b"\xef\xbb\xbf")
 
 
 def _begins_json(start: bytes) -> bool:

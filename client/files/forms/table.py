@@ -9,11 +9,13 @@ from pathlib import Path
 from twinshelf.client.files.forms.delimited_text import DelimitedText, open_delimited
 from twinshelf.client.files.forms.excel_sheet import ExcelSheet, open_excel
 from twinshelf.client.files.forms.json_records import JsonRecords, open_json, value_of
+from twinshelf.client.files.forms.markup_table import MarkupTable, open_markup
 from twinshelf.client.files.forms.parquet_table import ParquetTable, open_parquet
 from twinshelf.client.files.forms.photo_folder import PhotoFolder
 from twinshelf.client.files.forms.row_label import label_of
-from twinshelf.client.files.forms.stored_bytes import kind_of
+from twinshelf.client.files.forms.stored_bytes import is_archive, kind_of
 from twinshelf.client.files.forms.xml_records import XmlRecords, open_xml
+from twinshelf.client.files.forms.zip_archive import TablesWithin, find_tables
 from twinshelf.client.files.names.columns import Form
 from twinshelf.client.files.rows import (
     FOUND_FORM,
@@ -35,6 +37,11 @@ _NAMES_OF_DELIMITERS = {
 }
 
 
+Content = (
+    DelimitedText | JsonRecords | XmlRecords | MarkupTable | ParquetTable | ExcelSheet | PhotoFolder
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table whose form is known.
@@ -42,10 +49,12 @@ class Table:
     Attributes:
         path: The file or folder.
         content: Its reader.
+        within: What of an archive is read, where it holds several tables.
     """
 
     path: Path
-    content: DelimitedText | JsonRecords | XmlRecords | ParquetTable | ExcelSheet | PhotoFolder
+    content: Content
+    within: TablesWithin | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,6 +64,10 @@ class Table:
     @property
     def form(self) -> str:
         """What was found, in words: "text, UTF-8, semicolons"."""
+        archived = f"{' and '.join(self.within.names)} of the archive: " if self.within else ""
+        return archived + self._form()
+
+    def _form(self) -> str:
         match self.content:
             case DelimitedText() as text:
                 delimiter = _NAMES_OF_DELIMITERS.get(text.delimiter, repr(text.delimiter))
@@ -63,6 +76,8 @@ class Table:
                 return f"{records.form}, {records.encoding.name}"
             case XmlRecords() as elements:
                 return f"XML, elements {' and '.join(map('/'.join, elements.places))}"
+            case MarkupTable() as markup:
+                return f"{markup.kind}, table {' and '.join(map(repr, markup.tables))}"
             case ParquetTable():
                 return "Parquet"
             case ExcelSheet() as sheet:
@@ -75,7 +90,7 @@ class Table:
         match self.content:
             case DelimitedText():
                 return "text"
-            case ExcelSheet():
+            case ExcelSheet() | MarkupTable():
                 return "sheet"
         return "records"
 
@@ -83,6 +98,13 @@ class Table:
     def other_sheets(self) -> tuple[str, ...]:
         """Sheets of a workbook that are not read."""
         return self.content.other_sheets if isinstance(self.content, ExcelSheet) else ()
+
+    @property
+    def other_tables(self) -> tuple[str, ...]:
+        """Tables of a page or an archive that are not read."""
+        if isinstance(self.content, MarkupTable):
+            return self.content.other_tables
+        return self.within.others if self.within else ()
 
     @property
     def formula_columns(self) -> tuple[str, ...]:
@@ -182,7 +204,7 @@ def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
 
     Args:
         path: CSV or another delimited text, JSON, JSON lines, XML (each also .gz or .zst),
-            Parquet, Excel, or a folder.
+            Parquet, Excel, OpenDocument, a web page's table, or a folder.
         form: What is known of a text's form; the rest is found.
 
     Raises:
@@ -191,16 +213,24 @@ def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
     """
     if path.is_dir():
         return Table(path=path, content=PhotoFolder(path=path))
+    within = find_tables(path) if is_archive(path) else None
+    is_told = within is not None and len(within.names) + len(within.others) > 1
+    return Table(path=path, content=_opened(path, form), within=within if is_told else None)
+
+
+def _opened(path: Path, form: TableForm) -> Content:
     match kind_of(path):
         case "parquet":
-            return Table(path=path, content=open_parquet(path))
+            return open_parquet(path)
         case "json":
-            return Table(path=path, content=open_json(path, form))
+            return open_json(path, form)
         case "xml":
-            return Table(path=path, content=open_xml(path))
+            return open_xml(path)
+        case "markup":
+            return open_markup(path, has_header=form.has_header)
         case "excel":
-            return Table(path=path, content=open_excel(path, has_header=form.has_header))
-    return Table(path=path, content=open_delimited(path, form))
+            return open_excel(path, has_header=form.has_header)
+    return open_delimited(path, form)
 
 
 def read_cells(path: Path, columns: Sequence[str]) -> Iterator[CellRow | BadRow]:

@@ -1,16 +1,26 @@
-"""A ZIP archive that holds one table, as many shops' exports are packed."""
+"""A ZIP archive that holds a table, as many shops' exports are packed, or several."""
 
 from __future__ import annotations
 
 import re
 import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from twinshelf.client.files.forms.header import count_named
 from twinshelf.client.files.rows import ProductFileError
 
 ZIP_MAGIC = b"PK\x03\x04"
 _TABLES = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".xml")
+_OPEN_TABLE, _OPEN_MIME = "content.xml", b"application/vnd.oasis.opendocument.spreadsheet"
+# So much of a table tells what it holds, and so many fields that these are products.
+_START_BYTES, _HEADER_LINES, _FEWEST_FIELDS = 1 << 14, 10, 2
+_PRODUCTS = re.compile(
+    "product|produkt|item|article|artikel|goods|catalog|katalog|offer|товар", re.IGNORECASE
+)
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
 # What documents of office programs hold: "word/document.xml" is no table.
 _OF_DOCUMENT = re.compile(r"\[Content_Types\]\.xml|mimetype|.*\.iwa")
@@ -25,12 +35,42 @@ def is_document(path: Path) -> bool:
     return any(_OF_DOCUMENT.fullmatch(entry.filename) for entry in _entries(path))
 
 
-def table_within(path: Path) -> str:
-    """Returns the name of the one table that an archive holds; a note beside it does not count.
+def is_open_table(path: Path) -> bool:
+    """Whether a ZIP archive is a workbook of OpenDocument, as LibreOffice writes it.
 
     Raises:
-        ProductFileError: If it holds none or several, photos beside it, or cannot be read.
+        ProductFileError: If it cannot be read.
     """
+    if not {"mimetype", _OPEN_TABLE} <= {entry.filename for entry in _entries(path)}:
+        return False
+    with _opened(path, "mimetype") as file:
+        return file.read(len(_OPEN_MIME)) == _OPEN_MIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablesWithin:
+    """What of an archive is read.
+
+    Attributes:
+        names: The table of products, or its parts: several tables of the same columns.
+        others: Tables of other things, which are not read.
+    """
+
+    names: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+
+def find_tables(path: Path) -> TablesWithin:
+    """Finds the table of products in an archive: of several that which names most fields.
+
+    A note beside one table does not count.
+
+    Raises:
+        ProductFileError: If it holds none, several of which none names more than others, photos
+            beside it, or cannot be read.
+    """
+    if is_open_table(path):
+        return TablesWithin(names=(_OPEN_TABLE,))
     suffixes: dict[str, str] = {}
     for entry in _entries(path):
         name = PurePosixPath(entry.filename)
@@ -39,19 +79,85 @@ def table_within(path: Path) -> str:
             suffixes[entry.filename] = name.suffix.casefold()
     tables = [name for name, suffix in suffixes.items() if suffix in _TABLES]
     tables = tables or [name for name, suffix in suffixes.items() if suffix in (".txt", "")]
-    if len(tables) == 1 and not set(suffixes.values()) & {*_PHOTOS}:
-        return tables[0]
+    if not set(suffixes.values()) & {*_PHOTOS}:
+        if len(tables) == 1:
+            return TablesWithin(names=(tables[0],))
+        if found := _table_of_products(path, {name: suffixes[name] for name in tables}):
+            return found
     what = "several tables or photos" if tables else "no text table"
     raise ProductFileError(f"{path} is a ZIP archive of {what}; unpack it")
 
 
-def open_table_within(path: Path) -> IO[bytes]:
-    """Opens the table that an archive holds.
+def _table_of_products(path: Path, suffixes: Mapping[str, str]) -> TablesWithin | None:
+    """The table that names most fields, and those that are parts of it; None where none does."""
+    columns = {name: _names_in(path, name, suffix) for name, suffix in suffixes.items()}
+
+    def fitness(name: str) -> tuple[int, bool]:
+        return count_named(columns[name]), _PRODUCTS.search(name) is not None
+
+    best = max(suffixes, key=fitness, default="")
+    if not best or fitness(best)[0] < _FEWEST_FIELDS:
+        return None
+    parts = [name for name in suffixes if columns[name] == columns[best]]
+    if any(fitness(name) == fitness(best) for name in suffixes if name not in parts):
+        return None
+    if suffixes[best] == ".xml":  # two of them are no XML
+        parts = [best]
+    return TablesWithin(
+        names=tuple(parts), others=tuple(name for name in suffixes if name not in parts)
+    )
+
+
+def _names_in(path: Path, name: str, suffix: str) -> tuple[str, ...]:
+    """Names that a table begins with: its header, or what its first objects or elements hold."""
+    with _opened(path, name) as file:
+        try:
+            start = file.read(_START_BYTES)
+        except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            raise ProductFileError(f"{path} cannot be unpacked: {error}") from None
+    text = start.replace(b"\0", b"").decode("utf-8-sig", errors="replace")
+    if suffix == ".xml":
+        return tuple(dict.fromkeys(re.findall(r"<([^\W\d][\w:.-]*)", text)))
+    if suffix.startswith((".json", ".ndjson")):
+        return tuple(dict.fromkeys(re.findall(r'"([^"\\]+)"\s*:', text)))
+    lines = text.splitlines()[:_HEADER_LINES]
+    rows = [tuple(cell.strip('" ') for cell in re.split(r"[,;\t|]", line)) for line in lines]
+    return max(rows, key=count_named, default=())
+
+
+def open_tables_within(path: Path) -> _Joined:
+    """Opens what an archive holds of the table of products, its parts one behind another.
 
     Raises:
-        ProductFileError: As `table_within`.
+        ProductFileError: As `find_tables`.
     """
-    name = table_within(path)
+    return _Joined([_opened(path, name) for name in find_tables(path).names])
+
+
+class _Joined:
+    """Parts of a table, a line end between them."""
+
+    def __init__(self, parts: list[IO[bytes]]) -> None:
+        self._parts = parts
+        self._place = 0
+
+    def read(self, size: int) -> bytes:
+        """Reads at most so many bytes; none at the end."""
+        while self._place < len(self._parts):
+            if data := self._parts[self._place].read(size):
+                return data
+            self._place += 1
+            if self._place < len(self._parts):
+                return b"\n"
+        return b""
+
+    def close(self) -> None:
+        """Closes all parts."""
+        for part in self._parts:
+            part.close()
+
+
+def _opened(path: Path, name: str) -> IO[bytes]:
     try:
         with zipfile.ZipFile(path) as archive:  # what is open in it stays open
             return archive.open(name)

@@ -27,7 +27,8 @@ def test_a_table_under_another_suffix_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"a.csv": "id,title\n1,Shoe\n", "b.csv": ""}, "ZIP archive of several tables or photos"),
+        ({"a.csv": "x\n1\n", "b.csv": "y\n2\n"}, "ZIP archive of several tables or photos"),
+        ({"a.csv": "id,title\n1,Shoe\n", "b.csv": "sku,name\n"}, "ZIP archive of several tables"),
         ({"a.csv": "id,title\n1,Shoe\n", "1.jpg": ""}, "ZIP archive of several tables or photos"),
         ({"1.jpg": "", "a.xlsx": ""}, "ZIP archive of no text table; unpack it"),
         ({"[Content_Types].xml": "", "word/document.xml": ""}, "no workbook|needs the package"),
@@ -40,6 +41,60 @@ def test_an_archive_of_no_single_table_is_said_to_be_one(
 ) -> None:
     with pytest.raises(ProductFileError, match=message):
         open_table(write(tmp_path, zipped(members), "t.zip"))
+
+
+@pytest.mark.parametrize(
+    ("members", "read_names", "other"),
+    [
+        (  # the table that names most fields
+            {
+                "categories.csv": "category_id,name\n1,Cups\n",
+                "orders.csv": "order_id,product_id,price\n1,S-1,5\n",
+                "products.csv": "product_id,name,brand,price\nS-1,Mug,Acme,5\nS-2,Pan,Bolt,6\n",
+            },
+            "products.csv",
+            "2 tables not read, as of another header; the first: categories.csv",
+        ),
+        (  # parts of one table, one without an end of its last line
+            {
+                "part-1.csv": "\ufeffsku,title\nS-1,Mug",
+                "part-2.csv": "\ufeffsku,title\nS-2,Pan\n",
+                "brands.csv": "brand\nAcme\n",
+            },
+            "part-1.csv and part-2.csv",
+            "1 table not read, as of another header: brands.csv",
+        ),
+        (
+            {
+                "1.json": '{"products": [{"sku": "S-1", "title": "Mug"}]}',
+                "2.json": '{"products": [{"sku": "S-2", "title": "Pan"}]}',
+                "shops.json": '[{"shop": "Acme", "city": "Bonn"}]',
+            },
+            "1.json and 2.json",
+            "1 table not read, as of another header: shops.json",
+        ),
+        (
+            {
+                "o.xml": "<o><item><id>S-1</id><name>Mug</name></item>"
+                "<item><id>S-2</id><name>Pan</name></item></o>",
+                "s.xml": "<s><stock><ref>1</ref></stock></s>",
+            },
+            "o.xml",
+            "1 table not read, as of another header: s.xml",
+        ),
+    ],
+)
+def test_of_several_tables_in_an_archive_that_of_products_is_read(
+    tmp_path: Path, members: dict[str, str], read_names: str, other: str
+) -> None:
+    path = write(tmp_path, zipped(members), "t.zip")
+    assert open_table(path).form.startswith(f"{read_names} of the archive: ")
+    rows, bad, said = read(path)
+    assert not bad and [(row.product_id, row.title) for row in rows] == [
+        ("S-1", "Mug"),
+        ("S-2", "Pan"),
+    ]
+    assert other in said
 
 
 @pytest.mark.parametrize(
