@@ -22,6 +22,7 @@ from twinshelf.client.files.names.column_names import (
 from twinshelf.client.files.names.columns import TELLING, Columns, map_columns, usual_identifiers
 from twinshelf.client.files.names.photo_names import is_other_photo
 from twinshelf.client.files.names.price_names import is_net, is_sale
+from twinshelf.client.files.row_filter import is_total
 from twinshelf.client.files.rows import CellRow, ProductFileError
 from twinshelf.client.files.values.cell_values import present_text_of, text_of
 from twinshelf.client.files.values.column_fitness import (
@@ -357,11 +358,11 @@ def _holds_objects(cell: object) -> bool:
 
 
 def _first_cells(table: Table) -> dict[str, Values]:
-    """The cells of the first rows, of each column."""
+    """The cells of the first rows, of each column, without totals."""
     rows: list[Mapping[str, object]] = []
     byte_count = 0
     for row in islice(table.rows(table.columns), _SAMPLE_ROWS):
-        if isinstance(row, CellRow):
+        if isinstance(row, CellRow) and not is_total(row):
             rows.append(row.cells)
             byte_count += sum(len(cell) for cell in row.cells.values() if isinstance(cell, bytes))
         if byte_count > _SAMPLE_BYTES:

@@ -66,6 +66,11 @@ def _is_technical(text: str) -> bool:
     return _TECHNICAL.fullmatch(text) is not None
 
 
+def is_total(row: CellRow) -> bool:
+    """Whether a row has a label that is a total's, and numbers at most beside it."""
+    return row.label is not None and _TOTAL.fullmatch(row.label.text) is not None
+
+
 def _is_header(row: CellRow) -> bool:
     """Whether a row repeats the names of the columns, as each page of a report does."""
     named = [(name, text) for name, cell in row.cells.items() if (text := present_text_of(cell))]

@@ -25,8 +25,13 @@ from twinshelf.client.files.forms.json_shapes import (
 )
 from twinshelf.client.files.forms.stored_bytes import open_bytes
 from twinshelf.client.files.forms.text_encoding import FoundEncoding, find_encoding
-from twinshelf.client.files.names.columns import has_embedded, has_title
-from twinshelf.client.files.names.plain_name import WRAPPERS
+from twinshelf.client.files.names.columns import (
+    has_embedded,
+    has_price,
+    has_title,
+    is_price_of_part,
+)
+from twinshelf.client.files.names.plain_name import PRICED_PARTS, WRAPPERS
 from twinshelf.client.files.rows import ProductFileError, TableForm
 from twinshelf.client.files.values.cell_values import nested_within
 
@@ -56,6 +61,8 @@ _NO_PRODUCTS = frozenset(
     "Organization OnlineStore Corporation LocalBusiness Store WebSite WebPage CollectionPage"
     " BreadcrumbList ImageObject Person SearchAction".split()
 )
+# Of these an object has one, though a list of it.
+_DETAILS = re.compile(r"(?:detail|summar(?:y|ie))s?$", re.IGNORECASE)
 _LISTS_IN_LINES = re.compile(r"\s*\[[^][{}]*\][^\S\n]*+\n\s*+\[")
 
 
@@ -96,7 +103,7 @@ def value_of(record: Mapping[str, object], name: str) -> object:
 def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The object of that name, of several offers or variants the first; {} where there is none."""
     value = record.get(name)
-    if name.casefold() in WRAPPERS:
+    if name.casefold() in (*WRAPPERS, *PRICED_PARTS) or _DETAILS.search(name):
         value = _first_of(value)
     # What such an object holds is told together with how many of its digits are decimals.
     if not isinstance(value, Mapping) or "currency_minor_unit" in value:
@@ -156,9 +163,16 @@ def header_of(records: Sequence[Record]) -> tuple[str, ...]:
     behind = [f"{name}.{each}" for name, found in inner.items() for each in found]
     header = tuple(dict.fromkeys(own + behind))
     plain = [n for n in header if not any(isinstance(value_of(r, n), Mapping) for r in records)]
-    if has_title(plain):
+    is_titled = has_title(plain)
+    if is_titled and has_price(header):
         return header
-    further = (name for record in records for name in _names_further_within(record))
+    # Where the title is known, of what stands further within the price alone counts.
+    further = (
+        name
+        for record in records
+        for name in _names_further_within(record)
+        if not is_titled or is_price_of_part(name)
+    )
     return tuple(dict.fromkeys((*header, *itertools.islice(dict.fromkeys(further), _MOST_FURTHER))))
 
 

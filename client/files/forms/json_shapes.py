@@ -42,7 +42,11 @@ def rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
     values = list(record.values())
     lists = [value for value in values if isinstance(value, list)]
     is_named = has_embedded(
-        tuple(name for name, value in record.items() if not _are_objects(value))
+        tuple(
+            name
+            for name, value in record.items()
+            if not _are_objects(value) and not (is_alone and _is_answer(name, value))
+        )
     )
     if is_alone and not is_named and (rows := list(_listed_rows(record))):
         yield from rows
@@ -97,6 +101,12 @@ def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
         yield from max(cast(list[list[Record]], lists), key=len)
     else:
         yield record
+
+
+def _is_answer(name: str, value: object) -> bool:
+    """Whether an object called "body" or the like holds the table, and is no description."""
+    is_other = isinstance(value, dict) and name.casefold() not in WRAPPERS
+    return is_other and any(True for _ in _tables_within(value))
 
 
 def _listed_within(record: Record) -> Record:

@@ -28,6 +28,8 @@ _FIELD_TAGS = frozenset(
 )
 _XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _MOST_NESTED = 64
+# How far within a product, as ONIX has it, its title may stand.
+_DEEPEST = 5
 _PRODUCT = re.compile("product|item|offer|article|artikel|good|entry", re.IGNORECASE)
 _INLINE_TAGS = frozenset("a b big em i sub sup small span strong u".split())
 # The names of the elements around one and its own, the outermost first.
@@ -110,13 +112,14 @@ def open_xml(path: Path) -> XmlRecords:
     except ParseError as error:
         broken = str(error)
 
+    counts = {place: _count_fields_of(place, kinds) for place in kinds if kinds[place].count}
+
     def fitness(place: _Place) -> tuple[bool, bool, int, int]:
         """Whether they are several, and called products; how many fields they name, how far out."""
-        kind = kinds[place]
         is_called = _PRODUCT.search(place[-1]) is not None
-        return kind.count > 1, is_called, _count_fields(kind), -len(place)
+        return kinds[place].count > 1, is_called, counts[place], -len(place)
 
-    told = [place for place in kinds if kinds[place].count and _count_fields(kinds[place]) > 1]
+    told = [place for place, count in counts.items() if count > 1]
     if not told and broken:
         raise ProductFileError(f"{path} cannot be read as XML: {broken}")
     if not told:
@@ -144,6 +147,25 @@ def _alike(
         if is_alike and is_apart:
             places.append(place)
     return tuple(places)
+
+
+def _count_fields_of(place: _Place, kinds: Mapping[_Place, _Kind]) -> int:
+    """How many fields elements name; of those called products that name few, deep within as well.
+
+    Else what lies around their titles or their prices would be taken for them.
+    """
+    count = _count_fields(kinds[place])
+    if count >= _FIELDS_OF_PRODUCT or not place or not _PRODUCT.fullmatch(place[-1]):
+        return count
+    if kinds[place].count < 2:
+        return count
+    within = {
+        name
+        for other, kind in kinds.items()
+        if other[: len(place)] == place and len(other) < len(place) + _DEEPEST
+        for name in kind.own
+    }
+    return max(count, named_fields(tuple(sorted(within))))
 
 
 def _count_fields(kind: _Kind) -> int:

@@ -17,7 +17,7 @@ _WORDS = {
     "price": pattern(
         "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|単価|가격"
         "|ціна|fiyat|hinta|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$|^pvp|eladasiar"
-        "|^τιμη|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
+        "|^τιμη|τιμη$|^السعر|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
     ),
     "description": pattern(
         "descri[pbzc]|deskrip|^opis|leiras|^mota|(?:preview|detail)text|คาอธบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
@@ -43,7 +43,7 @@ _OTHER_PRICE_WORDS = (
     "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
     "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|short|name2|label|dealer|condition|status"
-    "|^rrp|^msrp|^uvp|^srp|^mrp"
+    "|^rrp|^msrp|^uvp|^srp|^mrp|^rank|rank(?:ing)?$|ranktitle"
 )
 _OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин")
 # About a category, a brand or a seller, and not its name; about a text or a photo, and not it.

@@ -10,7 +10,7 @@ from typing import Literal
 
 from twinshelf.client.files.names.column_names import holds_photos, is_other_object, names_by_word
 from twinshelf.client.files.names.photo_names import is_other_photo, photo_order
-from twinshelf.client.files.names.plain_name import PARTS, plain_name, plain_names
+from twinshelf.client.files.names.plain_name import PARTS, PRICED_PARTS, plain_name, plain_names
 from twinshelf.client.files.names.price_names import COST, distance_from_paid, is_gross
 from twinshelf.client.files.names.usual_names import LATE_NAMES, USUAL_NAMES
 from twinshelf.client.files.rows import ProductFileError
@@ -102,7 +102,7 @@ def map_columns(
             columns[field] = found
             taken.update(found)
     for field in FIELDS if len(header) > 1 else ():
-        named = [c for c in header if c not in taken and names_by_word(c, field)]
+        named = [c for c in header if c not in taken and _has_word(c, field)]
         if field not in given and (found := _best_by_word(named, field, columns.get(field, ()))):
             columns[field] = found
             taken.update(found)
@@ -112,8 +112,11 @@ def map_columns(
         if found and (field not in columns or _replaces_cost(field, found, columns[field])):
             columns[field] = found
             taken.update(found)
+    free = [name for name in header if name not in taken]
     if "title" not in given and all("." in name for name in columns.get("title", ())):
-        columns |= _nested_columns([name for name in header if name not in taken], columns)
+        columns |= _nested_columns(free, _told_plainly(columns, given))
+    prices = {"price": tuple([name for name in free if is_price_of_part(name)][:1])}
+    columns = prices | columns
     columns = {field: columns[field] for field in FIELDS if columns.get(field)}
     _require_no_pairs(source, header, {f: n for f, n in columns.items() if f not in given})
     is_asked_for = needed == TELLING and any(map(given.get, _EMBEDDED))
@@ -162,6 +165,20 @@ def has_title(header: Sequence[str]) -> bool:
     return bool(_usual_columns(header, "title", set()))
 
 
+def has_price(header: Sequence[str]) -> bool:
+    """Whether a header names a price."""
+    names = (USUAL_NAMES, LATE_NAMES)
+    return any(_usual_columns(header, "price", set(), each) for each in names) or any(
+        names_by_word(name, "price") for name in header
+    )
+
+
+def is_price_of_part(column: str) -> bool:
+    """Whether a column is the price of what a product has several of, further within."""
+    outer, _, inner = column.partition(".")
+    return outer.casefold() in PRICED_PARTS and has_price((inner.rpartition(".")[2],))
+
+
 def named_fields(header: Sequence[str]) -> int:
     """Counts the fields that a header names in the usual way."""
     return sum(bool(_usual_columns(header, field, set())) for field in FIELDS)
@@ -183,6 +200,22 @@ def _find_column(source: str, header: Sequence[str], field: str, name: str, form
 
 def _listed(header: Sequence[str]) -> str:
     return ", ".join(name[:_LONGEST_SHOWN] for name in header)[: 10 * _LONGEST_SHOWN] or "none"
+
+
+def _has_word(column: str, field: str) -> bool:
+    """Whether a column's name holds a field's word; "sellers.price" is no seller."""
+    return names_by_word(column, field) and not (field == "seller" and is_price_of_part(column))
+
+
+def _told_plainly(columns: Columns, given: Mapping[str, Sequence[str]]) -> Columns:
+    """Leaves out what only the name of an object around it tells, and not its own."""
+    usual = {each for names in USUAL_NAMES.values() for each in names}
+
+    def is_plain(name: str) -> bool:
+        _, point, inner = name.rpartition(".")
+        return not point or plain_name(inner) in usual
+
+    return {f: names for f, names in columns.items() if f in given or any(map(is_plain, names))}
 
 
 def _nested_columns(header: Sequence[str], known: Columns) -> Columns:

@@ -35,6 +35,8 @@ PHOTO_WORD = pattern(
 )
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
+# What Odoo refers to: "Product Category/Complete Name", "categ_id/display_name".
+_NAME_BEHIND = re.compile(r"(?<=\w)/(?:complete|display)[ _]name$", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 # Shopee's templates mark each name, "ps_price|1|1", RecBole's tables the kind of "price:float".
 _MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$")
@@ -42,10 +44,12 @@ _MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$")
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "values", "row", "info",
     "details", "article_details", "product_details", "номенклатура", "товар", "offers", "variants",
-    "variations", "skus", "items", "translations",
+    "variations", "skus", "items", "translations", "summaries",
 )  # fmt: skip
 # Of these a product has several: what they hold is not its own.
 PARTS = ("offers", "variants", "variations", "skus", "items")
+# The price may stand further within: "items.sellers.commertialOffer.Price".
+PRICED_PARTS = (*PARTS, "sellers", "sizes")
 
 
 def plain_name(column: str) -> str:
@@ -60,6 +64,7 @@ def plain_name(column: str) -> str:
         outer, _, inner = column.partition(".")
     column = _MARKS.sub("", " ".join(column.split()))  # long blanks would take for ever
     column = _IN_BRACKETS.sub("", column) or column
+    column = _NAME_BEHIND.sub("", column)
     column = _NUMBER_SIGN.sub(r"\1 no", column)
     words = re.findall(r"[^\W_]+", _folded(column))
     if len(words) > 1 and words[0] in _PREFIXES:

@@ -9,7 +9,7 @@ from twinshelf.client.files.names.plain_name import pattern, plain_name
 # All in the plain form of names: without accents, blanks and signs.
 _SALE = pattern(
     "(?:(?<!whole)sale|special|offer|promo|promotion|promotional|discount|discounted|deal|clearance|reduced"
-    "|campaign)price(?:u|eur|usd|gbp)?$|(?:after|with)discount"
+    "|campaign)(?:selling|sales?|retail|unit)?price(?:u|eur|usd|gbp)?$|(?:after|with)discount"
     "|salepreis|aktionspreis|angebotspreis|sonderpreis|reduzierterpreis"
     "|prix(?:de)?(?:promo|solde|remise|reduit)|precio(?:de|en|con)?(?:oferta|promo|descuento|rebaja)"
     "|prezzo(?:in|di)?(?:scontato|sconto|offerta|promo|speciale)|preco(?:promo|comdesconto|por$)"
@@ -20,7 +20,7 @@ _SALE = pattern(
     "|ціназізнижк|акційнаціна|спецціна|akciosar|akciosbrutto|pret(?:promo|redus|oferta)"
     "|セール価格|特価|特別価格|割引価格|促销价|促銷價|特价|特價|优惠价|優惠價|折扣价|折扣價|活动价"
     "|할인가|할인판매가|세일가|특가|מחירמבצע|قیمتویژه|harga(?:diskon|promo)|giakhuyenmai"
-    "|ราคา(?:ลด|โปร|พเศษ)|سعر(?:العرض|بعدالخصم)"
+    "|ราคา(?:ลด|โปร|พเศษ)|سعر(?:العرض|بعدالخصم)|السعر(?:ال)?مخفض|السعربعد(?:ال)?(?:خصم|تخفيض)"
 )
 _NET = pattern(
     "net(?:to|te?)?$|^netto|net(?:to|te?)?pr[ei]|excl|exkl|ekskl|^ex(?:vat|tax|gst)|(?:ex|no)(?:vat|tax|gst|btw|moms)$"
@@ -46,7 +46,7 @@ _OLD = pattern(
 )
 # What the shop pays itself, or another shop.
 _COST = pattern(
-    "cost|purchase|buying|wholesale|trade|dealer|reseller|b2b|einkauf|^ek(?:preis|brutto|netto|$)"
+    "cost|purchase|buying|wholesale|mayorista|χονδρικ|trade|dealer|reseller|b2b|einkauf|^ek(?:preis|brutto|netto|$)"
     "|ekpreis|handler|haendler|achat|revient|compra|acquisto|custo|inkoop|zakup|hurt|nakup|velkoobch"
     "|inkop|indkob|innkjop|innpris|kostpri|(?:prezzo|preco)forn|engros|ostohinta|tukku|alisfiyat|maliyet|toptan|закуп|себест|опт"
     "|дилер|собіварт|гурт|beszerz|achizit|nabav|αγορασ|仕入|原価|卸|成本|进价|進價|进货价|進貨價|批发|批發|采购|매입|도매|공급가"

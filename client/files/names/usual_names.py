@@ -52,7 +52,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         идентификатор_товара внешний_код номенклатура_код ідентифікатор_товару
         унікальний_ідентифікатор 판매자_상품코드 자체_상품코드 tcin us_item_id symbol
         gtin ean ean13 ean_code upc upc_code barcode barkod mpn gtin_14 jan_code janコード isbn pzn
-        upc_nbr han nr nummer clave slug"""
+        upc_nbr han nr nummer clave slug
+        ma_phien_ban_san_pham record_reference a001 pk"""
     ),
     "title": plain_names(
         """title name product_title product_name item_name item_title product_display_name
@@ -86,7 +87,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nombre_del_articulo nome_del_prodotto denominazione descrizione_articolo nome_do_anuncio
         omschrijving_kort artikelnaam nazwa_artykulu jmeno_produktu nazev_polozky artikelnamn
         urun_basligi baslik найменування वस्तु_का_नाम 商品タイトル short_title
-        name_product name_1 dish блюдо gericht"""
+        name_product name_1 dish блюдо gericht title_text b203"""
     ),
     "description": plain_names(
         """description product_description item_description body_html body long_description
@@ -130,7 +131,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         produkttyp famille sous_famille univers subfamilia seccion rubro reparto secao artikelgroep
         grupa_towarowa skupina produktgrupp osasto тип_товара рубрика розділ група ジャンル 品类
         商品類別 상품분류 대분류 部門 部門名 subject_name gruppo_merceologico
-        تصنيف_المنتج گروه_کالا shop_cat matkl"""
+        تصنيف_المنتج گروه_کالا shop_cat matkl دسته loai loai_san_pham product_categ_id"""
     ),
     "brand": plain_names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
@@ -177,7 +178,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ціна gia gia_ban السعر ราคา 价格 售价 单价 宝贝价格 銷售價 售價 價格 單價 가격 판매가
         mpc salgspris utsalgspris prezzo_listino prezzo_al_pubblico
         판매가격 قیمت سعر_البيع 売価 単価 定価 소비자가 मूल्य
-        price_no_tax price_incl_tax buy_now valor_de_venda розница вартість"""
+        price_no_tax price_incl_tax buy_now valor_de_venda розница вартість λιανικη_τιμη minorista
+        precio_minorista j151"""
     ),
     "attributes": plain_names(
         """attributes specifications specification specs properties characteristics caracteristics
@@ -212,7 +214,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         product_image_file 图片 主图 商品图片
         图片链接 新图片 圖片 이미지
         product_picture product_pictures merchant_image_url aw_image_url رابط_الصورة
-        imurl hoofdafbeelding hoofdafbeelding_url 圖片網址 تصویر mime_source"""
+        imurl hoofdafbeelding hoofdafbeelding_url 圖片網址 تصویر mime_source mime_info
+        resource_link"""
     ),
     "group": plain_names(
         """group label_group item_group_id group_id product_group product_group_id cluster_id
@@ -241,6 +244,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         udsalgspris pv_ttc avp_uvp avp verkauf pricing कीमत harga_jualan kaina_su_pvm ราคาขาย
         mpc_s_pdv_om reserve_price
         map uprc
+        цены
         mrp msrp rrp_price msrp_price now gross brutto"""
     ),
 }

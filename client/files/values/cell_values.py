@@ -52,6 +52,7 @@ _TEXT_KEYS = (
     "amount",
     "login",
     "nickname",
+    "Наименование",
 )
 # What an object says of itself: no text of the product.
 _ABOUT_KEYS = frozenset(

@@ -44,7 +44,9 @@ _PHOTO_NAME = re.compile(
     r"\.(?:jpe?g|jfif|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE
 )
 # What GraphQL lays around each thing of a list.
-_LIST_KEYS = ("edges", "nodes", "node", "items", "data", "attributes", "media")
+_LIST_KEYS = ("edges", "nodes", "node", "items", "data", "attributes", "media", "images")
+# What a list of media may hold besides photos, by what it says of itself.
+_OTHER_MEDIA = re.compile(r"(?:application|audio|text|video)(?:/.*)?|\w+_video", re.IGNORECASE)
 _URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")
 
 
@@ -118,6 +120,9 @@ def _photos_of_object(cell: Mapping[object, object], depth: int) -> list[PhotoRe
     data = cell.get("bytes")
     if isinstance(data, (bytes, bytearray)) and data:
         return [PhotoReference(name=text_of(cell.get("path")), data=bytes(data))]
+    kinds = (value for key, value in cell.items() if str(key).casefold().endswith("type"))
+    if any(isinstance(kind, str) and _OTHER_MEDIA.fullmatch(kind) for kind in kinds):
+        return []
     for key in (*_URL_KEYS, *_LIST_KEYS):
         if cell.get(key):
             return photos_of(cell[key], depth)

@@ -21,7 +21,7 @@ _DIVISORS = (1, 10, 100, 1000)
 _AMOUNT_KEYS = (
     "amount", "value", "", "current", "now", "final", "special", "sale", "discounted", "offer",
     "selling", "regular", "default", "minvariant", "min", "low", "gross", "net", "from", "retail",
-    "list", "data", "start", "base", "unit",
+    "list", "data", "start", "base", "unit", "ценазаединицу",
 )  # fmt: skip
 _MOST_NESTED = 4
 # A blank parts thousands alone: "12.50, 15.00" are two numbers. The point of "Rs.499" is no sign.

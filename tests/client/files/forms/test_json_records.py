@@ -92,6 +92,38 @@ def test_of_several_offers_or_variants_the_first_has_the_price(tmp_path: Path) -
     assert (row.title, row.price) == ("Lamp", 3.0)
 
 
+@pytest.mark.parametrize(
+    "within",
+    [
+        {"items": [{"itemId": 7, "sellers": [{"sellerName": "A", "offer": {"Price": 5}}]}]},
+        {"sizes": [{"techSize": "0", "price": 5}, {"techSize": "1", "price": 6}]},
+    ],
+)
+def test_a_price_that_only_parts_have_is_that_of_the_first(
+    tmp_path: Path, within: dict[str, object]
+) -> None:
+    products = [{"id": n, "title": "Mug"} | within for n in (1, 2)]
+    rows, _, _ = read(write(tmp_path, json.dumps(products), "t.json"))
+    assert [(row.title, row.price) for row in rows] == [("Mug", 5)] * 2
+
+
+def test_an_answer_that_is_called_body_is_no_description(tmp_path: Path) -> None:
+    items = [{"itemId": n, "displayName": f"Mug {n}", "listPrice": 5} for n in (1, 2)]
+    answer = {"status": 200, "headers": {"a": "b"}, "body": {"result": {"items": items}}}
+    rows, _, _ = read(write(tmp_path, json.dumps(answer), "t.json"))
+    assert [(row.product_id, row.title) for row in rows] == [("1", "Mug 1"), ("2", "Mug 2")]
+
+
+def test_the_only_summary_or_detail_of_a_list_is_read(tmp_path: Path) -> None:
+    for name in ("summaries", "product_detail"):
+        items = [{"asin": f"B{n}", name: [{"itemName": "Mug", "brand": "Acme"}]} for n in (1, 2)]
+        rows, _, _ = read(write(tmp_path, json.dumps({"items": items}), "t.json"))
+        assert [(row.product_id, row.title, row.brand) for row in rows] == [
+            ("B1", "Mug", "Acme"),
+            ("B2", "Mug", "Acme"),
+        ]
+
+
 def _objects(start: int, end: int) -> list[dict[str, object]]:
     return [{"id": n, "title": f"Shoe {n}", "pad": "x" * 1000} for n in range(start, end)]
 

@@ -181,3 +181,28 @@ def test_parameters_of_heureka_and_titles_in_parts_of_yandex_are_read(tmp_path: 
     )
     rows, _, _ = read(write(tmp_path, f"<offers>{offers}</offers>", "yandex.xml"))
     assert [row.title for row in rows] == ["Чайник Tefal KO 100", "Кружка"]
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        "<product><RecordReference>p{n}</RecordReference><Form>BB</Form><Detail><TitleDetail>"
+        "<TitleType>01</TitleType><TitleElement><TitleText>Mug {n}</TitleText></TitleElement>"
+        "</TitleDetail></Detail><Supply><SupplyDetail><Supplier><SupplierName>A</SupplierName>"
+        "</Supplier><Price><PriceType>02</PriceType><PriceAmount>5</PriceAmount></Price>"
+        "</SupplyDetail></Supply></product>",
+        "<product><a001>p{n}</a001><detail><b012>BB</b012><titledetail><b202>01</b202>"
+        "<titleelement><b203>Mug {n}</b203></titleelement></titledetail></detail><supply>"
+        "<supplydetail><price><x462>02</x462><j151>5</j151></price></supplydetail></supply>"
+        "</product>",
+        "<product><Артикул>p{n}</Артикул><Наименование>Mug {n}</Наименование><Цены><Цена>"
+        "<ИдТипаЦены>7</ИдТипаЦены><ЦенаЗаЕдиницу>5</ЦенаЗаЕдиницу></Цена></Цены></product>",
+    ],
+)
+def test_a_product_is_no_part_of_it_however_deep_its_fields(tmp_path: Path, product: str) -> None:
+    feed = "".join(product.replace("{n}", str(number)) for number in (1, 2))
+    rows, _, _ = read(write(tmp_path, f"<feed>{feed}</feed>", "feed.xml"))
+    assert [(row.product_id, row.title, row.price) for row in rows] == [
+        ("p1", "Mug 1", 5),
+        ("p2", "Mug 2", 5),
+    ]

@@ -57,6 +57,18 @@ from twinshelf.client.files.rows import ProductFileError
         ("No.,Description,Unit Price", "description=Description,price=Unit Price"),
         ("Item #,Description", "product_id=Item #,description=Description"),
         ("Product №,Bezeichnung", "product_id=Product №,title=Bezeichnung"),
+        ("External ID,Name,Product Type,Product Category/Complete Name,Sales Price",
+         "product_id=External ID,title=Name,category=Product Category/Complete Name,"
+         "price=Sales Price"),
+        ("Mã phiên bản sản phẩm,Tên sản phẩm,Loại,Giá", "product_id=Mã phiên bản sản phẩm,"
+         "title=Tên sản phẩm,category=Loại,price=Giá"),
+        ("pk,نام محصول,دسته", "product_id=pk,title=نام محصول,category=دسته"),
+        ("rank-title,name,page-rank", "title=name"),
+        ("id,title,items.sellers.offer.Price,items.sellers.name",
+         "product_id=id,title=title,seller=items.sellers.name,price=items.sellers.offer.Price"),
+        # The usual name of what lies within tells more than a word of what lies around it.
+        ("id,About.TitleBlock,About.TitleBlock.TitleText,Shop.price.code,Shop.price.PriceAmount",
+         "product_id=id,title=About.TitleBlock.TitleText,price=Shop.price.PriceAmount"),
         ("sku,title,Cost,Preis", "product_id=sku,title=title,price=Preis"),
         ("sku,title,Cost,RRP", "product_id=sku,title=title,price=RRP"),
         ("sku,title,Cost", "product_id=sku,title=title,price=Cost"),

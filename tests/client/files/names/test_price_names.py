@@ -35,6 +35,7 @@ from twinshelf.client.files.names.price_names import distance_from_paid
         "Bruttó eladási ár,Nettó eladási ár,Beszerzési ár", "零售价,进货价", "Now,Was",
         "Trendyol'da Satılacak Fiyat,Piyasa Satış Fiyatı", "Gold price,Old price",
         "Gross,Net", "p_price,p_priceNoTax", "Harga Jual,Harga Modal", "Giá lẻ,Giá vốn,Giá gốc",
+        "Λιανική Τιμή,Χονδρική Τιμή", "Minorista,Mayorista", "السعر,سعر الجملة",
         "ราคาขายปลีก,ราคาทุน", "سعر البيع بالتجزئة,سعر التكلفة",
     ],
 )  # fmt: skip
@@ -49,6 +50,7 @@ def test_the_price_to_be_paid_comes_before_others_in_either_order(prices: str) -
     ["Цена со скидкой,Цена до скидки", "Ціна зі знижкою,Стара ціна", "할인가격,정상가격",
      "İndirimli Satış Fiyatı,Eski Fiyat", "セール価格,通常価格", "优惠价格,原价",
      "price_after_discount,price_before_discount", "salePriceEUR,priceEUR",
+     "DiscountedSellingPrice,SellingPrice", "السعر المخفض,سعر المنتج",
      "Harga Diskon,Harga Normal", "Giá khuyến mãi,Giá gốc", "ราคาพิเศษ,ราคาปกติ"],
 )  # fmt: skip
 def test_the_price_of_a_sale_comes_before_that_which_was_asked(tmp_path: Path, prices: str) -> None:
