@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
+from twinshelf.client.files.forms.row_label import TOTAL
 from twinshelf.client.files.forms.table import Table
 from twinshelf.client.files.forms.text_rows import form_of
 from twinshelf.client.files.names.column_names import (
@@ -21,8 +22,8 @@ from twinshelf.client.files.names.column_names import (
 )
 from twinshelf.client.files.names.columns import TELLING, Columns, map_columns, usual_identifiers
 from twinshelf.client.files.names.photo_names import is_other_photo
+from twinshelf.client.files.names.plain_name import plain_name
 from twinshelf.client.files.names.price_names import is_net, is_sale
-from twinshelf.client.files.row_filter import is_total
 from twinshelf.client.files.rows import CellRow, ProductFileError
 from twinshelf.client.files.values.cell_values import present_text_of, text_of
 from twinshelf.client.files.values.column_fitness import (
@@ -284,6 +285,7 @@ class _ColumnMap:
         free = self._free(columns)
         numbers = [n for n in free if is_product_number(n) or is_called_product(n)]
         others = [n for n in free if may_be_identifier(n) or is_trade_number(n) or n in unlike]
+        others += [n for n in free if plain_name(n) == "no" and not _counts(self._cells[n])]
         others = [n for n in others if n not in numbers]
         groups = columns.get("group", ()) if "group" not in self._given else ()
         for name in [*numbers, *others, *groups]:
@@ -353,6 +355,11 @@ def _is_value(name: str, values: Values) -> bool:
     return has_digit and share_of(values, lambda cell: form_of(text_of(cell)) == form_of(name)) > 0
 
 
+def _counts(values: Values) -> bool:
+    """Whether a column counts its rows, perhaps anew in each section."""
+    return texts_in(values)[:1] in ([], ["0"], ["1"], ["1."], ["01"], ["001"])
+
+
 def _holds_objects(cell: object) -> bool:
     return isinstance(cell, Mapping) and any(isinstance(v, Mapping) for v in cell.values())
 
@@ -362,12 +369,16 @@ def _first_cells(table: Table) -> dict[str, Values]:
     rows: list[Mapping[str, object]] = []
     byte_count = 0
     for row in islice(table.rows(table.columns), _SAMPLE_ROWS):
-        if isinstance(row, CellRow) and not is_total(row):
+        if isinstance(row, CellRow) and not _is_total(row):
             rows.append(row.cells)
             byte_count += sum(len(cell) for cell in row.cells.values() if isinstance(cell, bytes))
         if byte_count > _SAMPLE_BYTES:
             break
     return {name: [row[name] for row in rows] for name in table.columns}
+
+
+def _is_total(row: CellRow) -> bool:
+    return row.label is not None and TOTAL.fullmatch(row.label.text) is not None
 
 
 def _leave_out(columns: Columns, field: str) -> Columns:

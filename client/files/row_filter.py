@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.forms.row_label import COUNTED, NOTE
+from twinshelf.client.files.forms.row_label import NOTE, TOTAL, TOTAL_WORD
 from twinshelf.client.files.names.columns import Columns
 from twinshelf.client.files.rows import BadRow, CellRow, Label
 from twinshelf.client.files.values.cell_values import present_text_of
@@ -20,7 +20,8 @@ _HINTS = frozenset(
         "required", "optional", "mandatory", "recommended", "preferred", "conditionally required",
         "conditionally mandatory", "pflicht", "pflichtfeld", "обязательно", "необязательно",
         "obligatorio", "opcional", "obligatoire", "facultatif", "obbligatorio", "facoltativo",
-        "必填", "选填", "必須", "任意", "필수", "선택", "wajib", "opsional", "verplicht",
+        "必填", "选填", "必須", "任意", "필수", "비필수", "선택", "wajib", "opsional",
+        "조건부 필수", "verplicht",
         "optioneel", "wymagane", "opcjonalne", "zorunlu", "isteğe bağlı", "obrigatório",
         "bắt buộc", "không bắt buộc", "จำเป็น", "ไม่จำเป็น", "обов'язково", "необов'язково",
     )
@@ -32,18 +33,7 @@ _TECHNICAL = re.compile(r"\w*(?:\[[^\]]*\])*#\d+\.[\w.#]+|::\w+")
 _OF_SUM = 0.99
 _LONGEST_SHOWN = 40
 _NAMING = ("title", "description", "images")
-_TOTAL_WORD = (
-    r"(?:(?:grand|sub|net|gross|overall|order|stock|sum|page)[\s-]?)?totals?|sum"
-    r"|(?:gesamt|zwischen|end)?summe|gesamt|insgesamt|(?:sous-)?total\s(?:g[ée]n[ée]ral|ht|ttc)"
-    r"|average|durchschnitt|moyenne|promedio|среднее|totale|totaal|(?:sub)?suma|razem|og[óo]łem"
-    r"|celkem|spolu|[öo]sszesen|(?:genel\s)?toplam"
-    r"|jumlah|summa|i\s?alt|totalt|yhteens[äa]|ukupno|итого|всего|итог|разом|усього|общо|σύνολο"
-    r"|סה.?כ|合计|总计|小计|总额|合計|總計|小計|합계|총계|소계"
-)
-_TOTAL = re.compile(
-    rf"\W*(?:{_TOTAL_WORD})(?:\s{COUNTED})?\s*(?:[:=(–-].*|[\d.,\s]*)", re.IGNORECASE
-)
-_TOTAL_WITHIN = re.compile(rf"(?<!\w)(?:{_TOTAL_WORD})(?!\w)", re.IGNORECASE)
+_TOTAL_WITHIN = re.compile(rf"(?<!\w)(?:{TOTAL_WORD})(?!\w)", re.IGNORECASE)
 # With the name of what is summed up behind.
 _SUBTOTAL = re.compile(
     r"\W*(?:sub[\s-]?totals?|zwischensumme|übertrag|sous-total|subtotale|subtotaal|brought forward"
@@ -64,11 +54,6 @@ def _is_hint(row: CellRow) -> bool:
 def _is_technical(text: str) -> bool:
     """Whether a text is the name that Amazon's programs know a column by."""
     return _TECHNICAL.fullmatch(text) is not None
-
-
-def is_total(row: CellRow) -> bool:
-    """Whether a row has a label that is a total's, and numbers at most beside it."""
-    return row.label is not None and _TOTAL.fullmatch(row.label.text) is not None
 
 
 def _is_header(row: CellRow) -> bool:
@@ -208,11 +193,11 @@ class RowFilter:
             return True
         if "title" in self._columns and self._lacks_name(row):
             return _TOTAL_WITHIN.search(label.text) is not None
-        return self._lacks_identifier(row) and _TOTAL.fullmatch(label.text) is not None
+        return self._lacks_identifier(row) and TOTAL.fullmatch(label.text) is not None
 
     def _may_be_foot(self, row: CellRow, label: Label) -> bool:
         """Whether a row is no product if none comes behind it."""
-        if _TOTAL.fullmatch(label.text):
+        if TOTAL.fullmatch(label.text):
             return self._row_count > 0 and not self._is_cheap(row)
         if self._has_total and self._lacks_identifier(row):  # the tax in it, or how many they are
             return True

@@ -17,6 +17,16 @@ COUNTED = (
     r"|zeilen|datens[äa]tze|positionen|produkte|lignes|produits|filas|registros|productos"
     r"|позици\w+|товар\w*|строк\w*|запис\w+|наименовани\w+|rader|righe|prodotti|行|件|条|個)"
 )
+# What adds up those above.
+TOTAL_WORD = (
+    r"(?:(?:grand|sub|net|gross|overall|order|stock|sum|page)[\s-]?)?totals?|sum"
+    r"|(?:gesamt|zwischen|end)?summe|gesamt|insgesamt|(?:sous-)?total\s(?:g[ée]n[ée]ral|ht|ttc)"
+    r"|average|durchschnitt|moyenne|promedio|среднее|totale|totaal|(?:sub)?suma|razem|og[óo]łem"
+    r"|celkem|spolu|[öo]sszesen|(?:genel\s)?toplam"
+    r"|jumlah|summa|i\s?alt|totalt|yhteens[äa]|ukupno|итого|всего|итог|разом|усього|общо|σύνολο"
+    r"|סה.?כ|合计|总计|小计|总额|合計|總計|小計|합계|총계|소계"
+)
+TOTAL = re.compile(rf"\W*(?:{TOTAL_WORD})(?:\s{COUNTED})?\s*(?:[:=(–-].*|[\d.,\s]*)", re.IGNORECASE)
 # What stands below a table: how many rows it has, or when it was made.
 NOTE = re.compile(
     rf"\W*\d[\d.,\s]*{COUNTED}(?:\s(?:in set|affected|exported|selected|returned|found"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import io
 import os
 import re
@@ -28,6 +29,7 @@ from twinshelf.client.files.rows import MissingFileError, ProductFileError
 STANDARD_INPUT = Path("-")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
+_UNPACKED = (*EXCEL_SUFFIXES, *PARQUET_SUFFIXES)
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {
     ".gz": "gzip",
@@ -48,6 +50,8 @@ _OTHERS = {
     b"\xff\xd8\xff": "a photo; give its folder",
     b"\x89PNG": "a photo; give its folder",
     b"SQLite format 3": "a database; export its table as CSV",
+    b"MIME-Version:": "a web archive; save it as a web page, or its table as CSV",
+    b"From: <Saved by": "a web archive; save it as a web page, or its table as CSV",
     b"BEGIN:": "a list of cards; save it as CSV or JSON",
 }
 _TAR_MAGIC, _TAR_PLACE = b"ustar", 257
@@ -90,12 +94,37 @@ def store_standard_input(stream: BinaryIO) -> Path:
     Returns:
         The file; it is removed when the process ends.
     """
+    return _store(stream, "standard input")  # as messages and tables of matches name it
+
+
+def _store(stream: BinaryIO, name: str) -> Path:
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / "standard input"  # as messages and tables of matches name it
+    path = folder / name
     with path.open("wb") as file:
         shutil.copyfileobj(stream, file)
     return path
+
+
+def unpacked(path: Path) -> Path:
+    """Returns a table that can be read from anywhere in it: a workbook out of its ZIP archive.
+
+    Args:
+        path: The file; another kind of table, or one that is not packed, is returned as it is.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ProductFileError: If it cannot be read.
+    """
+    if not is_archive(path) or not find_tables(path).names[0].casefold().endswith(_UNPACKED):
+        return path
+    return _unpacked(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)  # a table is opened several times
+def _unpacked(path: Path, written_ns: int) -> Path:
+    with open_bytes(path) as file:
+        return _store(file, Path(find_tables(path).names[0]).name)
 
 
 def require_file(path: Path) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from twinshelf.client.files.forms.delimited_text import DelimitedText, open_delimited
 from twinshelf.client.files.forms.excel_sheet import ExcelSheet, open_excel
 from twinshelf.client.files.forms.json_records import JsonRecords, open_json, value_of
 from twinshelf.client.files.forms.markup_table import MarkupTable, open_markup
+from twinshelf.client.files.forms.nested_cells import (
+    columns_within,
+    names_no_title,
+    object_in,
+)
 from twinshelf.client.files.forms.parquet_table import ParquetTable, open_parquet
 from twinshelf.client.files.forms.photo_folder import PhotoFolder
 from twinshelf.client.files.forms.row_label import label_of
-from twinshelf.client.files.forms.stored_bytes import is_archive, kind_of
+from twinshelf.client.files.forms.stored_bytes import is_archive, kind_of, unpacked
 from twinshelf.client.files.forms.xml_records import XmlRecords, open_xml
 from twinshelf.client.files.forms.zip_archive import TablesWithin, find_tables
 from twinshelf.client.files.names.columns import Form
@@ -26,6 +32,7 @@ from twinshelf.client.files.rows import (
     TableForm,
 )
 
+_ROWS_LOOKED_AT = 20
 _NAMES_OF_DELIMITERS = {
     ",": "commas",
     ";": "semicolons",
@@ -50,16 +57,18 @@ class Table:
         path: The file or folder.
         content: Its reader.
         within: What of an archive is read, where it holds several tables.
+        nested: Columns that stand within objects in the cells of others, and which these are.
     """
 
     path: Path
     content: Content
     within: TablesWithin | None = None
+    nested: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in the file's order."""
-        return self.content.header
+        return (*self.content.header, *self.nested)
 
     @property
     def form(self) -> str:
@@ -157,12 +166,25 @@ class Table:
             ProductFileError: If the file breaks off.
         """
         name = self.path.name
-        for row_number, values in enumerate(self._values(columns), start=1):
+        outer = list(dict.fromkeys(self.nested.get(each, each) for each in columns))
+        for row_number, values in enumerate(self._values(outer), start=1):
             if isinstance(values, str):
                 yield BadRow(source=name, row_number=row_number, reason=values)
             else:
-                cells, label = dict(zip(columns, values[0], strict=True)), values[1]
+                cells, label = dict(zip(outer, values[0], strict=True)), values[1]
+                cells = self._with_nested(cells, columns) if self.nested else cells
                 yield CellRow(source=name, row_number=row_number, cells=cells, label=label)
+
+    def _with_nested(
+        self, cells: Mapping[str, object], columns: Sequence[str]
+    ) -> dict[str, object]:
+        """Some columns of a row, also those within the objects of others."""
+        around = {column for name in columns if (column := self.nested.get(name))}
+        objects = {column: {column: object_in(cells[column])} for column in around}
+        return {
+            name: value_of(objects[self.nested[name]], name) if name in self.nested else cells[name]
+            for name in columns
+        }
 
     def _values(
         self, columns: Sequence[str]
@@ -215,7 +237,13 @@ def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
         return Table(path=path, content=PhotoFolder(path=path))
     within = find_tables(path) if is_archive(path) else None
     is_told = within is not None and len(within.names) + len(within.others) > 1
-    return Table(path=path, content=_opened(path, form), within=within if is_told else None)
+    content = _opened(unpacked(path), form)
+    table = Table(path=path, content=content, within=within if is_told else None)
+    if not names_no_title(table.columns):
+        return table
+    first = islice(table.rows(table.columns), _ROWS_LOOKED_AT)
+    nested = columns_within(row.cells for row in first if isinstance(row, CellRow))
+    return replace(table, nested=nested)
 
 
 def _opened(path: Path, form: TableForm) -> Content:

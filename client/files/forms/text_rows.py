@@ -44,6 +44,8 @@ class TextRows:
             starts: Where columns of fixed widths begin, which no delimiter parts.
         """
         self._starts = starts
+        # A quote within a cell is a sign like others, but in ="0012", as Excel takes texts.
+        self._opens = re.compile(rf"(?:^|{re.escape(delimiter)})\s*=?{re.escape(quote)}")
         self._file = file
         self._delimiter = delimiter
         self._width = width
@@ -61,7 +63,7 @@ class TextRows:
                 yield self._skip_line(line)
             elif self._starts:
                 yield cells_of(line.rstrip("\r\n"), self._starts)
-            elif self._quote not in line:
+            elif self._quote not in line or not self._opens.search(line):
                 text = line.rstrip("\r\n")
                 if text.strip():  # an empty line is no row
                     yield self._parted(self._continued(text))

@@ -15,6 +15,7 @@ from twinshelf.client.files.rows import ProductFileError
 
 ZIP_MAGIC = b"PK\x03\x04"
 _TABLES = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".xml")
+_WORKBOOKS, _TEXTS = (".xlsx", ".xlsm", ".parquet", ".pq"), (".txt", "")
 _OPEN_TABLE, _OPEN_MIME = "content.xml", b"application/vnd.oasis.opendocument.spreadsheet"
 # So much of a table tells what it holds, and so many fields that these are products.
 _START_BYTES, _HEADER_LINES, _FEWEST_FIELDS = 1 << 14, 10, 2
@@ -78,13 +79,14 @@ def find_tables(path: Path) -> TablesWithin:
         if not entry.is_dir() and not is_hidden:
             suffixes[entry.filename] = name.suffix.casefold()
     tables = [name for name, suffix in suffixes.items() if suffix in _TABLES]
-    tables = tables or [name for name, suffix in suffixes.items() if suffix in (".txt", "")]
+    for others in (_WORKBOOKS, _TEXTS):
+        tables = tables or [name for name, suffix in suffixes.items() if suffix in others]
     if not set(suffixes.values()) & {*_PHOTOS}:
         if len(tables) == 1:
             return TablesWithin(names=(tables[0],))
         if found := _table_of_products(path, {name: suffixes[name] for name in tables}):
             return found
-    what = "several tables or photos" if tables else "no text table"
+    what = "several tables or photos" if tables else "no table"
     raise ProductFileError(f"{path} is a ZIP archive of {what}; unpack it")
 
 

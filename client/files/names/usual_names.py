@@ -51,9 +51,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         код_номенклатуры
         идентификатор_товара внешний_код номенклатура_код ідентифікатор_товару
         унікальний_ідентифікатор 판매자_상품코드 자체_상품코드 tcin us_item_id symbol
+        ma_phien_ban_san_pham record_reference a001 pk artikelnummer_im_shop
         gtin ean ean13 ean_code upc upc_code barcode barkod mpn gtin_14 jan_code janコード isbn pzn
-        upc_nbr han nr nummer clave slug
-        ma_phien_ban_san_pham record_reference a001 pk"""
+        upc_nbr han nr nummer clave slug"""
     ),
     "title": plain_names(
         """title name product_title product_name item_name item_title product_display_name
@@ -131,7 +131,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         produkttyp famille sous_famille univers subfamilia seccion rubro reparto secao artikelgroep
         grupa_towarowa skupina produktgrupp osasto тип_товара рубрика розділ група ジャンル 品类
         商品類別 상품분류 대분류 部門 部門名 subject_name gruppo_merceologico
-        تصنيف_المنتج گروه_کالا shop_cat matkl دسته loai loai_san_pham product_categ_id"""
+        تصنيف_المنتج گروه_کالا shop_cat matkl دسته loai loai_san_pham
+        produktgruppe_im_shop"""
     ),
     "brand": plain_names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
@@ -229,7 +230,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         """model class_name shortdescr
         item_desc artikel articolo sku_name model_name style_name part_name part_description
         продукт 商品 产品 제품 상품
-        description_short short_desc subject marketing_name website_short_title
+        description_short short_desc subject marketing_name website_short_title product_line
         short_description short_description_1"""
     ),
     "category": plain_names("тип wg"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from twinshelf.client.files.product_row import ProductRow
@@ -21,12 +22,12 @@ def write(folder: Path, content: str | bytes, name: str = "table.csv") -> Path:
     return path
 
 
-def zipped(members: dict[str, str]) -> bytes:
-    """Packs texts, by their names, into a ZIP archive."""
+def zipped(members: Mapping[str, str | bytes]) -> bytes:
+    """Packs texts or bytes, by their names, into a ZIP archive."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
+        for name, content in members.items():
+            archive.writestr(name, content)
     return file.getvalue()
 
 

@@ -56,6 +56,8 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("sku,title,category\n1,Mug,\n2,Pan,\n", "category", "category"),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "title", "Description"),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\n", "product_id", "Item"),
+        ("No.,Description\n1000,Blue mug\n1001,Red pan\n", "product_id", "No."),
+        ("No.,Description\n1,Blue mug\n2,Red pan\n", "product_id", None),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\nTotal,\n", "product_id", "Item"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "product_id", "item"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "title", None),

@@ -75,11 +75,12 @@ def test_totals_of_categories_are_none_either(tmp_path: Path) -> None:
 
 
 def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> None:
-    table = "sku,title,price\nRequired,Mandatory,Optional\n1,Shoe,5\n2,Optional,6\n"
+    hints = "Required,Mandatory,Optional\n비필수,필수,조건부 필수"
+    table = f"sku,title,price\n{hints}\n1,Shoe,5\n2,Optional,6\n"
     rows, bad, findings = read(write(tmp_path, table))
     assert [row.title for row in rows] == ["Shoe", "Optional"] and not bad
     (finding,) = findings
-    assert finding.startswith("1 row left out as a heading, a total or a note, no product")
+    assert finding.startswith("2 rows left out as a heading, a total or a note, no product")
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,16 @@ def test_a_line_without_end_is_never_whole_in_memory(
     assert row.title == "Shoe" and "longer than" in bad.reason and peak_bytes < 20 << 20
 
 
+def test_a_quote_within_a_cell_opens_none(tmp_path: Path) -> None:
+    text = 'sku,title,price\n1,The "best" mug, really,5\n2,"Pan, 24""",6\n="003",A "pot",7\n'
+    rows, bad, _ = read(write(tmp_path, text))
+    assert not bad and [(row.product_id, row.title, row.price) for row in rows] == [
+        ("1", 'The "best" mug, really', 5),
+        ("2", 'Pan, 24"', 6),
+        ("003", 'A "pot"', 7),
+    ]
+
+
 def test_tab_separated_text_may_hold_bare_quotes(tmp_path: Path) -> None:
     rows, bad, _ = read(write(tmp_path, 'id\ttitle\n1\t"Best" shoe\n2\tBoot\n', "t.tsv"))
     assert [row.title for row in rows] == ['"Best" shoe', "Boot"] and not bad

@@ -8,7 +8,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from tests.client.files.tables import read
+from tests.client.files.tables import read, write, zipped
 from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.rows import ProductFileError
@@ -93,3 +93,12 @@ def test_a_header_that_comes_again_may_be_in_another_order(tmp_path: Path) -> No
         ("2", "Pan", "", 6),
         ("3", "Pot", "", 7),
     ]
+
+
+def test_a_workbook_in_an_archive_is_read(tmp_path: Path) -> None:
+    lines: list[list[object]] = [["sku", "title", "price"], ["01", "Mug", 5], ["02", None, 6]]
+    workbook = _book(tmp_path, {"Products": lines}, ["B2:B3"])
+    path = write(tmp_path, zipped({"out/goods.xlsx": workbook.read_bytes(), "r.txt": ""}), "t.zip")
+    rows, _, _ = read(path)
+    assert _texts(rows) == [("01", "Mug", "", 5), ("02", "Mug", "", 6)]
+    assert open_table(path).form == "Excel, sheet 'Products'"

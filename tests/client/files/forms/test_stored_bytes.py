@@ -30,7 +30,9 @@ def test_a_table_under_another_suffix_is_read(tmp_path: Path) -> None:
         ({"a.csv": "x\n1\n", "b.csv": "y\n2\n"}, "ZIP archive of several tables or photos"),
         ({"a.csv": "id,title\n1,Shoe\n", "b.csv": "sku,name\n"}, "ZIP archive of several tables"),
         ({"a.csv": "id,title\n1,Shoe\n", "1.jpg": ""}, "ZIP archive of several tables or photos"),
-        ({"1.jpg": "", "a.xlsx": ""}, "ZIP archive of no text table; unpack it"),
+        ({"1.jpg": "", "a.xlsx": ""}, "ZIP archive of several tables or photos; unpack it"),
+        ({"a.xlsx": "", "b.xlsx": ""}, "ZIP archive of several tables or photos; unpack it"),
+        ({"1.jpg": "", "a.psd": ""}, "ZIP archive of no table; unpack it"),
         ({"[Content_Types].xml": "", "word/document.xml": ""}, "no workbook|needs the package"),
         ({"mimetype": "application/x"}, "OpenDocument table; save it|needs the package"),
         ({"Index/Document.iwa": "x"}, "no workbook|needs the package"),
@@ -108,6 +110,7 @@ def test_of_several_tables_in_an_archive_that_of_products_is_read(
         (b"// Goods\nexport const GOODS: Good[] = [\n{ title: 'Mug' },\n];", "JavaScript"),
         (b'module.exports = [{"id": 1}]', "JavaScript"),
         (b'callback({"products": []});', "JavaScript"),
+        (b"MIME-Version: 1.0\nContent-Type: text/html\n\n<html>", "web archive"),
         (b"BEGIN:VCARD\nFN:Mug\nEND:VCARD\n", "list of cards"),
     ],
 )

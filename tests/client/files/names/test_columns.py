@@ -62,6 +62,9 @@ from twinshelf.client.files.rows import ProductFileError
          "price=Sales Price"),
         ("Mã phiên bản sản phẩm,Tên sản phẩm,Loại,Giá", "product_id=Mã phiên bản sản phẩm,"
          "title=Tên sản phẩm,category=Loại,price=Giá"),
+        ("Artikelnummer im Shop,EAN,Produktname,Produktgruppe im Shop,Preis (Brutto)",
+         "product_id=Artikelnummer im Shop,title=Produktname,category=Produktgruppe im Shop,"
+         "price=Preis (Brutto)"),
         ("pk,نام محصول,دسته", "product_id=pk,title=نام محصول,category=دسته"),
         ("rank-title,name,page-rank", "title=name"),
         ("id,title,items.sellers.offer.Price,items.sellers.name",
