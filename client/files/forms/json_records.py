@@ -40,7 +40,7 @@ _BLOCK_CHARACTERS = 1 << 20
 # Records of one file may lack what others have; these many tell which columns there are.
 _SAMPLE_RECORDS = 1000
 # Objects further within than these hold no field, and more columns none that anybody looks at.
-_DEEPEST, _MOST_FURTHER = 5, 1000
+_DEEPEST, _MOST_FURTHER = 7, 1000
 _BETWEEN = re.compile(r"[\s,]*")
 _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
 _PLAIN_MEMBER = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TypeGuard, cast
 
 from twinshelf.client.files.names.column_names import names_by_word
-from twinshelf.client.files.names.columns import has_embedded, named_fields
+from twinshelf.client.files.names.columns import has_embedded, has_title, named_fields
 from twinshelf.client.files.names.plain_name import WRAPPERS
 
 # The features of an answer of Hugging Face describe its columns.
@@ -21,12 +21,14 @@ _IS_LIST_NAME = re.compile(LIST_NAME, re.IGNORECASE)
 NO_TABLES = frozenset(
     "categories tags filters facets options errors links schema params included".split()
 )
-_DEPTH_OF_TABLE = 4
+_DEPTH_OF_TABLE = 6
 # Of rows that are lists: where they stand, where the names of their columns, how far down at most.
 _ROW_KEYS = frozenset(("values", "rows", "data", "table"))
 _NAME_KEYS = ("columns", "header", "headers", "fields", "names", "meta")
 _ROWS_ABOVE_NAMES = 5
 _SAMPLE_OBJECTS = 100
+# An item that is a variant of a product names no more.
+_FIELDS_OF_PART = 2
 Record = dict[str, object]
 
 
@@ -85,6 +87,23 @@ def _parts_of(record: Record) -> list[Record] | None:
     return rows if is_around else None
 
 
+def _under_headings(table: list[Record]) -> list[Record]:
+    """What stands under the headings of an answer, [{"title": "Results", "items": […]}]."""
+    if not all(_is_heading(record) for record in table):
+        return table
+    return [row for record in table for row in cast(list[Record], record["items"])]
+
+
+def _is_heading(record: Record) -> bool:
+    """Whether an object has a title alone, and items that have one and more; a product is none."""
+    items = record.get("items")
+    if not _are_objects(items):
+        return False
+    names = tuple(cast(list[Record], items)[0])
+    is_bare = named_fields(tuple(record.keys() - {"items"})) == 1
+    return is_bare and has_title(names) and named_fields(names) > _FIELDS_OF_PART
+
+
 def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
     """The lists within an object that name most of a product, or what identifiers stand before."""
     if tables := list(_tables_within(record if is_alone else _listed_within(record))):
@@ -94,7 +113,7 @@ def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
         for table, each, count in zip(tables, names, fields, strict=True):
             # Lists of one kind are one table.
             if count == max(fields) or 2 * len(each & best) > len(each | best):
-                yield from table
+                yield from _under_headings(table)
     elif is_alone and (keyed := _keyed_within(record)):
         yield from _keyed_rows(keyed)
     elif is_alone and (lists := [*filter(_are_objects, _listed_within(record).values())]):

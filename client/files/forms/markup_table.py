@@ -131,7 +131,10 @@ def _rows(path: Path, encoding: str, most: int = 0) -> Iterator[tuple[str, int, 
     with io.TextIOWrapper(open_bytes(path), encoding=encoding, errors="replace") as file:
         read_count = 0
         while block := file.read(_BLOCK_CHARACTERS):
-            parser.feed(block)
+            try:
+                parser.feed(block)
+            except AssertionError as error:  # Python's own parser: "<![x" is no markup
+                raise ProductFileError(f"{path} breaks off: {error}") from None
             read_count += len(block)
             yield from parser.taken()
             if parser.is_too_long():
@@ -320,5 +323,7 @@ class _Parser(HTMLParser):
 
 def _number(told: dict[str, str], name: str, most: int, default: int = 1) -> int:
     """A count that a tag gives; the default where it is none."""
-    text = told.get(name, "")
+    if name not in told:  # as most
+        return default
+    text = told[name]
     return min(int(text), most) if text.isdecimal() and len(text) < 10 else default

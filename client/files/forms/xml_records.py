@@ -29,8 +29,9 @@ _FIELD_TAGS = frozenset(
 _XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _MOST_NESTED = 64
 # How far within a product, as ONIX has it, its title may stand.
-_DEEPEST = 5
+_DEEPEST = 7
 _PRODUCT = re.compile("product|item|offer|article|artikel|good|entry", re.IGNORECASE)
+_CALLED_PRODUCT = re.compile(rf"(?:{_PRODUCT.pattern})$", re.IGNORECASE)
 _INLINE_TAGS = frozenset("a b big em i sub sup small span strong u".split())
 # The names of the elements around one and its own, the outermost first.
 _Place = tuple[str, ...]
@@ -155,7 +156,7 @@ def _count_fields_of(place: _Place, kinds: Mapping[_Place, _Kind]) -> int:
     Else what lies around their titles or their prices would be taken for them.
     """
     count = _count_fields(kinds[place])
-    if count >= _FIELDS_OF_PRODUCT or not place or not _PRODUCT.fullmatch(place[-1]):
+    if count >= _FIELDS_OF_PRODUCT or not place or not _CALLED_PRODUCT.search(place[-1]):
         return count
     if kinds[place].count < 2:
         return count

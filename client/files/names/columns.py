@@ -232,12 +232,16 @@ def _nested_columns(header: Sequence[str], known: Columns) -> Columns:
             else:
                 break
             outer, point, inner = inner.partition(".")
-    return {
+    found_columns = {
         field: tuple(places[name] for name in found)
         for field in _NESTED_FIELDS
         for places in ({**of_photos, **nested} if field == "images" else nested,)
         if field not in known and (found := _usual_columns(tuple(places), field, set()))
     }
+    late = _usual_columns(tuple(nested), "title", set(), LATE_NAMES)
+    if late and "title" not in {*known, *found_columns}:
+        found_columns["title"] = tuple(nested[name] for name in late)
+    return found_columns
 
 
 def _usual_columns(

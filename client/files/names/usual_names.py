@@ -87,7 +87,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nombre_del_articulo nome_del_prodotto denominazione descrizione_articolo nome_do_anuncio
         omschrijving_kort artikelnaam nazwa_artykulu jmeno_produktu nazev_polozky artikelnamn
         urun_basligi baslik найменування वस्तु_का_नाम 商品タイトル short_title
-        name_product name_1 dish блюдо gericht title_text b203"""
+        name_product name_1 dish блюдо gericht title_text b203
+        trade_item_description"""
     ),
     "description": plain_names(
         """description product_description item_description body_html body long_description

@@ -114,6 +114,18 @@ def test_an_answer_that_is_called_body_is_no_description(tmp_path: Path) -> None
     assert [(row.product_id, row.title) for row in rows] == [("1", "Mug 1"), ("2", "Mug 2")]
 
 
+def test_products_under_headings_are_read(tmp_path: Path) -> None:
+    items = [{"id": n, "name": f"Mug {n}", "price": {"now": {"price": 5}}} for n in (1, 2, 3)]
+    stacks = [{"title": "Best", "items": items[:2]}, {"title": "More", "items": items[2:]}]
+    answer = {"props": {"page": {"stacks": stacks}}}
+    rows, _, _ = read(write(tmp_path, json.dumps(answer), "t.json"))
+    assert [(row.product_id, row.title) for row in rows] == [
+        ("1", "Mug 1"),
+        ("2", "Mug 2"),
+        ("3", "Mug 3"),
+    ]
+
+
 def test_the_only_summary_or_detail_of_a_list_is_read(tmp_path: Path) -> None:
     for name in ("summaries", "product_detail"):
         items = [{"asin": f"B{n}", name: [{"itemName": "Mug", "brand": "Acme"}]} for n in (1, 2)]

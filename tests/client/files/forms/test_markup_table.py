@@ -121,6 +121,7 @@ def test_an_opendocument_table_is_read(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("<html><p>Nothing</p></html>", "is a web page without a table of products"),
+        ("<html><table><tr><td>1</td><![x[]]></table></html>", "breaks off"),
         ('<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>', "Excel's XML without"),
     ],
 )

@@ -195,6 +195,9 @@ def test_parameters_of_heureka_and_titles_in_parts_of_yandex_are_read(tmp_path: 
         "<titleelement><b203>Mug {n}</b203></titleelement></titledetail></detail><supply>"
         "<supplydetail><price><x462>02</x462><j151>5</j151></price></supplydetail></supply>"
         "</product>",
+        "<tradeItem><information><extension><module><about><itemNumber>p{n}</itemNumber>"
+        "<tradeItemDescription>Mug {n}</tradeItemDescription><price>5</price></about></module>"
+        "</extension></information><size><unit>ml</unit></size></tradeItem>",
         "<product><Артикул>p{n}</Артикул><Наименование>Mug {n}</Наименование><Цены><Цена>"
         "<ИдТипаЦены>7</ИдТипаЦены><ЦенаЗаЕдиницу>5</ЦенаЗаЕдиницу></Цена></Цены></product>",
     ],

@@ -69,6 +69,9 @@ from twinshelf.client.files.rows import ProductFileError
         ("rank-title,name,page-rank", "title=name"),
         ("id,title,items.sellers.offer.Price,items.sellers.name",
          "product_id=id,title=title,seller=items.sellers.name,price=items.sellers.offer.Price"),
+        ("gtin,item.descriptions,item.descriptions.info.descriptionShort",
+         "product_id=gtin,title=item.descriptions.info.descriptionShort,"
+         "description=item.descriptions"),
         # The usual name of what lies within tells more than a word of what lies around it.
         ("id,About.TitleBlock,About.TitleBlock.TitleText,Shop.price.code,Shop.price.PriceAmount",
          "product_id=id,title=About.TitleBlock.TitleText,price=Shop.price.PriceAmount"),
