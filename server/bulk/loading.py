@@ -18,7 +18,7 @@ from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_record import EmbeddedProduct, NewProduct
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import stored_vector
-from twinshelf.server.errors import EncoderMismatchError
+from twinshelf.server.errors import CatalogueDamagedError, EncoderMismatchError
 
 # Written together: a catalogue gathers writes that wait.
 _AT_ONCE = 1024
@@ -105,6 +105,7 @@ async def _store(
         product
         for product in products
         if not _is_same(product, there.get(product.record.product_id), contract)
+        or not await _has_thumbnail(product, catalogue)
     ]
     report.resumed_count += len(products) - len(changed)
     for stored in await asyncio.gather(*map(catalogue.upsert, changed)):
@@ -113,7 +114,7 @@ async def _store(
 
 
 def _is_same(product: NewProduct, there: EmbeddedProduct | None, contract: EncoderContract) -> bool:
-    """Whether a product stands in the catalogue just so; of further photos that is not known."""
+    """Whether a product stands in the catalogue just so; further photos are never said to."""
     (vector,) = product.vectors
     return (
         there is not None
@@ -121,5 +122,17 @@ def _is_same(product: NewProduct, there: EmbeddedProduct | None, contract: Encod
         and there.product.record == product.record
         and there.embedding.pattern is vector.pattern
         and not len(vector.further_images)
+        and not there.further_count
         and np.array_equal(stored_vector(there.embedding, contract), vector.vector)
     )
+
+
+async def _has_thumbnail(product: NewProduct, catalogue: Catalogue) -> bool:
+    """Whether the catalogue has the thumbnail of a product, where that is known."""
+    if product.thumbnail is None:
+        return True
+    try:
+        there = await catalogue.thumbnail(product.record.product_id)
+    except CatalogueDamagedError:
+        return False
+    return (there or b"") == product.thumbnail

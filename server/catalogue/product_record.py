@@ -80,10 +80,12 @@ class EmbeddedProduct:
         product: The product.
         embedding: Its stored embedding; None when another encoder than the one asked for made it,
             or its row is damaged.
+        further_count: Photos after the first that the embedding has beside it.
     """
 
     product: StoredProduct
     embedding: OfferEmbedding | None
+    further_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

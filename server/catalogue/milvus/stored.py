@@ -219,7 +219,9 @@ class StoredRows:
             return EmbeddedProduct(product=product, embedding=None)
         embedding = stored_embedding(made.vector, made.pattern, contract)
         product = replace(product, pattern=made.pattern, digest=contract.digest)
-        return EmbeddedProduct(product=product, embedding=embedding)
+        return EmbeddedProduct(
+            product=product, embedding=embedding, further_count=len(made.further_images)
+        )
 
     def vectors(
         self,

@@ -28,6 +28,7 @@ from twinshelf.server.catalogue.rows.schema import thumbnail_checksum
 from twinshelf.server.catalogue.rows.stored_rows import (
     EMBEDDED_COLUMNS,
     EMBEDDED_PATTERNS,
+    FURTHER_COUNT,
     PRODUCT_COLUMNS,
     PRODUCT_TABLES,
     THUMBNAIL_PROBLEM,
@@ -172,7 +173,8 @@ class ProductReader:
         # One statement, so that no vector moves from one table to the other meanwhile.
         rows = self._reader.execute(
             " UNION ALL ".join(
-                f"SELECT {PRODUCT_COLUMNS}, e.digest, p.product_number, {VECTOR_COLUMNS} "
+                f"SELECT {PRODUCT_COLUMNS}, e.digest, p.product_number, {FURTHER_COUNT}, "
+                f"{VECTOR_COLUMNS} "
                 f"FROM products p JOIN {table} v USING (product_number) "
                 f"JOIN encoders e USING (encoder_number) WHERE p.product_id IN ({asked})"
                 for table in VECTOR_TABLES
@@ -180,7 +182,7 @@ class ProductReader:
             tuple(product_ids),
         )
         found = {}
-        for *fields, digest, number, encoder, pattern, version, checksum, blob in rows:
+        for *fields, digest, number, further, encoder, pattern, version, checksum, blob in rows:
             is_asked = digest == contract.digest and pattern != Pattern.NONE
             if fields[0] in found and not is_asked:
                 continue
@@ -197,7 +199,9 @@ class ProductReader:
             except CatalogueDamagedError as error:
                 self._guard.set_aside(number, error.message)
                 continue
-            found[fields[0]] = EmbeddedProduct(product=product, embedding=embedding)
+            found[fields[0]] = EmbeddedProduct(
+                product=product, embedding=embedding, further_count=further
+            )
         return found
 
     def numbers_of(self, product_ids: Sequence[str]) -> list[int]:

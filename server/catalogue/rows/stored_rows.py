@@ -40,6 +40,11 @@ EMBEDDED_COLUMNS = (
 VECTOR_TABLES = ("product_vectors", "vectors_beside")
 # Of one of them as `v`.
 VECTOR_COLUMNS = "v.encoder_number, v.pattern, v.vector_version, v.checksum, v.vector"
+# Of a row `v` of either table of vectors.
+FURTHER_COUNT = (
+    "(SELECT count(*) FROM further_photos f WHERE f.product_number = v.product_number "
+    "AND f.encoder_number = v.encoder_number)"
+)
 
 
 def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredProduct:

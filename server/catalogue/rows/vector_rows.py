@@ -20,19 +20,14 @@ from twinshelf.server.catalogue.product_record import (
 )
 from twinshelf.server.catalogue.rows.photo_rows import add_photos, has_photos, remove_photos
 from twinshelf.server.catalogue.rows.schema import vector_checksum
-from twinshelf.server.catalogue.rows.stored_rows import VECTOR_TABLES
+from twinshelf.server.catalogue.rows.stored_rows import FURTHER_COUNT, VECTOR_TABLES
 from twinshelf.server.encoders.modalities import Pattern
 
 _COLUMNS = "product_number, encoder_number, pattern, vector_version, vector, checksum"
 _VALUES = "(?, ?, ?, ?, ?, ?)"
 _INTO_BESIDE = f"INSERT OR REPLACE INTO vectors_beside ({_COLUMNS})"
 _INTO_MAIN = f"INSERT INTO product_vectors ({_COLUMNS})"
-# Of a row `v` of either table.
-_FURTHER_COUNT = (
-    "(SELECT count(*) FROM further_photos f WHERE f.product_number = v.product_number "
-    "AND f.encoder_number = v.encoder_number)"
-)
-_STATE = f"v.product_number, v.pattern, v.vector_version, {_FURTHER_COUNT}"
+_STATE = f"v.product_number, v.pattern, v.vector_version, {FURTHER_COUNT}"
 _SET_MAIN = (
     "UPDATE product_vectors SET (encoder_number, pattern, vector_version, vector, checksum) ="
 )
@@ -175,7 +170,7 @@ class VectorRows:
         rows = self._writer.execute(
             " UNION ALL ".join(
                 f"SELECT e.digest, v.pattern, v.vector_version, v.vector, v.checksum, {place}, "
-                f"e.is_kept, {_FURTHER_COUNT} "
+                f"e.is_kept, {FURTHER_COUNT} "
                 f"FROM {table} v JOIN encoders e USING (encoder_number) "
                 "WHERE v.product_number = ?1"
                 for place, table in enumerate(VECTOR_TABLES)

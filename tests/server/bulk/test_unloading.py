@@ -108,6 +108,13 @@ async def test_another_catalogue_holds_the_same_after_unload_and_load(
         outputs = read_outputs(tmp_path / "out", contract)
         report = await load_outputs(outputs, contract, after, advance=lambda: None)
         assert report.stored_count == COUNT
+        # One more photo of the first, and no thumbnail of the second: both are brought back.
+        (further,) = make_product(1, contract).vectors
+        (bare,) = make_product(3, contract).vectors
+        more = replace(bare, further_images=further.further_images)
+        await after.upsert(replace(make_product(3, contract), vectors=(more,)))
+        await after.upsert(replace(make_product(15, contract), thumbnail=b""))
+        await load_outputs(outputs, contract, after, advance=lambda: None)
         for number in range(COUNT):
             assert await stored(before, number) == await stored(after, number)
     finally:
