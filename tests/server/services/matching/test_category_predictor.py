@@ -62,6 +62,12 @@ async def test_the_nearest_products_vote_and_are_the_evidence(stocked: grpc.aio.
     assert answer.encoder.digest == digest_of("first")
 
 
+async def test_titles_of_votes_are_short(channel: grpc.aio.Channel) -> None:
+    await upsert(channel, [Product(product_id="long", title="tea " * 10_000, category="Tea")])
+    (vote,) = (await predict(channel, Offer(image=b"photo", title="tea"))).votes
+    assert len(vote.title) == 256
+
+
 async def test_below_the_margin_there_is_no_answer_but_the_evidence(
     stocked: grpc.aio.Channel,
 ) -> None:
