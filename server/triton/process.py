@@ -73,6 +73,8 @@ class TritonServer:
         self._folder: PrivateFolder | None = None
         self._backends = Path()
         self._log_start = 0
+        self._launch_count = 0
+        self._shm_prefix = ""
         self._stated = config
         self._choose_ports()
 
@@ -212,7 +214,6 @@ class TritonServer:
         self._config = dataclasses.replace(
             stated, grpc_port=grpc_port, http_port=http_port, metrics_port=metrics_port
         )
-        self._shm_prefix = f"twinshelf_{os.getpid()}_{grpc_port}_"
 
     def _prepare(self) -> Path:
         """Makes the folder that the server is started from, with the models checked."""
@@ -227,6 +228,9 @@ class TritonServer:
 
     def _launch(self, folder: Path) -> None:
         self._check_ports()
+        self._launch_count += 1
+        # New names for each launch: what a killed server left cannot meet its successor.
+        self._shm_prefix = f"twinshelf_{os.getpid()}_{self._config.grpc_port}_{self._launch_count}_"
         command = server_command(
             self._config,
             binary=self._installation.binary,
