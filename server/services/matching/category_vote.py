@@ -15,6 +15,8 @@ TEMPERATURE: Final = 0.07
 MARGIN_NEIGHBOURS: Final = 20
 # Sums are rounded, so that the order of summation decides no tie.
 _DIGITS: Final = 9
+# Longest path that votes: so that an answer with 1,000 votes stays below 4 MiB.
+PATH_LIMIT_BYTES: Final = 1024
 _LEVEL_END: Final = re.compile(r"[/>](?:\s*[/>])*")  # what is empty is no level
 
 
@@ -71,12 +73,16 @@ def count_votes(
 
 
 def cut_path(category: str, level_count: int) -> str:
-    """Returns the first levels of a category path, as it spells them; 0 levels are all."""
-    if level_count == 0:
-        return category.strip()
+    """Returns the first levels of a category path, as it spells them; 0 levels are all.
+
+    Of a path above `PATH_LIMIT_BYTES`, no more levels than fit; "" where the first does not.
+    """
+    category = category.strip()
     start = len(category) - len(category.lstrip("/> "))  # a path may begin at its root
-    ends = [match.start() for match in _LEVEL_END.finditer(category, start)]
-    return category[: [*ends, len(category)][min(level_count - 1, len(ends))]].strip()
+    head = category[:PATH_LIMIT_BYTES].encode()[:PATH_LIMIT_BYTES].decode(errors="ignore")
+    ends = [match.start() for match in _LEVEL_END.finditer(category, start, len(head) + 1)]
+    ends += [len(category)] if head == category else []
+    return category[: ends[: level_count or None][-1]].rstrip() if ends else ""
 
 
 def _sums(categories: Sequence[str], weights: np.ndarray) -> dict[str, float]:

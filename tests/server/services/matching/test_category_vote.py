@@ -77,6 +77,11 @@ def test_of_equal_sums_the_category_that_came_first_wins() -> None:
         ("Mugs", 1, "Mugs"),
         ("  ", 0, ""),
         ("", 1, ""),
+        ("x" * 1024, 0, "x" * 1024),
+        ("x" * 1025, 0, ""),
+        ("Grocery/" + "é" * 505 + " / Beans", 0, "Grocery/" + "é" * 505),
+        ("Grocery/" + "é" * 509 + " / Beans", 0, "Grocery"),
+        ("Grocery/" + "é" * 509, 1, "Grocery"),
     ],
 )
 def test_paths_are_cut_after_the_levels_that_are_asked_for(
