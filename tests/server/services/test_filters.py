@@ -79,6 +79,7 @@ def nested(depth: int) -> str:
             "filter.any_of.filters[99]",
         ),
         (nested(9), "filter" + ".none_of.filters[0]" * 8),
+        (f'category {{ values: "{"a > " * 65_536}" }}', "filter"),
     ],
 )
 def test_a_part_that_cannot_be_read_is_named(text: str, field: str) -> None:

@@ -146,6 +146,10 @@ async def test_a_limit_of_values_and_excluded_products_are_kept(channel: grpc.ai
         ({"excluded_product_ids": ["x"] * 101}, "excluded_product_ids"),
         ({"value_limit": {"field": "colour", "match_count": 1}}, "value_limit.field"),
         ({"value_limit": {"field": "attributes.", "match_count": 1}}, "value_limit.field"),
+        (
+            {"value_limit": {"field": "attributes." + "x" * 1024, "match_count": 1}},
+            "value_limit.field",
+        ),
         ({"value_limit": {"field": "seller"}}, "value_limit.match_count"),
     ],
 )
