@@ -227,6 +227,7 @@ def _add_services(
         encoders=parts.encoders,
         health=parts.health,
         observer=parts.observer,
+        match_count_limit=workers.limits.match_count,
     ).add_to(grpc_server)
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, grpc_server)
     if config.reflection:

@@ -45,9 +45,13 @@ class MatchedRow:
 
 
 def read_requests(
-    request: service_pb2.ModelInferRequest,
+    request: service_pb2.ModelInferRequest, match_count_limit: int
 ) -> list[matching_service_pb2.MatchProductRequest | InvalidRequestError]:
     """Reads the rows of a batch; a row that is no request is what is wrong with it.
+
+    Args:
+        request: The batch.
+        match_count_limit: Most matches that a row may ask for.
 
     Raises:
         InvalidRequestError: If a tensor is unknown, missing, or of another type or shape, or the
@@ -81,7 +85,9 @@ def read_requests(
         )
     version = read_version(request.model_version)
     return [
-        _read_row({name: values[row] for name, values in columns.items()}, version)
+        _read_row(
+            {name: values[row] for name, values in columns.items()}, version, match_count_limit
+        )
         for row in range(row_count)
     ]
 
@@ -208,23 +214,23 @@ def _join(elements: Iterable[bytes]) -> bytes:
 
 
 def _read_row(
-    row: dict[str, bytes], version: int
+    row: dict[str, bytes], version: int, match_count_limit: int
 ) -> matching_service_pb2.MatchProductRequest | InvalidRequestError:
     request = matching_service_pb2.MatchProductRequest(encoder_version=version)
-    if not (row.get("IMAGE") or row.get("TEXT")):
-        return InvalidRequestError(
-            "a row must have an IMAGE or a TEXT, both are empty", field="inputs"
-        )
     request.offer.image = row.get("IMAGE", b"")
     try:
         request.offer.title = row.get("TEXT", b"").decode()
     except UnicodeDecodeError as error:
         return InvalidRequestError(f"TEXT must be UTF-8: {error.reason}", field="inputs")
+    if not (request.offer.image or request.offer.title.strip()):
+        return InvalidRequestError(
+            "a row must have an IMAGE or a TEXT, both are empty", field="inputs"
+        )
     if "K" in row:
         (request.match_count,) = _NUMBER.unpack(row["K"])
-        if request.match_count < 1:
+        if not 1 <= request.match_count <= match_count_limit:
             return InvalidRequestError(
-                f"K must be 1 or more, got {request.match_count}", field="inputs"
+                f"K must be 1 to {match_count_limit}, got {request.match_count}", field="inputs"
             )
     return request
 

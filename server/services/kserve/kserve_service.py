@@ -15,9 +15,9 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twinshelf.server.catalogue.ranking import HitPage
 from twinshelf.server.errors import (
-    EncoderUnavailableError,
     InvalidRequestError,
     ModelNotFoundError,
+    TwinshelfError,
 )
 from twinshelf.server.services.calls.call_interceptor import deadline_of
 from twinshelf.server.services.calls.call_observer import CallObserver
@@ -85,13 +85,15 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         encoders: ServingEncoders,
         health: HealthServicer,
         observer: CallObserver,
+        match_count_limit: int,
     ) -> None:
-        """Takes the parts that it works with."""
+        """Takes the parts that it works with, and the most matches that a row may ask for."""
         self._matcher = matcher
         self._comparison = comparison
         self._encoders = encoders
         self._health = health
         self._observer = observer
+        self._match_count_limit = match_count_limit
         self._answered, self._failed = _Tally(), _Tally()
         self._row_count = 0
 
@@ -132,19 +134,27 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelReady(  # noqa: N802 - the name is the protocol's
         self, request: service_pb2.ModelReadyRequest, context: grpc.aio.ServicerContext
     ) -> service_pb2.ModelReadyResponse:
-        """Says whether the version can be asked; False where it is not served."""
+        """Says whether the version can be asked; False where it is not served, or away."""
         try:
-            self._check(request.name, request.version)
-        except ModelNotFoundError:
+            version = self._answering_version(request.name, request.version)
+        except InvalidRequestError:
+            raise
+        except TwinshelfError:
             return service_pb2.ModelReadyResponse(ready=False)
-        return service_pb2.ModelReadyResponse(ready=self._health.is_serving)
+        # Health is that of the encoder that serves.
+        is_ready = self._health.is_serving or version in self._versions_beside()
+        return service_pb2.ModelReadyResponse(ready=is_ready)
 
     async def ModelMetadata(  # noqa: N802 - the name is the protocol's
         self, request: service_pb2.ModelMetadataRequest, context: grpc.aio.ServicerContext
     ) -> service_pb2.ModelMetadataResponse:
         """Describes the tensors of `product_matcher`."""
         self._check(request.name, request.version)
-        return model_metadata(self._versions())
+        beside = self._versions_beside()
+        try:
+            return model_metadata([self._encoders.contract.version, *beside])
+        except TwinshelfError:
+            return model_metadata(beside)
 
     async def ModelConfig(  # noqa: N802 - the name is the protocol's
         self, request: service_pb2.ModelConfigRequest, context: grpc.aio.ServicerContext
@@ -157,7 +167,7 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: service_pb2.ModelStatisticsRequest, context: grpc.aio.ServicerContext
     ) -> service_pb2.ModelStatisticsResponse:
         """Counts the calls since the start; the service's metrics tell them apart by stage."""
-        version = self._check(request.name or MODEL_NAME, request.version)
+        version = self._answering_version(request.name or MODEL_NAME, request.version)
         response = service_pb2.ModelStatisticsResponse()
         model = response.model_stats.add(name=MODEL_NAME, version=str(version))
         model.inference_count = self._row_count
@@ -180,10 +190,12 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         """Matches a batch of offers."""
         start_ns = time.perf_counter_ns()
         try:
-            version = self._check(request.model_name, request.model_version)
+            version = self._answering_version(request.model_name, request.model_version)
             told = {output.name for output in request.outputs[: len(OUTPUTS)]}
             rows = await self._match_all(
-                read_requests(request), deadline_of(context), tells=not told or "STATUS" in told
+                read_requests(request, self._match_count_limit),
+                deadline_of(context),
+                tells=not told or "STATUS" in told,
             )
             response = write_response(request, version, rows)
         except BaseException:
@@ -237,22 +249,27 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         return MatchedRow(status=self._observer.row_status_of(error, position).message)
 
     def _check(self, name: str, version: str) -> int:
-        """Returns the version that answers; raises for another model or version."""
+        """Returns the version that is asked for, 0 for the one that serves.
+
+        Raises:
+            InvalidRequestError: If the version is no number.
+            ModelNotFoundError: If there is no such model or version.
+            TwinshelfError: If the encoder that serves is away: the version may be its own.
+        """
         if name != MODEL_NAME:
             raise ModelNotFoundError(f"the only model here is {MODEL_NAME!r}, got {name[:64]!r}")
-        asked = read_version(version)
-        served = self._versions()
-        if asked and asked not in served:
-            raise ModelNotFoundError(f"{MODEL_NAME} has the versions {served}, got {asked}")
-        return asked or self._encoders.contract.version
+        asked, beside = read_version(version), self._versions_beside()
+        if asked and asked not in beside and asked != (serving := self._encoders.contract.version):
+            raise ModelNotFoundError(
+                f"{MODEL_NAME} has the versions {[serving, *beside]}, got {asked}"
+            )
+        return asked
 
-    def _versions(self) -> list[int]:
-        """Returns the versions that answer, that which serves first, unless it is away."""
-        beside = [contract.version for contract in self._encoders.beside()]
-        try:
-            return [self._encoders.contract.version, *beside]
-        except EncoderUnavailableError:
-            return beside
+    def _answering_version(self, name: str, version: str) -> int:
+        return self._check(name, version) or self._encoders.contract.version
+
+    def _versions_beside(self) -> list[int]:
+        return [contract.version for contract in self._encoders.beside()]
 
 
 def _matches(page: HitPage) -> list[tuple[str, float, float]]:

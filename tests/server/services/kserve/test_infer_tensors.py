@@ -65,17 +65,19 @@ COUNT = ("K", "INT32", [1, 1])
 )
 def test_what_is_wrong_is_named(request_: Any, sentence: str) -> None:
     with pytest.raises(InvalidRequestError, match=sentence):
-        read_requests(request_)
+        read_requests(request_, 100)
 
 
 def test_a_row_is_refused_by_the_names_of_its_tensors() -> None:
-    counts, texts = struct.pack("<3i", 0, 1, 1), bytes_of(b"mug", b"", b"mug")
-    rows = request_of(("TEXT", "BYTES", [3, 1]), ("K", "INT32", [3, 1]), raw=[texts, counts])
+    counts, texts = struct.pack("<4i", 0, 101, 1, 1), bytes_of(b"mug", b"mug", b" \n", b"mug")
+    rows = request_of(("TEXT", "BYTES", [4, 1]), ("K", "INT32", [4, 1]), raw=[texts, counts])
     told = [
-        str(each) if isinstance(each, InvalidRequestError) else "" for each in read_requests(rows)
+        str(each) if isinstance(each, InvalidRequestError) else ""
+        for each in read_requests(rows, 100)
     ]
     assert told == [
-        "K must be 1 or more, got 0",
+        "K must be 1 to 100, got 0",
+        "K must be 1 to 100, got 101",
         "a row must have an IMAGE or a TEXT, both are empty",
         "",
     ]
@@ -99,7 +101,7 @@ def test_random_bytes_are_read_or_refused() -> None:
             raw[source.randrange(len(raw))] = source.randrange(256)
         broken.raw_input_contents[position] = bytes(raw[: source.randint(0, len(raw))])
         try:
-            assert len(read_requests(broken)) == 2
+            assert len(read_requests(broken, 100)) == 2
         except InvalidRequestError:
             refused += 1
     assert refused > 1000

@@ -15,6 +15,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.server.calls import match, upsert
 from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder
+from tests.server.services.second_encoder import PHOTOS, TEXTS, SecondEncoder, reindex
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.serving import create_server
 from twinshelf.v1.product_pb2 import Product
@@ -135,7 +136,7 @@ async def test_a_call_whose_rows_all_fail_ends_with_the_error(
     with pytest.raises(InferenceServerException) as raised:
         await infer(client, IMAGE=[BROKEN_IMAGE])
     assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
-    with pytest.raises(InferenceServerException, match="K must be 1 or more"):
+    with pytest.raises(InferenceServerException, match="K must be 1 to 1000, got 0"):
         await infer(client, TEXT=[b"mug"], K=[0])
 
 
@@ -192,6 +193,35 @@ async def test_it_is_ready_when_the_service_is(
     encoder.is_away = True
     await becomes(client, ready=False)
     assert await client.is_server_live()
+
+
+@pytest.mark.slow
+async def test_a_version_beside_answers_while_the_one_that_serves_is_away(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    server, port = await create_server(config, encoder, SecondEncoder())
+    try:
+        address = f"127.0.0.1:{port}"
+        async with (
+            grpc.aio.insecure_channel(address) as channel,
+            triton.InferenceServerClient(address) as client,
+        ):
+            await upsert(channel, [*TEXTS, *PHOTOS])
+            await reindex(channel)
+            await becomes(client, ready=True)
+            assert list((await client.get_model_metadata(MODEL)).versions) == ["1", "2"]
+            encoder.is_away = True
+            await becomes(client, ready=False)
+            result = await infer(client, version="2", TEXT=[b"lamp 3"], K=[1])
+            assert strings(result, "PRODUCT_ID") == [["t3"]]
+            told = [await client.is_model_ready(MODEL, version) for version in ("", "1", "2")]
+            assert told == [False, False, True]
+            assert list((await client.get_model_metadata(MODEL)).versions) == ["2"]
+            with pytest.raises(InferenceServerException) as raised:
+                await infer(client, version="1", TEXT=[b"lamp 3"])
+            assert raised.value.status() == "StatusCode.UNAVAILABLE"
+    finally:
+        await server.stop()
 
 
 async def test_calls_are_counted(client: triton.InferenceServerClient) -> None:
