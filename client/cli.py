@@ -38,7 +38,7 @@ from twinshelf.client.commands.options import (
     read_path,
     read_sequence,
 )
-from twinshelf.client.commands.plain_help import hide_types
+from twinshelf.client.commands.plain_help import PlainHelp
 from twinshelf.client.commands.score_command import score
 from twinshelf.client.doctor.command import doctor
 from twinshelf.client.files.findings import count_of
@@ -51,18 +51,8 @@ EPILOG: Final = (
 )
 
 
-class _Commands(TyperGroup):
+class _Commands(PlainHelp, TyperGroup):
     """Turns what ends a command early into a sentence and an exit status."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads the command line.
-
-        Args:
-            ctx: What is filled.
-            args: The words of the command line.
-        """
-        hide_types(self, ctx)
-        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command.

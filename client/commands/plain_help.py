@@ -9,21 +9,18 @@ import typer
 from typer.core import TyperCommand
 
 
-def hide_types(command: Any, ctx: Any) -> None:
-    """Leaves "<bool>" of flags and "<list[Path]>" of arguments out of the help of commands.
-
-    Args:
-        command: A command, or a group of some.
-        ctx: The command line that is about to be read.
-    """
+def _hide_types(command: Any, ctx: Any) -> None:
+    """Leaves "<bool>" of flags and "<list[Path]>" of arguments out of the help of commands."""
     for parameter in command.get_params(ctx):
         if parameter.param_type_name == "argument" or parameter.is_flag:
             parameter.display_type_rich = lambda ctx: None
     for inner in getattr(command, "commands", {}).values():
-        hide_types(inner, ctx)
+        _hide_types(inner, ctx)
 
 
-class _Command(TyperCommand):
+class PlainHelp:
+    """Hides the types in the help of the command, or the group of some, that it is mixed into."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads the command line.
 
@@ -31,8 +28,13 @@ class _Command(TyperCommand):
             ctx: What is filled.
             args: The words of the command line.
         """
-        hide_types(self, ctx)
-        return super().parse_args(ctx, args)
+        _hide_types(self, ctx)
+        words: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        return words
+
+
+class _Command(PlainHelp, TyperCommand):
+    pass
 
 
 def run_command(command: Callable[..., None], arguments: Sequence[str] | None = None) -> None:

@@ -197,10 +197,7 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
     )
     likely = np.flatnonzero(judged.probabilities >= query.min_probability)
     if query.value_limit is not None:
-        keys = np.concatenate(
-            [each.value_keys for each in candidates if each.value_keys is not None]
-        )
-        keys = keys[order][likely]
+        keys = _value_keys(candidates)[order][likely]
         likely = likely[(keys == 0) | (_count_before(keys) < query.value_limit.match_count)]
     chosen = likely[query.skip_count : query.match_count]
     starts = [0, *accumulate(len(each.product_numbers) for each in candidates)]
@@ -242,7 +239,7 @@ def full_values(candidates: Sequence[Candidates], limit: ValueLimit) -> npt.NDAr
         return np.empty(0, np.int64)
     numbers = np.concatenate([each.product_numbers for each in candidates])
     _, firsts = np.unique(numbers, return_index=True)
-    keys = np.concatenate([each.value_keys for each in candidates if each.value_keys is not None])
+    keys = _value_keys(candidates)
     values, counts = np.unique(keys[firsts], return_counts=True)
     full: npt.NDArray[np.int64] = values[(counts >= limit.match_count) & (values != 0)]
     return full
@@ -257,6 +254,10 @@ def _best_first(
         return order
     _, firsts = np.unique(numbers[order], return_index=True)
     return order[np.sort(firsts)]
+
+
+def _value_keys(candidates: Sequence[Candidates]) -> npt.NDArray[np.int64]:
+    return np.concatenate([each.value_keys for each in candidates if each.value_keys is not None])
 
 
 def _count_before(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -34,6 +34,7 @@ class _Cell:
     photos: list[str] = field(default_factory=list)
 
     def content(self) -> str:
+        """Returns the number that the program keeps, what the cell shows, or its photos."""
         text = " ".join("".join(self.texts).split())
         if self.value and not text.isdecimal():
             return self.value
