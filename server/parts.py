@@ -252,8 +252,9 @@ def _make_lanes(
             cache=cache,
             encode_timeout_s=config.encode_timeout_s,
             metrics=metrics,
+            asked=asked,
         )
-        for each in (admission, _make_admission(config))
+        for asked, each in (("encoder", admission), ("pair scorer", _make_admission(config)))
     )
     return Lanes(rows=rows, pairs=pairs)
 

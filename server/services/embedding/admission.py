@@ -181,10 +181,14 @@ class Admission:
         Raises:
             ServerBusyError: If none would be let in now.
         """
-        if not self._must_wait(_SMALLEST):
+        if not self.must_wait(_SMALLEST):
             return 0.0
         self._check(_SMALLEST)
         return self._needed_s(_SMALLEST, self._expected_wait_s(_SMALLEST))
+
+    def must_wait(self, work: Work) -> bool:
+        """Whether no place is free for work that comes now."""
+        return len(self._lane_of(work)) > 0 or not self._fits(work)
 
     async def enter(self, work: Work) -> Place:
         """Waits for a place; whoever is cancelled meanwhile leaves the lane.
@@ -193,7 +197,7 @@ class Admission:
             ServerBusyError: If the wait would be too long.
             DeadlineTooShortError: If the answer would come after the caller's deadline.
         """
-        if self._must_wait(work):
+        if self.must_wait(work):
             self._check(work)
             await self._wait(work)
         else:
@@ -261,9 +265,6 @@ class Admission:
 
     def _lane_of(self, work: Work) -> _Lane:
         return self._heavy if work.is_heavy else self._ordinary
-
-    def _must_wait(self, work: Work) -> bool:
-        return len(self._lane_of(work)) > 0 or not self._fits(work)
 
     def _fits(self, work: Work) -> bool:
         if work.is_heavy:

@@ -7,6 +7,7 @@ its end in a task of its own, and keeps its place until then; only those who wai
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -46,14 +47,17 @@ class Embedder:
         cache: EmbeddingCache,
         encode_timeout_s: float,
         metrics: Metrics,
+        asked: str = "encoder",
     ) -> None:
-        """Takes the parts that it works with."""
+        """Takes the parts that it works with, and what errors call the one that is asked."""
         self._encoder = encoder
         self._admission = admission
         self._pulse = pulse
         self._cache = cache
         self._encode_timeout_s = encode_timeout_s
         self._metrics = metrics
+        self._asked = asked
+        self._answered_s = -math.inf
         self._jobs: set[asyncio.Future[Any]] = set()
         self._late: set[asyncio.Future[Any]] = set()
         pulse.listen(lambda error: admission.turn_away(lambda: fresh(error)))
@@ -117,6 +121,8 @@ class Embedder:
             TwinshelfError: If that is the answer.
         """
         self._pulse.check()
+        if self._is_silent() and self._admission.must_wait(work):
+            raise self._silence()
         with span("admission"), self._metrics.stage("admission"):
             place = await self._admission.enter(work)
         job = asyncio.ensure_future(ask())
@@ -194,7 +200,8 @@ class Embedder:
         if loss.done():
             return fresh(loss.result())
         return EncoderUnavailableError(
-            f"the encoder did not answer within {self._encode_timeout_s:g} s; repeat the request"
+            f"the {self._asked} did not answer within {self._encode_timeout_s:g} s; "
+            "repeat the request"
         )
 
     def _note_late(self, job: asyncio.Future[Any]) -> None:
@@ -202,10 +209,31 @@ class Embedder:
         if job in self._jobs and job not in self._late:
             self._late.add(job)
             self._metrics.add_stuck_calls(1)
+            self._turn_away_if_silent()
+            # Something may have been answered since the job was sent, and be the last.
+            asyncio.get_running_loop().call_later(self._encode_timeout_s, self._turn_away_if_silent)
+
+    # What is late keeps its place, so behind a hang nobody would ever get one; no watch tells of a
+    # pair scorer that hangs. A place that is free is tried all the same.
+
+    def _turn_away_if_silent(self) -> None:
+        if self._is_silent():
+            self._admission.turn_away(self._silence)
+
+    def _is_silent(self) -> bool:
+        """Whether something is late, and nothing at all was answered since it was sent."""
+        return bool(self._late) and time.monotonic() - self._answered_s >= self._encode_timeout_s
+
+    def _silence(self) -> EncoderUnavailableError:
+        return EncoderUnavailableError(
+            f"the {self._asked} has answered nothing for {self._encode_timeout_s:g} s "
+            f"({len(self._late)} requests are late); repeat the request later"
+        )
 
     def _forget(self, job: asyncio.Future[Any]) -> None:
         """Takes the answer, so that an error of it does not count as never seen."""
         self._jobs.discard(job)
+        self._answered_s = time.monotonic()
         if job in self._late:
             self._late.discard(job)
             self._metrics.add_stuck_calls(-1)

@@ -129,6 +129,24 @@ async def test_what_a_caller_left_behind_is_counted_once_it_is_overdue() -> None
     assert stage.stuck_call_count() == 0
 
 
+async def test_behind_late_answers_nobody_waits_until_something_is_answered() -> None:
+    stage = Stage(encode_timeout_s=0.1, in_flight_limit=2.5)
+    tried = [stage.embed(), stage.embed()]
+    await stage.sent.wait()
+    waiting = stage.embed()
+    for task, sentence in ((tried[0], "within"), (waiting, "nothing for"), (tried[1], "within")):
+        with pytest.raises(EncoderUnavailableError, match=sentence):
+            await task
+    with pytest.raises(
+        EncoderUnavailableError, match=r"nothing for 0\.1 s \(2 requests are late\)"
+    ):
+        await stage.embed()
+    assert stage.encoder.in_flight == 2
+    stage.may_answer.set()
+    await stage.embedder.close(5)
+    await asyncio.gather(*(stage.embed() for _ in range(5)))
+
+
 @pytest.mark.slow
 async def test_an_error_after_the_caller_left_is_taken_and_frees_the_place() -> None:
     unseen = []

@@ -233,6 +233,13 @@ async def test_a_pair_is_scored_by_the_encoder_that_is_asked_for(
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await matching(channel).ScorePair(request)
         assert error_info(caught.value).reason == "ENCODER_MISMATCH"
+        request.encoder_version = 2
+        encoder.is_away = True
+        with pytest.raises(grpc.aio.AioRpcError):
+            while True:  # until the watch has seen it
+                await match(channel, title="lamp")
+                await asyncio.sleep(0.02)
+        assert (await matching(channel).ScorePair(request)).encoder.version == 2
 
 
 async def test_an_unknown_product_is_not_found(stocked: grpc.aio.Channel) -> None:
@@ -335,7 +342,8 @@ async def test_no_more_pairs_than_matches_can_be_asked_for(channel: grpc.aio.Cha
 async def test_a_scorer_that_hangs_holds_up_no_plain_match(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
-    async with serving(replace(config, in_flight_limit=4), encoder) as channel:
+    config = replace(config, in_flight_limit=4, encode_timeout_s=0.5)
+    async with serving(config, encoder) as channel:
         await upsert(channel, [MUG, LAMP])
         encoder.pairs.may_answer = asyncio.Event()
         waiting = [
@@ -346,5 +354,8 @@ async def test_a_scorer_that_hangs_holds_up_no_plain_match(
         for _ in range(8):
             answer = await asyncio.wait_for(match(channel, title="Blue mug"), 5)
             assert answer.matches[0].product.product_id == "mug"
+        for each in waiting:  # nobody waits for a place that is not given back
+            with pytest.raises(grpc.aio.AioRpcError, match="the pair scorer"):
+                await asyncio.wait_for(each, 5)
         encoder.pairs.may_answer.set()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        assert (await match(channel, title="Blue mug", pair_count=1)).matches
