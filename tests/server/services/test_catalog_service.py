@@ -255,7 +255,7 @@ async def test_stats_count_products_modalities_and_stale_ones(
         ],
     )
     await catalog(channel).DeleteProducts(pb.DeleteProductsRequest(product_ids=["text"]))
-    stats = await catalog(channel).GetCatalogStats(pb.GetCatalogStatsRequest())
+    stats = await _stats_with_index(channel)
     assert (stats.product_count, stats.image_count, stats.text_count) == (2, 2, 1)
     assert (stats.stale_product_count, stats.indexed_vector_count) == (0, 2)
     assert stats.embedding_dimension == 32
@@ -280,10 +280,7 @@ async def test_a_snapshot_is_written_on_demand(
     channel: grpc.aio.Channel, config: ServerConfig
 ) -> None:
     await upsert(channel, [FULL])
-    # The first write may come before the index is open.
-    stats = pb.GetCatalogStatsRequest()
-    while not (await catalog(channel).GetCatalogStats(stats)).indexed_vector_count:
-        await asyncio.sleep(0.01)
+    await _stats_with_index(channel)
     answer = await catalog(channel).Snapshot(pb.SnapshotRequest())
     assert (answer.vector_count, answer.change_sequence) == (1, 1)
     assert list(config.catalogue.glob("index-*/manifest.json"))
@@ -370,3 +367,12 @@ async def test_a_watch_ends_when_the_server_stops(
             await watching
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert error_info(caught.value).reason == "SERVER_STOPPING"
+
+
+async def _stats_with_index(channel: grpc.aio.Channel) -> pb.GetCatalogStatsResponse:
+    """Returns the stats once the index is open: the first writes may come before."""
+    while True:
+        stats = await catalog(channel).GetCatalogStats(pb.GetCatalogStatsRequest())
+        if stats.indexed_vector_count:
+            return stats
+        await asyncio.sleep(0.02)
