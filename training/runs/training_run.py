@@ -31,7 +31,7 @@ from twinshelf.training.data.token_buckets import fit_buckets
 from twinshelf.training.data.training_data import TrainingData, load_training_data, text_fields
 from twinshelf.training.files import write_atomically, write_json
 from twinshelf.training.loop.finishing import finish_image_tower
-from twinshelf.training.loop.module import EncoderModule
+from twinshelf.training.loop.module import EncoderModule, warn_of_folded_norms
 from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
 from twinshelf.training.loop.validation import EmbeddedRows, evaluate_patterns, join_rows
 from twinshelf.training.losses.metric_losses import check_terms
@@ -116,6 +116,8 @@ def train(config: TrainConfig) -> TrainingSummary:
         keep_freed_memory()
     tower = module.model.image_tower
     is_pretrained = config.model.image.pretrained or config.model.image.weights is not None
+    if is_pretrained and last is None:
+        warn_of_folded_norms(module.model, config.optimizer)
     start = copy.deepcopy(tower.backbone.state_dict()) if is_pretrained else None
     start_s = time.perf_counter()
     trainer.fit(module, loaders, ckpt_path=last)

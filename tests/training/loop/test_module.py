@@ -1,6 +1,6 @@
 """The optimizer: every weight once, at its own learning rate; what is frozen stays."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from twinshelf.training.loop.module import (
     build_optimizer,
     freeze_backbones,
     set_training_modes,
+    warn_of_folded_norms,
 )
 from twinshelf.training.model.encoder import FusedEncoder, build_encoder
 from twinshelf.training.model.model_config import (
@@ -75,3 +76,18 @@ def test_fixed_statistics_stay_while_the_rest_trains(
     assert torch.equal(mean, before) == (mode == "fixed")
     assert backbone.training
     assert model.text_tower.backbone.training
+
+
+def test_weights_with_folded_norms_are_told_of_unless_they_are_fixed(
+    model: FusedEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    def complaints(**options: Any) -> int:
+        caplog.clear()
+        warn_of_folded_norms(model, OptimizerConfig(**options))
+        return len(caplog.records)
+
+    assert complaints() == 1
+    assert complaints(image_batch_norm_mode="fixed") == complaints(image_lr=0.0) == 0
+    model.image_tower.backbone.train()
+    model.image_tower(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
+    assert complaints() == 0
