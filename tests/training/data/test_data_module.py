@@ -1,6 +1,7 @@
 """Feeding: what a batch holds, with and without augmentation, and where a modality is missing."""
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -125,6 +126,26 @@ def test_blank_pictures_are_as_large_as_the_varied_ones(loaders: ProductDataModu
     batch = loaders.collator([rows[0], rows[1]])
     assert batch.pixels.shape == (2, 3, 16, 16)
     assert not batch.pixels[0].any()
+
+
+def test_batches_are_varied_by_one_thread_and_learnt_from_by_all(
+    loaders: ProductDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def read(self: ProductRows, index: int) -> None:
+        threads.append(torch.get_num_threads())
+        if index:
+            raise OSError
+
+    monkeypatch.setattr(ProductRows, "__getitem__", read)
+    loader = loaders.train_dataloader()
+    before = torch.get_num_threads()
+    for indices in ([0, 0], [1]):
+        with suppress(OSError):
+            loader.dataset.__getitems__(indices)  # type: ignore[attr-defined]
+    assert set(threads) == {1}
+    assert torch.get_num_threads() == before
 
 
 def test_validation_offers_and_gallery_share_their_numbers(loaders: ProductDataModule) -> None:
