@@ -23,17 +23,21 @@ class EncoderState:
     def keeping(self, digest: str) -> EncoderState:
         """Returns the state in which another encoder is kept beside the one that serves.
 
+        What was kept beside one that another has replaced is let go of: no write renews it, and
+        where it has all there is of some products, it cannot be dropped.
+
         Raises:
             EncoderConflictError: If those of a third one are kept.
         """
-        others = self.kept - {self.current, digest}
+        kept = self.kept if self.current in self.kept else frozenset()
+        others = kept - {self.current, digest}
         if others:
             raise EncoderConflictError(
                 f"vectors of the encoder {min(others)} are kept beside those that serve; "
                 "drop them first"
             )
         own = frozenset() if self.current is None else frozenset([self.current])
-        return replace(self, kept=self.kept | own | {digest})
+        return replace(self, kept=kept | own | {digest})
 
     def dropping(self, digest: str) -> EncoderState:
         """Returns the state in which an encoder is no longer kept; one alone is none.

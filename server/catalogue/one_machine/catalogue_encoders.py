@@ -99,6 +99,7 @@ class CatalogueEncoders:
         def write() -> None:
             """Runs in the thread of the writer."""
             self._write(self._store.encoders.state.keeping(digest))
+            self._batches.indexes.keep(self.kept)
 
         await self._in_writer(write)
 

@@ -293,6 +293,24 @@ async def test_a_third_encoder_waits_until_one_is_dropped(open_catalogue: OpenCa
     await catalogue.close()
 
 
+@pytest.mark.parametrize("kept", [CONTRACT, make_contract("third", 3)])
+async def test_an_encoder_in_the_place_of_one_that_was_kept_can_be_reindexed(
+    open_catalogue: OpenCatalogue, kept: EncoderContract
+) -> None:
+    rng = np.random.default_rng(9)
+    catalogue = open_catalogue()
+    await fill(catalogue, rng, 3)
+    await catalogue.encoders.keep(kept.digest)
+    await catalogue.use_encoder(NEW)  # the operator has put it in the place of the first
+    for product_id, embedding in (await reindex(catalogue, rng)).items():
+        assert await best(catalogue, embedding, NEW) == product_id
+    assert catalogue.encoders.kept == {NEW.digest}
+    assert catalogue.encoders.count_missing(NEW.digest) == 0
+    assert await catalogue.encoders.drop(CONTRACT.digest) == 3
+    assert catalogue.encoders.count_vectors() == {NEW.digest: 3}
+    await catalogue.close()
+
+
 async def test_who_serves_is_not_taken_back_by_a_look_that_began_before_the_switch(
     open_catalogue: OpenCatalogue,
 ) -> None:
