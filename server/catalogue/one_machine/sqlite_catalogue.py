@@ -97,6 +97,7 @@ class SqliteCatalogue:
         self._contract: EncoderContract | None = None
         self._opening: asyncio.Task[None] | None = None
         self._reading_facets: asyncio.Task[None] | None = None
+        self._writing_snapshot: asyncio.Future[None] | None = None
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
         self._searches: SearchQueue[Search, HitPage] = SearchQueue(
             lambda searches: search_products(searches, self._store.reader),
@@ -262,7 +263,7 @@ class SqliteCatalogue:
     async def snapshot(self) -> SnapshotReport:
         """Writes a snapshot of the index; see `Catalogue`."""
         try:
-            await asyncio.to_thread(self._upkeep.write_snapshot)
+            await self._write_snapshot()
         except BuildStoppedError as error:
             raise ServerStoppingError(f"the server is stopping: {error}") from error
         except OSError as error:
@@ -304,6 +305,20 @@ class SqliteCatalogue:
         """Vectors that a search can return."""
         index = self._indexes.by_digest.get(self.encoders.current or "")
         return 0 if index is None else len(index)
+
+    async def _write_snapshot(self) -> None:
+        """Waits for a snapshot that is begun from now on; all who wait meanwhile share it.
+
+        Who leaves does not free the thread that waits for the merge of a large graph.
+        """
+        before = self._writing_snapshot
+        if before is not None:
+            await asyncio.wait([before])
+        if self._writing_snapshot is before:
+            begun = asyncio.to_thread(self._upkeep.write_snapshot)
+            self._writing_snapshot = asyncio.ensure_future(begun)
+        assert self._writing_snapshot is not None
+        await asyncio.shield(self._writing_snapshot)
 
     async def _open_index(self, contract: EncoderContract) -> None:
         await self._writes.submit(Task(function=lambda: self._indexes.begin(contract.digest)))
