@@ -109,7 +109,9 @@ class Upkeep:
         timer = threading.Timer(_LAST_MERGE_S, self._stop_merging)
         timer.start()
         self._woken.set()
-        self._thread.join()
+        while self._thread.is_alive():
+            self._store.guard.stop()  # the check of a large file takes minutes
+            self._thread.join(_LOOK_INTERVAL_S)
         if self._store.guard.find_problem() is None:
             self._try("last snapshot", self.write_snapshot)
         timer.cancel()

@@ -6,7 +6,9 @@ import fcntl
 import logging
 import os
 import sqlite3
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +29,9 @@ class FileGuard:
         self._wal = path.with_name(path.name + "-wal")
         self._problem: str | None = None
         self._damaged: dict[int, str] = {}
+        self._checking: sqlite3.Connection | None = None
+        self._is_stopped = False
+        self._lock = threading.Lock()
 
     @property
     def damaged_count(self) -> int:
@@ -61,7 +66,7 @@ class FileGuard:
 
         What is wrong with the structure is told by `find_problem` from then on.
         """
-        with closing(open_reader(self._path)) as reader:
+        with self._open_interruptible() as reader:
             problem = check_whole(reader)
             if problem is None:
                 try:
@@ -69,9 +74,26 @@ class FileGuard:
                         self.set_aside(number, damage)
                 except sqlite3.DatabaseError as error:
                     problem = str(error)
-        if problem is not None:
+        if problem is not None and not self._is_stopped:
             self._problem = f"{self._path} is damaged: {problem}"
             logger.error("%s", self._problem)
+
+    def stop(self) -> None:
+        """Breaks off a check that runs, unless it is just between two statements. Any thread's."""
+        self._is_stopped = True
+        with self._lock:
+            if self._checking is not None:
+                self._checking.interrupt()
+
+    @contextmanager
+    def _open_interruptible(self) -> Iterator[sqlite3.Connection]:
+        with closing(open_reader(self._path)) as reader:
+            self._checking = reader
+            try:
+                yield reader
+            finally:
+                with self._lock:
+                    self._checking = None
 
 
 def lock_folder(folder: Path) -> IO[str]:
