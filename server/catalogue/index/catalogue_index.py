@@ -195,19 +195,19 @@ class CatalogueIndex:
                 which a merge is due.
 
         Raises:
-            BuildStoppedError: If it was stopped, and not because its encoder was dropped.
+            BuildStoppedError: If it was stopped, and is still searched.
         """
         folder = self.folder
         with folder.writing:
             try:
                 for pattern, index in self._indexes.items():
                     is_due = index.needs_merge or (is_complete and not index.is_merged)
-                    if is_due and not folder.is_removed:
+                    if is_due and not folder.is_closed:
                         self._merge(pattern, index, products, run_in_writer)
             except BuildStoppedError:
-                if not folder.is_removed:
+                if not folder.is_closed:
                     raise
-            if not (folder.is_committed or folder.is_removed):
+            if not (folder.is_committed or folder.is_closed):
                 folder.commit()
 
     def _merge(

@@ -63,7 +63,10 @@ class ServedIndexes:
         return index
 
     def keep(self, digests: Collection[str]) -> None:
-        """Lets go of all indexes but those of some encoders."""
+        """Lets go of all indexes but those of some encoders; what they write ends."""
+        for digest, index in self.by_digest.items():
+            if digest not in digests:
+                index.folder.close()
         self.by_digest = {
             digest: index for digest, index in self.by_digest.items() if digest in digests
         }

@@ -86,7 +86,7 @@ class SnapshotFolder:
 
     Attributes:
         is_committed: Whether the manifest names what was written.
-        is_removed: Whether its encoder was dropped, so that nothing is written any more.
+        is_closed: Whether nothing is written any more, as its index is no longer searched.
         writing: Held by who writes or removes it.
     """
 
@@ -121,7 +121,7 @@ class SnapshotFolder:
         self._entries: dict[Pattern, SegmentEntry] = {}
         self._stopped = threading.Event()
         self.is_committed = True
-        self.is_removed = False
+        self.is_closed = False
         self.writing = threading.Lock()
 
     @property
@@ -216,10 +216,14 @@ class SnapshotFolder:
         """Ends the build of a large graph, now and from now on. Any thread's."""
         self._stopped.set()
 
+    def close(self) -> None:
+        """Ends what is being written, and lets nothing be written any more. Any thread's."""
+        self.is_closed = True
+        self.stop()
+
     def remove(self) -> None:
         """Removes it for good, once nothing is written to it any more. Any thread's."""
-        self.is_removed = True
-        self.stop()
+        self.close()
         with self.writing:
             shutil.rmtree(self.path, ignore_errors=True)
 

@@ -8,8 +8,18 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.server.catalogue.one_machine.filled_catalogue import SMALL_GRAPH
+from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
+from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.index import snapshot
+from twinshelf.server.catalogue.index.graph_build import (
+    BuildStoppedError,
+    GraphPlan,
+    build_graph,
+)
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 
 # Rows that are counted in some seconds.
@@ -35,3 +45,28 @@ async def test_the_end_breaks_off_a_check_of_the_file(
     await catalogue.close()
     assert not ended.is_set()
     assert catalogue.problem is None
+
+
+async def test_the_graph_of_an_encoder_that_another_has_replaced_is_not_built_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def build(plan: GraphPlan, stopped: threading.Event) -> None:
+        if plan.target.parent != snapshot.snapshot_folder(tmp_path, CONTRACT.digest):
+            build_graph(plan, stopped)
+            return
+        begun.set()
+        assert stopped.wait(5)
+        raise BuildStoppedError
+
+    monkeypatch.setattr(snapshot, "build_graph", build)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue.upsert(new_product("p", random_embedding(np.random.default_rng(0))))
+    written = asyncio.ensure_future(catalogue.snapshot())
+    await asyncio.to_thread(begun.wait)
+    await catalogue.use_encoder(make_contract("second", 2))
+    assert (await written).vector_count == 0
+    assert not list(tmp_path.glob("index-*/*"))
+    await catalogue.close()
