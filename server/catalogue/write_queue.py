@@ -45,6 +45,8 @@ class WriteQueue(Generic[Item, Result]):
         self._batch_limit = batch_limit
         self._queue: queue.SimpleQueue[_Waiting[Item] | None] = queue.SimpleQueue()
         self._closed = False
+        # Behind the mark of the end nothing would be taken any more.
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="catalogue-writer", daemon=True)
         self._thread.start()
 
@@ -65,17 +67,19 @@ class WriteQueue(Generic[Item, Result]):
         Raises:
             ServerStoppingError: If the queue is closed.
         """
-        if self._closed:
-            raise ServerStoppingError("the server is stopping; nothing is written any more")
         waiting = _Waiting(item=item)
-        self._queue.put(waiting)
+        with self._lock:
+            if self._closed:
+                raise ServerStoppingError("the server is stopping; nothing is written any more")
+            self._queue.put(waiting)
         return waiting.future
 
     def close(self) -> None:
         """Lets the thread finish what was submitted, and waits for its end. A repeat is safe."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:

@@ -32,8 +32,9 @@ class GroupReader:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Closes the connection; a repeat is safe."""
-        self._connection.close()
+        """Closes the connection, once nobody reads by it; a repeat is safe."""
+        with self._lock:
+            self._connection.close()
 
     def group(self, number: int) -> Group | None:
         """Returns a group, one that ended as well; None if there never was one of the number."""

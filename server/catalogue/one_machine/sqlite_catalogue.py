@@ -95,6 +95,7 @@ class SqliteCatalogue:
             raise
         self._indexes, self._facets = self._batches.indexes, self._batches.facets
         self._contract: EncoderContract | None = None
+        self._is_closing = False
         self._opening: asyncio.Task[None] | None = None
         self._reading_facets: asyncio.Task[None] | None = None
         self._writing_snapshot: asyncio.Future[None] | None = None
@@ -139,6 +140,7 @@ class SqliteCatalogue:
 
     async def close(self) -> None:
         """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
+        self._is_closing = True
         self.end_changes()
         # In this order: the index, once opened, lets the facets be read. SQLite ends the process
         # when a connection is closed that another thread reads by.
@@ -168,6 +170,8 @@ class SqliteCatalogue:
         """Opens the index of an encoder beside the writer; see `Catalogue`."""
         while contract.digest not in self._indexes.by_digest:
             if self._opening is None or self._opening.done():
+                if self._is_closing:
+                    raise ServerStoppingError("the server is stopping; no index is opened any more")
                 self._opening = asyncio.ensure_future(self._open_index(contract))
             # Whoever leaves meanwhile does not stop it: the next would have to begin anew.
             await asyncio.shield(self._opening)

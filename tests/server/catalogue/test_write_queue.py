@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,27 @@ async def test_closing_finishes_what_was_submitted_and_takes_no_more() -> None:
     with pytest.raises(ServerStoppingError):
         await writes.submit(6)
     await asyncio.to_thread(writes.close)
+
+
+async def test_an_item_that_comes_as_the_queue_is_closed_is_processed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writes: WriteQueue[int, int] = WriteQueue(list, batch_limit=2)
+    put = writes._queue.put
+    closing = threading.Thread(target=writes.close)
+
+    class SlowQueue:
+        get, empty = writes._queue.get, writes._queue.empty
+
+        def put(self, waiting: Any) -> None:
+            if waiting is not None:
+                closing.start()
+                closing.join(0.2)  # it goes on behind the lock only
+            put(waiting)
+
+    monkeypatch.setattr(writes, "_queue", SlowQueue())
+    assert await asyncio.wait_for(writes.submit(1), 5) == 1
+    await asyncio.to_thread(closing.join)
 
 
 async def test_a_waiter_that_leaves_does_not_undo_its_item() -> None:

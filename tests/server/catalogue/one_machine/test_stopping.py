@@ -14,6 +14,7 @@ import pytest
 from tests.server.catalogue.one_machine.filled_catalogue import SMALL_GRAPH
 from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.groups.group_reader import GroupReader
 from twinshelf.server.catalogue.index import snapshot
 from twinshelf.server.catalogue.index.graph_build import (
     BuildStoppedError,
@@ -21,6 +22,7 @@ from twinshelf.server.catalogue.index.graph_build import (
     build_graph,
 )
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
+from twinshelf.server.errors import ServerStoppingError
 
 # Rows that are counted in some seconds.
 _LONG = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 20000000)"
@@ -70,3 +72,24 @@ async def test_the_graph_of_an_encoder_that_another_has_replaced_is_not_built_to
     assert (await written).vector_count == 0
     assert not list(tmp_path.glob("index-*/*"))
     await catalogue.close()
+
+
+async def test_no_index_is_opened_while_the_catalogue_is_closed(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    closing = asyncio.ensure_future(catalogue.close())
+    await asyncio.sleep(0)
+    with pytest.raises(ServerStoppingError):
+        await catalogue.use_encoder(CONTRACT)
+    await closing
+
+
+async def test_the_end_waits_for_who_reads_groups(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    reader = catalogue._grouping.store.reader
+    assert isinstance(reader, GroupReader)
+    counting = asyncio.to_thread(reader._select, f"{_LONG} SELECT count(*) FROM n", ())
+    counted = asyncio.ensure_future(counting)
+    while not reader._lock.locked():
+        await asyncio.sleep(0.01)
+    await catalogue.close()
+    assert await counted == [(20_000_000,)]
