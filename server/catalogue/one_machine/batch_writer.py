@@ -74,11 +74,10 @@ class BatchWriter:
 
     def write(self, items: Sequence[FileItem]) -> list[object]:
         """Writes a batch; returns a result for each item, or the error with which it failed."""
-        if problem := self._store.guard.find_problem():
-            error = CatalogueDamagedError(f"nothing is written any more: {problem}")
-            return [item.result() if isinstance(item, Task) else error for item in items]
         try:
             results = self._store_all(items)
+        except CatalogueDamagedError as damage:  # a task tells by itself whether it must write
+            return [item.result() if isinstance(item, Task) else damage for item in items]
         except CatalogueFullError as error:
             results = self._delete_alone(items, error)
         writes = list(zip(items, results, strict=True))

@@ -78,8 +78,10 @@ class ProductStore:
 
         Raises:
             CatalogueFullError: If the disk is full.
-            CatalogueDamagedError: If SQLite fails otherwise.
+            CatalogueDamagedError: If SQLite fails otherwise, or the file can no longer be trusted.
         """
+        if problem := self.guard.find_problem():
+            raise CatalogueDamagedError(f"nothing is written any more: {problem}")
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             yield self._writer

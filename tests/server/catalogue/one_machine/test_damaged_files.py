@@ -297,6 +297,8 @@ async def test_files_that_vanish_while_they_are_served_end_the_writes(
     assert catalogue.problem is not None
     with pytest.raises(CatalogueDamagedError, match=f"{name} (is gone|was replaced)"):
         await catalogue.upsert(new_product("p0", embeddings[0]))
+    with pytest.raises(CatalogueDamagedError, match="nothing is written any more"):
+        await catalogue.encoders.keep(CONTRACT.digest)
     await catalogue.close()
 
 
