@@ -272,6 +272,15 @@ class Deleted:
     changes: tuple[VectorChange, ...]
     missing: tuple[str, ...]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Deleted]) -> Deleted:
+        """Returns what was removed step by step."""
+        return cls(
+            removed=tuple(chain.from_iterable(part.removed for part in parts)),
+            changes=tuple(chain.from_iterable(part.changes for part in parts)),
+            missing=tuple(chain.from_iterable(part.missing for part in parts)),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:

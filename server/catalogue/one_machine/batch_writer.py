@@ -11,6 +11,7 @@ from twinshelf.server.catalogue.facets.served_facets import ServedFacets
 from twinshelf.server.catalogue.index.served_index import ServedIndexes
 from twinshelf.server.catalogue.index_changes import count_writes
 from twinshelf.server.catalogue.product_record import (
+    Deleted,
     Dropped,
     NewProduct,
     NewVector,
@@ -28,6 +29,9 @@ from twinshelf.server.errors import (
     EncoderConflictError,
     ProductChangedError,
 )
+
+# Products that are deleted at once on a full disk; a tenth of a megabyte each is plenty.
+_DELETED_AT_ONCE = 32
 
 
 class BatchWriter:
@@ -80,13 +84,8 @@ class BatchWriter:
             return [item.result() if isinstance(item, Task) else damage for item in items]
         except CatalogueFullError as error:
             results = self._delete_alone(items, error)
-        writes = list(zip(items, results, strict=True))
-        with self._counts_lock:
-            count_writes(writes, self._counts, self._further_counts)
-            self._product_count += count_products(results)
-        # Before the index, so that no vector is found whose facets are not known.
-        self.facets.learn(writes)
-        self.indexes.learn(writes)
+        else:
+            self._learn(items, results)
         self.feed.announce()
         # Last, for what they read from the store is there already.
         for place, item in enumerate(items):
@@ -118,16 +117,41 @@ class BatchWriter:
         except (ProductChangedError, EncoderChangedError, EncoderConflictError) as error:
             return error  # the others of the batch are written
 
+    def _learn(self, items: Sequence[FileItem], results: Sequence[object]) -> None:
+        """Lets all that is kept in memory learn of what was written."""
+        writes = list(zip(items, results, strict=True))
+        with self._counts_lock:
+            count_writes(writes, self._counts, self._further_counts)
+            self._product_count += count_products(results)
+        # Before the index, so that no vector is found whose facets are not known.
+        self.facets.learn(writes)
+        self.indexes.learn(writes)
+
     def _delete_alone(self, items: Sequence[FileItem], error: CatalogueFullError) -> list[object]:
         """Lets the deletions of a batch pass that found the disk full."""
-        deletions = [item for item in items if isinstance(item, Deletion)]
         with self._store.reserve_released():
-            deleted = iter(self._store_all(deletions))
-        return [
-            next(deleted)
-            if isinstance(item, Deletion)
-            else error
-            if isinstance(item, NewProduct | NewVector | VectorDrop)
-            else None
-            for item in items
-        ]
+            return [
+                self._delete_by_parts(item)
+                if isinstance(item, Deletion)
+                else error
+                if isinstance(item, NewProduct | NewVector | VectorDrop)
+                else None
+                for item in items
+            ]
+
+    def _delete_by_parts(self, deletion: Deletion) -> Deleted | CatalogueFullError:
+        """Removes few products at a time: SQLite's log of all of them would have no room.
+
+        What was removed before an error is not told; a repeat goes on.
+        """
+        product_ids = tuple(dict.fromkeys(deletion.product_ids))
+        parts: list[Deleted] = []
+        for start in range(0, len(product_ids), _DELETED_AT_ONCE):
+            try:
+                with self._store.transaction():
+                    part = self._store.delete(product_ids[start : start + _DELETED_AT_ONCE])
+            except CatalogueFullError as error:
+                return error
+            self._learn([deletion], [part])
+            parts.append(part)
+        return Deleted.joined(parts)
