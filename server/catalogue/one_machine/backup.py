@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +85,8 @@ def back_up(path: Path, copy: Path) -> None:
     if copy.exists() and (copy.samefile(path) or any(each.exists() for each in _logs(copy))):
         raise CatalogueFileError(f"{copy} is not replaced: it is a catalogue in use, or was one")
     temporary = copy.with_name(copy.name + ".tmp")
-    _copy(path, temporary)
-    _move_synced(temporary, copy)
+    with _copied(path, temporary):
+        _move_synced(temporary, copy)
 
 
 def restore(copy: Path, folder: Path) -> None:
@@ -106,9 +107,8 @@ def restore(copy: Path, folder: Path) -> None:
         raise CatalogueFileError(f"{copy} is not restored: {details}")
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / DATABASE
-    with lock_folder(folder):
-        temporary = folder / f"{DATABASE}.restored"
-        _copy(copy, temporary)
+    temporary = folder / f"{DATABASE}.restored"
+    with lock_folder(folder), _copied(copy, temporary):
         with closing(open_writer(temporary)) as writer:
             renew_catalogue_id(writer)
         # A log of the old file would be taken for one of the new. Until it is replaced, the old
@@ -120,6 +120,18 @@ def restore(copy: Path, folder: Path) -> None:
         _move_synced(temporary, database)
         for old in folder.glob("index-*"):
             shutil.rmtree(old)
+
+
+@contextmanager
+def _copied(path: Path, target: Path) -> Iterator[None]:
+    """Copies an SQLite file; what fails leaves nothing, for it may have filled the disk."""
+    try:
+        _copy(path, target)
+        yield
+    except BaseException:
+        for left in (target, *_logs(target)):
+            left.unlink(missing_ok=True)
+        raise
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
 from twinshelf.server.catalogue.__main__ import main
+from twinshelf.server.catalogue.one_machine import backup
 from twinshelf.server.catalogue.one_machine.backup import back_up, restore, verify
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError
@@ -114,6 +115,30 @@ async def test_no_copy_takes_the_place_of_a_catalogue_in_use(tmp_path: Path) -> 
     back_up(served, other)  # this one is not
     assert verify(other).product_count == 1
     await catalogue.close()
+
+
+@pytest.mark.parametrize("harm", ["copying", "renewing"])
+async def test_a_copy_that_fails_leaves_nothing_on_a_disk_that_it_may_have_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    served, other = tmp_path / "served", tmp_path / "other"
+    await fill(served)
+    await fill(other)
+    before = sorted(tmp_path.rglob("*"))
+    if harm == "copying":
+        monkeypatch.setattr(backup, "_move_synced", fails)
+        with pytest.raises(sqlite3.OperationalError):
+            back_up(served / DATABASE, tmp_path / "copy.sqlite")
+    else:
+        monkeypatch.setattr(backup, "renew_catalogue_id", fails)
+    with pytest.raises(sqlite3.OperationalError):
+        restore(served / DATABASE, other)
+    assert sorted(tmp_path.rglob("*")) == before
+    monkeypatch.undo()
+    assert verify(other / DATABASE).product_count == 2
 
 
 def test_what_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
