@@ -16,7 +16,7 @@ from typing import Final
 
 from twinshelf.server.catalogue.one_machine.backup import back_up, restore, verify
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
-from twinshelf.server.catalogue.rows.schema import CatalogueFileError
+from twinshelf.server.catalogue.rows.schema import SCHEMA_VERSION, CatalogueFileError
 from twinshelf.server.command_line import option, read_options
 
 _MOST_ROWS_NAMED: Final = 20
@@ -65,6 +65,11 @@ def _report(path: Path) -> int:
     found = verify(path)
     if found.is_clean:
         sys.stdout.write(f"{path} is sound, {found.product_count} products\n")
+        if found.schema_version != SCHEMA_VERSION:
+            sys.stdout.write(
+                f"its rows can be checked once a start or --restore has brought it from schema "
+                f"version {found.schema_version} to {SCHEMA_VERSION}\n"
+            )
         return _SOUND
     sentences = [found.problem] if found.problem else []
     sentences += [f"product number {number}: {why}" for number, why in found.damaged.items()]

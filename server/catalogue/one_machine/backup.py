@@ -14,6 +14,7 @@ from twinshelf.server.catalogue.index.snapshot_file import sync_folder
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
 from twinshelf.server.catalogue.rows.file_guard import lock_folder
 from twinshelf.server.catalogue.rows.schema import (
+    SCHEMA_VERSION,
     CatalogueFileError,
     check_whole,
     open_reader,
@@ -34,11 +35,13 @@ class Verification:
         problem: What is wrong with its structure; None when it is sound.
         damaged: Product number to what is wrong with its row.
         product_count: Products, the damaged ones included; 0 when they cannot be counted.
+        schema_version: That of the file; the rows of an earlier one are not checked.
     """
 
     problem: str | None
     damaged: dict[int, str]
     product_count: int
+    schema_version: int
 
     @property
     def is_clean(self) -> bool:
@@ -49,22 +52,31 @@ class Verification:
 def verify(path: Path) -> Verification:
     """Reads the whole SQLite file of a catalogue or of a copy: structure, and every checksum.
 
+    A file of an earlier schema has no such rows yet, so that only its structure is checked.
+
     Raises:
         CatalogueFileError: If there is no such file.
     """
     if not path.is_file():
         raise CatalogueFileError(f"there is no catalogue {path}")
     damaged: dict[int, str] = {}
-    product_count = 0
+    product_count = schema_version = 0
     with closing(open_reader(path)) as reader:
         problem = check_whole(reader)
         if problem is None:
             try:
-                damaged = dict(find_damaged_rows(reader))
+                (schema_version,) = reader.execute("PRAGMA user_version").fetchone()
+                if schema_version == SCHEMA_VERSION:
+                    damaged = dict(find_damaged_rows(reader))
                 (product_count,) = reader.execute("SELECT count(*) FROM products").fetchone()
             except sqlite3.DatabaseError as error:
                 problem = str(error)
-    return Verification(problem=problem, damaged=damaged, product_count=product_count)
+    return Verification(
+        problem=problem,
+        damaged=damaged,
+        product_count=product_count,
+        schema_version=schema_version,
+    )
 
 
 def back_up(path: Path, copy: Path) -> None:
@@ -102,15 +114,15 @@ def restore(copy: Path, folder: Path) -> None:
         CatalogueFileError: If the copy is damaged or no catalogue, or the folder is being served.
     """
     found = verify(copy)
-    if not found.is_clean:
-        details = found.problem or f"{len(found.damaged)} damaged products"
-        raise CatalogueFileError(f"{copy} is not restored: {details}")
+    _check_restorable(found, copy)
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / DATABASE
     temporary = folder / f"{DATABASE}.restored"
     with lock_folder(folder), _copied(copy, temporary):
         with closing(open_writer(temporary)) as writer:
             renew_catalogue_id(writer)
+        if found.schema_version != SCHEMA_VERSION:  # it was migrated by that
+            _check_restorable(verify(temporary), copy)
         # A log of the old file would be taken for one of the new. Until it is replaced, the old
         # file must hold what stands in it.
         with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as before:
@@ -120,6 +132,12 @@ def restore(copy: Path, folder: Path) -> None:
         _move_synced(temporary, database)
         for old in folder.glob("index-*"):
             shutil.rmtree(old)
+
+
+def _check_restorable(found: Verification, copy: Path) -> None:
+    if not found.is_clean:
+        details = found.problem or f"{len(found.damaged)} damaged products"
+        raise CatalogueFileError(f"{copy} is not restored: {details}")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 
 from tests.server.catalogue.products import CONTRACT, made_by, new_product, random_embedding
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.__main__ import main
 from twinshelf.server.catalogue.one_machine.backup import verify
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewVector
@@ -70,6 +71,21 @@ def test_a_file_of_the_first_schema_keeps_its_products_and_vectors(path: Path) -
     assert len(store.reader.catalogue_id) == 16
     store.close()
     assert verify(path).is_clean
+
+
+def test_a_copy_of_an_earlier_schema_is_verified_as_it_is_restored(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--catalogue", str(tmp_path)]) == 0
+    assert "is sound, 1 products\nits rows can be checked once" in capsys.readouterr().out
+    restored = ["--catalogue", str(tmp_path / "restored"), "--restore", str(path)]
+    assert main(restored) == 0
+    assert verify(tmp_path / "restored" / DATABASE).is_clean
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE product_vectors SET vector = x'00'")
+        connection.commit()
+    assert main(restored) == 1
+    assert f"{path} is not restored: 1 damaged products" in capsys.readouterr().err
 
 
 def write_as(path: Path, version: int) -> None:
