@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from tests.server.catalogue.groups.planted import (
 )
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.groups.group_record import EventKind
+from twinshelf.server.catalogue.groups.neighbour_lists import Lists
 from twinshelf.server.catalogue.product_record import NewVector, ProductRecord
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.training.grouping.group_scores import evaluate_groups
@@ -150,6 +153,29 @@ async def test_deleted_products_leave_and_the_last_one_keeps_the_group(
         assert await numbers(catalogue) == dict.fromkeys(("p00000", "p00002"), number)
         kinds = [each.kind for each in await catalogue.groups.events_after(number, 0, 10)]
     assert kinds == [EventKind.STARTED, EventKind.LEFT, EventKind.JOINED]
+
+
+async def test_what_is_deleted_while_others_are_grouped_with_it_leaves_no_trace(
+    tmp_path: Path, generator: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twinshelf.server.catalogue.groups.grouping.BATCH_LIMIT", 1)
+    loop = asyncio.get_running_loop()
+    async with grouping(Engine(place=str(tmp_path)), guards=None) as catalogue:
+        await write(catalogue, family(generator, 2))
+        store = catalogue._grouping.store
+        find = store.neighbours
+
+        def find_and_lose(*arguments: Any) -> dict[int, Lists]:
+            found = find(*arguments)
+            assert found[1]
+            asyncio.run_coroutine_threadsafe(catalogue.delete(["p00001"]), loop).result()
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "neighbours", find_and_lose)
+            await asyncio.to_thread(catalogue._grouping.group_some)
+        await settle(catalogue)
+        assert store.lists(1) == store.lists(2) == {}
 
 
 async def test_a_bridge_merges_groups_and_its_end_splits_them_under_the_old_number(
