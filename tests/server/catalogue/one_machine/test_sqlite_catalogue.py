@@ -150,6 +150,17 @@ async def test_a_graph_that_the_disk_has_no_room_for_is_told_from_others_that_fa
     await catalogue.close()
 
 
+async def test_snapshots_whose_callers_left_take_no_threads_from_others(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    with catalogue._upkeep._merging:  # as long as a large graph is built
+        for _ in range(40):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(catalogue.snapshot(), 0.001)
+        assert await asyncio.wait_for(catalogue.groups.pending_count(), 5) == 0
+    assert (await catalogue.snapshot()).vector_count == 0
+    await catalogue.close()
+
+
 async def test_the_end_does_not_wait_for_a_large_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
