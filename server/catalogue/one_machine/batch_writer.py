@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from twinshelf.server.catalogue.change_feed import ChangeFeed
 from twinshelf.server.catalogue.facets.served_facets import ServedFacets
@@ -30,8 +31,8 @@ from twinshelf.server.errors import (
     ProductChangedError,
 )
 
-# Products that are deleted at once on a full disk; a tenth of a megabyte each is plenty.
-_DELETED_AT_ONCE = 32
+# Products or vectors that are removed at once on a full disk; .1 MB of log for each is plenty.
+_REMOVED_AT_ONCE = 32
 
 
 class BatchWriter:
@@ -83,7 +84,7 @@ class BatchWriter:
         except CatalogueDamagedError as damage:  # a task tells by itself whether it must write
             return [item.result() if isinstance(item, Task) else damage for item in items]
         except CatalogueFullError as error:
-            results = self._delete_alone(items, error)
+            results = self._remove_alone(items, error)
         else:
             self._learn(items, results)
         self.feed.announce()
@@ -127,31 +128,39 @@ class BatchWriter:
         self.facets.learn(writes)
         self.indexes.learn(writes)
 
-    def _delete_alone(self, items: Sequence[FileItem], error: CatalogueFullError) -> list[object]:
-        """Lets the deletions of a batch pass that found the disk full."""
+    def _remove_alone(self, items: Sequence[FileItem], error: CatalogueFullError) -> list[object]:
+        """Lets what a batch removes pass that found the disk full."""
         with self._store.reserve_released():
             return [
                 self._delete_by_parts(item)
                 if isinstance(item, Deletion)
-                else error
-                if isinstance(item, NewProduct | NewVector | VectorDrop)
+                else self._write_alone(replace(item, count=min(item.count, _REMOVED_AT_ONCE)))
+                if isinstance(item, VectorDrop)
                 else None
+                if isinstance(item, Task)
+                else error
                 for item in items
             ]
 
-    def _delete_by_parts(self, deletion: Deletion) -> Deleted | CatalogueFullError:
+    def _delete_by_parts(self, deletion: Deletion) -> object:
         """Removes few products at a time: SQLite's log of all of them would have no room.
 
         What was removed before an error is not told; a repeat goes on.
         """
         product_ids = tuple(dict.fromkeys(deletion.product_ids))
         parts: list[Deleted] = []
-        for start in range(0, len(product_ids), _DELETED_AT_ONCE):
-            try:
-                with self._store.transaction():
-                    part = self._store.delete(product_ids[start : start + _DELETED_AT_ONCE])
-            except CatalogueFullError as error:
-                return error
-            self._learn([deletion], [part])
+        for start in range(0, len(product_ids), _REMOVED_AT_ONCE):
+            some = product_ids[start : start + _REMOVED_AT_ONCE]
+            part = self._write_alone(Deletion(product_ids=some))
+            if not isinstance(part, Deleted):
+                return part
             parts.append(part)
         return Deleted.joined(parts)
+
+    def _write_alone(self, item: Deletion | VectorDrop) -> object:
+        try:
+            results = self._store_all([item])
+        except CatalogueFullError as error:
+            return error
+        self._learn([item], results)
+        return results[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +27,9 @@ from tests.server.catalogue.products import (
 from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.one_machine.backup import verify
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
-from twinshelf.server.catalogue.product_record import ProductRecord
+from twinshelf.server.catalogue.product_record import Deleted, ProductRecord
 from twinshelf.server.catalogue.ranking import ValueLimit
+from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError, vector_checksum
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError, CatalogueFullError
@@ -263,6 +265,28 @@ async def test_a_full_disk_refuses_products_while_reads_and_deletions_go_on(
     assert await catalogue.product("p1") is None
     assert await catalogue.product("p2") is not None
     assert (await catalogue.search(query_of(embeddings[2], count=1))).hits
+    await catalogue.close()
+
+
+async def test_a_full_disk_lets_many_deletions_pass_as_far_as_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = ProductStore.delete
+
+    def delete_few(store: ProductStore, product_ids: Sequence[str]) -> Deleted:
+        if len(product_ids) > 32 or "p110" in product_ids:
+            raise CatalogueFullError("there is no room for SQLite's log")
+        return delete(store, product_ids)
+
+    await fill(tmp_path, 120)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    await catalogue.use_encoder(CONTRACT)
+    monkeypatch.setattr(ProductStore, "delete", delete_few)
+    deleted = await catalogue.delete([*(f"p{number}" for number in range(70)), "p3", "none"])
+    assert (len(deleted.removed), deleted.missing) == (70, ("none",))
+    with pytest.raises(CatalogueFullError):
+        await catalogue.delete([f"p{number}" for number in range(70, 120)])
+    assert catalogue.product_count == catalogue.indexed_vector_count == 120 - 70 - 32
     await catalogue.close()
 
 

@@ -30,7 +30,11 @@ from twinshelf.server.catalogue.one_machine import catalogue_encoders
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import Dropped
 from twinshelf.server.catalogue.rows.product_store import ProductStore
-from twinshelf.server.errors import EncoderConflictError, ServerStoppingError
+from twinshelf.server.errors import (
+    CatalogueFullError,
+    EncoderConflictError,
+    ServerStoppingError,
+)
 
 pytestmark = pytest.mark.slow
 COUNT = 10
@@ -122,6 +126,21 @@ async def test_a_drop_goes_on_though_its_caller_leaves(
     assert await second == COUNT
     check_counts(catalogue)
     await check_reindexed(catalogue)
+
+
+async def test_a_full_disk_lets_a_drop_pass(
+    catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_some = ProductStore.drop_some
+
+    def drop_few(store: ProductStore, digest: str, count: int) -> Dropped:
+        if count > 32:
+            raise CatalogueFullError("there is no room for SQLite's log")
+        return drop_some(store, digest, count)
+
+    monkeypatch.setattr(ProductStore, "drop_some", drop_few)
+    assert await catalogue.encoders.drop(NEW.digest) == COUNT
+    check_counts(catalogue)
 
 
 async def test_no_encoder_is_kept_again_or_switched_to_while_it_is_dropped(
