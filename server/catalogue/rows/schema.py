@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 SCHEMA_VERSION = 4
 APPLICATION_ID = 0x7477736C  # "twsl": tells our files from those of other programs
 BUSY_TIMEOUT_S = 10.0
+# What SQLite's log may keep of the disk; it grows beyond while a long read goes on.
+_LOG_LIMIT_BYTES = 64 << 20
 PRODUCT_FIELDS = (
     "product_id, title, description, category, brand, seller, price, attributes, image_uri, "
     "update_time_us"
@@ -302,6 +304,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # FULL: an acknowledged write survives a power cut. Commits are batched, so it costs little.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_LIMIT_BYTES}")
     if not tables:
         _make_schema(connection, " ".join((_TABLES, _TO_VERSION_2, *_STEPS[1:])))
     elif version < SCHEMA_VERSION:

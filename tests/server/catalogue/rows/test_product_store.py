@@ -18,6 +18,7 @@ from twinshelf.server.catalogue.product_record import (
     ProductVector,
     VectorState,
 )
+from twinshelf.server.catalogue.rows import schema
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -148,6 +149,23 @@ def test_versions_begin_anew_before_they_reach_the_bits_of_the_photo(store: Prod
             (change,) = store.upsert(product("p", seed=seed)).changes
             assert change.new is not None
             assert change.new.version == version
+
+
+def test_the_log_gives_back_what_it_took_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_bytes = 1 << 20
+    monkeypatch.setattr(schema, "_LOG_LIMIT_BYTES", limit_bytes)
+    store = ProductStore(tmp_path / "catalogue.sqlite")
+    log = tmp_path / "catalogue.sqlite-wal"
+    new = product("p")
+    with store.transaction():
+        store.upsert(replace(new, record=replace(new.record, description="x" * 8 * limit_bytes)))
+    assert log.stat().st_size > 8 * limit_bytes
+    with store.transaction():
+        store.upsert(product("q"))
+    assert log.stat().st_size <= limit_bytes
+    store.close()
 
 
 def test_readers_cannot_write(store: ProductStore) -> None:
