@@ -34,7 +34,7 @@ def write_change(writer: sqlite3.Connection, change: GroupChange) -> list[int]:
         clear_pending(writer, change.grouped.marks)
     mark_pending(writer, change.unsettled)
     if change.grouped is not None:
-        # Those too that were found beside them: of what was never grouped a deletion leaves no note.
+        # Those found beside them too: of what was never grouped a deletion leaves no note.
         products = {each.product: each.pattern for each in change.grouped.products}
         gone = {product for product, pattern in products.items() if pattern is None}
         mark_deleted(writer, (products.keys() | change.lists.keys()) - gone)

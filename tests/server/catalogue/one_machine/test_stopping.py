@@ -25,7 +25,6 @@ from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalo
 from twinshelf.server.errors import ServerStoppingError
 
 
-
 def long_statement(count: int) -> str:
     """Returns what counts a million rows in a quarter of a second."""
     numbers = f"VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT {count}"
@@ -43,9 +42,7 @@ async def test_the_end_breaks_off_a_check_of_the_file(
         ended.set()
         yield 1, "told too late"
 
-    monkeypatch.setattr(
-        "twinshelf.server.catalogue.rows.file_guard.find_damaged_rows", find_slowly
-    )
+    monkeypatch.setattr("twinshelf.server.catalogue.rows.file_guard.find_damaged_rows", find_slowly)
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
     await asyncio.to_thread(begun.wait)
     await catalogue.close()
