@@ -21,8 +21,8 @@ from twinshelf.server.catalogue.groups.neighbour_search import find_neighbours
 from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex, RunInWriter
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.catalogue.rows.schema import open_reader
+from twinshelf.server.catalogue.rows.stored_rows import stored_pattern
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueUnavailableError
 
 # So that no write waits long.
@@ -102,7 +102,7 @@ class SqliteGroups:
             Pending(
                 product=product,
                 is_changed=bool(is_changed),
-                pattern=None if pattern is None else Pattern(pattern),
+                pattern=None if pattern is None else stored_pattern(pattern),
             )
             for _, product, is_changed, pattern in rows
         )

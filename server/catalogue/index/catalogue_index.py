@@ -109,7 +109,9 @@ class CatalogueIndex:
         for pattern, table in added.items():
             self._indexes[pattern].add(table)
         for pattern, keys in retired.items():
-            self._indexes[pattern].retire(keys, self._now + 1)
+            # A row whose pattern is damaged does not tell where its vector stands.
+            for each in (pattern,) if pattern in PATTERNS else PATTERNS:
+                self._indexes[each].retire(keys, self._now + 1)
         self._now += 1
 
     def catch_up(

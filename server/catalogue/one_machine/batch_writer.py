@@ -20,7 +20,6 @@ from twinshelf.server.catalogue.product_record import (
     count_products,
 )
 from twinshelf.server.catalogue.rows.product_store import ProductStore
-from twinshelf.server.catalogue.rows.stored_rows import EMBEDDED_PATTERNS
 from twinshelf.server.catalogue.write_item import Deletion, FileItem, Task, VectorDrop
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import (
@@ -74,8 +73,8 @@ class BatchWriter:
     def count_missing(self, digest: str) -> int:
         """Counts the products that an encoder has not embedded; may be asked for by any thread."""
         with self._counts_lock:
-            embedded_count = sum(self._counts[digest, each] for each in EMBEDDED_PATTERNS)
-            return self._product_count - embedded_count
+            embedded = (n for (stored, _), n in self._counts.items() if stored == digest)
+            return self._product_count - sum(embedded)
 
     def write(self, items: Sequence[FileItem]) -> list[object]:
         """Writes a batch; returns a result for each item, or the error with which it failed."""

@@ -27,8 +27,8 @@ from twinshelf.server.catalogue.rows.file_guard import FileGuard
 from twinshelf.server.catalogue.rows.schema import thumbnail_checksum
 from twinshelf.server.catalogue.rows.stored_rows import (
     EMBEDDED_COLUMNS,
-    EMBEDDED_PATTERNS,
     FURTHER_COUNT,
+    MAIN_TABLE,
     PRODUCT_COLUMNS,
     PRODUCT_TABLES,
     THUMBNAIL_PROBLEM,
@@ -38,6 +38,7 @@ from twinshelf.server.catalogue.rows.stored_rows import (
     find_vector_problem,
     product_from_embedded,
     product_from_row,
+    stored_pattern,
 )
 from twinshelf.server.catalogue.rows.vector_reader import VectorReader
 from twinshelf.server.encoders.contract import EncoderContract
@@ -233,7 +234,7 @@ class ProductReader:
         return table
 
     def counts(self) -> Counter[tuple[str, Pattern]]:
-        """Counts vectors by digest and pattern."""
+        """Counts vectors by digest and pattern; a damaged pattern is none, but counts as well."""
         counts: Counter[tuple[str, Pattern]] = Counter()
         for table in VECTOR_TABLES:
             rows = self._reader.execute(
@@ -241,8 +242,8 @@ class ProductReader:
                 "JOIN encoders e USING (encoder_number) GROUP BY v.encoder_number, v.pattern"
             )
             for digest, pattern, count in rows:
-                if pattern in EMBEDDED_PATTERNS:  # any other is damage, which the check names
-                    counts[digest, Pattern(pattern)] += count
+                if pattern or table == MAIN_TABLE:  # beside, 0 says that there is none
+                    counts[digest, stored_pattern(pattern)] += count
         return counts
 
     def product_count(self) -> int:

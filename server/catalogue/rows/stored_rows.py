@@ -37,7 +37,8 @@ PRODUCT_TABLES = (
 EMBEDDED_COLUMNS = (
     f"{PRODUCT_COLUMNS}, coalesce(b.pattern, v.pattern), coalesce(be.digest, e.digest)"
 )
-VECTOR_TABLES = ("product_vectors", "vectors_beside")
+MAIN_TABLE = "product_vectors"
+VECTOR_TABLES = (MAIN_TABLE, "vectors_beside")
 # Of one of them as `v`.
 VECTOR_COLUMNS = "v.encoder_number, v.pattern, v.vector_version, v.checksum, v.vector"
 # Of a row `v` of either table of vectors.
@@ -45,6 +46,11 @@ FURTHER_COUNT = (
     "(SELECT count(*) FROM further_photos f WHERE f.product_number = v.product_number "
     "AND f.encoder_number = v.encoder_number)"
 )
+
+
+def stored_pattern(number: int) -> Pattern:
+    """Returns the pattern that a number of the file stands for; none where it is damaged."""
+    return Pattern(number) if number in EMBEDDED_PATTERNS else Pattern.NONE
 
 
 def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredProduct:

@@ -20,7 +20,11 @@ from twinshelf.server.catalogue.product_record import (
 )
 from twinshelf.server.catalogue.rows.photo_rows import add_photos, has_photos, remove_photos
 from twinshelf.server.catalogue.rows.schema import vector_checksum
-from twinshelf.server.catalogue.rows.stored_rows import FURTHER_COUNT, VECTOR_TABLES
+from twinshelf.server.catalogue.rows.stored_rows import (
+    FURTHER_COUNT,
+    VECTOR_TABLES,
+    stored_pattern,
+)
 from twinshelf.server.encoders.modalities import Pattern
 
 _COLUMNS = "product_number, encoder_number, pattern, vector_version, vector, checksum"
@@ -37,7 +41,7 @@ _SET_MAIN = (
 class _Row:
     """A row of either table."""
 
-    pattern: Pattern
+    pattern_number: int
     version: int
     blob: bytes
     checksum: int
@@ -46,9 +50,14 @@ class _Row:
     further_count: int
 
     @property
+    def pattern(self) -> Pattern:
+        """Modalities that are embedded, as far as they are whole."""
+        return stored_pattern(self.pattern_number)
+
+    @property
     def old(self) -> VectorState | None:
         """What ends with it; nothing where the encoder has not embedded the product."""
-        if not self.pattern:
+        if self.is_beside and not self.pattern_number:
             return None
         return VectorState(
             pattern=self.pattern, version=self.version, further_count=self.further_count
@@ -155,8 +164,8 @@ class VectorRows:
             )
             self._remove_beside(product, other)
             remove_photos(self._writer, product, number)
-        rows = beside + main
-        return Dropped(row_count=len(rows), changes=tuple(_ended(digest, rows)))
+        ended = [row for row in beside if row[1]] + main
+        return Dropped(row_count=len(beside + main), changes=tuple(_ended(digest, ended)))
 
     def encoder_number(self, digest: str) -> int:
         """Returns the number that stands for a digest in the file."""
@@ -177,7 +186,7 @@ class VectorRows:
             ),
             (number,),
         )
-        return {digest: _Row(Pattern(pattern), *rest) for digest, pattern, *rest in rows}
+        return {digest: _Row(*row) for digest, *row in rows}
 
     def _write(
         self, number: int, made: ProductVector, version: int, row: _Row | None, table: _Table
@@ -249,13 +258,12 @@ class VectorRows:
 
 
 def _ended(digest: str, rows: Sequence[tuple[int, int, int, int]]) -> Iterator[VectorChange]:
-    """Yields what ended with rows of `_STATE`; nothing where nothing was embedded."""
+    """Yields what ended with rows of `_STATE`."""
     for product, pattern, version, further_count in rows:
-        if pattern:
-            old = VectorState(
-                pattern=Pattern(pattern), version=version, further_count=further_count
-            )
-            yield VectorChange(product_number=product, digest=digest, old=old)
+        old = VectorState(
+            pattern=stored_pattern(pattern), version=version, further_count=further_count
+        )
+        yield VectorChange(product_number=product, digest=digest, old=old)
 
 
 def _next_version(versions: Collection[int]) -> int:

@@ -92,6 +92,40 @@ async def test_a_damaged_vector_is_set_aside_and_named_and_all_else_is_found(
     assert "product 5 is damaged and set aside" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("table", "pattern"), [("product_vectors", 7), ("product_vectors", 0), ("vectors_beside", 7)]
+)
+async def test_a_damaged_pattern_fails_no_other_match_or_write(
+    tmp_path: Path, table: str, pattern: int
+) -> None:
+    embeddings = await fill(tmp_path, 6)
+    other = make_contract("other")
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue.encoders.keep(other.digest)
+    vectors = (made_by(CONTRACT, embeddings[4]), made_by(other, embeddings[4]))
+    both = replace(new_product("p4", embeddings[4]), vectors=vectors)
+    await catalogue.upsert(both)
+    await catalogue.close()
+    change_database(tmp_path, f"UPDATE {table} SET pattern = ? WHERE product_number = 5", pattern)
+
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue.open_index(other)
+    assert catalogue.encoders.count_missing(CONTRACT.digest) == 0
+    assert catalogue.encoders.count_missing(other.digest) == 5
+    await asyncio.gather(
+        catalogue.upsert(both), catalogue.upsert(new_product("new", embeddings[5]))
+    )
+    assert catalogue.indexed_vector_count == 7
+    assert +catalogue._batches.counts == {
+        (CONTRACT.digest, Pattern.BOTH): 7,
+        (other.digest, Pattern.BOTH): 1,
+    }
+    await catalogue.close()
+    assert verify(tmp_path / DATABASE).is_clean
+
+
 async def test_a_product_of_a_damaged_vector_comes_without_an_embedding(tmp_path: Path) -> None:
     await fill(tmp_path, 6)
     change_database(tmp_path, "UPDATE product_vectors SET vector = zeroblob(64)")
