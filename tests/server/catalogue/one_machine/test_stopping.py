@@ -75,12 +75,18 @@ async def test_the_graph_of_an_encoder_that_another_has_replaced_is_not_built_to
     await catalogue.close()
 
 
-async def test_no_index_is_opened_while_the_catalogue_is_closed(tmp_path: Path) -> None:
+async def test_no_index_is_opened_while_the_catalogue_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    may_go_on = threading.Event()
+    close = catalogue._upkeep.close
+    monkeypatch.setattr(catalogue._upkeep, "close", lambda: may_go_on.wait(5) and close())
     closing = asyncio.ensure_future(catalogue.close())
     await asyncio.sleep(0)
     with pytest.raises(ServerStoppingError):
         await catalogue.use_encoder(CONTRACT)
+    may_go_on.set()
     await closing
 
 
