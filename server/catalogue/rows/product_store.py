@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from twinshelf.server.catalogue.product_record import (
@@ -57,8 +57,10 @@ class ProductStore:
             CatalogueFileError: If the file is not a catalogue that this version can serve.
         """
         self.path = path
-        self._writer = open_writer(path)
         self._reserve = path.with_name("reserve")
+        # SQLite needs some room to open a file.
+        self._reserve.unlink(missing_ok=True)
+        self._writer = open_writer(path)
         self._fill_reserve()
         self.guard = FileGuard(path)
         self.reader = ProductReader(path, self.guard)
@@ -102,6 +104,9 @@ class ProductStore:
         try:
             yield
         finally:
+            # What is removed gives room to the file alone; the log gives the disk its own.
+            with suppress(sqlite3.DatabaseError):
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._fill_reserve()
 
     def upsert(self, product: NewProduct) -> Stored:

@@ -318,6 +318,7 @@ async def test_a_full_disk_lets_many_deletions_pass_as_far_as_there_is_room(
     monkeypatch.setattr(ProductStore, "delete", delete_few)
     deleted = await catalogue.delete([*(f"p{number}" for number in range(70)), "p3", "none"])
     assert (len(deleted.removed), deleted.missing) == (70, ("none",))
+    assert (tmp_path / f"{DATABASE}-wal").stat().st_size == 0  # the disk has that again
     with pytest.raises(CatalogueFullError):
         await catalogue.delete([f"p{number}" for number in range(70, 120)])
     assert catalogue.product_count == catalogue.indexed_vector_count == 120 - 70 - 32

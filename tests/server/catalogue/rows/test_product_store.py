@@ -18,7 +18,7 @@ from twinshelf.server.catalogue.product_record import (
     ProductVector,
     VectorState,
 )
-from twinshelf.server.catalogue.rows import schema
+from twinshelf.server.catalogue.rows import product_store, schema
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -166,6 +166,23 @@ def test_the_log_gives_back_what_it_took_of_the_disk(
         store.upsert(product("q"))
     assert log.stat().st_size <= limit_bytes
     store.close()
+
+
+def test_a_full_disk_has_room_to_open_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve = tmp_path / "reserve"
+
+    def open_full(path: Path) -> sqlite3.Connection:
+        if reserve.exists():
+            raise sqlite3.OperationalError("disk I/O error")
+        return schema.open_writer(path)
+
+    ProductStore(tmp_path / "catalogue.sqlite").close()
+    assert reserve.exists()
+    monkeypatch.setattr(product_store, "open_writer", open_full)
+    ProductStore(tmp_path / "catalogue.sqlite").close()
+    assert reserve.exists()
 
 
 def test_readers_cannot_write(store: ProductStore) -> None:
