@@ -114,6 +114,9 @@ async def test_a_damaged_pattern_fails_no_other_match_or_write(
     await catalogue.open_index(other)
     assert catalogue.encoders.count_missing(CONTRACT.digest) == 0
     assert catalogue.encoders.count_missing(other.digest) == 5
+    groups = catalogue._grouping.store
+    for digest in (CONTRACT.digest, other.digest):
+        assert await asyncio.to_thread(groups.pending, digest, 10)
     await asyncio.gather(
         catalogue.upsert(both), catalogue.upsert(new_product("new", embeddings[5]))
     )
