@@ -55,6 +55,7 @@ from twinshelf.server.errors import (
 
 DATABASE = "catalogue.sqlite"
 WRITE_BATCH_LIMIT = 256
+_DELETED_AT_ONCE = 256
 # A full disk, and a full share of one.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 Read = TypeVar("Read")
@@ -98,7 +99,6 @@ class SqliteCatalogue:
         self._is_closing = False
         self._opening: asyncio.Task[None] | None = None
         self._reading_facets: asyncio.Task[None] | None = None
-        self._writing_snapshot: asyncio.Future[None] | None = None
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
         self._searches: SearchQueue[Search, HitPage] = SearchQueue(
             lambda searches: search_products(searches, self._store.reader),
@@ -184,9 +184,8 @@ class SqliteCatalogue:
 
     async def delete(self, product_ids: Sequence[str]) -> Deleted:
         """Removes products; see `Catalogue`."""
-        result = await self._writes.submit(Deletion(product_ids=tuple(product_ids)))
-        assert isinstance(result, Deleted)
-        return result
+        # Whoever leaves meanwhile does not stop it.
+        return await asyncio.shield(asyncio.ensure_future(self._delete(product_ids)))
 
     async def product(self, product_id: str) -> StoredProduct | None:
         """Returns one product, or None."""
@@ -267,7 +266,7 @@ class SqliteCatalogue:
     async def snapshot(self) -> SnapshotReport:
         """Writes a snapshot of the index; see `Catalogue`."""
         try:
-            await self._write_snapshot()
+            await self._upkeep.snapshot()
         except BuildStoppedError as error:
             raise ServerStoppingError(f"the server is stopping: {error}") from error
         except OSError as error:
@@ -310,19 +309,16 @@ class SqliteCatalogue:
         index = self._indexes.by_digest.get(self.encoders.current or "")
         return 0 if index is None else len(index)
 
-    async def _write_snapshot(self) -> None:
-        """Waits for a snapshot that is begun from now on; all who wait meanwhile share it.
-
-        Who leaves does not free the thread that waits for the merge of a large graph.
-        """
-        before = self._writing_snapshot
-        if before is not None:
-            await asyncio.wait([before])
-        if self._writing_snapshot is before:
-            begun = asyncio.to_thread(self._upkeep.write_snapshot)
-            self._writing_snapshot = asyncio.ensure_future(begun)
-        assert self._writing_snapshot is not None
-        await asyncio.shield(self._writing_snapshot)
+    async def _delete(self, product_ids: Sequence[str]) -> Deleted:
+        """Removes some products at a time, so that other writes pass between."""
+        asked = tuple(dict.fromkeys(product_ids))
+        parts: list[Deleted] = []
+        for start in range(0, len(asked), _DELETED_AT_ONCE):
+            some = Deletion(product_ids=asked[start : start + _DELETED_AT_ONCE])
+            part = await self._writes.submit(some)
+            assert isinstance(part, Deleted)
+            parts.append(part)
+        return Deleted.joined(parts)
 
     async def _open_index(self, contract: EncoderContract) -> None:
         await self._writes.submit(Task(function=lambda: self._indexes.begin(contract.digest)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import os
@@ -77,6 +78,7 @@ class Upkeep:
         self._query: tuple[CatalogueIndex, npt.NDArray[np.float32], Pattern] | None = None
         self._recalls: deque[float] = deque(maxlen=_RECALL_SAMPLES)
         self._merging = threading.Lock()
+        self._snapshot: asyncio.Future[None] | None = None
         self._woken = threading.Event()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="catalogue-upkeep", daemon=True)
@@ -97,9 +99,19 @@ class Upkeep:
         """Lets the thread look now whether there is something to do."""
         self._woken.set()
 
-    def write_snapshot(self) -> None:
-        """Writes a snapshot of the index, if there is something new; waits for it."""
-        self._merge(is_complete=True)
+    async def snapshot(self) -> None:
+        """Waits for a snapshot that is begun from now on, if there is something new.
+
+        Who leaves does not free the thread that waits for the merge of a large graph: all who come
+        meanwhile share the next one.
+        """
+        before = self._snapshot
+        if before is not None:
+            await asyncio.wait([before])
+        if self._snapshot is before:
+            self._snapshot = asyncio.ensure_future(asyncio.to_thread(self._write_snapshot))
+        assert self._snapshot is not None
+        await asyncio.shield(self._snapshot)
 
     def close(self) -> None:
         """Ends the thread, and writes a last snapshot where there is time. A repeat is safe."""
@@ -113,7 +125,7 @@ class Upkeep:
             self._store.guard.stop()  # the check of a large file takes minutes
             self._thread.join(_LOOK_INTERVAL_S)
         if self._store.guard.find_problem() is None:
-            self._try("last snapshot", self.write_snapshot)
+            self._try("last snapshot", self._write_snapshot)
         timer.cancel()
 
     def _stop_merging(self) -> None:
@@ -156,6 +168,9 @@ class Upkeep:
             logger.exception("the %s of the catalogue failed", task)
             return False
         return True
+
+    def _write_snapshot(self) -> None:
+        self._merge(is_complete=True)
 
     def _merge(self, *, is_complete: bool) -> None:
         with self._merging:

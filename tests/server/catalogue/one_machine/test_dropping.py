@@ -1,10 +1,10 @@
-"""The vectors of an encoder are removed in many steps; what else happens between two of them."""
+"""Vectors and products are removed in many steps; what else happens between two of them."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,9 +26,9 @@ from twinshelf.server.catalogue.index.graph_build import (
     GraphPlan,
     build_graph,
 )
-from twinshelf.server.catalogue.one_machine import catalogue_encoders
+from twinshelf.server.catalogue.one_machine import catalogue_encoders, sqlite_catalogue
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
-from twinshelf.server.catalogue.product_record import Dropped
+from twinshelf.server.catalogue.product_record import Deleted, Dropped
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.errors import (
     CatalogueFullError,
@@ -126,6 +126,35 @@ async def test_a_drop_goes_on_though_its_caller_leaves(
     assert await second == COUNT
     check_counts(catalogue)
     await check_reindexed(catalogue)
+
+
+async def test_a_deletion_of_many_lets_writes_pass_and_goes_on_though_its_caller_leaves(
+    catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_catalogue, "_DELETED_AT_ONCE", 2)
+    begun, may_go_on = threading.Event(), threading.Event()
+    delete = ProductStore.delete
+
+    def delete_slowly(store: ProductStore, product_ids: Sequence[str]) -> Deleted:
+        begun.set()
+        may_go_on.wait(5)
+        return delete(store, product_ids)
+
+    monkeypatch.setattr(ProductStore, "delete", delete_slowly)
+    ids = [*(f"p{number}" for number in range(COUNT - 1)), "p0"]
+    deleting = asyncio.ensure_future(catalogue.delete(ids))
+    await asyncio.to_thread(begun.wait)
+    new = new_product("new", random_embedding(np.random.default_rng(3)))
+    writing = asyncio.ensure_future(catalogue.upsert(new))
+    deleting.cancel()
+    may_go_on.set()
+    await writing
+    assert catalogue.product_count > 4  # two parts may be gone
+    async with asyncio.timeout(5):
+        while catalogue.product_count > 2:
+            await asyncio.sleep(0.01)
+    deleted = await catalogue.delete(["many", "p0"])
+    assert (len(deleted.removed), deleted.missing) == (1, ("p0",))
 
 
 async def test_a_full_disk_lets_a_drop_pass(
