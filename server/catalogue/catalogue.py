@@ -210,7 +210,9 @@ class Catalogue(Protocol):
         """
 
     async def delete(self, product_ids: Sequence[str]) -> Deleted:
-        """Removes products; goes on while the disk is full.
+        """Removes products; goes on while the disk is full, or when the caller leaves.
+
+        After an error some may be gone; a repeat removes the others.
 
         Raises:
             CatalogueDamagedError: If the files can no longer be trusted.
