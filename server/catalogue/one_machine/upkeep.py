@@ -122,7 +122,7 @@ class Upkeep:
         timer.start()
         self._woken.set()
         while self._thread.is_alive():
-            self._store.guard.stop()  # the check of a large file takes minutes
+            self._store.guard.stop()  # a check takes most of a minute for a million products
             self._thread.join(_LOOK_INTERVAL_S)
         if self._store.guard.find_problem() is None:
             self._try("last snapshot", self._write_snapshot)
