@@ -176,6 +176,7 @@ class ProductDataModule(L.LightningDataModule):
         sampler: Shape of a training batch.
         augmentation: How training rows are varied.
         seed: Seed of every choice.
+        first_epoch: Epoch that training begins with, above 0 where it is resumed.
     """
 
     def __init__(
@@ -188,12 +189,14 @@ class ProductDataModule(L.LightningDataModule):
         sampler: SamplerConfig,
         augmentation: AugmentationConfig,
         seed: int,
+        first_epoch: int = 0,
     ) -> None:
         """Opens nothing; photos are decoded in `prepare_data`."""
         super().__init__()
         self.data, self.config, self.settings = data, config, settings
         self.collator = Collator(tokenizer, settings.image_size_px)
         self.sampler, self.augmentation, self.seed = sampler, augmentation, seed
+        self.first_epoch = first_epoch
         self.photos: Pixels | PhotoFiles | None = None
 
     def prepare_data(self) -> None:
@@ -219,7 +222,8 @@ class ProductDataModule(L.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             process_count=trainer.world_size if trainer else 1,
         )
-        sampler.set_epoch(trainer.current_epoch if trainer else 0)
+        # The trainer, which asks for the loader before it reads the state, would say 0.
+        sampler.set_epoch(self.first_epoch)
         asked = self.config.worker_count
         worker_count = usual_worker_count() if asked is None else asked
         return DataLoader(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from transformers import PretrainedConfig
 
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import (
+    CONFIG,
     RESULTS,
     TOKENIZER,
     WEIGHTS,
@@ -29,7 +31,7 @@ from twinshelf.training.config import TrainConfig
 from twinshelf.training.data.data_module import Batch, ProductDataModule, Row
 from twinshelf.training.data.token_buckets import fit_buckets
 from twinshelf.training.data.training_data import TrainingData, load_training_data, text_fields
-from twinshelf.training.files import write_atomically, write_json
+from twinshelf.training.files import write_json
 from twinshelf.training.loop.finishing import finish_image_tower
 from twinshelf.training.loop.module import EncoderModule, warn_of_folded_norms
 from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
@@ -42,6 +44,7 @@ from twinshelf.training.model.text_backbone import (
     scratch_architecture,
 )
 from twinshelf.training.model.wordpiece import train_wordpiece
+from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.texts import join_fields, normalise_text
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 from twinshelf.training.retrieval.metrics import RankingScores
@@ -85,7 +88,8 @@ def train(config: TrainConfig) -> TrainingSummary:
 
     Raises:
         FileNotFoundError: If prepared data, weights, or the run to resume are missing.
-        ValueError: If a loss cannot be built, or the data cannot be learnt from.
+        ValueError: If the model or a loss cannot be built, the data cannot be learnt from, or the
+            run to resume is of another model. What cannot be begun leaves an earlier run as it was.
     """
     check_terms(config.loss.terms)
     folder = Path(config.output)
@@ -96,16 +100,16 @@ def train(config: TrainConfig) -> TrainingSummary:
     data = load_training_data(config.data, config.seed)
     products = data.train.products
     tokenizer, architecture = load_inputs(folder) if last else prepare_text(config, products)
+    fitted = _fit_buckets(config, tokenizer, products)
+    config = replace(config, preprocessing=fitted, resume=False)
+    module = _assemble(config, architecture, data.group_count)
+    first_epoch = _check_resumed(last, module) if last else 0
     if last is None:  # weights of an earlier training would pass for those of this one
         remove(folder, (WEIGHTS, METRICS, BEST, LAST, *RESULTS))
-    write_atomically(folder / TOKENIZER, tokenizer.to_str(pretty=True))
-    fitted = fit_buckets(config.preprocessing, folder / TOKENIZER, products)
-    config = replace(config, preprocessing=fitted, resume=False)
     save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
     tracked = TrackedRun(folder=folder, loggers=config.loop.loggers)
     begin_tracking(tracked, is_resumed=last is not None)
-    loaders = _feed(config, data, folder)
-    module = _assemble(config, architecture, data.group_count)
+    loaders = _feed(config, data, folder, first_epoch)
     trainer = build_trainer(
         config.loop,
         folder=folder,
@@ -134,7 +138,37 @@ def train(config: TrainConfig) -> TrainingSummary:
     return summary
 
 
-def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataModule:
+def _fit_buckets(
+    config: TrainConfig, tokenizer: Tokenizer, products: Sequence[Product]
+) -> PreprocessingSettings:
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / TOKENIZER
+        tokenizer.save(str(path))
+        return fit_buckets(config.preprocessing, path, products)
+
+
+def _check_resumed(last: Path, module: EncoderModule) -> int:
+    """Makes sure that the weights of a run fit the model; returns the epoch that comes next."""
+    checkpoint = torch.load(last, map_location="cpu", mmap=True)
+    found, ours = checkpoint["state_dict"], module.state_dict()
+    names = [*found, *(name for name in ours if name not in found)]
+    strange = [
+        name
+        for name in names
+        if name not in found or name not in ours or found[name].shape != ours[name].shape
+    ]
+    if strange:
+        raise ValueError(
+            f"{last} is of another model or other data ({len(strange)} of {len(names)} weights, "
+            f"first {strange[0]}): resume it with the options that it began with, such as "
+            f"--config {last.with_name(CONFIG)}"
+        )
+    return int(checkpoint["epoch"]) + 1  # it was written at the end of that one
+
+
+def _feed(
+    config: TrainConfig, data: TrainingData, folder: Path, first_epoch: int
+) -> ProductDataModule:
     loaders = ProductDataModule(
         data,
         config.data,
@@ -143,6 +177,7 @@ def _feed(config: TrainConfig, data: TrainingData, folder: Path) -> ProductDataM
         sampler=config.sampler,
         augmentation=config.augmentation,
         seed=config.seed,
+        first_epoch=first_epoch,
     )
     logger.info(
         "%d rows of %d groups to train on, %d validation offers, %d catalogue products",

@@ -11,6 +11,7 @@ from transformers import BertConfig, BertModel
 
 from tests.training.small_catalogue import small_config, write_small_catalogue
 from twinshelf.training.checkpoint import load_encoder
+from twinshelf.training.data.sampler import GroupBatchSampler
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
 from twinshelf.training.model.wordpiece import train_wordpiece
 from twinshelf.training.runs import training_run
@@ -79,6 +80,42 @@ def test_a_resumed_run_goes_on_from_its_last_epoch(folder: Path, summary: Traini
     assert second["global_step"] == 2 * first["global_step"]
     moments = second["optimizer_states"][0]["state"].values()
     assert {int(moment["step"]) for moment in moments} == {second["global_step"]}
+
+
+def test_a_resumed_run_draws_the_batches_of_the_epochs_that_follow(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    draw = GroupBatchSampler._group_batches
+
+    def note(sampler: GroupBatchSampler, generator: Any, count: int) -> Any:
+        drawn.append(sampler.epoch - 1)
+        return draw(sampler, generator, count)
+
+    monkeypatch.setattr(GroupBatchSampler, "_group_batches", note)
+    output = f"--output={folder / 'epochs'}"
+    train(small_config(folder, output, "--loop.epoch_count=2"))
+    train(small_config(folder, output, "--loop.epoch_count=4", "--resume"))
+    assert drawn == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--model.image.name=resnet5O",), "timm cannot build 'resnet5O'"),
+        (("--model.image.weights=gone.pth",), "no image weights at gone.pth"),
+        (("--resume", "--model.embedding_dim=24"), "resume it with the options that it began with"),
+    ],
+)
+def test_what_cannot_be_begun_leaves_an_earlier_run_as_it_was(
+    folder: Path, summary: TrainingSummary, tmp_path: Path, options: tuple[str, ...], reason: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folder / "run", run)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises((ValueError, OSError), match=reason):
+        train(small_config(folder, TERMS, f"--output={run}", *options))
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_pretrained_text_backbone_is_taken_from_a_folder_and_then_no_longer_needed(
@@ -166,7 +203,7 @@ def test_a_training_that_breaks_off_leaves_no_weights_of_an_earlier_one(
     run.mkdir()
     for name in ("weights.safetensors", "last.ckpt", "calibration.json"):
         (run / name).touch()
-    monkeypatch.setattr(training_run, "_assemble", lambda *parts: 1 / 0)
+    monkeypatch.setattr(training_run, "build_trainer", lambda *parts, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(small_config(folder, f"--output={run}"))
     with pytest.raises(FileNotFoundError, match="no weights"):
