@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinshelf.training.config import read_config
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lightning.pytorch.utilities import rank_zero_only
     from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+    from twinshelf.training.loop.trainer import LAST
     from twinshelf.training.runs.training_run import train
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -43,7 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         summary = train(config)
     except SIGTERMException:  # a SystemExit, which would end the process with status 0
-        sys.stderr.write("training was stopped by SIGTERM; --resume goes on from there\n")
+        can_go_on = (Path(config.output) / LAST).is_file()
+        told = (
+            "--resume goes on from its last epoch" if can_go_on else "its first epoch had not ended"
+        )
+        sys.stderr.write(f"training was stopped by SIGTERM; {told}\n")
         return STOPPED
     except (ValueError, OSError) as error:
         sys.stderr.write(f"training failed: {error}\n")

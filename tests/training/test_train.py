@@ -11,15 +11,25 @@ from twinshelf.training import train
 from twinshelf.training.runs import training_run
 
 
-def test_a_stopped_training_is_no_success(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("has_ended", "told"), [(True, "--resume goes on"), (False, "first epoch had not ended")]
+)
+def test_a_stopped_training_is_no_success_and_tells_whether_it_can_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    has_ended: bool,
+    told: str,
 ) -> None:
+    if has_ended:
+        (tmp_path / "last.ckpt").touch()
+
     def be_stopped(config: object) -> None:
         raise SIGTERMException
 
     monkeypatch.setattr(training_run, "train", be_stopped)
     assert train.main(["--config", "demo", "--output", str(tmp_path)]) == 143
-    assert "--resume" in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.slow
