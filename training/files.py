@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # Photos are many and large: size and time of change stand for their content.
 PHOTO_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _CODE_SUFFIXES = frozenset({".md", ".py", ".pyc", ".pyi"})
+# What goes on from where it was stopped ends as what was never stopped.
+_GOES_ON = "--resume"
 
 
 @contextlib.contextmanager
@@ -132,7 +134,8 @@ class Step:
             FileNotFoundError: If an input is missing.
             ModuleNotFoundError: If a module of ours that the code imports is missing.
         """
-        lines = [code_digest(self.module), *map(repr, self.options)]
+        deciding = (each for each in self.options if each != _GOES_ON)
+        lines = [code_digest(self.module), *map(repr, deciding)]
         for path in self.inputs:
             lines += [f"{file.relative_to(path.parent)} {file_state(file)}" for file in _list(path)]
         return _join(lines)

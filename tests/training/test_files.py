@@ -227,6 +227,14 @@ def test_other_options_are_another_step(step: Step) -> None:
     assert len(digests) == 3
 
 
+def test_a_command_that_went_on_from_where_it_stopped_is_the_same_step(step: Step) -> None:
+    whole, resumed = (
+        Step(name="bake", module=step.module, options=each)
+        for each in (("--hot",), ("--hot", "--resume"))
+    )
+    assert whole.digest() == resumed.digest()
+
+
 def test_where_the_inputs_lie_does_not_matter(step: Step, tmp_path: Path) -> None:
     (tmp_path / "moved").mkdir()
     (tmp_path / "data").rename(tmp_path / "moved" / "data")
