@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ NO_CANDIDATE = -1
 SCORE_BLOCK_BYTES = 16 * 2**20
 # So far behind that no metric counts it.
 UNRANKED = 1 << 40
+# Of more items of one query the scores are sorted once, for counting looks at all for each item.
+MOST_COUNTED = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -155,14 +158,21 @@ def rank_items(scores: Floats, rows: Ints, items: Ints) -> Ints:
         The rank of each pair's item, int64 (P,); beyond `UNRANKED` for what is no candidate.
     """
     ranks = np.empty(len(rows), dtype=np.int64)
-    for pair, (row, item) in enumerate(zip(rows.tolist(), items.tolist(), strict=True)):
-        line = scores[row]
-        if line[item] == -math.inf:
-            ranks[pair] = UNRANKED + item
-            continue
-        above = np.count_nonzero(line > line[item])
-        equal_before = np.count_nonzero(line[:item] == line[item])
-        ranks[pair] = 1 + above + equal_before
+    starts = np.flatnonzero(np.diff(rows, prepend=-1)).tolist()
+    for start, stop in pairwise([*starts, len(rows)]):
+        line, own = scores[rows[start]], items[start:stop]
+        values = line[own]
+        is_tied = values > -math.inf
+        if len(own) > MOST_COUNTED:
+            rising = np.sort(line)
+            ends = np.searchsorted(rising, values, side="right")
+            above = len(line) - ends
+            is_tied &= ends - np.searchsorted(rising, values, side="left") > 1
+        else:
+            above = np.array([np.count_nonzero(line > value) for value in values])
+        for place in np.flatnonzero(is_tied):
+            above[place] += np.count_nonzero(line[: own[place]] == values[place])
+        ranks[start:stop] = np.where(values > -math.inf, 1 + above, UNRANKED + own)
     return ranks
 
 

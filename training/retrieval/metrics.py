@@ -47,19 +47,20 @@ def pairs_by_group(
         gallery_groups: Group of each gallery product (G).
         excluded: Gallery row that is the query itself and so no pair, int64 (Q,); -1 for none.
     """
-    members: dict[str, list[int]] = {}
+    rows: dict[str, list[int]] = {}
     for row, group in enumerate(gallery_groups):
         if group:
-            members.setdefault(group, []).append(row)
-    itself = [-1] * len(query_groups) if excluded is None else excluded.tolist()
-    pairs = [
-        (query, item)
-        for query, group in enumerate(query_groups)
-        for item in members.get(group, ())
-        if item != itself[query]
-    ]
-    array = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return RelevantPairs(query_count=len(query_groups), queries=array[:, 0], items=array[:, 1])
+            rows.setdefault(group, []).append(row)
+    # Arrays: where groups are categories, millions of pairs would be a gigabyte of tuples.
+    members = {group: np.array(each, dtype=np.int64) for group, each in rows.items()}
+    nobody = np.empty(0, dtype=np.int64)
+    found = [members.get(group, nobody) for group in query_groups]
+    queries = np.repeat(np.arange(len(found)), np.array(list(map(len, found)), dtype=np.int64))
+    items = np.concatenate([nobody, *found])
+    if excluded is not None:
+        is_other = items != excluded[queries]
+        queries, items = queries[is_other], items[is_other]
+    return RelevantPairs(query_count=len(query_groups), queries=queries, items=items)
 
 
 def rows_of_same_product(query_ids: Sequence[str], gallery_ids: Sequence[str]) -> Ints:

@@ -138,11 +138,27 @@ def test_no_queries_give_no_candidates() -> None:
     assert found.ranks.query_count == 0
 
 
-def test_ranks_equal_a_sort() -> None:
-    scores = np.random.default_rng(4).integers(0, 5, (6, 30)).astype(np.float32)
-    rows, items = np.repeat(np.arange(6), 30), np.tile(np.arange(30), 6)
+@pytest.mark.parametrize("level_count", [5, 10_000])
+@pytest.mark.parametrize("step", [1, 4])
+def test_ranks_equal_a_sort(level_count: int, step: int) -> None:
+    scores = np.random.default_rng(4).integers(0, level_count, (6, 60)).astype(np.float32)
+    scores[:, ::7] = -math.inf
+    asked = np.arange(0, 60, step)  # more of a query than are counted one by one, or fewer
+    rows, items = np.repeat(np.arange(6), len(asked)), np.tile(asked, 6)
     expected = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1) + 1
-    np.testing.assert_array_equal(rank_items(scores, rows, items).reshape(6, 30), expected)
+    expected[np.isneginf(scores)] = UNRANKED
+    expected[:, ::7] += np.arange(0, 60, 7)
+    found = rank_items(scores, rows, items).reshape(6, -1)
+    np.testing.assert_array_equal(found, expected[:, asked])
+
+
+def test_many_items_of_a_query_are_ranked_without_a_look_at_all_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores = np.random.default_rng(5).permutation(400).astype(np.float32)[None]
+    monkeypatch.setattr(np, "count_nonzero", None)
+    ranks = rank_items(scores, np.zeros(400, dtype=np.int64), np.arange(400))
+    assert ranks.tolist() == (400 - scores[0]).tolist()
 
 
 def test_an_empty_gallery_is_refused() -> None:
