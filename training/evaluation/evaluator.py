@@ -250,7 +250,7 @@ def try_tuning(
 ) -> HeldOutQuality:
     """Tries thresholds on the chosen queries, and models on those with a relevant product."""
     lists = search.lists.rows(held_out)
-    clusters = np.array(search.queries.clusters)
+    clusters = np.array(search.queries.clusters, dtype=object)
     values = {"row F1": row_f1(lists, tuning.row_threshold)}
     worlds = {}
     if (has_match := search.lists.relevant_counts > 0).any():
@@ -258,7 +258,7 @@ def try_tuning(
             search.lists.rows(has_match),
             [(chosen[has_match], fitted) for chosen, fitted in models],
             clusters[has_match].tolist(),
-            np.array(search.queries.categories)[has_match].tolist(),
+            np.array(search.queries.categories, dtype=object)[has_match].tolist(),
         )
     return HeldOutQuality(
         query_count=int(held_out.sum()),

@@ -54,7 +54,7 @@ def estimate_means(values: Mapping[str, Floats], clusters: Sequence[str]) -> dic
     """
     if not values:
         return {}
-    by_cluster = pd.DataFrame(values).groupby(np.asarray(clusters, dtype=str))
+    by_cluster = pd.DataFrame(values).groupby(np.asarray(clusters, dtype=object))
     sums, counts = (each.to_numpy(np.float64) for each in (by_cluster.sum(), by_cluster.count()))
     means = _resampled_means(sums, counts)
     tail = 50 * (1 - CONFIDENCE)

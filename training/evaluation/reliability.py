@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinshelf.training.evaluation.intervals import CONFIDENCE, RESAMPLE_COUNT, SEED, Estimate
 
@@ -65,7 +66,8 @@ def measure_reliability(
     order = np.argsort(probabilities, kind="stable")
     places = np.empty(len(order), dtype=np.int64)
     places[order] = np.arange(len(order)) * BIN_COUNT // len(order)
-    _, numbers = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
+    # In the order of their names: no order of claims changes what is drawn.
+    numbers, _ = pd.factorize(np.asarray(clusters, dtype=object), sort=True)
     sums = np.zeros((numbers.max() + 1, 3, BIN_COUNT))  # (C, 3, B): count, probability, truth
     for row, values in enumerate((np.ones(len(order)), probabilities, is_true)):
         np.add.at(sums[:, row], (numbers, places), values)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.metrics.cluster import contingency_matrix, pair_confusion_matrix
 
 Ints = npt.NDArray[np.int64]
@@ -51,7 +52,7 @@ def evaluate_groups(found: Ints, actual: Sequence[str]) -> GroupingQuality | Non
     labelled = np.array([bool(group) for group in actual], dtype=np.bool_)
     if not labelled.any():
         return None
-    truth = np.unique(np.array(actual, dtype=np.str_)[labelled], return_inverse=True)[1]
+    truth = pd.factorize(np.array(actual, dtype=object)[labelled])[0]
     guess = np.unique(found[labelled], return_inverse=True)[1]
     sizes, guessed_sizes = np.bincount(truth), np.bincount(guess)
     common = contingency_matrix(truth, guess, sparse=True)[truth, guess].A1

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from twinshelf.training.evaluation import reliability
+from twinshelf.training.evaluation.intervals import estimate_means
 from twinshelf.training.evaluation.reliability import BIN_COUNT, measure_reliability
+from twinshelf.training.grouping.group_scores import evaluate_groups
 
 
 def names(count: int, size: int = 1) -> list[str]:
@@ -58,3 +62,26 @@ def test_true_probabilities_have_no_error_however_few_they_are(
 def test_nothing_has_no_error() -> None:
     found = measure_reliability(np.zeros(0), np.zeros(0, dtype=np.bool_), [])
     assert math.isnan(found.error.value) and found.bins == ()
+
+
+CLUSTERS = ["x" * 200_000, *names(400)]
+GIVEN = np.random.default_rng(0).random(len(CLUSTERS))
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda: measure_reliability(GIVEN, GIVEN > 0.5, CLUSTERS),
+        lambda: estimate_means({"m": GIVEN}, CLUSTERS),
+        lambda: evaluate_groups(np.arange(len(CLUSTERS)), CLUSTERS),
+    ],
+)
+def test_one_long_name_does_not_make_all_of_them_long(measure: Callable[[], object]) -> None:
+    measure()  # what the libraries keep for good
+    tracemalloc.start()
+    try:
+        measure()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * 2**20
