@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,7 +180,12 @@ def _embed(
         raise ValueError(f"no row of {place} has a {label}")
     if unknown := len(products) - len(known):
         embedder.notes.append(f"{unknown} rows of {place} have no {label}: left out")
-    return embedder.embed(name, known, are_passages=name == "gallery")
+    asked = known
+    if name == "queries" and label in embedder.encoder.settings.text_fields:
+        asked = [replace(product, category="") for product in known]
+        embedder.notes.append(f"what {place} is asked for, its category, is not embedded")
+    found = embedder.embed(name, asked, are_passages=name == "gallery")
+    return replace(found, categories=tuple(product.category for product in known))
 
 
 def _read_choices(folder: Path, label: str) -> tuple[Labels, dict[str, TunedMethods]]:

@@ -45,6 +45,11 @@ def evaluate_run(options: EvaluationOptions) -> EvaluationResult:
         embedder.read(name, (path,) if path else (), options.columns)
         for name, path in (("queries", options.queries), ("gallery", options.gallery))
     )
+    if "category" in embedder.encoder.settings.text_fields and any(q.category for q in queries):
+        embedder.notes.append(
+            "the encoder reads the category of these offers: how well text predicts it shows "
+            "little; `make categories` leaves it out"
+        )
     tunings = None
     if not (options.is_own_data or options.tune):
         tunings = _read_run_tunings(options.run, embedder.notes)

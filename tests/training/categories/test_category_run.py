@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.training.evaluation.tiny_run import SETTINGS as PREPROCESSING
 from tests.training.evaluation.tiny_run import make_run
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table, write_table
 from twinshelf.training.categories.__main__ import main
 from twinshelf.training.categories.category_config import CategoryConfig, CategoryOptions
 from twinshelf.training.categories.category_run import predict_categories
+from twinshelf.training.checkpoint import PREPROCESSING as PREPROCESSING_FILE
+from twinshelf.training.evaluation.embedded_products import EmbeddedProducts, Embedder
 from twinshelf.training.runs.environment import read_environments
 
 pytestmark = pytest.mark.slow
@@ -117,6 +121,30 @@ def test_a_gallery_of_one_label_or_none_is_refused(
     )
     with pytest.raises(ValueError, match=message):
         predict_categories(options)
+
+
+def test_offers_are_embedded_without_the_category_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path)
+    settings = replace(PREPROCESSING, text_fields=("title", "category"))
+    (run / PREPROCESSING_FILE).write_text(settings.to_json())
+    read: dict[str, set[str]] = {}
+    embed = Embedder.embed
+
+    def note(
+        embedder: Embedder, name: str, rows: Sequence[Product], *, are_passages: bool
+    ) -> EmbeddedProducts:
+        read[name] = {row.category for row in rows}
+        return embed(embedder, name, rows, are_passages=are_passages)
+
+    monkeypatch.setattr(Embedder, "embed", note)
+    for label, of_queries in (("category", {""}), ("group", {"c0", "c1"})):
+        config = CategoryConfig(label=label, patterns=("text",))  # type: ignore[arg-type]
+        found = predict_categories(CategoryOptions(run=run, config=config))
+        assert read == {"gallery": {"c0", "c1"}, "queries": of_queries}
+        assert found.patterns["text"]["knn"].reported.query_count == 10
+        assert any("is not embedded" in note for note in found.notes) == (label == "category")
 
 
 def test_the_command_prints_a_table(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.training.evaluation.tiny_run import make_run
-from twinshelf.training.checkpoint import load_encoder
+from tests.training.evaluation.tiny_run import SETTINGS, make_run
+from twinshelf.training.checkpoint import PREPROCESSING, load_encoder
 from twinshelf.training.evaluation.evaluation_config import EvaluationOptions
 from twinshelf.training.evaluation.evaluation_run import evaluate_run
 from twinshelf.training.loop.mlflow_run import mlflow_run_id, open_mlflow
@@ -32,6 +33,14 @@ def test_a_run_gets_results_calibration_and_plots(run: Path) -> None:
         assert part.tuning is not None
         assert calibration.curves[pattern] == part.tuning.curve
         assert calibration.thresholds[pattern] == part.tuning.match_threshold
+
+
+def test_an_encoder_that_reads_categories_predicts_them_with_a_note(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    for fields in (("title",), ("title", "category")):
+        (run / PREPROCESSING).write_text(replace(SETTINGS, text_fields=fields).to_json())
+        notes = evaluate_run(EvaluationOptions(run=run, no_plots=True)).notes
+        assert any("reads the category" in note for note in notes) == ("category" in fields)
 
 
 def test_other_data_is_measured_by_the_thresholds_of_the_run(run: Path, tmp_path: Path) -> None:
