@@ -95,7 +95,7 @@ train: $(if $(IS_READ)$(IS_MISSING),setup,data) ## Train the encoder into runs/N
 		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(TRAIN_ARGS) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
-	@$(if $(findstring --queries,$(ARGS)),python -m,$(STEP) --name evaluate --inputs $(RUN_FILES) $(wildcard $(TABLES)) $(call NAMED_FILES,$(ARGS)) --outputs $(RUN)/evaluation.json --) \
+	@$(if $(filter --queries% --gallery% --output%,$(ARGS)),python -m,$(STEP) --name evaluate --inputs $(RUN_FILES) $(wildcard $(TABLES)) $(call NAMED_FILES,$(ARGS)) --outputs $(RUN)/evaluation.json --) \
 		twinshelf.training.evaluation --run $(RUN) $(ARGS)
 
 export: setup ## Publish runs/NAME as a version of the model repository

@@ -89,6 +89,23 @@ def test_files_that_options_name_are_inputs_of_training(tmp_path: Path, form: st
         assert inputs.split()[1:] == ["docs"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_step"),
+    [
+        ("", True),
+        ("--top-k 1 5", True),
+        ("--queries new.csv", False),
+        ("--gallery=all.csv", False),
+        ("--output other", False),
+    ],
+)
+def test_only_the_evaluation_that_a_run_keeps_is_a_step(
+    tmp_path: Path, arguments: str, is_step: bool
+) -> None:
+    shown = "\n".join(commanded(tmp_path, "-n", "evaluate", f"ARGS={arguments}"))
+    assert ("--name evaluate" in shown) == is_step
+
+
 def test_the_width_of_a_terminal_is_no_mapping(tmp_path: Path) -> None:
     assert commanded(tmp_path, "index", "FILE=a.csv", COLUMNS="80") == ["index", "a.csv"]
 
