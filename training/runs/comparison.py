@@ -21,13 +21,14 @@ from twinshelf.training.runs.figures import ABSENT, figure_table, figure_text, f
 
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
+PAIRS = "pairs.json"
 # What says where and when a run was made, not what it does.
 UNCOMPARED = ["output", "resume", "recorded_at"]
 QUALITIES = ("pair_average_precision", "categories.weighted_f1",
              "held_out.worlds.open.first.error.value", "held_out.matches.precision",
              "held_out.matches.recall", "held_out.pairs.f1", "held_out.row_f1.value")  # fmt: skip
 LOWER_IS_BETTER = ("first.error.value", "duration_s")
-NEITHER_IS_BETTER = ("_count", "fusion_weight")
+NEITHER_IS_BETTER = ("_count", "fusion_weight", "threshold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,12 @@ def read_run(folder: Path) -> RunRecord:
     return RunRecord(
         name=folder.resolve().name,
         settings=flat_texts(settings),
-        figures={**training, **_evaluated(evaluation), **_predicted_categories(folder)},
+        figures={
+            **training,
+            **_evaluated(evaluation),
+            **_predicted_categories(folder),
+            **_scored_pairs(folder),
+        },
         environment=flat_texts(latest),
     )
 
@@ -166,6 +172,13 @@ def _predicted_categories(folder: Path) -> dict[str, float]:
                 name = f"{pattern} {path.parent.name} {method} weighted_f1"
                 figures[name] = _as_number(values["reported"]["weighted_f1"])
     return figures
+
+
+def _scored_pairs(folder: Path) -> dict[str, float]:
+    """Picks what a pair scorer came to: each variant in validation, what was kept elsewhere."""
+    found = {"validation": _read_json(folder / PAIRS).get("validation", {})}
+    found |= {path.stem: _read_json(path) for path in sorted(folder.glob("evaluation-*.json"))}
+    return {name: _as_number(value) for name, value in flatten(found, " ").items()}
 
 
 def _as_number(value: float | None) -> float:

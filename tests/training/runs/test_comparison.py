@@ -69,6 +69,18 @@ def test_all_kinds_of_figures_are_read(tmp_path: Path) -> None:
     assert run.environment["python_version"]
 
 
+def test_figures_of_pair_scorers_are_read(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "pairs", epochs=4, recall=None)
+    measured = {"f1": 0.75, "pr_auc": None, "threshold": 0.4, "pair_count": 90}
+    (folder / "pairs.json").write_text(json.dumps({"validation": {"boosting": measured}}))
+    (folder / "evaluation-test.json").write_text(json.dumps(measured | {"f1": 0.625}))
+    figures = read_run(folder).figures
+    assert figures["validation boosting f1"] == 0.75
+    assert math.isnan(figures["validation boosting pr_auc"])
+    assert figures["evaluation-test f1"] == 0.625
+    assert best_columns("evaluation-test threshold", [0.4, 0.5]) == set()
+
+
 def test_what_a_run_lacks_is_a_dash(tmp_path: Path) -> None:
     first = make_run(tmp_path / "a", epochs=3, recall=0.5)
     second = make_run(tmp_path / "b", epochs=3, recall=0.5)
