@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, PretrainedConfig
+from transformers import (
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    PretrainedConfig,
+)
 
 from twinshelf.training.model.model_config import ScratchTextConfig
 
@@ -60,10 +68,10 @@ def build_text_backbone(architecture: PretrainedConfig, pretrained: str = "") ->
     Raises:
         OSError: If the weights are missing.
     """
-    # BERT's pooler reads the first token only; mean pooling would leave its weights without a
-    # gradient, which stops distributed training and swells the checkpoint.
-    has_pooler = architecture.model_type in {"bert", "roberta", "xlm-roberta", "camembert"}
-    options: dict[str, Any] = {"add_pooling_layer": False} if has_pooler else {}
+    # The pooler of BERT and its like reads the first token only; mean pooling would leave its
+    # weights without a gradient, which stops distributed training and swells the checkpoint.
+    known = inspect.signature(MODEL_MAPPING.get(type(architecture), nn.Module)).parameters
+    options: dict[str, Any] = {"add_pooling_layer": False} if "add_pooling_layer" in known else {}
     options["dtype"] = torch.float32  # or that in which it is stored: halves do not train well
     if pretrained:
         return TextBackbone(AutoModel.from_pretrained(pretrained, **options))
