@@ -98,7 +98,7 @@ def time_ours(options: argparse.Namespace) -> list[float]:
     clock = StepClock()
     with tempfile.TemporaryDirectory() as folder:
         trainer: Any = build_trainer(
-            LoopConfig(epoch_count=1, loggers=(), show_progress=False),
+            loop_config(),
             folder=Path(folder),
             gradient_clip=config.optimizer.gradient_clip,
             with_validation=False,
@@ -108,6 +108,12 @@ def time_ours(options: argparse.Namespace) -> list[float]:
             keep_freed_memory()
         trainer.fit(module, loader)
     return np.diff(clock.ends_s).tolist()
+
+
+def loop_config() -> LoopConfig:
+    """Returns a loop of one epoch in the precision of plain training: 32 bits on a CPU."""
+    precision = "auto" if torch.cuda.is_available() else "32-true"
+    return LoopConfig(epoch_count=1, loggers=(), show_progress=False, precision=precision)
 
 
 def time_plain(options: argparse.Namespace) -> list[float]:

@@ -48,7 +48,7 @@ class LoopConfig:
         node_count: Machines, 1 or more; on several, `torchrun` starts the processes.
         strategy: How several devices share the work, such as "ddp".
         precision: Precision of the arithmetic; "auto" mixes in 16 bits on a GPU, and on a
-            CPU that has AMX.
+            CPU that has instructions for bf16.
         loggers: Where figures are written: "tensorboard", "mlflow".
         show_progress: Whether a progress bar is drawn.
     """

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinshelf.server.triton.plan import usable_core_count
+
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0
 HOST = "127.0.0.1"
@@ -90,9 +92,11 @@ def serve_stack(
         port = free.getsockname()[1]
     command = ["tests.benchmarks.end_to_end.stack", "--run", str(run), "--towers", towers]
     command += ["--repository", str(repository), "--version", str(version), "--port", str(port)]
+    # As a user would start it, on all cores: what we tell the C libraries of tests is not for it.
+    threads = str(usable_core_count())
+    command += ["--threads", threads]
     log = logs / f"{towers}.log"
-    # As a user would start it: what we tell the C libraries of our tests is not for it.
-    with _running(command, log, {"OMP_NUM_THREADS": "2"}) as process:
+    with _running(command, log, {"OMP_NUM_THREADS": threads}) as process:
         _wait(process, log, lambda: _listens(port))
         yield f"http://{HOST}:{port}"
 

@@ -1,6 +1,7 @@
 """The stack that a user would write instead: FastAPI, one process, Pillow, the towers, faiss flat.
 
-python -m tests.benchmarks.end_to_end.stack --run runs/generated --towers torch --port 8080
+python -m tests.benchmarks.end_to_end.stack --run runs/generated --towers torch --threads 2 \
+    --port 8080
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--towers", choices=("torch", "onnx"), required=True)
     add("--repository", type=Path, default=Path("model_repository"), help="of the ONNX towers")
     add("--version", type=int, default=1)
-    add("--threads", type=int, default=2, help="of an operator")
+    add("--threads", type=int, required=True, help="of an operator")
     add("--port", type=int, required=True)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

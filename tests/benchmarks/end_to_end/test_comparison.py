@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.benchmarks.end_to_end import __main__ as end_to_end
+from tests.benchmarks.end_to_end import deployment
 from tests.benchmarks.end_to_end.comparison import (
     LoadPlan,
     check_answers,
@@ -61,6 +64,21 @@ def test_an_offer_shows_its_product_otherwise() -> None:
     assert len(words) == len(others) == WORD_COUNT
     assert sum(a != b for a, b in zip(words, others, strict=True)) <= 2
     assert make_offers(1, SIDE_PX) == [offer]
+
+
+def test_the_stack_of_a_user_has_all_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started = []
+
+    @contextlib.contextmanager
+    def run(command: Sequence[str], log: Path, variables: Mapping[str, str]) -> Iterator[None]:
+        started.append((command[-2:], variables))
+        yield
+
+    monkeypatch.setattr(deployment, "_running", run)
+    monkeypatch.setattr(deployment, "_wait", lambda *parts: None)
+    monkeypatch.setattr(deployment, "usable_core_count", lambda: 12)
+    with deployment.serve_stack("onnx", tmp_path, tmp_path, 1, tmp_path):
+        assert started == [(["--threads", "12"], {"OMP_NUM_THREADS": "12"})]
 
 
 async def test_sides_that_find_different_products_are_not_compared(offers: list[Offer]) -> None:
