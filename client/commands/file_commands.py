@@ -169,9 +169,14 @@ def run_match_files(
         Whether no offer failed.
 
     Raises:
-        ProductFileError: If a file cannot be read, or the table has another ending.
+        ProductFileError: If a file cannot be read, or the table is one of them or has another
+            ending.
         TwinshelfError: If the service fails as a whole.
     """
+    if any(path.exists() and table.exists() and table.samefile(path) for path in paths):
+        raise ProductFileError(
+            f"{table} would be replaced by the table of its matches; --output names another"
+        )
     read_options = choose_reading(options)
     files = ProductFiles(_stored(paths), read_options)
     digest = run_digest(client.address, files, read_options, match_options)

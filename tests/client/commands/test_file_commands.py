@@ -191,11 +191,24 @@ def test_matches_of_a_file_are_written_as_a_table(
     assert "not an image" in frame.error[2] and "nothing to embed" in frame.error[3]
     same = pandas.read_parquet(tmp_path / "m.parquet")
     assert list(same.product_id.fillna("")) == list(frame.product_id.fillna(""))
-    with pytest.raises(ProductFileError, match=r"must end in \.csv or \.parquet"):
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("m.txt", r"must end in \.csv or \.parquet"), ("o.csv", "would be replaced"),
+     ("link.csv", "would be replaced")],
+)  # fmt: skip
+def test_a_table_of_another_form_or_in_the_place_of_the_offers_is_refused(
+    client: Client, tmp_path: Path, name: str, reason: str
+) -> None:
+    path = write(tmp_path / "o.csv", "id,title\no1,tea\n")
+    (tmp_path / "link.csv").symlink_to(path)
+    with pytest.raises(ProductFileError, match=reason):
         run_match_files(
-            client, [path], FileOptions(), MatchOptions(), tmp_path / "m.txt", io.StringIO(),
+            client, [path], FileOptions(), MatchOptions(), tmp_path / name, io.StringIO(),
             as_json=False,
         )  # fmt: skip
+    assert path.read_text() == "id,title\no1,tea\n"
 
 
 @pytest.mark.slow
