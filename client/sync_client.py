@@ -81,7 +81,7 @@ class Client:
         Args:
             address: host:port of the service, or `ipv4:host:port,host:port` of several that share a
                 catalogue.
-            timeout_s: Default time for a call, seconds, above zero.
+            timeout_s: Default time for a call, seconds, above zero; infinite for no end.
             retry_policy: How to repeat when the service is UNAVAILABLE or busy; None takes the
                 default.
             api_key: Shown with every call, such as `ts_1a2b3c4d_…`; None shows none.

@@ -126,7 +126,7 @@ async def create_server(config: ServerConfig, *encoders: Encoder) -> tuple[Match
     try:
         grpc_server = grpc.aio.server(
             interceptors=_interceptors(parts, config),
-            options=_channel_options(config),
+            options=channel_options(config),
             maximum_concurrent_rpcs=config.call_count,
         )
         workers = make_workers(parts, config)
@@ -268,7 +268,8 @@ def _catalog_servicer(parts: Parts, workers: Workers) -> CatalogServicer:
     )
 
 
-def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
+def channel_options(config: ServerConfig) -> list[tuple[str, int]]:
+    """Returns how gRPC is to speak with callers."""
     # Above the limits: what is somewhat too large must reach our checks and be answered by a
     # sentence. What is larger still gRPC refuses by its length, before it is read.
     receive_limit = config.image_limit_bytes + config.text_limit_bytes + 4 * MIB
@@ -282,6 +283,9 @@ def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
+        # Callers who wait see by pings that this machine has vanished; gRPC would hang up on who
+        # sends more than one in five minutes.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ]
 
 

@@ -1,12 +1,25 @@
-"""Addresses: what names a port is taken, all else is refused before a call is made."""
+"""Addresses, of which only those with a port are taken; and lines that go dead."""
 
 from __future__ import annotations
 
+import math
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
 import pytest
 
+from tests.client.fake_service import wait_until
+from twinshelf.client import sync_calls
 from twinshelf.client.async_client import AsyncClient
-from twinshelf.client.channel import check_address
+from twinshelf.client.channel import CHANNEL_OPTIONS, check_address
+from twinshelf.client.doctor.endpoint import Endpoint
+from twinshelf.client.errors import DeadlineError
+from twinshelf.client.records import Offer
 from twinshelf.client.sync_client import Client
+from twinshelf.server.config import ServerConfig
+from twinshelf.server.serving import channel_options
 
 WHOLE = ["localhost:50051", "10.0.0.1:1", "[::1]:50051", "my-host.example:443"]
 RESOLVED = ["ipv4:10.0.0.1:1,10.0.0.2:1", "dns:///service:50051", "unix:/run/socket"]
@@ -23,3 +36,85 @@ def test_any_other_is_refused_by_both_clients(address: str) -> None:
     for make in (Client, AsyncClient):
         with pytest.raises(ValueError, match="address must be HOST:PORT, such as"):
             make(address)
+
+
+def test_a_call_without_an_end_is_answered(address: str) -> None:
+    with Client(address, timeout_s=math.inf) as client:
+        assert client.stats().change_sequence > 0
+        (answer,) = client.match_many([Offer(title="tea")])
+        assert answer.error is None
+
+
+class Line:
+    """Leads to a service. What was connected before it goes dead stays so, and nothing passes."""
+
+    def __init__(self, address: str) -> None:
+        self._service = Endpoint.parse(address)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._is_dead = threading.Event()
+        self._sockets = [self._listener]
+        threading.Thread(target=self._connect, daemon=True).start()
+
+    def go_dead(self) -> None:
+        """Cuts all connections that there are, of which neither side learns."""
+        self._is_dead.set()
+        self._is_dead = threading.Event()
+
+    def close(self) -> None:
+        """Ends all connections."""
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _connect(self) -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = self._listener.accept()
+                service = socket.create_connection((self._service.host, self._service.port))
+                self._sockets += (caller, service)
+                for ends in ((caller, service), (service, caller)):
+                    arguments = (*ends, self._is_dead)
+                    threading.Thread(target=self._carry, args=arguments, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, dead: threading.Event) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if not dead.is_set():
+                    target.sendall(data)
+
+
+@pytest.fixture
+def line(address: str) -> Iterator[Line]:
+    line = Line(address)
+    yield line
+    line.close()
+
+
+def test_a_line_that_has_gone_dead_is_left_for_another(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = ("grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms")
+    quick = tuple((name, 100 if name in times else value) for name, value in CHANNEL_OPTIONS)
+    monkeypatch.setattr(sync_calls, "CHANNEL_OPTIONS", quick)
+    with Client(line.address, timeout_s=1) as client:
+
+        def is_answered() -> bool:
+            """Asks once."""
+            try:
+                return client.stats().change_sequence > 0
+            except DeadlineError:
+                return False
+
+        assert is_answered()
+        line.go_dead()
+        wait_until(is_answered)
+
+
+def test_the_service_allows_the_pings_of_its_clients() -> None:
+    sent, allowed = dict(CHANNEL_OPTIONS), dict(channel_options(ServerConfig()))
+    # Those of a watch, in which nothing else passes; gRPC allows one in five minutes.
+    least_ms = allowed["grpc.http2.min_ping_interval_without_data_ms"]
+    assert least_ms <= int(sent["grpc.keepalive_time_ms"]) / 2
+    assert sent["grpc.http2.max_pings_without_data"] == 0
