@@ -267,7 +267,7 @@ class AsyncClient:
             from_sequence = (await self.stats()).change_sequence
         point = self._terms.watching(from_sequence, includes_products=includes_products)
         while True:
-            call = self._catalog.WatchChanges(point.request, metadata=self._metadata)
+            call = self._catalog.WatchChanges(point.begin(), metadata=self._metadata)
             try:
                 async for response in call:
                     for change in point.take(response):

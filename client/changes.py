@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -10,11 +11,13 @@ from typing import Literal
 import grpc
 
 from twinshelf.client.conversions import product_from_message
-from twinshelf.client.errors import SLOW_MESSAGE, error_from_call
+from twinshelf.client.errors import NOT_CONNECTED, SLOW_MESSAGE, error_from_call
 from twinshelf.client.records import Product
 from twinshelf.client.retries import RetryPolicy
 from twinshelf.v1 import catalog_service_pb2
 
+# A watch that stood for so long had begun well, though nothing changed meanwhile.
+LASTED_S = 10.0
 _KINDS: dict[int, Literal["upserted", "deleted"]] = {
     catalog_service_pb2.CHANGE_KIND_UPSERTED: "upserted",
     catalog_service_pb2.CHANGE_KIND_DELETED: "deleted",
@@ -57,7 +60,7 @@ class WatchPoint:
             from_sequence: Number of the change.
             includes_products: Whether the products come as well.
             address: Where the service is, for messages.
-            policy: How often a watch is begun again without a single change.
+            policy: How often a watch is begun again that neither lasts nor brings a change.
             randomness: Where the jitter comes from.
         """
         self._sequence = from_sequence
@@ -66,10 +69,11 @@ class WatchPoint:
         self._policy = policy
         self._randomness = randomness
         self._failure_count = 0
+        self._begun_s = time.monotonic()
 
-    @property
-    def request(self) -> catalog_service_pb2.WatchChangesRequest:
-        """The request that goes on from here."""
+    def begin(self) -> catalog_service_pb2.WatchChangesRequest:
+        """Starts the clock of a watch; returns the request that goes on from here."""
+        self._begun_s = time.monotonic()
         return catalog_service_pb2.WatchChangesRequest(
             from_sequence=self._sequence, includes_products=self._includes_products
         )
@@ -97,6 +101,8 @@ class WatchPoint:
         mapped = error_from_call(error, self._address)
         if mapped.reason == SLOW_MESSAGE:
             return 0.0
+        if mapped.reason != NOT_CONNECTED and time.monotonic() - self._begun_s >= LASTED_S:
+            self._failure_count = 0
         self._failure_count += 1
         wait_s = self._policy.wait_s(mapped, self._failure_count, self._randomness)
         if wait_s is None:

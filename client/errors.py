@@ -17,12 +17,16 @@ SLOW_MESSAGE = "SLOW_MESSAGE"
 # The reason of a message that is larger than what the service reads; the fact `limit_bytes` says
 # how large it may be.
 MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+# The reason of a call that was not even sent: there is nobody to send it to.
+NOT_CONNECTED = "NOT_CONNECTED"
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # How gRPC words what TLS failed with.
 _TLS_SIGNS = ("handshake failed", "verification check failed")
 _OPENSSL_REASON = re.compile(r"OPENSSL_internal:([A-Z_]+)")
 _HUNG_UP = "Socket closed"
+# How gRPC says so.
+_NOT_SENT = ("connections to all backends failing", "errors resolving")
 _TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
 # What gRPC says itself, before it calls the service, when as many calls are open as it may.
 _TOO_MANY_CALLS = "Concurrent RPC limit exceeded!"
@@ -253,21 +257,25 @@ def unreachable_error(address: str, said: str) -> ServiceUnavailableError:
         said: What gRPC said.
     """
     code = grpc.StatusCode.UNAVAILABLE
+    reason = NOT_CONNECTED if said.startswith(_NOT_SENT) else ""
     # gRPC wraps the cause in a sentence about each address it tried; the last part is the cause.
     cause = said.rsplit(": ", 1)[-1] or "no reason given"
     if any(sign in said for sign in _TLS_SIGNS):
-        if reason := _OPENSSL_REASON.search(said):
-            cause = reason[1].lower().replace("_", " ")
+        if found := _OPENSSL_REASON.search(said):
+            cause = found[1].lower().replace("_", " ")
         return ServiceUnavailableError(
             f"no TLS connection to {address} ({cause}): check that it speaks TLS, and that its "
             "certificate comes from an authority that is trusted here",
             code=code,
+            reason=reason,
         )
     advice = "start one with `make up`, or give the address of yours"
     if cause == _HUNG_UP:
         advice += "; one that asks for TLS, or for a certificate, hangs up like this"
     return ServiceUnavailableError(
-        f"no matching service can be reached at {address} ({cause}): {advice}", code=code
+        f"no matching service can be reached at {address} ({cause}): {advice}",
+        code=code,
+        reason=reason,
     )
 
 

@@ -130,13 +130,17 @@ class CallAttempts:
 
 
 def is_retriable(error: TwinshelfError) -> bool:
-    """Tells whether repeating the call may help: the service is away, or names a time."""
+    """Tells whether repeating the call may help.
+
+    So it is while the service is away, or names a time, and where others changed the product.
+    """
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return error.retry_after_s is not None
-    return error.code is grpc.StatusCode.UNAVAILABLE
+    return error.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED)
 
 
 def is_refusal(error: TwinshelfError) -> bool:
-    """Tells whether the service itself gave the error, before it changed anything."""
-    # Without a reason the error is gRPC's own. Milvus may have done what it did not answer.
+    """Tells whether an error was given before anything was changed, or even sent."""
+    # Without a reason the error is gRPC's own, of a connection that broke. Milvus may have done
+    # what it did not answer.
     return error.reason not in ("", "CATALOGUE_UNAVAILABLE")

@@ -78,7 +78,7 @@ class SyncCalls:
         """Yields changes for as long as it is iterated; a watch that breaks goes on."""
         point = self._terms.watching(from_sequence, includes_products=includes_products)
         while True:
-            call = method(point.request, metadata=self._metadata)
+            call = method(point.begin(), metadata=self._metadata)
             try:
                 for response in call:
                     yield from point.take(response)

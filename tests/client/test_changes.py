@@ -60,6 +60,17 @@ def test_a_watch_that_breaks_goes_on_where_it_was(client: Client, service: FakeS
         next(client.watch(0))
 
 
+def test_a_watch_that_has_lasted_has_not_failed_though_nothing_changed(
+    client: Client, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twinshelf.client.changes.LASTED_S", 0.0)
+    service.stream_failures = [UNAVAILABLE] * 5
+    assert [each.change_sequence for each in watched(client.watch(0))] == [1, 2, 3]
+    with Client("127.0.0.1:1", retry_policy=QUICK_RETRIES) as nowhere:
+        with pytest.raises(ServiceUnavailableError):
+            next(nowhere.watch(0))
+
+
 def test_a_watch_from_now_on_begins_after_the_last_change(
     client: Client, service: FakeService
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -84,13 +85,15 @@ def test_a_busy_call_is_not_repeated_when_the_time_is_too_long_or_unknown(
 
 
 def test_a_busy_row_and_a_busy_stream_are_repeated(client: Client, service: FakeService) -> None:
+    changed = make_status(10, "others changed it", reason="PRODUCT_CHANGED")
     service.stream_failures = [busy(0.01)]
     service.row_failures = {"p001": [busy(0.01)], "p002": [busy(60)], "p003": [busy(None)]}
+    service.row_failures["p004"] = [changed]
     answers = {each.product_id: each.error for each in client.upsert(products(5))}
     assert {each for each, error in answers.items() if error} == {"p002", "p003"}
     assert isinstance(answers["p002"], ServiceBusyError)
     assert answers["p002"].retry_after_s == 60
-    assert [service.calls[f"p00{n}"] for n in range(5)] == [1, 2, 1, 1, 1]
+    assert [service.calls[f"p00{n}"] for n in range(5)] == [1, 2, 1, 1, 2]
     assert service.calls["UpsertProducts"] == 2
 
 
@@ -178,3 +181,16 @@ async def test_the_asyncio_client_hands_on_a_stream_that_is_busy_for_long(
     async with AsyncClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
         with pytest.raises(ServiceBusyError):
             _ = [each async for each in client.match_many([Offer(title="tea")])]
+
+
+def test_a_delete_waits_for_a_service_that_is_not_there_yet(service: FakeService) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    started: list[grpc.Server] = []
+    start = threading.Timer(0.2, lambda: started.append(start_server(service, address)[0]))
+    start.start()
+    policy = RetryPolicy(attempt_count=50, initial_backoff_s=0.05, max_backoff_s=0.05)
+    with Client(address, timeout_s=10, retry_policy=policy) as client:
+        assert client.delete(["no"]).missing_product_ids == ("no",)
+    start.join()
+    started[0].stop(0).wait()
