@@ -50,6 +50,13 @@ class PhotoFetcher:
         self._folder = folder
         self._may_be_private = may_be_private
         self._tls = ssl.create_default_context()
+        self._connections: set[socket.socket] = set()
+
+    def cut_off(self) -> None:
+        """Ends what is being fetched, for who waits for it no longer."""
+        for descriptor in tuple(self._connections):
+            self._connections.discard(descriptor)
+            _shut(descriptor)
 
     def fetch(self, url: str) -> Path:
         """Returns the file of a photo, fetched unless it is there.
@@ -118,14 +125,18 @@ class PhotoFetcher:
         cut = threading.Timer(deadline_s - time.monotonic(), _shut, [descriptor])
         cut.daemon = True
         cut.start()
+        self._connections.add(descriptor)
         connection = http.client.HTTPConnection(parts.hostname, port, timeout=_CONNECT_TIMEOUT_S)
         connection.sock = plain
         try:
             if is_tls:
                 connection.sock = self._tls.wrap_socket(plain, server_hostname=parts.hostname)
             yield connection
+            if descriptor not in self._connections:  # what was read is only the beginning
+                raise PhotoError("nobody waits for it any longer")
         finally:
             cut.cancel()
+            self._connections.discard(descriptor)
             connection.close()
             descriptor.close()
 
@@ -145,6 +156,8 @@ def _read_within(response: http.client.HTTPResponse, deadline_s: float) -> bytes
             raise PhotoError(f"larger than {LARGEST_PHOTO_BYTES // 1024**2} MiB")
     if time.monotonic() > deadline_s:  # what was read is only the beginning
         raise PhotoError(f"slower than {_TOTAL_TIMEOUT_S:g} seconds")
+    if response.length:  # of which `read1` says nothing
+        raise PhotoError(f"the answer broke off {response.length} bytes before its end")
     if not blocks:
         raise PhotoError("the answer is empty")
     return b"".join(blocks)
@@ -161,8 +174,9 @@ def fetch_photos(
         photo_count: Photos of a row that are wanted; no more are fetched.
         findings: Count what cannot be fetched.
     """
-    with ThreadPoolExecutor(_FETCHED_AT_ONCE) as pool:
-        ahead = (pool.submit(_with_photos, row, fetcher, photo_count) for row in rows)
+    pool, is_over = ThreadPoolExecutor(_FETCHED_AT_ONCE), threading.Event()
+    ahead = (pool.submit(_with_photos, row, fetcher, photo_count, is_over) for row in rows)
+    try:
         waiting = deque(islice(ahead, _FETCHED_AHEAD))
         while waiting:
             row, reasons = waiting.popleft().result()
@@ -170,19 +184,23 @@ def fetch_photos(
                 findings.add("photo", reason)
             yield row
             waiting.extend(islice(ahead, 1))
+    finally:  # of all rows, or by Ctrl-C, which must not wait for the photos of rows ahead
+        is_over.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        fetcher.cut_off()
 
 
 def _with_photos(
-    row: ProductRow | BadRow, fetcher: PhotoFetcher, photo_count: int
+    row: ProductRow | BadRow, fetcher: PhotoFetcher, photo_count: int, is_over: threading.Event
 ) -> tuple[ProductRow | BadRow, list[str]]:
-    """Fetches photos until the row has as many that can be read as are wanted."""
+    """Fetches photos until the row has as many that can be read as are wanted, or all is over."""
     reasons: list[str] = []
     if isinstance(row, BadRow):
         return row, reasons
     photos = list(row.photos)
     found_count = 0
     for place, photo in enumerate(row.photos):
-        if found_count == photo_count:
+        if found_count == photo_count or is_over.is_set():
             break
         if photo.is_url and not photo.is_readable:
             try:

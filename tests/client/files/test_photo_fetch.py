@@ -15,7 +15,7 @@ import pytest
 from tests.client.files.tables import JPEG, read, write
 from twinshelf.client.files import photo_fetch
 from twinshelf.client.files.photo_fetch import PhotoFetcher
-from twinshelf.client.files.product_rows import ReadOptions
+from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.values.photos import PhotoError
 
 
@@ -23,6 +23,7 @@ class Shop(BaseHTTPRequestHandler):
     """Serves a photo, a redirect to it, and what must be refused."""
 
     asked: list[str] = []
+    is_over = threading.Event()
 
     def do_GET(self) -> None:  # noqa: N802 - the name in the library
         """Answers by the path."""
@@ -39,8 +40,12 @@ class Shop(BaseHTTPRequestHandler):
                     time.sleep(0.01)
             return
         self.send_response(404 if self.path == "/gone" else 200)
+        if self.path == "/torn":
+            self.send_header("Content-Length", "1000")
         self.end_headers()
         self.wfile.write(b"" if self.path == "/empty" else JPEG)
+        if self.path == "/begun":  # the end of the photo is that of the connection
+            self.is_over.wait(20)
 
     def log_message(self, *args: object) -> None:
         """Says nothing."""
@@ -49,10 +54,12 @@ class Shop(BaseHTTPRequestHandler):
 @pytest.fixture
 def shop() -> Iterator[str]:
     Shop.asked = []
+    Shop.is_over.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
     looks = {"poll_interval": 0.01}
     threading.Thread(target=server.serve_forever, kwargs=looks, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
+    Shop.is_over.set()
     server.shutdown()
     server.server_close()
 
@@ -66,8 +73,9 @@ def test_a_photo_is_fetched_once_and_redirects_are_followed(shop: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("/gone", "answered 404"), ("/empty", "is empty"), ("/loop", "more than 5 redirects")],
-)
+    [("/gone", "answered 404"), ("/empty", "is empty"), ("/loop", "more than 5 redirects"),
+     ("/torn", "broke off")],
+)  # fmt: skip
 def test_what_cannot_be_fetched_says_why(shop: str, tmp_path: Path, path: str, reason: str) -> None:
     with pytest.raises(PhotoError, match=reason):
         PhotoFetcher(tmp_path, may_be_private=True).fetch(shop + path)
@@ -88,6 +96,24 @@ def test_a_server_that_drips_is_cut_off(
     monkeypatch.setattr(photo_fetch, "_TOTAL_TIMEOUT_S", 0.2)
     with pytest.raises(PhotoError, match="slower than"):
         PhotoFetcher(tmp_path, may_be_private=True).fetch(f"{shop}/drip")
+
+
+def test_who_stops_waits_for_no_photo_and_keeps_no_half_of_one(
+    shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_fetch, "_TOTAL_TIMEOUT_S", 3.0)
+    lines = [f"{n},Shoe {n},{shop}/{'drip' if n % 2 else 'begun'}" for n in range(1, 40)]
+    path = write(tmp_path, "\n".join(["id,title,image", "0,Shoe,", *lines]))
+    fetcher = PhotoFetcher(tmp_path / "cache", may_be_private=True)
+    rows = ProductFiles([path], ReadOptions(fetcher=fetcher)).rows()
+    next(rows)
+    begun_s = time.monotonic()
+    del rows
+    for thread in threading.enumerate():
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(20)
+    assert time.monotonic() - begun_s < 2
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(
