@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from datetime import UTC
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 from google.protobuf import field_mask_pb2
 
-from twinshelf.client.errors import InvalidRequestError, error_from_status
+from twinshelf.client.errors import FieldViolation, InvalidRequestError, error_from_status
 from twinshelf.client.filters import (
     AllOf,
     AnyOf,
@@ -55,29 +56,32 @@ EncoderRequest = TypeVar(
     encoder_service_pb2.DropEncoderRequest,
     matching_service_pb2.ScorePairRequest,
 )
+Sent = TypeVar("Sent", product_pb2.Offer, product_pb2.Product)
 
 _PATTERNS: dict[int, Pattern] = {
     product_pb2.MODALITY_PATTERN_IMAGE: "image",
     product_pb2.MODALITY_PATTERN_TEXT: "text",
     product_pb2.MODALITY_PATTERN_BOTH: "both",
 }
+# What protobuf raises for a value that no message can hold.
+UNSENDABLE: Final = (TypeError, ValueError, OverflowError)
+_OFFER_FIELDS: Final = tuple("title description category brand price attributes image".split())
+_PRODUCT_FIELDS: Final = (*_OFFER_FIELDS, "product_id", "seller", "further_images", "image_uri")
+_EXPECTED: Final = {
+    "price": "a number",
+    "attributes": "texts by their names",
+    "image": "bytes",
+    "further_images": "a list of bytes",
+}
 
 
 def product_to_message(product: Product) -> product_pb2.Product:
-    """Makes the message of a product; what only the service sets is left out."""
-    return product_pb2.Product(
-        product_id=product.product_id,
-        title=product.title,
-        description=product.description,
-        category=product.category,
-        brand=product.brand,
-        seller=product.seller,
-        price=product.price,
-        attributes=dict(product.attributes),
-        image=product.image,
-        further_images=product.further_images,
-        image_uri=product.image_uri,
-    )
+    """Makes the message of a product; what only the service sets is left out.
+
+    Raises:
+        InvalidRequestError: If a field holds what cannot be sent; it is named.
+    """
+    return _filled(product_pb2.Product, product, _PRODUCT_FIELDS)
 
 
 def upsert_request(
@@ -118,16 +122,41 @@ def pattern_from_message(pattern: int) -> Pattern:
 
 
 def offer_to_message(offer: Offer) -> product_pb2.Offer:
-    """Makes the message of an offer."""
-    return product_pb2.Offer(
-        image=offer.image,
-        title=offer.title,
-        description=offer.description,
-        category=offer.category,
-        brand=offer.brand,
-        price=offer.price,
-        attributes=dict(offer.attributes),
-    )
+    """Makes the message of an offer.
+
+    Raises:
+        InvalidRequestError: If a field holds what cannot be sent; it is named.
+    """
+    return _filled(product_pb2.Offer, offer, _OFFER_FIELDS)
+
+
+def _filled(kind: type[Sent], record: Offer | Product, names: Sequence[str]) -> Sent:
+    try:
+        return kind(**_values(record, names))
+    except UNSENDABLE:
+        for name in names:
+            _check_field(kind, record, name)
+        raise
+
+
+def _check_field(kind: type[Sent], record: Offer | Product, name: str) -> None:
+    try:
+        kind(**_values(record, [name]))
+    except UNSENDABLE:
+        expected = _EXPECTED.get(name, "a text that UTF-8 can hold")
+        message = f"{name} must be {expected}, got {reprlib.repr(getattr(record, name))}"
+        raise InvalidRequestError(
+            message,
+            code=grpc.StatusCode.INVALID_ARGUMENT,
+            field_violations=(FieldViolation(field=name, description=message),),
+        ) from None
+
+
+def _values(record: Offer | Product, names: Sequence[str]) -> dict[str, Any]:
+    values = {name: getattr(record, name) for name in names}
+    if "attributes" in values:
+        values["attributes"] = dict(values["attributes"])
+    return values
 
 
 def weights_to_message(weights: ModalityWeights | None) -> product_pb2.ModalityWeights | None:

@@ -17,7 +17,8 @@ _COLUMNS = (
     *("score", "probability", "is_match", "image_score", "text_score", "pair_probability"),
 )
 _OF_PRODUCT = frozenset(_COLUMNS[:7])
-_MAYBE_UNKNOWN = ("price", "image_score", "text_score", "pair_probability")
+_FLOATS = ("price", "score", "probability", "image_score", "text_score", "pair_probability")
+_KINDS: Mapping[str, type] = {**dict.fromkeys(_FLOATS, float), "is_match": bool}
 _HEADINGS = ("", "probability", "score", "product", "brand", "seller", "price")
 _PICTURE_PX = 64
 
@@ -25,7 +26,8 @@ _PICTURE_PX = 64
 def matches_frame(result: MatchResult) -> pd.DataFrame:
     """Returns a row for each match, best first, with the fields of its product."""
     frame = pd.DataFrame(map(_row, result.matches), columns=list(_COLUMNS))
-    return frame.astype(dict.fromkeys(_MAYBE_UNKNOWN, "float64"))
+    # Whatever a result holds: frames of several are joined, and one may be empty.
+    return frame.astype({name: _KINDS.get(name, str) for name in _COLUMNS})
 
 
 def matches_html(result: MatchResult, pictures: Mapping[str, bytes]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 
 from twinshelf.client.conversions import (
+    UNSENDABLE,
     match_answer,
     match_request,
     upsert_answer,
@@ -277,20 +278,22 @@ class StreamRows(Generic[Row, Answer]):
     def _send(self, sent: _Sent[Row]) -> Any | None:
         try:
             request = self._method.request(self._position, sent.row)
-        except (TypeError, ValueError, OverflowError) as reason:  # protobuf refuses a value
-            error = InvalidRequestError(
-                f"the row cannot be sent: {reason}", code=grpc.StatusCode.INVALID_ARGUMENT
-            )
-            self._unsendable.append(self._method.failure(sent.index, sent.row, error))
-            return None
+        except InvalidRequestError as error:
+            return self._give_up(sent, error)
+        except UNSENDABLE as reason:  # of an option, such as a number that is too large
+            said = f"the row cannot be sent: {reason}"
+            code = grpc.StatusCode.INVALID_ARGUMENT
+            return self._give_up(sent, InvalidRequestError(said, code=code))
         if self._limit_bytes is not None and (size_bytes := request.ByteSize()) > self._limit_bytes:
             photo_bytes = len(self._method.photo(sent.row) or b"")  # a caller may give None
-            error = too_large_error(size_bytes, self._limit_bytes, photo_bytes)
-            self._unsendable.append(self._method.failure(sent.index, sent.row, error))
-            return None
+            return self._give_up(sent, too_large_error(size_bytes, self._limit_bytes, photo_bytes))
         self._sent[self._position] = sent
         self._position += 1
         return request
+
+    def _give_up(self, sent: _Sent[Row], error: TwinshelfError) -> Any | None:
+        self._unsendable.append(self._method.failure(sent.index, sent.row, error))
+        return None
 
     def _wait_s(self, error: TwinshelfError, failure_count: int) -> float | None:
         if error.retry_after_s is not None and error.retry_after_s > self._timeout_s:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas
+
 from twinshelf.client.records import Offer, Product
 from twinshelf.client.sync_client import Client
 
@@ -24,6 +26,8 @@ def test_a_result_without_matches_has_the_same_columns(client: Client) -> None:
     full = client.match(Offer(title="green tea")).to_pandas()
     assert len(empty) == 0
     assert empty.columns.tolist() == full.columns.tolist()
+    both = pandas.concat([full, empty])  # of one kind, so that conditions stay conditions
+    assert both[~both["is_match"]].empty and both.dtypes.tolist() == full.dtypes.tolist()
 
 
 def test_a_notebook_shows_pictures_and_runs_nothing_of_a_title(client: Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -127,20 +129,26 @@ def test_offers_and_single_calls_above_the_message_limit_are_invalid(client: Cli
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("values", "reason"),
     [
-        {"price": 10**400},
-        {"price": "9"},
-        {"title": "half a sign \ud83d"},
-        {"attributes": [1]},
-        {"image": None, "description": "x" * len(TOO_LARGE)},
+        ({"price": 10**400}, "price must be a number, got 1000"),
+        ({"price": "9"}, "price must be a number, got '9'"),
+        ({"title": "half a sign \ud83d"}, r"title must be a text .*, got 'half a sign \\ud83d'"),
+        ({"title": math.nan}, "title must be a text that UTF-8 can hold, got nan"),
+        ({"attributes": [1]}, "attributes must be texts by their names, got"),
+        ({"attributes": {"size": 9}}, "attributes must be texts by their names, got"),
+        ({"image": "tea.jpg"}, "image must be bytes, got 'tea.jpg'"),
+        ({"image": None, "description": "x" * len(TOO_LARGE)}, "too large"),
     ],
-    ids=["huge", "text", "half", "list", "large"],
+    ids=["huge", "text", "half", "nan", "list", "number", "path", "large"],
 )
-def test_a_value_that_no_message_takes_costs_its_row_alone(
-    client: Client, values: dict[str, Any]
+def test_a_value_that_no_message_takes_costs_its_row_alone_and_is_named(
+    client: Client, values: dict[str, Any], reason: str
 ) -> None:
     rows = [*products(2), Product(product_id="bad", **values), *products(2)]
     errors = {each.product_index: each.error for each in client.upsert(rows)}
-    assert isinstance(errors.pop(2), InvalidRequestError)
+    error = errors.pop(2)
+    assert isinstance(error, InvalidRequestError) and re.search(reason, error.message)
     assert errors == dict.fromkeys((0, 1, 3, 4))
+    with pytest.raises(InvalidRequestError, match=reason):
+        client.match(Offer(**values))
