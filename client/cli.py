@@ -6,6 +6,7 @@ twinshelf match --image photo.jpg --title "Arabica coffee beans 1 kg" -k 5
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -106,6 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line without the program's name; None takes that of the process.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without a sign shows "?" in its place; what was done is told all the same.
+        sys.stdout.reconfigure(errors="replace")
     try:
         app(arguments, prog_name="twinshelf")
     except SystemExit as ended:

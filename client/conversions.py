@@ -316,6 +316,7 @@ def catalog_stats(message: catalog_service_pb2.GetCatalogStatsResponse) -> Catal
         photo_count=message.photo_count,
         text_count=message.text_count,
         stale_product_count=message.stale_product_count,
+        damaged_product_count=message.damaged_product_count,
         indexed_vector_count=message.indexed_vector_count,
         encoder=encoder_from_message(message.encoder),
         embedding_dimension=message.embedding_dimension,

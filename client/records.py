@@ -326,8 +326,9 @@ class CatalogStats:
         photo_count: Embedded photos; a product may have several.
         text_count: Products with an embedded text.
         stale_product_count: Products embedded by another encoder than the serving one.
+        damaged_product_count: Products that were set aside, as what is stored of them is damaged.
         indexed_vector_count: Vectors in the search index.
-        encoder: The serving encoder.
+        encoder: The serving encoder; its digest is empty while that is away.
         embedding_dimension: Length of one stored vector.
         change_sequence: Number of the last change.
     """
@@ -337,6 +338,7 @@ class CatalogStats:
     photo_count: int
     text_count: int
     stale_product_count: int
+    damaged_product_count: int
     indexed_vector_count: int
     encoder: EncoderInfo
     embedding_dimension: int

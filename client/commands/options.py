@@ -189,11 +189,6 @@ class Connection:
         typer.Option(metavar="FILE", help="Private key of that certificate, PEM."),
     ] = None
 
-    @property
-    def has_key(self) -> bool:
-        """Whether an API key is shown."""
-        return bool(self.api_key_file or os.environ.get(API_KEY_VARIABLE))
-
     def client_tls(self) -> ClientTls | None:
         """Returns how to speak TLS; None speaks in clear.
 
@@ -216,7 +211,7 @@ class Connection:
 
         if self.api_key_file is not None:
             return read_api_key(self.api_key_file)
-        return os.environ.get(API_KEY_VARIABLE) or None
+        return os.environ.get(API_KEY_VARIABLE, "").strip() or None  # secrets may end a line
 
     @contextmanager
     def open(self) -> Iterator[Client]:

@@ -70,7 +70,8 @@ def write_json(stream: TextIO, value: dict[str, Any]) -> None:
         stream: Where to.
         value: Made of what JSON knows.
     """
-    text = json.dumps(value, ensure_ascii=False)
+    is_unicode = (stream.encoding or "utf-8").lower().startswith("utf")
+    text = json.dumps(value, ensure_ascii=not is_unicode)
     stream.write(_UNESCAPED_BY_JSON.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text) + "\n")
 
 
@@ -285,10 +286,17 @@ def stats_table(stats: CatalogStats) -> Table:
         "indexed vectors": f"{stats.indexed_vector_count:,}",
         "vector length": str(stats.embedding_dimension),
         "last change": f"{stats.change_sequence:,}",
-        "encoder": f"version {stats.encoder.version}, {stats.encoder.digest}",
+        "encoder": f"version {stats.encoder.version}, {stats.encoder.digest}"
+        if stats.encoder.digest
+        else "away",
     }
     if stats.stale_product_count:
         rows["stale"] = f"{stats.stale_product_count:,} embedded by another encoder: index again"
+    if stats.damaged_product_count:
+        rows["damaged"] = (
+            f"{stats.damaged_product_count:,} set aside, the log of the service names them: index "
+            "them again"
+        )
     return _facts_table(rows)
 
 

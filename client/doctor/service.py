@@ -254,6 +254,13 @@ def _catalogue_findings(stats: CatalogStats) -> Iterator[Finding]:
         )
     elif stats.product_count:
         yield good("stale", "no product was embedded by another encoder")
+    if stats.damaged_product_count:
+        yield bad(
+            "damaged",
+            f"{count_of(stats.damaged_product_count, 'product')} set aside, as what is stored of "
+            "them is damaged",
+            "Read the log of the service, which names them, and write them again.",
+        )
 
 
 def _match_check(

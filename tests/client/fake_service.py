@@ -81,6 +81,7 @@ class FakeService(
         authorizations: The authorization that came with each call; empty where none came.
         break_after: Ends the next streams UNAVAILABLE after so many answers, first in, first out.
         stale_product_count: Products that another encoder embedded.
+        damaged_product_count: Products that were set aside.
         loses_answers: Whether deletes are made, but end as when the connection breaks then.
         hangs: Whether calls and rows are left without an answer until `released` is set.
     """
@@ -96,6 +97,7 @@ class FakeService(
         self.authorizations: list[str] = []
         self.break_after: list[int] = []
         self.stale_product_count = 1
+        self.damaged_product_count = 0
         self.loses_answers = False
         self.hangs = False
         self.released = threading.Event()
@@ -307,6 +309,7 @@ class FakeService(
             image_count=1,
             text_count=2,
             stale_product_count=self.stale_product_count,
+            damaged_product_count=self.damaged_product_count,
             indexed_vector_count=4,
             encoder=ENCODER,
             embedding_dimension=512,

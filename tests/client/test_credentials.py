@@ -99,7 +99,7 @@ def test_the_command_shows_the_key_of_the_file_or_else_of_the_variable(
     file.write_text("ts_of_file\n")
     at = ["--address", address]
     assert main([*at, "stats"]) == 0
-    monkeypatch.setenv("TWINSHELF_API_KEY", "ts_of_variable")
+    monkeypatch.setenv("TWINSHELF_API_KEY", "ts_of_variable\n")
     assert main([*at, "stats"]) == 0
     assert main([*at, "stats", "--api-key-file", str(file)]) == 0
     assert service.authorizations == ["", "Bearer ts_of_variable", "Bearer ts_of_file"]

@@ -7,8 +7,13 @@ import json
 
 import pytest
 
+from tests.client.fake_service import FakeService
+from twinshelf.client.cli import main
 from twinshelf.client.commands.options import complain
-from twinshelf.client.commands.output import plain, write_json
+from twinshelf.client.commands.output import make_console, plain, stats_table, write_json
+from twinshelf.client.conversions import catalog_stats
+from twinshelf.v1.catalog_service_pb2 import GetCatalogStatsResponse
+from twinshelf.v1.product_pb2 import Product
 
 # What clears the screen, colours, ends a line, turns what stands behind it, or is half a sign.
 HOSTILE = "\x1b[2J\x9b31m\x7f\r\x85\u2028\u2029\u202a\u202e\u2066\u2069\udce9"
@@ -30,3 +35,29 @@ def test_json_escapes_what_is_no_text_and_reads_the_same() -> None:
     assert written.count("\n") == 1 and "👩" in written
     assert not set(HOSTILE) & (set(written) - set("[2J31m"))
     assert json.loads(written) == {HOSTILE: HOSTILE + HARMLESS + '\\"\\u202e'}
+
+
+def test_an_output_without_unicode_holds_what_it_can(
+    address: str, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.products["a"] = Product(product_id="a", title="Çay 茶 👩")
+    for arguments, shown in ((["--json"], "Çay 茶 👩"), ([], "Çay ? ?")):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+        monkeypatch.setattr("sys.stdout", stream)
+        assert main(["list", "--address", address, *arguments]) == 0
+        stream.seek(0)
+        text = stream.read()
+        assert shown in (json.loads(text)["title"] if arguments else text)
+
+
+def test_the_counts_tell_of_damage_and_of_an_encoder_that_is_away(
+    address: str, service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.damaged_product_count = 2
+    assert main(["stats", "--address", address]) == 0
+    assert "2 set aside" in capsys.readouterr().out
+    assert main(["stats", "--address", address, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["damaged_product_count"] == 2
+    console = make_console(stream := io.StringIO())
+    console.print(stats_table(catalog_stats(GetCatalogStatsResponse(product_count=3))))
+    assert "away" in stream.getvalue() and "set aside" not in stream.getvalue()

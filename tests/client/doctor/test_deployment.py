@@ -59,7 +59,10 @@ def examine(address: str, **terms: Any) -> dict[str, Finding]:
         return {finding.name: finding for finding in find(client, plan)}
 
 
-def test_a_sound_deployment_is_all_well_but_for_what_is_stale(service: FakeService) -> None:
+def test_a_sound_deployment_is_all_well_but_for_what_is_stale_or_damaged(
+    service: FakeService,
+) -> None:
+    service.damaged_product_count = 2
     with serve(service) as address, serve() as grpc_address:
         stock(service, address)
         stored = dict(service.products)
@@ -70,7 +73,8 @@ def test_a_sound_deployment_is_all_well_but_for_what_is_stale(service: FakeServi
                 triton_http=Endpoint.parse(http_address),
             )
     bad = [name for name, finding in findings.items() if finding.state is State.BAD]
-    assert bad == ["stale"]  # the fake has one product that is
+    assert bad == ["stale", "damaged"]  # the fake has one product that is stale
+    assert findings["damaged"].message.startswith("2 products set aside")
     assert "twinshelf index FILE" in findings["stale"].remedy
     assert findings["encoder"].message == "version 3, sha256:aaaaaaaaaaaa…"
     assert "matched in" in findings["photo"].message and "matched in" in findings["text"].message
