@@ -78,16 +78,17 @@ async def show_product(request: Request) -> HTMLResponse:
 async def take_table(request: Request) -> Response:
     """Answers POST /catalogue/uploads: keeps a table and reads it."""
     async with sent_form(request) as form:
+        await state_of(request).service.admit(visitor_of(request))
         upload_id = keep_table(request, form)
     _read(request, _upload_of(request, upload_id))
     return RedirectResponse(f"/catalogue/uploads/{upload_id}", status_code=303)
 
 
 def keep_table(request: Request, form: FormData, field: str = "file") -> str:
-    """Keeps the table of a form and returns its identifier.
+    """Keeps the table of a form, and fewer of others; returns its identifier.
 
     Args:
-        request: That brought the form.
+        request: That brought the form, of a visitor whom the service lets in.
         form: With the table.
         field: Its name there.
 

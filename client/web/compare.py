@@ -91,6 +91,10 @@ async def take_offers(request: Request) -> Response:
             form = read_compare(given, state.config.addresses)
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
+        addresses = [setting.service for setting in (form.left, form.right)]
+        for address in addresses:
+            # Asks for a key here: work in the background cannot.
+            await state.service.client(visitor, address).stats()
         upload = state.uploads.find(keep_table(request, sent, "offers"), visitor)
     assert upload is not None
     file = ComparedFile(
@@ -101,10 +105,6 @@ async def take_offers(request: Request) -> Response:
         photos=state.product_photos,
         progress=upload.progress,  # so that the table is kept until then
     )
-    addresses = [setting.service for setting in (form.left, form.right)]
-    for address in addresses:
-        # Asks for a key here: work in the background cannot.
-        await state.service.client(visitor, address).stats()
     left, right = (state.service.waiting_client(visitor, address) for address in addresses)
     work = partial(file.compare, (left, right), upload)
     state.background.start("comparing", file.progress, work, left, right)

@@ -125,6 +125,7 @@ async def search_offers(request: Request) -> Response:
     state = state_of(request)
     async with sent_form(request) as form:
         band = _band(form)
+        await _admit(request)
         upload_id = keep_table(request, form)
     upload = state.uploads.find(upload_id, visitor_of(request))
     assert upload is not None

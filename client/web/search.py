@@ -107,6 +107,7 @@ async def sent_query(request: Request) -> dict[str, str]:
 
     Raises:
         ValueError: If the photo is none, or too large.
+        TwinshelfError: If it is of a visitor whom the service does not let in.
     """
     async with sent_form(request) as form:
         upload = form.get("file")
@@ -115,6 +116,7 @@ async def sent_query(request: Request) -> dict[str, str]:
             if upload.size > LARGEST_PHOTO_BYTES:
                 limit_mib = LARGEST_PHOTO_BYTES // 2**20
                 raise ValueError(f"A photo may have {limit_mib} MiB, this one has more.")
+            await state_of(request).service.admit(visitor_of(request))
             values["photo"] = state_of(request).kept_photos.keep(await upload.read())
     return values
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.client.fake_service import FakeService, make_status
-from tests.client.web.conftest import Browser
-from tests.client.web.test_catalogue import add
+from tests.client.web.conftest import PNG, Browser
+from tests.client.web.test_catalogue import add, upload
 from tests.client.web.test_review import look, pair_id
-from twinshelf.client.web import service_access
+from twinshelf.client.web import service_access, table_uploads
 from twinshelf.client.web.app import ROUTES
 
 REFUSES = {"GetCatalogStats": make_status(16, "give an API key")}
@@ -99,3 +99,26 @@ def test_the_service_is_asked_once_a_minute(browser: Browser, service: FakeServi
     for _ in range(3):
         browser.get("/review")
     assert service.calls["GetCatalogStats"] == 1
+
+
+@pytest.mark.usefixtures("asks_always")
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/catalogue/uploads", "file"), ("/compare/files", "offers"), ("/review/offers", "file"),
+     ("/", "file"), ("/compare", "file")],
+)  # fmt: skip
+def test_what_a_stranger_brings_is_not_kept_and_pushes_nothing_out(
+    browser: Browser, service: FakeService, monkeypatch: pytest.MonkeyPatch, path: str, field: str
+) -> None:
+    monkeypatch.setattr(table_uploads, "TABLES_KEPT", 1)
+    address, _ = upload(browser, b"title\ntea\n")
+    known = dict(browser.client.cookies)
+    browser.client.cookies.clear()
+    service.method_failures = REFUSES
+    content = PNG if path in ("/", "/compare") else b"title\nmug\n"
+    fields = {"least": "0", "greatest": "1"}
+    answer = browser.send(path, fields, files={field: ("a.png", content)})
+    assert answer.status_code == 401 and 'name="key" type="password"' in answer.text
+    browser.client.cookies.clear()
+    browser.client.cookies.update(known)
+    assert browser.get(address).status_code == 200
