@@ -10,7 +10,12 @@ from typing import Any, Final, TypeVar
 import grpc
 from google.protobuf import field_mask_pb2
 
-from twinshelf.client.errors import FieldViolation, InvalidRequestError, error_from_status
+from twinshelf.client.errors import (
+    NO_MESSAGE,
+    FieldViolation,
+    InvalidRequestError,
+    error_from_status,
+)
 from twinshelf.client.filters import (
     AllOf,
     AnyOf,
@@ -148,6 +153,7 @@ def _check_field(kind: type[Sent], record: Offer | Product, name: str) -> None:
         raise InvalidRequestError(
             message,
             code=grpc.StatusCode.INVALID_ARGUMENT,
+            reason=NO_MESSAGE,
             field_violations=(FieldViolation(field=name, description=message),),
         ) from None
 

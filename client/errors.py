@@ -17,6 +17,8 @@ SLOW_MESSAGE = "SLOW_MESSAGE"
 # The reason of a message that is larger than what the service reads; the fact `limit_bytes` says
 # how large it may be.
 MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+# The reason of a request that the client itself refuses, as no message can hold it.
+NO_MESSAGE = "NO_MESSAGE"
 # The reason of a call that was not even sent: there is nobody to send it to.
 NOT_CONNECTED = "NOT_CONNECTED"
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"

@@ -21,7 +21,11 @@ from twinshelf.client.commands.match_files import match_files
 from twinshelf.client.commands.match_table import StagedMatches
 from twinshelf.client.commands.options import FileOptions, IndexOptions
 from twinshelf.client.commands.resume_point import ResumePoint, cache_folder, run_digest
-from twinshelf.client.errors import PreconditionError, TwinshelfError
+from twinshelf.client.errors import (
+    PreconditionError,
+    ServiceUnavailableError,
+    TwinshelfError,
+)
 from twinshelf.client.file_products import read_updated_fields
 from twinshelf.client.files.file_check import check_files
 from twinshelf.client.files.findings import count_of
@@ -179,7 +183,8 @@ def run_match_files(
         )
     read_options = choose_reading(options)
     files = ProductFiles(_stored(paths), read_options)
-    digest = run_digest(client.address, files, read_options, match_options)
+    serving = _serving_digest(client, match_options)
+    digest = run_digest(client.address, files, read_options, match_options, serving)
     with StagedMatches(table, digest) as staged:
         if staged.done_count:
             sys.stderr.write(
@@ -204,6 +209,25 @@ def run_match_files(
         f"without a match, {report.failed_count:,} failed; the matches are in {table}\n"
     )
     return not report.failed_count
+
+
+def _serving_digest(client: Client, options: MatchOptions) -> str:
+    """Returns the encoder that will answer: a table of two would have two meanings of a score.
+
+    Empty where the options name one.
+
+    Raises:
+        ServiceUnavailableError: If it is away, so that what an earlier run has matched must wait.
+    """
+    if options.encoder_digest or options.encoder_version:
+        return ""
+    digest = client.stats().encoder.digest
+    if not digest:
+        raise ServiceUnavailableError(
+            "the service does not reach its encoder; `twinshelf doctor` says why",
+            code=grpc.StatusCode.UNAVAILABLE,
+        )
+    return digest
 
 
 def choose_reading(options: FileOptions, *, photo_count: int = 1) -> ReadOptions:

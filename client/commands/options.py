@@ -218,11 +218,12 @@ class Connection:
         """Gives a client; an error of the service is told in a sentence and ends the command.
 
         Raises:
-            typer.Exit: With status 1, if the service fails or refuses something.
+            typer.Exit: With status 1, if the service fails or refuses something; with 2, if that
+                was no text that can be sent to it.
             ValueError: If a key or a file of TLS cannot be used.
         """
         from twinshelf.client.commands.output import error_json, write_json
-        from twinshelf.client.errors import TwinshelfError
+        from twinshelf.client.errors import NO_MESSAGE, TwinshelfError
         from twinshelf.client.sync_client import Client
 
         with Client(
@@ -234,7 +235,8 @@ class Connection:
                 if self.json:
                     write_json(sys.stdout, error_json(error))
                 complain(f"{error.message} [{error.code.name}]")
-                raise typer.Exit(FAILED) from None
+                is_unusable = error.reason == NO_MESSAGE
+                raise typer.Exit(UNUSABLE_INPUT if is_unusable else FAILED) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,7 @@ class FakeService(
         break_after: Ends the next streams UNAVAILABLE after so many answers, first in, first out.
         stale_product_count: Products that another encoder embedded.
         damaged_product_count: Products that were set aside.
+        encoder: The one that serves, as the counts name it.
         loses_answers: Whether deletes are made, but end as when the connection breaks then.
         hangs: Whether calls and rows are left without an answer until `released` is set.
     """
@@ -98,6 +99,7 @@ class FakeService(
         self.break_after: list[int] = []
         self.stale_product_count = 1
         self.damaged_product_count = 0
+        self.encoder = ENCODER
         self.loses_answers = False
         self.hangs = False
         self.released = threading.Event()
@@ -311,7 +313,7 @@ class FakeService(
             stale_product_count=self.stale_product_count,
             damaged_product_count=self.damaged_product_count,
             indexed_vector_count=4,
-            encoder=ENCODER,
+            encoder=self.encoder,
             embedding_dimension=512,
             change_sequence=7,
         )

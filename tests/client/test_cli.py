@@ -338,6 +338,8 @@ def test_a_table_that_cannot_be_written_is_unusable_input(
 
 def test_text_that_is_no_unicode_is_unusable_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["match", "--title", "caf\udce9"]) == 2
+    assert "title must be a text that UTF-8 can hold, got 'caf\\udce9'" in capsys.readouterr().err
+    assert main(["get", "caf\udce9"]) == 2
     assert capsys.readouterr().err == "twinshelf: text must be UTF-8, got 'caf\\udce9'\n"
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.client.fake_service import REFUSED, FakeService, make_status
 from twinshelf.client.commands.file_commands import run_check, run_index, run_match_files
 from twinshelf.client.commands.options import FileOptions, IndexOptions
-from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.errors import ServiceUnavailableError, TwinshelfError
 from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.records import MatchOptions, Product
@@ -238,6 +238,34 @@ def test_a_broken_match_goes_on_behind_what_it_kept_and_loses_and_repeats_nothin
     assert service.calls["tea 99"] == 1 and not staged.exists()
     write(staged, "of another run\n[]\n")
     assert "300 offers matched" in run(3)
+
+
+@pytest.mark.slow
+def test_a_match_that_another_encoder_would_go_on_with_begins_anew(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "o.csv", "\n".join(["title", *(f"tea {n}" for n in range(50))]))
+
+    def run(options: MatchOptions) -> None:
+        stream, table = io.StringIO(), tmp_path / "m.csv"
+        run_match_files(client, [path], FileOptions(), options, table, stream, as_json=False)
+
+    def asked_anew(options: MatchOptions) -> bool:
+        service.calls.clear()
+        service.encoder = product_pb2.EncoderInfo(digest="sha256:first")
+        service.break_after = [20, 0, 0, 0, 0, 0]
+        with pytest.raises(TwinshelfError):
+            run(options)
+        service.encoder = product_pb2.EncoderInfo()
+        if not options.encoder_version:
+            with pytest.raises(ServiceUnavailableError, match="does not reach its encoder"):
+                run(options)
+        service.encoder, service.break_after = product_pb2.EncoderInfo(digest="sha256:next"), []
+        run(options)
+        return service.calls["tea 3"] > 1
+
+    assert asked_anew(MatchOptions())
+    assert not asked_anew(MatchOptions(encoder_version=1))
 
 
 def test_an_offer_whose_photo_is_refused_is_matched_by_its_text(
