@@ -104,7 +104,8 @@ def run_index(
     kept = _kept_digests(client) if options.reindex else []
     note = cache_folder() / "index" / run_digest(client.address, files, reading, *kept)
     is_piped = "-" in map(str, paths)  # then nothing is there to go on with
-    if options.restart:
+    # Nothing is there of what an earlier run stored where the catalogue has been made anew.
+    if options.restart or (note.exists() and not client.stats().product_count):
         note.unlink(missing_ok=True)
     point, report, is_finished = ResumePoint(note), IndexReport(reindexes=options.reindex), False
     if point.done_count:

@@ -122,6 +122,18 @@ def test_rows_that_failed_before_a_break_are_reported_after_it(
     assert "nothing to embed" in out and "2 rows failed" in out and not note.exists()
 
 
+def test_a_run_begins_anew_in_a_catalogue_that_has_nothing_of_it(
+    client: Client, service: FakeService, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "t.csv", "\n".join(["title", *(f"tea {n}" for n in range(50))]))
+    service.break_after = [20, 0, 0, 0, 0, 0]
+    with pytest.raises(TwinshelfError):
+        index(client, path)
+    service.products.clear()
+    service.break_after = []
+    assert "50 products stored" in index(client, path) and len(service.products) == 50
+
+
 def test_an_earlier_run_can_be_forgotten_and_a_changed_file_begins_anew(
     client: Client, service: FakeService, tmp_path: Path
 ) -> None:
