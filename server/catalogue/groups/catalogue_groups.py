@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from twinshelf.server.catalogue.groups.group_record import (
@@ -84,8 +83,7 @@ class CatalogueGroups:
             moved, staying = self._members(source), self._members(target)
             if source == target:
                 raise GroupConflictError(f"group {source} cannot be merged into itself")
-            by_hand = ByHand(pins=_ids([*moved, *staying]))
-            return self._move(moved, source, target, by_hand, empties_source=True)
+            return self._move(moved, source, target, ByHand(pins=_ids([*moved, *staying])))
 
     def _split(self, group: int, product_ids: Sequence[str]) -> GroupEvent:
         with self._store.held():
@@ -94,7 +92,7 @@ class CatalogueGroups:
             moved = [each for each in members if each.product_id in named]
             if missing := sorted(named - {each.product_id for each in moved}):
                 raise GroupConflictError(f"product {missing[0]!r} is not in group {group}")
-            if named.issuperset(self._group(group).product_ids):  # deleted members are no products
+            if len(moved) == len(members):
                 raise GroupConflictError(f"one product must stay in group {group}, all were named")
             return self._move(moved, group, NewGroup(), ByHand(pins=_ids(members)))
 
@@ -109,25 +107,17 @@ class CatalogueGroups:
                 raise GroupConflictError(
                     f"event {number} moved nothing between two groups, so it cannot be undone"
                 )
-            standing = self._reader.members(event.target)
-            moved = [each for each in standing if each.product_id in set(event.product_ids)]
+            standing = self._reader.present_members(event.target)
+            named = set(event.product_ids)
+            moved = [each for each in standing if each.product_id in named]
             if not moved:
                 raise GroupConflictError(
                     f"none of the products of event {number} is still in group {event.target}"
                 )
-            others = self._reader.members(event.source)
+            others = self._reader.present_members(event.source)
             pins = _ids([*standing, *others]) if self._is_against(event) else frozenset()
-            return self._move(
-                moved,
-                event.target,
-                event.source,
-                ByHand(
-                    pins=pins,
-                    unpins=self._reader.pinned_by_none_but(number),
-                    undoes=number,
-                ),
-                empties_source=len(moved) == len(standing),
-            )
+            by_hand = ByHand(pins=pins, unpins=self._reader.pinned_by(number), undoes=number)
+            return self._move(moved, event.target, event.source, by_hand)
 
     def _is_against(self, event: GroupEvent) -> bool:
         """Whether the machine would do again what is undone, or undo again what is done once more.
@@ -141,31 +131,27 @@ class CatalogueGroups:
 
     def _members(self, group: int) -> list[Member]:
         self._group(group)
-        members = self._reader.members(group)
+        members = self._reader.present_members(group)
         if not members:
             raise GroupConflictError(f"group {group} has ended: it has no products")
         return members
 
     def _move(
-        self,
-        moved: Sequence[Member],
-        source: int,
-        target: int | NewGroup,
-        by_hand: ByHand,
-        *,
-        empties_source: bool = False,
+        self, moved: Sequence[Member], source: int, target: int | NewGroup, by_hand: ByHand
     ) -> GroupEvent:
-        is_filled = isinstance(target, NewGroup) or not self._reader.members(target)
-        kind = kind_of_move(source, target, empties_source=empties_source, fills_target=is_filled)
-        move = Move(products=identifiers(moved), source=source, target=target, kind=kind)
+        is_filled = isinstance(target, NewGroup) or not self._reader.present_members(target)
         # Those who stand beside the products may belong elsewhere now.
-        around = [*self._reader.members(source)]
+        around = self._reader.members(source)
+        is_emptied = _ids(self._reader.present_members(source)) == _ids(moved)
+        if is_emptied:  # deleted products go along: the group would end by their leaving it later
+            moved = around
+        kind = kind_of_move(source, target, empties_source=is_emptied, fills_target=is_filled)
+        move = Move(products=identifiers(moved), source=source, target=target, kind=kind)
         if not isinstance(target, NewGroup):
-            around += self._reader.members(target)
-        stay_pinned = frozenset(each.product_id for each in moved if each.is_pinned)
+            around = [*around, *self._reader.members(target)]
         change = GroupChange(
             moves=[move],
-            by_hand=replace(by_hand, stay_pinned=stay_pinned - by_hand.unpins),
+            by_hand=by_hand,
             unsettled=frozenset(each.product_number for each in around),
         )
         (number,) = self._store.write(change)

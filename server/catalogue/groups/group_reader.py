@@ -106,6 +106,15 @@ class GroupReader:
         )
         return [_member(row) for row in rows]
 
+    def present_members(self, group: int) -> list[Member]:
+        """Returns the members of a group that are in the catalogue, by rising number."""
+        rows = self._select(
+            "SELECT product_number, m.product_id, group_number, is_pinned FROM group_members m "
+            "JOIN products USING (product_number) WHERE group_number = ? ORDER BY product_number",
+            (group,),
+        )
+        return [_member(row) for row in rows]
+
     def member(self, product: int) -> Member | None:
         """Returns where a product stands; None if it is alone."""
         rows = self._select(
@@ -115,15 +124,10 @@ class GroupReader:
         )
         return _member(rows[0]) if rows else None
 
-    def pinned_by_none_but(self, event: int) -> frozenset[str]:
-        """Returns the products that an event pinned, and no other one that still holds."""
-        rows = self._select(
-            "SELECT event_number, pinned_ids FROM group_events "
-            "WHERE event_number = ?1 OR (is_by_hand AND undone_by IS NULL)",
-            (event,),
-        )
-        pinned = {number: frozenset(json.loads(pinned_ids)) for number, pinned_ids in rows}
-        return pinned.pop(event).difference(*pinned.values())
+    def pinned_by(self, event: int) -> frozenset[str]:
+        """Returns the identifiers of the products that an event pinned."""
+        rows = self._select("SELECT pinned_ids FROM group_events WHERE event_number = ?", (event,))
+        return frozenset(json.loads(rows[0][0]))
 
     def pending_count(self) -> int:
         """Counts the products that were written or removed, and are not grouped yet."""

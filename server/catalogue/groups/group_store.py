@@ -46,14 +46,13 @@ class ByHand:
     """What a person does.
 
     Attributes:
-        pins: Identifiers of the products that the event pins, those too that others had pinned.
-        stay_pinned: Identifiers of moved products that were pinned before, and still are.
-        unpins: Identifiers of the products that are left to the machine again.
+        pins: Identifiers of the products that the event pins, those too that others pinned before.
+        unpins: Identifiers of those that an event pinned which no longer holds; a product is left
+            to the machine again when no other event pins it.
         undoes: The event that it undoes, or None.
     """
 
     pins: frozenset[str] = frozenset()
-    stay_pinned: frozenset[str] = frozenset()
     unpins: frozenset[str] = frozenset()
     undoes: int | None = None
 
@@ -98,8 +97,11 @@ class GroupReading(Protocol):
     def members(self, group: int) -> list[Member]:
         """Returns the members of a group, by rising number, deleted ones that it still has too."""
 
-    def pinned_by_none_but(self, event: int) -> frozenset[str]:
-        """Returns the products that an event pinned, and no other one that still holds."""
+    def present_members(self, group: int) -> list[Member]:
+        """Returns the members of a group that are in the catalogue, by rising number."""
+
+    def pinned_by(self, event: int) -> frozenset[str]:
+        """Returns the identifiers of the products that an event pinned."""
 
     def pending_count(self) -> int:
         """Counts the products that were written or removed, and are not grouped yet."""

@@ -26,8 +26,8 @@ def write_change(writer: sqlite3.Connection, change: GroupChange) -> list[int]:
     by_hand = change.by_hand
     events = [_write_move(writer, move, started, by_hand) for move in change.moves]
     if by_hand is not None:
-        set_pins(writer, by_hand.pins | by_hand.stay_pinned, is_pinned=True)
-        set_pins(writer, by_hand.unpins, is_pinned=False)
+        count_pins(writer, by_hand.pins, 1)
+        count_pins(writer, by_hand.unpins, -1)
         if by_hand.undoes is not None:
             mark_undone(writer, by_hand.undoes, events[0])
     if change.grouped is not None:
@@ -54,12 +54,12 @@ def write_lists(writer: sqlite3.Connection, lists: Mapping[int, Lists]) -> None:
         )
 
 
-def set_pins(writer: sqlite3.Connection, product_ids: Iterable[str], *, is_pinned: bool) -> None:
-    """Lets products stay where they are, whatever the machine finds; or no longer."""
+def count_pins(writer: sqlite3.Connection, product_ids: Iterable[str], change: int) -> None:
+    """Counts an event more or less by which products stay, whatever the machine finds."""
     writer.executemany(
-        "UPDATE group_members SET is_pinned = ? WHERE product_number = "
+        "UPDATE group_members SET is_pinned = max(is_pinned + ?, 0) WHERE product_number = "
         "(SELECT product_number FROM products WHERE product_id = ?)",
-        [(is_pinned, product_id) for product_id in product_ids],
+        [(change, product_id) for product_id in product_ids],
     )
 
 
@@ -126,7 +126,8 @@ def _write_move(
         )
     else:
         writer.executemany(
-            "INSERT OR REPLACE INTO group_members VALUES (?, ?, ?, 0)",
+            "INSERT INTO group_members VALUES (?, ?, ?, 0) "
+            "ON CONFLICT DO UPDATE SET group_number = excluded.group_number",
             [(product, product_id, target) for product, product_id in move.products.items()],
         )
     return event

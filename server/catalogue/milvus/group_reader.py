@@ -79,7 +79,7 @@ class MilvusGroupReader:
             number=number,
             product_ids=tuple(each.product_id for each in grouped),
             start_time_us=start.time_us,
-            has_pinned=any(each.is_pinned for each in grouped),
+            has_pinned=any(each.pin_count for each in grouped),
             merged_into=merged_into,
         )
 
@@ -135,19 +135,15 @@ class MilvusGroupReader:
         members = (each.member for each in self.grouped(f"target == {group}"))
         return [member for member in members if member is not None]
 
-    def pinned_by_none_but(self, event: int) -> frozenset[str]:
-        """Returns the products that an event pinned, and no other one that still holds."""
-        own: frozenset[str] = frozenset()
-        others: set[str] = set()
-        number = 0
-        while page := self._events(f'key > "{event_key(number)}"'):
-            for stored in page:
-                if stored.event.number == event:
-                    own = frozenset(stored.pinned_ids)
-                elif stored.event.undone_by is None:
-                    others.update(stored.pinned_ids)
-            number = page[-1].event.number
-        return own - others
+    def present_members(self, group: int) -> list[Member]:
+        """Returns the members of a group that are in the catalogue, by rising number."""
+        grouped = self.present(self.grouped(f"target == {group}"))
+        return [member for each in grouped if (member := each.member) is not None]
+
+    def pinned_by(self, event: int) -> frozenset[str]:
+        """Returns the identifiers of the products that an event pinned."""
+        stored = self.stored_event(event)
+        return frozenset() if stored is None else frozenset(stored.pinned_ids)
 
     def pending_count(self) -> int:
         """Counts the products that were written or removed, and are not grouped yet."""

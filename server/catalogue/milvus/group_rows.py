@@ -32,7 +32,7 @@ class GroupedProduct:
         number: Its internal number.
         product_id: Its identifier, known also after it was deleted.
         group: Number of its group; `NO_GROUP` for none.
-        is_pinned: Whether a person placed it there, so that it stays.
+        pin_count: How many events by hand pin it; 0 leaves it to the machine.
         mark: Hash of the vectors that its lists are of; empty before it was searched.
         basis: Hash of what its lists were chosen by.
         lists: Its neighbour lists.
@@ -41,7 +41,7 @@ class GroupedProduct:
     number: int
     product_id: str
     group: int = NO_GROUP
-    is_pinned: bool = False
+    pin_count: int = 0
     mark: str = ""
     basis: str = ""
     lists: Lists = field(default_factory=dict)
@@ -60,13 +60,13 @@ class GroupedProduct:
             product_number=self.number,
             product_id=self.product_id,
             group=self.group,
-            is_pinned=self.is_pinned,
+            is_pinned=self.pin_count > 0,
         )
 
     def to_row(self) -> Row:
         """Returns it as Milvus keeps it."""
         lists = {int(kind): list(each.items()) for kind, each in self.lists.items()}
-        body = [self.number, self.product_id, self.is_pinned, self.mark, self.basis, lists]
+        body = [self.number, self.product_id, self.pin_count, self.mark, self.basis, lists]
         return _row(
             self.key, PRODUCT, body, product_key=product_key(self.product_id), target=self.group
         )
@@ -74,12 +74,12 @@ class GroupedProduct:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> GroupedProduct:
         """Reads the `GROUP_FIELDS` of a row."""
-        number, product_id, is_pinned, mark, basis, lists = read_body(row)
+        number, product_id, pin_count, mark, basis, lists = read_body(row)
         return cls(
             number=number,
             product_id=product_id,
             group=row["target"],
-            is_pinned=is_pinned,
+            pin_count=pin_count,
             mark=mark,
             basis=basis,
             lists={Pattern(int(k)): dict(each) for k, each in lists.items()},

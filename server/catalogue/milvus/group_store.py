@@ -208,7 +208,7 @@ class MilvusGroupStore:
                     number=product, product_id=product_id
                 )
                 target = events[-1].event.target or NO_GROUP
-                rows[product] = replace(grouped, group=target, is_pinned=False)
+                rows[product] = replace(grouped, group=target)
         written = [event.to_row() for event in events]
         if change.by_hand is not None:
             self._pin(change.by_hand, rows)
@@ -234,12 +234,12 @@ class MilvusGroupStore:
         return self._state.cursor if change.grouped is None else change.grouped.marks[0]
 
     def _pin(self, by_hand: ByHand, rows: dict[int, GroupedProduct]) -> None:
-        pinned = by_hand.pins | by_hand.stay_pinned
-        known = self._rows.by_key(product_key(each) for each in pinned | by_hand.unpins)
+        known = self._rows.by_key(product_key(each) for each in by_hand.pins | by_hand.unpins)
         for grouped in self.reader.present([each for group in known.values() for each in group]):
             standing = rows.get(grouped.number, grouped)
-            is_pinned = grouped.product_id in pinned and grouped.product_id not in by_hand.unpins
-            rows[grouped.number] = replace(standing, is_pinned=is_pinned)
+            change = (grouped.product_id in by_hand.pins) - (grouped.product_id in by_hand.unpins)
+            pin_count = max(standing.pin_count + change, 0)
+            rows[grouped.number] = replace(standing, pin_count=pin_count)
 
     def _undone(self, number: int, undone_by: int) -> Row:
         stored = self.reader.stored_event(number)

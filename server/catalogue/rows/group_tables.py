@@ -41,6 +41,7 @@ CREATE TABLE group_neighbours (
 
 -- Products that are alone stand in no group. No reference to the products: a member that was
 -- deleted stays until its group has learnt of it.
+-- is_pinned: how many events by hand pin it; 0 leaves it to the machine.
 CREATE TABLE group_members (
     product_number INTEGER PRIMARY KEY,
     product_id TEXT NOT NULL,

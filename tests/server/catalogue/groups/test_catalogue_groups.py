@@ -97,26 +97,44 @@ async def test_what_a_person_undid_and_did_again_holds(
     assert not (await groups.group(first)).has_pinned
 
 
-async def test_an_undone_merge_leaves_later_decisions_alone(catalogue: GroupedCatalogue) -> None:
+@pytest.mark.parametrize("is_merge", [True, False])
+async def test_a_later_decision_holds_when_an_older_one_is_undone(
+    catalogue: GroupedCatalogue, is_merge: bool
+) -> None:
+    await write(catalogue, family(np.random.default_rng(7), 2, first=5))
+    before = await numbers(catalogue)
+    first, second, third = (before[each] for each in (FIRST[0], SECOND[0], "p00005"))
+    groups = catalogue.groups
+    older = await groups.merge(second, first)
+    later = await (groups.merge(third, first) if is_merge else groups.split(first, FIRST[2:]))
+    await groups.undo(older.number)
+    held = await numbers(catalogue)
+    moved = {each: held.get(each) for each in before if held.get(each) != before[each]}
+    assert moved == (dict.fromkeys(("p00005", "p00006"), first) if is_merge else {FIRST[2]: None})
+    assert (await groups.group(first)).has_pinned
+    await groups.undo(later.number)
+    assert await numbers(catalogue) == before
+    assert not any([(await groups.group(each)).has_pinned for each in (first, second, third)])
+
+
+async def test_deleted_members_do_not_count(catalogue: GroupedCatalogue) -> None:
     before = await numbers(catalogue)
     first, second = before[FIRST[0]], before[SECOND[0]]
-    merged = await catalogue.groups.merge(first, second)
-    split = await catalogue.groups.split(second, SECOND[1:])
-    await catalogue.groups.undo(merged.number)
-    await settle(catalogue)
-    wanted = dict.fromkeys(FIRST, first)
-    assert await numbers(catalogue) == wanted
-    # Their vectors say that the two of the second group are one product.
-    await catalogue.groups.undo(split.number)
-    await settle(catalogue)
-    assert await numbers(catalogue) == wanted | dict.fromkeys(SECOND, second)
-
-
-async def test_a_split_leaves_a_product_that_is_there(catalogue: GroupedCatalogue) -> None:
-    first = (await numbers(catalogue))[FIRST[0]]
-    await catalogue.delete([FIRST[2]])
+    groups = catalogue.groups
+    await catalogue.delete([FIRST[2], SECOND[1]])
     with pytest.raises(GroupConflictError, match="one product must stay"):
-        await catalogue.groups.split(first, FIRST[:2])
+        await groups.split(first, FIRST[:2])
+    with pytest.raises(GroupConflictError, match="is not in group"):
+        await groups.split(first, FIRST[2:])
+    event = await groups.merge(second, first)
+    await settle(catalogue)
+    assert (await groups.group(second)).merged_into == first
+    await catalogue.delete(SECOND[:1])
+    with pytest.raises(GroupConflictError, match="none of the products"):
+        await groups.undo(event.number)
+    await catalogue.delete(FIRST[:2])
+    with pytest.raises(GroupConflictError, match="has ended"):
+        await groups.split(first, FIRST[:1])
 
 
 async def test_a_restored_catalogue_gives_no_number_of_a_group_or_event_again(
