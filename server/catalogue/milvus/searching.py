@@ -26,7 +26,12 @@ from twinshelf.server.catalogue.milvus.facet_tokens import (
     filter_expression,
     value_of,
 )
-from twinshelf.server.catalogue.milvus.product_rows import PRODUCT, ProductRow, product_key
+from twinshelf.server.catalogue.milvus.product_rows import (
+    PRODUCT,
+    MadeVectors,
+    ProductRow,
+    product_key,
+)
 from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.catalogue.product_record import StoredProduct
 from twinshelf.server.catalogue.ranking import (
@@ -281,7 +286,7 @@ class _Search:
             row = rows.get(keys[number])
             made = None if row is None or row.number != number else row.vectors.get(made_number)
             if row is None or made is None or not _is_named(versions[number], made.version):
-                self.rejected.add((number, versions[number]))
+                self._reject(number, made)
                 continue
             products[number] = StoredProduct(
                 record=row.record,
@@ -290,6 +295,15 @@ class _Search:
                 update_time_us=row.update_time_us,
             )
         return products
+
+    def _reject(self, number: int, made: MadeVectors | None) -> None:
+        """Rejects all that is not of a product: a write that is cut off again leaves some more."""
+        versions = {v for near in self.near for v in near.versions[near.numbers == number].tolist()}
+        self.rejected |= {
+            (number, version)
+            for version in versions
+            if made is None or not _is_named(version, made.version)
+        }
 
 
 class _Values:

@@ -117,6 +117,8 @@ class MilvusUpkeep:
             return
         digest, vector, pattern = noted
         collection = self._collections.vectors(self._stored.state.made_number(digest))
+        if not self._connection.has_collection(collection):  # its encoder was dropped since
+            return
         condition = f"pattern == {pattern:d}"
         (rows,) = self._connection.search(
             collection,
