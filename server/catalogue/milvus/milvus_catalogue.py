@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, ParamSpec, TypeVar
 
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
+from twinshelf.server.catalogue.change_feed import ChangeFeed
 from twinshelf.server.catalogue.groups.catalogue_groups import CatalogueGroups
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.groups.grouping import Grouping
@@ -47,6 +49,7 @@ from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.errors import EncoderUnavailableError, TwinshelfError
 
+_WATCHER_THREADS: Final = 4
 Values = ParamSpec("Values")
 Result = TypeVar("Result")
 
@@ -90,6 +93,12 @@ class MilvusCatalogue:
         self._writer = MilvusWriter(self._connection, self._collections, self._stored, self._counts)
         self._writes: WriteQueue[WriteItem, object] = WriteQueue(self._writer.write, PART_LIMIT)
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
+        # They wait for ticks of the clock of Milvus; searches do not wait for them.
+        self._watchers = ThreadPoolExecutor(
+            _WATCHER_THREADS, thread_name_prefix="catalogue-watcher"
+        )
+        self._feed = ChangeFeed()
+        self._counting: Future[bool] | None = None
         self._opened: set[str] = set()
         self.encoders = MilvusEncoders(
             collections=self._collections,
@@ -127,6 +136,7 @@ class MilvusCatalogue:
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._executor.shutdown)
+        await asyncio.to_thread(self._watchers.shutdown)
         await asyncio.to_thread(self._connection.close)
 
     async def use_encoder(
@@ -181,21 +191,19 @@ class MilvusCatalogue:
         The numbers are timestamps of Milvus. A change is told some seconds after it was written,
         once no server can write one that comes before it.
         """
-        feed = self._writer.feed
         while True:
-            turn = feed.turn()
-            changes = await self._read(self._window.read, sequence, count)
+            turn = self._feed.turn()
+            changes = await _in(self._watchers, self._window.read, sequence, count)
             if changes:
                 return changes
-            try:  # other servers write without a word
+            # Nobody is woken: what is written now is told in some seconds, and others write too.
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.look_interval_s):
-                    await feed.wait_after(turn)
-            except TimeoutError:
-                pass
+                    await self._feed.wait_after(turn)
 
     def end_changes(self) -> None:
         """Ends the waiting of all who wait for changes; see `Catalogue`."""
-        self._writer.feed.close()
+        self._feed.close()
 
     async def embedded_products(
         self, product_ids: Sequence[str], contract: EncoderContract
@@ -217,7 +225,7 @@ class MilvusCatalogue:
 
     async def stats(self, digest: str | None) -> CatalogueStats:
         """Counts what is stored; None for a digest that is not known counts nothing as stale."""
-        await self._writes.submit(Task(function=self._refresh))
+        await self._refreshed()
         shown = digest or self.encoders.current or ""
         counts = {
             pattern: count
@@ -284,6 +292,12 @@ class MilvusCatalogue:
             return None
         return contract
 
+    async def _refreshed(self) -> None:
+        """Has everything counted anew, once for all who ask meanwhile: writes wait for it."""
+        if self._counting is None or self._counting.done():
+            self._counting = self._writes.put(Task(function=self._refresh))
+        await asyncio.shield(asyncio.wrap_future(self._counting))
+
     def _refresh(self) -> bool:
         return self._counts.refresh(self._stored.state)
 
@@ -293,7 +307,14 @@ class MilvusCatalogue:
         *values: Values.args,
         **named: Values.kwargs,
     ) -> Result:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._executor, functools.partial(function, *values, **named)
-        )
+        return await _in(self._executor, function, *values, **named)
+
+
+async def _in(
+    executor: ThreadPoolExecutor,
+    function: Callable[Values, Result],
+    *values: Values.args,
+    **named: Values.kwargs,
+) -> Result:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(executor, functools.partial(function, *values, **named))
