@@ -7,9 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import Level, MilvusConnection, Row
 from twinshelf.server.catalogue.milvus.product_rows import (
@@ -250,15 +247,14 @@ class StoredRows:
                 number, photo = places[row["key"]]
                 values.setdefault(number, {})[photo] = row["vector"]
         return {
-            number: self.made_of(digest, made[number], [each for _, each in sorted(rows.items())])
+            number: made_vector(
+                digest,
+                made[number],
+                self._collections.from_vectors([each for _, each in sorted(rows.items())]),
+            )
             for number, rows in values.items()
             if len(rows) == 1 + made[number].further_count
         }
-
-    def made_of(self, digest: str, made: MadeVectors, values: Sequence[Any]) -> ProductVector:
-        """Returns what an encoder made of a product, from the vectors of its rows."""
-        rows: npt.NDArray[np.float16] = self._collections.from_vectors(values)
-        return made_vector(digest, made, rows)
 
     def _shown_number(self, row: ProductRow) -> int | None:
         digests = self.state.digests

@@ -20,12 +20,12 @@ from twinshelf.server.catalogue.milvus.product_rows import (
     MadeVectors,
     ProductRow,
     chunks_of,
+    made_vector,
     mark_of,
     product_key,
     vector_keys,
 )
 from twinshelf.server.catalogue.milvus.state import CatalogueState
-from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.catalogue.product_record import (
     Deleted,
     NewProduct,
@@ -60,9 +60,9 @@ class WriteBatch:
         self,
         connection: MilvusConnection,
         collections: Collections,
-        stored: StoredRows,
         state: CatalogueState,
         rows: Mapping[str, ProductRow],
+        others: Mapping[tuple[int, int], ProductVector],
         timestamps: Sequence[int],
         begun_s: float,
     ) -> None:
@@ -71,16 +71,17 @@ class WriteBatch:
         Args:
             connection: Writes.
             collections: Names and makes collections.
-            stored: Reads vectors.
             state: The state of the catalogue.
             rows: The rows of all products that are written, as they stand now, by key.
+            others: Vectors that are there and may be written anew, by `made_number` and the number
+                of their product.
             timestamps: As many as there are writes and deletions of single products.
             begun_s: When the first of them was asked for, by `time.monotonic`.
         """
         self.state = state
         self._connection = connection
         self._collections = collections
-        self._stored = stored
+        self._others = others
         self._digests = state.digests
         self._rows = dict(rows)
         self._begun_s = begun_s
@@ -227,15 +228,15 @@ class WriteBatch:
                 changes += self._change(row.number, made_number, former, None)
             elif is_same_facets:
                 made[made_number] = former
-            elif (other := self._others(row.number, made_number, former)) is not None:
+            elif (other := self._other(row.number, made_number, former)) is not None:
                 made[made_number] = new = _made(other, version)
                 self._add(row, made_number, new, other)
                 self._end(row.number, made_number, former)
         self._put(replace(row, vectors=made))
         return tuple(changes)
 
-    def _others(self, number: int, made_number: int, former: MadeVectors) -> ProductVector | None:
-        """Reads vectors whose facets change; None of an encoder that was dropped."""
+    def _other(self, number: int, made_number: int, former: MadeVectors) -> ProductVector | None:
+        """Returns vectors whose facets change; None of an encoder that was dropped."""
         digest = self._digests.get(made_number)
         if digest is None:
             return None
@@ -243,8 +244,8 @@ class WriteBatch:
         waiting = [self._added[made_number].get(key) for key in keys]
         rows = [row["vector"] for row in waiting if row is not None]
         if len(rows) == len(keys):
-            return self._stored.made_of(digest, former, rows)
-        return self._stored.vectors(digest, made_number, {number: former}).get(number)
+            return made_vector(digest, former, self._collections.from_vectors(rows))
+        return self._others.get((made_number, number))
 
     def _add(
         self, row: ProductRow, made_number: int, made: MadeVectors, vector: ProductVector

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
-from twinshelf.server.catalogue.change_feed import ChangeFeed
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.counts import Counts
-from twinshelf.server.catalogue.milvus.product_rows import product_key, state_row
+from twinshelf.server.catalogue.milvus.product_rows import (
+    MadeVectors,
+    ProductRow,
+    product_key,
+    state_row,
+)
 from twinshelf.server.catalogue.milvus.state import CatalogueState
 from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.catalogue.milvus.write_batch import WriteBatch
@@ -21,7 +27,7 @@ from twinshelf.server.catalogue.milvus.write_parts import (
     product_ids,
     vectors,
 )
-from twinshelf.server.catalogue.product_record import NewProduct, NewVector
+from twinshelf.server.catalogue.product_record import NewProduct, NewVector, ProductVector
 from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
 from twinshelf.server.errors import (
     CatalogueUnavailableError,
@@ -31,11 +37,7 @@ from twinshelf.server.errors import (
 
 
 class MilvusWriter:
-    """Writes in one thread; other servers write beside it.
-
-    Attributes:
-        feed: Those who wait for the next write of this server.
-    """
+    """Writes in one thread; other servers write beside it."""
 
     def __init__(
         self,
@@ -45,7 +47,6 @@ class MilvusWriter:
         counts: Counts,
     ) -> None:
         """Takes the parts."""
-        self.feed = ChangeFeed()
         self._connection = connection
         self._collections = collections
         self._stored = stored
@@ -63,8 +64,6 @@ class MilvusWriter:
                 for piece in chain.from_iterable(parts[number:]):
                     results[piece.place] = error
                 break
-        if parts:
-            self.feed.announce()
         for place, item in enumerate(items):
             if isinstance(item, Task):
                 results[place] = item.result()
@@ -92,14 +91,15 @@ class MilvusWriter:
             self._collections.make_vectors(before.made_number(made.digest), len(made.vector))
         if any(isinstance(item, NewProduct) and item.thumbnail for item in items):
             self._collections.make_thumbnails()
+        others = self._others(items, rows, before)
         # Making a collection takes seconds, and timestamps must be young when they are written.
         begun_s = time.monotonic()
         batch = WriteBatch(
             self._connection,
             self._collections,
-            self._stored,
             before,
             rows,
+            others,
             self._connection.timestamps(len(ids)),
             begun_s,
         )
@@ -110,6 +110,34 @@ class MilvusWriter:
         self._counts.learn(list(zip(items, answers, strict=True)))
         for piece, answer in zip(part, answers, strict=True):
             results[piece.place] = joined(results[piece.place], answer)
+
+    def _others(
+        self,
+        items: Sequence[NewProduct | NewVector | Deletion],
+        rows: Mapping[str, ProductRow],
+        state: CatalogueState,
+    ) -> dict[tuple[int, int], ProductVector]:
+        """Reads vectors that stay, but are written anew since the facets of their product change.
+
+        All at once: a read of each would take longer than the writes of a part may.
+        """
+        wanted: dict[int, dict[int, MadeVectors]] = defaultdict(dict)
+        for item in items:
+            if not isinstance(item, NewProduct) or not item.keeps_others:
+                continue
+            row = rows.get(product_key(item.record.product_id))
+            if row is None or replace(row, record=item.record).facets == row.facets:
+                continue
+            renewed = {state.made_number(vector.digest) for vector in item.vectors}
+            for made_number in row.vectors.keys() & state.digests.keys() - renewed:
+                wanted[made_number][row.number] = row.vectors[made_number]
+        return {
+            (made_number, number): vector
+            for made_number, made in wanted.items()
+            for number, vector in self._stored.vectors(
+                state.digests[made_number], made_number, made, "Strong"
+            ).items()
+        }
 
     def _add(self, batch: WriteBatch, item: NewProduct | NewVector | Deletion) -> object:
         try:
