@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -29,6 +30,7 @@ from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.errors import CatalogueUnavailableError
 
 _NEVER: Final = (1 << 63) - 1
+_KEYS_AT_ONCE: Final = 1024
 
 
 class MilvusGroupReader:
@@ -75,13 +77,7 @@ class MilvusGroupReader:
         if not grouped:
             departures = self._events(f"source == {number}")
             merged_into = departures[-1].event.target if departures else None
-        return Group(
-            number=number,
-            product_ids=tuple(each.product_id for each in grouped),
-            start_time_us=start.time_us,
-            has_pinned=any(each.pin_count for each in grouped),
-            merged_into=merged_into,
-        )
+        return _group(start, grouped, merged_into)
 
     def number_of(self, product_id: str) -> int | None:
         """Returns the number of a product's group; None if it is alone or not there."""
@@ -99,15 +95,29 @@ class MilvusGroupReader:
                 (number, _NEVER),
                 2 * count,
                 f"kind == {PRODUCT}",
-                ["target"],
+                GROUP_FIELDS,
             )
             if not rows:
                 break
-            numbers = sorted({int(row["target"]) for row in rows})
-            groups = [self.group(each) for each in numbers]
-            found += [group for group in groups if group and len(group.product_ids) > 1]
-            number = numbers[-1]
+            found += self._groups_of([GroupedProduct.from_row(row) for row in rows])
+            number = int(rows[-1]["target"])
         return found[:count]
+
+    def _groups_of(self, grouped: Sequence[GroupedProduct]) -> list[Group]:
+        """Returns the groups of two products or more that all of their members make."""
+        members: dict[int, list[GroupedProduct]] = defaultdict(list)
+        for each in sorted(self.present(grouped), key=lambda each: (each.group, each.number)):
+            members[each.group].append(each)
+        starts = self._starts([number for number, each in members.items() if len(each) > 1])
+        return [_group(start, members[number], None) for number, start in starts.items()]
+
+    def _starts(self, groups: Sequence[int]) -> dict[int, GroupEvent]:
+        """Returns the events that groups were started by."""
+        events: dict[int, GroupEvent] = {}
+        for start in range(0, len(groups), _KEYS_AT_ONCE):
+            block = ", ".join(f'"{event_key(each)}"' for each in groups[start:][:_KEYS_AT_ONCE])
+            events |= {each.event.number: each.event for each in self._events(f"key in [{block}]")}
+        return events
 
     def event(self, number: int) -> GroupEvent | None:
         """Returns one event of the journal, or None."""
@@ -174,3 +184,13 @@ class MilvusGroupReader:
             limit=count,
         )
         return [StoredEvent.from_row(row) for row in sorted(rows, key=lambda row: row["key"])]
+
+
+def _group(start: GroupEvent, members: Sequence[GroupedProduct], merged_into: int | None) -> Group:
+    return Group(
+        number=start.number,
+        product_ids=tuple(each.product_id for each in members),
+        start_time_us=start.time_us,
+        has_pinned=any(each.pin_count for each in members),
+        merged_into=merged_into,
+    )

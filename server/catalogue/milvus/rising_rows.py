@@ -6,10 +6,11 @@ rows are sorted here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from twinshelf.server.catalogue.milvus.connection import Level, MilvusConnection, Row
+from twinshelf.server.catalogue.milvus.connection import MOST_ROWS, Level, MilvusConnection, Row
+from twinshelf.server.errors import CatalogueUnavailableError
 
 # A few rows that are read in vain cost less than further counts.
 _READ_PER_WANTED: Final = 2
@@ -37,26 +38,52 @@ def rows_after(
         count: Most rows, unless more than so many share one number.
         condition: What must hold for a row.
         fields: What is read of each.
-        level: How fresh the rows are; None for what matching asks for.
+        level: How fresh the rows are; None for what matching asks for. Counts never wait for it.
+
+    Raises:
+        CatalogueUnavailableError: If there are more than were counted, as where Milvus shows a part
+            of what it holds.
     """
+    start, end = span
+    wanted_count = max(count, 1)
 
-    def between(low: int, high: int) -> str:
-        """Returns the condition for a span."""
-        return f"{field} > {low} and {field} <= {high} and ({condition})"
+    def counted(high: int) -> int:
+        """Counts the rows up to a number."""
+        return connection.count(collection, _between(field, (start, high), condition))
 
-    start, high = span
-    low, wanted_count = start, max(count, 1)
-    found_count = connection.count(collection, between(start, high), level=level)
+    rows: list[Row] = []
+    while start < end and not rows:
+        high = _end_of_page(counted, (start, end), wanted_count)
+        inside = _between(field, (start, high), condition)
+        rows = connection.query(collection, inside, fields, level=level)
+        start = high  # all that was counted may have got other numbers since
+    rows.sort(key=lambda row: row[field])
+    if len(rows) == MOST_ROWS and rows[0][field] < rows[-1][field]:
+        raise CatalogueUnavailableError("Milvus counts fewer rows than it has; repeat")
+    return _cut(rows, field, wanted_count)
+
+
+def _end_of_page(counted: Callable[[int], int], span: tuple[int, int], wanted_count: int) -> int:
+    """Returns a number up to which there are as many rows as are wanted, or hardly more."""
+    low, high = span
+    found_count = counted(high)
+    is_even = True
     while found_count > _READ_PER_WANTED * wanted_count + _LEAST_READ and high - low > 1:
-        middle = (low + high) // 2
-        middle_count = connection.count(collection, between(start, middle), level=level)
+        # As if they lay evenly, and every other time whatever they do.
+        share = (wanted_count + _LEAST_READ) / found_count if is_even else 0.5
+        is_even = not is_even
+        middle = low + min(max(int((high - low) * share), 1), high - low - 1)
+        middle_count = counted(middle)
         if middle_count < wanted_count:
             low = middle
         else:
             high, found_count = middle, middle_count
-    rows = connection.query(collection, between(start, high), fields, level=level)
-    rows.sort(key=lambda row: row[field])
-    return _cut(rows, field, wanted_count)
+    return high
+
+
+def _between(field: str, span: tuple[int, int], condition: str) -> str:
+    """Returns the condition for a span."""
+    return f"{field} > {span[0]} and {field} <= {span[1]} and ({condition})"
 
 
 def greatest(

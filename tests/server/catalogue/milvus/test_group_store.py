@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -16,9 +17,11 @@ from tests.server.catalogue.groups.planted import (
     groups_of,
     numbers,
     partition,
+    settle,
     write,
 )
 from twinshelf.server.catalogue.groups.group_record import EventKind
+from twinshelf.server.catalogue.milvus.connection import MilvusConnection, Row
 from twinshelf.server.catalogue.milvus.group_reader import MilvusGroupReader
 from twinshelf.server.catalogue.milvus.group_rows import STATE_KEY
 from twinshelf.server.catalogue.milvus.group_store import MilvusGroupStore
@@ -117,3 +120,34 @@ async def test_groups_without_the_row_of_their_state_are_no_new_ones(engine: Eng
         catalogue._connection.count(groups, "kind == 0", level="Strong")  # `Session` may not see it
         with pytest.raises(CatalogueUnavailableError, match="not read all"):
             reader.state()
+
+
+async def test_a_page_of_groups_takes_few_reads(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    async with grouping(engine, guards=None) as catalogue:
+        for first in range(0, 24, 3):
+            await write(catalogue, family(generator, 3, first=first))
+        await settle(catalogue)
+        found = list((await groups_of(catalogue)).values())
+        assert isinstance(catalogue, MilvusCatalogue)
+        groups = catalogue._collections.groups
+        query, conditions = MilvusConnection.query, []
+
+        def noted(
+            connection: MilvusConnection,
+            collection: str,
+            condition: str,
+            *values: Any,
+            **named: Any,
+        ) -> list[Row]:
+            if collection == groups:
+                conditions.append(condition)
+            return query(connection, collection, condition, *values, **named)
+
+        monkeypatch.setattr(MilvusConnection, "query", noted)
+        assert await catalogue.groups.groups_after(0, len(found)) == found
+        assert len(found) == 8
+        assert len(conditions) <= 4
+        assert [await catalogue.groups.group(each.number) for each in found] == found
