@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, Literal
 
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
@@ -69,6 +69,9 @@ class MilvusConnection:
         self._last_write_s: dict[str, float] = {}
         self._last_timestamp = 0
         self._lock = threading.Lock()
+        # milvus-lite looks at rows in one moment and at deletions in a later one: a search beside a
+        # write could find a product neither as it was nor as it is.
+        self._turn = threading.Lock() if address.is_lite else nullcontext()
         try:
             self._client = pymilvus.MilvusClient(uri=address.uri, timeout=_SLOW_TIMEOUT_S)
             self.version = _version(self._client.get_server_version())
@@ -88,7 +91,7 @@ class MilvusConnection:
 
     def has_collection(self, collection: str) -> bool:
         """Tells whether there is a collection."""
-        with _as_ours():
+        with self._calling():
             return bool(self._client.has_collection(collection, timeout=_SLOW_TIMEOUT_S))
 
     def create(self, collection: str, fields: Sequence[Row], indexes: Sequence[Row]) -> None:
@@ -106,16 +109,16 @@ class MilvusConnection:
             schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
             for field in fields:
                 schema.add_field(**field)
-            with _as_ours():
+            with self._calling():
                 self._client.create_collection(collection, schema=schema, timeout=_SLOW_TIMEOUT_S)
         params = self._client.prepare_index_params()
         for index in indexes:
             params.add_index(**index)
-        with _as_ours():
+        with self._calling():
             if not self._client.list_indexes(collection):
                 self._client.create_index(collection, params, timeout=_SLOW_TIMEOUT_S)
         self._check_replicas(collection)
-        with _as_ours():
+        with self._calling():
             self._client.load_collection(
                 collection, timeout=_SLOW_TIMEOUT_S, replica_number=self._replica_count
             )
@@ -125,7 +128,7 @@ class MilvusConnection:
         if self.is_lite:
             return
         loaded = self._pymilvus.client.types.LoadState.Loaded
-        with _as_ours():
+        with self._calling():
             if self._client.get_load_state(collection)["state"] != loaded:
                 return
             count = len(self._client.describe_replica(collection, timeout=_SLOW_TIMEOUT_S))
@@ -138,12 +141,12 @@ class MilvusConnection:
 
     def drop(self, collection: str) -> None:
         """Drops a collection, if there is one."""
-        with _as_ours():
+        with self._calling():
             self._client.drop_collection(collection, timeout=_SLOW_TIMEOUT_S)
 
     def flush(self, collection: str) -> None:
         """Has Milvus seal what is in memory, so that it gets a graph."""
-        with _as_ours():
+        with self._calling():
             self._client.flush(collection, timeout=_SLOW_TIMEOUT_S)
 
     # Rows.
@@ -158,7 +161,7 @@ class MilvusConnection:
         limit: int = MOST_ROWS,
     ) -> list[Row]:
         """Returns rows by a condition; with a limit, those of the least keys, by rising key."""
-        with _as_ours():
+        with self._calling():
             rows = self._client.query(
                 collection,
                 filter=condition,
@@ -173,7 +176,7 @@ class MilvusConnection:
 
     def count(self, collection: str, condition: str, *, level: Level | None = None) -> int:
         """Counts rows by a condition."""
-        with _as_ours():
+        with self._calling():
             rows = self._client.query(
                 collection,
                 filter=condition,
@@ -205,7 +208,7 @@ class MilvusConnection:
             params: How much of the index is looked at.
             level: How fresh the answer is; None for what matching asks for.
         """
-        with _as_ours():
+        with self._calling():
             found = self._client.search(
                 collection,
                 data=list(vectors),
@@ -229,14 +232,14 @@ class MilvusConnection:
             timeout_s: Time for each message.
         """
         for message in messages_of(rows):
-            with _as_ours():
+            with self._calling():
                 self._client.upsert(collection, message, timeout=timeout_s)
             self._last_write_s[collection] = time.monotonic()
 
     def delete(self, collection: str, keys: Sequence[str]) -> None:
         """Removes rows by their keys."""
         if keys:
-            with _as_ours():
+            with self._calling():
                 self._client.delete(collection, ids=list(keys), timeout=_CALL_TIMEOUT_S)
             self._last_write_s[collection] = time.monotonic()
 
@@ -256,13 +259,19 @@ class MilvusConnection:
                 start = max(timestamp_of(time.time()), self._last_timestamp + 1)
                 self._last_timestamp = start + count - 1
             return list(range(start, start + count))
-        with _as_ours():
+        with self._calling():
             # Each is a call, but they travel together.
             allocate = self._client._get_connection()._stub.AllocTimestamp.future
             calls = [
                 allocate(self._request_timestamp(), timeout=_CALL_TIMEOUT_S) for _ in range(count)
             ]
             return sorted(int(call.result().timestamp) for call in calls)
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Makes a call, beside others if Milvus can do that."""
+        with self._turn, _as_ours():
+            yield
 
     def _level(self, collection: str) -> Level:
         age_s = time.monotonic() - self._last_write_s.get(collection, -_OWN_WRITES_S)
