@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,10 +20,16 @@ from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_record import EmbeddedProduct, NewProduct
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import stored_vector
-from twinshelf.server.errors import CatalogueDamagedError, EncoderMismatchError
+from twinshelf.server.errors import (
+    CatalogueDamagedError,
+    CatalogueUnavailableError,
+    EncoderMismatchError,
+)
 
 # Written together: a catalogue gathers writes that wait.
 _AT_ONCE = 1024
+_WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+Result = TypeVar("Result")
 
 
 async def load_outputs(
@@ -100,17 +108,28 @@ async def _store(
     report: IndexReport,
 ) -> None:
     ids = [product.record.product_id for product in products]
-    there = await catalogue.embedded_products(ids, contract)
+    there = await _repeated(partial(catalogue.embedded_products, ids, contract))
     changed = [
         product
         for product in products
         if not _is_same(product, there.get(product.record.product_id), contract)
-        or not await _has_thumbnail(product, catalogue)
+        or not await _repeated(partial(_has_thumbnail, product, catalogue))
     ]
     report.resumed_count += len(products) - len(changed)
-    for stored in await asyncio.gather(*map(catalogue.upsert, changed)):
+    writes = (_repeated(partial(catalogue.upsert, product)) for product in changed)
+    for stored in await asyncio.gather(*writes):
         report.stored_count += 1
         report.replaced_count += stored.replaced
+
+
+async def _repeated(call: Callable[[], Awaitable[Result]]) -> Result:
+    """Repeats a call while Milvus is away for a moment: a load of hours outlives that."""
+    for wait_s in _WAITS_S:
+        try:
+            return await call()
+        except CatalogueUnavailableError:
+            await asyncio.sleep(wait_s)
+    return await call()
 
 
 def _is_same(product: NewProduct, there: EmbeddedProduct | None, contract: EncoderContract) -> bool:

@@ -14,9 +14,9 @@ from twinshelf.server.bulk.embedded_folder import EmbeddedFolderError, read_cont
 from twinshelf.server.bulk.loading import load_outputs
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
-from twinshelf.server.catalogue.product_record import NewProduct
+from twinshelf.server.catalogue.product_record import NewProduct, Stored
 from twinshelf.server.encoders.local_encoder import LocalEncoder
-from twinshelf.server.errors import EncoderMismatchError
+from twinshelf.server.errors import CatalogueUnavailableError, EncoderMismatchError
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +96,30 @@ async def test_what_has_changed_is_written_anew(bulk: BulkFiles, folder: Path) -
         stored = await catalogue.product("p2")
         assert stored is not None and stored.record.title == "blue box"
         assert await catalogue.thumbnail("p2") == b"small"
+    finally:
+        await catalogue.close()
+
+
+async def test_a_load_goes_on_when_the_catalogue_was_away_for_a_moment(
+    bulk: BulkFiles, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded_count = bulk.embed().stored_count
+    catalogue = SqliteCatalogue(folder, reader_count=1)
+    upsert, failures = catalogue.upsert, [CatalogueUnavailableError("Milvus is away")] * 3
+
+    async def fail_at_first(product: NewProduct) -> Stored:
+        if failures:
+            raise failures.pop()
+        return await upsert(product)
+
+    monkeypatch.setattr(catalogue, "upsert", fail_at_first)
+    monkeypatch.setattr("twinshelf.server.bulk.loading._WAITS_S", (0.0, 0.0))
+    try:
+        assert (await load(bulk, catalogue)).stored_count == embedded_count
+        failures += [CatalogueUnavailableError("Milvus is away")] * 3 * embedded_count
+        await catalogue.delete(["p1"])
+        with pytest.raises(CatalogueUnavailableError):
+            await load(bulk, catalogue)
     finally:
         await catalogue.close()
 
