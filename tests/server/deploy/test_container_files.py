@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from twinshelf.server.config import read_config
+from twinshelf.server.config import ServerConfig, read_config
+from twinshelf.server.serving import _channel_options
 from twinshelf.server.triton.command import RESTRICTED, RESTRICTED_HEADER
 from twinshelf.server.triton.repository import ENCODERS, PAIR_SCORER
 
@@ -144,6 +145,17 @@ def test_a_second_triton_in_the_pod_is_as_the_first() -> None:
     assert read_config([], variables).other_triton == "127.0.0.1:8011"
     for name in ("image", "resources", "securityContext", "volumeMounts"):
         assert beside["other-triton"][name] == first["triton"][name], name
+
+
+def test_callers_reach_every_pod_on_milvus() -> None:
+    patches = yaml.safe_load(read("kubernetes/milvus/kustomization.yaml"))["patches"]
+    (change,) = (each for each in patches if each.get("target", {}).get("kind") == "Service")
+    assert yaml.safe_load(change["patch"]) == [
+        {"op": "add", "path": "/spec/clusterIP", "value": "None"}
+    ]
+    options = dict(_channel_options(ServerConfig()))
+    assert 60_000 <= options["grpc.max_connection_age_ms"] <= 600_000
+    assert "grpc.max_connection_age_grace_ms" not in options  # what runs goes on
 
 
 def test_the_compose_files_name_files_and_services_that_exist() -> None:
