@@ -127,7 +127,7 @@ def _meaning(samples: list[Sample]) -> Iterator[Finding]:
     if values["twinshelf_encoder_up"] != 1:
         yield bad(
             "encoder up",
-            "the service says that its encoder cannot be used",
+            "the service says that its encoder or its catalogue cannot be used",
             "Read the log of the service, which has the reason.",
         )
     stuck_count = values.get("twinshelf_stuck_calls", 0)

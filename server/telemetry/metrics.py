@@ -129,7 +129,9 @@ class Metrics:
         self._stuck_calls = self._gauge(
             "stuck_calls", "Inferences that Triton has not answered after the encode time-out."
         )
-        self._encoder_up = self._gauge("encoder_up", "1 while the encoder can be used, else 0.")
+        self._encoder_up = self._gauge(
+            "encoder_up", "1 while the encoder and the catalogue can be used, else 0."
+        )
         for unknown in self._gauges.values():
             unknown.set(math.nan)
         canary_seconds = Gauge(

@@ -1,6 +1,6 @@
 """A port of its own for the metrics, so that they can be read when the service cannot be reached.
 
-/metrics is for Prometheus; /healthz answers 200 while the encoder can be used, else 503.
+/metrics is for Prometheus; /healthz answers 200 while encoder and catalogue can be used, else 503.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/healthz":
             is_up = self.server.metrics.is_encoder_up
             status = HTTPStatus.OK if is_up else HTTPStatus.SERVICE_UNAVAILABLE
-            text = b"serving\n" if is_up else b"not serving: the encoder cannot be used\n"
+            text = b"serving\n" if is_up else b"not serving: encoder or catalogue cannot be used\n"
             self._answer(status, "text/plain; charset=utf-8", text)
         else:
             text = b"here are /metrics and /healthz\n"
