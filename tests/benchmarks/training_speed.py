@@ -112,8 +112,8 @@ def time_ours(options: argparse.Namespace) -> list[float]:
 
 def loop_config() -> LoopConfig:
     """Returns a loop of one epoch in the precision of plain training: 32 bits on a CPU."""
-    precision = "auto" if torch.cuda.is_available() else "32-true"
-    return LoopConfig(epoch_count=1, loggers=(), show_progress=False, precision=precision)
+    usual = LoopConfig(epoch_count=1, loggers=(), show_progress=False)
+    return usual if torch.cuda.is_available() else replace(usual, precision="32-true")
 
 
 def time_plain(options: argparse.Namespace) -> list[float]:

@@ -70,8 +70,9 @@ def build_text_backbone(architecture: PretrainedConfig, pretrained: str = "") ->
     """
     # The pooler of BERT and its like reads the first token only; mean pooling would leave its
     # weights without a gradient, which stops distributed training and swells the checkpoint.
-    known = inspect.signature(MODEL_MAPPING.get(type(architecture), nn.Module)).parameters
-    options: dict[str, Any] = {"add_pooling_layer": False} if "add_pooling_layer" in known else {}
+    kind = MODEL_MAPPING.get(type(architecture), None)
+    has_pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
+    options: dict[str, Any] = {"add_pooling_layer": False} if has_pooler else {}
     options["dtype"] = torch.float32  # or that in which it is stored: halves do not train well
     if pretrained:
         return TextBackbone(AutoModel.from_pretrained(pretrained, **options))
