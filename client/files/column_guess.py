@@ -255,7 +255,8 @@ class _ColumnMap:
         """
         (chosen,) = columns["product_id"]
         taken = {name for names in _leave_out(columns, "product_id").values() for name in names}
-        titles = columns.get("title", ())
+        named = columns.get("title", ())  # one without any title tells no row from another
+        titles = [name for name in named if any(map(present_text_of, self._cells[name]))]
         is_titled = [
             all(present_text_of(self._cells[name][row]) for name in titles)
             for row in range(len(self._cells[chosen]))

@@ -70,6 +70,10 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("sku,title,x\n1,Mug,http://a.b/1\n2,Pan,http://a.b/2\n", "images", None),
         ("sku,title,Type\n1,Mug,simple\n2,Pan,variable\n", "category", None),
         ("sku,title,group\n" + "1,Mug,Tools\n" * 6, "category", "group"),
+        *(
+            ("product_id,title,category,group\n1,,c,g1\n2,,c,g1\n3,,d,g2\n4,,d,g2\n", each, each)
+            for each in ("product_id", "group")
+        ),
         ("sku,title,group\n1,Mug,g1\n2,Mug,g1\n3,Pan,g2\n4,Pan,g2\n5,Pot,g3\n", "group", "group"),
     ],
 )
