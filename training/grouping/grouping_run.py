@@ -72,7 +72,7 @@ def group_products(options: GroupingOptions) -> GroupingResult:
     if calibration is None:
         raise ValueError(
             f"{options.run} has no {CALIBRATION}, so its scores have no probabilities: "
-            "run `make evaluate` first"
+            "run `make evaluate` first, with enough offers to calibrate by"
         )
     previous = read_group_ids(options.previous) if options.previous else None
     thresholds = calibration.thresholds
