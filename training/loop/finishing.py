@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.linalg import eigh
 from sklearn.covariance import empirical_covariance, shrunk_covariance
 from sklearn.decomposition import PCA
 from torch import nn
@@ -102,7 +101,8 @@ def fit_whitening(
             "whitening needs rows of two groups or more, and unlike rows in one of them: "
             f"got {len(rows)} rows of {len(names)} groups"
         )
-    spreads, axes = eigh(shrunk_covariance(within, shrinkage))
+    # By divide and conquer: scipy's usual way fails where few rows leave many equal spreads.
+    spreads, axes = np.linalg.eigh(shrunk_covariance(within, shrinkage))
     whitener = axes / np.sqrt(spreads)
     kept = PCA(min(direction_count, *rows.shape), svd_solver="covariance_eigh")
     kept.fit((rows - rows.mean(axis=0)) @ whitener)
