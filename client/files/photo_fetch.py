@@ -55,14 +55,14 @@ class PhotoFetcher:
     def cut_off(self) -> None:
         """Ends what is being fetched, for who waits for it no longer."""
         for descriptor in tuple(self._connections):
-            self._connections.discard(descriptor)
             _shut(descriptor)
 
-    def fetch(self, url: str) -> Path:
+    def fetch(self, url: str, is_over: threading.Event | None = None) -> Path:
         """Returns the file of a photo, fetched unless it is there.
 
         Args:
             url: http or https.
+            is_over: Set before `cut_off`, by who waits for it no longer.
 
         Raises:
             PhotoError: If it cannot be fetched, is too large or too slow, or its address is none
@@ -75,7 +75,7 @@ class PhotoFetcher:
             return path
         deadline_s = time.monotonic() + _TOTAL_TIMEOUT_S
         try:
-            data = self._follow(url, deadline_s)
+            data = self._follow(url, deadline_s, is_over or threading.Event())
         except (OSError, http.client.HTTPException, ValueError) as error:
             is_late = time.monotonic() > deadline_s
             reason = f"slower than {_TOTAL_TIMEOUT_S:g} seconds" if is_late else error
@@ -86,10 +86,10 @@ class PhotoFetcher:
         os.replace(partial, path)
         return path
 
-    def _follow(self, url: str, deadline_s: float) -> bytes:
+    def _follow(self, url: str, deadline_s: float, is_over: threading.Event) -> bytes:
         for _ in range(_MOST_REDIRECTS + 1):
             parts = urlsplit(url)
-            with self._connected(parts, deadline_s) as connection:
+            with self._connected(parts, deadline_s, is_over) as connection:
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 connection.request("GET", quote(target, safe=_SAFE), headers=_HEADERS)
                 with connection.getresponse() as response:
@@ -104,7 +104,7 @@ class PhotoFetcher:
 
     @contextmanager
     def _connected(
-        self, parts: SplitResult, deadline_s: float
+        self, parts: SplitResult, deadline_s: float, is_over: threading.Event
     ) -> Iterator[http.client.HTTPConnection]:
         """Connects to an address that was looked at: a second look-up might name another one.
 
@@ -129,16 +129,21 @@ class PhotoFetcher:
         connection = http.client.HTTPConnection(parts.hostname, port, timeout=_CONNECT_TIMEOUT_S)
         connection.sock = plain
         try:
+            _check_awaited(is_over)  # while it connected, there was nothing to cut off
             if is_tls:
                 connection.sock = self._tls.wrap_socket(plain, server_hostname=parts.hostname)
             yield connection
-            if descriptor not in self._connections:  # what was read is only the beginning
-                raise PhotoError("nobody waits for it any longer")
+            _check_awaited(is_over)  # what was read is only the beginning
         finally:
             cut.cancel()
             self._connections.discard(descriptor)
             connection.close()
             descriptor.close()
+
+
+def _check_awaited(is_over: threading.Event) -> None:
+    if is_over.is_set():
+        raise PhotoError("nobody waits for it any longer")
 
 
 def _shut(connected: socket.socket) -> None:
@@ -204,7 +209,7 @@ def _with_photos(
             break
         if photo.is_url and not photo.is_readable:
             try:
-                photos[place] = replace(photo, path=fetcher.fetch(photo.name))
+                photos[place] = replace(photo, path=fetcher.fetch(photo.name, is_over))
             except PhotoError as error:
                 reasons.append(str(error))
         found_count += photos[place].is_readable
