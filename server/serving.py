@@ -281,8 +281,6 @@ def channel_options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.compression_enabled_algorithms_bitset", 1),
         # Without this a second server could take half of the requests of the same port.
         ("grpc.so_reuseport", 0),
-        # Whoever connects again sees the servers that were added since; running calls go on.
-        ("grpc.max_connection_age_ms", 300_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         # Callers who wait see by pings that this machine has vanished; gRPC would hang up on who

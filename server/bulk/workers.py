@@ -111,7 +111,7 @@ def _ray_workers(
         ray.init(num_cpus=max(_core_count(), count or 1), include_dashboard=False, **quiet)
     try:
         resources = ray.cluster_resources()
-        total = int(resources.get("CPU", 0))  # none where machines come as they are asked for
+        total = int(resources["CPU"])
         count = count or max(1, total // CORES_OF_WORKER)
         cores = CORES_OF_WORKER if address else total // count
         actor = ray.remote(
@@ -142,7 +142,7 @@ def _wait_until_ready(actors: Sequence[Any]) -> None:
     except ray.exceptions.GetTimeoutError:
         raise WorkerDiedError(
             f"{len(actors)} workers did not start within {_START_TIMEOUT_S} s; the cluster has "
-            f"{ray.cluster_resources().get('CPU', 0):g} cores"
+            f"{ray.cluster_resources()['CPU']:g} cores"
         ) from None
     except ray.exceptions.RayActorError as error:
         reason = str(error).splitlines()[-1]
@@ -188,7 +188,7 @@ def _result_of(answer: Any, batch: ProductBatch) -> pa.Table:
         return ray.get(answer)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
-    except ray.exceptions.RayError as error:  # of memory, or with the machine that had the answer
+    except ray.exceptions.RayActorError as error:
         first, last = batch.rows[0].row_number, batch.rows[-1].row_number
         raise WorkerDiedError(
             f"workers died {_ATTEMPTS} times over the rows {first} to {last} of input "

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from twinshelf.server.config import ServerConfig, read_config
-from twinshelf.server.serving import channel_options
+from twinshelf.server.config import read_config
 from twinshelf.server.triton.command import RESTRICTED, RESTRICTED_HEADER
 from twinshelf.server.triton.repository import ENCODERS, PAIR_SCORER
 
@@ -153,9 +152,6 @@ def test_callers_reach_every_pod_on_milvus() -> None:
     assert yaml.safe_load(change["patch"]) == [
         {"op": "add", "path": "/spec/clusterIP", "value": "None"}
     ]
-    options = dict(channel_options(ServerConfig()))
-    assert 60_000 <= options["grpc.max_connection_age_ms"] <= 600_000
-    assert "grpc.max_connection_age_grace_ms" not in options  # what runs goes on
 
 
 def test_the_compose_files_name_files_and_services_that_exist() -> None:
