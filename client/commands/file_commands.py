@@ -178,10 +178,7 @@ def run_match_files(
             ending.
         TwinshelfError: If the service fails as a whole.
     """
-    if any(path.exists() and table.exists() and table.samefile(path) for path in paths):
-        raise ProductFileError(
-            f"{table} would be replaced by the table of its matches; --output names another"
-        )
+    _check_not_read(table, paths)
     read_options = choose_reading(options)
     files = ProductFiles(_stored(paths), read_options)
     serving = _serving_digest(client, match_options)
@@ -210,6 +207,13 @@ def run_match_files(
         f"without a match, {report.failed_count:,} failed; the matches are in {table}\n"
     )
     return not report.failed_count
+
+
+def _check_not_read(table: Path, paths: Sequence[Path]) -> None:
+    if any(path.exists() and table.exists() and table.samefile(path) for path in paths):
+        raise ProductFileError(
+            f"{table} would be replaced by the table of its matches; --output names another"
+        )
 
 
 def _serving_digest(client: Client, options: MatchOptions) -> str:

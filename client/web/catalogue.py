@@ -85,7 +85,7 @@ async def take_table(request: Request) -> Response:
 
 
 def keep_table(request: Request, form: FormData, field: str = "file") -> str:
-    """Keeps the table of a form, and fewer of others; returns its identifier.
+    """Keeps the table of a form, perhaps in the place of an older one; returns its identifier.
 
     Args:
         request: That brought the form, of a visitor whom the service lets in.

@@ -99,30 +99,16 @@ class GroupReader:
 
     def members(self, group: int) -> list[Member]:
         """Returns the members of a group, by rising number, deleted ones that it still has too."""
-        rows = self._select(
-            "SELECT product_number, product_id, group_number, is_pinned FROM group_members "
-            "WHERE group_number = ? ORDER BY product_number",
-            (group,),
-        )
-        return [_member(row) for row in rows]
+        return self._members("WHERE group_number = ?", group)
 
     def present_members(self, group: int) -> list[Member]:
         """Returns the members of a group that are in the catalogue, by rising number."""
-        rows = self._select(
-            "SELECT product_number, m.product_id, group_number, is_pinned FROM group_members m "
-            "JOIN products USING (product_number) WHERE group_number = ? ORDER BY product_number",
-            (group,),
-        )
-        return [_member(row) for row in rows]
+        return self._members("JOIN products USING (product_number) WHERE group_number = ?", group)
 
     def member(self, product: int) -> Member | None:
         """Returns where a product stands; None if it is alone."""
-        rows = self._select(
-            "SELECT product_number, product_id, group_number, is_pinned FROM group_members "
-            "WHERE product_number = ?",
-            (product,),
-        )
-        return _member(rows[0]) if rows else None
+        members = self._members("WHERE product_number = ?", product)
+        return members[0] if members else None
 
     def pinned_by(self, event: int) -> frozenset[str]:
         """Returns the identifiers of the products that an event pinned."""
@@ -147,6 +133,22 @@ class GroupReader:
         )
         return [_event(row) for row in rows]
 
+    def _members(self, which: str, number: int) -> list[Member]:
+        rows = self._select(
+            "SELECT product_number, m.product_id, group_number, is_pinned FROM group_members m "
+            f"{which} ORDER BY product_number",
+            (number,),
+        )
+        return [
+            Member(
+                product_number=product,
+                product_id=product_id,
+                group=group,
+                is_pinned=bool(is_pinned),
+            )
+            for product, product_id, group, is_pinned in rows
+        ]
+
     def _select(self, statement: str, values: Sequence[object]) -> list[Any]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
@@ -162,13 +164,6 @@ def read_lists(reader: sqlite3.Connection, product: int) -> Lists:
         pairs = zip(rows["number"].tolist(), rows["score"].tolist(), strict=True)
         lists[Pattern(pattern)] = dict(pairs)
     return lists
-
-
-def _member(row: tuple[Any, ...]) -> Member:
-    number, product_id, group, is_pinned = row
-    return Member(
-        product_number=number, product_id=product_id, group=group, is_pinned=bool(is_pinned)
-    )
 
 
 def _event(row: tuple[Any, ...]) -> GroupEvent:
